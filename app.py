@@ -1,0 +1,16 @@
+"""Page configuration and navigation; everything else is in `pages/` and `se_viz/ui/`."""
+
+import streamlit as st
+
+from se_viz.ui.sidebar import show_sidebar
+
+st.set_page_config(page_title="se_viz", page_icon="🎚️", layout="wide")
+# Navigation first: with a widget above it, the first interaction after the server's start was lost.
+page = st.navigation(
+    [
+        st.Page("pages/explore.py", title="Explore", icon="🔍", default=True),
+        st.Page("pages/guide.py", title="How to read it", icon="📖"),
+    ]
+)
+show_sidebar()
+page.run()

@@ -1,0 +1,29 @@
+"""Explore: one image, its answer, every gate, and the pixels the answer came from."""
+
+import streamlit as st
+
+from se_viz.ui import panels
+from se_viz.ui.cached import get_analysis
+from se_viz.ui.choices import require_choices
+
+st.title("What did the gates do?")
+choices = require_choices()
+analysis = get_analysis(*choices.key)
+table = panels.gate_table(choices, analysis)
+
+panels.show_answer(choices, analysis)
+
+gates, pixels = st.columns([3, 2], gap="medium")
+with gates:
+    st.subheader("Recalibration, stage by stage")
+    selected = panels.choose_block(analysis)
+    panels.show_gates(table, selected)
+with pixels:
+    st.subheader("Where the answer came from")
+    panels.show_attribution(choices, analysis)
+
+panels.show_block(choices, analysis, selected)
+
+st.subheader("Numbers")
+panels.show_numbers(analysis)
+panels.show_downloads(choices, table)

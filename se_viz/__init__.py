@@ -1,0 +1,50 @@
+"""See what squeeze-and-excitation gates do to an image.
+
+Names are imported when they are first used, so that `import se_viz` needs neither Captum nor PyTorch yet.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from se_viz.attribution.records import Attribution
+    from se_viz.attribution.run import attribute
+    from se_viz.gates import GateRecord, GateSite, capture_gates, find_gates
+    from se_viz.images import open_image
+    from se_viz.networks import Network, NetworkCard, list_networks, load_network
+
+__version__ = "0.1.0"
+__all__ = [
+    "Attribution",
+    "GateRecord",
+    "GateSite",
+    "Network",
+    "NetworkCard",
+    "attribute",
+    "capture_gates",
+    "find_gates",
+    "list_networks",
+    "load_network",
+    "open_image",
+]
+
+_HOMES = {
+    "Attribution": "attribution.records",
+    "attribute": "attribution.run",
+    "GateRecord": "gates",
+    "GateSite": "gates",
+    "capture_gates": "gates",
+    "find_gates": "gates",
+    "open_image": "images",
+    "Network": "networks",
+    "NetworkCard": "networks",
+    "list_networks": "networks",
+    "load_network": "networks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'se_viz' has no attribute {name!r}")
+    return getattr(import_module(f"se_viz.{_HOMES[name]}"), name)

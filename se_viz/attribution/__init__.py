@@ -1,0 +1,1 @@
+"""Captum's attribution methods, run on SE networks."""

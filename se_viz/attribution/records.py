@@ -1,0 +1,28 @@
+"""What an attribution leaves behind."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Which pixels one logit came from, by one method."""
+
+    method: str
+    """Key of the method in the catalogue."""
+    target: int
+    """Index of the class whose logit is explained."""
+    map: Float[Tensor, "height width"]
+    """One value a pixel, the network's input size; float32 on the CPU."""
+    signed: bool
+    """Whether negative values speak against the class; if not, all values are at least 0."""
+    seconds: float
+    """Run time of the method."""
+    completeness_error: float | None
+    """|sum of attributions - (logit of the image - logit of the baseline)|, in logits; None: nothing promised."""
+    explained: float | None
+    """Logit of the image minus logit of the baseline: what a complete method distributes; None: nothing promised."""
+    stage: int | None
+    """Stage whose output was attributed to; None where it was the input."""

@@ -1,0 +1,94 @@
+"""Maps over photos and feature maps in pairs: where something is, and how a gate changed it."""
+
+import base64
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+from plotly.subplots import make_subplots
+
+from se_viz.charts.palettes import Palette
+from se_viz.charts.scales import CODE_RANGE, code_ticks, coded_scale, encode, fit_span
+
+
+def draw_overlay(
+    photo: Image.Image, values: np.ndarray, palette: Palette, *, signed: bool, opacity: float, title: str
+) -> go.Figure:
+    """Lay a map of (height, width) values over the photo of the same size; the middle of the scale is clear.
+
+    Signed maps are symmetric about 0. ``opacity`` runs from 0 (photo only) to 1.
+    """
+    span = fit_span(values, signed=signed)
+    height, width = values.shape
+    figure = go.Figure(
+        go.Heatmap(z=encode(values, span), opacity=opacity, coloraxis="coloraxis", hoverinfo="skip", zsmooth=False)
+    )
+    place = {"x": -0.5, "y": -0.5, "sizex": width, "sizey": height, "xref": "x", "yref": "y"}
+    figure.add_layout_image(source=_data_uri(photo), sizing="stretch", layer="below", **place)
+    scale = palette.veil if signed else palette.glow
+    figure.update_layout(
+        height=440,
+        margin={"l": 0, "r": 0, "t": 8, "b": 34},
+        dragmode=False,
+        plot_bgcolor="rgba(0,0,0,0)",
+        coloraxis={
+            "colorscale": coded_scale(scale, palette),
+            "cmin": CODE_RANGE[0],
+            "cmax": CODE_RANGE[1],
+            "colorbar": {
+                "title": {"text": title, "side": "top"},
+                "orientation": "h",
+                "thickness": 10,
+                "y": -0.02,
+                "yanchor": "top",
+                "outlinewidth": 0,
+                **code_ticks(span),
+            },
+        },
+    )
+    figure.update_xaxes(visible=False, range=[-0.5, width - 0.5], constrain="domain")
+    figure.update_yaxes(visible=False, range=[height - 0.5, -0.5], scaleanchor="x", constrain="domain")
+    return figure
+
+
+def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[int], palette: Palette) -> go.Figure:
+    """Draw chosen channels of one block before scaling (top) and after (below).
+
+    ``features`` is U, (channels, height, width); ``gates`` is s, (channels,). Each pair shares one scale,
+    symmetric about 0, so that only the gate changes the colour.
+    """
+    titles = [f"{channel}<br>s = {gates[channel]:.2f}" for channel in channels]
+    figure = make_subplots(
+        rows=2, cols=len(channels), column_titles=titles, horizontal_spacing=0.012, vertical_spacing=0.03
+    )
+    for column, channel in enumerate(channels, 1):
+        span = fit_span(features[channel], signed=True, keep=1.0)
+        for line, values in ((1, features[channel]), (2, features[channel] * gates[channel])):
+            heat = go.Heatmap(z=encode(values, span), coloraxis="coloraxis", hoverinfo="skip")
+            figure.add_trace(heat, row=line, col=column)
+    colours = {"colorscale": coded_scale(palette.diverging, palette), "cmin": CODE_RANGE[0], "cmax": CODE_RANGE[1]}
+    figure.update_layout(
+        height=240,
+        margin={"l": 46, "r": 0, "t": 44, "b": 4},
+        dragmode=False,
+        coloraxis={**colours, "showscale": False},
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    figure.update_xaxes(visible=False, constrain="domain")
+    figure.update_yaxes(visible=False, autorange="reversed")
+    for line, word in ((1, "before"), (2, "after")):
+        figure.update_yaxes(visible=True, showticklabels=False, title=word, ticks="", showgrid=False, row=line, col=1)
+    return figure
+
+
+def to_html(figure: go.Figure) -> bytes:
+    """Return a figure as one HTML file that needs no network."""
+    return figure.to_html(include_plotlyjs=True).encode()
+
+
+def _data_uri(photo: Image.Image) -> str:
+    file = BytesIO()
+    photo.save(file, "JPEG", quality=92)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

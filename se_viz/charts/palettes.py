@@ -1,0 +1,57 @@
+"""Colours and scales as data; safe for colour-blind readers, one set for light pages and one for dark."""
+
+from dataclasses import dataclass
+
+Scale = list[tuple[float, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """The colours of one theme."""
+
+    diverging: Scale
+    """Blue below the middle, orange above it; the middle recedes into the page."""
+    veil: Scale
+    """The same hues with a transparent middle, to lie over a photo."""
+    glow: Scale
+    """Transparent to yellow, for maps without negative values, to lie over a photo."""
+    ink: str
+    """Text and marks."""
+    faint: str
+    """Rules and secondary marks."""
+    missing: str
+    """Not a number."""
+    clipped_low: str
+    """Below the shown range."""
+    clipped_high: str
+    """Above the shown range."""
+
+
+_VEIL: Scale = [(0.0, "rgba(24,90,219,1)"), (0.5, "rgba(128,128,128,0)"), (1.0, "rgba(230,85,13,1)")]
+_GLOW: Scale = [
+    (0.0, "rgba(68,1,84,0)"),
+    (0.35, "rgba(120,28,109,0.75)"),
+    (0.7, "rgba(237,105,37,0.95)"),
+    (1.0, "rgba(252,230,90,1)"),
+]
+
+LIGHT = Palette(
+    diverging=[(0.0, "#0b3c8c"), (0.25, "#5b93d6"), (0.5, "#eceef1"), (0.75, "#ee9a4d"), (1.0, "#a33c00")],
+    veil=_VEIL,
+    glow=_GLOW,
+    ink="#1d2330",
+    faint="#8a93a3",
+    missing="#d62bc3",
+    clipped_low="#061c45",
+    clipped_high="#5c2100",
+)
+DARK = Palette(
+    diverging=[(0.0, "#8cc0ff"), (0.25, "#3f78c4"), (0.5, "#23283a"), (0.75, "#c9701f"), (1.0, "#ffc27a")],
+    veil=_VEIL,
+    glow=_GLOW,
+    ink="#e8ebf2",
+    faint="#7b8498",
+    missing="#ff5ce1",
+    clipped_low="#d9eaff",
+    clipped_high="#ffe9cf",
+)

@@ -1,0 +1,70 @@
+"""Values to colour codes: a shared range, symmetric where signed, with codes of their own for what is clipped."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from se_viz.charts.palettes import Palette, Scale
+
+_TOP = 126
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The range that colours cover; values beyond it are clipped and marked."""
+
+    low: float
+    """Value of the first colour."""
+    high: float
+    """Value of the last colour."""
+    clipped: float
+    """Share of values beyond the range, 0 to 1."""
+
+    @property
+    def words(self) -> str:
+        """Say what was clipped, for a caption."""
+        return f"The strongest {self.clipped:.1%} of values lie beyond the scale." if self.clipped else ""
+
+
+def fit_span(values: np.ndarray, *, signed: bool, keep: float = 0.995) -> Span:
+    """Cover the share ``keep`` of the values; symmetric about 0 when signed, else from 0."""
+    magnitudes = np.abs(values[np.isfinite(values)])
+    high = float(np.quantile(magnitudes, keep)) if magnitudes.size else 0.0
+    # An all-zero map still needs a range.
+    high = high or (float(magnitudes.max()) if magnitudes.size else 0.0) or 1.0
+    clipped = float((magnitudes > high).mean()) if magnitudes.size else 0.0
+    return Span(-high if signed else 0.0, high, clipped)
+
+
+def encode(values: np.ndarray, span: Span) -> np.ndarray:
+    """Turn values into int8 codes: 0 to 126 from low to high, -1 below, 127 above.
+
+    A code is coarser than a value by at most 1/252 of the range, less than a screen shows; it is a quarter
+    of the bytes.
+    """
+    share = (values - span.low) / (span.high - span.low)
+    codes = np.round(np.nan_to_num(share).clip(0, 1) * _TOP).astype(np.int8)
+    codes[share < -1e-9] = -1
+    codes[share > 1 + 1e-9] = _TOP + 1
+    return codes
+
+
+def coded_scale(scale: Scale, palette: Palette) -> Scale:
+    """Return the colours of the codes -1 to 127, clipped ones at either end."""
+    total = _TOP + 2
+    edge = 0.9 / total
+    inner = [((1 + place * _TOP) / total, colour) for place, colour in scale]
+    start = [(0.0, palette.clipped_low), (edge, palette.clipped_low), (edge, scale[0][1])]
+    end = [(1 - edge, scale[-1][1]), (1 - edge, palette.clipped_high), (1.0, palette.clipped_high)]
+    return [*start, *inner, *end]
+
+
+def code_ticks(span: Span) -> dict[str, list]:
+    """Return tick positions and texts that give codes back their values."""
+    middle = (span.low + span.high) / 2
+    texts = [f"{span.low:.2g}", f"{middle:.2g}" if middle else "0", f"{span.high:.2g}"]
+    return {"tickvals": [0, _TOP / 2, _TOP], "ticktext": texts}
+
+
+CODE_RANGE = (-1, _TOP + 1)
+"""Lowest and highest code."""

@@ -1,0 +1,33 @@
+"""What users can do wrong, one class each; every message ends in what to do next."""
+
+
+class SeVizError(ValueError):
+    """Anything a user can cause. Its text is fit to be shown as it is."""
+
+
+class ImageError(SeVizError):
+    """A file that cannot be used as an image."""
+
+
+class NoSEBlocksError(SeVizError):
+    """A model without a squeeze-and-excitation block that se_viz knows."""
+
+
+class NetworkError(SeVizError):
+    """A network name, architecture or argument that does not exist."""
+
+
+class CheckpointError(SeVizError):
+    """Weights or their card that are missing, damaged or of another network."""
+
+
+class AttributionError(SeVizError):
+    """A method, target or option that this network cannot be explained with."""
+
+
+class DeviceError(SeVizError):
+    """A device that is not on this machine."""
+
+
+class DataError(SeVizError):
+    """A folder that does not hold the images it should."""

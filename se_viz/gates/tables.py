@@ -1,0 +1,115 @@
+"""Records to tables: one row a gate, one row a block; and tables to files."""
+
+from collections import Counter
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from se_viz.errors import DataError
+from se_viz.gates.records import GateRecord
+
+NEAR_ZERO, NEAR_HALF, NEAR_ONE = 0.1, (0.45, 0.55), 0.9
+"""A gate is near 0 below the first, near 0.5 within the second, near 1 above the third."""
+
+SUFFIXES = (".csv", ".parquet", ".json", ".npz")
+"""File name endings that tables are written to."""
+
+
+def label_blocks(records: Sequence[GateRecord]) -> dict[str, str]:
+    """Name each block as the paper does: SE_stage_position (arXiv 1709.01507, Fig. 5)."""
+    seen: Counter[int] = Counter()
+    labels: dict[str, str] = {}
+    for record in records:
+        if record.block not in labels:
+            seen[record.stage] += 1
+            labels[record.block] = f"SE_{record.stage}_{seen[record.stage]}"
+    return labels
+
+
+def tabulate_gates(records: Sequence[GateRecord], *, images: Sequence[str] = ()) -> pd.DataFrame:
+    """Return one row for each image, block and channel: squeeze and gate, in forward order.
+
+    ``images`` names the batch axis; without it images are numbered from 0.
+    """
+    labels = label_blocks(records)
+    return pd.concat([_rows(record, labels[record.block], images) for record in records], ignore_index=True)
+
+
+def summarise_blocks(records: Sequence[GateRecord]) -> pd.DataFrame:
+    """Return one row a block: mean and standard deviation of its gates, and the shares near 0, 0.5 and 1."""
+    labels = label_blocks(records)
+    return pd.DataFrame([_summary(record, labels[record.block]) for record in records])
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, Parquet, JSON (records) or NPZ (one array a column), by the ending of the name.
+
+    Raises:
+        DataError: the ending is another one, or the folder does not exist.
+    """
+    check_target(path)
+    path.write_bytes(table_bytes(table, path.suffix))
+
+
+def check_target(path: Path) -> None:
+    """Check the name of a table file before anything slow is done.
+
+    Raises:
+        DataError: the ending is not one of ``SUFFIXES``, or the folder does not exist.
+    """
+    if path.suffix not in SUFFIXES:
+        raise DataError(f"{path.name} ends in none of {', '.join(SUFFIXES)}. Name the file with one of these.")
+    if not path.parent.is_dir():
+        raise DataError(f"There is no folder {path.parent}. Create it or name another one.")
+
+
+def table_bytes(table: pd.DataFrame, suffix: str) -> bytes:
+    """Return the content of a table file for one of ``SUFFIXES``."""
+    file = BytesIO()
+    if suffix == ".csv":
+        table.to_csv(file, index=False)
+    elif suffix == ".json":
+        table.to_json(file, orient="records", double_precision=15)
+    elif suffix == ".parquet":
+        table.to_parquet(file, index=False)
+    else:
+        # Text columns as fixed-width strings: object arrays would need pickle to be read.
+        columns: dict[str, Any] = {str(name): np.asarray(table[name].tolist()) for name in table}
+        np.savez_compressed(file, **columns)
+    return file.getvalue()
+
+
+def _rows(record: GateRecord, label: str, images: Sequence[str]) -> pd.DataFrame:
+    batch, channels = record.gate.shape
+    names = list(images) if images else list(range(batch))
+    return pd.DataFrame(
+        {
+            "image": np.repeat(names, channels),
+            "block": label,
+            "path": record.block,
+            "stage": record.stage,
+            "channel": np.tile(np.arange(channels), batch),
+            "squeeze": record.squeeze.flatten().numpy(),
+            "gate": record.gate.flatten().numpy(),
+        }
+    )
+
+
+def _summary(record: GateRecord, label: str) -> dict[str, object]:
+    gate = record.gate.double()
+    low, high = NEAR_HALF
+    return {
+        "block": label,
+        "path": record.block,
+        "stage": record.stage,
+        "channels": gate.shape[1],
+        "mean": gate.mean().item(),
+        "std": gate.std(unbiased=False).item(),
+        "near_0": (gate < NEAR_ZERO).double().mean().item(),
+        "near_half": ((gate > low) & (gate < high)).double().mean().item(),
+        "near_1": (gate > NEAR_ONE).double().mean().item(),
+    }

@@ -1,0 +1,68 @@
+"""The card of a network: everything a reader may ask about the weights, as it stands in the JSON file."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from se_viz.errors import CheckpointError
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCard:
+    """What a network is, where its weights come from and how good they are."""
+
+    name: str
+    """Name to load it by; also the stem of its two files."""
+    title: str
+    """Name for people."""
+    architecture: str
+    """A key of the architectures that se_viz builds."""
+    arguments: dict[str, Any]
+    """Arguments of the architecture beside the number of classes."""
+    classes: tuple[str, ...]
+    """Readable class names, in the order of the logits."""
+    input_size: int
+    """Side of the square input, in pixels."""
+    mean: tuple[float, float, float]
+    """Mean per colour that the input is normalised with; pixels range from 0 to 1."""
+    std: tuple[float, float, float]
+    """Standard deviation per colour that the input is normalised with."""
+    parameters: int
+    """Number of trained values."""
+    top1: float
+    """Share of validation images whose first answer is right, 0 to 1."""
+    evaluated_with: str
+    """The command that printed ``top1``."""
+    trained_with: str
+    """The command that made the weights."""
+    data: str
+    """What it was trained and validated on."""
+    date: str
+    """Day the weights were made, ISO 8601."""
+    sha256: str
+    """Hash of the weights file."""
+    licence: str
+    """Licence of the weights."""
+    notes: str = field(default="")
+    """Anything else a reader should know."""
+
+
+def card_to_json(card: NetworkCard) -> dict[str, Any]:
+    """Turn a card into plain JSON values."""
+    return asdict(card)
+
+
+def card_from_json(values: object, *, source: str) -> NetworkCard:
+    """Read a card from plain JSON values.
+
+    Raises:
+        CheckpointError: a field is missing or unknown.
+    """
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{source} is no network card: it holds no JSON object. Restore the file.")
+    try:
+        card = NetworkCard(**values)
+        tuples: dict[str, Any] = {key: tuple(getattr(card, key)) for key in ("classes", "mean", "std")}
+    except TypeError as error:
+        detail = str(error).replace("NetworkCard.__init__() ", "")
+        raise CheckpointError(f"{source} is no network card: {detail}. Restore the file.") from error
+    return NetworkCard(**{**values, **tuples})

@@ -1,0 +1,104 @@
+"""Weights on disk: safetensors beside a JSON card, checked before use; the only code that reads weights."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from se_viz.errors import CheckpointError
+from se_viz.networks.card import NetworkCard, card_from_json, card_to_json
+
+_PACKAGED = Path(__file__).parents[1] / "checkpoints"
+FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "checkpoints"
+"""Where the bundled weights lie: inside an installed package, or at the top of a clone."""
+
+
+def save_checkpoint(model: nn.Module, card: NetworkCard, folder: Path) -> NetworkCard:
+    """Write ``<name>.safetensors`` (half precision) and ``<name>.json``; return the card with its hash."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = save({name: _halved(tensor) for name, tensor in model.state_dict().items()})
+    card = replace(card, sha256=hashlib.sha256(content).hexdigest())
+    _replace_file(folder / f"{card.name}.safetensors", content)
+    _replace_file(folder / f"{card.name}.json", (json.dumps(card_to_json(card), indent=2) + "\n").encode())
+    return card
+
+
+def read_cards(folder: Path | None = None) -> tuple[NetworkCard, ...]:
+    """Read every card of a folder, by name.
+
+    Raises:
+        CheckpointError: a card cannot be read.
+    """
+    return tuple(_read_card(path) for path in sorted((folder or FOLDER).glob("*.json")))
+
+
+def read_weights(model: nn.Module, card: NetworkCard, folder: Path | None = None) -> None:
+    """Fill a model with the weights of a card, in place and in the model's own precision.
+
+    Raises:
+        CheckpointError: the file is missing, its hash is another one, or a tensor's name or shape does not fit.
+    """
+    path = (folder or FOLDER) / f"{card.name}.safetensors"
+    tensors = _read_tensors(path, card.sha256)
+    _check_fit(model.state_dict(), tensors, path.name)
+    model.load_state_dict(tensors)
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.half() if tensor.is_floating_point() else tensor
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    # Write beside and rename: a kill half-way leaves the old file, never half of a new one.
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def _read_card(path: Path) -> NetworkCard:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path.name} is no readable JSON ({error}). Restore the file.") from error
+    return card_from_json(values, source=path.name)
+
+
+def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"The weights {path.name} are not in {path.parent}. Restore the file beside its card.")
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise CheckpointError(
+            f"{path.name} has the hash {found[:12]}…, its card says {sha256[:12]}…: the file is damaged or was "
+            "replaced. Restore both files from the same source."
+        )
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path.name} is no safetensors file ({error}). Restore the file.") from error
+
+
+def _check_fit(expected: dict[str, Tensor], found: dict[str, Tensor], name: str) -> None:
+    problems = [f"{key} is missing" for key in expected.keys() - found.keys()]
+    problems += [f"{key} is not part of the network" for key in found.keys() - expected.keys()]
+    problems += [
+        f"{key} has shape {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}"
+        for key in expected.keys() & found.keys()
+        if found[key].shape != expected[key].shape
+    ]
+    problems += [
+        f"{key} holds values that are not finite"
+        for key, tensor in found.items()
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all()
+    ]
+    if problems:
+        shown = "; ".join(sorted(problems)[:3])
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise CheckpointError(f"{name} does not fit its architecture: {shown}{more}. Correct the card or the weights.")

@@ -1,0 +1,103 @@
+"""Images for training and evaluation: a folder per class, kept decoded in memory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.datasets import ImageFolder, Imagenette
+from torchvision.transforms import v2
+from tqdm import tqdm
+
+from se_viz.errors import DataError
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""The customary ImageNet statistics; pixels range from 0 to 1."""
+
+_MEAN_COLOUR = [round(255 * value) for value in MEAN]
+
+READABLE = {
+    "n01440764": "tench",
+    "n02102040": "English springer",
+    "n02979186": "cassette player",
+    "n03000684": "chain saw",
+    "n03028079": "church",
+    "n03394916": "French horn",
+    "n03417042": "garbage truck",
+    "n03425413": "gas pump",
+    "n03445777": "golf ball",
+    "n03888257": "parachute",
+}
+"""Names of the ten Imagenette classes by their WordNet identifier."""
+
+
+def find_data(folder: Path | None) -> Path:
+    """Return a folder that holds ``train`` and ``val``; download Imagenette v2 when none is named.
+
+    Raises:
+        DataError: the named folder holds no such pair.
+    """
+    if folder is not None:
+        if not (folder / "train").is_dir() or not (folder / "val").is_dir():
+            raise DataError(f"{folder} has no folders train and val. Name one that holds a folder per class in each.")
+        return folder
+    root = Path("data")
+    root.mkdir(exist_ok=True)
+    extracted = root / "imagenette2-320"
+    Imagenette(root, split="train", size="320px", download=not extracted.is_dir())
+    return extracted
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """All images of one split as uint8 (3, height, width), decoded once, shorter side at most ``side``."""
+
+    def __init__(self, folder: Path, *, side: int = 256) -> None:
+        source = ImageFolder(str(folder))
+        self.classes = tuple(READABLE.get(name, name) for name in source.classes)
+        self.labels = list(source.targets)
+        self.images = [
+            _decode(path, side) for path, _ in tqdm(source.samples, desc=f"reading {folder.name}", unit="image")
+        ]
+        self.transform: v2.Transform = v2.Identity()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(self.images[index]), self.labels[index]
+
+
+def training_batches(pictures: Pictures, *, size: int, batch: int, workers: int) -> DataLoader:
+    """Shuffle and augment: random resized crop, flip, erasing; uint8 batches of one size, last part dropped."""
+    pictures.transform = v2.Compose(
+        [
+            v2.RandomResizedCrop(size, scale=(0.25, 1.0), antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.RandomErasing(p=0.25, value=_MEAN_COLOUR),  # pyright: ignore[reportArgumentType],
+        ]
+    )
+    return DataLoader(pictures, batch_size=batch, shuffle=True, drop_last=True, num_workers=workers)
+
+
+def validation_batches(pictures: Pictures, *, size: int, batch: int, workers: int = 0) -> DataLoader:
+    """Every image in order: shorter side to ``size``, centre crop, nothing random."""
+    pictures.transform = v2.Compose([v2.Resize(size, antialias=True), v2.CenterCrop(size)])
+    return DataLoader(pictures, batch_size=batch, num_workers=workers)
+
+
+def normalise(images: Tensor, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> Tensor:
+    """Turn uint8 (batch, 3, height, width) into what the network sees; channels_last in memory."""
+    images = v2.functional.to_dtype(images, torch.float32, scale=True)
+    images = v2.functional.normalize(images, list(mean), list(std))
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _decode(path: str, side: int) -> Tensor:
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    shrink = side / min(image.size)
+    if shrink < 1:
+        image = image.resize((round(image.width * shrink), round(image.height * shrink)))
+    return v2.functional.pil_to_tensor(image)

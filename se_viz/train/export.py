@@ -1,0 +1,78 @@
+"""From a run's folder to a bundled network: averaged weights in half precision, measured, with their card."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from se_viz.errors import DataError
+from se_viz.networks.card import NetworkCard
+from se_viz.networks.checkpoints import save_checkpoint
+from se_viz.networks.resnet import build_se_resnet
+from se_viz.networks.zoo import Network
+from se_viz.train.data import MEAN, STD, Pictures
+from se_viz.train.evaluate import evaluate
+from se_viz.train.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What a card says that no run can know."""
+
+    name: str
+    """Name to load the network by."""
+    title: str
+    """Name for people."""
+    data: str
+    """What it was trained on."""
+    command: str
+    """The command that made the weights."""
+    input_size: int = 224
+    """Side of the input, in pixels."""
+
+
+def export(run: Path, out: Path, naming: Naming, validation: Pictures, *, device: torch.device) -> NetworkCard:
+    """Write weights and card of a run, evaluated exactly as they are on disk.
+
+    Raises:
+        DataError: the folder holds no run.
+    """
+    last = run / "last.pt"
+    if not last.is_file():
+        raise DataError(f"{run} holds no run. Train one with `python -m se_viz train`.")
+    state = torch.load(last, map_location="cpu", weights_only=True)
+    network = _network(Recipe(**state["recipe"]), naming, validation.classes, state)
+    network.model.to(device)
+    top1 = evaluate(Network(network.model, network.card, device), validation)
+    return save_checkpoint(network.model, replace(network.card, top1=round(top1, 4)), out)
+
+
+def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: dict) -> Network:
+    arguments = {"width": recipe.width, "reduction": recipe.reduction}
+    model = build_se_resnet(recipe.architecture, num_classes=len(classes), **arguments)
+    prefix = "module."
+    averaged = {key.removeprefix(prefix): value for key, value in state["average"].items() if key.startswith(prefix)}
+    model.load_state_dict(averaged)
+    model.half().float().eval().requires_grad_(False)
+    finished = state["epoch"] == recipe.epochs
+    card = NetworkCard(
+        name=naming.name,
+        title=naming.title,
+        architecture=recipe.architecture,
+        arguments=arguments,
+        classes=classes,
+        input_size=naming.input_size,
+        mean=MEAN,
+        std=STD,
+        parameters=sum(value.numel() for value in model.parameters()),
+        top1=0.0,
+        evaluated_with=f"python -m se_viz evaluate --network {naming.name}",
+        trained_with=naming.command,
+        data=naming.data,
+        date=datetime.now(UTC).date().isoformat(),
+        sha256="",
+        licence="Apache-2.0",
+        notes="" if finished else f"Training was stopped after epoch {state['epoch']} of {recipe.epochs}.",
+    )
+    return Network(model, card, torch.device("cpu"))

@@ -1,0 +1,1 @@
+"""What pages share; the only Streamlit import of the package."""

@@ -1,0 +1,54 @@
+"""The choices a page starts from, or one sentence and a stop where one is missing."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from se_viz.charts.palettes import DARK, LIGHT, Palette
+from se_viz.errors import SeVizError
+from se_viz.networks import Network
+from se_viz.ui.cached import get_network
+from se_viz.ui.sidebar import show_samples
+from se_viz.ui.state import ChosenImage, chosen_image
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """One image, one network, one device."""
+
+    image: ChosenImage
+    """The image."""
+    network: Network
+    """The loaded network."""
+    name: str
+    """Its name."""
+    device: str
+    """Name of the device it runs on."""
+
+    @property
+    def key(self) -> tuple[str, str, str, bytes]:
+        """The first arguments of every cached call."""
+        return self.name, self.device, self.image.digest, self.image.content
+
+
+def require_choices() -> Choices:
+    """Return what the session has chosen; without it, say what to choose and end the page here."""
+    name, device = st.session_state.get("network"), st.session_state.get("device")
+    if not name or not device:
+        st.info("No network is chosen yet. Choose one in the sidebar.")
+        st.stop()
+    image = chosen_image()
+    if image is None:
+        st.markdown("**Drop a photo on the sidebar, or start with one of these.**")
+        show_samples(6, area="page")
+        st.stop()
+    try:
+        return Choices(image, get_network(name, device), name, device)
+    except SeVizError as error:
+        st.error(str(error))
+        st.stop()
+
+
+def current_palette() -> Palette:
+    """Return the colours for the page's theme, light until the browser has told."""
+    return DARK if st.context.theme.type == "dark" else LIGHT

@@ -1,0 +1,197 @@
+"""The parts of the Explore page: answer, gate map, attribution, one opened block, downloads."""
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from se_viz.analysis import Analysis
+from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.records import Attribution
+from se_viz.charts.gates import ORDERS, draw_gates
+from se_viz.charts.maps import draw_channels, draw_overlay, to_html
+from se_viz.errors import SeVizError
+from se_viz.gates.records import GateRecord
+from se_viz.gates.tables import (
+    NEAR_HALF,
+    NEAR_ONE,
+    NEAR_ZERO,
+    label_blocks,
+    summarise_blocks,
+    table_bytes,
+    tabulate_gates,
+)
+from se_viz.images import open_image
+from se_viz.ui.cached import get_analysis, get_attribution
+from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.state import open_block
+
+_SHOWN = 4
+
+
+def show_answer(choices: Choices, analysis: Analysis) -> None:
+    """Show the photo as the network sees it, and its five most probable classes."""
+    photo, answer = st.columns([1, 3], vertical_alignment="center")
+    crop = choices.network.crop(open_image(choices.image.content))
+    photo.image(crop, caption=f"As the network sees it: {crop.width} x {crop.height} pixels", alt="The cropped photo")
+    for index, share in analysis.top(5):
+        answer.progress(min(share, 1.0), text=f"{choices.network.classes[index]} · {share:.1%}")
+    known = len(choices.network.classes)
+    answer.caption(
+        f"Probabilities (softmax over {known} classes). The network knows only these {known}, and has to choose: "
+        f"{', '.join(choices.network.classes)}."
+        if known <= 20
+        else f"Probabilities (softmax over {known} classes)."
+    )
+
+
+def show_gates(table: pd.DataFrame, selected: str) -> None:
+    """Show every gate of every block, and let a click open a block."""
+    left, right = st.columns(2)
+    value = left.segmented_control("Show", ["gate", "squeeze"], default="gate", required=True, key="value")
+    order = right.segmented_control(
+        "Sort channels by", list(ORDERS), default="gate", required=True, format_func=ORDERS.__getitem__, key="order"
+    )
+    figure = draw_gates(table, current_palette(), value=value, order=order, selected=selected)
+    _chart(figure, "gates", alt="Gates of all blocks: one row a block, one column a channel", clickable=True)
+    if value == "gate":
+        st.caption(
+            "One row is one block, from the first (top) to the last. Orange channels were turned up (gate above 0.5), "
+            "blue ones down. Look for rows that are far from even: there the network chose for this image."
+        )
+    else:
+        st.caption(
+            "The squeeze: each channel's mean over the image, in units of the feature map, symmetric about 0 on one "
+            "scale for all blocks. The darkest or brightest cells (0.5 % of all) lie beyond the scale."
+        )
+
+
+def show_attribution(choices: Choices, analysis: Analysis) -> None:
+    """Show which pixels the answer for one class came from."""
+    names = choices.network.classes
+    ranked = [index for index, _ in analysis.top(len(names))]
+    method = st.selectbox("Method", list(METHODS), format_func=lambda key: METHODS[key].title, key="method")
+    target = st.selectbox("Class", ranked, format_func=names.__getitem__, key=f"target-{choices.image.digest}")
+    stage = None
+    if METHODS[method].layered:
+        stages = sorted({record.stage for record in analysis.records})
+        stage = st.segmented_control(
+            "At the end of stage", stages, default=stages[-1], required=True, key=f"stage-{choices.name}"
+        )
+    opacity = st.slider("Opacity of the map", 0.0, 1.0, 0.8, 0.05, key="opacity")
+    try:
+        result = get_attribution(*choices.key, target, method, stage)
+    except SeVizError as error:
+        st.error(str(error))
+        return
+    photo = choices.network.crop(open_image(choices.image.content))
+    unit = "speaks against ← 0 → speaks for" if result.signed else "none → strongest"
+    figure = draw_overlay(
+        photo, result.map.numpy(), current_palette(), signed=result.signed, opacity=opacity, title=unit
+    )
+    _chart(figure, "attribution", alt=f"{METHODS[method].title} for {names[target]} over the photo")
+    st.caption(_describe(result))
+
+
+def _describe(result: Attribution) -> str:
+    method = METHODS[result.method]
+    words = [method.looks_for, f"Took {result.seconds:.2f} s."]
+    if result.completeness_error is not None and result.explained is not None:
+        words.append(
+            f"The map should sum to {result.explained:.2f} logits (this image against the baseline) and misses by "
+            f"{result.completeness_error:.3f}."
+        )
+    return " ".join([*words, f"({method.source})"])
+
+
+def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
+    """Show one block's most open and most closed channels, before and after scaling."""
+    record = next(record for record in get_analysis(*choices.key, path).records if record.block == path)
+    label = label_blocks(analysis.records)[path]
+    st.subheader(f"Block {label}")
+    st.caption(
+        f"`{path}`: {record.gate.shape[1]} channels. Each pair shares one scale, symmetric about 0, so that all "
+        "that changes from top to bottom is the gate s."
+    )
+    order = record.gate[0].argsort().tolist()
+    up, down = st.columns(2)
+    with up:
+        _show_channels(record, order[::-1][:_SHOWN], "most-open", "**Turned up:** the most open gates")
+    with down:
+        _show_channels(record, order[:_SHOWN], "most-closed", "**Turned down:** the most closed gates")
+
+
+def _show_channels(record: GateRecord, channels: list[int], key: str, title: str) -> None:
+    assert record.features is not None
+    st.markdown(title)
+    figure = draw_channels(record.features[0].numpy(), record.gate[0].numpy(), channels, current_palette())
+    _chart(figure, key, alt=f"Feature maps of channels {channels} before and after scaling")
+
+
+def show_numbers(analysis: Analysis) -> None:
+    """Show the summary of every block as a table."""
+    low, high = NEAR_HALF
+    share = {"format": "percent", "min_value": 0.0, "max_value": 1.0}
+    columns = {
+        "block": st.column_config.TextColumn("Block", pinned=True),
+        "path": None,
+        "stage": None,
+        "channels": st.column_config.NumberColumn("Channels"),
+        "mean": st.column_config.NumberColumn("Mean gate", format="%.3f"),
+        "std": st.column_config.NumberColumn("Spread (std)", format="%.3f"),
+        "near_0": st.column_config.ProgressColumn(f"Near 0 (< {NEAR_ZERO})", **share),
+        "near_half": st.column_config.ProgressColumn(f"Near 0.5 ({low} to {high})", **share),
+        "near_1": st.column_config.ProgressColumn(f"Near 1 (> {NEAR_ONE})", **share),
+    }
+    st.dataframe(summarise_blocks(analysis.records), column_config=columns, hide_index=True, alt="Gates by block")
+
+
+def show_downloads(choices: Choices, table: pd.DataFrame) -> None:
+    """Offer the gates as files; nothing is made before somebody asks for it."""
+    stem = f"gates-{choices.image.digest[:8]}"
+    for column, (suffix, mime) in zip(
+        st.columns(3),
+        ((".csv", "text/csv"), (".parquet", "application/vnd.apache.parquet"), (".json", "application/json")),
+        strict=True,
+    ):
+        column.download_button(
+            f"Gates as {suffix[1:].upper() if suffix != '.parquet' else 'Parquet'}",
+            lambda suffix=suffix: table_bytes(table, suffix),
+            file_name=stem + suffix,
+            mime=mime,
+            key=f"download{suffix}",
+            on_click="ignore",
+            width="stretch",
+        )
+
+
+def choose_block(analysis: Analysis) -> str:
+    """Let the keyboard choose the block that a click on the map would open; return its path."""
+    labels = label_blocks(analysis.records)
+    if st.session_state.get("block") not in labels:
+        st.session_state.block = list(labels)[-1]
+    return st.selectbox("Block", list(labels), format_func=labels.__getitem__, key="block")
+
+
+def gate_table(choices: Choices, analysis: Analysis) -> pd.DataFrame:
+    """Return the table of all gates, with the image's name in its first column."""
+    return tabulate_gates(analysis.records, images=[choices.image.name])
+
+
+def _chart(figure: go.Figure, key: str, *, alt: str, clickable: bool = False) -> None:
+    config = {
+        "displaylogo": False,
+        "displayModeBar": True,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {"format": "png", "filename": f"se_viz-{key}", "scale": 2},
+    }
+    event = (lambda: open_block(key)) if clickable else "ignore"
+    st.plotly_chart(figure, key=key, config=config, alt=alt, on_select=event, selection_mode="points")
+    st.download_button(
+        "This figure as HTML",
+        lambda: to_html(figure),
+        file_name=f"se_viz-{key}.html",
+        mime="text/html",
+        key=f"html-{key}",
+        on_click="ignore",
+        type="tertiary",
+    )
