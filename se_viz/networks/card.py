@@ -60,9 +60,8 @@ def card_from_json(values: object, *, source: str) -> NetworkCard:
     if not isinstance(values, dict):
         raise CheckpointError(f"{source} is no network card: it holds no JSON object. Restore the file.")
     try:
-        card = NetworkCard(**values)
-        tuples: dict[str, Any] = {key: tuple(getattr(card, key)) for key in ("classes", "mean", "std")}
+        tuples = {key: tuple(values[key]) for key in ("classes", "mean", "std") if key in values}
+        return NetworkCard(**{**values, **tuples})
     except TypeError as error:
         detail = str(error).replace("NetworkCard.__init__() ", "")
         raise CheckpointError(f"{source} is no network card: {detail}. Restore the file.") from error
-    return NetworkCard(**{**values, **tuples})
