@@ -1,14 +1,17 @@
 """Bytes to a safe, upright RGB image, and the sample images; the only code that decodes user files."""
 
 import json
+import re
 import struct
+import warnings
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, features
+from jaxtyping import Num, UInt8
+from PIL import ExifTags, Image, ImageOps, features
 
 from se_viz.errors import ImageError
 
@@ -22,11 +25,30 @@ MAX_ASPECT = 20
 EXTENSIONS = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", *(["avif"] if features.check("avif") else []))
 """File name endings of the formats that are read."""
 
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", *(["AVIF"] if features.check("avif") else []))
+# How files of each format begin, by Pillow's name for it.
+_FORMATS = {
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG",
+    "WEBP": rb"RIFF.{4}WEBP",
+    "BMP": rb"BM.{4}\0{4}",
+    "GIF": rb"GIF8",
+    "TIFF": rb"II\*\0|MM\0\*",
+    **({"AVIF": rb".{4}ftypavi[fs]"} if features.check("avif") else {}),
+}
+_KNOWN_START = re.compile(b"|".join(_FORMATS.values()), re.DOTALL)
+# What undoes each EXIF orientation.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _SAMPLES = Path(__file__).parent / "samples"
-_BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 # What Pillow's decoders raise on damaged files.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, RuntimeError, struct.error, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +68,18 @@ class Sample:
 def open_image(source: bytes | str | Path) -> Image.Image:
     """Open a file, or its bytes, as an upright RGB image of its full size.
 
-    EXIF orientation is applied, transparency is laid over white, 16-bit values are scaled to 8 bits and
-    animations give their first frame.
+    EXIF orientation is applied, transparency is laid over white, 16-bit values are scaled to 8 bits, 32-bit
+    values are stretched from black to white, and animations give their first frame. Nothing else the file
+    says, such as where a photo was taken, stays with the image.
 
     Raises:
         ImageError: the file is missing, empty, too large, damaged, or no image of a known format.
     """
     content = source if isinstance(source, bytes) else _read(Path(source))
     _check_length(len(content))
-    try:
-        with Image.open(BytesIO(content), formats=_FORMATS) as opened:
-            _check_size(*opened.size)
-            opened.load()
-            return _flatten(ImageOps.exif_transpose(opened))
-    except ImageError:
-        raise
-    except _BOMB as error:
-        raise _too_many_pixels() from error
-    except Image.UnidentifiedImageError as error:
-        kinds = ", ".join(_FORMATS[:1] + _FORMATS[2:])
-        raise ImageError(f"This is not an image se_viz can read ({kinds}). Save it as JPEG or PNG.") from error
-    except _DAMAGED as error:
-        raise ImageError("The image file is damaged or cut short. Export or download it again.") from error
+    image = _flatten(_decode(content))
+    image.info.clear()
+    return image
 
 
 def centre_square(image: Image.Image, side: int) -> Image.Image:
@@ -82,10 +94,15 @@ def list_samples() -> tuple[Sample, ...]:
 
 
 def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise ImageError(f"There is no file {path}. Check the name.")
-    _check_length(path.stat().st_size)
-    return path.read_bytes()
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder. Name an image in it.")
+    try:
+        if not path.is_file():
+            raise ImageError(f"There is no file {path}. Check the name.")
+        _check_length(path.stat().st_size)
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}. Check the name and who may read it.") from error
 
 
 def _check_length(length: int) -> None:
@@ -113,22 +130,68 @@ def _too_many_pixels(width: int = 0, height: int = 0) -> ImageError:
     return ImageError(f"The image has {size}; {MAX_PIXELS // 10**6} megapixels is the most. Save a smaller copy.")
 
 
+def _decode(content: bytes) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of odd metadata, which no user can mend, and of the size, which is checked here.
+            warnings.simplefilter("ignore")
+            image = Image.open(BytesIO(content), formats=tuple(_FORMATS))
+            _check_size(*image.size)
+            image.load()
+            return _upright(image)
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise _too_many_pixels() from error
+    except _DAMAGED as error:
+        if not _KNOWN_START.match(content):
+            raise ImageError(
+                f"This is not an image se_viz can read ({', '.join(_FORMATS)}). Save it as JPEG or PNG."
+            ) from error
+        raise ImageError("The image file is damaged or cut short. Export or download it again.") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DAMAGED:
+        # Notes that cannot be read are no reason to refuse the pixels.
+        turn = None
+    return image.copy() if turn is None else image.transpose(turn)
+
+
 def _flatten(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        image = _to_eight_bits(image)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        image = Image.alpha_composite(white, rgba)
-    return image.convert("RGB")
+        return _to_eight_bits(image).convert("RGB")
+    if image.has_transparency_data:
+        return _over_white(image.convert("RGBA"))
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    cover = ImageOps.invert(image.getchannel("A"))
+    image = image.convert("RGB")
+    image.paste("white", mask=cover)
+    return image
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image, dtype=np.float64)
-    if image.mode.startswith("I;16") or (image.mode == "I" and values.min() >= 0 and values.max() <= 65535):
-        scaled = values / 257
+    values = np.asarray(image)
+    if image.mode.startswith("I;16"):
+        scaled = ((np.arange(65536) + 128) // 257).astype(np.uint8)[values]
     else:
-        # 32-bit values have no agreed white: stretch what is there.
-        low, high = np.nanmin(values), np.nanmax(values)
-        scaled = (values - low) * (255 / max(high - low, 1e-12))
-    return Image.fromarray(np.nan_to_num(scaled).round().clip(0, 255).astype(np.uint8))
+        scaled = _stretch(values.astype(np.float64))
+    hidden = image.info.get("transparency")
+    if isinstance(hidden, int):
+        scaled[values == hidden] = 255
+    return Image.fromarray(scaled)
+
+
+def _stretch(values: Num[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
+    # 32-bit values have no agreed white: the least becomes black, the greatest white.
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
+    values -= low
+    values *= 255 / ((high - low) or 1.0)
+    return values.round().astype(np.uint8)

@@ -38,8 +38,8 @@ def draw_gates(
     """
     rows = _rows(table, value, order)
     everything = np.concatenate([row.values for row in rows])
-    span = Span(0.0, 1.0, 0.0) if value == "gate" else fit_span(everything, signed=True)
-    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, column_widths=[0.77, 0.23], horizontal_spacing=0.025)
+    span = Span(0.0, 1.0) if value == "gate" else fit_span(everything, signed=True)
+    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, column_widths=[0.76, 0.24], horizontal_spacing=0.045)
     for stage in dict.fromkeys(row.stage for row in rows):
         _add_stage(figure, [row for row in rows if row.stage == stage], span)
     _add_targets(figure, rows, value)
@@ -131,7 +131,7 @@ def _add_means(figure: go.Figure, rows: list[_Row], palette: Palette, value: str
             unselected={"marker": {"opacity": 1}},
             text=[row.block for row in rows],
             customdata=[row.path for row in rows],
-            hovertemplate=f"<b>%{{text}}</b><br>{value} %{{x:.3f}} on average<br>click to open the block<extra></extra>",
+            hovertemplate=f"<b>%{{text}}</b><br>mean {value} %{{x:.3f}}<br>click to open the block<extra></extra>",
         ),
         row=1,
         col=2,
@@ -159,10 +159,20 @@ def _frame(figure: go.Figure, rows: list[_Row], selected: str | None, palette: P
 
 
 def _finish(figure: go.Figure, rows: list[_Row], palette: Palette, *, value: str, order: str, span: Span) -> go.Figure:
-    height = 90 + (rows[-1].place + 1) * max(13, min(27, 520 / len(rows)))
+    height = 120 + (rows[-1].place + 1) * max(13, min(27, 520 / len(rows)))
     last = rows[-1].place
     title = "gate" if value == "gate" else "squeeze"
-    bar = {"title": {"text": title}, "thickness": 10, "len": 0.5, "y": 0.99, "yanchor": "top", "outlinewidth": 0}
+    bar = {
+        "title": {"text": f"{title}  ", "side": "top"},
+        "orientation": "h",
+        "thickness": 8,
+        "len": 0.4,
+        "x": 0,
+        "xanchor": "left",
+        "y": 1,
+        "yanchor": "bottom",
+        "outlinewidth": 0,
+    }
     figure.update_layout(
         height=height,
         margin={"l": 0, "r": 0, "t": 10, "b": 0},

@@ -7,6 +7,7 @@ from io import BytesIO
 import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
+from plotly.graph_objects import Figure
 from plotly.subplots import make_subplots
 
 from se_viz.charts.palettes import Palette
@@ -15,18 +16,18 @@ from se_viz.charts.scales import CODE_RANGE, code_ticks, coded_scale, encode, fi
 
 def draw_overlay(
     photo: Image.Image, values: np.ndarray, palette: Palette, *, signed: bool, opacity: float, title: str
-) -> go.Figure:
-    """Lay a map of (height, width) values over the photo of the same size; the middle of the scale is clear.
+) -> Figure:
+    """Lay a map of (height, width) values over the photo of the same size, in grey so that only the map has colour.
 
-    Signed maps are symmetric about 0. ``opacity`` runs from 0 (photo only) to 1.
+    Where the map is 0 it is clear. Signed maps are symmetric about 0. ``opacity`` runs from 0 (photo only) to 1.
     """
     span = fit_span(values, signed=signed)
     height, width = values.shape
-    figure = go.Figure(
+    figure = Figure(
         go.Heatmap(z=encode(values, span), opacity=opacity, coloraxis="coloraxis", hoverinfo="skip", zsmooth=False)
     )
     place = {"x": -0.5, "y": -0.5, "sizex": width, "sizey": height, "xref": "x", "yref": "y"}
-    figure.add_layout_image(source=_data_uri(photo), sizing="stretch", layer="below", **place)
+    figure.add_layout_image(source=_data_uri(photo.convert("L")), sizing="stretch", layer="below", **place)
     scale = palette.veil if signed else palette.glow
     figure.update_layout(
         height=440,
@@ -53,13 +54,13 @@ def draw_overlay(
     return figure
 
 
-def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[int], palette: Palette) -> go.Figure:
+def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[int], palette: Palette) -> Figure:
     """Draw chosen channels of one block before scaling (top) and after (below).
 
     ``features`` is U, (channels, height, width); ``gates`` is s, (channels,). Each pair shares one scale,
     symmetric about 0, so that only the gate changes the colour.
     """
-    titles = [f"{channel}<br>s = {gates[channel]:.2f}" for channel in channels]
+    titles = [f"#{channel}<br>s = {gates[channel]:.2f}" for channel in channels]
     figure = make_subplots(
         rows=2, cols=len(channels), column_titles=titles, horizontal_spacing=0.012, vertical_spacing=0.03
     )
@@ -70,8 +71,8 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
             figure.add_trace(heat, row=line, col=column)
     colours = {"colorscale": coded_scale(palette.diverging, palette), "cmin": CODE_RANGE[0], "cmax": CODE_RANGE[1]}
     figure.update_layout(
-        height=240,
-        margin={"l": 46, "r": 0, "t": 44, "b": 4},
+        height=262,
+        margin={"l": 46, "r": 0, "t": 66, "b": 4},
         dragmode=False,
         coloraxis={**colours, "showscale": False},
         plot_bgcolor="rgba(0,0,0,0)",
@@ -83,7 +84,7 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
     return figure
 
 
-def to_html(figure: go.Figure) -> bytes:
+def to_html(figure: Figure) -> bytes:
     """Return a figure as one HTML file that needs no network."""
     return figure.to_html(include_plotlyjs=True).encode()
 

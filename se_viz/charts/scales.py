@@ -6,6 +6,12 @@ import numpy as np
 
 from se_viz.charts.palettes import Palette, Scale
 
+KEEP = 0.995
+"""Share of values that a fitted scale covers; one bright pixel must not make all others pale."""
+
+CLIPPED = f"The strongest {1 - KEEP:.1%} lie beyond the scale and have a colour of their own."
+"""What a caption says of a fitted scale."""
+
 _TOP = 126
 
 
@@ -17,23 +23,14 @@ class Span:
     """Value of the first colour."""
     high: float
     """Value of the last colour."""
-    clipped: float
-    """Share of values beyond the range, 0 to 1."""
-
-    @property
-    def words(self) -> str:
-        """Say what was clipped, for a caption."""
-        return f"The strongest {self.clipped:.1%} of values lie beyond the scale." if self.clipped else ""
 
 
-def fit_span(values: np.ndarray, *, signed: bool, keep: float = 0.995) -> Span:
+def fit_span(values: np.ndarray, *, signed: bool, keep: float = KEEP) -> Span:
     """Cover the share ``keep`` of the values; symmetric about 0 when signed, else from 0."""
     magnitudes = np.abs(values[np.isfinite(values)])
-    high = float(np.quantile(magnitudes, keep)) if magnitudes.size else 0.0
-    # An all-zero map still needs a range.
-    high = high or (float(magnitudes.max()) if magnitudes.size else 0.0) or 1.0
-    clipped = float((magnitudes > high).mean()) if magnitudes.size else 0.0
-    return Span(-high if signed else 0.0, high, clipped)
+    # A map of zeros still needs a range.
+    high = (float(np.quantile(magnitudes, keep)) or float(magnitudes.max()) or 1.0) if magnitudes.size else 1.0
+    return Span(-high if signed else 0.0, high)
 
 
 def encode(values: np.ndarray, span: Span) -> np.ndarray:

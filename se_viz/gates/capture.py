@@ -76,7 +76,7 @@ def find_gates(model: nn.Module, *, size: int = 224) -> tuple[GateSite, ...]:
         NoSEBlocksError: the model has no SE block that se_viz knows, or it is compiled.
     """
     modes = {module: module.training for module in model.modules()}
-    like = next(model.parameters())
+    like = next(model.parameters(), torch.zeros(()))
     try:
         # Evaluation mode: in training the norms would learn from the black image.
         with torch.no_grad(), capture_gates(model) as records:
@@ -132,16 +132,17 @@ def _unhook(model: nn.Module) -> None:
 
 
 def _attach(model: nn.Module, blocks: dict[str, nn.Module]) -> ExitStack:
-    hooks = ExitStack()
-    hooks.callback(model.register_forward_pre_hook(_see_image, with_kwargs=True).remove)
-    for path, block in blocks.items():
-        row = _row(block)
-        hooks.callback(block.register_forward_pre_hook(_see_input(model, path)).remove)
-        squeeze = block.get_submodule(row.squeeze)
-        hooks.callback(squeeze.register_forward_pre_hook(_see_squeeze(model, path)).remove)
-        gate = block.get_submodule(row.gate)
-        hooks.callback(gate.register_forward_hook(_see_gate(model, path)).remove)
-    return hooks
+    with ExitStack() as hooks:
+        hooks.callback(model.register_forward_pre_hook(_see_image, with_kwargs=True).remove)
+        for path, block in blocks.items():
+            row = _row(block)
+            hooks.callback(block.register_forward_pre_hook(_see_input(model, path)).remove)
+            squeeze = block.get_submodule(row.squeeze)
+            hooks.callback(squeeze.register_forward_pre_hook(_see_squeeze(model, path)).remove)
+            gate = block.get_submodule(row.gate)
+            hooks.callback(gate.register_forward_hook(_see_gate(model, path)).remove)
+        # Kept only now: a row that fits no child leaves no hook behind.
+        return hooks.pop_all()
 
 
 def _mine(model: nn.Module) -> list[_Collector]:

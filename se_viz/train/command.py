@@ -13,7 +13,7 @@ from se_viz.train.export import Naming, export
 from se_viz.train.loop import Run, train
 from se_viz.train.recipe import Recipe
 
-_NAME, _TITLE = "se_resnet50_half_imagenette", "SE-ResNet-50, half width (Imagenette)"
+_NAME, _TITLE = "se_resnet50_half_imagenette", "SE-ResNet-50, half width"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

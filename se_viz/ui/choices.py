@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import streamlit as st
+from PIL import Image
 
 from se_viz.charts.palettes import DARK, LIGHT, Palette
 from se_viz.errors import SeVizError
 from se_viz.networks import Network
-from se_viz.ui.cached import get_network
-from se_viz.ui.sidebar import show_samples
+from se_viz.ui.cached import get_network, get_photo
+from se_viz.ui.sidebar import show_samples, show_upload
 from se_viz.ui.state import ChosenImage, chosen_image
 
 
@@ -25,10 +26,13 @@ class Choices:
     device: str
     """Name of the device it runs on."""
 
+    photo: Image.Image
+    """The square that the network sees."""
+
     @property
-    def key(self) -> tuple[str, str, str, bytes]:
+    def key(self) -> tuple[str, str, str, Image.Image]:
         """The first arguments of every cached call."""
-        return self.name, self.device, self.image.digest, self.image.content
+        return self.name, self.device, self.image.digest, self.photo
 
 
 def require_choices() -> Choices:
@@ -39,14 +43,25 @@ def require_choices() -> Choices:
         st.stop()
     image = chosen_image()
     if image is None:
-        st.markdown("**Drop a photo on the sidebar, or start with one of these.**")
-        show_samples(6, area="page")
+        _welcome()
         st.stop()
     try:
-        return Choices(image, get_network(name, device), name, device)
+        network = get_network(name, device)
+        photo = get_photo(image.digest, network.card.input_size, image.content)
+        return Choices(image, network, name, device, photo)
     except SeVizError as error:
         st.error(str(error))
         st.stop()
+
+
+def _welcome() -> None:
+    st.markdown(
+        "A squeeze-and-excitation network turns each of its channels up or down, anew for every image. "
+        "See how it does that for yours: every gate of every block, and the pixels the answer came from."
+    )
+    show_upload(area="page")
+    st.markdown("**No photo at hand? Start with one of these.**")
+    show_samples(6, area="page")
 
 
 def current_palette() -> Palette:

@@ -1,14 +1,14 @@
 """The parts of the Explore page: answer, gate map, attribution, one opened block, downloads."""
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.records import Attribution
 from se_viz.charts.gates import ORDERS, draw_gates
-from se_viz.charts.maps import draw_channels, draw_overlay, to_html
+from se_viz.charts.maps import Figure, draw_channels, draw_overlay, to_html
+from se_viz.charts.scales import CLIPPED
 from se_viz.errors import SeVizError
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import (
@@ -20,7 +20,6 @@ from se_viz.gates.tables import (
     table_bytes,
     tabulate_gates,
 )
-from se_viz.images import open_image
 from se_viz.ui.cached import get_analysis, get_attribution
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.state import open_block
@@ -31,8 +30,8 @@ _SHOWN = 4
 def show_answer(choices: Choices, analysis: Analysis) -> None:
     """Show the photo as the network sees it, and its five most probable classes."""
     photo, answer = st.columns([1, 3], vertical_alignment="center")
-    crop = choices.network.crop(open_image(choices.image.content))
-    photo.image(crop, caption=f"As the network sees it: {crop.width} x {crop.height} pixels", alt="The cropped photo")
+    caption = f"As the network sees it: {choices.photo.width} x {choices.photo.height} pixels"
+    photo.image(choices.photo, caption=caption, alt="The cropped photo")
     for index, share in analysis.top(5):
         answer.progress(min(share, 1.0), text=f"{choices.network.classes[index]} · {share:.1%}")
     known = len(choices.network.classes)
@@ -44,12 +43,14 @@ def show_answer(choices: Choices, analysis: Analysis) -> None:
     )
 
 
-def show_gates(table: pd.DataFrame, selected: str) -> None:
-    """Show every gate of every block, and let a click open a block."""
-    left, right = st.columns(2)
+def show_gates(table: pd.DataFrame, analysis: Analysis) -> str:
+    """Show every gate of every block; return the path of the block that a click or the list has opened."""
+    first, left, right = st.columns([3, 3, 4])
+    with first:
+        selected = _choose_block(analysis)
     value = left.segmented_control("Show", ["gate", "squeeze"], default="gate", required=True, key="value")
     order = right.segmented_control(
-        "Sort channels by", list(ORDERS), default="gate", required=True, format_func=ORDERS.__getitem__, key="order"
+        "Sort by", list(ORDERS), default="gate", required=True, format_func=ORDERS.__getitem__, key="order"
     )
     figure = draw_gates(table, current_palette(), value=value, order=order, selected=selected)
     _chart(figure, "gates", alt="Gates of all blocks: one row a block, one column a channel", clickable=True)
@@ -61,16 +62,19 @@ def show_gates(table: pd.DataFrame, selected: str) -> None:
     else:
         st.caption(
             "The squeeze: each channel's mean over the image, in units of the feature map, symmetric about 0 on one "
-            "scale for all blocks. The darkest or brightest cells (0.5 % of all) lie beyond the scale."
+            f"scale for all blocks. {CLIPPED}"
         )
+    return selected
 
 
+@st.fragment
 def show_attribution(choices: Choices, analysis: Analysis) -> None:
     """Show which pixels the answer for one class came from."""
     names = choices.network.classes
     ranked = [index for index, _ in analysis.top(len(names))]
-    method = st.selectbox("Method", list(METHODS), format_func=lambda key: METHODS[key].title, key="method")
-    target = st.selectbox("Class", ranked, format_func=names.__getitem__, key=f"target-{choices.image.digest}")
+    left, right = st.columns(2)
+    method = left.selectbox("Method", list(METHODS), format_func=lambda key: METHODS[key].title, key="method")
+    target = right.selectbox("Class", ranked, format_func=names.__getitem__, key=f"target-{choices.image.digest}")
     stage = None
     if METHODS[method].layered:
         stages = sorted({record.stage for record in analysis.records})
@@ -83,10 +87,9 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     except SeVizError as error:
         st.error(str(error))
         return
-    photo = choices.network.crop(open_image(choices.image.content))
     unit = "speaks against ← 0 → speaks for" if result.signed else "none → strongest"
     figure = draw_overlay(
-        photo, result.map.numpy(), current_palette(), signed=result.signed, opacity=opacity, title=unit
+        choices.photo, result.map.numpy(), current_palette(), signed=result.signed, opacity=opacity, title=unit
     )
     _chart(figure, "attribution", alt=f"{METHODS[method].title} for {names[target]} over the photo")
     st.caption(_describe(result))
@@ -100,7 +103,7 @@ def _describe(result: Attribution) -> str:
             f"The map should sum to {result.explained:.2f} logits (this image against the baseline) and misses by "
             f"{result.completeness_error:.3f}."
         )
-    return " ".join([*words, f"({method.source})"])
+    return " ".join([*words, CLIPPED, f"({method.source})"])
 
 
 def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
@@ -109,8 +112,8 @@ def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     label = label_blocks(analysis.records)[path]
     st.subheader(f"Block {label}")
     st.caption(
-        f"`{path}`: {record.gate.shape[1]} channels. Each pair shares one scale, symmetric about 0, so that all "
-        "that changes from top to bottom is the gate s."
+        f"`{path}`: {record.gate.shape[1]} channels, of which eight are shown by their number. Each pair "
+        "shares one scale, symmetric about 0: all that changes from top to bottom is the gate s."
     )
     order = record.gate[0].argsort().tolist()
     up, down = st.columns(2)
@@ -130,7 +133,7 @@ def _show_channels(record: GateRecord, channels: list[int], key: str, title: str
 def show_numbers(analysis: Analysis) -> None:
     """Show the summary of every block as a table."""
     low, high = NEAR_HALF
-    share = {"format": "percent", "min_value": 0.0, "max_value": 1.0}
+    share = {"format": "%.0f %%", "min_value": 0, "max_value": 100}
     columns = {
         "block": st.column_config.TextColumn("Block", pinned=True),
         "path": None,
@@ -142,7 +145,10 @@ def show_numbers(analysis: Analysis) -> None:
         "near_half": st.column_config.ProgressColumn(f"Near 0.5 ({low} to {high})", **share),
         "near_1": st.column_config.ProgressColumn(f"Near 1 (> {NEAR_ONE})", **share),
     }
-    st.dataframe(summarise_blocks(analysis.records), column_config=columns, hide_index=True, alt="Gates by block")
+    summary = summarise_blocks(analysis.records)
+    summary[["near_0", "near_half", "near_1"]] *= 100
+    height = "content" if len(summary) <= 20 else 640
+    st.dataframe(summary, column_config=columns, hide_index=True, height=height, alt="Gates by block")
 
 
 def show_downloads(choices: Choices, table: pd.DataFrame) -> None:
@@ -164,12 +170,11 @@ def show_downloads(choices: Choices, table: pd.DataFrame) -> None:
         )
 
 
-def choose_block(analysis: Analysis) -> str:
-    """Let the keyboard choose the block that a click on the map would open; return its path."""
+def _choose_block(analysis: Analysis) -> str:
     labels = label_blocks(analysis.records)
     if st.session_state.get("block") not in labels:
         st.session_state.block = list(labels)[-1]
-    return st.selectbox("Block", list(labels), format_func=labels.__getitem__, key="block")
+    return st.selectbox("Open block", list(labels), format_func=labels.__getitem__, key="block")
 
 
 def gate_table(choices: Choices, analysis: Analysis) -> pd.DataFrame:
@@ -177,7 +182,7 @@ def gate_table(choices: Choices, analysis: Analysis) -> pd.DataFrame:
     return tabulate_gates(analysis.records, images=[choices.image.name])
 
 
-def _chart(figure: go.Figure, key: str, *, alt: str, clickable: bool = False) -> None:
+def _chart(figure: Figure, key: str, *, alt: str, clickable: bool = False) -> None:
     config = {
         "displaylogo": False,
         "displayModeBar": True,
@@ -186,12 +191,15 @@ def _chart(figure: go.Figure, key: str, *, alt: str, clickable: bool = False) ->
     }
     event = (lambda: open_block(key)) if clickable else "ignore"
     st.plotly_chart(figure, key=key, config=config, alt=alt, on_select=event, selection_mode="points")
-    st.download_button(
-        "This figure as HTML",
-        lambda: to_html(figure),
-        file_name=f"se_viz-{key}.html",
-        mime="text/html",
-        key=f"html-{key}",
-        on_click="ignore",
-        type="tertiary",
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "Download as HTML",
+            lambda: to_html(figure),
+            file_name=f"se_viz-{key}.html",
+            mime="text/html",
+            key=f"html-{key}",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+        )
+        st.caption("PNG: the camera at the top right of the figure.", width="content")

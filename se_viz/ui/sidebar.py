@@ -1,9 +1,10 @@
 """The sidebar that all pages share: image, network, device."""
 
 import streamlit as st
+from PIL import Image
 
 from se_viz.errors import SeVizError
-from se_viz.images import EXTENSIONS, MAX_BYTES, list_samples
+from se_viz.images import EXTENSIONS, MAX_BYTES, Sample, centre_square, list_samples, open_image
 from se_viz.networks import list_networks
 from se_viz.runtime import available_devices, choose_device
 from se_viz.ui.state import choose_file, choose_sample, chosen_image, image_problem
@@ -23,7 +24,7 @@ def show_sidebar() -> None:
             label_visibility="collapsed",
             key="source",
         )
-        {"Upload": _upload, "Samples": show_samples, "Camera": _camera}[source]()
+        {"Upload": show_upload, "Samples": show_samples, "Camera": _camera}[source]()
         _show_choice()
         st.subheader("Network")
         _network()
@@ -31,10 +32,11 @@ def show_sidebar() -> None:
 
 def show_samples(columns: int = 3, *, area: str = "sidebar") -> None:
     """Show the sample images, each with its credit and a button that chooses it."""
-    for sample, column in zip(list_samples(), st.columns(columns, wrap=False) * columns, strict=False):
-        with column:
-            st.image(str(sample.path), alt=sample.title)
-            st.button(
+    for start in range(0, len(list_samples()), columns):
+        row = list_samples()[start : start + columns]
+        for sample, column in zip(row, st.columns(columns, wrap=False), strict=False):
+            column.image(_thumbnail(sample), alt=f"Sample: {sample.title}", width="stretch")
+            column.button(
                 sample.title,
                 key=f"{area}-{sample.name}",
                 help=sample.credit,
@@ -44,14 +46,22 @@ def show_samples(columns: int = 3, *, area: str = "sidebar") -> None:
             )
 
 
-def _upload() -> None:
+def show_upload(*, area: str = "sidebar") -> None:
+    """Let people drop a photo; a broken one is named and changes nothing."""
+    key = f"{area}-upload"
     st.file_uploader(
-        f"A photo: {', '.join(sorted({ending.upper() for ending in EXTENSIONS}))}, up to {MAX_BYTES // 2**20} MB",
+        f"Drop a photo here (up to {MAX_BYTES // 2**20} MB)",
         type=list(EXTENSIONS),
-        key="upload",
+        key=key,
         on_change=choose_file,
-        args=("upload",),
+        args=(key,),
     )
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _thumbnail(sample: Sample) -> Image.Image:
+    # One shape for all: the buttons below stand in line.
+    return centre_square(open_image(sample.path), 240)
 
 
 def _camera() -> None:

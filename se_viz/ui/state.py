@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from se_viz.errors import ImageError
-from se_viz.images import Sample, open_image
+from se_viz.images import Sample
+from se_viz.ui.cached import get_photo
+
+_USUAL_SIZE = 224
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ def choose_file(widget: str) -> None:
         return
     content = file.getvalue()
     try:
-        open_image(content)
+        # Decodes for the page at once: a file that decodes here will be shown.
+        get_photo(hashlib.sha256(content).hexdigest(), _USUAL_SIZE, content)
     except ImageError as error:
         st.session_state.image_problem = str(error)
     else:
@@ -58,10 +62,10 @@ def open_block(chart: str) -> None:
     points = st.session_state[chart].selection.points
     if points:
         data = points[0]["customdata"]
-        # A one-dimensional custom datum arrives bare or as a mapping, by the kind of trace.
-        st.session_state.block = (
-            data if isinstance(data, str) else next(iter(data.values() if isinstance(data, dict) else data))
-        )
+        # A column of custom data arrives bare, in a list or as a mapping, by the kind of array it was.
+        while not isinstance(data, str):
+            data = data[next(iter(data))] if isinstance(data, dict) else data[0]
+        st.session_state.block = data
 
 
 def _choose(name: str, content: bytes, *, credit: str = "") -> None:
