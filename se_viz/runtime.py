@@ -34,14 +34,14 @@ def choose_device(requested: str | None = None) -> DeviceChoice:
     name = "cuda:0" if name == "cuda" else name
     if name not in names:
         raise DeviceError(f"There is no device {requested!r} on this machine. Choose one of: {', '.join(names)}.")
-    return DeviceChoice(torch.device(name), _reason(name, asked=requested is not None))
+    return DeviceChoice(torch.device(name), _reason(name))
 
 
-def _reason(name: str, *, asked: bool) -> str:
+def _reason(name: str) -> str:
     if name != "cpu":
         return f"{torch.cuda.get_device_name(name)} ({name})"
     if torch.cuda.is_available():
         return "CPU, as chosen; this machine has a GPU too."
     if torch.version.cuda is None:
         return "CPU: this build of PyTorch has no CUDA support."
-    return "CPU, as chosen: PyTorch finds no GPU." if asked else "CPU: PyTorch finds no GPU on this machine."
+    return "CPU: PyTorch finds no GPU on this machine."

@@ -84,9 +84,10 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
     return figure
 
 
-def to_html(figure: Figure) -> bytes:
-    """Return a figure as one HTML file that needs no network."""
-    return figure.to_html(include_plotlyjs=True).encode()
+def to_html(figure: Figure, palette: Palette) -> bytes:
+    """Return a figure as one HTML file that needs no network, in the colours of the page it comes from."""
+    alone = Figure(figure).update_layout(template="none", paper_bgcolor=palette.page, font_color=palette.ink)
+    return alone.update_layout(margin={"l": 70, "r": 30, "t": 60, "b": 60}).to_html(include_plotlyjs=True).encode()
 
 
 def _data_uri(photo: Image.Image) -> str:

@@ -15,6 +15,8 @@ class Palette:
     """The same hues with a transparent middle, to lie over a photo."""
     glow: Scale
     """Transparent to yellow, for maps without negative values, to lie over a photo."""
+    page: str
+    """Background of a figure that stands alone."""
     ink: str
     """Text and marks."""
     faint: str
@@ -47,6 +49,7 @@ LIGHT = Palette(
     diverging=[(0.0, "#0b3c8c"), (0.25, "#5b93d6"), (0.5, "#eceef1"), (0.75, "#ee9a4d"), (1.0, "#a33c00")],
     veil=_VEIL,
     glow=_GLOW,
+    page="#ffffff",
     ink="#1d2330",
     faint="#8a93a3",
     missing="#d62bc3",
@@ -57,6 +60,7 @@ DARK = Palette(
     diverging=[(0.0, "#8cc0ff"), (0.25, "#3f78c4"), (0.5, "#23283a"), (0.75, "#c9701f"), (1.0, "#ffc27a")],
     veil=_VEIL,
     glow=_GLOW,
+    page="#12151f",
     ink="#e8ebf2",
     faint="#7b8498",
     missing="#ff5ce1",

@@ -48,9 +48,17 @@ def show_gates(table: pd.DataFrame, analysis: Analysis) -> str:
     first, left, right = st.columns([3, 3, 4])
     with first:
         selected = _choose_block(analysis)
-    value = left.segmented_control("Show", ["gate", "squeeze"], default="gate", required=True, key="value")
+    value = left.segmented_control(
+        "Show", ["gate", "squeeze"], default="gate", required=True, key="value", persist_state="session"
+    )
     order = right.segmented_control(
-        "Sort by", list(ORDERS), default="gate", required=True, format_func=ORDERS.__getitem__, key="order"
+        "Sort by",
+        list(ORDERS),
+        default="gate",
+        required=True,
+        format_func=ORDERS.__getitem__,
+        key="order",
+        persist_state="session",
     )
     figure = draw_gates(table, current_palette(), value=value, order=order, selected=selected)
     _chart(figure, "gates", alt="Gates of all blocks: one row a block, one column a channel", clickable=True)
@@ -73,15 +81,24 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     names = choices.network.classes
     ranked = [index for index, _ in analysis.top(len(names))]
     left, right = st.columns(2)
-    method = left.selectbox("Method", list(METHODS), format_func=lambda key: METHODS[key].title, key="method")
-    target = right.selectbox("Class", ranked, format_func=names.__getitem__, key=f"target-{choices.image.digest}")
+    method = left.selectbox(
+        "Method", list(METHODS), format_func=lambda key: METHODS[key].title, key="method", persist_state="session"
+    )
+    target = right.selectbox(
+        "Class", ranked, format_func=names.__getitem__, key=f"target-{choices.image.digest}", persist_state="session"
+    )
     stage = None
     if METHODS[method].layered:
         stages = sorted({record.stage for record in analysis.records})
         stage = st.segmented_control(
-            "At the end of stage", stages, default=stages[-1], required=True, key=f"stage-{choices.name}"
+            "At the end of stage",
+            stages,
+            default=stages[-1],
+            required=True,
+            key=f"stage-{choices.name}",
+            persist_state="session",
         )
-    opacity = st.slider("Opacity of the map", 0.0, 1.0, 0.8, 0.05, key="opacity")
+    opacity = st.slider("Opacity of the map", 0.0, 1.0, 0.8, 0.05, key="opacity", persist_state="session")
     try:
         result = get_attribution(*choices.key, target, method, stage)
     except SeVizError as error:
@@ -174,7 +191,9 @@ def _choose_block(analysis: Analysis) -> str:
     labels = label_blocks(analysis.records)
     if st.session_state.get("block") not in labels:
         st.session_state.block = list(labels)[-1]
-    return st.selectbox("Open block", list(labels), format_func=labels.__getitem__, key="block")
+    return st.selectbox(
+        "Open block", list(labels), format_func=labels.__getitem__, key="block", persist_state="session"
+    )
 
 
 def gate_table(choices: Choices, analysis: Analysis) -> pd.DataFrame:
@@ -191,10 +210,11 @@ def _chart(figure: Figure, key: str, *, alt: str, clickable: bool = False) -> No
     }
     event = (lambda: open_block(key)) if clickable else "ignore"
     st.plotly_chart(figure, key=key, config=config, alt=alt, on_select=event, selection_mode="points")
+    palette = current_palette()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Download as HTML",
-            lambda: to_html(figure),
+            lambda: to_html(figure, palette),
             file_name=f"se_viz-{key}.html",
             mime="text/html",
             key=f"html-{key}",
