@@ -1,0 +1,79 @@
+"""The app as its own process on a loopback port, and the Chromium that visits it; browser tests use both."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+"""Where ``app.py`` lies."""
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running app."""
+
+    url: str
+    """Where a browser finds it."""
+    pid: int
+    """Its process."""
+
+
+@contextmanager
+def run_app(*, patience: float = 180.0) -> Iterator[Server]:
+    """Start ``streamlit run app.py`` on a free port, wait until it answers, and end it afterwards.
+
+    ``patience`` is in seconds. The process inherits the environment, ``OMP_NUM_THREADS`` included.
+
+    Raises:
+        RuntimeError: it ended, or did not answer in time; the message holds what it printed last.
+    """
+    port = _free_port()
+    options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", *options]
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            if not _answers(process, url, patience):
+                log.seek(0)
+                raise RuntimeError(f"The app did not answer at {url}. It printed last:\n{log.read()[-2000:]}")
+            yield Server(url, process.pid)
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def launch_chromium(playwright: Playwright) -> Browser:
+    """Launch the machine's Chromium, or Playwright's own where there is none."""
+    return playwright.chromium.launch(executable_path=next(filter(None, map(shutil.which, _BROWSERS)), None))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _answers(process: subprocess.Popen, url: str, patience: float) -> bool:
+    end = time.monotonic() + patience
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            with _DIRECT.open(f"{url}/_stcore/health", timeout=5) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.02)
+    return False
