@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from se_viz.ui.sidebar import show_sidebar
+from se_viz.ui.sidebar import show_problem, show_sidebar
 
 st.set_page_config(page_title="se_viz", page_icon="🎚️", layout="wide")
 # Navigation first: with a widget above it, the first interaction after the server's start was lost.
@@ -13,4 +13,5 @@ page = st.navigation(
     ]
 )
 show_sidebar()
+show_problem()
 page.run()

@@ -61,7 +61,7 @@ def _welcome() -> None:
     )
     show_upload(area="page")
     st.markdown("**No photo at hand? Start with one of these.**")
-    show_samples(6, area="page")
+    show_samples(area="page")
 
 
 def current_palette() -> Palette:

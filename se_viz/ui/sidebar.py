@@ -30,20 +30,29 @@ def show_sidebar() -> None:
         _network()
 
 
-def show_samples(columns: int = 3, *, area: str = "sidebar") -> None:
-    """Show the sample images, each with its credit and a button that chooses it."""
-    for start in range(0, len(list_samples()), columns):
-        row = list_samples()[start : start + columns]
-        for sample, column in zip(row, st.columns(columns, wrap=False), strict=False):
-            column.image(_thumbnail(sample), alt=f"Sample: {sample.title}", width="stretch")
-            column.button(
-                sample.title,
-                key=f"{area}-{sample.name}",
-                help=sample.credit,
-                on_click=choose_sample,
-                args=(sample,),
-                width="stretch",
-            )
+def show_problem() -> None:
+    """Say above the page, where a phone shows it too, why the last file could not be used."""
+    if problem := image_problem():
+        st.error(problem)
+
+
+def show_samples(*, area: str = "sidebar") -> None:
+    """Show the sample images, each with a button that chooses it and its credit (on the page: in full)."""
+    width = 148 if area == "page" else 112
+    with st.container(horizontal=True, gap="small"):
+        for sample in list_samples():
+            with st.container(width=width, gap="xsmall"):
+                st.image(_thumbnail(sample), alt=f"Sample: {sample.title}", width="stretch")
+                st.button(
+                    sample.title,
+                    key=f"{area}-{sample.name}",
+                    help=None if area == "page" else sample.credit,
+                    on_click=choose_sample,
+                    args=(sample,),
+                    width="stretch",
+                )
+                if area == "page":
+                    st.caption(sample.credit)
 
 
 def show_upload(*, area: str = "sidebar") -> None:
@@ -69,8 +78,6 @@ def _camera() -> None:
 
 
 def _show_choice() -> None:
-    if problem := image_problem():
-        st.error(problem)
     if image := chosen_image():
         # Plain text: a file name may hold Markdown.
         st.text(f"Shown: {image.name}")
