@@ -53,8 +53,7 @@ def run_app(*, patience: float = 180.0) -> Iterator[Server]:
                 raise RuntimeError(f"The app did not answer at {url}. It printed last:\n{log.read()[-2000:]}")
             yield Server(url, process.pid)
         finally:
-            process.terminate()
-            process.wait(timeout=30)
+            _end(process)
 
 
 def launch_chromium(playwright: Playwright) -> Browser:
@@ -66,6 +65,15 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _answers(process: subprocess.Popen, url: str, patience: float) -> bool:

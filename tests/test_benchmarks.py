@@ -1,0 +1,121 @@
+"""The arithmetic of the measurements; never a time."""
+
+import io
+import os
+
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.capture import make_inputs, pass_bare, pass_captured
+from benchmarks.machine import describe_machine
+from benchmarks.measure import (
+    as_table,
+    interleave,
+    peak_memory,
+    ratios,
+    show_memory,
+    spread,
+    time_pairs,
+)
+from benchmarks.paint import make_photo
+from se_viz.networks import Network
+
+
+def test_spread_is_the_median_and_the_quartiles():
+    """Of 0, 10, ..., 40 a quarter lies below 10 and three quarters below 30; order must not matter."""
+    found = spread([40.0, 0.0, 20.0, 10.0, 30.0])
+    assert (found.median, found.low, found.high) == (20.0, 10.0, 30.0)
+
+
+def test_median_of_an_even_count_lies_between_the_middle_two():
+    """Ten photos are measured, so the even case is the usual one."""
+    assert spread([1.0, 2.0, 4.0, 100.0]).median == 3.0
+
+
+def test_one_outlier_does_not_move_the_middle():
+    """A background task that wakes once must not decide a number; this is why medians are shown."""
+    assert spread([1.0, 1.0, 1.0, 1.0, 1000.0]).show(1) == "1.0 (1.0 to 1.0)"
+
+
+def test_spread_refuses_a_single_value():
+    """One value has no spread, and none must be made up."""
+    with pytest.raises(ValueError, match="at least"):
+        spread([1.0])
+
+
+def test_both_ways_come_first_equally_often():
+    """What runs second finds warm caches; over an even count the advantage has to cancel."""
+    orders = list(interleave(4))
+    assert orders == [(0, 1), (1, 0), (0, 1), (1, 0)]
+
+
+def test_pairs_keep_the_two_ways_apart_in_either_order():
+    """In every other pair the second way runs first, and its time still belongs in the second place."""
+    calls: list[str] = []
+
+    def way(name: str, seconds: float) -> float:
+        calls.append(name)
+        return seconds
+
+    pairs = time_pairs(lambda: way("a", 1.0), lambda: way("b", 2.0), 3)
+    assert pairs == [(1.0, 2.0)] * 3
+    assert "".join(calls) == "abbaab"
+
+
+def test_ratio_says_how_many_times_as_long_the_second_took():
+    """Capture is second: a ratio above 1 has to mean that capture costs."""
+    assert ratios([(2.0, 3.0), (4.0, 2.0)]) == [1.5, 0.5]
+
+
+def test_table_is_markdown_that_can_be_pasted():
+    """Every line has the same cells at the same places, and the second line is Markdown's rule."""
+    assert as_table(("a", "long"), [("value", "1")]) == "| a     | long |\n| ----- | ---- |\n| value | 1    |"
+
+
+def test_peak_memory_is_at_least_what_was_held():
+    """A process that has held 64 MiB of written bytes cannot have a smaller peak."""
+    if not os.path.exists("/proc/self/status"):
+        pytest.skip("Only Linux tells a process's peak memory.")
+    held = bytearray(os.urandom(64 * 2**20))
+    peak = peak_memory(os.getpid())
+    assert peak is not None
+    assert peak * 2**20 >= len(held)
+
+
+def test_unknown_memory_is_said_not_invented():
+    """Where the system does not tell, a table must not show a 0."""
+    assert show_memory(None) == "not told here"
+
+
+def test_machine_names_what_a_number_depends_on():
+    """A time means nothing without the processor, the cores and the version that took it."""
+    machine = describe_machine()
+    shown = machine.show()
+    assert machine.cores >= 1
+    assert machine.processor in shown
+    assert torch.__version__.split("+")[0] in shown
+
+
+def test_photos_are_the_size_they_claim_and_never_the_same():
+    """A photo that came twice would be answered from a cache, and measure nothing."""
+    photos = [make_photo((64, 48), seed) for seed in (0, 6, 0)]
+    assert Image.open(io.BytesIO(photos[0])).size == (64, 48)
+    assert photos[0] != photos[1]
+    assert photos[0] == photos[2], "equal seeds have to give equal photos, or no run can be repeated"
+
+
+def test_batch_has_the_asked_number_of_images(network: Network):
+    """Six samples have to fill a batch of 16 by repetition: the seventh is the first again."""
+    inputs = make_inputs(network, 16)
+    assert inputs.shape == (16, 3, network.card.input_size, network.card.input_size)
+    assert torch.equal(inputs[6], inputs[0])
+
+
+def test_both_passes_leave_no_hook(network: Network):
+    """A hook that stayed would make the next bare pass pay for a capture."""
+    inputs = make_inputs(network, 1)
+    pass_captured(network, inputs)
+    pass_bare(network, inputs)
+    hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in network.model.modules()]
+    assert sum(hooks) == 0
