@@ -100,11 +100,12 @@ def _row(block: nn.Module) -> Spelling:
 
 
 def _blocks(model: nn.Module) -> dict[str, nn.Module]:
-    if isinstance(model, torch._dynamo.OptimizedModule):
+    blocks = {path: module for path, module in model.named_modules() if spelling_of(module)}
+    # The name that `torch.compile` gives what it wraps: the model itself, or a part of it.
+    if any("_orig_mod" in path.split(".") for path in blocks):
         raise NoSEBlocksError(
             "A compiled model ignores hooks that come after its first call. Capture from the model you compiled."
         )
-    blocks = {path: module for path, module in model.named_modules() if spelling_of(module)}
     if not blocks:
         known = ", ".join(f"{row.kind.__module__}.{row.kind.__qualname__}" for row in SPELLINGS)
         raise NoSEBlocksError(
