@@ -36,10 +36,33 @@ def images() -> Float[Tensor, "2 3 64 64"]:
 
 
 @pytest.fixture
-def network_folder(tmp_path: Path, se_net: nn.Module) -> Path:
+def card(se_net: nn.Module) -> NetworkCard:
+    """Return the card of ``se_net``, named ``tiny``, before it is saved: it has no hash yet."""
+    return NetworkCard(
+        name="tiny",
+        title="A tiny SE-ResNet-50",
+        architecture="se_resnet50",
+        arguments={"width": 0.25, "reduction": 16},
+        classes=CLASSES,
+        input_size=64,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        parameters=sum(value.numel() for value in se_net.parameters()),
+        top1=0.2,
+        evaluated_with="nothing: it was never trained",
+        trained_with="nothing: it was never trained",
+        data="random numbers",
+        date="2026-01-01",
+        sha256="",
+        licence="Apache-2.0",
+    )
+
+
+@pytest.fixture
+def network_folder(tmp_path: Path, se_net: nn.Module, card: NetworkCard) -> Path:
     """Return a folder that bundles one network, named ``tiny``; a test may damage it."""
     folder = tmp_path / "checkpoints"
-    save_checkpoint(se_net, make_card(se_net), folder)
+    save_checkpoint(se_net, card, folder)
     return folder
 
 
@@ -67,23 +90,7 @@ def randomise(model: nn.Module) -> None:
             init.normal_(module.weight, 0.0, 1.0)
 
 
-def make_card(model: nn.Module) -> NetworkCard:
-    """Describe the ``se_net`` fixture; saving fills in the hash."""
-    return NetworkCard(
-        name="tiny",
-        title="A tiny SE-ResNet-50",
-        architecture="se_resnet50",
-        arguments={"width": 0.25, "reduction": 16},
-        classes=CLASSES,
-        input_size=64,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        parameters=sum(value.numel() for value in model.parameters()),
-        top1=0.2,
-        evaluated_with="nothing: it was never trained",
-        trained_with="nothing: it was never trained",
-        data="random numbers",
-        date="2026-01-01",
-        sha256="",
-        licence="Apache-2.0",
-    )
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that is marked ``gpu`` on a machine without one."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")

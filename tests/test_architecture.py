@@ -1,0 +1,104 @@
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import se_viz
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted([ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "se_viz").rglob("*.py")])
+
+HOMES = {
+    "captum": ("se_viz/attribution/",),
+    "plotly": ("se_viz/charts/",),
+    "safetensors": ("se_viz/networks/checkpoints.py",),
+    "streamlit": ("app.py", "pages/", "se_viz/ui/"),
+}
+"""The only places that may import a dependency."""
+
+LAYERS = (
+    {"errors"},
+    {"gates", "images", "runtime"},
+    {"networks"},
+    {"analysis"},
+    {"attribution", "charts", "train"},
+    {"ui", "commands"},
+    {"pages", "app.py", "__main__"},
+)
+"""Parts from the bottom up: each may import those below it, and itself. A new part needs its place here."""
+HEIGHT = {part: height for height, parts in enumerate(LAYERS) for part in parts}
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """Yield every module or name that a file imports, wherever the import stands, in full."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} has a relative import: write it in full"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def part_of(file: Path) -> str:
+    first, *rest = file.relative_to(ROOT).parts
+    return rest[0].removesuffix(".py") if first == "se_viz" else first
+
+
+@pytest.mark.parametrize(("package", "homes"), HOMES.items(), ids=HOMES)
+def test_a_dependency_has_one_home(package: str, homes: tuple[str, ...]):
+    """Replacing a library, or its next major version, then touches one place."""
+    users = [
+        str(file.relative_to(ROOT)) for file in FILES if package in {name.split(".")[0] for name in imports_of(file)}
+    ]
+    assert users
+    assert [user for user in users if not user.startswith(homes)] == []
+
+
+def test_hooks_have_one_home():
+    """Hooks outlive the line that sets them; where all are in one module, one test can count them."""
+    calls = [
+        (str(file.relative_to(ROOT)), node.attr)
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("register_") and node.attr.endswith("hook")
+    ]
+    assert {file for file, _ in calls} == {"se_viz/gates/capture.py"}
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file != ROOT / "se_viz/__init__.py"], ids=part_of)
+def test_imports_run_downwards(file: Path):
+    """What lies below can be used, tested and understood without what lies above."""
+    part = part_of(file)
+    ours = {name.split(".")[1] for name in imports_of(file) if name.startswith("se_viz.")} - {part, "__version__"}
+    assert [other for other in ours if HEIGHT[other] >= HEIGHT[part]] == []
+
+
+def test_the_library_needs_no_browser_and_no_captum():
+    """Capturing gates in a script must not cost the start of an app; a fresh interpreter tells."""
+    code = (
+        "import sys, se_viz; se_viz.capture_gates, se_viz.load_network, se_viz.open_image;"
+        "print(*{'captum', 'plotly', 'streamlit', 'torch'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["torch"]
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    """`--help` and `--version` answer at once: every name is imported on first use."""
+    code = "import sys, se_viz; print(*{'torch', 'numpy', 'PIL', 'captum', 'plotly', 'streamlit'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_every_public_name_exists():
+    """Public names are looked up in a table, and a table can be wrong."""
+    assert all(getattr(se_viz, name).__module__.startswith("se_viz.") for name in se_viz.__all__)
+
+
+def test_an_unknown_public_name_is_an_attribute_error():
+    """The lazy lookup must fail as a module does, or `hasattr` and `copy` break."""
+    with pytest.raises(AttributeError, match="module 'se_viz' has no attribute 'capture_gate'"):
+        _ = se_viz.capture_gate
