@@ -77,7 +77,7 @@ def open_image(source: bytes | str | Path) -> Image.Image:
     """
     content = source if isinstance(source, bytes) else _read(Path(source))
     _check_length(len(content))
-    image = _flatten(_decode(content))
+    image = _decode(content)
     image.info.clear()
     return image
 
@@ -94,9 +94,9 @@ def list_samples() -> tuple[Sample, ...]:
 
 
 def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder. Name an image in it.")
     try:
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder. Name an image in it.")
         if not path.is_file():
             raise ImageError(f"There is no file {path}. Check the name.")
         _check_length(path.stat().st_size)
@@ -110,14 +110,14 @@ def _check_length(length: int) -> None:
         raise ImageError("The file is empty. Choose another one.")
     if length > MAX_BYTES:
         raise ImageError(
-            f"The file has {length / 2**20:.1f} MB; {MAX_BYTES // 2**20} MB is the most se_viz reads. "
+            f"The file has {length / 2**20:.1f} MB, more than the {MAX_BYTES // 2**20} MB that se_viz reads. "
             "Save a smaller copy."
         )
 
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise _too_many_pixels(width, height)
+        raise _too_many_pixels(f"{width} x {height} pixels, ")
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise ImageError(
             f"The image is {width} x {height} pixels, longer than {MAX_ASPECT} to 1: hardly any of it would reach the "
@@ -125,20 +125,22 @@ def _check_size(width: int, height: int) -> None:
         )
 
 
-def _too_many_pixels(width: int = 0, height: int = 0) -> ImageError:
-    size = f"{width} x {height} = {width * height / 1e6:.0f} megapixels" if width else "far too many pixels"
-    return ImageError(f"The image has {size}; {MAX_PIXELS // 10**6} megapixels is the most. Save a smaller copy.")
+def _too_many_pixels(size: str = "") -> ImageError:
+    return ImageError(
+        f"The image has {size}more than the {MAX_PIXELS // 10**6} megapixels that se_viz reads. Save a smaller copy."
+    )
 
 
 def _decode(content: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
-            # Pillow warns of odd metadata, which no user can mend, and of the size, which is checked here.
+            # They are about odd metadata, which no user can mend, and the size, which is checked here.
             warnings.simplefilter("ignore")
             image = Image.open(BytesIO(content), formats=tuple(_FORMATS))
             _check_size(*image.size)
             image.load()
-            return _upright(image)
+            image = _upright(image)
+            return _flatten(image)
     except ImageError:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
@@ -157,15 +159,16 @@ def _upright(image: Image.Image) -> Image.Image:
     except _DAMAGED:
         # Notes that cannot be read are no reason to refuse the pixels.
         turn = None
-    return image.copy() if turn is None else image.transpose(turn)
+    return image if turn is None else image.transpose(turn)
 
 
 def _flatten(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return _to_eight_bits(image).convert("RGB")
     if image.has_transparency_data:
-        return _over_white(image.convert("RGBA"))
-    return image if image.mode == "RGB" else image.convert("RGB")
+        return _over_white(image if image.mode == "RGBA" else image.convert("RGBA"))
+    # Also for RGB: the copy is a plain image, without the file behind it.
+    return image.convert("RGB")
 
 
 def _over_white(image: Image.Image) -> Image.Image:
