@@ -13,8 +13,8 @@ from se_viz.errors import DataError
 from se_viz.gates import GateRecord, capture_gates
 from se_viz.gates.tables import SUFFIXES, label_blocks, summarise_blocks, table_bytes, tabulate_gates, write_table
 
-# Values that are hard to write: the smallest step above 1/3, both ends of a gate, and a gate that is nearly shut.
-HARD = (float(np.nextafter(np.float32(1 / 3), np.float32(1))), 0.0, 1.0, 1.2345678e-20)
+# Values that are hard to write: the smallest step above 1/3, both ends of a gate, and gates that are nearly shut.
+HARD = (float(np.nextafter(np.float32(1 / 3), np.float32(1))), 0.0, 1.0, 1.2345678e-10, 1.2345678e-20)
 
 
 def record(block: str, stage: int, gate: list[list[float]]) -> GateRecord:
