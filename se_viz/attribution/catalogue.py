@@ -21,7 +21,7 @@ class Method:
     algorithm: str
     """Name of Captum's class; it takes the model, and the layer when ``layered``."""
     channels: str
-    """How three colour values become one: ``sum`` (signed) or ``max`` (of magnitudes)."""
+    """How three colour values become one: ``sum``, ``mean`` or ``max`` (of magnitudes)."""
     signed: bool = True
     """Whether the map has negative values."""
     complete: bool = False
@@ -79,9 +79,10 @@ METHODS = {
             "occlusion",
             "Occlusion",
             "Zeiler and Fergus, arXiv 1311.2901",
-            f"How far the logit falls when a {_WINDOW}-pixel square is painted in the mean colour.",
+            f"How far the logit falls when a {_WINDOW}-pixel square is painted in the mean colour, averaged over "
+            "the squares that hold the pixel.",
             "Occlusion",
-            channels="sum",
+            channels="mean",
             options={
                 "baselines": 0.0,
                 "sliding_window_shapes": (3, _WINDOW, _WINDOW),
@@ -96,4 +97,6 @@ METHODS = {
 
 def collapse(values: Tensor, channels: str) -> Tensor:
     """Turn (1, colours, height, width) into (height, width)."""
-    return values[0].sum(0) if channels == "sum" else values[0].abs().amax(0)
+    if channels == "max":
+        return values[0].abs().amax(0)
+    return values[0].sum(0) if channels == "sum" else values[0].mean(0)

@@ -35,29 +35,29 @@ def attribute(
     Raises:
         AttributionError: no such method, class or stage, or an option that Captum refuses.
     """
-    row = _method(method)
-    if not 0 <= target < len(network.classes):
-        last = len(network.classes) - 1
-        raise AttributionError(f"There is no class {target}: this network has 0 to {last}. Choose one of these.")
-    inputs = inputs.detach().clone().requires_grad_()
-    with turn, torch.enable_grad():
-        layer = _layer(network.model, inputs.shape[-1], stage) if row.layered else (None, None)
+    row = _method(method, stage)
+    _check_class(target, len(network.classes))
+    # Inference mode of the caller would keep gradients off, whatever else is set.
+    with turn, torch.inference_mode(False), torch.enable_grad():
+        inputs = inputs.detach().clone().requires_grad_()
+        chosen, layer = _layer(network.model, inputs.shape[-1], stage) if row.layered else (None, None)
         started = time.perf_counter()
         try:
-            values, error = _run(row, network.model, inputs, target=target, layer=layer[1], options=options)
-        except (TypeError, ValueError, AssertionError) as refusal:
+            values, error = _run(row, network.model, inputs, target=target, layer=layer, options=options)
+            seconds = time.perf_counter() - started
+            explained = _rise(network.model, inputs, target, row, options) if row.complete else None
+        except (TypeError, ValueError, AssertionError, RuntimeError) as refusal:
             raise AttributionError(f"{row.title} cannot run with these options: {refusal}. Change them.") from refusal
-        seconds = time.perf_counter() - started
-        explained = _rise(network.model, inputs, target, row, options) if row.complete else None
+    heat = collapse(values, row.channels).detach().float().cpu()
     return Attribution(
         method=method,
         target=target,
-        map=collapse(values, row.channels).detach().float().cpu(),
+        map=heat,
         signed=row.signed,
         seconds=seconds,
         completeness_error=error,
         explained=explained,
-        stage=layer[0],
+        stage=chosen,
     )
 
 
@@ -77,10 +77,18 @@ def _shortest_own_path(site: GateSite, sites: Sequence[GateSite]) -> str:
     return next(path for path in paths if not any(f"{other}.".startswith(f"{path}.") for other in others))
 
 
-def _method(key: str) -> Method:
+def _method(key: str, stage: int | None) -> Method:
     if key not in METHODS:
         raise AttributionError(f"There is no method {key!r}. Choose one of: {', '.join(METHODS)}.")
+    if stage is not None and not METHODS[key].layered:
+        layered = ", ".join(row.key for row in METHODS.values() if row.layered)
+        raise AttributionError(f"{METHODS[key].title} explains the input. Leave stage {stage} out, or use {layered}.")
     return METHODS[key]
+
+
+def _check_class(target: int, count: int) -> None:
+    if not 0 <= target < count:
+        raise AttributionError(f"There is no class {target}: this network has 0 to {count - 1}. Choose one of these.")
 
 
 def _layer(model: nn.Module, size: int, stage: int | None) -> tuple[int, nn.Module]:
@@ -109,5 +117,5 @@ def _run(
 @torch.no_grad()
 def _rise(model: nn.Module, inputs: Tensor, target: int, row: Method, options: dict[str, Any]) -> float:
     baseline = {**row.options, **options}["baselines"]
-    before = model(torch.zeros_like(inputs) + baseline)[0, target]
+    before = model(torch.zeros_like(inputs) + (0.0 if baseline is None else baseline))[0, target]
     return (model(inputs)[0, target] - before).item()
