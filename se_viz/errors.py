@@ -13,6 +13,10 @@ class NoSEBlocksError(SeVizError):
     """A model without a squeeze-and-excitation block that se_viz knows."""
 
 
+class CaptureError(SeVizError):
+    """A forward pass that gates cannot be captured from."""
+
+
 class NetworkError(SeVizError):
     """A network name, architecture or argument that does not exist."""
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
-from se_viz.errors import NoSEBlocksError
+from se_viz.errors import CaptureError, NoSEBlocksError
 from se_viz.gates import Spelling, capture_gates, find_gates
 
 
@@ -156,3 +156,12 @@ def test_find_gates_restores_the_mode_after_an_error(se_net: nn.Module):
         find_gates(se_net, size=64)
     assert all(module.training for module in se_net.modules())
     assert count_hooks(se_net) == 1
+
+
+def test_a_part_of_the_model_is_refused_instead_of_given_a_wrong_stage(se_net: nn.Module, images: Tensor):
+    """The stage is the image's side over the block's: without the image's call there is none, nor an earlier one's."""
+    with capture_gates(se_net) as records:
+        se_net(images)
+        with pytest.raises(CaptureError, match=r"Call the model that was given to `capture_gates`"):
+            se_net.forward(images)
+        assert {record.stage for record in records} == {2, 3, 4, 5}

@@ -148,3 +148,10 @@ def test_a_width_that_cannot_be_built_is_refused(architecture: str, width: float
     message = rf"Width {width:g} cannot be built: .*0\.25, 0\.5, 1 and 2, the others in 1 only\. Change"
     with pytest.raises(NetworkError, match=message):
         build_se_resnet(architecture, width=width)
+
+
+@pytest.mark.parametrize("reduction", [0, 65])
+def test_a_reduction_without_hidden_units_is_refused(reduction: int):
+    """C/r hidden units need 1 <= r <= C; SE-ResNet-18 begins with 64 channels."""
+    with pytest.raises(NetworkError, match="the paper's is 16"):
+        build_se_resnet("se_resnet18", reduction=reduction)

@@ -1,3 +1,4 @@
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from se_viz.errors import DeviceError, NetworkError
+from se_viz.errors import CheckpointError, DeviceError, NetworkError
 from se_viz.networks import Network, NetworkCard, list_networks, load_network
 from se_viz.networks.checkpoints import FOLDER, read_cards, save_checkpoint
 
@@ -109,3 +110,21 @@ def test_a_bundled_card_is_filled_in(bundled: NetworkCard):
     assert all(value for name, value in asdict(bundled).items() if name != "notes")
     assert 0 < bundled.top1 <= 1
     assert len(set(bundled.classes)) == len(bundled.classes)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("classes", "ab", "classes is 'ab'"),
+        ("input_size", "64", "input_size is '64'"),
+        ("mean", [0.5, 0.5], "mean is"),
+        ("name", "../tiny", "is the card of '../tiny'"),
+        ("arguments", {"depth": 3}, "arguments that cannot be built"),
+    ],
+)
+def test_a_card_with_a_wrong_value_is_refused(network_folder: Path, field: str, value: object, message: str):
+    """A card is a text file that people edit: each slip is named, and no name leads out of the folder."""
+    path = network_folder / "tiny.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    with pytest.raises(CheckpointError, match=message):
+        load_network("tiny", "cpu", folder=network_folder)

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from se_viz.errors import NoSEBlocksError
+from se_viz.errors import CaptureError, NoSEBlocksError
 from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.spellings import SPELLINGS, Spelling, spelling_of
 
@@ -56,8 +56,10 @@ def capture_gates(model: nn.Module, *, keep_features: Collection[str] = ()) -> I
     Raises:
         NoSEBlocksError: the model has no SE block that se_viz knows or that ``keep_features`` names, or it
             is compiled.
+        CaptureError: inside the block, a part of the model was run instead of the model itself.
     """
-    collector = _Collector(model, frozenset(keep_features))
+    keep = [keep_features] if isinstance(keep_features, str) else keep_features
+    collector = _Collector(model, frozenset(keep))
     _hook(model, collector.keep)
     token = _collectors.set((*_collectors.get(), collector))
     try:
@@ -135,6 +137,7 @@ def _unhook(model: nn.Module) -> None:
 def _attach(model: nn.Module, blocks: dict[str, nn.Module]) -> ExitStack:
     with ExitStack() as hooks:
         hooks.callback(model.register_forward_pre_hook(_see_image, with_kwargs=True).remove)
+        hooks.callback(model.register_forward_hook(_forget_image, always_call=True).remove)
         for path, block in blocks.items():
             row = _row(block)
             hooks.callback(block.register_forward_pre_hook(_see_input(model, path)).remove)
@@ -154,6 +157,12 @@ def _see_image(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     image = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
     for collector in _mine(model):
         collector.side = 0 if image is None else image.shape[-1]
+
+
+def _forget_image(model: nn.Module, *_: Any) -> None:
+    # A later call of a part of the model must not take its stages from this image.
+    for collector in _mine(model):
+        collector.side = 0
 
 
 def _see_input(model: nn.Module, path: str):
@@ -179,7 +188,7 @@ def _see_gate(model: nn.Module, path: str):
             collector.records.append(
                 GateRecord(
                     block=path,
-                    stage=round(math.log2(max(collector.side, 1) / features.shape[-1])),
+                    stage=_stage(collector.side, features.shape[-1]),
                     squeeze=_detached(collector.squeezes.pop(path)).flatten(1),
                     gate=_detached(output).flatten(1),
                     features=_detached(features) if path in collector.keep else None,
@@ -187,6 +196,15 @@ def _see_gate(model: nn.Module, path: str):
             )
 
     return hook
+
+
+def _stage(image: int, features: int) -> int:
+    if not image:
+        raise CaptureError(
+            "A part of the model was run, so that no stage can be told from the size of its image. Call the model that "
+            "was given to `capture_gates`, as `model(images)`."
+        )
+    return round(math.log2(image / features))
 
 
 def _detached(value: Tensor) -> Tensor:

@@ -35,7 +35,12 @@ def tabulate_gates(records: Sequence[GateRecord], *, images: Sequence[str] = ())
     """Return one row for each image, block and channel: squeeze and gate, in forward order.
 
     ``images`` names the batch axis; without it images are numbered from 0.
+
+    Raises:
+        DataError: there are no records.
     """
+    if not records:
+        raise DataError("There are no records yet. Run the model inside `with capture_gates(model) as records`.")
     labels = label_blocks(records)
     return pd.concat([_rows(record, labels[record.block], images) for record in records], ignore_index=True)
 
@@ -75,7 +80,7 @@ def table_bytes(table: pd.DataFrame, suffix: str) -> bytes:
         table.to_csv(file, index=False)
     elif suffix == ".json":
         # Not `to_json`: it keeps 15 decimals, which is too few for a gate that is nearly shut.
-        file.write(json.dumps(table.to_dict(orient="records")).encode())
+        file.write(json.dumps(table.astype(object).where(table.notna(), None).to_dict(orient="records")).encode())
     elif suffix == ".parquet":
         table.to_parquet(file, index=False)
     else:

@@ -46,6 +46,15 @@ class NetworkCard:
     """Anything else a reader should know."""
 
 
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("name", "title", "architecture", "data", "date", "sha256", "licence"), str),
+    **dict.fromkeys(("classes", "mean", "std"), (list, tuple)),
+    **dict.fromkeys(("input_size", "parameters"), int),
+    "arguments": dict,
+    "top1": (int, float),
+}
+
+
 def card_to_json(card: NetworkCard) -> dict[str, Any]:
     """Turn a card into plain JSON values."""
     return asdict(card)
@@ -59,6 +68,10 @@ def card_from_json(values: object, *, source: str) -> NetworkCard:
     """
     if not isinstance(values, dict):
         raise CheckpointError(f"{source} is no network card: it holds no JSON object. Restore the file.")
+    wrong = [name for name, kinds in _KINDS.items() if name in values and not isinstance(values[name], kinds)]
+    wrong += [name for name in ("mean", "std") if name not in wrong and len(values.get(name, "rgb")) != 3]
+    if wrong:
+        raise CheckpointError(f"{source} is no network card: {wrong[0]} is {values[wrong[0]]!r}. Restore the file.")
     try:
         tuples = {key: tuple(values[key]) for key in ("classes", "mean", "std") if key in values}
         return NetworkCard(**{**values, **tuples})

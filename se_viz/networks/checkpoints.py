@@ -66,7 +66,10 @@ def _read_card(path: Path) -> NetworkCard:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise CheckpointError(f"{path.name} is no readable JSON ({error}). Restore the file.") from error
-    return card_from_json(values, source=path.name)
+    card = card_from_json(values, source=path.name)
+    if card.name != path.stem:
+        raise CheckpointError(f"{path.name} is the card of {card.name!r}. Give the file the name of its network.")
+    return card
 
 
 def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:

@@ -35,7 +35,7 @@ def build_se_resnet(architecture: str, *, num_classes: int = 1000, width: float 
     the stem keeps its 64 channels. ``reduction`` is the paper's r.
 
     Raises:
-        NetworkError: an unknown architecture, or a width it cannot have.
+        NetworkError: an unknown architecture, or a width or reduction it cannot have.
     """
     if architecture not in PLANS:
         raise NetworkError(f"There is no architecture {architecture!r}. Choose one of: {', '.join(PLANS)}.")
@@ -55,12 +55,20 @@ def insert_se(model: ResNet, *, reduction: int = 16) -> ResNet:
 
     The block sees the residual branch before the addition: ``x + SE(F(x))`` (arXiv 1709.01507, Fig. 3).
     torchvision's own ``forward`` stays as it is: the norm becomes the pair (norm, SE block).
+
+    Raises:
+        NetworkError: a reduction that leaves a block no hidden unit.
     """
     for unit in model.modules():
         if isinstance(unit, BasicBlock | Bottleneck):
             last = "bn3" if isinstance(unit, Bottleneck) else "bn2"
             norm = getattr(unit, last)
             channels = norm.num_features
+            if not 1 <= reduction <= channels:
+                raise NetworkError(
+                    f"Reduction {reduction} does not divide {channels} channels into hidden units. "
+                    f"Choose 1 to {channels}; the paper's is 16."
+                )
             se = SqueezeExcitation(channels, channels // reduction, scale_activation=nn.Sigmoid)
             setattr(unit, last, nn.Sequential(norm, se))
     return model

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as transforms
 
-from se_viz.errors import NetworkError
+from se_viz.errors import CheckpointError, NetworkError
 from se_viz.images import centre_square
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.checkpoints import read_cards, read_weights
@@ -66,6 +66,11 @@ def load_network(name: str, device: str | None = None, *, folder: Path | None = 
         raise NetworkError(f"There is no network {name!r}. {known}")
     place = choose_device(device).device
     card = cards[name]
-    model = build_se_resnet(card.architecture, num_classes=len(card.classes), **card.arguments)
+    try:
+        model = build_se_resnet(card.architecture, num_classes=len(card.classes), **card.arguments)
+    except TypeError as error:
+        raise CheckpointError(
+            f"The card of {name} has arguments that cannot be built ({error}). Restore the file."
+        ) from error
     read_weights(model, card, folder)
     return Network(model.eval().requires_grad_(False).to(place), card, place)
