@@ -1,0 +1,103 @@
+"""The project as it is installed: what the wheel holds, and which versions go with it."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """Build the wheel and unpack it, which is all that installing a pure Python wheel does."""
+    folder = tmp_path_factory.mktemp("wheel")
+    built = list(WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"]))
+    with ZipFile(built[0]) as wheel:
+        wheel.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_wheel_holds_the_package_and_nothing_beside_it(installed):
+    """Top-level names of a wheel land in site-packages, where `tests` or `pages` would be in everybody's way."""
+    names = {path.name for path in installed.iterdir()}
+    assert names == {"se_viz", f"se_viz-{PROJECT['version']}.dist-info"}
+
+
+def test_wheel_is_typed_and_carries_its_licence(installed):
+    """PEP 561: without the marker type checkers ignore our types. Apache-2.0, section 4: the licence goes along."""
+    assert (installed / "se_viz" / "py.typed").is_file()
+    licence = next(installed.glob("*.dist-info/licenses/LICENSE"))
+    assert licence.read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def test_wheel_carries_every_sample_with_its_credit(installed):
+    """Some samples may only be passed on with their makers' names."""
+    samples = installed / "se_viz" / "samples"
+    rows = json.loads((samples / "samples.json").read_text(encoding="utf-8"))
+    assert {row["name"] for row in rows} == {path.stem for path in samples.glob("*.jpg")}
+    assert all(row["credit"] for row in rows)
+
+
+def test_wheel_carries_the_bundled_weights(installed):
+    """A card without its weights is a network that cannot be loaded."""
+    bundled = {path.name for path in (ROOT / "checkpoints").glob("*.json")}
+    assert bundled, "checkpoints/ holds no card"
+    packaged = {path.name for path in (installed / "se_viz" / "checkpoints").iterdir()}
+    assert packaged >= bundled | {name.replace(".json", ".safetensors") for name in bundled}
+
+
+def test_installed_command_lists_the_bundled_networks(installed, tmp_path):
+    """Outside a clone there is no checkpoints folder to fall back on: the package has to find its own."""
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-m", "se_viz", "networks"]
+    printed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    for card in (ROOT / "checkpoints").glob("*.json"):
+        assert card.stem in printed
+
+
+@pytest.mark.parametrize(
+    ("file", "ranges"),
+    [
+        ("requirements.txt", PROJECT["dependencies"]),
+        ("requirements-test.txt", PROJECT["optional-dependencies"]["test"]),
+    ],
+)
+def test_every_dependency_has_one_pin_within_its_range(file, ranges):
+    """What is tested (the pins) has to be a case of what is promised (the ranges), name for name."""
+    pins, promised = _pins(file), {row.name: row for row in map(Requirement, ranges)}
+    assert pins.keys() == promised.keys()
+    assert [name for name, row in promised.items() if pins[name] not in row.specifier] == []
+
+
+def test_torchvision_is_the_release_made_for_torch():
+    """Each torchvision 0.N is built against torch 2.(N - 15); any other pair fails when torchvision is imported."""
+    pins = _pins("requirements.txt")
+    rows = map(Requirement, PROJECT["dependencies"])
+    lowest = {row.name: min(Version(part.version) for part in row.specifier) for row in rows}
+    for versions in (pins, lowest):
+        assert versions["torch"].major == 2
+        assert versions["torchvision"].minor - versions["torch"].minor == 15
+
+
+def test_requirements_name_no_address():
+    """A requirement tied to one host cannot be installed from a mirror, nor offline."""
+    for file in ("requirements.txt", "requirements-test.txt"):
+        assert "://" not in (ROOT / file).read_text(encoding="utf-8")
+
+
+def _pins(file: str) -> dict[str, Version]:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    rows = [Requirement(line) for line in lines if line and not line.startswith(("#", "-r "))]
+    exact = {row.name: [part for part in row.specifier if part.operator == "=="] for row in rows}
+    assert all(len(parts) == 1 for parts in exact.values()), "every line is one exact version"
+    return {name: Version(parts[0].version) for name, parts in exact.items()}

@@ -1,0 +1,56 @@
+"""What the documents promise: their examples run, their links lead somewhere."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from se_viz.__main__ import _parser
+from se_viz.images import list_samples
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("checkpoints/*.md")})
+
+
+def test_library_examples_run_as_printed(tmp_path, monkeypatch, capsys):
+    """A reader copies them; SE-ResNet-50 has 3 + 4 + 6 + 3 blocks and EfficientNet-B0 16, by their papers' tables."""
+    shutil.copy(list_samples()[0].path, tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    for block in _blocks("python"):
+        exec(compile(block, "README.md", "exec"), {})
+    *blocks, answer, other = capsys.readouterr().out.splitlines()
+    assert len(blocks) == 16
+    assert "(224, 224)" in answer
+    assert other == "16 blocks for 4 images"
+
+
+def test_commands_are_spelled_as_the_command_line_takes_them():
+    """Every `python -m se_viz` line of the README has to be accepted; argparse ends the process on a wrong one."""
+    commands = re.findall(r"^python -m se_viz (.*)$", "\n".join(_blocks("sh")), re.MULTILINE)
+    assert len(commands) >= 6
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        assert _parser().parse_args(words).command == words[0]
+
+
+def test_credits_of_all_samples_stand_in_the_readme():
+    """CC BY asks for the maker's name wherever an image is passed on; a credit reads `title, by maker (licence)`."""
+    text = " ".join(README.split())
+    for sample in list_samples():
+        title, maker = sample.credit.rsplit(" (", 1)[0].split(", by ")
+        assert f"*{title}* by {maker}" in text
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_between_documents_lead_somewhere(document):
+    """A relative link is a promise that the file lies there, for readers and for whoever moves it."""
+    targets = re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8"))
+    missing = [target for target in targets if "://" not in target and not (document.parent / target).exists()]
+    assert missing == []
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
