@@ -1,7 +1,10 @@
 """Images for training and evaluation: a folder per class, kept decoded in memory."""
 
+import tarfile
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from PIL import Image
@@ -34,27 +37,45 @@ READABLE = {
 
 
 def find_data(folder: Path | None) -> Path:
-    """Return a folder that holds ``train`` and ``val``; download Imagenette v2 when none is named.
+    """Return a folder that holds ``train`` and ``val``; download Imagenette v2 to ``data`` when none is named.
+
+    A download is kept, and found again by the next call from the same working directory.
 
     Raises:
-        DataError: the named folder holds no such pair.
+        DataError: the named folder holds no such pair, or the download failed.
     """
-    if folder is not None:
-        if not (folder / "train").is_dir() or not (folder / "val").is_dir():
-            raise DataError(f"{folder} has no folders train and val. Name one that holds a folder per class in each.")
-        return folder
-    root = Path("data")
-    root.mkdir(exist_ok=True)
-    extracted = root / "imagenette2-320"
-    Imagenette(root, split="train", size="320px", download=not extracted.is_dir())
-    return extracted
+    if folder is None:
+        folder = Path("data", "imagenette2-320")
+        if not folder.is_dir():
+            _download(folder)
+    if not (folder / "train").is_dir() or not (folder / "val").is_dir():
+        raise DataError(f"{folder} has no folders train and val. Name one that holds a folder per class in each.")
+    return folder
+
+
+def _download(folder: Path) -> None:
+    try:
+        folder.parent.mkdir(exist_ok=True)
+        # Made elsewhere and moved when complete: a folder of half the images would train a worse network.
+        with TemporaryDirectory(dir=folder.parent, prefix="download-") as part:
+            Imagenette(part, split="train", size="320px", download=True)
+            Path(part, folder.name).rename(folder)
+    except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError) as error:
+        raise DataError(
+            f"Imagenette v2 could not be downloaded: {error}. Look at the connection and start again, or name a "
+            "folder of images with --data."
+        ) from error
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """All images of one split as uint8 (3, height, width), decoded once, shorter side at most ``side``."""
+    """All images of one split as uint8 (3, height, width), decoded once, shorter side at most ``side``.
+
+    Raises:
+        DataError: the folder holds no folder a class, or a file in one of them is no image.
+    """
 
     def __init__(self, folder: Path, *, side: int = 256) -> None:
-        source = ImageFolder(str(folder))
+        source = _scan(folder)
         self.classes = tuple(READABLE.get(name, name) for name in source.classes)
         self.labels = list(source.targets)
         self.images = [
@@ -94,9 +115,19 @@ def normalise(images: Tensor, mean: Sequence[float] = MEAN, std: Sequence[float]
     return images.contiguous(memory_format=torch.channels_last)
 
 
+def _scan(folder: Path) -> ImageFolder:
+    try:
+        return ImageFolder(str(folder))
+    except OSError as error:
+        raise DataError(f"{folder} holds no images in a folder per class: {error}. Arrange them so.") from error
+
+
 def _decode(path: str, side: int) -> Tensor:
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
+    try:
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+    except (OSError, SyntaxError) as error:
+        raise DataError(f"{path} is damaged or no image. Remove it or replace it.") from error
     shrink = side / min(image.size)
     if shrink < 1:
         image = image.resize((round(image.width * shrink), round(image.height * shrink)))

@@ -1,6 +1,5 @@
 """The training loop: bf16 autocast, channels_last, EMA, resumable after a kill at any moment."""
 
-import csv
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,6 +19,8 @@ from se_viz.errors import DataError
 from se_viz.networks.resnet import build_se_resnet
 from se_viz.train.data import Pictures, normalise, training_batches, validation_batches
 from se_viz.train.recipe import Recipe
+
+_COLUMNS = "epoch,size,learning_rate,training_loss,validation_top1,seconds"
 
 
 class Run:
@@ -68,9 +69,18 @@ class Run:
                 f"{self.folder} holds a run with another recipe ({state['recipe']}). "
                 "Continue it with the same arguments, or name another folder with --run."
             )
+        if not self._fits(state):
+            raise DataError(
+                f"{self.folder} holds a run on data with other classes or another number of images. "
+                "Continue it with the same data, or name another folder with --run."
+            )
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.epoch = state["epoch"]
+
+    def _fits(self, state: dict[str, Any]) -> bool:
+        classes = len(state["model"]["fc.bias"]) == len(self.model.state_dict()["fc.bias"])
+        return classes and state["schedule"]["total_steps"] == self.schedule.total_steps
 
 
 def train(
@@ -87,8 +97,9 @@ def train(
         run.epoch += 1
         due = run.epoch % validate_every == 0 or run.epoch == run.recipe.epochs
         top1 = quick_accuracy(run.average.module, validation, run.device) if due else None
-        run.save()
+        # First the log: a kill in between repeats the epoch, and the second row replaces the first.
         _log(run, loss=loss, top1=top1, seconds=seconds)
+        run.save()
 
 
 def _train_epoch(run: Run, forward: Callable[[Tensor], Tensor], training: Pictures, workers: int) -> float:
@@ -139,14 +150,13 @@ def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _log(run: Run, *, loss: float, top1: float | None, seconds: float) -> None:
+    rate, size = run.schedule.get_last_lr()[0], run.recipe.size_at(run.epoch - 1)
+    shown = "" if top1 is None else f"{top1:.4f}"
+    row = f"{run.epoch},{size},{rate:.5f},{loss:.4f},{shown},{seconds:.0f}"
     path = run.folder / "log.csv"
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(["epoch", "size", "learning_rate", "training_loss", "validation_top1", "seconds"])
-        rate = run.schedule.get_last_lr()[0]
-        shown = "" if top1 is None else f"{top1:.4f}"
-        size = run.recipe.size_at(run.epoch - 1)
-        writer.writerow([run.epoch, size, f"{rate:.5f}", f"{loss:.4f}", shown, f"{seconds:.0f}"])
+    before = path.read_text(encoding="utf-8").splitlines()[1:] if path.is_file() else []
+    kept = [line for line in before if int(line.split(",")[0]) < run.epoch]
+    part = path.with_name("log.csv.part")
+    part.write_text("\n".join([_COLUMNS, *kept, row, ""]), encoding="utf-8")
+    part.replace(path)
     tqdm.write(f"epoch {run.epoch}: loss {loss:.3f} top-1 {shown or '-'} ({seconds:.0f} s)")

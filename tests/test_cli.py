@@ -1,0 +1,227 @@
+"""The command line does what the library does, and says in one sentence what it cannot do."""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from se_viz import __version__
+from se_viz.__main__ import main
+from se_viz.gates import GateRecord, capture_gates
+from se_viz.images import list_samples, open_image
+from se_viz.networks import Network
+from se_viz.train.options import add_options, recipe_of
+from se_viz.train.recipe import Recipe
+
+ROOT = Path(__file__).parents[1]
+CAT, COFFEE = (str(sample.path) for sample in list_samples()[:2])
+
+
+@pytest.fixture
+def gates(network_folder: Path) -> Callable[..., int]:
+    """Run the command on the small network; words come before its options."""
+    return lambda *words: main(["gates", *map(str, words), "--checkpoints", str(network_folder), "--device", "cpu"])
+
+
+def captured(network: Network, path: str) -> list[GateRecord]:
+    """What the library captures: one pass of one image."""
+    with torch.inference_mode(), capture_gates(network.model) as records:
+        network.model(network.preprocess(open_image(path)))
+    return records
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a table with the usual tool for its kind."""
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as arrays:
+            return pd.DataFrame({name: arrays[name] for name in arrays})
+    if path.suffix == ".json":
+        return pd.DataFrame(json.loads(path.read_text()))
+    return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json", ".npz"])
+def test_written_gates_are_the_captured_ones_to_the_bit(gates, network, tmp_path, suffix):
+    """A number in a paper must not depend on the kind of file; every float32 comes back as it was."""
+    out = tmp_path / f"gates{suffix}"
+    assert gates(CAT, COFFEE, "--out", out) == 0
+    table = read(out)
+    records = {path: captured(network, path) for path in (CAT, COFFEE)}
+    assert list(table) == ["image", "block", "path", "stage", "channel", "squeeze", "gate"]
+    assert len(table) == 2 * sum(record.gate.shape[1] for record in records[CAT])
+    for path, seen in records.items():
+        rows = table[table["image"] == path]
+        for column in ("squeeze", "gate"):
+            expected = torch.cat([getattr(record, column)[0] for record in seen]).numpy()
+            np.testing.assert_array_equal(np.asarray(rows[column], np.float32), expected)
+        assert rows["path"].tolist() == [record.block for record in seen for _ in record.gate[0]]
+        assert rows["channel"].tolist() == [index for record in seen for index in range(len(record.gate[0]))]
+    assert table["block"].unique().tolist()[:4] == ["SE_2_1", "SE_2_2", "SE_2_3", "SE_3_1"]
+
+
+def test_without_a_file_each_block_is_summed_up_on_the_screen(gates, network, capsys):
+    """The answer, and one line for each of the 16 blocks."""
+    assert gates(CAT) == 0
+    first, header, *blocks = capsys.readouterr().out.splitlines()
+    with torch.inference_mode():
+        best = network.model(network.preprocess(open_image(CAT))).argmax().item()
+    assert first.startswith(f"{CAT}: {network.classes[int(best)]} ")
+    assert header.split()[:5] == ["block", "path", "stage", "channels", "mean"]
+    assert [line.split()[0] for line in blocks] == [
+        f"SE_{stage}_{place}" for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3)) for place in range(1, count + 1)
+    ]
+
+
+def test_a_broken_image_is_left_out_and_the_others_are_written(gates, tmp_path, capsys):
+    """One bad file in a folder of a thousand must not cost the rest; the exit code still tells scripts."""
+    broken, out = tmp_path / "broken.jpg", tmp_path / "gates.csv"
+    broken.write_bytes(Path(CAT).read_bytes()[:1000])
+    assert gates(CAT, broken, COFFEE, "--out", out) == 1
+    assert read(out)["image"].unique().tolist() == [CAT, COFFEE]
+    assert capsys.readouterr().err == (
+        f"se_viz: {broken}: The image file is damaged or cut short. Export or download it again.\n"
+    )
+
+
+def test_without_any_usable_image_nothing_is_written(gates, tmp_path, capsys):
+    """An empty table would look like a result."""
+    out = tmp_path / "gates.csv"
+    assert gates(tmp_path / "missing.png", "--out", out) == 2
+    assert not out.exists()
+    assert "There is no file" in capsys.readouterr().err
+
+
+def test_an_image_named_twice_is_counted_once(gates, tmp_path):
+    """Shell patterns overlap, and the rows of one image must not be mixed up with a second set."""
+    out = tmp_path / "gates.parquet"
+    assert gates(CAT, CAT, "--out", out) == 0
+    assert not read(out).duplicated(["image", "path", "channel"]).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("gates.xlsx", "gates.xlsx ends in none of .csv, .parquet, .json, .npz. Name the file with one of these."),
+        ("nowhere/gates.csv", "nowhere. Create it or name another one."),
+    ],
+)
+def test_a_bad_target_is_said_before_any_work(gates, tmp_path, capsys, name, sentence):
+    """A slip in the last word must not show after an hour: even the unknown network comes later."""
+    assert gates("missing.png", "--network", "unknown", "--out", tmp_path / name) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("se_viz: ")
+    assert error.endswith(f"{sentence}\n")
+    assert "unknown" not in error
+
+
+def test_a_target_that_cannot_be_written_is_said(gates, tmp_path, capsys):
+    """A folder may have the name of a file, a disk may be full: no traceback."""
+    (tmp_path / "gates.csv").mkdir()
+    assert gates(CAT, "--out", tmp_path / "gates.csv") == 2
+    assert "gates.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--network", "alexnet"], "There is no network 'alexnet'. Choose one of: tiny."),
+        (["--device", "tpu"], "There is no device 'tpu' on this machine. Choose one of: "),
+    ],
+)
+def test_unknown_networks_and_devices_are_named(network_folder, capsys, words, sentence):
+    """The sentence lists what there is."""
+    assert main(["gates", CAT, "--checkpoints", str(network_folder), *words]) == 2
+    assert capsys.readouterr().err.startswith(f"se_viz: {sentence}")
+
+
+@pytest.mark.parametrize("words", [["gates", CAT], ["networks"], ["evaluate"]])
+def test_a_folder_without_networks_is_said(tmp_path, capsys, words):
+    """A wrong --checkpoints would otherwise look like an empty answer."""
+    assert main([*words, "--checkpoints", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"se_viz: There is no network in {tmp_path}. Train one, or name")
+
+
+def test_networks_are_listed_with_what_one_chooses_by(network_folder, capsys):
+    """Name to type, size, accuracy and data."""
+    assert main(["networks", "--checkpoints", str(network_folder)]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.split() == ["tiny", "1.65", "M", "parameters", "top-1", "20.00%", "random", "numbers"]
+
+
+def test_info_is_what_a_bug_report_needs(network_folder, capsys):
+    """Versions of everything that can be at fault, the devices with the reason, the networks."""
+    assert main(["info", "--checkpoints", str(network_folder)]) == 0
+    said = capsys.readouterr().out
+    for package in ("torch", "torchvision", "captum", "streamlit", "plotly"):
+        assert f"{package} " in said
+    assert f"se_viz {__version__}, Python {sys.version.split()[0]}" in said
+    assert torch.__version__.split("+")[0] in said
+    assert "devices: " in said
+    assert "tiny" in said
+
+
+def test_the_bundled_networks_are_the_default(capsys):
+    """Without --checkpoints the commands use what comes with se_viz."""
+    assert main(["networks"]) == 0
+    assert "se_resnet50" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["paint"], "invalid choice: 'paint'"),
+        (["gates"], "the following arguments are required: IMAGE"),
+        (["train", "--epochs", "0"], "argument --epochs: 0 is no whole number from 1 on"),
+        (["train", "--sizes", "32", "x"], "argument --sizes: x is no whole number from 1 on"),
+    ],
+)
+def test_wrong_words_are_answered_with_the_usage(capsys, words, message):
+    """The usual behaviour of commands: exit code 2, usage and reason on the error stream."""
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert message in capsys.readouterr().err
+
+
+def test_training_without_options_is_the_recipe():
+    """The defaults stand once, in the recipe; the options only show them."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    assert recipe_of(parser.parse_args([])) == Recipe()
+    changed = recipe_of(parser.parse_args(["--sizes", "64", "96", "--gate-rate", "0.1", "--mixup", "0"]))
+    assert (changed.sizes, changed.gate_rate, changed.mixup) == ((64, 96), 0.1, 0.0)
+
+
+IMPORTED = """
+import sys
+from se_viz.__main__ import main
+try:
+    main(["train", "--help"])
+except SystemExit:
+    pass
+early = {"torch", "pandas"} & set(sys.modules)
+code = main(sys.argv[1:])
+late = {"captum", "plotly", "streamlit", "se_viz.train.data"} & set(sys.modules)
+print(sorted(early), sorted(late), code)
+"""
+
+
+def test_help_and_gates_import_only_what_they_use(network_folder, tmp_path):
+    """PyTorch alone takes a second: help comes before it, and gates without pictures need no charts."""
+    words = ["gates", CAT, "--out", str(tmp_path / "gates.csv"), "--checkpoints", str(network_folder)]
+    command = [sys.executable, "-c", IMPORTED, *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[] [] 0"
+
+
+def test_the_package_runs_as_a_command():
+    """`python -m se_viz` is what the README says."""
+    done = subprocess.run([sys.executable, "-m", "se_viz", "--version"], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, __version__)
