@@ -9,7 +9,8 @@ st.set_page_config(page_title="se_viz", page_icon="🎚️", layout="wide")
 page = st.navigation(
     [
         st.Page("pages/explore.py", title="Explore", icon="🔍", default=True),
-        st.Page("pages/guide.py", title="How to read it", icon="📖"),
+        # A path of its own: as "guide" the first visit after a start would bypass this file.
+        st.Page("pages/guide.py", title="How to read it", icon="📖", url_path="how-to-read"),
     ]
 )
 show_sidebar()

@@ -127,6 +127,7 @@ def _add_means(figure: go.Figure, rows: list[_Row], palette: Palette, value: str
             error_x={"array": spreads, "color": palette.faint, "thickness": 1.5, "width": 0},
             mode="markers",
             marker={"size": 9, "color": palette.ink},
+            cliponaxis=False,
             selected={"marker": {"opacity": 1}},
             unselected={"marker": {"opacity": 1}},
             text=[row.block for row in rows],

@@ -9,7 +9,7 @@ from se_viz.errors import ImageError
 from se_viz.images import Sample
 from se_viz.ui.cached import get_photo
 
-_USUAL_SIZE = 224
+_USUAL_SIZE = 192
 
 
 @dataclass(frozen=True, slots=True)
