@@ -9,6 +9,7 @@ import pytest
 
 from se_viz.__main__ import _parser
 from se_viz.images import list_samples
+from se_viz.networks import list_networks
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,7 +24,8 @@ def test_library_examples_run_as_printed(tmp_path, monkeypatch, capsys):
         exec(compile(block, "README.md", "exec"), {})
     *blocks, answer, other = capsys.readouterr().out.splitlines()
     assert len(blocks) == 16
-    assert "(224, 224)" in answer
+    side = list_networks()[0].input_size
+    assert f"({side}, {side})" in answer
     assert other == "16 blocks for 4 images"
 
 
