@@ -17,6 +17,17 @@ from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.spellings import SPELLINGS, Spelling, spelling_of
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Copies of one block's tensors, on its device until the pass is over."""
+
+    block: str
+    stage: int
+    squeeze: Tensor
+    gate: Tensor
+    features: Tensor | None
+
+
 @dataclass(eq=False, slots=True)
 class _Collector:
     """What one ``with`` block gathers; lives in the context of the thread that opened it."""
@@ -27,6 +38,7 @@ class _Collector:
     side: int = 0
     inputs: dict[str, Tensor] = field(default_factory=dict)
     squeezes: dict[str, Tensor] = field(default_factory=dict)
+    seen: list[_Seen] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -137,7 +149,7 @@ def _unhook(model: nn.Module) -> None:
 def _attach(model: nn.Module, blocks: dict[str, nn.Module]) -> ExitStack:
     with ExitStack() as hooks:
         hooks.callback(model.register_forward_pre_hook(_see_image, with_kwargs=True).remove)
-        hooks.callback(model.register_forward_hook(_forget_image, always_call=True).remove)
+        hooks.callback(model.register_forward_hook(_finish_pass, always_call=True).remove)
         for path, block in blocks.items():
             row = _row(block)
             hooks.callback(block.register_forward_pre_hook(_see_input(model, path)).remove)
@@ -159,10 +171,19 @@ def _see_image(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         collector.side = 0 if image is None else image.shape[-1]
 
 
-def _forget_image(model: nn.Module, *_: Any) -> None:
-    # A later call of a part of the model must not take its stages from this image.
+def _finish_pass(model: nn.Module, *_: Any) -> None:
     for collector in _mine(model):
+        # Once a pass, not once a block: on a GPU every copy waits for the device.
+        with torch.inference_mode(False), torch.no_grad():
+            collector.records.extend(map(_record, collector.seen))
+        collector.seen.clear()
+        # A later call of a part of the model must not take its stages from this image.
         collector.side = 0
+
+
+def _record(seen: _Seen) -> GateRecord:
+    squeeze, gate = _copied(seen.squeeze).flatten(1), _copied(seen.gate).flatten(1)
+    return GateRecord(seen.block, seen.stage, squeeze, gate, seen.features)
 
 
 def _see_input(model: nn.Module, path: str):
@@ -185,15 +206,11 @@ def _see_gate(model: nn.Module, path: str):
     def hook(_: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
         for collector in _mine(model):
             features = collector.inputs.pop(path)
-            collector.records.append(
-                GateRecord(
-                    block=path,
-                    stage=_stage(collector.side, features.shape[-1]),
-                    squeeze=_detached(collector.squeezes.pop(path)).flatten(1),
-                    gate=_detached(output).flatten(1),
-                    features=_detached(features) if path in collector.keep else None,
-                )
-            )
+            stage = _stage(collector.side, features.shape[-1])
+            kept = _kept(features) if path in collector.keep else None
+            # Cloned where they are: what comes next may work in place.
+            squeeze, gate = collector.squeezes.pop(path).detach().clone(), output.detach().clone()
+            collector.seen.append(_Seen(path, stage, squeeze, gate, kept))
 
     return hook
 
@@ -207,8 +224,12 @@ def _stage(image: int, features: int) -> int:
     return round(math.log2(image / features))
 
 
-def _detached(value: Tensor) -> Tensor:
-    # Outside inference mode, so that the record may be used in autograd. Clone: on the CPU neither
-    # `.cpu()` nor `.float()` copies, and a later in-place op would edit the record.
+def _kept(features: Tensor) -> Tensor:
+    # At once: later layers may write into the feature map.
     with torch.inference_mode(False), torch.no_grad():
-        return value.detach().clone().to(device="cpu", dtype=torch.float32)
+        return _copied(features)
+
+
+def _copied(value: Tensor) -> Tensor:
+    # A copy on the CPU too, made outside inference mode, so that the record may be used in autograd.
+    return value.detach().to(device="cpu", dtype=torch.float32, copy=True)
