@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from se_viz.charts.dress import dress
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import CODE_RANGE, Span, code_ticks, coded_scale, encode, fit_span
 
@@ -46,7 +47,7 @@ def draw_gates(
     _add_means(figure, rows, palette, value)
     _add_missing(figure, rows, palette)
     _frame(figure, rows, selected, palette)
-    return _finish(figure, rows, palette, value=value, order=order, span=span)
+    return dress(_finish(figure, rows, palette, value=value, order=order, span=span), palette)
 
 
 def _rows(table: pd.DataFrame, value: str, order: str) -> list[_Row]:
@@ -164,7 +165,7 @@ def _finish(figure: go.Figure, rows: list[_Row], palette: Palette, *, value: str
     last = rows[-1].place
     title = "gate" if value == "gate" else "squeeze"
     bar = {
-        "title": {"text": f"{title}  ", "side": "top"},
+        "title": {"text": f"{title}  ", "side": "top", "font": {"color": palette.ink}},
         "orientation": "h",
         "thickness": 8,
         "len": 0.4,
@@ -185,7 +186,7 @@ def _finish(figure: go.Figure, rows: list[_Row], palette: Palette, *, value: str
             "colorscale": coded_scale(palette.diverging, palette),
             "cmin": CODE_RANGE[0],
             "cmax": CODE_RANGE[1],
-            "colorbar": {**bar, **code_ticks(span)},
+            "colorbar": {**bar, "tickfont": {"color": palette.ink}, **code_ticks(span)},
         },
     )
     ticks = {"tickvals": [row.place for row in rows], "ticktext": [row.block for row in rows]}

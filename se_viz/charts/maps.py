@@ -10,6 +10,7 @@ from PIL import Image
 from plotly.graph_objects import Figure
 from plotly.subplots import make_subplots
 
+from se_viz.charts.dress import dress
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import CODE_RANGE, code_ticks, coded_scale, encode, fit_span
 
@@ -39,7 +40,8 @@ def draw_overlay(
             "cmin": CODE_RANGE[0],
             "cmax": CODE_RANGE[1],
             "colorbar": {
-                "title": {"text": title, "side": "top"},
+                "title": {"text": title, "side": "top", "font": {"color": palette.ink}},
+                "tickfont": {"color": palette.ink},
                 "orientation": "h",
                 "thickness": 10,
                 "y": -0.02,
@@ -51,7 +53,7 @@ def draw_overlay(
     )
     figure.update_xaxes(visible=False, range=[-0.5, width - 0.5], constrain="domain")
     figure.update_yaxes(visible=False, range=[height - 0.5, -0.5], scaleanchor="x", constrain="domain")
-    return figure
+    return dress(figure, palette)
 
 
 def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[int], palette: Palette) -> Figure:
@@ -81,7 +83,8 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
     figure.update_yaxes(visible=False, autorange="reversed")
     for line, word in ((1, "before"), (2, "after")):
         figure.update_yaxes(visible=True, showticklabels=False, title=word, ticks="", showgrid=False, row=line, col=1)
-    return figure
+    figure.update_yaxes(title_font_color=palette.ink).update_annotations(font_color=palette.ink)
+    return dress(figure, palette)
 
 
 def to_html(figure: Figure, palette: Palette) -> bytes:

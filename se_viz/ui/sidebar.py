@@ -90,7 +90,7 @@ def _network() -> None:
         cards = {card.name: card for card in list_networks()}
     except SeVizError as error:
         st.error(str(error))
-        cards = {}
+        return
     if not cards:
         st.error("There is no network in `checkpoints/`. Restore the folder, or train one: `python -m se_viz train`.")
         return

@@ -1,0 +1,93 @@
+"""What a visitor does and sees, in the words of the page."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, FilePayload, FloatRect, Locator, Page, expect
+
+PATIENCE = 60_000
+"""Milliseconds until a page that does not answer has failed: a busy machine is no failure."""
+
+BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3)) for unit in range(1, units + 1)]
+"""Every block of an SE-ResNet-50 by stage and position (arXiv 1709.01507, Fig. 5)."""
+
+_INSIDE = ("data", "blob", "about", "file")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A page, and what it asked for and complained of since it was opened."""
+
+    page: Page
+    """The page itself."""
+    requests: list[str] = field(default_factory=list)
+    """Every address it asked for, over HTTP or a socket."""
+    complaints: list[str] = field(default_factory=list)
+    """Errors of the console and of scripts."""
+
+    def strangers(self) -> list[str]:
+        """Return the addresses that are not on this machine."""
+        parts = [urlsplit(address) for address in self.requests]
+        return [part.geturl() for part in parts if part.scheme not in _INSIDE and part.hostname != "127.0.0.1"]
+
+
+@contextmanager
+def open_visit(browser: Browser, address: str, **options: Any) -> Iterator[Visit]:
+    """Open an address as a new visitor; check at the end that nothing went wrong or elsewhere."""
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 1000}, **options})
+    context.set_default_timeout(PATIENCE)
+    visit = Visit(context.new_page())
+    visit.page.on("request", lambda request: visit.requests.append(request.url))
+    visit.page.on("websocket", lambda socket: visit.requests.append(socket.url))
+    visit.page.on("console", lambda line: visit.complaints.append(line.text) if line.type == "error" else None)
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    try:
+        visit.page.goto(address)
+        yield visit
+    finally:
+        context.close()
+    assert visit.complaints == []
+    assert visit.strangers() == []
+
+
+def upload(page: Page, file: Path | FilePayload, *, area: str = "stSidebar") -> None:
+    """Give a file to the uploader of the sidebar or, before the first image, of the page itself."""
+    page.get_by_test_id(area).locator("input[type=file]").set_input_files(file)
+    name = file.name if isinstance(file, Path) else file["name"]
+    if area == "stMain":
+        expect(page.get_by_text(f"Shown: {name}", exact=True)).to_be_visible()
+        expect_answer(page)
+
+
+def expect_answer(page: Page) -> None:
+    """Wait until everything down to the downloads is there."""
+    expect(figure(page, "most-closed").locator(".main-svg").first).to_be_visible()
+    expect(page.get_by_role("button", name="Gates as JSON")).to_be_visible()
+    expect_idle(page)
+
+
+def expect_idle(page: Page) -> None:
+    """Wait until the script has ended: a figure that is about to be replaced takes no clicks."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def figure(page: Page, key: str) -> Locator:
+    """Return one figure of the page with all that is drawn in it."""
+    return page.locator(f".st-key-{key} .js-plotly-plot")
+
+
+def box(element: Locator) -> FloatRect:
+    """Return where an element stands on the screen."""
+    rectangle = element.bounding_box()
+    assert rectangle is not None
+    return rectangle
+
+
+def expect_open(page: Page, block: str) -> None:
+    """Wait until the page has opened a block."""
+    expect(page.get_by_role("heading", name=re.compile(f"^Block {block}$"))).to_be_visible()

@@ -1,0 +1,148 @@
+"""From a dropped photo to an opened block, as a visitor does it."""
+
+import re
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from playwright.sync_api import FilePayload, expect
+
+from se_viz.images import list_samples
+
+from .steps import BLOCKS, Visit, box, expect_answer, expect_idle, expect_open, figure, upload
+
+pytestmark = pytest.mark.browser
+
+
+def file_named(name: str, content: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "image/jpeg", "buffer": content}
+
+
+def test_a_photo_gets_five_answers(tour: Visit):
+    """Five bars, best first, and shares of one whole cannot sum to more than it."""
+    texts = tour.page.get_by_test_id("stProgress").all_inner_texts()
+    shares = [float(match[1]) for text in texts if (match := re.search(r"\S · (\d+\.\d)%", text))]
+    assert len(shares) == 5
+    assert shares == sorted(shares, reverse=True)
+    # Each is rounded to a tenth.
+    assert sum(shares) <= 100 + 5 * 0.05
+
+
+def test_the_photo_of_a_phone_stands_upright(tour: Visit):
+    """What is shown is the centre of the upright sample, not of the pixels as the sensor lay."""
+    shown = tour.page.get_by_test_id("stImage").get_by_role("img", name="The cropped photo")
+    answer = tour.page.request.get(shown.evaluate("image => image.currentSrc || image.src"))
+    picture = np.asarray(Image.open(BytesIO(answer.body())).convert("RGB"), dtype=float)
+    upright = Image.open(list_samples()[0].path).convert("RGB")
+    expected = np.asarray(ImageOps.fit(upright, picture.shape[:2]), dtype=float)
+    distances = [np.abs(np.rot90(expected, turns) - picture).mean() for turns in range(4)]
+    # JPEG twice and another filter: a few grey levels, where a turned photo is tens away.
+    assert distances[0] < 8 < min(distances[1:])
+
+
+def test_every_block_is_named_in_the_gate_map(tour: Visit):
+    """All 16 blocks in forward order, as text that the browser has drawn."""
+    assert figure(tour.page, "gates").locator(".ytick text").all_text_contents() == BLOCKS
+
+
+def test_the_attribution_says_its_time_and_its_error(tour: Visit):
+    """Integrated Gradients promises a sum: the caption holds what it is, what it misses, and the run time."""
+    expect(figure(tour.page, "attribution").locator(".heatmaplayer image")).to_have_count(1)
+    words = r"Took \d+\.\d\d s\. The map should sum to -?\d+\.\d\d logits .* and misses by \d+\.\d{3}\."
+    expect(tour.page.get_by_text(re.compile(words))).to_be_visible()
+
+
+@pytest.mark.parametrize(("block", "share"), [("SE_3_2", 0.37), ("SE_2_1", 0.995), ("SE_5_2", 0.005)])
+def test_a_click_on_a_row_opens_its_block(tour: Visit, block: str, share: float):
+    """Any place of a row will do, its ends too: a visitor aims at colours and not at points."""
+    expect_idle(tour.page)
+    label = figure(tour.page, "gates").locator(".ytick text", has_text=block)
+    label.evaluate("label => label.scrollIntoView({block: 'center'})")
+    row, plot = box(label), box(figure(tour.page, "gates").locator(".nsewdrag[data-subplot=xy]"))
+    tour.page.mouse.click(plot["x"] + share * plot["width"], row["y"] + row["height"] / 2)
+    expect_open(tour.page, block)
+    expect(tour.page.get_by_role("combobox", name=re.compile("Open block"))).to_have_value(block)
+
+
+def test_a_click_on_a_mean_opens_its_block(tour: Visit):
+    """The dots beside the rows stand for blocks too."""
+    expect_idle(tour.page)
+    dot = figure(tour.page, "gates").locator(".x2y2 .scatterlayer .point").nth(BLOCKS.index("SE_4_2"))
+    dot.evaluate("dot => dot.scrollIntoView({block: 'center'})")
+    place = box(dot)
+    tour.page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    expect_open(tour.page, "SE_4_2")
+
+
+def test_a_block_is_opened_without_a_mouse(tour: Visit):
+    """The tab key reaches the list of blocks, letters find one and the enter key opens it."""
+    page = tour.page
+    page.get_by_role("heading", name="What did the gates do?").evaluate("heading => heading.scrollIntoView()")
+    page.locator("body").focus()
+    focused = "document.activeElement.getAttribute('aria-label') || ''"
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if "Open block" in page.evaluate(focused):
+            break
+    assert "Open block" in page.evaluate(focused)
+    page.keyboard.type("SE_4_5")
+    page.keyboard.press("Enter")
+    expect_open(page, "SE_4_5")
+
+
+def test_choices_survive_a_look_at_the_guide(tour: Visit, photo: Path):
+    """Image, network and block belong to the visit, not to the page."""
+    page = tour.page
+    block = page.get_by_role("combobox", name=re.compile("Open block"))
+    block.fill("SE_5_1")
+    block.press("Enter")
+    expect_open(page, "SE_5_1")
+    network = page.get_by_test_id("stSidebar").get_by_role("combobox", name=re.compile("Network"))
+    name = network.input_value()
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="How to read it").click()
+    expect(page.get_by_role("heading", name="How to read it")).to_be_visible()
+    expect(page.get_by_text(f"Shown: {photo.name}", exact=True)).to_be_visible()
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Explore").click()
+    expect_answer(page)
+    expect_open(page, "SE_5_1")
+    expect(page.get_by_text(f"Shown: {photo.name}", exact=True)).to_be_visible()
+    expect(network).to_have_value(name)
+
+
+def test_a_broken_file_is_a_sentence_and_work_goes_on(visit: Callable[..., Visit], photo: Path):
+    """The earlier image stays until a file comes that can be shown; then the sentence goes."""
+    page, sentence = visit().page, "The image file is damaged or cut short."
+    upload(page, photo, area="stMain")
+    upload(page, file_named("half.jpg", photo.read_bytes()[:3000]))
+    expect(page.get_by_text(sentence)).to_be_visible()
+    expect(page.get_by_text(f"Shown: {photo.name}", exact=True)).to_be_visible()
+    expect(page.get_by_test_id("stProgress")).to_have_count(5)
+    upload(page, file_named("coffee.jpg", list_samples()[1].path.read_bytes()))
+    expect(page.get_by_text("Shown: coffee.jpg", exact=True)).to_be_visible()
+    expect(page.get_by_text(sentence)).to_have_count(0)
+    expect_answer(page)
+
+
+def test_a_file_name_is_only_text(visit: Callable[..., Visit], photo: Path):
+    """Markdown or a tag in a name must not load a picture: the name may be a stranger's."""
+    name = "![](spy.png) **bold** <img src=spy.png>.jpg"
+    opened = visit()
+    upload(opened.page, file_named(name, photo.read_bytes()), area="stMain")
+    assert opened.page.locator("img[src*='spy']").count() == 0
+    assert not [address for address in opened.requests if "spy" in address]
+
+
+def test_nothing_leaves_the_machine(tour: Visit):
+    """Photos are private and lecture rooms offline: every address so far is the app's own."""
+    icons = tour.page.locator("link[rel~='icon']").evaluate_all("links => links.map(link => link.href)")
+    tour.requests.extend(icons)
+    assert any(address.startswith("ws://127.0.0.1") for address in tour.requests)
+    assert tour.strangers() == []
+
+
+def test_the_console_is_silent(tour: Visit):
+    """An error there is a part of the page that does not work, seen or not."""
+    assert tour.complaints == []

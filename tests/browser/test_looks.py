@@ -1,0 +1,74 @@
+"""Phones and dark rooms: nothing is cut off, and everything can be read."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from .steps import Visit, expect_answer, figure
+
+pytestmark = pytest.mark.browser
+
+READABLE = 4.5
+"""Contrast of text with what lies behind it that WCAG 2.2 asks for (success criterion 1.4.3)."""
+
+WORDS = (
+    ("gates", ".ytick text"),
+    ("gates", ".xtick text"),
+    ("gates", ".xtitle"),
+    ("gates", ".annotation-text"),
+    ("gates", ".colorbar text"),
+    ("attribution", ".colorbar text"),
+    ("most-open", ".annotation-text"),
+    ("most-open", ".ytitle"),
+)
+"""Every kind of text in the figures."""
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of ``rgb(...)`` by the formula of WCAG 2.2."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours by WCAG 2.2: 1 for equal ones, 21 for black on white."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def style(element: Locator, name: str) -> str:
+    return element.first.evaluate(f"element => getComputedStyle(element).{name}")
+
+
+def look_at_sample(page: Page) -> None:
+    """Choose a sample on the welcome page and wait for all of its answer."""
+    page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
+    expect_answer(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_and_figures_can_be_read(visit: Callable[..., Visit], scheme: str):
+    """The page follows the visitor's scheme, and Plotly's text follows the page."""
+    page = visit(color_scheme=scheme).page
+    look_at_sample(page)
+    behind = style(page.get_by_test_id("stApp"), "backgroundColor")
+    assert (luminance(behind) < 0.1) == (scheme == "dark")
+    assert contrast(style(page.get_by_role("heading", name="Numbers"), "color"), behind) > READABLE
+    for key, words in WORDS:
+        ink = style(figure(page, key).locator(words), "fill")
+        assert contrast(ink, behind) > READABLE, (key, words)
+
+
+def test_a_phone_shows_everything_without_scrolling_sideways(visit: Callable[..., Visit]):
+    """390 pixels is a common phone: the page fits, and the sidebar is behind its button."""
+    page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).page
+    look_at_sample(page)
+    for area in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
+        assert page.evaluate(f"{area}.scrollWidth <= {area}.clientWidth"), area
+    network = page.get_by_role("combobox", name=re.compile("Network"))
+    expect(network).not_to_be_in_viewport()
+    page.get_by_test_id("stExpandSidebarButton").click()
+    expect(network).to_be_in_viewport()

@@ -1,0 +1,186 @@
+import base64
+from html.parser import HTMLParser
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from PIL import Image
+
+from se_viz.charts.maps import draw_channels, draw_overlay, to_html
+from se_viz.charts.palettes import DARK, LIGHT, Palette
+
+
+class Addresses(HTMLParser):
+    """Collects every address that a browser would load while it reads a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what a tag loads; the text of scripts is no tag."""
+        self.found += [value for name, value in attrs if name in ("src", "href", "srcset", "data") and value]
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    """Return a photo of two colours, 6 x 4 pixels."""
+    photo = Image.new("RGB", (6, 4), "red")
+    photo.paste("white", (3, 0, 6, 4))
+    return photo
+
+
+def maps(figure: go.Figure) -> list[Any]:
+    """Return the heat maps of a figure; Plotly's own types say too little."""
+    return [trace for trace in figure.data if isinstance(trace, go.Heatmap)]
+
+
+def heats(figure: go.Figure) -> list[np.ndarray]:
+    return [trace.z for trace in maps(figure)]
+
+
+def overlay(photo: Image.Image, values: np.ndarray, *, signed: bool = True) -> go.Figure:
+    return draw_overlay(photo, values, LIGHT, signed=signed, opacity=0.8, title="what it means")
+
+
+def ticks(figure: go.Figure) -> list[str]:
+    return list(figure.layout.coloraxis.colorbar.ticktext)
+
+
+def test_signed_maps_are_symmetric_about_zero(photo: Image.Image):
+    """0 is the middle code 63, and the weaker side keeps its weaker colour: -1 of 4 lies 16 codes below."""
+    values = np.full((4, 6), 4.0)
+    values[0, 1:3] = -1.0, 0.0
+    figure = overlay(photo, values)
+    assert ticks(figure) == ["-4", "0", "4"]
+    # A quarter of the way from 63 to 0 is 47.25.
+    assert heats(figure)[0][0, :3].tolist() == [126, 47, 63]
+
+
+def test_maps_without_signs_start_at_zero(photo: Image.Image):
+    """The scale runs from nothing to the strongest, so nothing is clear."""
+    values = np.full((4, 6), 2.0)
+    values[0, 1:3] = 1.0, 0.0
+    figure = overlay(photo, values, signed=False)
+    assert ticks(figure) == ["0", "1", "2"]
+    assert heats(figure)[0][0, :3].tolist() == [126, 63, 0]
+
+
+def test_a_map_of_zeros_leaves_the_photo_as_it_is(photo: Image.Image):
+    """All codes are the clear middle: a class without evidence must not be painted."""
+    assert set(heats(overlay(photo, np.zeros((4, 6))))[0].flat) == {63}
+
+
+def test_map_and_photo_cover_each_other(photo: Image.Image):
+    """Pixel centres are whole numbers, so both span from -0.5 to size - 0.5, the first row at the top."""
+    layout = overlay(photo, np.zeros((4, 6))).layout
+    picture = layout.images[0]
+    assert (picture.x, picture.y, picture.sizex, picture.sizey) == (-0.5, -0.5, 6, 4)
+    assert tuple(layout["xaxis"].range) == (-0.5, 5.5)
+    assert tuple(layout["yaxis"].range) == (3.5, -0.5)
+
+
+def test_the_photo_under_a_map_is_grey(photo: Image.Image):
+    """Colour belongs to the map alone. Red is 76 of 255 in ITU-R 601 luma: 0.299 * 255."""
+    kind, content = overlay(photo, np.zeros((4, 6))).layout.images[0].source.split(",")
+    picture = Image.open(BytesIO(base64.b64decode(content)))
+    assert kind == "data:image/jpeg;base64"
+    assert (picture.mode, picture.size) == ("L", (6, 4))
+    # JPEG is lossy, most of all at an edge.
+    assert np.asarray(picture)[:, 0] == pytest.approx(76, abs=12)
+
+
+@pytest.mark.parametrize("opacity", [0.0, 0.35, 1.0])
+def test_opacity_is_that_of_the_map(photo: Image.Image, opacity: float):
+    """At 0 only the photo is left; the photo itself never fades."""
+    figure = draw_overlay(photo, np.ones((4, 6)), LIGHT, signed=True, opacity=opacity, title="")
+    assert [trace.opacity for trace in maps(figure)] == [opacity]
+    assert figure.layout.images[0].opacity in (None, 1)
+
+
+def test_before_and_after_share_one_scale():
+    """Worked by hand on -2..2 with a gate of 0.5: 2 has code 126 before, and 1 after is three quarters: 94."""
+    features = np.array([[[2.0, 0.0], [-2.0, 1.0]]])
+    before, after = heats(draw_channels(features, np.array([0.5]), [0], LIGHT))
+    assert before.tolist() == [[126, 63], [0, 94]]
+    # 94.5 and 31.5 round to even; 0.5 lies at 0.625 of 126 = 78.75.
+    assert after.tolist() == [[94, 63], [32, 79]]
+
+
+def test_an_open_gate_changes_no_colour():
+    """s = 1 leaves the channel as it is, so the pair must look alike."""
+    features = np.random.default_rng(0).normal(size=(1, 7, 7))
+    before, after = heats(draw_channels(features, np.ones(1), [0], LIGHT))
+    assert (before == after).all()
+
+
+def test_each_channel_has_a_scale_of_its_own():
+    """A weak channel beside a strong one is still seen: its own strongest value has the last colour."""
+    features = np.stack([np.full((2, 2), 100.0), np.full((2, 2), 0.01)])
+    codes = heats(draw_channels(features, np.array([1.0, 1.0]), [0, 1], LIGHT))
+    assert {code for part in codes for code in part.flat} == {126}
+
+
+def test_channels_are_drawn_in_the_order_asked_for():
+    """Columns follow the list, each under its number and its gate."""
+    features = np.zeros((3, 2, 2))
+    figure = draw_channels(features, np.array([0.1, 0.2, 0.987]), [2, 0], LIGHT)
+    assert [note.text for note in figure.layout.annotations] == ["#2<br>s = 0.99", "#0<br>s = 0.10"]
+
+
+def test_rows_say_which_is_before_and_which_after():
+    """Two rows of the same map can only be told apart by words."""
+    figure = draw_channels(np.zeros((1, 2, 2)), np.ones(1), [0], LIGHT)
+    assert [figure.layout[axis].title.text for axis in ("yaxis", "yaxis2")] == ["before", "after"]
+
+
+def test_feature_maps_stand_upright():
+    """Row 0 of a feature map is the top of the image, as in the photo above it."""
+    figure = draw_channels(np.zeros((1, 2, 2)), np.ones(1), [0], LIGHT)
+    assert figure.layout["yaxis"].autorange == figure.layout["yaxis2"].autorange == "reversed"
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_all_text_has_the_ink_of_its_palette(photo: Image.Image, palette: Palette):
+    """What a figure leaves open, the page's theme fills with a grey of too little contrast (WCAG 2.2, 1.4.3)."""
+    maps = draw_overlay(photo, np.ones((4, 6)), palette, signed=True, opacity=1.0, title="words").layout
+    pairs = draw_channels(np.zeros((1, 2, 2)), np.ones(1), [0], palette).layout
+    bar = maps.coloraxis.colorbar
+    inks = {bar.tickfont.color, bar.title.font.color, maps.font.color, pairs.font.color, pairs.yaxis.title.font.color}
+    assert inks == {palette.ink}
+    assert (bar.title.text, pairs.yaxis.title.text) == ("words", "before")
+
+
+def test_axes_hold_still(photo: Image.Image):
+    """A map that can be dragged away is lost to a visitor on a phone, whose finger meant to scroll."""
+    for drawn in (overlay(photo, np.ones((4, 6))), draw_channels(np.zeros((1, 2, 2)), np.ones(1), [0], LIGHT)):
+        axes = [axis for name, axis in drawn.to_plotly_json()["layout"].items() if name[1:].startswith("axis")]
+        assert {axis["fixedrange"] for axis in axes} == {True}
+
+
+def test_a_figure_alone_needs_no_network(photo: Image.Image):
+    """A file that is opened in a train has to draw: Plotly's script is inside, and no tag loads anything else."""
+    page = to_html(overlay(photo, np.zeros((4, 6))), LIGHT).decode()
+    addresses = Addresses()
+    addresses.feed(page)
+    assert [address for address in addresses.found if not address.startswith("data:")] == []
+    assert "plotly.js v" in page
+    assert "Plotly.newPlot" in page
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_a_figure_alone_has_the_colours_of_its_page(photo: Image.Image, palette: Palette):
+    """Without the page around it, dark ink on a browser's white would be light ink on white at night."""
+    page = to_html(overlay(photo, np.zeros((4, 6))), palette).decode()
+    assert f'"paper_bgcolor":"{palette.page}"' in page
+    assert f'"color":"{palette.ink}"' in page
+
+
+def test_a_figure_on_the_page_is_not_changed_by_saving_it(photo: Image.Image):
+    """The download is made from the very figure that is shown."""
+    figure = overlay(photo, np.zeros((4, 6)))
+    before = figure.to_json()
+    to_html(figure, DARK)
+    assert figure.to_json() == before

@@ -1,0 +1,125 @@
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from se_viz.errors import ImageError
+from se_viz.images import list_samples
+from se_viz.networks import checkpoints
+from se_viz.ui import cached
+
+PATH = "layer1.0.bn3.1"
+
+
+@pytest.fixture(autouse=True)
+def bundled(monkeypatch: pytest.MonkeyPatch, network_folder: Path) -> Path:
+    """The app finds one small network, and nothing that another test has cached."""
+    monkeypatch.setattr(checkpoints, "FOLDER", network_folder)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return network_folder
+
+
+@pytest.fixture
+def clicked() -> AppTest:
+    """Return a session whose chart was clicked: ``points`` is what Plotly tells of it."""
+
+    def script() -> None:
+        from types import SimpleNamespace
+
+        import streamlit as st
+
+        from se_viz.ui.state import open_block
+
+        selection = SimpleNamespace(points=st.session_state.points)
+        st.session_state.chart = SimpleNamespace(selection=selection)
+        open_block("chart")
+
+    session = AppTest.from_function(script, default_timeout=60)
+    session.session_state["block"] = "before"
+    return session
+
+
+@pytest.mark.parametrize("data", [PATH, [PATH], {"0": PATH}, [[PATH]]], ids=["bare", "list", "mapping", "nested"])
+def test_a_click_opens_the_block_of_its_point(clicked: AppTest, data: Any):
+    """Custom data arrives bare, in a list or as a mapping, by the kind of array it was sent in."""
+    clicked.session_state["points"] = [{"x": 1.0, "customdata": data}, {"customdata": "another"}]
+    assert not clicked.run().exception
+    assert clicked.session_state["block"] == PATH
+
+
+def test_a_click_beside_the_rows_changes_nothing(clicked: AppTest):
+    """An empty selection is also what a second click on the same point sends."""
+    clicked.session_state["points"] = []
+    assert not clicked.run().exception
+    assert clicked.session_state["block"] == "before"
+
+
+def test_an_image_is_keyed_by_its_content():
+    """Two files with one name are two images; one file with two names is one."""
+
+    def script() -> None:
+        from dataclasses import replace
+
+        import streamlit as st
+
+        from se_viz.images import list_samples
+        from se_viz.ui.state import choose_sample, chosen_image
+
+        first, second, *_ = list_samples()
+        seen = []
+        for sample in (first, replace(first, title="Another name"), replace(second, title=first.title)):
+            choose_sample(sample)
+            seen.append(chosen_image())
+        st.session_state.seen = seen
+
+    session = AppTest.from_function(script, default_timeout=60).run()
+    assert not session.exception
+    one, renamed, other = session.session_state["seen"]
+    assert one.digest == renamed.digest == hashlib.sha256(list_samples()[0].path.read_bytes()).hexdigest()
+    assert other.digest != one.digest
+    assert (one.name, renamed.name, other.name) == ("Cat", "Another name", "Cat")
+
+
+def test_a_photo_is_cut_to_the_networks_square():
+    """A page never holds the full image: at 50 megapixels that would be 150 MB a session."""
+    content = list_samples()[2].path.read_bytes()
+    assert cached.get_photo("digest", 96, content).size == (96, 96)
+    assert cached.get_photo("digest", 64, content).size == (64, 64)
+
+
+def test_a_file_that_failed_is_tried_again():
+    """A cached failure would outlive the file's repair."""
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        cached.get_photo("digest", 64, list_samples()[0].path.read_bytes()[:900])
+    assert cached.get_photo("digest", 64, list_samples()[0].path.read_bytes()).size == (64, 64)
+
+
+def test_one_network_serves_all_sessions():
+    """Weights are large and never change: the second session gets the very object of the first."""
+    assert cached.get_network("tiny", "cpu") is cached.get_network("tiny", "cpu")
+
+
+def test_only_the_opened_block_keeps_its_feature_maps():
+    """16 blocks of feature maps are 42 MB an image; the gates of all are a few kilobytes."""
+    photo = Image.new("RGB", (64, 64), "teal")
+    records = cached.get_analysis("tiny", "cpu", "digest", photo, PATH).records
+    assert [record.block for record in records if record.features is not None] == [PATH]
+    assert all(record.features is None for record in cached.get_analysis("tiny", "cpu", "digest", photo).records)
+
+
+def test_settings_do_not_share_an_answer():
+    """Network, image, class, method and stage are all part of the key; a stale map would be a wrong one."""
+    photo = Image.effect_noise((64, 64), 90).convert("RGB")
+    first = cached.get_attribution("tiny", "cpu", "digest", photo, 0, "saliency", None)
+    assert cached.get_attribution("tiny", "cpu", "digest", photo, 1, "saliency", None).target == 1
+    assert cached.get_attribution("tiny", "cpu", "digest", photo, 0, "input_x_gradient", None).method != first.method
+    stages = [cached.get_attribution("tiny", "cpu", "digest", photo, 0, "grad_cam", stage).stage for stage in (2, 5)]
+    assert stages == [2, 5]
+    again = cached.get_attribution("tiny", "cpu", "digest", photo, 0, "saliency", None)
+    # The time of a run is never the same twice: an equal one is the cached one.
+    assert again.seconds == first.seconds
