@@ -116,6 +116,14 @@ def test_an_open_gate_changes_no_colour():
     assert (before == after).all()
 
 
+def test_each_channel_is_scaled_by_its_own_gate():
+    """A gate of 0 leaves nothing of its channel, whatever the other gates are: the middle code everywhere."""
+    features = np.random.default_rng(0).normal(size=(3, 4, 4))
+    _, after, _, untouched = heats(draw_channels(features, np.array([0.3, 0.0, 1.0]), [1, 2], LIGHT))
+    assert set(after.flat) == {63}
+    assert len(set(untouched.flat)) > 2
+
+
 def test_each_channel_has_a_scale_of_its_own():
     """A weak channel beside a strong one is still seen: its own strongest value has the last colour."""
     features = np.stack([np.full((2, 2), 100.0), np.full((2, 2), 0.01)])

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -204,6 +205,21 @@ def test_a_run_does_not_go_on_with_other_data(squares, finished, tmp_path, capsy
     (tmp_path / "val" / "red").rename(tmp_path / "val" / "green")
     assert main(words(tmp_path, finished)) == 2
     assert "has green, red in only one of train and val." in capsys.readouterr().err
+
+
+def test_a_run_can_begin_with_a_trained_network(squares, finished, tmp_path, capsys):
+    """Without a step that moves them, the weights stay those of the first run; both commands stand on the card."""
+    shutil.copytree(finished / "out", tmp_path / "out")
+    first = load_network("squares", "cpu", folder=finished / "out")
+    changes = {"initial": "squares", "rate": 1e-12, "gate-rate": 1e-12, "epochs": 1}
+    assert main(words(squares, tmp_path, **changes)) == 0
+    second = load_network("squares", "cpu", folder=tmp_path / "out")
+    for name, value in first.model.named_parameters():
+        assert torch.equal(second.model.get_parameter(name), value), name
+    command = shlex.join(["python", "-m", "se_viz", *words(squares, tmp_path, **changes)])
+    assert second.card.trained_with == f"{first.card.trained_with} && {command}"
+    assert main(words(squares, tmp_path, **changes, run=tmp_path / "other", width=0.5)) == 2
+    assert "The weights of squares do not fit the network to be trained. Give the" in capsys.readouterr().err
 
 
 def test_evaluation_refuses_other_classes(network, squares):

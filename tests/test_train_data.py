@@ -15,6 +15,7 @@ from torchvision.datasets import Imagenette
 
 from se_viz.errors import DataError
 from se_viz.train.data import Pictures, find_data, normalise, training_batches, validation_batches
+from se_viz.train.recipe import Recipe
 
 DOWNLOADED = Path("data", "imagenette2-320")
 
@@ -160,7 +161,7 @@ def test_training_shuffles_and_drops_the_last_part_of_a_batch(tmp_path):
     """The schedule counts whole batches: six images are one batch of four."""
     pictures = Pictures(fill(tmp_path / "train", "ant", "bee"))
     torch.manual_seed(0)
-    batches = list(training_batches(pictures, size=32, batch=4, workers=0))
+    batches = list(training_batches(pictures, Recipe(batch=4), size=32, workers=0))
     assert [tuple(images.shape) for images, _ in batches] == [(4, 3, 32, 32)]
     assert batches[0][0].dtype == torch.uint8
 

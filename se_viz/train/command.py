@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 from se_viz.errors import DataError
+from se_viz.networks import load_network
 from se_viz.networks.checkpoints import FOLDER
 from se_viz.runtime import choose_device
 from se_viz.train.data import Pictures, find_data
@@ -24,12 +25,16 @@ def run(arguments: argparse.Namespace) -> None:
     recipe, out = recipe_of(arguments), arguments.out or FOLDER
     device = choose_device(arguments.device).device
     training, validation = _read_data(find_data(arguments.data), batch=recipe.batch)
+    # Read now: the export may replace this network by its own.
+    initial = load_network(recipe.initial, "cpu", folder=arguments.out) if recipe.initial else None
     arguments.run.mkdir(parents=True, exist_ok=True)
     steps = len(training) // recipe.batch
-    state = Run(recipe, arguments.run, classes=len(training.classes), steps=steps, device=device)
+    state = Run(recipe, arguments.run, classes=len(training.classes), steps=steps, device=device, initial=initial)
     train(state, training, validation, workers=arguments.workers, compiled=arguments.compile)
     data = f"{arguments.data_name}: {len(training)} training and {len(validation)} validation images"
     command = shlex.join(["python", "-m", "se_viz", *arguments.words])
+    if initial:
+        command = f"{initial.card.trained_with} && {command}"
     naming = Naming(arguments.name, arguments.title, data, command, arguments.input_size)
     card = export(arguments.run, out, naming, validation, device=device)
     print(f"{card.name}: top-1 {card.top1:.2%} on {len(validation)} images; written to {out}")

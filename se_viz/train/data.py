@@ -15,6 +15,7 @@ from torchvision.transforms import v2
 from tqdm import tqdm
 
 from se_viz.errors import DataError
+from se_viz.train.recipe import Recipe
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """The customary ImageNet statistics; pixels range from 0 to 1."""
@@ -90,16 +91,16 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return self.transform(self.images[index]), self.labels[index]
 
 
-def training_batches(pictures: Pictures, *, size: int, batch: int, workers: int) -> DataLoader:
+def training_batches(pictures: Pictures, recipe: Recipe, *, size: int, workers: int) -> DataLoader:
     """Shuffle and augment: random resized crop, flip, erasing; uint8 batches of one size, last part dropped."""
     pictures.transform = v2.Compose(
         [
-            v2.RandomResizedCrop(size, scale=(0.25, 1.0), antialias=True),
+            v2.RandomResizedCrop(size, scale=(recipe.crop, 1.0), antialias=True),
             v2.RandomHorizontalFlip(),
-            v2.RandomErasing(p=0.25, value=_MEAN_COLOUR),  # pyright: ignore[reportArgumentType],
+            v2.RandomErasing(p=recipe.erasing, value=_MEAN_COLOUR),  # pyright: ignore[reportArgumentType],
         ]
     )
-    return DataLoader(pictures, batch_size=batch, shuffle=True, drop_last=True, num_workers=workers)
+    return DataLoader(pictures, batch_size=recipe.batch, shuffle=True, drop_last=True, num_workers=workers)
 
 
 def validation_batches(pictures: Pictures, *, size: int, batch: int, workers: int = 0) -> DataLoader:

@@ -15,8 +15,9 @@ from torchvision.ops import SqueezeExcitation
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from se_viz.errors import DataError
+from se_viz.errors import DataError, NetworkError
 from se_viz.networks.resnet import build_se_resnet
+from se_viz.networks.zoo import Network
 from se_viz.train.data import Pictures, normalise, training_batches, validation_batches
 from se_viz.train.recipe import Recipe
 
@@ -26,11 +27,22 @@ _COLUMNS = "epoch,size,learning_rate,training_loss,validation_top1,seconds"
 class Run:
     """One training run and the folder it lives in; what is here survives a kill."""
 
-    def __init__(self, recipe: Recipe, folder: Path, *, classes: int, steps: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        *,
+        classes: int,
+        steps: int,
+        device: torch.device,
+        initial: Network | None = None,
+    ) -> None:
         torch.manual_seed(recipe.seed)
         model = build_se_resnet(
             recipe.architecture, num_classes=classes, width=recipe.width, reduction=recipe.reduction
         )
+        if initial:
+            _begin_with(model, initial)
         self.recipe, self.folder, self.device, self.epoch = recipe, folder, device, 0
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True)
@@ -104,7 +116,7 @@ def train(
 
 def _train_epoch(run: Run, forward: Callable[[Tensor], Tensor], training: Pictures, workers: int) -> float:
     recipe = run.recipe
-    batches = training_batches(training, size=recipe.size_at(run.epoch), batch=recipe.batch, workers=workers)
+    batches = training_batches(training, recipe, size=recipe.size_at(run.epoch), workers=workers)
     mix = v2.MixUp(alpha=recipe.mixup, num_classes=len(training.classes)) if recipe.mixup else v2.Identity()
     run.model.train()
     losses = []
@@ -132,6 +144,16 @@ def quick_accuracy(model: nn.Module, pictures: Pictures, device: torch.device, *
             logits = model(normalise(images.to(device)))
         right += int((logits.argmax(1).cpu() == labels).sum())
     return right / len(pictures)
+
+
+def _begin_with(model: nn.Module, network: Network) -> None:
+    try:
+        model.load_state_dict(network.model.state_dict())
+    except RuntimeError as error:
+        raise NetworkError(
+            f"The weights of {network.card.name} do not fit the network to be trained. Give the architecture, width, "
+            "reduction and data it was trained with, or leave --initial out."
+        ) from error
 
 
 def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ class Recipe:
     """Channels of stages 2 to 5, as a share of the paper's."""
     reduction: int = 16
     """The paper's r."""
+    initial: str = ""
+    """Name of a network whose weights the run begins with; random ones when empty."""
     epochs: int = 50
     """Passes over the training images."""
     batch: int = 64
@@ -29,6 +31,10 @@ class Recipe:
     """Label smoothing."""
     mixup: float = 0.2
     """Alpha of mixup's Beta distribution; 0 switches it off."""
+    crop: float = 0.25
+    """Smallest share of an image's area that a training crop shows."""
+    erasing: float = 0.25
+    """Chance that a rectangle of a crop is painted over."""
     average: float = 0.998
     """Decay of the exponential moving average of the weights, per step."""
     seed: int = 0

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, FilePayload, FloatRect, Locator, Page, expect
 
-PATIENCE = 60_000
+PATIENCE = 120_000
 """Milliseconds until a page that does not answer has failed: a busy machine is no failure."""
 
 BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3)) for unit in range(1, units + 1)]
