@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import streamlit as st
 import torch
 from jaxtyping import Float, install_import_hook
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.nn import init
 install_import_hook("se_viz", "beartype.beartype")
 torch.set_num_threads(1)
 
-from se_viz.networks import Network, NetworkCard, load_network  # noqa: E402
+from se_viz.networks import Network, NetworkCard, checkpoints, load_network  # noqa: E402
 from se_viz.networks.checkpoints import save_checkpoint  # noqa: E402
 from se_viz.networks.resnet import build_se_resnet  # noqa: E402
 
@@ -64,6 +65,15 @@ def network_folder(tmp_path: Path, se_net: nn.Module, card: NetworkCard) -> Path
     folder = tmp_path / "checkpoints"
     save_checkpoint(se_net, card, folder)
     return folder
+
+
+@pytest.fixture
+def bundled(monkeypatch: pytest.MonkeyPatch, network_folder: Path) -> Path:
+    """Let the app find one small network, and nothing that another test has cached."""
+    monkeypatch.setattr(checkpoints, "FOLDER", network_folder)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return network_folder
 
 
 @pytest.fixture

@@ -2,25 +2,17 @@ import hashlib
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from se_viz.images import EXTENSIONS, list_samples
 from se_viz.networks import checkpoints
 from se_viz.ui.state import ChosenImage
 
+pytestmark = pytest.mark.usefixtures("bundled")
+
 PHOTO = list_samples()[0].path.read_bytes()
 OTHER = list_samples()[1].path.read_bytes()
 BROKEN = PHOTO[:2000]
-
-
-@pytest.fixture(autouse=True)
-def bundled(monkeypatch: pytest.MonkeyPatch, network_folder: Path) -> Path:
-    """The app finds one small network, and nothing that another test has cached."""
-    monkeypatch.setattr(checkpoints, "FOLDER", network_folder)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    return network_folder
 
 
 @pytest.fixture

@@ -3,23 +3,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from se_viz.images import list_samples
-from se_viz.networks import checkpoints
 from se_viz.ui.state import ChosenImage
 
+pytestmark = pytest.mark.usefixtures("bundled")
+
 PAGE = Path(__file__).parents[1] / "pages" / "explore.py"
-
-
-@pytest.fixture(autouse=True)
-def bundled(monkeypatch: pytest.MonkeyPatch, network_folder: Path) -> Path:
-    """The app finds one small network, and nothing that another test has cached."""
-    monkeypatch.setattr(checkpoints, "FOLDER", network_folder)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    return network_folder
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,19 +8,11 @@ from streamlit.testing.v1 import AppTest
 
 from se_viz.errors import ImageError
 from se_viz.images import list_samples
-from se_viz.networks import checkpoints
 from se_viz.ui import cached
 
+pytestmark = pytest.mark.usefixtures("bundled")
+
 PATH = "layer1.0.bn3.1"
-
-
-@pytest.fixture(autouse=True)
-def bundled(monkeypatch: pytest.MonkeyPatch, network_folder: Path) -> Path:
-    """The app finds one small network, and nothing that another test has cached."""
-    monkeypatch.setattr(checkpoints, "FOLDER", network_folder)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    return network_folder
 
 
 @pytest.fixture
@@ -30,8 +21,6 @@ def clicked() -> AppTest:
 
     def script() -> None:
         from types import SimpleNamespace
-
-        import streamlit as st
 
         from se_viz.ui.state import open_block
 
@@ -64,8 +53,6 @@ def test_an_image_is_keyed_by_its_content():
 
     def script() -> None:
         from dataclasses import replace
-
-        import streamlit as st
 
         from se_viz.images import list_samples
         from se_viz.ui.state import choose_sample, chosen_image

@@ -7,9 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from se_viz.charts.dress import dress
+from se_viz.charts.dress import colour_axis, dress
 from se_viz.charts.palettes import Palette
-from se_viz.charts.scales import CODE_RANGE, Span, code_ticks, coded_scale, encode, fit_span
+from se_viz.charts.scales import Span, encode, fit_span
 
 ORDERS = {"gate": "gate", "squeeze": "squeeze", "channel": "index"}
 """What channels can be sorted by: column of the gate table, and its name on the axis."""
@@ -161,39 +161,21 @@ def _frame(figure: go.Figure, rows: list[_Row], selected: str | None, palette: P
 
 
 def _finish(figure: go.Figure, rows: list[_Row], palette: Palette, *, value: str, order: str, span: Span) -> go.Figure:
-    height = 120 + (rows[-1].place + 1) * max(13, min(27, 520 / len(rows)))
-    last = rows[-1].place
-    title = "gate" if value == "gate" else "squeeze"
-    bar = {
-        "title": {"text": f"{title}  ", "side": "top", "font": {"color": palette.ink}},
-        "orientation": "h",
-        "thickness": 8,
-        "len": 0.4,
-        "x": 0,
-        "xanchor": "left",
-        "y": 1,
-        "yanchor": "bottom",
-        "outlinewidth": 0,
-    }
+    place = {"thickness": 8, "len": 0.4, "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"}
     figure.update_layout(
-        height=height,
+        height=120 + (rows[-1].place + 1) * max(13, min(27, 520 / len(rows))),
         margin={"l": 0, "r": 0, "t": 10, "b": 0},
         showlegend=False,
         dragmode=False,
         hovermode="closest",
         plot_bgcolor="rgba(0,0,0,0)",
-        coloraxis={
-            "colorscale": coded_scale(palette.diverging, palette),
-            "cmin": CODE_RANGE[0],
-            "cmax": CODE_RANGE[1],
-            "colorbar": {**bar, "tickfont": {"color": palette.ink}, **code_ticks(span)},
-        },
+        coloraxis=colour_axis(palette.diverging, palette, span, title=f"{value}  ", **place),
     )
-    ticks = {"tickvals": [row.place for row in rows], "ticktext": [row.block for row in rows]}
-    figure.update_yaxes(range=[last + 0.6, rows[0].place - 1.4], showgrid=False, zeroline=False, ticks="", **ticks)
+    blank = {"showgrid": False, "zeroline": False}
+    ticks = {"tickvals": [row.place for row in rows], "ticktext": [row.block for row in rows], "ticks": ""}
+    figure.update_yaxes(range=[rows[-1].place + 0.6, rows[0].place - 1.4], **blank, **ticks)
     figure.update_yaxes(showticklabels=False, col=2)
     sorting = f"channels, sorted by {ORDERS[order]}" if order != "channel" else "channels, by index"
-    figure.update_xaxes(title=f"{sorting} (% of the block)", range=[0, 100], showgrid=False, zeroline=False, col=1)
+    figure.update_xaxes(title=f"{sorting} (% of the block)", range=[0, 100], **blank, col=1)
     limits = {"range": [0, 1], "tickvals": [0, 0.5, 1]} if value == "gate" else {}
-    figure.update_xaxes(title="mean ± std", showgrid=False, zeroline=False, col=2, **limits)
-    return figure
+    return figure.update_xaxes(title="mean ± std", **blank, col=2, **limits)

@@ -10,9 +10,9 @@ from PIL import Image
 from plotly.graph_objects import Figure
 from plotly.subplots import make_subplots
 
-from se_viz.charts.dress import dress
+from se_viz.charts.dress import colour_axis, dress
 from se_viz.charts.palettes import Palette
-from se_viz.charts.scales import CODE_RANGE, code_ticks, coded_scale, encode, fit_span
+from se_viz.charts.scales import CODE_RANGE, coded_scale, encode, fit_span
 
 
 def draw_overlay(
@@ -30,26 +30,13 @@ def draw_overlay(
     place = {"x": -0.5, "y": -0.5, "sizex": width, "sizey": height, "xref": "x", "yref": "y"}
     figure.add_layout_image(source=_data_uri(photo.convert("L")), sizing="stretch", layer="below", **place)
     scale = palette.veil if signed else palette.glow
+    bar = {"thickness": 10, "y": -0.02, "yanchor": "top"}
     figure.update_layout(
         height=440,
         margin={"l": 0, "r": 0, "t": 8, "b": 34},
         dragmode=False,
         plot_bgcolor="rgba(0,0,0,0)",
-        coloraxis={
-            "colorscale": coded_scale(scale, palette),
-            "cmin": CODE_RANGE[0],
-            "cmax": CODE_RANGE[1],
-            "colorbar": {
-                "title": {"text": title, "side": "top", "font": {"color": palette.ink}},
-                "tickfont": {"color": palette.ink},
-                "orientation": "h",
-                "thickness": 10,
-                "y": -0.02,
-                "yanchor": "top",
-                "outlinewidth": 0,
-                **code_ticks(span),
-            },
-        },
+        coloraxis=colour_axis(scale, palette, span, title=title, **bar),
     )
     figure.update_xaxes(visible=False, range=[-0.5, width - 0.5], constrain="domain")
     figure.update_yaxes(visible=False, range=[height - 0.5, -0.5], scaleanchor="x", constrain="domain")

@@ -1,5 +1,8 @@
 """The parts of the Explore page: answer, gate map, attribution, one opened block, downloads."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import pandas as pd
 import streamlit as st
 
@@ -26,6 +29,8 @@ from se_viz.ui.state import open_block
 
 _SHOWN = 4
 
+Option = TypeVar("Option", str, int)
+
 
 def show_answer(choices: Choices, analysis: Analysis) -> None:
     """Show the photo as the network sees it, and its five most probable classes."""
@@ -48,18 +53,10 @@ def show_gates(table: pd.DataFrame, analysis: Analysis) -> str:
     first, left, right = st.columns([3, 3, 4])
     with first:
         selected = _choose_block(analysis)
-    value = left.segmented_control(
-        "Show", ["gate", "squeeze"], default="gate", required=True, key="value", persist_state="session"
-    )
-    order = right.segmented_control(
-        "Sort by",
-        list(ORDERS),
-        default="gate",
-        required=True,
-        format_func=ORDERS.__getitem__,
-        key="order",
-        persist_state="session",
-    )
+    with left:
+        value = _choose("Show", {"gate": "gate", "squeeze": "squeeze"}, key="value")
+    with right:
+        order = _choose("Sort by", ORDERS, key="order")
     figure = draw_gates(table, current_palette(), value=value, order=order, selected=selected)
     _chart(figure, "gates", alt="Gates of all blocks: one row a block, one column a channel", clickable=True)
     if value == "gate":
@@ -79,25 +76,7 @@ def show_gates(table: pd.DataFrame, analysis: Analysis) -> str:
 def show_attribution(choices: Choices, analysis: Analysis) -> None:
     """Show which pixels the answer for one class came from."""
     names = choices.network.classes
-    ranked = [index for index, _ in analysis.top(len(names))]
-    left, right = st.columns(2)
-    method = left.selectbox(
-        "Method", list(METHODS), format_func=lambda key: METHODS[key].title, key="method", persist_state="session"
-    )
-    target = right.selectbox(
-        "Class", ranked, format_func=names.__getitem__, key=f"target-{choices.image.digest}", persist_state="session"
-    )
-    stage = None
-    if METHODS[method].layered:
-        stages = sorted({record.stage for record in analysis.records})
-        stage = st.segmented_control(
-            "At the end of stage",
-            stages,
-            default=stages[-1],
-            required=True,
-            key=f"stage-{choices.name}",
-            persist_state="session",
-        )
+    target, method, stage = _choose_attribution(choices, analysis)
     opacity = st.slider("Opacity of the map", 0.0, 1.0, 0.8, 0.05, key="opacity", persist_state="session")
     try:
         result = get_attribution(*choices.key, target, method, stage)
@@ -110,6 +89,23 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     )
     _chart(figure, "attribution", alt=f"{METHODS[method].title} for {names[target]} over the photo")
     st.caption(_describe(result))
+
+
+def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, str, int | None]:
+    names = choices.network.classes
+    ranked = [index for index, _ in analysis.top(len(names))]
+    left, right = st.columns(2)
+    method = left.selectbox(
+        "Method", list(METHODS), format_func=lambda key: METHODS[key].title, key="method", persist_state="session"
+    )
+    target = right.selectbox(
+        "Class", ranked, format_func=names.__getitem__, key=f"target-{choices.image.digest}", persist_state="session"
+    )
+    if not METHODS[method].layered:
+        return target, method, None
+    stages = {stage: str(stage) for stage in sorted({record.stage for record in analysis.records})}
+    stage = _choose("At the end of stage", stages, key=f"stage-{choices.name}", default=max(stages))
+    return target, method, stage
 
 
 def _describe(result: Attribution) -> str:
@@ -190,9 +186,23 @@ def show_downloads(choices: Choices, table: pd.DataFrame) -> None:
 def _choose_block(analysis: Analysis) -> str:
     labels = label_blocks(analysis.records)
     if st.session_state.get("block") not in labels:
-        st.session_state.block = list(labels)[-1]
+        # The first sight should be a block that chooses, not one whose gates all stand open.
+        st.session_state.block = max(analysis.records, key=lambda record: record.gate.std(correction=0).item()).block
     return st.selectbox(
         "Open block", list(labels), format_func=labels.__getitem__, key="block", persist_state="session"
+    )
+
+
+def _choose(label: str, options: Mapping[Option, str], *, key: str, default: Option | None = None) -> Option:
+    """Offer a few options side by side; the choice, at first ``default`` or the first one, survives the page."""
+    return st.segmented_control(
+        label,
+        list(options),
+        default=next(iter(options)) if default is None else default,
+        required=True,
+        format_func=options.__getitem__,
+        key=key,
+        persist_state="session",
     )
 
 
