@@ -2,7 +2,6 @@ import hashlib
 from typing import Any
 
 import pytest
-import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -21,6 +20,8 @@ def clicked() -> AppTest:
 
     def script() -> None:
         from types import SimpleNamespace
+
+        import streamlit as st
 
         from se_viz.ui.state import open_block
 
@@ -53,6 +54,8 @@ def test_an_image_is_keyed_by_its_content():
 
     def script() -> None:
         from dataclasses import replace
+
+        import streamlit as st
 
         from se_viz.images import list_samples
         from se_viz.ui.state import choose_sample, chosen_image
