@@ -2,12 +2,15 @@
 
 import io
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor, nn
 
-from benchmarks.capture import make_inputs, pass_bare, pass_captured
+from benchmarks.capture import WAYS, load, prepare_capture, prepare_extractor, prepare_naive
 from benchmarks.machine import describe_machine
 from benchmarks.measure import (
     as_table,
@@ -19,7 +22,6 @@ from benchmarks.measure import (
     time_pairs,
 )
 from benchmarks.paint import make_photo
-from se_viz.networks import Network
 
 
 def test_spread_is_the_median_and_the_quartiles():
@@ -105,17 +107,30 @@ def test_photos_are_the_size_they_claim_and_never_the_same():
     assert photos[0] == photos[2], "equal seeds have to give equal photos, or no run can be repeated"
 
 
-def test_batch_has_the_asked_number_of_images(network: Network):
+def test_batch_has_the_asked_number_of_images(bundled: Path):
     """Six samples have to fill a batch of 16 by repetition: the seventh is the first again."""
-    inputs = make_inputs(network, 16)
-    assert inputs.shape == (16, 3, network.card.input_size, network.card.input_size)
+    _, inputs = load("tiny", "cpu", 16)
+    assert inputs.shape == (16, 3, 64, 64)
     assert torch.equal(inputs[6], inputs[0])
 
 
-def test_both_passes_leave_no_hook(network: Network):
-    """A hook that stayed would make the next bare pass pay for a capture."""
-    inputs = make_inputs(network, 1)
-    pass_captured(network, inputs)
-    pass_bare(network, inputs)
-    hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in network.model.modules()]
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_leaves_no_hook(se_net: nn.Module, images: Tensor, way: str):
+    """A hook that stayed would make the next bare pass pay for it."""
+    WAYS[way](se_net)(images)
+    hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in se_net.modules()]
     assert sum(hooks) == 0
+
+
+@torch.no_grad()
+def test_the_ways_that_are_compared_find_the_same_numbers(se_net: nn.Module, images: Tensor):
+    """A way that returned less, or something else, would be no comparison: squeeze and gate of all 16 blocks."""
+    records: Any = prepare_capture(se_net)(images)
+    extracted: Any = prepare_extractor(se_net)(images)
+    kept: Any = prepare_naive(se_net)(images)
+    assert len(records) == len(kept) == len(extracted) / 2 == 16
+    for record, (squeeze, _) in zip(records, kept, strict=True):
+        # Two orders of summation.
+        assert torch.allclose(record.squeeze, squeeze, atol=1e-6)
+        assert torch.equal(record.squeeze, extracted[f"{record.block}.avgpool"].flatten(1))
+        assert torch.equal(record.gate, extracted[f"{record.block}.scale_activation"].flatten(1))
