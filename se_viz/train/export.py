@@ -51,9 +51,7 @@ def export(run: Path, out: Path, naming: Naming, validation: Pictures, *, device
 def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: dict) -> Network:
     arguments = {"width": recipe.width, "reduction": recipe.reduction}
     model = build_se_resnet(recipe.architecture, num_classes=len(classes), **arguments)
-    prefix = "module."
-    averaged = {key.removeprefix(prefix): value for key, value in state["average"].items() if key.startswith(prefix)}
-    model.load_state_dict(averaged)
+    model.load_state_dict(_averaged(state))
     model.half().float().eval().requires_grad_(False)
     finished = state["epoch"] == recipe.epochs
     card = NetworkCard(
@@ -76,3 +74,8 @@ def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: di
         notes="" if finished else f"Training was stopped after epoch {state['epoch']} of {recipe.epochs}.",
     )
     return Network(model, card, torch.device("cpu"))
+
+
+def _averaged(state: dict) -> dict[str, torch.Tensor]:
+    prefix = "module."
+    return {key.removeprefix(prefix): value for key, value in state["average"].items() if key.startswith(prefix)}
