@@ -7,6 +7,7 @@ import pytest
 
 from se_viz.charts.gates import ORDERS, draw_gates
 from se_viz.charts.palettes import LIGHT
+from se_viz.charts.scales import Span
 
 BLOCKS = (("SE_2_1", "one.se", 2, 64), ("SE_2_2", "two.se", 2, 64), ("SE_3_1", "three.se", 3, 128))
 """Label, path, stage and channels of the blocks of the table."""
@@ -149,6 +150,32 @@ def test_gates_keep_one_axis_for_every_image(table: pd.DataFrame):
     assert tuple(figure.layout["xaxis2"].range) == (0, 1)
     assert [shape.x0 for shape in figure.layout.shapes if shape.type == "line"] == [0.5]
     assert list(figure.layout.coloraxis.colorbar.ticktext) == ["0", "0.5", "1"]
+
+
+def test_gates_of_another_range_have_a_scale_of_their_own(table: pd.DataFrame):
+    """A tanh gate lies in -1 to 1 and says nothing at 0: colours, axis and rule have to follow."""
+    table["gate"] = 2 * table["gate"] - 1
+    figure: Any = draw_gates(table, LIGHT, gates=Span(-1.0, 1.0))
+    assert tuple(figure.layout["xaxis2"].range) == (-1, 1)
+    assert tuple(figure.layout.coloraxis.colorbar.ticktext) == ("-1", "0", "1")
+    (rule,) = [shape for shape in figure.layout.shapes if shape.type == "line"]
+    assert rule.x0 == rule.x1 == 0
+    for (_, _, line), (_, path, *_) in zip(heat_rows(figure), BLOCKS, strict=True):
+        # 127 colours from end to end.
+        shown = np.sort(np.asarray(line, dtype=float)) / 126 * 2 - 1
+        assert shown == pytest.approx(np.sort(values_of(table, path, "gate")), abs=1 / 126)
+
+
+def test_blocks_of_one_stage_may_differ_in_width(table: pd.DataFrame):
+    """In an EfficientNet they do: each row still runs from edge to edge and has no colour for channels it lacks."""
+    table["stage"] = 3
+    figure: Any = draw_gates(table, LIGHT)
+    for (_, heat, line), (*_, count) in zip(heat_rows(figure), BLOCKS, strict=True):
+        assert len(line) == count
+        assert heat.x0 - heat.dx / 2 == pytest.approx(0)
+        assert heat.x0 + heat.dx * (count - 0.5) == pytest.approx(100)
+    headings = [note.text for note in figure.layout.annotations]
+    assert headings == ["<b>Stage 3</b>  3 blocks of 64 to 128 channels"]
 
 
 def test_squeezes_share_a_scale_symmetric_about_zero(table: pd.DataFrame):

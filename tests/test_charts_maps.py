@@ -124,6 +124,14 @@ def test_each_channel_is_scaled_by_its_own_gate():
     assert len(set(untouched.flat)) > 2
 
 
+def test_a_gate_above_one_is_not_cut_off():
+    """Where gates can exceed 1, what comes out is stronger than what goes in, and the pair's scale holds both."""
+    features = np.linspace(-1, 1, 16).reshape(1, 4, 4)
+    before, after = heats(draw_channels(features, np.array([2.0]), [0], LIGHT))
+    assert (after.min(), after.max()) == (0, 126)
+    assert before.max() == pytest.approx(63 + 63 / 2, abs=0.5)
+
+
 def test_each_channel_has_a_scale_of_its_own():
     """A weak channel beside a strong one is still seen: its own strongest value has the last colour."""
     features = np.stack([np.full((2, 2), 100.0), np.full((2, 2), 0.01)])

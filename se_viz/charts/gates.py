@@ -1,6 +1,8 @@
 """The gate map: every channel of every block as one row a block, in one figure of a few traces."""
 
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from se_viz.charts.dress import colour_axis, dress
 from se_viz.charts.palettes import Palette
-from se_viz.charts.scales import Span, encode, fit_span
+from se_viz.charts.scales import GATES, Span, encode, fit_span
 
 ORDERS = {"gate": "gate", "squeeze": "squeeze", "channel": "index"}
 """What channels can be sorted by: column of the gate table, and its name on the axis."""
@@ -29,22 +31,29 @@ class _Row:
 
 
 def draw_gates(
-    table: pd.DataFrame, palette: Palette, *, value: str = "gate", order: str = "gate", selected: str | None = None
+    table: pd.DataFrame,
+    palette: Palette,
+    *,
+    value: str = "gate",
+    order: str = "gate",
+    selected: str | None = None,
+    gates: Span = GATES,
 ) -> go.Figure:
     """Draw a gate table of one image: colours for channels, beside them mean and spread of each block.
 
-    ``value`` is ``gate`` (scale fixed to 0..1) or ``squeeze`` (symmetric about 0, shared by all blocks);
-    ``order`` sorts the channels of each block by a key of ``ORDERS``; ``selected`` is a block to frame.
-    Points carry the block's path as custom data, so that a click can open it.
+    ``value`` is ``gate`` (on the fixed scale ``gates``, 0..1 for sigmoids) or ``squeeze`` (symmetric about 0,
+    shared by all blocks); ``order`` sorts the channels of each block by a key of ``ORDERS``; ``selected`` is a
+    block to frame. Points carry the block's path as custom data, so that a click can open it.
     """
     rows = _rows(table, value, order)
     everything = np.concatenate([row.values for row in rows])
-    span = Span(0.0, 1.0) if value == "gate" else fit_span(everything, signed=True)
+    span = gates if value == "gate" else fit_span(everything, signed=True)
     figure = make_subplots(rows=1, cols=2, shared_yaxes=True, column_widths=[0.76, 0.24], horizontal_spacing=0.045)
-    for stage in dict.fromkeys(row.stage for row in rows):
-        _add_stage(figure, [row for row in rows if row.stage == stage], span)
+    for _, stage in groupby(rows, key=lambda row: row.stage):
+        _add_stage(figure, list(stage), span)
     _add_targets(figure, rows, value)
     _add_means(figure, rows, palette, value)
+    figure.add_vline(x=span.middle, line={"color": palette.faint, "width": 1, "dash": "dot"}, row=1, col=2)  # pyright: ignore[reportArgumentType]
     _add_missing(figure, rows, palette)
     _frame(figure, rows, selected, palette)
     return dress(_finish(figure, rows, palette, value=value, order=order, span=span), palette)
@@ -65,30 +74,27 @@ def _rows(table: pd.DataFrame, value: str, order: str) -> list[_Row]:
 
 
 def _add_stage(figure: go.Figure, rows: list[_Row], span: Span) -> None:
-    channels = max(row.values.size for row in rows)
-    codes = np.full((len(rows), channels), -1, dtype=np.int8)
-    for line, row in zip(codes, rows, strict=True):
-        line[: row.values.size] = encode(row.values, span)
-    heat = go.Heatmap(
-        z=codes,
-        x0=50 / channels,
-        dx=100 / channels,
-        y=[row.place for row in rows],
-        coloraxis="coloraxis",
-        ygap=2,
-        hoverinfo="skip",
-    )
-    figure.add_trace(heat, row=1, col=1)
-    count = f"{len(rows)} block{'s' if len(rows) > 1 else ''} of {channels} channels"
+    for channels, alike in groupby(rows, key=lambda row: row.values.size):
+        blocks = list(alike)
+        heat = go.Heatmap(
+            z=np.stack([encode(row.values, span) for row in blocks]),
+            x0=50 / channels,
+            dx=100 / channels,
+            y=[row.place for row in blocks],
+            coloraxis="coloraxis",
+            ygap=2,
+            hoverinfo="skip",
+        )
+        figure.add_trace(heat, row=1, col=1)
     figure.add_annotation(
-        text=f"<b>Stage {rows[0].stage}</b>  {count}",
-        x=0,
-        y=rows[0].place - 0.95,
-        xanchor="left",
-        showarrow=False,
-        row=1,
-        col=1,
+        text=_heading(rows), x=0, y=rows[0].place - 0.95, xanchor="left", showarrow=False, row=1, col=1
     )
+
+
+def _heading(rows: list[_Row]) -> str:
+    fewest, most = (end(row.values.size for row in rows) for end in (min, max))
+    channels = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return f"<b>Stage {rows[0].stage}</b>  {len(rows)} block{'s' if len(rows) > 1 else ''} of {channels} channels"
 
 
 def _add_targets(figure: go.Figure, rows: list[_Row], value: str) -> None:
@@ -138,8 +144,6 @@ def _add_means(figure: go.Figure, rows: list[_Row], palette: Palette, value: str
         row=1,
         col=2,
     )
-    rule = 0.5 if value == "gate" else 0.0
-    figure.add_vline(x=rule, line={"color": palette.faint, "width": 1, "dash": "dot"}, row=1, col=2)  # pyright: ignore[reportArgumentType]
 
 
 def _add_missing(figure: go.Figure, rows: list[_Row], palette: Palette) -> None:
@@ -177,5 +181,6 @@ def _finish(figure: go.Figure, rows: list[_Row], palette: Palette, *, value: str
     figure.update_yaxes(showticklabels=False, col=2)
     sorting = f"channels, sorted by {ORDERS[order]}" if order != "channel" else "channels, by index"
     figure.update_xaxes(title=f"{sorting} (% of the block)", range=[0, 100], **blank, col=1)
-    limits = {"range": [0, 1], "tickvals": [0, 0.5, 1]} if value == "gate" else {}
+    ends: dict[str, Any] = {"range": [span.low, span.high], "tickvals": [span.low, span.middle, span.high]}
+    limits = ends if value == "gate" else {}
     return figure.update_xaxes(title="mean ± std", **blank, col=2, **limits)

@@ -54,8 +54,9 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
         rows=2, cols=len(channels), column_titles=titles, horizontal_spacing=0.012, vertical_spacing=0.03
     )
     for column, channel in enumerate(channels, 1):
-        span = fit_span(features[channel], signed=True, keep=1.0)
-        for line, values in ((1, features[channel]), (2, features[channel] * gates[channel])):
+        pair = np.stack([features[channel], features[channel] * gates[channel]])
+        span = fit_span(pair, signed=True, keep=1.0)
+        for line, values in enumerate(pair, 1):
             heat = go.Heatmap(z=encode(values, span), coloraxis="coloraxis", hoverinfo="skip")
             figure.add_trace(heat, row=line, col=column)
     colours = {"colorscale": coded_scale(palette.diverging, palette), "cmin": CODE_RANGE[0], "cmax": CODE_RANGE[1]}

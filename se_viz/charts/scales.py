@@ -24,6 +24,15 @@ class Span:
     high: float
     """Value of the last colour."""
 
+    @property
+    def middle(self) -> float:
+        """Return the value halfway: 0.5 for gates, where a sigmoid says nothing, and 0 for signed values."""
+        return (self.low + self.high) / 2
+
+
+GATES = Span(0.0, 1.0)
+"""The scale of gates from a sigmoid, whatever the image."""
+
 
 def fit_span(values: np.ndarray, *, signed: bool, keep: float = KEEP) -> Span:
     """Cover the share ``keep`` of the values; symmetric about 0 when signed, else from 0."""
@@ -58,8 +67,7 @@ def coded_scale(scale: Scale, palette: Palette) -> Scale:
 
 def code_ticks(span: Span) -> dict[str, list]:
     """Return tick positions and texts that give codes back their values."""
-    middle = (span.low + span.high) / 2
-    texts = [f"{span.low:.2g}", f"{middle:.2g}" if middle else "0", f"{span.high:.2g}"]
+    texts = [f"{value:.2g}" if value else "0" for value in (span.low, span.middle, span.high)]
     return {"tickvals": [0, _TOP / 2, _TOP], "ticktext": texts}
 
 
