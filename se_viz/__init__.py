@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from se_viz.attribution.records import Attribution
     from se_viz.attribution.run import attribute
-    from se_viz.gates import GateRecord, GateSite, capture_gates, find_gates
+    from se_viz.gates import GateRecord, GateSite, Inspection, capture_gates, edit_gates, find_gates, inspect_gates
     from se_viz.images import open_image
     from se_viz.networks import Network, NetworkCard, list_networks, load_network
 
@@ -18,11 +18,14 @@ __all__ = [
     "Attribution",
     "GateRecord",
     "GateSite",
+    "Inspection",
     "Network",
     "NetworkCard",
     "attribute",
     "capture_gates",
+    "edit_gates",
     "find_gates",
+    "inspect_gates",
     "list_networks",
     "load_network",
     "open_image",
@@ -33,8 +36,11 @@ _HOMES = {
     "attribute": "attribution.run",
     "GateRecord": "gates",
     "GateSite": "gates",
+    "Inspection": "gates",
     "capture_gates": "gates",
+    "edit_gates": "gates",
     "find_gates": "gates",
+    "inspect_gates": "gates",
     "open_image": "images",
     "Network": "networks",
     "NetworkCard": "networks",

@@ -17,6 +17,10 @@ class CaptureError(SeVizError):
     """A forward pass that gates cannot be captured from."""
 
 
+class EditError(SeVizError):
+    """A change of gates that a block cannot go on with."""
+
+
 class NetworkError(SeVizError):
     """A network name, architecture or argument that does not exist."""
 

@@ -65,7 +65,7 @@ def test_hooks_have_one_home():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr.startswith("register_") and node.attr.endswith("hook")
     ]
-    assert {file for file, _ in calls} == {"se_viz/gates/capture.py"}
+    assert {file for file, _ in calls} == {"se_viz/gates/hooks.py"}
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file != ROOT / "se_viz/__init__.py"], ids=part_of)

@@ -1,7 +1,20 @@
-"""Find SE blocks in a model, capture what they compute, summarise it."""
+"""Find SE blocks in a model, capture and edit what they compute, summarise it."""
 
-from se_viz.gates.capture import capture_gates, find_gates
-from se_viz.gates.records import GateRecord, GateSite
-from se_viz.gates.spellings import SPELLINGS, Spelling
+from se_viz.gates.capture import capture_gates
+from se_viz.gates.edits import edit_gates
+from se_viz.gates.inspection import find_gates, inspect_gates
+from se_viz.gates.records import GateRecord, GateSite, Inspection
+from se_viz.gates.spellings import OTHERS, SPELLINGS, Spelling
 
-__all__ = ["SPELLINGS", "GateRecord", "GateSite", "Spelling", "capture_gates", "find_gates"]
+__all__ = [
+    "OTHERS",
+    "SPELLINGS",
+    "GateRecord",
+    "GateSite",
+    "Inspection",
+    "Spelling",
+    "capture_gates",
+    "edit_gates",
+    "find_gates",
+    "inspect_gates",
+]

@@ -1,4 +1,4 @@
-"""The values that finding and capturing leave behind."""
+"""The values that finding, inspecting and capturing leave behind."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class GateSite:
-    """One SE block of a model, as found on a first forward pass."""
+    """One use of an SE block in a forward pass, as found on a first one."""
 
     block: str
     """Dotted path inside the model, e.g. ``layer3.2.bn3.1``."""
@@ -18,6 +18,42 @@ class GateSite:
     """Number of gates for one image, the paper's C."""
     function: str
     """Name of the module that makes the gate, e.g. ``Sigmoid``."""
+    form: str = ""
+    """How the block is written: library and class, e.g. ``torchvision SqueezeExcitation``."""
+    hidden: int | None = None
+    """Units between the excitation's two layers, the paper's C / r; None where there are no two such layers."""
+    low: float = 0.0
+    """Lower end of the gate function's range; minus infinity where it is not known."""
+    high: float = 1.0
+    """Upper end of the gate function's range; infinity where it is not known."""
+    closed: bool = False
+    """Whether a gate can be exactly ``low`` or ``high``, as a hard sigmoid's can."""
+    averaged: bool = True
+    """Whether the squeeze is the spatial mean, as in the paper; else it is some other summary of each channel."""
+    call: int = 0
+    """0 for a block's first use in a pass, 1 for its second, ...: blocks may share their weights."""
+
+    @property
+    def name(self) -> str:
+        """Return the block's path, and from its second use on the number of the use: ``se#2``."""
+        return use_name(self.block, self.call)
+
+    @property
+    def ratio(self) -> float | None:
+        """Return the reduction ratio r, or None where there is none."""
+        return self.channels / self.hidden if self.hidden else None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What one checked forward pass told of a model's channel attention."""
+
+    sites: tuple[GateSite, ...]
+    """Every use of an SE block, in forward order; gate times input was its output, bit for bit."""
+    refused: dict[str, str]
+    """Path of an SE block that is not to be drawn, and why, in a sentence."""
+    others: dict[str, str]
+    """Path of an attention that is no SE gate, and what it does instead, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +70,15 @@ class GateRecord:
     """Multiplier given to each channel; float32 on the CPU."""
     features: Float[Tensor, "batch channels height width"] | None = None
     """The block's input U where it was asked for, else None; ``gate * features`` is the block's output."""
+    call: int = 0
+    """0 for the block's first use in this pass, 1 for its second, ...: blocks may share their weights."""
+
+    @property
+    def name(self) -> str:
+        """Return the block's path, and from its second use on the number of the use: ``se#2``."""
+        return use_name(self.block, self.call)
+
+
+def use_name(block: str, call: int) -> str:
+    """Return what tells one use of a block in a pass from another."""
+    return f"{block}#{call + 1}" if call else block

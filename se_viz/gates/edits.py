@@ -1,0 +1,46 @@
+"""Gates replaced while the model runs: an edit is a function from gates to gates."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from se_viz.errors import EditError
+from se_viz.gates.hooks import Visit, Watch, watching
+from se_viz.gates.places import choose_blocks
+
+
+@contextmanager
+def edit_gates(model: nn.Module, edits: Mapping[str, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+    """Replace the gates of some SE blocks in each forward pass, until the ``with`` block ends.
+
+    ``edits`` gives for the path of a block a function from the gates it computed to those it multiplies by:
+    (batch, channels) each, in the block's own precision and on its device. Gradients pass through it. Edits
+    nest: an inner one is given the outer one's gates. A capture records the edited gates, wherever it was
+    opened. Only passes of the thread that opened the ``with`` block are edited, and nothing stays afterwards.
+    A block that is used twice in a pass is edited twice.
+
+    Raises:
+        NoSEBlocksError: the model has no SE block that se_viz knows or that ``edits`` names, or it is compiled.
+        EditError: in a pass, a function returned something else than gates of the same shape and precision.
+    """
+    blocks = choose_blocks(model, edits.keys())
+    with watching(Watch(model, blocks, change=lambda visit, gate: _change(edits[visit.place.path], visit, gate))):
+        yield
+
+
+def _change(edit: Callable[[Tensor], Any], visit: Visit, gate: Tensor) -> Tensor:
+    before = gate.reshape(len(visit.features), -1)
+    after = edit(before)
+    if not isinstance(after, Tensor) or _kind(after) != _kind(before):
+        found = _kind(after) if isinstance(after, Tensor) else f"a {type(after).__name__}"
+        raise EditError(
+            f"The edit of {visit.place.path} returned {found}; the block needs {_kind(before)}. Return a tensor "
+            "like the one that the function is given."
+        )
+    return after.reshape(gate.shape)
+
+
+def _kind(value: Tensor) -> str:
+    return f"{tuple(value.shape)} of {value.dtype} on {value.device}".replace("torch.", "")

@@ -1,0 +1,157 @@
+"""One checked forward pass: which SE blocks there are, and that each multiplies by the gate that is read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import inf
+
+import torch
+from torch import Tensor, nn
+
+from se_viz.errors import CaptureError, NoSEBlocksError
+from se_viz.gates.capture import read_pair
+from se_viz.gates.hooks import Visit, Watch, watching
+from se_viz.gates.places import Place, choose_blocks, scan_model
+from se_viz.gates.records import GateSite, Inspection
+from se_viz.gates.spellings import RANGES
+
+
+@dataclass(eq=False, slots=True)
+class _Check:
+    """What one pass tells of each block."""
+
+    sites: list[GateSite] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    silent: dict[Place, Tensor] = field(default_factory=dict)
+    expected: Tensor | None = None
+
+    def see(self, visit: Visit) -> None:
+        try:
+            squeeze, gate = read_pair(visit)
+        except CaptureError as error:
+            self.refused[visit.place.path] = str(error)
+            return
+        shape = (len(gate), 1, 1, -1) if visit.place.row.channels_last else (len(gate), -1, 1, 1)
+        # Now, not when the block is left: it may work in place.
+        self.expected = visit.features * gate.reshape(shape)
+        self.sites.append(_site(visit, squeeze))
+        if not visit.features.any():
+            self.silent[visit.place] = visit.features
+
+    def leave(self, visit: Visit, output: Tensor) -> None:
+        expected, self.expected = self.expected, None
+        path = visit.place.path
+        if visit.gate is None:
+            self.refused[path] = f"Its gate, the output of {visit.place.row.gate!r}, was not computed."
+        elif path not in self.refused and (expected is None or not _same(output, expected)):
+            self.refused[path] = "What it puts out is not its input times its gate."
+
+
+def inspect_gates(model: nn.Module, *, size: int | tuple[int, int, int] = 224) -> Inspection:
+    """Run a model once on seeded noise, and check every SE block that its classes tell of.
+
+    ``size`` is the side of the image, or its channels, height and width. A site is listed if its block ran and
+    put out its input times the gate, bit for bit; a block whose input is zero everywhere, as in networks that
+    were never trained, is asked again with noise. The model's mode is restored and nothing it learned changes.
+
+    Raises:
+        NoSEBlocksError: the model is compiled, so that hooks would be ignored.
+    """
+    scan, check = scan_model(model), _Check()
+    image = _noise((1, 3, size, size) if isinstance(size, int) else (1, *size), model)
+    with _evaluating(model), torch.no_grad():
+        with watching(Watch(model, scan.blocks, see=check.see, leave=check.leave)):
+            model(image)
+        _ask_silent(check)
+    ran = {site.block for site in check.sites} | check.refused.keys()
+    idle = {place.path: "It does not run in a pass of one image." for place in scan.blocks.values()}
+    refused = scan.misfits | {path: words for path, words in idle.items() if path not in ran} | check.refused
+    return Inspection(tuple(site for site in check.sites if site.block not in refused), refused, scan.others)
+
+
+def find_gates(model: nn.Module, *, size: int | tuple[int, int, int] = 224) -> tuple[GateSite, ...]:
+    """Find every SE block of a model, in forward order, as `inspect_gates` does, which also says what else it has.
+
+    Raises:
+        NoSEBlocksError: the model has no SE block that se_viz knows, none that is right, or it is compiled.
+        CaptureError: a block lacks what its row of `SPELLINGS` names.
+    """
+    choose_blocks(model)
+    found = inspect_gates(model, size=size)
+    if not found.sites:
+        path, sentence = next(iter(found.refused.items()))
+        raise NoSEBlocksError(
+            f"{type(model).__name__} has no SE block that can be read. {path}: {sentence} "
+            "Add or correct a row in `se_viz.gates.SPELLINGS`."
+        )
+    return found.sites
+
+
+def _ask_silent(check: _Check) -> None:
+    sites = list(check.sites)
+    for place, features in check.silent.items():
+        again = _Check()
+        # The block alone is the model here: its stage is of no interest.
+        with watching(Watch(place.block, {place.block: place}, see=again.see, leave=again.leave)):
+            place.block(_noise(tuple(features.shape), place.block, like=features))
+        check.refused |= again.refused
+    check.sites = sites
+
+
+def _site(visit: Visit, squeeze: Tensor) -> GateSite:
+    place, function = visit.place, type(visit.place.gate).__name__
+    low, high, closed = RANGES.get(function, (-inf, inf, False))
+    return GateSite(
+        block=place.path,
+        stage=visit.stage(),
+        channels=visit.channels,
+        function=function,
+        form=place.row.form,
+        hidden=_hidden(place, visit.channels),
+        low=low,
+        high=high,
+        closed=closed,
+        averaged=_averaged(visit, squeeze),
+        call=visit.call,
+    )
+
+
+def _hidden(place: Place, channels: int) -> int | None:
+    """Return the units between the excitation's layers, if there are two with weights from and to all channels."""
+    layers = [layer.weight.shape[:2] for layer in place.block.modules() if isinstance(layer, _LAYERS)]
+    first = [layer.weight.shape[:2] for layer in place.squeeze.modules() if isinstance(layer, _LAYERS)]
+    units, inputs = first[0] if first else (0, 0)
+    return units if inputs == channels and (channels, units) in layers and len(layers) > 1 else None
+
+
+def _averaged(visit: Visit, squeeze: Tensor) -> bool:
+    features = visit.features.double()
+    mean = features.mean((1, 2) if visit.place.row.channels_last else (2, 3))
+    # The block may add in lower precision and in another order: a few roundings of its largest terms.
+    slack = 8 * torch.finfo(squeeze.dtype).eps * features.abs().amax()
+    return bool(((squeeze.double() - mean).abs() <= slack).all())
+
+
+def _same(left: Tensor, right: Tensor) -> bool:
+    return left.shape == right.shape and bool(((left == right) | (left.isnan() & right.isnan())).all())
+
+
+def _noise(shape: tuple[int, ...], module: nn.Module, *, like: Tensor | None = None) -> Tensor:
+    if like is None:
+        like = next((value for value in module.parameters() if value.is_floating_point()), torch.zeros(()))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(like)
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    # In training the norms would learn from the noise.
+    modes = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
