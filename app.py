@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from se_viz.ui.footer import show_footer
 from se_viz.ui.sidebar import show_problem, show_sidebar
 
 st.set_page_config(page_title="se_viz", page_icon="🎚️", layout="wide")
@@ -15,4 +16,8 @@ page = st.navigation(
 )
 show_sidebar()
 show_problem()
-page.run()
+try:
+    page.run()
+finally:
+    # Also where a page ends early.
+    show_footer()

@@ -1,6 +1,5 @@
 """One image through one network: its answer and every gate, from a single forward pass."""
 
-import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -9,8 +8,11 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from se_viz.errors import DeviceError
 from se_viz.gates import GateRecord, capture_gates
+from se_viz.line import Watch
 from se_viz.networks import Network
+from se_viz.runtime import line_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +30,30 @@ class Analysis:
         return list(zip(indices.tolist(), values.tolist(), strict=True))
 
 
-turn = threading.RLock()
-"""Held during every pass of the app: attribution hooks of one session must not see another's forward pass."""
-
-
 @torch.inference_mode()
-def analyse(network: Network, image: Image.Image, *, keep_features: Collection[str] = ()) -> Analysis:
+def analyse(
+    network: Network,
+    image: Image.Image,
+    *,
+    keep_features: Collection[str] = (),
+    watch: Watch = lambda _: None,
+) -> Analysis:
     """Run an image through a network and capture every gate; blocks named in ``keep_features`` keep U too.
+
+    The pass waits for its turn on the device, and meanwhile calls ``watch`` with how many are before it.
 
     Raises:
         NoSEBlocksError: ``keep_features`` names no SE block.
+        BusyError: too many wait for the device.
+        DeviceError: the device has too little memory for it.
     """
     inputs = network.preprocess(image)
-    with turn, capture_gates(network.model, keep_features=keep_features) as records:
-        logits = network.model(inputs)
-    return Analysis(logits[0].float().softmax(0).cpu(), tuple(records))
+    try:
+        with line_of(network.device).turn(watch), capture_gates(network.model, keep_features=keep_features) as records:
+            logits = network.model(inputs)
+            return Analysis(logits[0].float().softmax(0).cpu(), tuple(records))
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"{network.device} has too little memory left for {network.card.title}. "
+            "Choose a smaller network, or the device cpu."
+        ) from error

@@ -39,3 +39,15 @@ class DeviceError(SeVizError):
 
 class DataError(SeVizError):
     """A folder that does not hold the images it should."""
+
+
+class BusyError(SeVizError):
+    """A device that is asked for more than it has room for just now."""
+
+
+class SettingError(SeVizError):
+    """An environment variable that does not hold what it should."""
+
+
+class OvertakenError(SeVizError):
+    """An answer that the same person does not wait for any more."""

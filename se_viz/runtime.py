@@ -1,10 +1,20 @@
-"""Where networks run: the choice of device, with its reason."""
+"""Where networks run: the choice of device, with its reason; its line, its limits and its memory."""
 
+import os
+import sys
+import threading
 from dataclasses import dataclass
 
 import torch
 
-from se_viz.errors import DeviceError
+from se_viz.errors import DeviceError, SettingError
+from se_viz.line import Line
+
+SETTINGS = {"SE_VIZ_WAITING": 64, "SE_VIZ_NETWORKS": 4}
+"""Environment variables and their defaults: passes that may wait for a device; networks that stay loaded on one."""
+
+_lines: dict[str, Line] = {}
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +55,40 @@ def _reason(name: str) -> str:
     if torch.version.cuda is None:
         return "CPU: this build of PyTorch has no CUDA support."
     return "CPU: PyTorch finds no GPU on this machine."
+
+
+def setting(name: str) -> int:
+    """Return a setting of the environment, or its default.
+
+    Raises:
+        SettingError: it is no whole number above 0.
+    """
+    value = os.environ.get(name, str(SETTINGS[name]))
+    if not value.isdecimal() or not int(value):
+        raise SettingError(f"{name} is {value!r}. It takes a whole number from 1 on: set it, or unset it.")
+    return int(value)
+
+
+def line_of(device: torch.device) -> Line:
+    """Return the line of a device: every pass on it waits there for its turn.
+
+    Raises:
+        SettingError: ``SE_VIZ_WAITING`` is no whole number above 0.
+    """
+    name = device.type if device.type == "cpu" else f"{device.type}:{device.index or 0}"
+    with _lock:
+        if name not in _lines:
+            _lines[name] = Line(name, setting("SE_VIZ_WAITING"))
+        return _lines[name]
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Return the most bytes held at once: by PyTorch on a GPU, by this process on the CPU; None: not told."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return None
+    from resource import RUSAGE_SELF, getrusage
+
+    # The unit differs: kibibytes on Linux, bytes on macOS.
+    return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

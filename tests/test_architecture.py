@@ -21,6 +21,7 @@ HOMES = {
 
 LAYERS = (
     {"errors"},
+    {"line", "residents"},
     {"gates", "images", "runtime"},
     {"networks"},
     {"analysis"},

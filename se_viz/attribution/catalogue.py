@@ -28,6 +28,8 @@ class Method:
     """Whether the theory promises that the map sums to the change of the logit."""
     layered: bool = False
     """Whether it attributes to the output of a stage."""
+    piece: str = ""
+    """Option that says how many images one pass holds, halved when memory runs out; empty: always one."""
     options: dict[str, Any] = field(default_factory=dict)
     """Arguments of Captum's ``attribute``; callers may override each."""
 
@@ -45,6 +47,7 @@ METHODS = {
             "IntegratedGradients",
             channels="sum",
             complete=True,
+            piece="internal_batch_size",
             options={"baselines": 0.0, "n_steps": 32, "internal_batch_size": 8},
         ),
         Method(
@@ -83,6 +86,7 @@ METHODS = {
             "the squares that hold the pixel.",
             "Occlusion",
             channels="mean",
+            piece="perturbations_per_eval",
             options={
                 "baselines": 0.0,
                 "sliding_window_shapes": (3, _WINDOW, _WINDOW),

@@ -1,7 +1,8 @@
 """Run one attribution method on one image; the only Captum import."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import captum.attr
@@ -9,12 +10,48 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from se_viz.analysis import turn
 from se_viz.attribution.catalogue import METHODS, Method, collapse
 from se_viz.attribution.records import Attribution
-from se_viz.errors import AttributionError
+from se_viz.errors import AttributionError, SeVizError
 from se_viz.gates import GateSite, find_gates
+from se_viz.line import Turn, Watch
 from se_viz.networks import Network
+from se_viz.runtime import line_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What one method is asked."""
+
+    row: Method
+    forward: Callable[[Tensor], Tensor]
+    layer: nn.Module | None
+    inputs: Tensor
+    target: int
+
+
+class _Slices:
+    """A model as Captum calls it: between two calls, the turn on its device is given away."""
+
+    def __init__(self, network: Network, turn: Turn) -> None:
+        self._network, self._turn = network, turn
+        self._called = False
+        self.away = 0.0
+        """Seconds that others had the turn."""
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        if self._called:
+            self._give_way()
+        self._called = True
+        return self._network.model(inputs)
+
+    def _give_way(self) -> None:
+        # A GPU works on after a call returns: the turn would be given away too early.
+        if self._network.device.type == "cuda":
+            torch.cuda.synchronize(self._network.device)
+        left = time.perf_counter()
+        self._turn.give_way()
+        self.away += time.perf_counter() - left
 
 
 def attribute(
@@ -24,35 +61,36 @@ def attribute(
     method: str = "integrated_gradients",
     *,
     stage: int | None = None,
+    watch: Watch = lambda _: None,
     **options: Any,
 ) -> Attribution:
     """Explain one logit of a network for one image with a Captum method.
 
     ``inputs`` comes from ``network.preprocess``. ``stage`` is for methods on a stage's output (default: the
-    last one). ``options`` override the catalogue's, and go to Captum. The model is left as it was, and no
-    other pass of the app runs meanwhile.
+    last one). ``options`` override the catalogue's, and go to Captum. The model is left as it was. Other
+    passes on the device run in between; ``watch`` is called with how many are before this one. Where memory
+    runs out, fewer images go into one pass.
 
     Raises:
-        AttributionError: no such method, class or stage, or an option that Captum refuses.
+        AttributionError: no such method, class or stage, an option that Captum refuses, or too little memory.
+        BusyError: too many wait for the device.
     """
     row = _method(method, stage)
     _check_class(target, len(network.classes))
     # Inference mode of the caller would keep gradients off, whatever else is set.
-    with turn, torch.inference_mode(False), torch.enable_grad():
+    with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()
         chosen, layer = _layer(network.model, inputs.shape[-1], stage) if row.layered else (None, None)
+        slices = _Slices(network, turn)
+        # Captum's hooks on a layer must not see others: such a method keeps its turn.
+        task = _Task(row, network.model if layer else slices, layer, inputs, target)
         started = time.perf_counter()
-        try:
-            values, error = _run(row, network.model, inputs, target=target, layer=layer, options=options)
-            seconds = time.perf_counter() - started
-            explained = _rise(network.model, inputs, target, row, options) if row.complete else None
-        except (TypeError, ValueError, AssertionError, RuntimeError) as refusal:
-            raise AttributionError(f"{row.title} cannot run with these options: {refusal}. Change them.") from refusal
-    heat = collapse(values, row.channels).detach().float().cpu()
+        values, error, explained = _run_in_memory(task, {**row.options, **options})
+        seconds = time.perf_counter() - started - slices.away
     return Attribution(
         method=method,
         target=target,
-        map=heat,
+        map=collapse(values, row.channels).detach().float().cpu(),
         signed=row.signed,
         seconds=seconds,
         completeness_error=error,
@@ -99,23 +137,42 @@ def _layer(model: nn.Module, size: int, stage: int | None) -> tuple[int, nn.Modu
     return chosen, model.get_submodule(ends[chosen])
 
 
-def _run(
-    row: Method, model: nn.Module, inputs: Tensor, *, target: int, layer: nn.Module | None, options: dict[str, Any]
-) -> tuple[Tensor, float | None]:
-    algorithm = getattr(captum.attr, row.algorithm)
-    explainer = algorithm(model, layer) if layer is not None else algorithm(model)
-    settings = {**row.options, **options}
-    if row.complete:
-        values, delta = explainer.attribute(inputs, target=target, return_convergence_delta=True, **settings)
-        return values, abs(delta.item())
-    values = explainer.attribute(inputs, target=target, **settings)
-    if layer is not None:
-        values = captum.attr.LayerAttribution.interpolate(values, tuple(inputs.shape[-2:]), "bilinear")
-    return values, None
+def _run_in_memory(task: _Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:
+    row = task.row
+    while True:
+        try:
+            return _run(task, settings)
+        except torch.OutOfMemoryError as error:
+            images = (settings[row.piece] or settings["n_steps"]) if row.piece else 1
+            if images == 1:
+                raise AttributionError(
+                    f"{task.inputs.device} has too little memory left for {row.title}, even with one image in a pass. "
+                    "Lower SE_VIZ_NETWORKS, or choose a smaller network or the device cpu."
+                ) from error
+        except SeVizError:
+            raise
+        except (TypeError, ValueError, AssertionError, RuntimeError) as refusal:
+            raise AttributionError(f"{row.title} cannot run with these options: {refusal}. Change them.") from refusal
+        settings = {**settings, row.piece: images // 2}
+        # Only here, after the error and its tensors are gone.
+        torch.cuda.empty_cache()
+
+
+def _run(task: _Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:
+    algorithm = getattr(captum.attr, task.row.algorithm)
+    if task.layer is not None:
+        coarse = algorithm(task.forward, task.layer).attribute(task.inputs, target=task.target, **settings)
+        size = (task.inputs.shape[-2], task.inputs.shape[-1])
+        return captum.attr.LayerAttribution.interpolate(coarse, size, "bilinear"), None, None
+    ask = algorithm(task.forward).attribute
+    if not task.row.complete:
+        return ask(task.inputs, target=task.target, **settings), None, None
+    values, delta = ask(task.inputs, target=task.target, return_convergence_delta=True, **settings)
+    return values, abs(delta.item()), _rise(task, settings["baselines"])
 
 
 @torch.no_grad()
-def _rise(model: nn.Module, inputs: Tensor, target: int, row: Method, options: dict[str, Any]) -> float:
-    baseline = {**row.options, **options}["baselines"]
-    before = model(torch.zeros_like(inputs) + (0.0 if baseline is None else baseline))[0, target]
-    return (model(inputs)[0, target] - before).item()
+def _rise(task: _Task, baseline: float | Tensor | None) -> float:
+    start = torch.zeros_like(task.inputs) + (0.0 if baseline is None else baseline)
+    before, after = (task.forward(inputs)[0, task.target] for inputs in (start, task.inputs))
+    return (after - before).item()

@@ -1,21 +1,46 @@
 """Everything slow that pages ask for, cached with a bound and keyed by hash of the image, network and settings."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 from PIL import Image
 
-from se_viz.analysis import Analysis, analyse, turn
+from se_viz.analysis import Analysis, analyse
 from se_viz.attribution.records import Attribution
+from se_viz.errors import SeVizError
 from se_viz.images import centre_square, open_image
+from se_viz.line import Watch
 from se_viz.networks import Network, load_network
+from se_viz.residents import Residents
+from se_viz.runtime import setting
 from se_viz.ui.memory import keep_memory_flat
+from se_viz.ui.waiting import stop_if_unwanted, waiting
 
 
-@st.cache_resource(max_entries=4, show_spinner="Loading the network…")
 def get_network(name: str, device: str) -> Network:
-    """Load a network once for all sessions."""
-    network = load_network(name, device)
-    keep_memory_flat()
-    return network
+    """Return a network that is loaded once for all sessions; to run it, borrow it."""
+    with borrow_network(name, device) as network:
+        return network
+
+
+@contextmanager
+def borrow_network(name: str, device: str) -> Iterator[Network]:
+    """Yield a network that stays on its device inside the ``with`` block; outside it may be moved out."""
+
+    def load() -> Network:
+        with st.spinner("Loading the network…"):
+            network = load_network(name, device)
+        keep_memory_flat()
+        return network
+
+    with _residents(device).borrow(name, load, stop_if_unwanted) as network:
+        yield network
+
+
+def peek_network(name: str, device: str) -> Network | None:
+    """Return a network if it is loaded, and load none."""
+    return _residents(device).peek(name)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -28,29 +53,60 @@ def get_photo(digest: str, size: int, _content: bytes) -> Image.Image:
     return centre_square(open_image(_content), size)
 
 
-@st.cache_data(max_entries=128, show_spinner="Looking at the image…")
-def get_analysis(name: str, device: str, digest: str, _photo: Image.Image, block: str | None = None) -> Analysis:
-    """Analyse a photo; with ``block``, keep that block's feature maps too."""
-    network = get_network(name, device)
-    with turn:
-        _stop_if_overtaken()
-        return analyse(network, _photo, keep_features=[block] if block else [])
+def get_analysis(name: str, device: str, digest: str, photo: Image.Image, block: str | None = None) -> Analysis:
+    """Analyse a photo; with ``block``, keep that block's feature maps too. Where it cannot, end the page here."""
+    try:
+        with waiting("Looking at the image…") as watch:
+            return _analysis(name, device, digest, block, _photo=photo, _watch=watch)
+    except SeVizError as problem:
+        st.error(str(problem))
+        st.stop()
 
 
-@st.cache_data(max_entries=256, show_spinner="Computing the attribution…", show_time=True)
 def get_attribution(
-    name: str, device: str, digest: str, _photo: Image.Image, target: int, method: str, stage: int | None
+    name: str, device: str, digest: str, photo: Image.Image, target: int, method: str, stage: int | None
 ) -> Attribution:
-    """Attribute a class of a photo to its pixels."""
+    """Attribute a class of a photo to its pixels.
+
+    Raises:
+        SeVizError: the method cannot run, or too many wait; the text says what to do.
+    """
+    with waiting("Computing the attribution…", slow=True) as watch:
+        return _attribution(name, device, digest, target, method, stage, _photo=photo, _watch=watch)
+
+
+@st.cache_resource(show_spinner=False)
+def _residents(device: str) -> Residents[Network]:
+    return Residents(setting("SE_VIZ_NETWORKS"), _move_out)
+
+
+def _move_out(network: Network) -> None:
+    # Pages that are still open hold the network: without its weights it takes no memory.
+    network.model.to("meta")
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _analysis(
+    name: str, device: str, digest: str, block: str | None, *, _photo: Image.Image, _watch: Watch
+) -> Analysis:
+    with borrow_network(name, device) as network:
+        return analyse(network, _photo, keep_features=[block] if block else [], watch=_watch)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _attribution(
+    name: str,
+    device: str,
+    digest: str,
+    target: int,
+    method: str,
+    stage: int | None,
+    *,
+    _photo: Image.Image,
+    _watch: Watch,
+) -> Attribution:
     # Here, so that the first page does not wait for Captum.
     from se_viz.attribution.run import attribute
 
-    network = get_network(name, device)
-    with turn:
-        _stop_if_overtaken()
-        return attribute(network, network.preprocess(_photo), target, method, stage=stage)
-
-
-def _stop_if_overtaken() -> None:
-    # Reading the state is where Streamlit ends a run that a newer click has replaced: nobody waits for it.
-    st.session_state.get("image")
+    with borrow_network(name, device) as network:
+        return attribute(network, network.preprocess(_photo), target, method, stage=stage, watch=_watch)

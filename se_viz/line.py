@@ -1,0 +1,138 @@
+"""A device's line: one pass at a time in order of arrival, long ones in slices, and a bound on who waits."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from se_viz.errors import BusyError
+
+Watch = Callable[[int], None]
+"""Told how many run before; called again and again while waiting, and with 0 before computing. May raise to give up."""
+
+# Seconds between two calls of a watch; the turn itself wakes a thread at once.
+_LOOK = 0.1
+
+
+class Turn:
+    """The right to use a device, for as long as the ``with`` block of `Line.turn` lasts."""
+
+    def __init__(self, line: "Line", watch: Watch, *, sliced: bool) -> None:
+        self._line, self._watch, self._sliced = line, watch, sliced
+        self._thread = threading.get_ident()
+        self._called = threading.Event()
+
+    def give_way(self) -> None:
+        """Let others run, if any wait; return when it is this one's turn again.
+
+        To be called where nothing of this pass is left on the model. Whatever the watch raises ends the pass.
+        """
+        self._line._rejoin(self)
+        self._wait()
+
+    def _wait(self) -> None:
+        while not self._called.is_set():
+            self._watch(self._line.before(self))
+            self._called.wait(_LOOK)
+        self._watch(0)
+
+
+class Line:
+    """Threads that want one device.
+
+    Short passes stand in one queue and slices of long ones in another, each in order of arrival; while both
+    wait they alternate. So a short pass waits for as many slices as there are short passes before it, however
+    long the whole of them takes, and a long one goes on however many short ones come.
+    """
+
+    def __init__(self, name: str, bound: int) -> None:
+        """Make the line of the device ``name``, in which at most ``bound`` passes wait."""
+        self.name, self.bound = name, bound
+        self.step: float | None = None
+        """Seconds that the last pass or slice took."""
+        self._lock = threading.Lock()
+        self._passes: deque[Turn] = deque()
+        self._slices: deque[Turn] = deque()
+        self._now: Turn | None = None
+        self._since = 0.0
+        self._slice_is_due = False
+
+    @contextmanager
+    def turn(self, watch: Watch = lambda _: None, *, sliced: bool = False) -> Iterator[Turn]:
+        """Wait for the turn, and hold it inside the ``with`` block.
+
+        ``sliced`` is for work that calls `Turn.give_way` now and then. A thread that has the turn keeps it.
+
+        Raises:
+            BusyError: too many wait already.
+        """
+        held = self._now
+        if held is not None and held._thread == threading.get_ident():
+            yield held
+            return
+        turn = Turn(self, watch, sliced=sliced)
+        self._join(turn)
+        try:
+            turn._wait()
+            yield turn
+        finally:
+            self._leave(turn)
+
+    @property
+    def waiting(self) -> int:
+        """Number of passes and slices that wait."""
+        return len(self._passes) + len(self._slices)
+
+    def before(self, turn: Turn) -> int:
+        """Return how many of its own kind run before a turn, the running one included; 0: it runs."""
+        with self._lock:
+            queue = self._queue(turn)
+            return queue.index(turn) + 1 if turn in queue else 0
+
+    def _queue(self, turn: Turn) -> deque[Turn]:
+        return self._slices if turn._sliced else self._passes
+
+    def _join(self, turn: Turn) -> None:
+        with self._lock:
+            if self._now is None:
+                self._call(turn)
+            elif self.waiting >= self.bound:
+                raise BusyError(
+                    f"{self.waiting} passes wait for {self.name} already, as many as it has places for. "
+                    "Try again in a minute."
+                )
+            else:
+                self._queue(turn).append(turn)
+
+    def _rejoin(self, turn: Turn) -> None:
+        with self._lock:
+            if self.waiting:
+                turn._called.clear()
+                self._queue(turn).append(turn)
+                self._call_next()
+            else:
+                self._note_step()
+
+    def _leave(self, turn: Turn) -> None:
+        with self._lock:
+            if self._now is turn:
+                self._call_next()
+            else:
+                self._queue(turn).remove(turn)
+
+    def _call_next(self) -> None:
+        self._note_step()
+        self._now = None
+        queue = (self._slices or self._passes) if self._slice_is_due else (self._passes or self._slices)
+        if queue:
+            self._call(queue.popleft())
+
+    def _call(self, turn: Turn) -> None:
+        self._now, self._since = turn, time.perf_counter()
+        self._slice_is_due = not turn._sliced
+        turn._called.set()
+
+    def _note_step(self) -> None:
+        now = time.perf_counter()
+        self.step, self._since = now - self._since, now

@@ -1,0 +1,28 @@
+"""The foot of every page: where networks run, in which precision, and what that takes."""
+
+from collections.abc import Iterator
+
+import streamlit as st
+
+from se_viz.errors import SeVizError
+from se_viz.runtime import choose_device, line_of, peak_memory
+from se_viz.ui.cached import peek_network
+
+
+def show_footer() -> None:
+    """Say in one quiet line: device, precision, time of the last step, peak memory."""
+    try:
+        st.caption(" · ".join(_facts(st.session_state.get("network", ""), st.session_state.get("device"))))
+    except SeVizError as problem:
+        st.caption(str(problem))
+
+
+def _facts(name: str, device: str | None) -> Iterator[str]:
+    choice = choose_device(device)
+    yield choice.reason.rstrip(".")
+    if network := peek_network(name, str(choice.device)):
+        yield str(next(network.model.parameters()).dtype).removeprefix("torch.")
+    if step := line_of(choice.device).step:
+        yield f"last step {1000 * step:.0f} ms"
+    if peak := peak_memory(choice.device):
+        yield f"peak memory {peak / 2**30:.1f} GiB"

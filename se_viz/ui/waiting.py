@@ -1,0 +1,58 @@
+"""What a session does while it waits for a device: say how many are before it, and go when nobody wants the answer."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState, get_script_run_ctx
+
+from se_viz.errors import OvertakenError
+from se_viz.line import Watch
+
+
+@contextmanager
+def waiting(text: str, *, slow: bool = False) -> Iterator[Watch]:
+    """Yield a watch that shows ``text`` and the place in line, and ends a run whose answer nobody wants.
+
+    A ``slow`` one shows the time, and gives up for a newer choice in its own fragment too.
+
+    Raises:
+        OvertakenError: from the watch, where that choice has come while the whole page ran.
+    """
+    # Streamlit replays on every hit what a cached function shows; what is shown in this context is forgotten.
+    outside = copy_context()
+    shown: list[int] = []
+    with ExitStack() as spinner:
+
+        def watch(before: int) -> None:
+            stop_if_unwanted()
+            if slow:
+                _stop_if_rechosen()
+            # Once it has had a turn, the text stays: between slices places change too fast to be read.
+            if shown[-1:] not in ([0], [before]):
+                shown.append(before)
+                spinner.close()
+                spinner.enter_context(st.spinner(f"{text} {before} before you" if before else text, show_time=slow))
+
+        yield lambda before: outside.run(watch, before)
+
+
+def stop_if_unwanted() -> None:
+    """End a run that a newer one replaces, or whose session has gone away."""
+    # Reading the state is where Streamlit ends such a run.
+    st.session_state.get("image")
+
+
+def _stop_if_rechosen() -> None:
+    # A choice in a fragment ends no run in Streamlit; it would come after minutes that nobody wants.
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is None or context.script_requests is None:
+        return
+    fragment, requests = ThreadState.get().fragment_id, context.script_requests
+    if requests._state is ScriptRequestType.RERUN and fragment in requests._rerun_data.fragment_id_queue:
+        if context.fragment_ids_this_run == [fragment]:
+            raise StopException
+        raise OvertakenError("You have chosen something else meanwhile, and it comes next. Wait a moment.")
