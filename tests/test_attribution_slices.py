@@ -1,0 +1,156 @@
+"""A long attribution lets others run in between, stops when nobody wants it, and fits into the memory there is."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from se_viz.analysis import analyse
+from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.run import attribute
+from se_viz.errors import AttributionError, DeviceError, OvertakenError
+
+PATIENCE = 60.0
+SLICED = [key for key, row in METHODS.items() if not row.layered]
+PIECES = [key for key, row in METHODS.items() if row.piece]
+
+
+class GoneError(Exception):
+    """What a watch raises when nobody wants the answer."""
+
+
+@pytest.fixture
+def image(images: Tensor) -> Tensor:
+    return images[:1]
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    return Image.effect_noise((64, 64), 90).convert("RGB")
+
+
+@contextmanager
+def batches(model: nn.Module, most: int = 999) -> Iterator[list[int]]:
+    """Note the images of each pass; one with more than ``most`` fails as on a GPU whose memory is full."""
+    sizes: list[int] = []
+
+    def note(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        sizes.append(len(args[0]))
+        if len(args[0]) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with model.register_forward_pre_hook(note):
+        yield sizes
+
+
+def hooks_on(model: nn.Module) -> int:
+    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
+
+
+@pytest.mark.parametrize("key", SLICED)
+def test_the_turn_is_given_away_between_any_two_passes(network, image, key):
+    """A slice is one pass of the network: nobody waits longer for a method that makes a thousand of them."""
+    looks: list[int] = []
+    with batches(network.model) as passes:
+        attribute(network, image, 0, key, watch=looks.append)
+    assert looks == [0] * len(passes)
+    assert max(passes) <= 8
+
+
+def test_grad_cam_keeps_its_turn(network, image):
+    """Captum's hooks are on the shared model meanwhile, and would see another's pass."""
+    looks: list[int] = []
+    attribute(network, image, 0, "grad_cam", watch=looks.append)
+    assert looks == [0]
+
+
+@pytest.mark.parametrize("key", SLICED)
+def test_an_upload_in_between_changes_neither(network, image, photo, key):
+    """What two people get is to the bit what each gets alone, also where their passes alternate."""
+    alone, answer = attribute(network, image, 1, key), analyse(network, photo)
+    found = []
+    with ThreadPoolExecutor(16) as pool:
+
+        def watch(before: int) -> None:
+            if before == 0:
+                stands = threading.Event()
+                found.append(pool.submit(analyse, network, photo, watch=lambda _: stands.set()))
+                assert stands.wait(PATIENCE)
+
+        shared = attribute(network, image, 1, key, watch=watch)
+        analyses = [future.result(PATIENCE) for future in found]
+    assert torch.equal(shared.map, alone.map)
+    for other in analyses:
+        assert torch.equal(other.probabilities, answer.probabilities)
+        for record, expected in zip(other.records, answer.records, strict=True):
+            assert torch.equal(record.gate, expected.gate)
+            assert torch.equal(record.squeeze, expected.squeeze)
+
+
+@pytest.mark.parametrize("error", [GoneError, OvertakenError])
+@pytest.mark.parametrize("key", ["integrated_gradients", "occlusion"])
+def test_one_that_nobody_wants_stops_at_its_next_slice(network, image, photo, key, error):
+    """What the watch raises arrives as it was raised, nothing stays on the model, and the next one runs."""
+    looks = 0
+
+    def watch(_: int) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            raise error("gone")
+
+    with batches(network.model) as passes, pytest.raises(error, match=r"^gone$"):
+        attribute(network, image, 0, key, watch=watch)
+    assert len(passes) == 2
+    assert hooks_on(network.model) == 0
+    assert len(analyse(network, photo).records) == 16
+
+
+@pytest.mark.parametrize("key", PIECES)
+def test_where_memory_runs_out_half_as_many_images_go_into_a_pass(network, image, key):
+    """8 and 4 do not fit, 2 do: the map is the one that a large memory gives."""
+    expected = attribute(network, image, 2, key)
+    with batches(network.model, most=2) as passes:
+        found = attribute(network, image, 2, key)
+    assert [size for size in passes if size > 2] == [8, 4]
+    # Other batch sizes add in another order, and Occlusion takes small differences of logits.
+    torch.testing.assert_close(found.map, expected.map, rtol=0, atol=1e-3 * expected.map.abs().max().item())
+
+
+def test_all_steps_in_one_pass_are_halved_too(network, image):
+    """Captum's None means every step at once: 20 do not fit, then 10, then 5 do."""
+    with batches(network.model, most=5) as passes:
+        attribute(network, image, 2, n_steps=20, internal_batch_size=None)
+    assert [size for size in passes if size > 1] == [20, 10, 5, 5, 5, 5]
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_what_does_not_fit_at_all_says_what_to_lower(network, image, key):
+    """Not even one image: smaller pieces do not help, so the sentence names what does."""
+    message = rf"^cpu has too little memory left for {METHODS[key].title}, .* Lower SE_VIZ_NETWORKS, or choose .*\.$"
+
+    def run_out(*_: object) -> None:
+        # The black image by which Grad-CAM finds the stages fits.
+        if torch.is_grad_enabled() or key == "occlusion":
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    full = network.model.layer4.register_forward_hook(run_out)
+    with full, batches(network.model) as passes, pytest.raises(AttributionError, match=message):
+        attribute(network, image, 2, key)
+    assert passes[-1] == 1
+    assert hooks_on(network.model) == 0
+
+
+def test_an_image_that_does_not_fit_says_what_to_choose(network, photo):
+    """The page shows it as it is: what was found, and two ways out."""
+    with (
+        batches(network.model, most=0),
+        pytest.raises(DeviceError, match=r"too little memory left for A tiny .*cpu\.$"),
+    ):
+        analyse(network, photo)
+    assert len(analyse(network, photo).records) == 16
