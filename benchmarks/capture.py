@@ -21,7 +21,7 @@ from torchvision.transforms.v2 import functional as transforms
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, peak_memory, ratios, show_memory, spread, time_pairs
 from se_viz import capture_gates, list_networks, load_network, open_image
-from se_viz.gates.spellings import spelling_of
+from se_viz.gates.places import scan_model
 from se_viz.images import centre_square, list_samples
 from se_viz.networks.resnet import build_se_resnet
 from se_viz.runtime import available_devices
@@ -135,7 +135,7 @@ def load(name: str, device: str, batch: int) -> tuple[nn.Module, Tensor]:
 
 def blocks_of(model: nn.Module) -> list[str]:
     """Return the paths of a model's SE blocks."""
-    return [path for path, module in model.named_modules() if spelling_of(module)]
+    return [place.path for place in scan_model(model).blocks.values()]
 
 
 def peak_of(way: str, name: str, device: str, batch: int) -> float | None:

@@ -74,10 +74,10 @@ def test_where_all_are_in_use_one_waits():
                 return value
 
         with residents.borrow("a", lambda: "A"):
-            visit = pool.submit(visit)
+            visitor = pool.submit(visit)
             assert waits.wait(PATIENCE)
             assert (residents.peek("b"), out) == (None, [])
-        assert visit.result(PATIENCE) == "B"
+        assert visitor.result(PATIENCE) == "B"
     assert out == ["A"]
 
 
