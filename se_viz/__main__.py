@@ -1,4 +1,4 @@
-"""The command line: `python -m se_viz gates | networks | train | evaluate | info`."""
+"""The command line: `python -m se_viz gates | networks | download | cache | train | evaluate | info`."""
 
 import argparse
 import sys
@@ -33,7 +33,13 @@ def _parser() -> argparse.ArgumentParser:
     gates = commands.add_parser("gates", help="every gate of an SE network for one or more images")
     gates.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     gates.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
+    _add_own_weights(gates)
     networks = commands.add_parser("networks", help="the networks that can be loaded")
+    networks.add_argument("pattern", nargs="?", default="", help="part of a name, e.g. regnet, or 'timm/se*'")
+    download = commands.add_parser("download", help="fetch the weights of a network to the cache")
+    download.add_argument("network", metavar="NAME", help="name of the network, as `se_viz networks` prints it")
+    cache = commands.add_parser("cache", help="the folder of downloads and what it takes")
+    cache.add_argument("--empty", action="store_true", help="delete every download")
     add_options(commands.add_parser("train", help="train an SE network from scratch"))
     evaluate = commands.add_parser("evaluate", help="top-1 accuracy of a network")
     evaluate.add_argument("--data", type=Path, help="folder with train and val (default: download Imagenette v2)")
@@ -42,8 +48,15 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--network", help="name of the network (default: the first of `se_viz networks`)")
         command.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
     for command in (gates, networks, evaluate, info):
-        command.add_argument("--checkpoints", type=Path, help="folder of the networks (default: the bundled ones)")
+        command.add_argument("--checkpoints", type=Path, help="folder of the networks (default: all there are)")
     return parser
+
+
+def _add_own_weights(gates: argparse.ArgumentParser) -> None:
+    own = gates.add_argument_group("your own weights instead of --network")
+    own.add_argument("--weights", type=Path, metavar="FILE", help=".safetensors, or a state dict that torch.save wrote")
+    own.add_argument("--architecture", metavar="NAME", help="what the weights are for, e.g. timm/seresnet50")
+    own.add_argument("--labels", type=Path, metavar="FILE", help="names of the classes, one a line")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +14,11 @@ from se_viz.analysis import analyse
 from se_viz.errors import DataError, NetworkError, SeVizError
 from se_viz.gates.tables import check_target, summarise_blocks, tabulate_gates, write_table
 from se_viz.images import open_image
-from se_viz.networks import Network, NetworkCard, list_networks, load_network
+from se_viz.networks import Network, NetworkCard, downloads, list_networks, load_network
+from se_viz.networks.architectures import has_library
+from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
+from se_viz.networks.labels import read_labels
+from se_viz.networks.zoo import find_card, is_on_disk
 from se_viz.runtime import available_devices, choose_device
 
 
@@ -33,9 +39,39 @@ def gates(arguments: argparse.Namespace) -> int:
 
 
 def networks(arguments: argparse.Namespace) -> int:
-    """List the networks that can be loaded."""
-    for card in _cards(arguments):
-        print(f"{card.name:32} {card.parameters / 1e6:6.2f} M parameters  top-1 {card.top1:.2%}  {card.data}")
+    """List the networks that can be loaded, or those whose name fits a pattern."""
+    cards = [card for card in _cards(arguments) if _fits(card.name, arguments.pattern)]
+    if not cards:
+        raise NetworkError(
+            f"No network's name holds {arguments.pattern!r}. Try a shorter part of it: "
+            "`python -m se_viz networks` lists all."
+        )
+    _print_cards(cards)
+    return 0
+
+
+def download(arguments: argparse.Namespace) -> int:
+    """Fetch the weights of a network to the cache, with a line that tells how far it is."""
+    card = find_card(arguments.network)
+    if is_on_disk(card):
+        print(f"{card.name} is on this disk already.")
+        return 0
+    path = downloads.download(card, _show_progress)
+    print(f"\r{card.name} is on this disk now: {path.stat().st_size / 1e6:.0f} MB in {cache_folder()}")
+    return 0
+
+
+def cache(arguments: argparse.Namespace) -> int:
+    """Print where downloads lie and what they take; with ``--empty`` delete them."""
+    if arguments.empty:
+        print(f"{empty_cache() / 1e6:.0f} MB were deleted from {cache_folder()}")
+        return 0
+    print(
+        f"{cache_folder()}: {cache_bytes() / 1e6:.0f} MB of downloads (`python -m se_viz cache --empty` deletes them)"
+    )
+    for card in list_networks():
+        if card.source and is_on_disk(card):
+            print(f"  {card.name}")
     return 0
 
 
@@ -64,8 +100,43 @@ def info(arguments: argparse.Namespace) -> int:
     print(f"se_viz {__version__}, Python {sys.version.split()[0]}")
     print(", ".join(f"{package} {version(package)}" for package in packages))
     print(f"devices: {', '.join(available_devices())}; used: {choose_device().reason}")
-    print("networks:")
-    return networks(arguments)
+    cards = _cards(arguments)
+    print(f"networks: {len(cards)}, of which on this disk:")
+    _print_cards([card for card in cards if is_on_disk(card)])
+    return 0
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return fnmatch(name.lower(), pattern.lower() if set(pattern) & set("*?") else f"*{pattern.lower()}*")
+
+
+def _print_cards(cards: Sequence[NetworkCard]) -> None:
+    width = max(len(card.name) for card in cards)
+    print(f"{'name':{width}}  {'param.':>8} {'GFLOPs':>7} {'SE blocks':>9} {'SE adds':>8} {'top-1':>7}  weights")
+    for card in cards:
+        share = None if card.se_parameters is None else card.se_parameters / (card.parameters - card.se_parameters)
+        columns = (
+            f"{card.parameters / 1e6:6.2f} M",
+            f"{_or_dash(card.gflops, '.2f'):>7}",
+            f"{_or_dash(card.blocks, 'd'):>9}",
+            f"{_or_dash(share, '.1%'):>8}",
+            f"{_or_dash(card.top1, '.2%'):>7}",
+        )
+        print(f"{card.name:{width}}  {' '.join(columns)}  {_place(card)}")
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _place(card: NetworkCard) -> str:
+    if is_on_disk(card):
+        return "on this disk"
+    return f"{card.download_bytes / 1e6:.0f} MB" if has_library(card) else "needs `pip install 'se_viz[zoo]'`"
+
+
+def _show_progress(come: int, total: int) -> None:
+    print(f"\r{come / 1e6:.0f} of {total / 1e6:.0f} MB", end="", flush=True)
 
 
 def _cards(arguments: argparse.Namespace) -> tuple[NetworkCard, ...]:
@@ -77,8 +148,19 @@ def _cards(arguments: argparse.Namespace) -> tuple[NetworkCard, ...]:
 
 
 def _load(arguments: argparse.Namespace) -> Network:
+    if getattr(arguments, "weights", None):
+        return _load_own(arguments)
     name = arguments.network or _cards(arguments)[0].name
     return load_network(name, arguments.device, folder=arguments.checkpoints)
+
+
+def _load_own(arguments: argparse.Namespace) -> Network:
+    from se_viz.networks.own import read_own
+
+    if not arguments.architecture:
+        raise NetworkError("--weights alone does not say what they are for. Add --architecture, e.g. timm/seresnet50.")
+    labels = read_labels(arguments.labels) if arguments.labels else ()
+    return read_own(arguments.weights, arguments.architecture, labels=labels, device=arguments.device)
 
 
 def _gates_of(network: Network, path: Path, *, show: bool) -> pd.DataFrame:

@@ -51,3 +51,7 @@ class SettingError(SeVizError):
 
 class OvertakenError(SeVizError):
     """An answer that the same person does not wait for any more."""
+
+
+class DownloadError(SeVizError):
+    """Weights that are not on this disk, or could not be fetched."""

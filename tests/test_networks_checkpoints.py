@@ -205,9 +205,11 @@ def test_a_card_with_an_unknown_field_is_refused(network_folder: Path):
 
 
 def test_a_card_needs_no_notes(network_folder: Path):
-    """Notes are the one field that may be left out."""
-    edit_card(network_folder, lambda values: values.pop("notes"))
-    assert read_cards(network_folder)[0].notes == ""
+    """A field that says nothing new is not written, and has its usual value when it is read."""
+    values = json.loads((network_folder / CARD).read_text())
+    assert values.keys().isdisjoint({"notes", "library", "source", "resize"})
+    (read,) = read_cards(network_folder)
+    assert (read.notes, read.library, read.source, read.resize) == ("", "se_viz", "", None)
 
 
 def test_a_write_that_stops_half_way_leaves_the_old_files(network_folder: Path, se_net: nn.Module, card: NetworkCard):

@@ -1,6 +1,7 @@
 """The card of a network: everything a reader may ask about the weights, as it stands in the JSON file."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from types import NoneType
 from typing import Any
 
 from se_viz.errors import CheckpointError
@@ -15,11 +16,11 @@ class NetworkCard:
     title: str
     """Name for people."""
     architecture: str
-    """A key of the architectures that se_viz builds."""
+    """A key of the architectures that se_viz builds, or the name that its library builds it by."""
     arguments: dict[str, Any]
     """Arguments of the architecture beside the number of classes."""
     classes: tuple[str, ...]
-    """Readable class names, in the order of the logits."""
+    """Readable class names, in the order of the logits; before loading empty where only timm knows them."""
     input_size: int
     """Side of the square input, in pixels."""
     mean: tuple[float, float, float]
@@ -28,8 +29,8 @@ class NetworkCard:
     """Standard deviation per colour that the input is normalised with."""
     parameters: int
     """Number of trained values."""
-    top1: float
-    """Share of validation images whose first answer is right, 0 to 1."""
+    top1: float | None
+    """Share of validation images whose first answer is right, 0 to 1; None where the source does not state it."""
     evaluated_with: str
     """The command that printed ``top1``."""
     trained_with: str
@@ -44,6 +45,30 @@ class NetworkCard:
     """Licence of the weights."""
     notes: str = field(default="")
     """Anything else a reader should know."""
+    library: str = "se_viz"
+    """Who builds it: ``se_viz``, ``torchvision`` or ``timm``."""
+    num_classes: int = 0
+    """Number of logits; 0: as many as there are ``classes``."""
+    weights: str = ""
+    """The library's name of these weights, e.g. ``IMAGENET1K_V1``."""
+    source: str = ""
+    """Where the weights are downloaded: a file's address (torchvision), a repository of the hub (timm)."""
+    download_bytes: int = 0
+    """Size of the download; for timm four bytes a parameter, which is about right."""
+    resize: int | None = None
+    """Side that the image's shorter side is scaled to before the crop; None: ``input_size``."""
+    crop: str = "centre"
+    """``centre``: keep the proportions, cut the centre; ``squash``: scale both sides to ``resize``."""
+    interpolation: str = "bilinear"
+    """How pixels are scaled: ``bilinear`` or ``bicubic``."""
+    gflops: float | None = None
+    """Multiply-adds of one image in 10^9, as papers count them; convolutions and matrix products."""
+    blocks: int | None = None
+    """Number of SE blocks."""
+    se_parameters: int | None = None
+    """How many of the parameters belong to SE blocks."""
+    se_gflops: float | None = None
+    """How many of the multiply-adds belong to SE blocks, in 10^9."""
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
@@ -51,13 +76,14 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("classes", "mean", "std"), (list, tuple)),
     **dict.fromkeys(("input_size", "parameters"), int),
     "arguments": dict,
-    "top1": (int, float),
+    "top1": (int, float, NoneType),
 }
 
 
 def card_to_json(card: NetworkCard) -> dict[str, Any]:
-    """Turn a card into plain JSON values."""
-    return asdict(card)
+    """Turn a card into plain JSON values; fields that say nothing new are left out."""
+    usual = {entry.name: entry.default for entry in fields(card) if entry.default is not MISSING}
+    return {name: value for name, value in asdict(card).items() if name not in usual or value != usual[name]}
 
 
 def card_from_json(values: object, *, source: str) -> NetworkCard:

@@ -2,8 +2,13 @@
 
 import hashlib
 import json
+import struct
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
 from safetensors import SafetensorError
@@ -17,11 +22,17 @@ _PACKAGED = Path(__file__).parents[1] / "checkpoints"
 FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "checkpoints"
 """Where the bundled weights lie: inside an installed package, or at the top of a clone."""
 
+# What `torch.load` raises on files that are no state dict; NotImplementedError is a RuntimeError.
+_UNREADABLE = (
+    UnpicklingError, BadZipFile, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError,
+    AssertionError, OSError, ArithmeticError, MemoryError, struct.error,
+)  # fmt: skip
 
-def save_checkpoint(model: nn.Module, card: NetworkCard, folder: Path) -> NetworkCard:
+
+def save_checkpoint(model: nn.Module, card: NetworkCard, folder: Path, *, half: bool = True) -> NetworkCard:
     """Write ``<name>.safetensors`` (half precision) and ``<name>.json``; return the card with its hash."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = save({name: _halved(tensor) for name, tensor in model.state_dict().items()})
+    content = save({name: _written(tensor, half=half) for name, tensor in model.state_dict().items()})
     card = replace(card, sha256=hashlib.sha256(content).hexdigest())
     _replace_file(folder / f"{card.name}.safetensors", content)
     _replace_file(folder / f"{card.name}.json", (json.dumps(card_to_json(card), indent=2) + "\n").encode())
@@ -45,13 +56,50 @@ def read_weights(model: nn.Module, card: NetworkCard, folder: Path | None = None
     """
     path = (folder or FOLDER) / f"{card.name}.safetensors"
     tensors = _read_tensors(path, card.sha256)
-    _check_fit(model.state_dict(), tensors, path.name)
+    check_fit(model.state_dict(), tensors, path.name)
     model.load_state_dict(tensors)
 
 
-def _halved(tensor: Tensor) -> Tensor:
+def read_tensors(content: bytes, name: str) -> dict[str, Any]:
+    """Read a safetensors file, or what ``torch.save`` wrote if it holds nothing but tensors; no code is run.
+
+    The values may still lie in a wrapper, such as ``state_dict``; ``name`` is what messages call the file.
+
+    Raises:
+        CheckpointError: it is neither.
+    """
+    _check_inflated(content, name)
+    try:
+        # Eight bytes of length, then JSON: no pickle and no archive begins like this.
+        if content[8:9] == b"{":
+            return load(content)
+        values = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise CheckpointError(f"{name} is a damaged safetensors file ({error}). Export it again.") from error
+    except _UNREADABLE as error:
+        raise CheckpointError(
+            f"{name} is neither a safetensors file nor a state dict of tensors alone. If it holds a whole model or "
+            "other code, which se_viz does not run, write `model.state_dict()` to a .safetensors file instead."
+        ) from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{name} holds a {type(values).__name__}, not a state dict. Save `model.state_dict()`.")
+    return values
+
+
+def _check_inflated(content: bytes, name: str) -> None:
+    if is_zipfile(BytesIO(content)):
+        with ZipFile(BytesIO(content)) as archive:
+            inflated = sum(entry.file_size for entry in archive.infolist())
+        if inflated > 2 * len(content) + 2**20:
+            raise CheckpointError(
+                f"{name} would unpack to {inflated / 1e6:.0f} MB, which no state dict of its size does. "
+                "Export it again."
+            )
+
+
+def _written(tensor: Tensor, *, half: bool) -> Tensor:
     tensor = tensor.detach().cpu().contiguous()
-    return tensor.half() if tensor.is_floating_point() else tensor
+    return tensor.half() if half and tensor.is_floating_point() else tensor
 
 
 def _replace_file(path: Path, content: bytes) -> None:
@@ -88,7 +136,18 @@ def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
         raise CheckpointError(f"{path.name} is no safetensors file ({error}). Restore the file.") from error
 
 
-def _check_fit(expected: dict[str, Tensor], found: dict[str, Tensor], name: str) -> None:
+def check_fit(
+    expected: dict[str, Tensor],
+    found: dict[str, Tensor],
+    name: str,
+    *,
+    advice: str = "Correct the card or the weights.",
+) -> None:
+    """Compare the tensors of a file with those of a network, by name, shape and finite values.
+
+    Raises:
+        CheckpointError: they differ; the first three differences are named.
+    """
     problems = [f"{key} is missing" for key in expected.keys() - found.keys()]
     problems += [f"{key} is not part of the network" for key in found.keys() - expected.keys()]
     problems += [
@@ -96,12 +155,17 @@ def _check_fit(expected: dict[str, Tensor], found: dict[str, Tensor], name: str)
         for key in expected.keys() & found.keys()
         if found[key].shape != expected[key].shape
     ]
+    # Of the right shape only: a tensor may claim a size that no memory holds.
     problems += [
         f"{key} holds values that are not finite"
-        for key, tensor in found.items()
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all()
+        for key in expected.keys() & found.keys()
+        if found[key].shape == expected[key].shape and not _finite(found[key])
     ]
     if problems:
         shown = "; ".join(sorted(problems)[:3])
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise CheckpointError(f"{name} does not fit its architecture: {shown}{more}. Correct the card or the weights.")
+        raise CheckpointError(f"{name} does not fit its architecture: {shown}{more}. {advice}")
+
+
+def _finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())

@@ -1,76 +1,110 @@
-"""Networks that can be loaded by name, ready to look at an image."""
+"""Networks that can be loaded by name: bundled, brought by users, torchvision's and timm's."""
 
-from dataclasses import dataclass
+from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
-import torch
-from jaxtyping import Float
-from PIL import Image
-from torch import Tensor, nn
-from torchvision.transforms.v2 import functional as transforms
-
-from se_viz.errors import CheckpointError, NetworkError
-from se_viz.images import centre_square
+from se_viz.errors import DownloadError, NetworkError
+from se_viz.networks import downloads, hubs
+from se_viz.networks.architectures import build, build_trained, has_library, require_library
+from se_viz.networks.cache import own_folder
 from se_viz.networks.card import NetworkCard
+from se_viz.networks.catalogue import list_catalogue
 from se_viz.networks.checkpoints import read_cards, read_weights
-from se_viz.networks.resnet import build_se_resnet
+from se_viz.networks.labels import imagenet_classes
+from se_viz.networks.network import Network
 from se_viz.runtime import choose_device
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Network:
-    """A loaded network in evaluation mode, its parameters frozen."""
-
-    model: nn.Module
-    """The module itself; (batch, 3, height, width) in, (batch, classes) logits out."""
-    card: NetworkCard
-    """Where it comes from."""
-    device: torch.device
-    """Where it runs."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Readable class names, in the order of the logits."""
-        return self.card.classes
-
-    def crop(self, image: Image.Image) -> Image.Image:
-        """Return the square that the network sees, in pixels of its input."""
-        return centre_square(image, self.card.input_size)
-
-    def preprocess(self, image: Image.Image) -> Float[Tensor, "1 3 height width"]:
-        """Turn an RGB image into the network's input: scaled, centre-cropped, normalised, on its device."""
-        pixels = transforms.to_dtype(transforms.pil_to_tensor(self.crop(image)), torch.float32, scale=True)
-        return transforms.normalize(pixels, list(self.card.mean), list(self.card.std))[None].to(self.device)
+OWN = "own/"
+"""What the names of networks that users brought begin with."""
 
 
 def list_networks(folder: Path | None = None) -> tuple[NetworkCard, ...]:
-    """Return the cards of all bundled networks, or of those in ``folder``.
+    """Return the cards of all networks: bundled ones, those that users brought, torchvision's and timm's.
+
+    With ``folder`` only the networks of that folder. Nothing is downloaded: `is_on_disk` tells what is there.
 
     Raises:
         CheckpointError: a card cannot be read.
     """
-    return read_cards(folder)
+    if folder:
+        return read_cards(folder)
+    own = (replace(card, name=OWN + card.name) for card in read_cards(own_folder()))
+    return (*read_cards(), *own, *list_catalogue())
 
 
-def load_network(name: str, device: str | None = None, *, folder: Path | None = None) -> Network:
-    """Load a bundled network, or one of ``folder``, to a device (default: the best there is).
+def list_on_disk() -> tuple[NetworkCard, ...]:
+    """Return the cards of the networks that can be loaded at once: without a download, without another package.
 
     Raises:
-        NetworkError: there is no network of this name.
+        CheckpointError: a card cannot be read.
+    """
+    there = hubs.local_names()
+    return tuple(
+        card
+        for card in list_networks()
+        if not card.source or (hubs.local_name(card) in there and is_on_disk(card) and has_library(card))
+    )
+
+
+def is_on_disk(card: NetworkCard) -> bool:
+    """Tell whether a network can be loaded without a download."""
+    return not card.source or hubs.find_weights(card) is not None
+
+
+def load_network(
+    name: str, device: str | None = None, *, folder: Path | None = None, download: bool = False
+) -> Network:
+    """Load a network by name, or one of ``folder``, to a device (default: the best there is).
+
+    A network of the zoo that is not on this disk is fetched only with ``download=True``.
+
+    Raises:
+        NetworkError: there is no network of this name, or the library that builds it is not installed.
+        DownloadError: its weights are not on this disk, or could not be fetched.
         CheckpointError: its weights are missing, damaged or do not fit.
         DeviceError: the device is not on this machine.
     """
-    cards = {card.name: card for card in list_networks(folder)}
-    if name not in cards:
-        known = f"Choose one of: {', '.join(cards)}." if cards else "Train one with `python -m se_viz train`."
-        raise NetworkError(f"There is no network {name!r}. {known}")
+    card = find_card(name, folder)
     place = choose_device(device).device
-    card = cards[name]
-    try:
-        model = build_se_resnet(card.architecture, num_classes=len(card.classes), **card.arguments)
-    except TypeError as error:
-        raise CheckpointError(
-            f"The card of {name} has arguments that cannot be built ({error}). Restore the file."
-        ) from error
-    read_weights(model, card, folder)
+    if card.source:
+        path = downloads.download(card) if download else _require(card)
+        card = replace(card, classes=card.classes or imagenet_classes(card.num_classes))
+        model = build_trained(card, path)
+    else:
+        model = build(card, num_classes=len(card.classes))
+        own = folder is None and card.name.startswith(OWN)
+        file = replace(card, name=card.name.removeprefix(OWN)) if own else card
+        read_weights(model, file, own_folder() if own else folder)
     return Network(model.eval().requires_grad_(False).to(place), card, place)
+
+
+def find_card(name: str, folder: Path | None = None) -> NetworkCard:
+    """Return the card of a network by its name.
+
+    Raises:
+        NetworkError: there is none of this name; the nearest names are told.
+        CheckpointError: a card cannot be read.
+    """
+    cards = {card.name: card for card in list_networks(folder)}
+    if name in cards:
+        return cards[name]
+    if not cards:
+        raise NetworkError(f"There is no network {name!r}. Train one with `python -m se_viz train`.")
+    if len(cards) <= 20:
+        raise NetworkError(f"There is no network {name!r}. Choose one of: {', '.join(cards)}.")
+    near = get_close_matches(name, cards, n=3, cutoff=0.4) or list(cards)[:1]
+    raise NetworkError(
+        f"There is no network {name!r}. Did you mean {' or '.join(near)}? `python -m se_viz networks` lists all "
+        f"{len(cards)}."
+    )
+
+
+def _require(card: NetworkCard) -> Path:
+    require_library(card)
+    if path := hubs.find_weights(card):
+        return path
+    raise DownloadError(
+        f"{card.name} is not on this disk (about {card.download_bytes / 1e6:.0f} MB). Download it on the page "
+        f"Networks, or by `python -m se_viz download {card.name}`."
+    )

@@ -1,0 +1,45 @@
+"""The folder that downloads and uploaded weights are kept in: where it is, what is in it, emptying it."""
+
+import os
+import shutil
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Return the folder that se_viz keeps files in: ``SE_VIZ_CACHE``, else ``se_viz`` in the user's cache folder."""
+    if chosen := os.environ.get("SE_VIZ_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "se_viz"
+
+
+def files_folder() -> Path:
+    """Return where files downloaded from an address lie (torch hub's client)."""
+    return cache_folder() / "torch"
+
+
+def hub_folder() -> Path:
+    """Return where repositories of the hub lie (Hugging Face's client)."""
+    return cache_folder() / "huggingface"
+
+
+def own_folder() -> Path:
+    """Return where weights that users brought lie, each beside its card."""
+    return cache_folder() / "own"
+
+
+def cache_bytes() -> int:
+    """Return what the downloads take on disk."""
+    return sum(_bytes(folder) for folder in (files_folder(), hub_folder()))
+
+
+def empty_cache() -> int:
+    """Delete every download; return how many bytes that freed. Weights that users brought stay."""
+    freed = cache_bytes()
+    for folder in (files_folder(), hub_folder()):
+        shutil.rmtree(folder, ignore_errors=True)
+    return freed - cache_bytes()
+
+
+def _bytes(folder: Path) -> int:
+    # Links of the hub's snapshots point to files that are counted themselves.
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())

@@ -1,0 +1,50 @@
+"""What a network costs and what of it is SE: counted on shapes alone, without memory or arithmetic."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from se_viz.gates.places import scan_model
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Size and work of a network for one image, in all and in its SE blocks."""
+
+    parameters: int
+    """Number of trained values."""
+    gflops: float
+    """Multiply-adds in 10^9, as papers count them; convolutions and matrix products."""
+    blocks: int
+    """Number of SE blocks."""
+    se_parameters: int
+    """Trained values in SE blocks."""
+    se_gflops: float
+    """Multiply-adds in SE blocks, in 10^9; their means and products with gates are left out, as papers do."""
+
+
+def measure_cost(model: nn.Module, size: int) -> Cost:
+    """Count a network's parameters and multiply-adds for one image of side ``size``.
+
+    The model is not changed: a copy of its shapes (PyTorch's meta device) is run.
+    """
+    shapes = deepcopy(model).to("meta").eval()
+    blocks = {place.path: block for block, place in scan_model(shapes).blocks.items()}
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        shapes(torch.zeros(1, 3, size, size, device="meta"))
+    # Two operations (a product and a sum) are one multiply-add.
+    work = {name: sum(counts.values()) / 2e9 for name, counts in counter.get_flop_counts().items()}
+    return Cost(
+        parameters=_count(shapes),
+        gflops=work["Global"],
+        blocks=len(blocks),
+        se_parameters=sum(map(_count, blocks.values())),
+        se_gflops=sum(work.get(f"{type(shapes).__name__}.{path}", 0.0) for path in blocks),
+    )
+
+
+def _count(module: nn.Module) -> int:
+    return sum(value.numel() for value in module.parameters())

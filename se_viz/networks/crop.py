@@ -1,0 +1,24 @@
+"""What a network sees of a photo: scaled and cut out as the source of its weights states."""
+
+from PIL import Image
+from torchvision.transforms import InterpolationMode, v2
+
+from se_viz.images import centre_square
+from se_viz.networks.card import NetworkCard
+
+
+def crop_image(image: Image.Image, card: NetworkCard) -> Image.Image:
+    """Return the square that a network sees, in pixels of its input.
+
+    The same steps as torchvision's and timm's own transforms. An image of exactly the network's size is taken
+    to be cut out already and comes back as it is, so that the picture which is shown can be what is run.
+    """
+    side = card.input_size
+    if image.size == (side, side):
+        return image
+    if card.resize is None:
+        return centre_square(image, side)
+    # One number scales the shorter side to it; two numbers scale both.
+    target = [card.resize] if card.crop == "centre" else [card.resize, card.resize]
+    scale = v2.Resize(target, interpolation=InterpolationMode(card.interpolation))
+    return v2.CenterCrop(side)(scale(image))

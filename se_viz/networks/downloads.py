@@ -1,0 +1,180 @@
+"""Downloads of the zoo's weights: one at a time for each network, watched, cleaned up, told in one sentence."""
+
+import errno
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+from se_viz.errors import DownloadError
+from se_viz.networks import hubs
+from se_viz.networks.architectures import require_library
+from se_viz.networks.cache import cache_folder, files_folder
+from se_viz.networks.card import NetworkCard
+
+Progress = Callable[[int, int], object]
+"""Called about five times a second with the bytes that have come and the bytes there are."""
+
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_FORGOTTEN = 600.0
+"""Seconds after which a partial file that nobody writes to is taken for the rest of a killed download."""
+
+
+class _Job:
+    """A download that runs in a thread of its own; any number of sessions may wait for it."""
+
+    def __init__(self, card: NetworkCard) -> None:
+        self.card, self.result, self.given_up = card, Future[Path](), False
+        self._come = 0
+
+    def come(self) -> int:
+        """Return how many bytes have come."""
+        return max([self._come, *(path.stat().st_size for path in _partial(self.card) if path.exists())])
+
+    def run(self) -> None:
+        """Fetch the file; the result, or the one sentence why there is none, is in ``result`` afterwards."""
+        _sweep()
+        before = set(_partial(self.card))
+        try:
+            here = hubs.from_address(self.card)
+            path = hubs.fetch_file(self.card) if here else hubs.fetch_repository(self.card, self._count)
+            outcome, value = self.result.set_result, path
+        except BaseException as error:
+            # Once given up, another download of the same file may be under way.
+            if not self.given_up:
+                _clean(self.card, before)
+            outcome, value = self.result.set_exception, _sentence(self.card, error)
+            value.__cause__ = error
+        with _lock:
+            _jobs.pop(self.card.source, None)
+        outcome(value)
+
+    def _count(self, come: int) -> None:
+        if self.given_up:
+            raise TimeoutError
+        self._come += come
+
+
+_jobs: dict[str, _Job] = {}
+_lock = threading.Lock()
+
+
+def download(card: NetworkCard, progress: Progress | None = None, *, patience: float | None = None) -> Path:
+    """Download the weights of a network of the zoo to the cache, unless they are there; return the file.
+
+    Callers who ask for the same network at the same time wait for one download. If ``progress`` raises, the
+    download goes on and a later call joins it. ``patience`` is how many seconds may pass without news (default: 30 for
+    a file; 300 for the hub, whose client tells of every 10 MB and minds a silence of 10 seconds itself).
+
+    Raises:
+        NetworkError: the library that builds the network is not installed.
+        DownloadError: the weights cannot be had; nothing of them is left on the disk.
+    """
+    require_library(card)
+    if path := hubs.find_weights(card):
+        return path
+    if not card.source:
+        raise DownloadError(f"{card.name} is not part of the zoo: there is nothing to download. Restore its weights.")
+    _check_room(card)
+    job = _join(card)
+    usual = 30.0 if hubs.from_address(card) else 300.0
+    _watch(job, progress or (lambda come, total: None), usual if patience is None else patience)
+    return job.result.result()
+
+
+def _join(card: NetworkCard) -> _Job:
+    with _lock:
+        if card.source not in _jobs:
+            _jobs[card.source] = _Job(card)
+            # A daemon: a source that never answers must not keep the program from ending.
+            threading.Thread(target=_jobs[card.source].run, daemon=True, name=f"download {card.name}").start()
+        return _jobs[card.source]
+
+
+def _watch(job: _Job, progress: Progress, patience: float) -> None:
+    most, since = -1, time.monotonic()
+    while not wait([job.result], timeout=0.2).done:
+        come = job.come()
+        progress(come, job.card.download_bytes)
+        if come > most:
+            most, since = come, time.monotonic()
+        elif time.monotonic() - since > patience:
+            job.given_up = True
+            with _lock:
+                _jobs.pop(job.card.source, None)
+            raise DownloadError(
+                f"{_host(job.card)} has sent nothing of {job.card.name} for {patience:.0f} seconds. "
+                "Check the network connection and try again."
+            )
+
+
+def _check_room(card: NetworkCard) -> None:
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < card.download_bytes:
+        raise _no_room(card, f"has {free / 1e6:.0f} MB left")
+
+
+def _no_room(card: NetworkCard, found: str) -> DownloadError:
+    return DownloadError(
+        f"The disk that holds {cache_folder()} {found}, and {card.name} needs {card.download_bytes / 1e6:.0f} MB. "
+        "Make room, or empty the cache."
+    )
+
+
+def _partial(card: NetworkCard) -> list[Path]:
+    if not hubs.from_address(card):
+        return []
+    return list(files_folder().glob(f"{Path(card.source).name}.*.partial"))
+
+
+def _sweep() -> None:
+    """Remove what killed downloads have left."""
+    for pattern in ("torch/*.partial", "huggingface/*/blobs/*.incomplete"):
+        for path in cache_folder().glob(pattern):
+            if time.time() - path.stat().st_mtime > _FORGOTTEN:
+                path.unlink(missing_ok=True)
+
+
+def _clean(card: NetworkCard, before: set[Path]) -> None:
+    """Remove what a failed download leaves: on a full disk torch hub's client does not, a wrong hash is ours."""
+    for path in set(_partial(card)) - before:
+        path.unlink(missing_ok=True)
+    if not hubs.from_address(card):
+        shutil.rmtree(hubs.repository_folder(card), ignore_errors=True)
+
+
+def _sentence(card: NetworkCard, error: BaseException) -> DownloadError:
+    """Say in one sentence why a download failed, and what to do."""
+    host = _host(card)
+    response = getattr(error, "response", None)
+    code = getattr(error, "code", None) or getattr(response, "status_code", None)
+    if isinstance(error, HTTPError):
+        error.close()
+    if code == 404:
+        text = f"{host} has no weights of {card.name} (404): they were moved or removed. Choose another network."
+    elif code:
+        text = f"{host} answers {code} when it is asked for {card.name}. Try again later."
+    elif isinstance(error, OSError) and error.errno in _FULL:
+        return _no_room(card, "is full")
+    # torch hub's client raises a bare RuntimeError on a wrong hash.
+    elif isinstance(error, hubs.DamagedError) or type(error) is RuntimeError:
+        text = (
+            f"What {host} sent for {card.name} is incomplete or not what it promised (the hash is another one), and "
+            "was deleted. Try again; if it stays so, choose another network."
+        )
+    else:
+        text = (
+            f"{host} cannot be reached, or broke off ({type(error).__name__}), so {card.name} is not on this disk. "
+            "Check the network connection and try again; networks that are on this disk work without one."
+        )
+    return DownloadError(text)
+
+
+def _host(card: NetworkCard) -> str:
+    return urlsplit(card.source if hubs.from_address(card) else hubs.hub_address()).netloc
