@@ -16,7 +16,7 @@ panels.show_answer(choices, analysis)
 gates, pixels = st.columns([3, 2], gap="medium")
 with gates:
     st.subheader("Recalibration, stage by stage")
-    selected = panels.show_gates(table, analysis)
+    selected = panels.show_gates(choices, table, analysis)
 with pixels:
     st.subheader("Where the answer came from")
     panels.show_attribution(choices, analysis)

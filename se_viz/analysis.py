@@ -48,8 +48,12 @@ def analyse(
         DeviceError: the device has too little memory for it.
     """
     inputs = network.preprocess(image)
+    blocks = {site.block for site in network.inspection.sites}
     try:
-        with line_of(network.device).turn(watch), capture_gates(network.model, keep_features=keep_features) as records:
+        with (
+            line_of(network.device).turn(watch),
+            capture_gates(network.model, keep_features=keep_features, blocks=blocks) as records,
+        ):
             logits = network.model(inputs)
             return Analysis(logits[0].float().softmax(0).cpu(), tuple(records))
     except torch.OutOfMemoryError as error:

@@ -1,10 +1,12 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
 
 from se_viz.charts.palettes import DARK, LIGHT, Palette
-from se_viz.charts.scales import CODE_RANGE, KEEP, Span, code_ticks, coded_scale, encode, fit_span
+from se_viz.charts.scales import CODE_RANGE, KEEP, Span, code_ticks, coded_scale, encode, fit_span, gate_span
+from se_viz.gates import GateSite
 
 UNIT = Span(0.0, 1.0)
 SIGNED = Span(-2.0, 2.0)
@@ -147,3 +149,23 @@ def test_ticks_give_the_codes_back_their_values(span: Span, texts: list[str]):
     ticks = code_ticks(span)
     assert ticks["ticktext"] == texts
     assert decode(np.array(ticks["tickvals"]), span) == pytest.approx([span.low, (span.low + span.high) / 2, span.high])
+
+
+def site(low: float, high: float) -> GateSite:
+    return GateSite("a.block", 2, 16, "A", low=low, high=high)
+
+
+def test_gates_are_drawn_on_the_range_of_their_function():
+    """A fixed scale for every image, so that two images can be compared; of two functions it holds both ranges."""
+    gates = np.array([0.2, 0.3])
+    assert gate_span([site(0.0, 1.0), site(0.0, 1.0)], gates) == Span(0.0, 1.0)
+    assert gate_span([site(0.0, 1.0), site(-1.0, 1.0)], gates) == Span(-1.0, 1.0)
+
+
+def test_gates_without_an_end_get_a_fitted_scale():
+    """A ReLU's gates have no upper end: the scale starts at 0, and lies about 0 only where gates are negative."""
+    fitted = gate_span([site(0.0, math.inf)], np.array([0.0, 4.0]))
+    assert fitted.low == 0
+    assert 3.9 < fitted.high <= 4.0
+    signed = gate_span([site(-math.inf, math.inf)], np.array([-4.0, 1.0]))
+    assert signed.low == -signed.high

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from se_viz.attribution.catalogue import METHODS, Method, collapse
 from se_viz.attribution.records import Attribution
 from se_viz.errors import AttributionError, SeVizError
-from se_viz.gates import GateSite, find_gates
+from se_viz.gates import GateSite
 from se_viz.line import Turn, Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
@@ -80,7 +80,7 @@ def attribute(
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()
-        chosen, layer = _layer(network.model, inputs.shape[-1], stage) if row.layered else (None, None)
+        chosen, layer = _layer(network, stage) if row.layered else (None, None)
         slices = _Slices(network, turn)
         # Captum's hooks on a layer must not see others: such a method keeps its turn.
         task = _Task(row, network.model if layer else slices, layer, inputs, target)
@@ -129,12 +129,12 @@ def _check_class(target: int, count: int) -> None:
         raise AttributionError(f"There is no class {target}: this network has 0 to {count - 1}. Choose one of these.")
 
 
-def _layer(model: nn.Module, size: int, stage: int | None) -> tuple[int, nn.Module]:
-    ends = stage_ends(find_gates(model, size=size))
+def _layer(network: Network, stage: int | None) -> tuple[int, nn.Module]:
+    ends = stage_ends(network.inspection.sites)
     chosen = max(ends) if stage is None else stage
     if chosen not in ends:
         raise AttributionError(f"There is no stage {stage} with SE blocks. Choose one of: {', '.join(map(str, ends))}.")
-    return chosen, model.get_submodule(ends[chosen])
+    return chosen, network.model.get_submodule(ends[chosen])
 
 
 def _run_in_memory(task: _Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:

@@ -1,10 +1,12 @@
 """Values to colour codes: a shared range, symmetric where signed, with codes of their own for what is clipped."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from se_viz.charts.palettes import Palette, Scale
+from se_viz.gates.records import GateSite
 
 KEEP = 0.995
 """Share of values that a fitted scale covers; one bright pixel must not make all others pale."""
@@ -40,6 +42,17 @@ def fit_span(values: np.ndarray, *, signed: bool, keep: float = KEEP) -> Span:
     # A map of zeros still needs a range.
     high = (float(np.quantile(magnitudes, keep)) or float(magnitudes.max()) or 1.0) if magnitudes.size else 1.0
     return Span(-high if signed else 0.0, high)
+
+
+def gate_span(sites: Sequence[GateSite], gates: np.ndarray) -> Span:
+    """Return the scale that a network's gates are drawn on: the range of their functions, the same for every image.
+
+    Where that has no end, as with a ReLU, the scale is fitted to the gates.
+    """
+    span = Span(min(site.low for site in sites), max(site.high for site in sites))
+    if np.isfinite((span.low, span.high)).all():
+        return span
+    return fit_span(gates, signed=bool((gates < 0).any()))
 
 
 def encode(values: np.ndarray, span: Span) -> np.ndarray:

@@ -1,7 +1,7 @@
 """A loaded network: the model, where it comes from, and how a photo becomes its input."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as transforms
 
 from se_viz.errors import NetworkError
-from se_viz.gates import find_gates
+from se_viz.gates import Inspection, find_gates, inspect_gates
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.crop import crop_image
 from se_viz.networks.labels import numbered_classes
@@ -26,6 +26,20 @@ class Network:
     """Where it comes from."""
     device: torch.device
     """Where it runs."""
+    inspection: Inspection = field(init=False)
+    """Its SE blocks, each checked in one forward pass to multiply by the gate that is read."""
+
+    def __post_init__(self) -> None:
+        """Check every SE block.
+
+        Raises:
+            NoSEBlocksError: the model has no SE block that can be read.
+        """
+        found = inspect_gates(self.model, size=self.card.input_size)
+        if not found.sites:
+            # Raises, with the reason.
+            find_gates(self.model, size=self.card.input_size)
+        object.__setattr__(self, "inspection", found)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -52,7 +66,6 @@ class Network:
             NetworkError: it does not return one logit for each class.
         """
         like = next(model.parameters())
-        find_gates(model, size=input_size)
         with torch.no_grad():
             logits = model.eval().requires_grad_(False)(like.new_zeros(1, 3, input_size, input_size))
         _check_logits(logits, len(classes))

@@ -11,7 +11,7 @@ from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.records import Attribution
 from se_viz.charts.gates import ORDERS, draw_gates
 from se_viz.charts.maps import Figure, draw_channels, draw_overlay, to_html
-from se_viz.charts.scales import CLIPPED
+from se_viz.charts.scales import CLIPPED, gate_span
 from se_viz.errors import SeVizError
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import (
@@ -25,6 +25,7 @@ from se_viz.gates.tables import (
 )
 from se_viz.ui.cached import get_analysis, get_attribution
 from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.remarks import describe_scale, name_the_undrawn
 from se_viz.ui.state import open_block
 
 _SHOWN = 4
@@ -48,7 +49,7 @@ def show_answer(choices: Choices, analysis: Analysis) -> None:
     )
 
 
-def show_gates(table: pd.DataFrame, analysis: Analysis) -> str:
+def show_gates(choices: Choices, table: pd.DataFrame, analysis: Analysis) -> str:
     """Show every gate of every block; return the path of the block that a click or the list has opened."""
     first, left, right = st.columns([3, 3, 4])
     with first:
@@ -57,18 +58,22 @@ def show_gates(table: pd.DataFrame, analysis: Analysis) -> str:
         value = _choose("Show", {"gate": "gate", "squeeze": "squeeze"}, key="value")
     with right:
         order = _choose("Sort by", ORDERS, key="order")
-    figure = draw_gates(table, current_palette(), value=value, order=order, selected=selected)
+    inspection = choices.network.inspection
+    span = gate_span(inspection.sites, table["gate"].to_numpy())
+    figure = draw_gates(table, current_palette(), value=value, order=order, selected=selected, gates=span)
     _chart(figure, "gates", alt="Gates of all blocks: one row a block, one column a channel", clickable=True)
     if value == "gate":
         st.caption(
-            "One row is one block, from the first (top) to the last. Orange channels were turned up (gate above 0.5), "
-            "blue ones down. Look for rows that are far from even: there the network chose for this image."
+            f"One row is one block, from the first (top) to the last. {describe_scale(inspection.sites, span)} "
+            "Look for rows that are far from even: there the network chose for this image."
         )
     else:
         st.caption(
             "The squeeze: each channel's mean over the image, in units of the feature map, symmetric about 0 on one "
             f"scale for all blocks. {CLIPPED}"
         )
+    for sentence in name_the_undrawn(inspection):
+        st.caption(sentence)
     return selected
 
 

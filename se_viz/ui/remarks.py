@@ -1,0 +1,28 @@
+"""What has to be said of a network's gates before its pictures are read: their function, and what is not drawn."""
+
+from collections.abc import Iterator
+
+from se_viz.charts.scales import GATES, Span
+from se_viz.gates.records import GateSite, Inspection
+
+_SHOWN = 3
+
+
+def describe_scale(sites: tuple[GateSite, ...], span: Span) -> str:
+    """Say what the colours of gates mean, for the function that this network's gates come from."""
+    names = sorted({site.function for site in sites})
+    above, below = f"Orange channels were turned up (gate above {span.middle:.2g})", "blue ones down"
+    if span != GATES:
+        return f"{above}, {below}. Gates are made by {', '.join(names)} and have a scale of their own."
+    if any(site.closed for site in sites):
+        return f"{above}, {below}. {', '.join(names)} reaches 0 and 1: such channels are shut, or pass unchanged."
+    return f"{above}, {below}."
+
+
+def name_the_undrawn(inspection: Inspection) -> Iterator[str]:
+    """Yield one Markdown sentence for each attention block that is not among the pictures, the first few by name."""
+    undrawn = {**inspection.refused, **inspection.others}
+    for path, sentence in list(undrawn.items())[:_SHOWN]:
+        yield f"Not drawn: `{path}`. {sentence}"
+    if len(undrawn) > _SHOWN:
+        yield f"Not drawn either: {len(undrawn) - _SHOWN} more such blocks. The page Networks lists all."
