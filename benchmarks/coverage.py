@@ -1,0 +1,273 @@
+"""Coverage: every torchvision and timm network with channel attention, each gate checked against its own oracle.
+
+python -m benchmarks.coverage [--only PATTERN] [--rows FILE] [--out FILE]
+
+A network has random weights and the smallest image it takes. The oracle knows no class and no table: a hook on
+*every* module looks for those whose output is their input times one value a channel that depends on the image.
+"""
+
+import argparse
+import fnmatch
+import gc
+import json
+import re
+import warnings
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from benchmarks.coverage_table import write_report
+from se_viz.gates import capture_gates, inspect_gates
+
+SIZES = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512)
+"""Sides of the image that are tried, smallest first. At 64, stride 32 still leaves 2 x 2 places to compare."""
+WORDS = re.compile(
+    "squeeze|excit|^Quantizable|^SE[A-Z]|EffectiveSE|Ese|C?Eca[A-Z]|Gather|GlobalContext|Cbam|ChannelAtt|LightChannel"
+    "|SelectiveKernel|SplitAttn|CoordAttn|LocalAttn|StripAttn|NonLocal|FocalMod",
+    re.IGNORECASE,
+)
+"""Names of classes that may weigh channels. A network with none is left out, but for the smallest of each family."""
+
+
+_Pair: TypeAlias = tuple[Tensor, Tensor]
+
+
+@dataclass(slots=True)
+class Row:
+    """What was found in one network."""
+
+    library: str
+    name: str
+    family: str = ""
+    parameters: int = 0
+    size: int = 0
+    """Side of the image; 0 for a network that was left out."""
+    gating: int = 0
+    """Uses of blocks, and of other modules that multiply each channel by one value that depends on the image."""
+    found: int = 0
+    """Blocks that `inspect_gates` lists."""
+    exact: int = 0
+    """Captured gates that, times the block's input, are the block's output bit for bit."""
+    missing: list[str] = field(default_factory=list)
+    """Gating modules that are neither found nor named as another kind."""
+    refused: dict[str, str] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    """What kinds of attention are named as no SE gate."""
+    forms: list[str] = field(default_factory=list)
+    error: str = ""
+
+
+def main(words: list[str] | None = None) -> None:
+    """Check every network that the pattern leaves, and write the report."""
+    arguments = _arguments(words)
+    warnings.simplefilter("ignore")
+    rows = _read(arguments.rows)
+    names = [(library, name) for library, name in list_names() if fnmatch.fnmatch(name, arguments.only)]
+    done = {(row.library, row.name) for row in rows if row.size or not row.error}
+    for library, name in names:
+        if (library, name) not in done:
+            rows.append(_kept(arguments.rows, check(library, name)))
+    for row in smallest_of_each(rows):
+        rows.append(_kept(arguments.rows, check(row.library, row.name, always=True)))
+    print(write_report([asdict(row) for row in rows], arguments.out))
+
+
+def list_names() -> Iterator[tuple[str, str]]:
+    """Yield library and name of every model that the two libraries list."""
+    yield from (("torchvision", name) for name in torchvision.models.list_models())
+    yield from (("timm", name) for name in timm.list_models())
+
+
+def smallest_of_each(rows: list[Row]) -> list[Row]:
+    """Return the smallest network of each family of which none was looked into."""
+    seen = {(row.library, row.family) for row in rows if row.size or row.error}
+    smallest: dict[tuple[str, str], Row] = {}
+    for row in sorted(rows, key=lambda row: row.parameters):
+        if (row.library, row.family) not in seen:
+            smallest.setdefault((row.library, row.family), row)
+    return list(smallest.values())
+
+
+def check(library: str, name: str, *, always: bool = False) -> Row:
+    """Build one network, look for gates without and with se_viz, and compare."""
+    row = Row(library, name)
+    try:
+        sketch = _sketch(library, name)
+        row.family = type(sketch).__module__.split(".")[-1]
+        row.parameters = sum(value.numel() for value in sketch.parameters())
+        if not always and not any(WORDS.search(type(module).__name__) for module in sketch.modules()):
+            return row
+        model = randomise(sketch if _is_real(sketch) else build(library, name)).eval()
+        _compare(row, model)
+    except Exception as error:
+        row.error = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    finally:
+        gc.collect()
+    return row
+
+
+def build(library: str, name: str) -> nn.Module:
+    """Return a model with random weights; nothing is downloaded."""
+    torch.manual_seed(0)
+    if library == "timm":
+        return timm.create_model(name, pretrained=False)
+    backbone = {} if _plain(name) else {"weights_backbone": None}
+    return torchvision.models.get_model(name, weights=None, **backbone)
+
+
+def randomise(model: nn.Module) -> nn.Module:
+    """Give norms a weight, and what starts at zero a value: else U is zero in every block of a new network."""
+    torch.manual_seed(0)
+    for module in model.modules():
+        for name, value in module.named_parameters(recurse=False):
+            if name == "weight" and "norm" in type(module).__name__.lower():
+                nn.init.uniform_(value, 0.5, 1.0)
+            elif not value.any():
+                nn.init.normal_(value, 0.0, 0.2)
+    return model
+
+
+def settle(model: nn.Module, images: Tensor) -> None:
+    """Let batch norms take their statistics from the images: else signals fade or burst on their way down."""
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.train().momentum = 1.0
+    try:
+        with torch.no_grad():
+            model(images)
+    finally:
+        for norm in norms:
+            norm.eval()
+
+
+def see_gating(model: nn.Module, images: Tensor, known: Container[str] = ()) -> dict[str, list[_Pair]]:
+    """Return input and output of every innermost module that gates channels, by its path; once for each call.
+
+    Of the paths in ``known`` they are returned in any case: a gate may happen to be the same for both images.
+    """
+    seen: dict[str, list[_Pair]] = {}
+    with _hooked(model, seen, known), torch.no_grad():
+        model(images)
+    outer = [path for path in seen if any(other.startswith(f"{path}.") for other in seen)]
+    return {path: pairs for path, pairs in seen.items() if path in known or path not in outer}
+
+
+def is_gating(before: Tensor, after: Tensor) -> bool:
+    """Tell whether ``after`` is ``before`` times one value a channel, which differs between the images."""
+    flat, out = (value.double().flatten(2) for value in (before, after))
+    peak = flat.abs().argmax(2, keepdim=True)
+    factor = (out.gather(2, peak) / flat.gather(2, peak)).nan_to_num(0.0)
+    slack = 1e-5 * (out.abs().amax(2, keepdim=True) + 1e-30)
+    same = ((out - factor * flat).abs() <= slack).all() and out.isfinite().all()
+    alive = flat.gather(2, peak).abs().amin(0) > 0
+    return bool(same and ((factor[0] - factor[-1]).abs() > 1e-6)[alive].any())
+
+
+@contextmanager
+def _hooked(model: nn.Module, seen: dict[str, list[_Pair]], known: Container[str]) -> Iterator[None]:
+    def look(path: str, args: tuple[object, ...], output: object) -> None:
+        before = next((value for value in args if isinstance(value, Tensor)), None)
+        if before is None or not isinstance(output, Tensor) or before.ndim != 4 or before.shape != output.shape:
+            return
+        for axis in (1, 3):
+            pair = before.movedim(axis, 1), output.movedim(axis, 1)
+            if path in known or (pair[0].shape[2:].numel() >= 4 and is_gating(*pair)):
+                seen.setdefault(path, []).append((pair[0].clone(), pair[1].clone()))
+                return
+
+    handles = [
+        module.register_forward_hook(lambda _, args, output, path=path: look(path, args, output))
+        for path, module in model.named_modules()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _compare(row: Row, model: nn.Module) -> None:
+    row.size = _first_size(model)
+    images, found = _images(row.size), inspect_gates(model, size=row.size)
+    known = {site.block for site in found.sites}
+    seen = see_gating(model, images, known)
+    row.gating = sum(map(len, seen.values()))
+    row.found, row.refused = len(found.sites), found.refused
+    row.others, row.forms = sorted(set(found.others.values())), sorted({site.form for site in found.sites})
+    row.missing = [path for path in seen if path not in known and not path.startswith(tuple(found.others))]
+    if found.sites:
+        with torch.no_grad(), capture_gates(model, blocks=known) as records:
+            model(images)
+        row.exact = sum(_is_exact(record.gate, seen.get(record.block, []), record.call) for record in records)
+
+
+def _is_exact(gate: Tensor, calls: list[_Pair], call: int) -> bool:
+    return call < len(calls) and torch.equal(gate[:, :, None, None] * calls[call][0], calls[call][1])
+
+
+def _first_size(model: nn.Module) -> int:
+    config = getattr(model, "pretrained_cfg", None) or {}
+    fixed = config.get("input_size", (3, 224, 224))[-1] if config.get("fixed_input_size") else None
+    last: Exception | None = None
+    for size in (fixed,) if fixed else SIZES:
+        try:
+            settle(model, _images(size))
+            return size
+        except Exception as error:
+            last = error
+    raise RuntimeError(f"takes no image of {SIZES[0]} to {SIZES[-1]} pixels: {last}")
+
+
+def _images(size: int) -> Tensor:
+    return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+def _sketch(library: str, name: str) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return build(library, name)
+    except (NotImplementedError, RuntimeError, ValueError):
+        # Some constructors compute with values, which a meta tensor does not have.
+        return build(library, name)
+
+
+def _is_real(model: nn.Module) -> bool:
+    return not any(value.is_meta for value in model.parameters())
+
+
+def _plain(name: str) -> bool:
+    parts = ("deeplab", "fcn_", "lraspp", "fasterrcnn", "maskrcnn", "keypointrcnn", "retinanet", "fcos", "ssd")
+    return not name.startswith(parts)
+
+
+def _read(path: Path | None) -> list[Row]:
+    lines = path.read_text().splitlines() if path and path.is_file() else []
+    return [Row(**json.loads(line)) for line in lines]
+
+
+def _kept(path: Path | None, row: Row) -> Row:
+    if path:
+        with path.open("a") as file:
+            file.write(json.dumps(asdict(row)) + "\n")
+    if row.size or row.error:
+        print(f"{row.library} {row.name}: {row.gating} gating, {row.found} found, {row.exact} exact {row.error}")
+    return row
+
+
+def _arguments(words: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="names to check, e.g. 'efficientnet_*'")
+    parser.add_argument("--rows", type=Path, help="file of finished rows (JSON lines): these are not run again")
+    parser.add_argument("--out", type=Path, help="file for the report (default: the screen alone)")
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    main()
