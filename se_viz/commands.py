@@ -125,7 +125,7 @@ def _print_cards(cards: Sequence[NetworkCard]) -> None:
         print(f"{card.name:{width}}  {' '.join(columns)}  {_place(card)}")
 
 
-def _or_dash(value: float | None, form: str) -> str:
+def _or_dash(value: int | float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 

@@ -16,9 +16,12 @@ from se_viz import __version__
 from se_viz.__main__ import main
 from se_viz.gates import GateRecord, capture_gates
 from se_viz.images import list_samples, open_image
-from se_viz.networks import Network
+from se_viz.networks import Network, catalogue
+from se_viz.networks.architectures import build
+from se_viz.networks.zoo import find_card
 from se_viz.train.options import add_options, recipe_of
 from se_viz.train.recipe import Recipe
+from tests.loopback import run_hub
 
 ROOT = Path(__file__).parents[1]
 CAT, COFFEE = (str(sample.path) for sample in list_samples()[:2])
@@ -28,6 +31,13 @@ CAT, COFFEE = (str(sample.path) for sample in list_samples()[:2])
 def gates(network_folder: Path) -> Callable[..., int]:
     """Run the command on the small network; words come before its options."""
     return lambda *words: main(["gates", *map(str, words), "--checkpoints", str(network_folder), "--device", "cpu"])
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder that downloads go to."""
+    monkeypatch.setenv("SE_VIZ_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def captured(network: Network, path: str) -> list[GateRecord]:
@@ -149,10 +159,80 @@ def test_a_folder_without_networks_is_said(tmp_path, capsys, words):
 
 
 def test_networks_are_listed_with_what_one_chooses_by(network_folder, capsys):
-    """Name to type, size, accuracy and data."""
+    """Name to type, size, work, SE blocks and their share, accuracy; what nobody has counted is a dash."""
     assert main(["networks", "--checkpoints", str(network_folder)]) == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.split() == ["tiny", "1.65", "M", "parameters", "top-1", "20.00%", "random", "numbers"]
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split() == ["name", "param.", "GFLOPs", "SE", "blocks", "SE", "adds", "top-1", "weights"]
+    assert line.split() == ["tiny", "1.65", "M", "-", "-", "-", "20.00%", "on", "this", "disk"]
+
+
+def test_the_zoo_is_searched_by_a_part_of_a_name(cache, capsys):
+    """SE-ResNet-50 adds 2,530,992 values to the 25,557,032 of ResNet-50, 9.9 %; its file is four bytes a value."""
+    assert main(["networks", "legacy_SEresnet50."]) == 0
+    _, line = capsys.readouterr().out.splitlines()
+    assert line.split() == ["timm/legacy_seresnet50.in1k", "28.09", "M", "3.86", "16", "9.9%", "-", "112", "MB"]
+    assert main(["networks", "torchvision/efficientnet_b?"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        f"torchvision/efficientnet_b{index}" for index in range(8)
+    ]
+
+
+def test_a_pattern_that_fits_nothing_is_said(cache, capsys):
+    """An empty table would look like a mistake of the program."""
+    assert main(["networks", "alexnet"]) == 2
+    assert capsys.readouterr().err.startswith("se_viz: No network's name holds 'alexnet'. Try a shorter part of it")
+
+
+def test_the_cache_is_shown_and_emptied(cache, capsys):
+    """Where it is, what it takes, what is in it; emptied, the network has to be fetched again."""
+    weights = cache / "torch" / Path(find_card("torchvision/mobilenet_v3_small").source).name
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(bytes(3_000_000))
+    assert main(["cache"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{cache}: 3 MB of downloads (`python -m se_viz cache --empty` deletes them)",
+        "  torchvision/mobilenet_v3_small",
+    ]
+    assert main(["cache", "--empty"]) == 0
+    assert capsys.readouterr().out == f"3 MB were deleted from {cache}\n"
+    assert not weights.exists()
+
+
+def test_a_network_that_is_not_on_the_disk_is_not_fetched_unasked(cache, capsys):
+    """A name alone must not spend a hundred megabytes; the sentence is the command to type."""
+    assert main(["gates", CAT, "--network", "torchvision/efficientnet_b0"]) == 2
+    assert "`python -m se_viz download torchvision/efficientnet_b0`" in capsys.readouterr().err
+
+
+def test_a_download_says_how_far_it_is_and_what_came(cache, tmp_path, monkeypatch, capsys):
+    """One line that counts, then where the file is; the second time nothing is asked for."""
+    table = tmp_path / "table.csv"
+    name = "torchvision/mobilenet_v3_small"
+    with run_hub() as hub:
+        address = hub.serve_file("small", bytes(1_500_000))
+        rows = catalogue.TABLE.read_text(encoding="utf-8").replace(find_card(name).source, address)
+        table.write_text(rows, encoding="utf-8")
+        monkeypatch.setattr(catalogue, "TABLE", table)
+        assert main(["download", name]) == 0
+        assert capsys.readouterr().out.split("\r")[-1] == f"{name} is on this disk now: 2 MB in {cache}\n"
+        assert main(["download", name]) == 0
+        assert capsys.readouterr().out == f"{name} is on this disk already.\n"
+        assert len(hub.asked) == 1
+
+
+def test_gates_of_ones_own_weights(cache, tmp_path, capsys):
+    """Fine-tuned weights of three classes, with their names: the answer is one of them, of nine SE blocks."""
+    architecture = "torchvision/mobilenet_v3_small"
+    weights, labels = tmp_path / "mine.pt", tmp_path / "labels.txt"
+    torch.save(build(find_card(architecture), num_classes=3).state_dict(), weights)
+    labels.write_text("ant\nbee\ncat\n")
+    words = ["gates", CAT, "--weights", str(weights), "--device", "cpu"]
+    assert main([*words, "--architecture", architecture, "--labels", str(labels)]) == 0
+    first, _, *blocks = capsys.readouterr().out.splitlines()
+    assert first.removeprefix(f"{CAT}: ").split()[0] in ("ant", "bee", "cat")
+    assert len(blocks) == 9
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith("se_viz: --weights alone does not say what they are for.")
 
 
 def test_info_is_what_a_bug_report_needs(network_folder, capsys):
@@ -164,6 +244,7 @@ def test_info_is_what_a_bug_report_needs(network_folder, capsys):
     assert f"se_viz {__version__}, Python {sys.version.split()[0]}" in said
     assert torch.__version__.split("+")[0] in said
     assert "devices: " in said
+    assert "networks: 1, of which on this disk:" in said
     assert "tiny" in said
 
 

@@ -2,9 +2,22 @@
 
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 from se_viz.errors import CheckpointError
+
+
+class View(NamedTuple):
+    """How a photo becomes the square that a network sees; all of it is part of a cache's key."""
+
+    size: int
+    """Side of the square, in pixels."""
+    resize: int | None = None
+    """Side that the image's shorter side is scaled to before the crop; None: ``size``."""
+    crop: str = "centre"
+    """``centre``: keep the proportions, cut the centre; ``squash``: scale both sides to ``resize``."""
+    interpolation: str = "bilinear"
+    """How pixels are scaled: ``bilinear`` or ``bicubic``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +69,11 @@ class NetworkCard:
     download_bytes: int = 0
     """Size of the download; for timm four bytes a parameter, which is about right."""
     resize: int | None = None
-    """Side that the image's shorter side is scaled to before the crop; None: ``input_size``."""
+    """Side that the image is scaled to before the crop, see `View`; None: ``input_size``."""
     crop: str = "centre"
-    """``centre``: keep the proportions, cut the centre; ``squash``: scale both sides to ``resize``."""
+    """What happens to the rest of the image, see `View`."""
     interpolation: str = "bilinear"
-    """How pixels are scaled: ``bilinear`` or ``bicubic``."""
+    """How pixels are scaled, see `View`."""
     gflops: float | None = None
     """Multiply-adds of one image in 10^9, as papers count them; convolutions and matrix products."""
     blocks: int | None = None
@@ -69,6 +82,11 @@ class NetworkCard:
     """How many of the parameters belong to SE blocks."""
     se_gflops: float | None = None
     """How many of the multiply-adds belong to SE blocks, in 10^9."""
+
+    @property
+    def view(self) -> View:
+        """What the network sees of a photo."""
+        return View(self.input_size, self.resize, self.crop, self.interpolation)
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import struct
+import warnings
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -73,7 +74,10 @@ def read_tensors(content: bytes, name: str) -> dict[str, Any]:
         # Eight bytes of length, then JSON: no pickle and no archive begins like this.
         if content[8:9] == b"{":
             return load(content)
-        values = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # They are about old or slow ways of writing, which are as welcome as others.
+            warnings.simplefilter("ignore")
+            values = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise CheckpointError(f"{name} is a damaged safetensors file ({error}). Export it again.") from error
     except _UNREADABLE as error:

@@ -4,21 +4,21 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
 from se_viz.images import centre_square
-from se_viz.networks.card import NetworkCard
+from se_viz.networks.card import View
 
 
-def crop_image(image: Image.Image, card: NetworkCard) -> Image.Image:
+def crop_image(image: Image.Image, view: View) -> Image.Image:
     """Return the square that a network sees, in pixels of its input.
 
     The same steps as torchvision's and timm's own transforms. An image of exactly the network's size is taken
     to be cut out already and comes back as it is, so that the picture which is shown can be what is run.
     """
-    side = card.input_size
+    side = view.size
     if image.size == (side, side):
         return image
-    if card.resize is None:
+    if view.resize is None:
         return centre_square(image, side)
     # One number scales the shorter side to it; two numbers scale both.
-    target = [card.resize] if card.crop == "centre" else [card.resize, card.resize]
-    scale = v2.Resize(target, interpolation=InterpolationMode(card.interpolation))
+    target = [view.resize] if view.crop == "centre" else [view.resize, view.resize]
+    scale = v2.Resize(target, interpolation=InterpolationMode(view.interpolation))
     return v2.CenterCrop(side)(scale(image))

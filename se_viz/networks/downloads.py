@@ -107,7 +107,7 @@ def _watch(job: _Job, progress: Progress, patience: float) -> None:
             with _lock:
                 _jobs.pop(job.card.source, None)
             raise DownloadError(
-                f"{_host(job.card)} has sent nothing of {job.card.name} for {patience:.0f} seconds. "
+                f"{host_of(job.card)} has sent nothing of {job.card.name} for {patience:.0f} seconds. "
                 "Check the network connection and try again."
             )
 
@@ -151,7 +151,7 @@ def _clean(card: NetworkCard, before: set[Path]) -> None:
 
 def _sentence(card: NetworkCard, error: BaseException) -> DownloadError:
     """Say in one sentence why a download failed, and what to do."""
-    host = _host(card)
+    host = host_of(card)
     response = getattr(error, "response", None)
     code = getattr(error, "code", None) or getattr(response, "status_code", None)
     if isinstance(error, HTTPError):
@@ -176,5 +176,6 @@ def _sentence(card: NetworkCard, error: BaseException) -> DownloadError:
     return DownloadError(text)
 
 
-def _host(card: NetworkCard) -> str:
+def host_of(card: NetworkCard) -> str:
+    """Name the machine that a network's weights come from."""
     return urlsplit(card.source if hubs.from_address(card) else hubs.hub_address()).netloc

@@ -87,7 +87,7 @@ class Network:
 
     def crop(self, image: Image.Image) -> Image.Image:
         """Return the square that the network sees, in pixels of its input."""
-        return crop_image(image, self.card)
+        return crop_image(image, self.card.view)
 
     def preprocess(self, image: Image.Image) -> Float[Tensor, "1 3 height width"]:
         """Turn an RGB image into the network's input: scaled, centre-cropped, normalised, on its device."""

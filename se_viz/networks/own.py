@@ -1,5 +1,6 @@
 """Weights that users bring: read without running anything, checked against an architecture, kept if they wish."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -48,27 +49,23 @@ def read_own(
     name = name or (source.name if isinstance(source, Path) else "The file")
     place = choose_device(device).device
     card = _architecture(architecture)
-    tensors = _unwrapped(read_tensors(_content(source, name), name), name)
+    content = _content(source, name)
+    tensors = _unwrapped(read_tensors(content, name), name)
     count = _count_classes(card, tensors, name)
     _check_labels(labels, count)
     model = build(card, num_classes=count)
     check_fit(model.state_dict(), tensors, name, advice=_ADVICE)
     model.load_state_dict(tensors)
-    network = Network(model.eval().requires_grad_(False), _own_card(card, name, labels, count), torch.device("cpu"))
-    cost = measure_cost(model, card.input_size)
-    return Network(model.to(place), replace(network.card, **asdict(cost)), place)
+    stem = _stem(name, content, (card.name, *labels))
+    own = replace(_own_card(card, stem, labels, count), **asdict(measure_cost(model, card.input_size)))
+    return Network(model.eval().requires_grad_(False).to(place), own, place)
 
 
 def keep(network: Network) -> NetworkCard:
     """Keep a user's network in the cache folder, in its own precision; return its card, by whose name it loads."""
-    taken = {card.name for card in read_cards(own_folder())}
-    name = stem = network.card.name.removeprefix(OWN)
-    for number in range(2, len(taken) + 3):
-        if name not in taken:
-            break
-        name = f"{stem}-{number}"
-    card = save_checkpoint(network.model, replace(network.card, name=name), own_folder(), half=False)
-    return replace(card, name=OWN + name)
+    card = replace(network.card, name=network.card.name.removeprefix(OWN))
+    card = save_checkpoint(network.model, card, own_folder(), half=False)
+    return replace(card, name=OWN + card.name)
 
 
 def forget(name: str) -> None:
@@ -154,9 +151,14 @@ def _check_labels(labels: Sequence[str], count: int) -> None:
         )
 
 
-def _own_card(card: NetworkCard, name: str, labels: Sequence[str], count: int) -> NetworkCard:
+def _stem(name: str, content: bytes, choices: tuple[str, ...]) -> str:
+    """Name a network by its file and, so that no cache mixes two up, by a hash of all that makes it."""
     # Of letters and digits only: it becomes the name of a file.
-    stem = re.sub(r"\W+", "_", Path(name).stem, flags=re.ASCII).strip("_")[:60] or "weights"
+    plain = re.sub(r"\W+", "_", Path(name).stem, flags=re.ASCII).strip("_")[:60] or "weights"
+    return f"{plain}-{hashlib.sha256(content + repr(choices).encode()).hexdigest()[:6]}"
+
+
+def _own_card(card: NetworkCard, stem: str, labels: Sequence[str], count: int) -> NetworkCard:
     return replace(
         card,
         name=OWN + stem,

@@ -9,9 +9,10 @@ from PIL import Image
 from se_viz.analysis import Analysis, analyse
 from se_viz.attribution.records import Attribution
 from se_viz.errors import SeVizError
-from se_viz.images import centre_square, open_image
+from se_viz.images import open_image
 from se_viz.line import Watch
-from se_viz.networks import Network, load_network
+from se_viz.networks import Network, View, load_network
+from se_viz.networks.crop import crop_image
 from se_viz.residents import Residents
 from se_viz.runtime import setting
 from se_viz.ui.memory import keep_memory_flat
@@ -44,13 +45,13 @@ def peek_network(name: str, device: str) -> Network | None:
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def get_photo(digest: str, size: int, _content: bytes) -> Image.Image:
-    """Decode a file once, to the square that a network with this input size sees.
+def get_photo(digest: str, view: View, _content: bytes) -> Image.Image:
+    """Decode a file once, to the square that a network with this view sees.
 
     Raises:
         ImageError: the file cannot be used; nothing is cached then.
     """
-    return centre_square(open_image(_content), size)
+    return crop_image(open_image(_content), view)
 
 
 def get_analysis(name: str, device: str, digest: str, photo: Image.Image, block: str | None = None) -> Analysis:

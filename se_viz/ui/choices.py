@@ -47,7 +47,7 @@ def require_choices() -> Choices:
         st.stop()
     try:
         network = get_network(name, device)
-        photo = get_photo(image.digest, network.card.input_size, image.content)
+        photo = get_photo(image.digest, network.card.view, image.content)
         return Choices(image, network, name, device, photo)
     except SeVizError as error:
         st.error(str(error))

@@ -2,18 +2,22 @@
 
 import streamlit as st
 from PIL import Image
+from streamlit.navigation.page import StreamlitPage
 
 from se_viz.errors import SeVizError
 from se_viz.images import EXTENSIONS, MAX_BYTES, Sample, centre_square, list_samples, open_image
-from se_viz.networks import list_networks
+from se_viz.networks.zoo import list_on_disk
 from se_viz.runtime import available_devices, choose_device
 from se_viz.ui.state import choose_file, choose_sample, chosen_image, image_problem
 
 _SOURCES = ("Upload", "Samples", "Camera")
 
 
-def show_sidebar() -> None:
-    """Let people choose image, network and device; the choices are in the session's state afterwards."""
+def show_sidebar(more: StreamlitPage | None = None) -> None:
+    """Let people choose image, network and device; the choices are in the session's state afterwards.
+
+    ``more`` is the page that lists all networks: the sidebar offers those that can be used at once.
+    """
     with st.sidebar:
         st.subheader("Image")
         source = st.segmented_control(
@@ -28,6 +32,8 @@ def show_sidebar() -> None:
         _show_choice()
         st.subheader("Network")
         _network()
+        if more:
+            st.page_link(more, label="More networks …")
 
 
 def show_problem() -> None:
@@ -87,15 +93,21 @@ def _show_choice() -> None:
 
 def _network() -> None:
     try:
-        cards = {card.name: card for card in list_networks()}
+        cards = {card.name: card for card in list_on_disk()}
     except SeVizError as error:
         st.error(str(error))
         return
     if not cards:
         st.error("There is no network in `checkpoints/`. Restore the folder, or train one: `python -m se_viz train`.")
         return
+    if wanted := st.session_state.pop("next_network", None):
+        st.session_state.network = wanted
+    if st.session_state.get("network") not in cards:
+        # Emptied from the cache, or removed, since it was chosen.
+        st.session_state.pop("network", None)
     name = st.selectbox("Network", list(cards), format_func=lambda key: cards[key].title, key="network")
     card = cards[name]
-    st.caption(f"{card.parameters / 1e6:.1f} M parameters, top-1 {card.top1:.1%} on {card.data}.")
+    top1 = "" if card.top1 is None else f", top-1 {card.top1:.1%}"
+    st.caption(f"{card.parameters / 1e6:.1f} M parameters{top1} on {card.data}.")
     device = st.selectbox("Device", available_devices(), key="device")
     st.caption(choose_device(device).reason)

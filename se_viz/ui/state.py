@@ -7,9 +7,10 @@ import streamlit as st
 
 from se_viz.errors import ImageError
 from se_viz.images import Sample
+from se_viz.networks import View
 from se_viz.ui.cached import get_photo
 
-_USUAL_SIZE = 192
+_USUAL = View(192)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,16 @@ def choose_file(widget: str) -> None:
     content = file.getvalue()
     try:
         # Decodes for the page at once: a file that decodes here will be shown.
-        get_photo(hashlib.sha256(content).hexdigest(), _USUAL_SIZE, content)
+        get_photo(hashlib.sha256(content).hexdigest(), _USUAL, content)
     except ImageError as error:
         st.session_state.image_problem = str(error)
     else:
         _choose(file.name, content)
+
+
+def use_network(name: str) -> None:
+    """Look with another network from the next run on: its widget in the sidebar may stand already."""
+    st.session_state.next_network = name
 
 
 def open_block(chart: str) -> None:

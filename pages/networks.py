@@ -1,0 +1,20 @@
+"""Networks: what there is, what it costs and what SE adds, fetching one, looking inside, bringing one's own."""
+
+import streamlit as st
+
+from se_viz.ui import networks, own
+
+st.title("Networks")
+card = networks.choose_card()
+if card:
+    networks.show_details(card)
+    networks.show_blocks(card)
+
+yours, disk = st.columns(2, gap="large")
+with yours:
+    st.subheader("Your own weights", anchor=False)
+    own.show_upload(card)
+with disk:
+    st.subheader("On this disk", anchor=False)
+    own.show_kept()
+    networks.show_cache()

@@ -1,0 +1,195 @@
+"""The parts of the Networks page: the table, one network with its download, its SE blocks, the cache."""
+
+import pandas as pd
+import streamlit as st
+
+from se_viz.errors import SeVizError
+from se_viz.gates import Inspection, inspect_gates
+from se_viz.gates.tables import label_blocks
+from se_viz.networks import NetworkCard, downloads, list_networks
+from se_viz.networks.architectures import build, has_library, require_library
+from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
+from se_viz.networks.zoo import is_on_disk, list_on_disk
+from se_viz.ui.state import use_network
+
+_COLUMNS = {
+    "name": st.column_config.TextColumn("Network", pinned=True, width="medium"),
+    "parameters": st.column_config.NumberColumn("Parameters, M", format="%.1f"),
+    "gflops": st.column_config.NumberColumn("GFLOPs", format="%.2f", help="10⁹ multiply-adds for one image"),
+    "blocks": st.column_config.NumberColumn("SE blocks"),
+    "se_parameters": st.column_config.NumberColumn("SE adds, parameters", format="%.1f %%"),
+    "se_flops": st.column_config.NumberColumn("SE adds, FLOPs", format="%.2f %%"),
+    "top1": st.column_config.NumberColumn("Top-1", format="%.1f %%", help="Where the source states it"),
+    "size": st.column_config.NumberColumn("Download, MB", format="%.0f", help="For timm about 4 bytes a parameter"),
+    "input": st.column_config.NumberColumn("Input, px"),
+    "here": st.column_config.CheckboxColumn("On this disk"),
+}
+
+
+def choose_card() -> NetworkCard | None:
+    """Let people search, sort and pick; return the network picked, or the one in use, or None."""
+    try:
+        cards, here = list_networks(), {card.name for card in list_on_disk()}
+    except SeVizError as error:
+        st.error(str(error))
+        return None
+    shown = _filtered(cards, here)
+    if not shown:
+        st.info("No network fits. Try a shorter part of its name, or another library.")
+    else:
+        st.caption(f"{len(shown)} of {len(cards)} networks. Click a heading to sort, the box before a row to pick it.")
+        picked = _pick(shown, here)
+        if picked:
+            return picked
+    return next((card for card in cards if card.name == st.session_state.get("network")), None)
+
+
+def _filtered(cards: tuple[NetworkCard, ...], here: set[str]) -> list[NetworkCard]:
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    words = left.text_input("Search", placeholder="seresnet, b0, in1k …", key="network-search").lower().split()
+    choice = right.segmented_control(
+        "Show", ["All", "On this disk", "torchvision", "timm"], default="All", required=True, key="network-filter"
+    )
+    return [
+        card
+        for card in cards
+        if all(word in f"{card.name} {card.title}".lower() for word in words)
+        and (choice == "All" or choice == card.library or (choice == "On this disk" and card.name in here))
+    ]
+
+
+def _pick(cards: list[NetworkCard], here: set[str]) -> NetworkCard | None:
+    table = pd.DataFrame([_row(card, here) for card in cards])
+    event = st.dataframe(
+        table,
+        column_config=_COLUMNS,
+        hide_index=True,
+        height=min(420, 36 * (len(cards) + 1) + 2),
+        on_select="rerun",
+        selection_mode="single-row",
+        # Another list is another table: a row number must not point to another network than the one picked.
+        key=f"networks-{hash(tuple(table['name']))}",
+    )
+    rows = event.selection.rows
+    return cards[rows[0]] if rows else None
+
+
+def _row(card: NetworkCard, here: set[str]) -> dict[str, object]:
+    return {
+        "name": card.name,
+        "parameters": card.parameters / 1e6,
+        "gflops": card.gflops,
+        "blocks": card.blocks,
+        "se_parameters": _added(card.parameters, card.se_parameters),
+        "se_flops": _added(card.gflops, card.se_gflops),
+        "top1": None if card.top1 is None else 100 * card.top1,
+        "size": card.download_bytes / 1e6 if card.source else None,
+        "input": card.input_size,
+        "here": card.name in here,
+    }
+
+
+def _added(whole: int | float | None, part: int | float | None) -> float | None:
+    return None if whole is None or part is None else 100 * part / (whole - part)
+
+
+def show_details(card: NetworkCard) -> None:
+    """Show what one network costs, where it comes from, and how to get or use it."""
+    st.subheader(card.title, anchor=False)
+    parameters, work, blocks, adds, top1 = st.columns(5)
+    parameters.metric("Parameters", f"{card.parameters / 1e6:.1f} M")
+    work.metric("GFLOPs", _or_dash(card.gflops, "{:.2f}"))
+    blocks.metric("SE blocks", _or_dash(card.blocks, "{}"))
+    adds.metric("SE adds", _or_dash(_added(card.parameters, card.se_parameters), "{:.1f} %"), help="Of parameters")
+    top1.metric("Top-1", _or_dash(card.top1, "{:.1%}"), help="Where the source states it")
+    origin = f"weights {card.weights} of {card.library}" if card.weights else card.library
+    licence = f" Licence: {card.licence}." if card.licence else ""
+    st.caption(f"`{card.name}`: {origin}, trained on {card.data}, sees {card.input_size} pixels.{licence}")
+    try:
+        require_library(card)
+    except SeVizError as error:
+        st.info(str(error))
+        return
+    _show_choice(card)
+
+
+def _show_choice(card: NetworkCard) -> None:
+    if card.name == st.session_state.get("network"):
+        st.badge("In use on all pages", color="green")
+    elif is_on_disk(card):
+        st.button("Use this network", type="primary", on_click=use_network, args=(card.name,))
+    else:
+        size = f"{'about ' if card.library == 'timm' else ''}{card.download_bytes / 1e6:.0f} MB"
+        with st.popover(f"Download ({size})"):
+            st.markdown(f"Fetch {size} from {downloads.host_of(card)} to `{cache_folder()}`?")
+            agreed = st.button("Yes, download and use it", type="primary", key=f"download-{card.name}")
+        if agreed:
+            _download(card)
+
+
+def _download(card: NetworkCard) -> None:
+    bar = st.progress(0.0, text="Asking for the file…")
+
+    def show(come: int, total: int) -> None:
+        bar.progress(min(come / total, 1.0), text=f"{come / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+    try:
+        downloads.download(card, show)
+    except SeVizError as error:
+        bar.empty()
+        st.error(str(error))
+        return
+    use_network(card.name)
+    st.rerun()
+
+
+def show_blocks(card: NetworkCard) -> None:
+    """Show every SE block of a network and what was not recognised, once somebody asks for it."""
+    if not has_library(card) or not st.toggle("Look inside: every SE block", key="network-inside"):
+        return
+    try:
+        found = _inspection(card.name, _card=card)
+    except SeVizError as error:
+        st.error(str(error))
+        return
+    labels = label_blocks(found.sites)
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Block": labels[site.name],
+                "Path": site.name,
+                "Form": site.form,
+                "Channels": site.channels,
+                "r": site.ratio,
+                "Gate": site.function,
+                "Range": f"{site.low:g} to {site.high:g}",
+            }
+            for site in found.sites
+        ),
+        hide_index=True,
+    )
+    st.caption(
+        "Found by one pass of noise through the network with random weights, and checked: each block puts out its "
+        "input times the gate. r is the reduction ratio; blocks without two layers have none."
+    )
+    for path, reason in {**found.refused, **found.others}.items():
+        st.warning(f"Not shown: `{path}`. {reason}")
+
+
+@st.cache_data(max_entries=32, show_spinner="Looking inside…")
+def _inspection(name: str, *, _card: NetworkCard) -> Inspection:
+    # Random weights of its own: the shared network may be running for somebody else.
+    return inspect_gates(build(_card, num_classes=_card.num_classes or len(_card.classes)), size=_card.input_size)
+
+
+def show_cache() -> None:
+    """Say where downloads lie and what they take, with a button that deletes them."""
+    taken = cache_bytes()
+    st.caption(f"Downloads take {taken / 1e6:.0f} MB in `{cache_folder()}`.")
+    with st.popover("Empty the cache", disabled=not taken):
+        st.markdown(f"Delete {taken / 1e6:.0f} MB? Networks that are loaded go on until the app is started anew.")
+        st.button("Yes, delete all downloads", key="empty-cache", on_click=empty_cache)
+
+
+def _or_dash(value: int | float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)

@@ -1,0 +1,57 @@
+"""The parts of the Networks page for weights that users bring."""
+
+import streamlit as st
+
+from se_viz.errors import SeVizError
+from se_viz.networks import NetworkCard, list_networks
+from se_viz.networks.architectures import has_library
+from se_viz.networks.labels import parse_labels
+from se_viz.networks.own import forget, keep, read_own
+from se_viz.networks.resnet import PLANS
+from se_viz.networks.zoo import OWN
+from se_viz.ui.state import use_network
+
+
+def show_upload(card: NetworkCard | None) -> None:
+    """Take a file of weights, check it, keep it and use it; a file that does not fit changes nothing."""
+    st.caption(
+        "A .safetensors file, or a state dict that `torch.save` wrote; nothing in it is run. The number of classes is "
+        "told from the classifier. It is kept on this machine, and everybody who uses this app can choose it."
+    )
+    choices = _architectures()
+    picked = f"{card.library}/{card.architecture}" if card else ""
+    architecture = st.selectbox(
+        "For the architecture", choices, index=choices.index(picked) if picked in choices else 0, key="own-architecture"
+    )
+    file = st.file_uploader("Weights", type=["safetensors", "pt", "pth", "bin"], key="own-weights")
+    labels = st.text_area("Labels, one a line (optional)", key="own-labels", height=100)
+    if not st.button("Check and use them", disabled=file is None) or file is None:
+        return
+    try:
+        with st.spinner("Checking the weights…"):
+            kept = keep(read_own(file.getvalue(), architecture, labels=parse_labels(labels), name=file.name))
+    except SeVizError as error:
+        st.error(str(error))
+        return
+    use_network(kept.name)
+    st.rerun()
+
+
+def show_kept() -> None:
+    """List the networks that users brought, each with a button that deletes it."""
+    try:
+        kept = [card for card in list_networks() if card.name.startswith(OWN)]
+    except SeVizError:
+        # The table above says it already.
+        return
+    for card in kept:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(f"{card.title}: {len(card.classes)} classes")
+            st.button("Remove", key=f"forget-{card.name}", on_click=forget, args=(card.name,), type="tertiary")
+    if not kept:
+        st.caption("Nobody has brought weights yet.")
+
+
+def _architectures() -> list[str]:
+    listed = (f"{card.library}/{card.architecture}" for card in list_networks() if has_library(card) and card.weights)
+    return list(dict.fromkeys([*PLANS, *listed]))

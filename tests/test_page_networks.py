@@ -1,0 +1,183 @@
+"""The Networks page: finding, looking inside, fetching with the question first, bringing weights, the cache."""
+
+import csv
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from se_viz.networks import catalogue
+from se_viz.networks.architectures import build
+from se_viz.networks.catalogue import COLUMNS, read_rows
+from se_viz.networks.zoo import find_card, is_on_disk
+from tests.loopback import Hub, run_hub
+
+pytestmark = pytest.mark.usefixtures("bundled")
+
+SMALL = "torchvision/mobilenet_v3_small"
+
+
+def weights(classes: int = 1000) -> bytes:
+    file = BytesIO()
+    torch.save(build(find_card(SMALL), num_classes=classes).state_dict(), file)
+    return file.getvalue()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty cache, and a hub that serves the one network of a short catalogue, after two that it does not."""
+    monkeypatch.setenv("SE_VIZ_CACHE", str(tmp_path / "cache"))
+    table = tmp_path / "table.csv"
+    with run_hub() as hub:
+        address = hub.serve_file("small", weights())
+        rows = [row for row in read_rows() if row["architecture"] in ("mobilenet_v3_small", "efficientnet_b0")]
+        rows = [{**row, "source": address if "v3_small" in row["architecture"] else row["source"]} for row in rows[:3]]
+        with table.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        monkeypatch.setattr(catalogue, "TABLE", table)
+        yield hub
+
+
+@pytest.fixture
+def page(hub: Hub) -> AppTest:
+    """Return the page beside the sidebar, as the app shows it, before its first run."""
+
+    def script() -> None:
+        from pathlib import Path
+        from runpy import run_path
+
+        from se_viz.ui import sidebar
+
+        sidebar.show_sidebar()
+        run_path(str(Path(sidebar.__file__).parents[2] / "pages" / "networks.py"))
+
+    return AppTest.from_function(script, default_timeout=120)
+
+
+def run(page: AppTest) -> AppTest:
+    assert not page.run().exception
+    return page
+
+
+def table(page: AppTest) -> pd.DataFrame:
+    return page.dataframe[0].value
+
+
+def errors(page: AppTest) -> list[str]:
+    return [error.value for error in page.error]
+
+
+def choose(page: AppTest, name: str) -> AppTest:
+    """Pick a network by searching for it, which leaves one row, and clicking that row."""
+    run(page).text_input(key="network-search").set_value(name).run()
+    (key,) = [frame.key for frame in page.dataframe if str(frame.key).startswith("networks-")]
+    page.session_state[key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    return run(page)
+
+
+def test_the_table_says_what_each_network_costs(page: AppTest):
+    """Bundled first; by torchvision's own table MobileNetV3-Small has 2.54 M parameters and 0.06 GFLOPs."""
+    shown = table(run(page))
+    assert shown["name"].tolist()[:1] == ["tiny"]
+    row = shown.set_index("name").loc[SMALL]
+    assert (round(row["parameters"], 2), round(row["gflops"], 2), row["blocks"]) == (2.54, 0.06, 9)
+    assert shown["here"].tolist()[0]
+    assert not row["here"]
+
+
+def test_a_search_and_a_library_narrow_the_table(page: AppTest):
+    """All words have to fit, in any order; nothing found is a sentence."""
+    run(page).text_input(key="network-search").set_value("small mobilenet").run()
+    assert SMALL in table(page)["name"].tolist()
+    assert not any("efficientnet" in name for name in table(page)["name"])
+    page.text_input(key="network-search").set_value("").run()
+    page.segmented_control(key="network-filter").set_value("On this disk").run()
+    assert table(page)["name"].tolist() == ["tiny"]
+    page.text_input(key="network-search").set_value("alexnet").run()
+    assert [info.value for info in page.info] == [
+        "No network fits. Try a shorter part of its name, or another library."
+    ]
+    assert not page.exception
+
+
+def test_a_network_is_fetched_only_after_the_question(page: AppTest, hub: Hub):
+    """The question names size, source and place; only its button fetches, and then the network is in use."""
+    choose(page, SMALL)
+    assert hub.asked == []
+    words = " ".join(element.value for element in page.markdown)
+    assert f"Fetch 10 MB from {hub.address.removeprefix('http://')} to" in words
+    page.button(key=f"download-{SMALL}").click()
+    run(page)
+    assert not errors(page)
+    assert is_on_disk(find_card(SMALL))
+    assert page.session_state["network"] == SMALL
+    assert SMALL in page.selectbox(key="network").options or len(page.selectbox(key="network").options) == 2
+
+
+def test_a_download_that_fails_is_one_sentence_and_changes_nothing(page: AppTest, hub: Hub):
+    """The network that was in use stays in use."""
+    hub.files.clear()
+    choose(page, SMALL)
+    page.button(key=f"download-{SMALL}").click()
+    run(page)
+    assert len(errors(page)) == 1
+    assert "(404)" in errors(page)[0]
+    assert page.session_state["network"] == "tiny"
+
+
+def test_looking_inside_shows_every_block_with_its_form(page: AppTest):
+    """SE-ResNet-50 at a quarter of its width: 3, 4, 6 and 3 blocks, r = 16."""
+    run(page).toggle(key="network-inside").set_value(True).run()
+    assert not page.exception
+    inside = page.dataframe[1].value
+    assert len(inside) == 16
+    assert inside["Block"].tolist()[:4] == ["SE_2_1", "SE_2_2", "SE_2_3", "SE_3_1"]
+    assert set(inside["Form"]) == {"torchvision SqueezeExcitation"}
+    assert set(inside["r"]) == {16.0}
+    assert set(inside["Gate"]) == {"Sigmoid"}
+
+
+def test_own_weights_are_checked_kept_and_used(page: AppTest):
+    """Three classes with names: afterwards the network is in the sidebar, and a button removes it again."""
+    run(page).selectbox(key="own-architecture").set_value("torchvision/mobilenet_v3_small")
+    page.file_uploader(key="own-weights").set_value(("mine.pt", weights(3), "application/octet-stream"))
+    page.text_area(key="own-labels").set_value("ant\nbee\ncat")
+    run(page)
+    next(button for button in page.button if button.label == "Check and use them").click()
+    run(page)
+    assert not errors(page)
+    name = page.session_state["network"]
+    assert name.startswith("own/mine-")
+    page.button(key=f"forget-{name}").click()
+    run(page)
+    assert page.session_state["network"] == "tiny"
+
+
+def test_own_weights_that_do_not_fit_are_one_sentence(page: AppTest, tmp_path: Path):
+    """Nothing is kept and the network in use stays."""
+    run(page).selectbox(key="own-architecture").set_value("se_resnet50")
+    page.file_uploader(key="own-weights").set_value(("mine.pt", weights(3), "application/octet-stream"))
+    run(page)
+    next(button for button in page.button if button.label == "Check and use them").click()
+    run(page)
+    assert [error.startswith("mine.pt holds other weights than se_resnet50") for error in errors(page)] == [True]
+    assert page.session_state["network"] == "tiny"
+    assert not (tmp_path / "cache" / "own").exists()
+
+
+def test_the_cache_is_shown_and_emptied_after_a_question(page: AppTest, hub: Hub, tmp_path: Path):
+    """The network in use was emptied away: the sidebar goes back to the first."""
+    choose(page, SMALL)
+    page.button(key=f"download-{SMALL}").click()
+    run(page)
+    assert any("Downloads take 10 MB" in caption.value for caption in page.caption)
+    page.button(key="empty-cache").click()
+    run(page)
+    assert any("Downloads take 0 MB" in caption.value for caption in page.caption)
+    assert page.session_state["network"] == "tiny"
