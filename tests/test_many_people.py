@@ -1,0 +1,103 @@
+"""Many people on one model: each gets, to the bit, what they would get alone."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torchvision.ops import SqueezeExcitation
+
+from se_viz.analysis import Analysis, analyse
+from se_viz.attribution.run import attribute
+from se_viz.gates import GateRecord, capture_gates
+from se_viz.networks import Network, NetworkCard
+
+T = TypeVar("T")
+PEOPLE, PHOTOS = 16, 50
+PATIENCE = 300.0
+
+
+@pytest.fixture(scope="module")
+def album() -> list[list[Image.Image]]:
+    """Fifty photos of each person; no two are alike."""
+    pixels = np.random.default_rng(7).integers(0, 256, (PEOPLE, PHOTOS, 32, 32, 3), dtype=np.uint8)
+    return [[Image.fromarray(photo) for photo in person] for person in pixels]
+
+
+def unit(channels: int, features: int) -> nn.Sequential:
+    se = SqueezeExcitation(features, features // 4, scale_activation=nn.Sigmoid)
+    return nn.Sequential(nn.Conv2d(channels, features, 3, stride=2, padding=1), nn.ReLU(), se)
+
+
+@pytest.fixture
+def shared(card: NetworkCard) -> Network:
+    """The one network of all: three SE blocks for 32 pixels, as thousands of passes have to be quick."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, len(card.classes)))
+        model = nn.Sequential(unit(3, 16), unit(16, 32), unit(32, 64), head)
+    return Network(model.eval().requires_grad_(False), replace(card, input_size=32), torch.device("cpu"))
+
+
+def together(*visits: Callable[[], T]) -> list[T]:
+    """Run functions in a thread each, all from the same moment on; return what they return."""
+    start = threading.Barrier(len(visits))
+
+    def visit(function: Callable[[], T]) -> T:
+        start.wait(PATIENCE)
+        return function()
+
+    with ThreadPoolExecutor(len(visits)) as pool:
+        return [done.result(PATIENCE) for done in [pool.submit(visit, function) for function in visits]]
+
+
+@torch.inference_mode()
+def capture(network: Network, photo: Image.Image) -> list[GateRecord]:
+    with capture_gates(network.model) as records:
+        network.model(network.preprocess(photo))
+    return records
+
+
+def assert_equal(found: Sequence[GateRecord], expected: Sequence[GateRecord]) -> None:
+    assert [record.block for record in found] == [record.block for record in expected]
+    for record, other in zip(found, expected, strict=True):
+        assert torch.equal(record.squeeze, other.squeeze)
+        assert torch.equal(record.gate, other.gate)
+
+
+def test_captures_of_many_threads_never_mix(shared, album):
+    """Hooks belong to the model and people are threads: a shared list would be wrong without any error."""
+    expected = [[capture(shared, photo) for photo in photos] for photos in album]
+    found = together(*(lambda photos=photos: [capture(shared, photo) for photo in photos] for photos in album))
+    for mine, alone in zip(found, expected, strict=True):
+        for records, others in zip(mine, alone, strict=True):
+            assert_equal(records, others)
+    different = {record.gate.numpy().tobytes() for person in expected for records in person for record in records[-1:]}
+    assert len(different) == PEOPLE * PHOTOS, "a mix-up of equal gates would not be seen"
+
+
+def test_nobody_sees_what_others_do_meanwhile(shared, album):
+    """Analyses are right to the bit while three methods, one with hooks on the model, explain in between."""
+    alone = [[analyse(shared, photo) for photo in photos] for photos in album]
+    methods = ("integrated_gradients", "saliency", "grad_cam")
+    inputs = [shared.preprocess(photo) for photo in album[0][:10]]
+
+    def explain(method: str) -> list[torch.Tensor]:
+        return [attribute(shared, image, 1, method).map for image in inputs]
+
+    maps = [explain(method) for method in methods]
+    readers = [lambda photos=photos: [analyse(shared, photo) for photo in photos] for photos in album]
+    *found, first, second, third = together(*readers, *(lambda method=method: explain(method) for method in methods))
+    for mine, expected in zip((first, second, third), maps, strict=True):
+        assert all(torch.equal(one, other) for one, other in zip(mine, expected, strict=True))
+    for mine, expected in zip(found, alone, strict=True):
+        for one, other in zip(mine, expected, strict=True):
+            assert isinstance(one, Analysis)
+            assert torch.equal(one.probabilities, other.probabilities)
+            assert_equal(one.records, other.records)
