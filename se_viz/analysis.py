@@ -1,7 +1,8 @@
 """One image through one network: its answer and every gate, from a single forward pass."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -10,9 +11,10 @@ from torch import Tensor
 
 from se_viz.errors import DeviceError
 from se_viz.gates import GateRecord, capture_gates
+from se_viz.gates.hooks import is_watching
 from se_viz.line import Watch
 from se_viz.networks import Network
-from se_viz.runtime import line_of
+from se_viz.runtime import line_of, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,6 @@ class Analysis:
         return list(zip(indices.tolist(), values.tolist(), strict=True))
 
 
-@torch.inference_mode()
 def analyse(
     network: Network,
     image: Image.Image,
@@ -41,23 +42,58 @@ def analyse(
     """Run an image through a network and capture every gate; blocks named in ``keep_features`` keep U too.
 
     The pass waits for its turn on the device, and meanwhile calls ``watch`` with how many are before it.
+    Images that wait for the same network go into one pass, which changes the last digits: PyTorch adds in
+    another order for another number of images. ``SE_VIZ_TOGETHER=1`` keeps them apart.
 
     Raises:
         NoSEBlocksError: ``keep_features`` names no SE block.
         BusyError: too many wait for the device.
         DeviceError: the device has too little memory for it.
     """
+    keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
     inputs = network.preprocess(image)
-    blocks = {site.block for site in network.inspection.sites}
+    run = partial(_analyse, network, keep)
+    most = setting("SE_VIZ_TOGETHER")
+    return line_of(network.device).share(_kind(network, inputs, keep), inputs, run, most=most, watch=watch)
+
+
+def _kind(network: Network, inputs: Tensor, keep: frozenset[str]) -> Hashable:
+    if is_watching():
+        # Captures and edits belong to this thread: nobody else may run this, and it may run for nobody else.
+        return object()
+    device = network.device.type
+    precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
+    return network.model, inputs.shape, keep, precision
+
+
+def _analyse(network: Network, keep: frozenset[str], images: list[Tensor]) -> list[Analysis]:
     try:
-        with (
-            line_of(network.device).turn(watch),
-            capture_gates(network.model, keep_features=keep_features, blocks=blocks) as records,
-        ):
-            logits = network.model(inputs)
-            return Analysis(logits[0].float().softmax(0).cpu(), tuple(records))
+        return _pass(network, keep, images)
     except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"{network.device} has too little memory left for {network.card.title}. "
-            "Choose a smaller network, or the device cpu."
-        ) from error
+        if len(images) == 1:
+            raise DeviceError(
+                f"{network.device} has too little memory left for {network.card.title}. "
+                "Choose a smaller network, or the device cpu."
+            ) from error
+    # Only here, after the error and its tensors are gone.
+    torch.cuda.empty_cache()
+    half = len(images) // 2
+    return _analyse(network, keep, images[:half]) + _analyse(network, keep, images[half:])
+
+
+def _pass(network: Network, keep: frozenset[str], images: list[Tensor]) -> list[Analysis]:
+    blocks = {site.block for site in network.inspection.sites}
+    with torch.inference_mode(), capture_gates(network.model, keep_features=keep, blocks=blocks) as records:
+        logits = network.model(torch.cat(images)).float().cpu()
+    # Outside inference mode, so that the records may be used in autograd.
+    with torch.inference_mode(False):
+        return [
+            Analysis(logits[row].softmax(0), tuple(_row(record, row) for record in records))
+            for row in range(len(images))
+        ]
+
+
+def _row(record: GateRecord, row: int) -> GateRecord:
+    # An index in a list copies: a view would keep, and store in a cache, what belongs to all.
+    features = None if record.features is None else record.features[[row]]
+    return replace(record, squeeze=record.squeeze[[row]], gate=record.gate[[row]], features=features)

@@ -3,11 +3,16 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
 
 from se_viz.errors import BusyError
 
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 Watch = Callable[[int], None]
 """Told how many run before; called again and again while waiting, and with 0 before computing. May raise to give up."""
 
@@ -15,11 +20,20 @@ Watch = Callable[[int], None]
 _LOOK = 0.1
 
 
+@dataclass(eq=False, slots=True)
+class _Errand:
+    """One item of a pass that may hold several; its answer once somebody has run it."""
+
+    kind: Hashable
+    item: Any
+    answers: list[Any] = field(default_factory=list)
+
+
 class Turn:
     """The right to use a device, for as long as the ``with`` block of `Line.turn` lasts."""
 
-    def __init__(self, line: "Line", watch: Watch, *, sliced: bool) -> None:
-        self._line, self._watch, self._sliced = line, watch, sliced
+    def __init__(self, line: "Line", watch: Watch, *, sliced: bool = False, errand: _Errand | None = None) -> None:
+        self._line, self._watch, self._sliced, self._errand = line, watch, sliced, errand
         self._thread = threading.get_ident()
         self._called = threading.Event()
 
@@ -67,17 +81,39 @@ class Line:
         Raises:
             BusyError: too many wait already.
         """
-        held = self._now
-        if held is not None and held._thread == threading.get_ident():
+        if held := self._held():
             yield held
-            return
-        turn = Turn(self, watch, sliced=sliced)
-        self._join(turn)
-        try:
-            turn._wait()
-            yield turn
-        finally:
-            self._leave(turn)
+        else:
+            with self._taken(Turn(self, watch, sliced=sliced)) as turn:
+                yield turn
+
+    def share(
+        self,
+        kind: Hashable,
+        item: Item,
+        run: Callable[[list[Item]], list[Answer]],
+        *,
+        most: int,
+        watch: Watch = lambda _: None,
+    ) -> Answer:
+        """Return what ``run`` makes of an item, in one pass with up to ``most`` items of its kind that wait.
+
+        Whose turn it is runs for the others, who then leave the line. Where that fails, it fails for this one
+        alone: the others keep their places.
+
+        Raises:
+            BusyError: too many wait already.
+        """
+        if self._held():
+            return run([item])[0]
+        errand = _Errand(kind, item)
+        with self._taken(Turn(self, watch, errand=errand)):
+            if not errand.answers:
+                together = [errand, *islice(self._waiting_for(kind), most - 1)]
+                for one, answer in zip(together, run([one.item for one in together]), strict=True):
+                    one.answers.append(answer)
+                self._dismiss_answered()
+        return errand.answers[0]
 
     @property
     def waiting(self) -> int:
@@ -89,6 +125,29 @@ class Line:
         with self._lock:
             queue = self._queue(turn)
             return queue.index(turn) + 1 if turn in queue else 0
+
+    def _held(self) -> Turn | None:
+        turn = self._now
+        return turn if turn and turn._thread == threading.get_ident() else None
+
+    @contextmanager
+    def _taken(self, turn: Turn) -> Iterator[Turn]:
+        self._join(turn)
+        try:
+            turn._wait()
+            yield turn
+        finally:
+            self._leave(turn)
+
+    def _waiting_for(self, kind: Hashable) -> list[_Errand]:
+        with self._lock:
+            return [turn._errand for turn in self._passes if turn._errand and turn._errand.kind == kind]
+
+    def _dismiss_answered(self) -> None:
+        with self._lock:
+            for turn in [turn for turn in self._passes if turn._errand and turn._errand.answers]:
+                self._passes.remove(turn)
+                turn._called.set()
 
     def _queue(self, turn: Turn) -> deque[Turn]:
         return self._slices if turn._sliced else self._passes
@@ -118,7 +177,7 @@ class Line:
         with self._lock:
             if self._now is turn:
                 self._call_next()
-            else:
+            elif turn in self._queue(turn):
                 self._queue(turn).remove(turn)
 
     def _call_next(self) -> None:

@@ -10,8 +10,11 @@ import torch
 from se_viz.errors import DeviceError, SettingError
 from se_viz.line import Line
 
-SETTINGS = {"SE_VIZ_WAITING": 64, "SE_VIZ_NETWORKS": 4}
-"""Environment variables and their defaults: passes that may wait for a device; networks that stay loaded on one."""
+SETTINGS = {"SE_VIZ_WAITING": 64, "SE_VIZ_NETWORKS": 4, "SE_VIZ_TOGETHER": 16}
+"""Environment variables and their defaults, each for one device.
+
+How many passes may wait, how many networks stay loaded, and how many people's images go into one pass.
+"""
 
 _lines: dict[str, Line] = {}
 _lock = threading.Lock()

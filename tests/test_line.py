@@ -261,3 +261,63 @@ def test_the_last_step_is_timed():
         assert first is not None
         assert first > 0
     assert line.step != first
+
+
+def test_those_of_one_kind_share_a_pass():
+    """By hand, two at most in a pass: a waits first and takes c along; b is of another kind; d comes too late."""
+    ran: list[list[str]] = []
+
+    def run(items: list[str]) -> list[str]:
+        ran.append(items)
+        return [item.upper() for item in items]
+
+    answers, kinds = {}, {"a": 1, "b": 2, "c": 1, "d": 1}
+    with street() as here:
+
+        def visit(name: str, stands: threading.Event) -> None:
+            answers[name] = here.line.share(kinds[name], name, run, most=2, watch=lambda _: stands.set())
+
+        with here.line.turn():
+            visits = []
+            for name in kinds:
+                stands = threading.Event()
+                visits.append(here.pool.submit(visit, name, stands))
+                assert stands.wait(PATIENCE)
+        finish(*visits)
+        assert is_free(here.line)
+    assert ran == [["a", "c"], ["b"], ["d"]]
+    assert answers == {name: name.upper() for name in kinds}
+
+
+def test_a_shared_pass_that_fails_fails_for_its_first_alone():
+    """One person's broken input, or full memory, must not end the pass of those who were taken along."""
+
+    def run(items: list[str]) -> list[str]:
+        if "a" in items:
+            raise ValueError("a is broken")
+        return [item.upper() for item in items]
+
+    with street() as here:
+
+        def visit(name: str, stands: threading.Event) -> str:
+            return here.line.share(1, name, run, most=9, watch=lambda _: stands.set())
+
+        with here.line.turn():
+            visits = []
+            for name in "abc":
+                stands = threading.Event()
+                visits.append(here.pool.submit(visit, name, stands))
+                assert stands.wait(PATIENCE)
+        first, *others = visits
+        with pytest.raises(ValueError, match="a is broken"):
+            first.result(PATIENCE)
+        assert [other.result(PATIENCE) for other in others] == ["B", "C"]
+        assert is_free(here.line)
+
+
+def test_one_that_has_the_turn_shares_with_nobody():
+    """It would wait for itself: what it asks for runs inside its own turn."""
+    line = Line("cpu", 1)
+    with line.turn():
+        assert line.share(1, "a", lambda items: [item.upper() for item in items], most=9) == "A"
+    assert is_free(line)

@@ -90,6 +90,11 @@ def watching(watch: Watch) -> Iterator[None]:
         _detach(wanted)
 
 
+def is_watching() -> bool:
+    """Return whether this thread is inside a capture or an edit: its passes are not like those of others."""
+    return bool(_watches.get())
+
+
 def _wanted(watch: Watch) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
     if watch.see:
         yield from ((watch.model, _start), (watch.model, _finish))

@@ -1,0 +1,186 @@
+"""Images that wait for one network go into one pass; each person's answer stays their own."""
+
+import pickle
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from se_viz.analysis import Analysis, analyse
+from se_viz.errors import DeviceError, NoSEBlocksError
+from se_viz.gates import capture_gates, edit_gates
+from se_viz.networks import Network
+from se_viz.runtime import line_of
+
+PATIENCE = 60.0
+BLOCK = "layer3.1.bn3.1"
+
+
+@pytest.fixture
+def photos() -> list[Image.Image]:
+    return [Image.effect_noise((64, 64), spread).convert("RGB") for spread in (10, 40, 70, 100, 130)]
+
+
+@contextmanager
+def batches(model: nn.Module, most: int = 999) -> Iterator[list[int]]:
+    """Note the images of each pass; one with more than ``most`` fails as on a GPU whose memory is full."""
+    sizes: list[int] = []
+
+    def note(_: nn.Module, args: tuple[Tensor, ...]) -> None:
+        sizes.append(len(args[0]))
+        if len(args[0]) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with model.register_forward_pre_hook(note):
+        yield sizes
+
+
+def wait_together(network: Network, visits: Sequence[Callable[..., Analysis]]) -> list[Analysis]:
+    """Let visits join the line one after the other behind a pass, and return what each got."""
+    with ThreadPoolExecutor(len(visits)) as pool:
+        with line_of(network.device).turn():
+            running = []
+            for visit in visits:
+                stands = threading.Event()
+                running.append(pool.submit(visit, watch=lambda _, stands=stands: stands.set()))
+                assert stands.wait(PATIENCE)
+        return [visit.result(PATIENCE) for visit in running]
+
+
+def looks_at(network: Network, photo: Image.Image, **options) -> Callable[..., Analysis]:
+    return lambda watch: analyse(network, photo, watch=watch, **options)
+
+
+def assert_close(found: Analysis, expected: Analysis) -> None:
+    # Another number of images is added up in another order: float32 rounding through 50 layers.
+    torch.testing.assert_close(found.probabilities, expected.probabilities, rtol=1e-4, atol=1e-5)
+    for record, other in zip(found.records, expected.records, strict=True):
+        assert (record.block, record.stage) == (other.block, other.stage)
+        torch.testing.assert_close(record.squeeze, other.squeeze, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(record.gate, other.gate, rtol=1e-4, atol=1e-5)
+
+
+def test_all_that_wait_share_one_pass(network, photos):
+    """Five people wait behind a sixth: one pass of five serves them, and each gets their own image's gates."""
+    alone = [analyse(network, photo) for photo in photos]
+    with batches(network.model) as sizes:
+        found = wait_together(network, [looks_at(network, photo) for photo in photos])
+    assert sizes == [5]
+    for mine, expected in zip(found, alone, strict=True):
+        assert_close(mine, expected)
+    assert len({analysis.records[0].squeeze.numpy().tobytes() for analysis in found}) == 5
+
+
+def test_one_that_waits_alone_gets_the_single_pass(network, photos):
+    """Nobody's last digits change where nobody shares: equal to a capture without any line, to the bit."""
+    with torch.inference_mode(), capture_gates(network.model) as records:
+        network.model(network.preprocess(photos[0]))
+    for mine, expected in zip(analyse(network, photos[0]).records, records, strict=True):
+        assert torch.equal(mine.gate, expected.gate)
+        assert torch.equal(mine.squeeze, expected.squeeze)
+
+
+def test_people_can_be_kept_apart(network, photos, monkeypatch):
+    """Who needs equal digits in every run sets 1, and waits a little longer."""
+    monkeypatch.setenv("SE_VIZ_TOGETHER", "1")
+    with batches(network.model) as sizes:
+        wait_together(network, [looks_at(network, photo) for photo in photos])
+    assert sizes == [1] * 5
+
+
+def test_feature_maps_are_kept_for_those_who_asked(network, photos):
+    """Feature maps are tens of megabytes: a pass keeps them for nobody else, and the maps are the asker's own."""
+    ask = looks_at(network, photos[1], keep_features=[BLOCK])
+    with batches(network.model) as sizes:
+        first, opened, last = wait_together(network, [looks_at(network, photos[0]), ask, looks_at(network, photos[2])])
+    assert sizes == [2, 1]
+    assert all(record.features is None for analysis in (first, last) for record in analysis.records)
+    kept = next(record for record in opened.records if record.block == BLOCK)
+    assert kept.features is not None
+    # The definition of the squeeze, on the maps of this image.
+    torch.testing.assert_close(kept.features.mean((2, 3)), kept.squeeze)
+
+
+def test_an_edit_reaches_nobody_else(network, photos):
+    """An edited pass of one thread neither takes others along nor is taken along: it closes a block's gates."""
+    alone = [analyse(network, photo) for photo in photos[:3]]
+
+    def edited(watch) -> Analysis:
+        with edit_gates(network.model, {BLOCK: torch.zeros_like}):
+            return analyse(network, photos[1], watch=watch)
+
+    for order in (0, 1):
+        visits = [looks_at(network, photos[0]), looks_at(network, photos[2])]
+        visits.insert(order, edited)
+        with batches(network.model) as sizes:
+            found = wait_together(network, visits)
+        changed = found.pop(order)
+        assert sorted(sizes) == [1, 2]
+        for mine, expected in zip(found, (alone[0], alone[2]), strict=True):
+            assert_close(mine, expected)
+        gates = {record.block: record.gate for record in changed.records}
+        assert not gates[BLOCK].any()
+        assert not torch.equal(changed.probabilities, alone[1].probabilities)
+
+
+def test_a_capture_around_an_analysis_sees_its_pass(network, photos):
+    """Its hooks record the passes of this thread, so nobody else may run the pass for it."""
+
+    def captured(watch) -> Analysis:
+        with capture_gates(network.model) as records:
+            analysis = analyse(network, photos[0], watch=watch)
+        assert len(records) == 16
+        return analysis
+
+    wait_together(network, [looks_at(network, photos[1]), captured])
+
+
+def test_where_memory_runs_out_fewer_share_a_pass(network, photos):
+    """Five do not fit and three do not: two, then one and two, in the order they came."""
+    alone = [analyse(network, photo) for photo in photos]
+    with batches(network.model, most=2) as sizes:
+        found = wait_together(network, [looks_at(network, photo) for photo in photos])
+    assert sizes == [5, 2, 3, 1, 2]
+    for mine, expected in zip(found, alone, strict=True):
+        assert_close(mine, expected)
+
+
+def test_an_image_that_does_not_fit_says_what_to_choose(network, photos):
+    """The page shows it as it is: what was found, and two ways out."""
+    message = r"^cpu has too little memory left for A tiny .* or the device cpu\.$"
+    with batches(network.model, most=0), pytest.raises(DeviceError, match=message):
+        analyse(network, photos[0])
+    assert len(analyse(network, photos[0]).records) == 16
+
+
+def test_a_block_that_is_not_there_is_said(network, photos):
+    """The pass of one is refused, and the device is free for the next."""
+    with pytest.raises(NoSEBlocksError, match=r"no SE block 'layer9'"):
+        analyse(network, photos[0], keep_features=["layer9"])
+    assert len(analyse(network, photos[0]).records) == 16
+
+
+def test_an_analysis_takes_the_memory_of_its_numbers(network, photos):
+    """A cache holds hundreds, pickled: a view of what all people share would bring all of it along."""
+    for analysis in wait_together(network, [looks_at(network, photo) for photo in photos]):
+        numbers = sum(record.squeeze.numel() + record.gate.numel() for record in analysis.records)
+        # Four bytes a number, and less than a kilobyte around each of 33 tensors.
+        assert 4 * numbers < len(pickle.dumps(analysis)) < 4 * numbers + 33 * 1024
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_records_may_be_used_in_autograd(network, photos, mode):
+    """A notebook that fits something to gates must not be stopped by how the app ran them."""
+    with mode():
+        analysis = analyse(network, photos[0])
+    gate = analysis.records[0].gate
+    assert not gate.is_inference()
+    assert not gate.requires_grad
+    weight = torch.ones_like(gate, requires_grad=True)
+    (weight * gate).sum().backward()
+    assert torch.equal(weight.grad, gate)
