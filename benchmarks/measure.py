@@ -61,11 +61,25 @@ def as_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def peak_memory(pid: int | str = "self") -> float | None:
     """Return the most memory a process has held at once, in MiB (VmHWM); None where Linux does not tell."""
-    status = Path(f"/proc/{pid}/status")
-    lines = status.read_text().splitlines() if status.is_file() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), None)
+    return _status(pid, "VmHWM:")
+
+
+def resident_memory(pid: int | str = "self") -> float | None:
+    """Return the memory a process holds now, in MiB (VmRSS); None where Linux does not tell."""
+    return _status(pid, "VmRSS:")
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Return the value below which so many in a hundred of at least two values lie (linear interpolation)."""
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def show_memory(mebibytes: float | None) -> str:
     """Return an amount of memory for a table."""
     return "not told here" if mebibytes is None else f"{mebibytes:.0f} MiB"
+
+
+def _status(pid: int | str, name: str) -> float | None:
+    status = Path(f"/proc/{pid}/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), None)

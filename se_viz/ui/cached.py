@@ -44,7 +44,7 @@ def peek_network(name: str, device: str) -> Network | None:
     return _residents(device).peek(name)
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@st.cache_data(max_entries=128, max_size="128MB", show_spinner=False)
 def get_photo(digest: str, view: View, _content: bytes) -> Image.Image:
     """Decode a file once, to the square that a network with this view sees.
 
@@ -86,7 +86,7 @@ def _move_out(network: Network) -> None:
     network.model.to("meta")
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@st.cache_data(max_entries=128, max_size="256MB", show_spinner=False)
 def _analysis(
     name: str, device: str, digest: str, block: str | None, *, _photo: Image.Image, _watch: Watch
 ) -> Analysis:
@@ -94,7 +94,7 @@ def _analysis(
         return analyse(network, _photo, keep_features=[block] if block else [], watch=_watch)
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@st.cache_data(max_entries=256, max_size="128MB", show_spinner=False)
 def _attribution(
     name: str,
     device: str,
