@@ -183,4 +183,5 @@ def test_records_may_be_used_in_autograd(network, photos, mode):
     assert not gate.requires_grad
     weight = torch.ones_like(gate, requires_grad=True)
     (weight * gate).sum().backward()
+    assert weight.grad is not None
     assert torch.equal(weight.grad, gate)

@@ -1,7 +1,7 @@
 """What only a GPU can show: the CPU's gates within its precision, and one copy a pass."""
 
 import copy
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -28,10 +28,15 @@ def on_gpu(network: Network) -> Network:
 
 
 @pytest.fixture
-def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+def exact() -> Iterator[None]:
     """Single precision as on the CPU: without it, convolutions keep 10 bits of each factor (TF32)."""
-    monkeypatch.setattr(torch.backends.cudnn.conv, "fp32_precision", "ieee")
-    monkeypatch.setattr(torch.backends.cuda.matmul, "fp32_precision", "ieee")
+    operations = [getattr(torch.backends.cudnn, "conv"), torch.backends.cuda.matmul]  # noqa: B009
+    before = [operation.fp32_precision for operation in operations]
+    for operation in operations:
+        operation.fp32_precision = "ieee"
+    yield
+    for operation, precision in zip(operations, before, strict=True):
+        operation.fp32_precision = precision
 
 
 @torch.inference_mode()
@@ -76,7 +81,7 @@ def test_all_gates_of_a_pass_come_in_one_copy(on_gpu, images):
         records = capture(on_gpu, images)
         torch.cuda.synchronize()
     assert len(records) == 16
-    copies = [event.name for event in trace.events() if "DtoH" in event.name]
+    copies = [event.name for event in trace.events() or [] if "DtoH" in event.name]
     assert len(copies) == 1, copies
 
 
@@ -101,7 +106,7 @@ def test_peak_memory_is_what_pytorch_allocated_there(on_gpu):
     assert line_of(CUDA).step is not None
 
 
-def test_a_network_that_makes_room_frees_the_gpu(network, tmp_path: Path):
+def test_a_network_that_makes_room_frees_the_gpu(network):
     """A page that is still open holds it: the memory has to come back nevertheless."""
     residents = Residents[Network](1, lambda moved: moved.model.to("meta") and None)
 

@@ -1,0 +1,79 @@
+"""The arithmetic of the measurements of many people; never a time."""
+
+import os
+import threading
+
+import pytest
+
+from benchmarks.measure import peak_memory, percentile, resident_memory
+from benchmarks.memory import show_growth
+from benchmarks.sessions import HEAD, Crowd, crowd, make_photos, time_batch
+from se_viz.networks import Network
+
+
+def test_percentile_is_the_value_that_so_many_stay_below():
+    """Of 0, 1, ..., 100 it is the number itself, and order must not matter."""
+    values = [float(value) for value in reversed(range(101))]
+    assert [percentile(values, percent) for percent in (5, 50, 95)] == [5.0, 50.0, 95.0]
+
+
+def test_percentile_lies_between_two_values_where_none_is_there():
+    """Two photos a person are the least that is measured: 95 of 100 lies near the slower one."""
+    assert percentile([1.0, 2.0], 95) == pytest.approx(1.95)
+
+
+def test_resident_memory_is_at_most_the_peak():
+    """What a process holds now cannot be more than the most it ever held, and this one holds something."""
+    if not os.path.exists("/proc/self/status"):
+        pytest.skip("Only Linux tells a process's memory.")
+    held, peak = resident_memory(os.getpid()), peak_memory(os.getpid())
+    assert held is not None
+    assert peak is not None
+    assert 0 < held <= peak
+
+
+def test_a_crowd_starts_at_once_and_everyones_waits_count():
+    """Four people can only pass this gate together, so all must be there at the same time."""
+    gate = threading.Barrier(4)
+
+    def person(number: int):
+        def show() -> list[float]:
+            gate.wait(60)
+            return [float(number), float(number)]
+
+        return show
+
+    found = crowd([person(number) for number in range(4)])
+    assert sorted(found.waits) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert found.seconds > 0
+
+
+def test_throughput_counts_all_photos_over_the_whole_time():
+    """Eight photos in two seconds are four a second, however long each one waited; by hand for a row."""
+    found = Crowd(waits=(1.0,) * 4 + (2.0,) * 4, seconds=2.0)
+    assert found.throughput == 4.0
+    row = found.row(4, best=5.0, memory=None)
+    assert row == ["4", "1.50", "2.00", "4.00", "0.80", "not told here"]
+    assert len(row) == len(HEAD)
+
+
+def test_nobody_shows_a_photo_that_a_cache_knows():
+    """A photo that came twice, in one row of the table or two, would be answered without a pass."""
+    photos = [photo for people in (1, 2) for mine in make_photos(people, 2) for photo in mine]
+    assert len(set(photos)) == 2 * (1 + 2)
+
+
+def test_a_batch_is_counted_in_images(network: Network):
+    """It is compared with images a second, not passes; a network of 64 pixels runs more than none."""
+    assert time_batch(network, 2, repeats=1) > 0
+
+
+@pytest.mark.parametrize(("held", "start", "shown"), [(110.4, 100.0, "+10 MiB"), (99.0, 100.0, "-1 MiB")])
+def test_growth_has_a_sign(held: float, start: float, shown: str):
+    """A number without one would read as an amount."""
+    assert show_growth(held, start) == shown
+
+
+def test_growth_that_is_not_known_is_said():
+    """Where the system does not tell, a table must not show a 0."""
+    assert show_growth(None, 1.0) == "not told here"
