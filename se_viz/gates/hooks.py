@@ -139,8 +139,10 @@ def _finish(model: nn.Module, *_: Any) -> None:
     for watch in _watches.get():
         if watch.model is model:
             # A later call of a part of the model must not take its stages from this image.
-            watch.side, watch.visit = 0, None
+            watch.side = 0
             watch.calls.clear()
+            # A model that is a block itself is left after this.
+            watch.visit = watch.visit if watch.leave else None
             if watch.finish:
                 watch.finish()
 
@@ -182,4 +184,7 @@ def _leave(block: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
-    return next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
+    values = [*args, *kwargs.values()]
+    # Detectors take a list of images.
+    values += [item for value in values if isinstance(value, (list, tuple)) for item in value]
+    return next((value for value in values if isinstance(value, Tensor)), None)

@@ -118,16 +118,21 @@ def _meaning(kind: type, rows: dict[object, Spelling]) -> _Meaning:
 
 
 def _file(scan: Scan, path: str, module: nn.Module, row: Spelling | None, other: str | None) -> None:
-    squeeze, gate = (_child(module, row.squeeze), _child(module, row.gate)) if row else (None, None)
-    # A name alone may be another thing: its gate has to be a function, not a layer.
-    fits = squeeze is not None and gate is not None and not (row and row.guessed and any(gate.parameters()))
-    if row and squeeze and gate and fits:
-        scan.blocks[module] = Place(path, module, row, squeeze, gate)
+    if row and (place := _place(path, module, row)):
+        scan.blocks[module] = place
     elif other:
         scan.others[path] = other
     elif row and not row.guessed:
-        missing = row.squeeze if squeeze is None else row.gate
+        missing = row.squeeze if _child(module, row.squeeze) is None else row.gate
         scan.misfits[path] = f"{row.form} has no child {missing!r} here, which its row names."
+
+
+def _place(path: str, block: nn.Module, row: Spelling) -> Place | None:
+    squeeze, gate = _child(block, row.squeeze), _child(block, row.gate)
+    # A name alone may be another thing: the gate has to come from a function, not from a layer.
+    if squeeze is None or gate is None or (row.guessed and [*gate.parameters()]):
+        return None
+    return Place(path, block, row, squeeze, gate)
 
 
 def _child(block: nn.Module, path: str) -> nn.Module | None:

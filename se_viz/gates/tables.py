@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from se_viz.errors import DataError
-from se_viz.gates.records import GateRecord
+from se_viz.gates.records import GateRecord, GateSite
 
 NEAR_ZERO, NEAR_HALF, NEAR_ONE = 0.1, (0.45, 0.55), 0.9
 """A gate is near 0 below the first, near 0.5 within the second, near 1 above the third."""
@@ -20,15 +20,20 @@ SUFFIXES = (".csv", ".parquet", ".json", ".npz")
 """File name endings that tables are written to."""
 
 
-def label_blocks(records: Sequence[GateRecord]) -> dict[str, str]:
-    """Name each block as the paper does: SE_stage_position (arXiv 1709.01507, Fig. 5)."""
+def label_blocks(uses: Sequence[GateRecord | GateSite]) -> dict[str, str]:
+    """Label each use of a block, by its name, as the paper does: SE_stage_position (arXiv 1709.01507, Fig. 5)."""
     seen: Counter[int] = Counter()
     labels: dict[str, str] = {}
-    for record in records:
-        if record.block not in labels:
-            seen[record.stage] += 1
-            labels[record.block] = f"SE_{record.stage}_{seen[record.stage]}"
+    for use in uses:
+        if use.name not in labels:
+            seen[use.stage] += 1
+            labels[use.name] = f"SE_{use.stage}_{seen[use.stage]}"
     return labels
+
+
+def name_stage(stage: int) -> str:
+    """Return what to call a stage: its number, and how many pixels of the image one of its own is wide."""
+    return f"Stage {stage} · stride {2**stage:g}"
 
 
 def tabulate_gates(records: Sequence[GateRecord], *, images: Sequence[str] = ()) -> pd.DataFrame:
@@ -42,13 +47,13 @@ def tabulate_gates(records: Sequence[GateRecord], *, images: Sequence[str] = ())
     if not records:
         raise DataError("There are no records yet. Run the model inside `with capture_gates(model) as records`.")
     labels = label_blocks(records)
-    return pd.concat([_rows(record, labels[record.block], images) for record in records], ignore_index=True)
+    return pd.concat([_rows(record, labels[record.name], images) for record in records], ignore_index=True)
 
 
 def summarise_blocks(records: Sequence[GateRecord]) -> pd.DataFrame:
     """Return one row a block: mean and standard deviation of its gates, and the shares near 0, 0.5 and 1."""
     labels = label_blocks(records)
-    return pd.DataFrame([_summary(record, labels[record.block]) for record in records])
+    return pd.DataFrame([_summary(record, labels[record.name]) for record in records])
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -97,7 +102,7 @@ def _rows(record: GateRecord, label: str, images: Sequence[str]) -> pd.DataFrame
         {
             "image": np.repeat(names, channels),
             "block": label,
-            "path": record.block,
+            "path": record.name,
             "stage": record.stage,
             "channel": np.tile(np.arange(channels), batch),
             "squeeze": record.squeeze.flatten().numpy(),
@@ -111,7 +116,7 @@ def _summary(record: GateRecord, label: str) -> dict[str, object]:
     low, high = NEAR_HALF
     return {
         "block": label,
-        "path": record.block,
+        "path": record.name,
         "stage": record.stage,
         "channels": gate.shape[1],
         "mean": gate.mean().item(),
