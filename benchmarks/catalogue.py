@@ -6,7 +6,6 @@ Nothing is downloaded, and nothing is measured in time: values come from the ins
 """
 
 import argparse
-import csv
 import math
 from collections.abc import Iterator
 from functools import cache
@@ -14,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import timm
-from timm.data import resolve_data_config
+from timm.data.config import resolve_data_config
 from torchvision import models
 
 from se_viz.errors import NetworkError
 from se_viz.gates.places import scan_model
 from se_viz.networks.architectures import shapes
 from se_viz.networks.card import NetworkCard
-from se_viz.networks.catalogue import COLUMNS, DATA, TABLE
+from se_viz.networks.catalogue import DATA, TABLE, write_rows
 from se_viz.networks.cost import Cost, measure_cost
 
 Row = dict[str, Any]
@@ -33,10 +32,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=TABLE)
     out = parser.parse_args(words).out
     rows = [*all_rows(models.list_models(models), torchvision_rows), *all_rows(timm.list_models(), timm_rows)]
-    with out.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    write_rows(rows, out)
     print(f"{len(rows)} networks, {len({row['architecture'] for row in rows})} architectures -> {out}")
 
 

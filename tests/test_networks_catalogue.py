@@ -8,7 +8,8 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from timm.data import create_transform, resolve_data_config
+from timm.data.config import resolve_data_config
+from timm.data.transforms_factory import create_transform
 from torchvision import models
 
 from benchmarks.catalogue import timm_rows, torchvision_rows
@@ -62,10 +63,10 @@ def test_the_table_has_every_family_that_people_ask_for():
     }
 
 
-def test_torchvision_has_21_classifiers_with_gates():
-    """By its documentation: EfficientNet B0 to B7, V2 S, M and L, MobileNetV3 large and small, eight RegNetY."""
+def test_torchvision_has_22_classifiers_with_gates():
+    """By their papers: EfficientNet B0 to B7, V2 S, M and L, MobileNetV3 large and small, RegNetY, and MaxViT."""
     by_hand = [f"efficientnet_b{index}" for index in range(8)] + [f"efficientnet_v2_{size}" for size in "sml"]
-    by_hand += ["mobilenet_v3_large", "mobilenet_v3_small"]
+    by_hand += ["mobilenet_v3_large", "mobilenet_v3_small", "maxvit_t"]
     by_hand += [f"regnet_y_{work}" for work in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf", "128gf")]
     found = {card.architecture for card in CARDS.values() if card.library == "torchvision"}
     assert found == set(by_hand)
@@ -138,6 +139,7 @@ def test_a_photo_becomes_the_input_that_the_source_states(name: str):
         stated = timm.get_pretrained_cfg(f"{card.architecture}.{card.weights}")
         assert stated is not None
         theirs = create_transform(**resolve_data_config(pretrained_cfg=stated.to_dict()))
+    assert callable(theirs)
     ours = Network(torch.nn.Identity(), card, torch.device("cpu")).preprocess(PHOTO)
     torch.testing.assert_close(ours[0], theirs(PHOTO), rtol=0, atol=1e-6)
 

@@ -1,6 +1,5 @@
 """The way of weights from a hub to the disk, by the hubs' own clients, against a hub on loopback."""
 
-import csv
 import os
 import resource
 import threading
@@ -18,7 +17,7 @@ from se_viz.errors import CheckpointError, DownloadError, NetworkError
 from se_viz.networks import catalogue, list_networks, load_network
 from se_viz.networks.architectures import build
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
-from se_viz.networks.catalogue import COLUMNS, read_rows
+from se_viz.networks.catalogue import read_rows, write_rows
 from se_viz.networks.downloads import download
 from se_viz.networks.zoo import find_card, is_on_disk
 from tests.loopback import Hub, run_hub
@@ -61,10 +60,7 @@ def name_source(folder: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> 
     table = folder / f"catalogue-{abs(hash(address))}.csv"
     rows: list[dict[str, Any]] = [row for row in read_rows() if row["source"] == find_card(REPOSITORY).source]
     rows += [{**row, "source": address} for row in read_rows() if row["architecture"] == find_card(FILE).architecture]
-    with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(rows, table)
     monkeypatch.setattr(catalogue, "TABLE", table)
 
 
@@ -131,12 +127,12 @@ def test_nothing_is_fetched_without_being_asked_for(hub: Hub, name: str):
 @BOTH
 def test_progress_grows_to_the_whole(hub: Hub, contents: dict[str, bytes], name: str):
     """The bar never goes back, and is told the size that the catalogue states."""
-    hub.silence = threading.Event()
+    silence = hub.silence = threading.Event()
     seen: list[tuple[int, int]] = []
 
     def progress(come: int, total: int) -> None:
         seen.append((come, total))
-        hub.silence.set()
+        silence.set()
 
     download(find_card(name), progress)
     assert seen[0][0] == 0
@@ -223,10 +219,7 @@ def test_a_disk_with_too_little_room_is_said_before_a_byte_comes(hub: Hub, tmp_p
     """Filling the disk up first helps nobody: the catalogue knows the size."""
     rows = [{**row, "download_bytes": str(10**18)} for row in read_rows()]
     monkeypatch.setattr(catalogue, "TABLE", tmp_path / "huge.csv")
-    with (tmp_path / "huge.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(rows, tmp_path / "huge.csv")
     refused(FILE, r"has \d+ MB left, and .* needs 1000000000000 MB\. Make room")
     assert hub.asked == []
 

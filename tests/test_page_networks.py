@@ -1,6 +1,5 @@
 """The Networks page: finding, looking inside, fetching with the question first, bringing weights, the cache."""
 
-import csv
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from se_viz.networks import catalogue
 from se_viz.networks.architectures import build
-from se_viz.networks.catalogue import COLUMNS, read_rows
+from se_viz.networks.catalogue import read_rows, write_rows
 from se_viz.networks.zoo import find_card, is_on_disk
 from tests.loopback import Hub, run_hub
 
@@ -36,10 +35,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         address = hub.serve_file("small", weights())
         rows = [row for row in read_rows() if row["architecture"] in ("mobilenet_v3_small", "efficientnet_b0")]
         rows = [{**row, "source": address if "v3_small" in row["architecture"] else row["source"]} for row in rows[:3]]
-        with table.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(rows, table)
         monkeypatch.setattr(catalogue, "TABLE", table)
         yield hub
 
@@ -76,7 +72,7 @@ def errors(page: AppTest) -> list[str]:
 def choose(page: AppTest, name: str) -> AppTest:
     """Pick a network by searching for it, which leaves one row, and clicking that row."""
     run(page).text_input(key="network-search").set_value(name).run()
-    (key,) = [frame.key for frame in page.dataframe if str(frame.key).startswith("networks-")]
+    (key,) = [str(frame.key) for frame in page.dataframe if str(frame.key).startswith("networks-")]
     page.session_state[key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
     return run(page)
 

@@ -1,6 +1,7 @@
 """The zoo as data: torchvision's and timm's networks with SE blocks and ImageNet weights, read from a table."""
 
 import csv
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from se_viz.networks.labels import imagenet_classes
 TABLE = Path(__file__).with_name("catalogue.csv")
 """One row a network; written by `python -m benchmarks.catalogue`."""
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     "library",
     "architecture",
     "weights",
@@ -33,7 +34,6 @@ COLUMNS = (
 )
 """What the table says of each network."""
 
-_WHOLE = ("parameters", "blocks", "se_parameters", "download_bytes", "input_size", "resize")
 DATA = {
     "1000": "ImageNet-1k",
     "11221": "ImageNet-21k (11,221 classes)",
@@ -53,6 +53,14 @@ def read_rows(table: Path = TABLE) -> list[dict[str, str]]:
     """Read the table as it stands in the file."""
     with table.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def write_rows(rows: Iterable[Mapping[str, object]], table: Path = TABLE) -> None:
+    """Write a table of the same columns."""
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 @cache
@@ -89,7 +97,12 @@ def _card(row: dict[str, str], seen: set[str]) -> NetworkCard:
         date="",
         sha256="",
         licence=row["licence"],
-        **{name: int(row[name]) for name in _WHOLE},
+        parameters=int(row["parameters"]),
+        blocks=int(row["blocks"]),
+        se_parameters=int(row["se_parameters"]),
+        download_bytes=int(row["download_bytes"]),
+        input_size=int(row["input_size"]),
+        resize=int(row["resize"]),
     )
 
 

@@ -42,16 +42,22 @@ class _Job:
         try:
             here = hubs.from_address(self.card)
             path = hubs.fetch_file(self.card) if here else hubs.fetch_repository(self.card, self._count)
-            outcome, value = self.result.set_result, path
         except BaseException as error:
             # Once given up, another download of the same file may be under way.
             if not self.given_up:
                 _clean(self.card, before)
-            outcome, value = self.result.set_exception, _sentence(self.card, error)
-            value.__cause__ = error
+            sentence = _sentence(self.card, error)
+            sentence.__cause__ = error
+            self._end(lambda: self.result.set_exception(sentence))
+        else:
+            self._end(lambda: self.result.set_result(path))
+
+    def _end(self, tell: Callable[[], None]) -> None:
         with _lock:
-            _jobs.pop(self.card.source, None)
-        outcome(value)
+            # Given up meanwhile, the next one may stand in its place.
+            if _jobs.get(self.card.source) is self:
+                del _jobs[self.card.source]
+        tell()
 
     def _count(self, come: int) -> None:
         if self.given_up:

@@ -1,6 +1,6 @@
 """From a run's folder to a bundled network: averaged weights in half precision, measured, with their card."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import torch
 from se_viz.errors import DataError
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.checkpoints import save_checkpoint
+from se_viz.networks.cost import measure_cost
 from se_viz.networks.resnet import build_se_resnet
 from se_viz.networks.zoo import Network
 from se_viz.train.data import MEAN, STD, Pictures
@@ -63,7 +64,7 @@ def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: di
         input_size=naming.input_size,
         mean=MEAN,
         std=STD,
-        parameters=sum(value.numel() for value in model.parameters()),
+        **asdict(measure_cost(model, naming.input_size)),
         top1=0.0,
         evaluated_with=f"python -m se_viz evaluate --network {naming.name}",
         trained_with=naming.command,

@@ -156,7 +156,7 @@ def show_blocks(card: NetworkCard) -> None:
     st.dataframe(
         pd.DataFrame(
             {
-                "Block": labels[site.name],
+                "Block": labels[site.block],
                 "Path": site.name,
                 "Form": site.form,
                 "Channels": site.channels,
@@ -188,7 +188,11 @@ def show_cache() -> None:
     st.caption(f"Downloads take {taken / 1e6:.0f} MB in `{cache_folder()}`.")
     with st.popover("Empty the cache", disabled=not taken):
         st.markdown(f"Delete {taken / 1e6:.0f} MB? Networks that are loaded go on until the app is started anew.")
-        st.button("Yes, delete all downloads", key="empty-cache", on_click=empty_cache)
+        st.button("Yes, delete all downloads", key="empty-cache", on_click=_empty)
+
+
+def _empty() -> None:
+    empty_cache()
 
 
 def _or_dash(value: int | float | None, form: str) -> str:
