@@ -10,7 +10,7 @@ import torch
 from se_viz.errors import DeviceError, SettingError
 from se_viz.line import Line
 
-SETTINGS = {"SE_VIZ_WAITING": 64, "SE_VIZ_NETWORKS": 4, "SE_VIZ_TOGETHER": 16}
+SETTINGS = {"SE_VIZ_WAITING": 200, "SE_VIZ_NETWORKS": 4, "SE_VIZ_TOGETHER": 16}
 """Environment variables and their defaults, each for one device.
 
 How many passes may wait, how many networks stay loaded, and how many people's images go into one pass.

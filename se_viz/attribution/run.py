@@ -83,14 +83,15 @@ def attribute(
         chosen, layer = _layer(network, stage) if row.layered else (None, None)
         slices = _Slices(network, turn)
         # Captum's hooks on a layer must not see others: such a method keeps its turn.
-        task = _Task(row, network.model if layer else slices, layer, inputs, target)
+        task = _Task(row, network.model if layer is not None else slices, layer, inputs, target)
         started = time.perf_counter()
         values, error, explained = _run_in_memory(task, {**row.options, **options})
+        heat = collapse(values, row.channels).detach().float().cpu()
         seconds = time.perf_counter() - started - slices.away
     return Attribution(
         method=method,
         target=target,
-        map=collapse(values, row.channels).detach().float().cpu(),
+        map=heat,
         signed=row.signed,
         seconds=seconds,
         completeness_error=error,

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
+import torch
 from PIL import Image
 
 from se_viz.analysis import Analysis, analyse
 from se_viz.attribution.records import Attribution
-from se_viz.errors import SeVizError
+from se_viz.errors import DeviceError, SeVizError
 from se_viz.images import open_image
 from se_viz.line import Watch
 from se_viz.networks import Network, View, load_network
@@ -27,11 +28,23 @@ def get_network(name: str, device: str) -> Network:
 
 @contextmanager
 def borrow_network(name: str, device: str) -> Iterator[Network]:
-    """Yield a network that stays on its device inside the ``with`` block; outside it may be moved out."""
+    """Yield a network that stays on its device inside the ``with`` block; outside it may be moved out.
+
+    Borrow first, then wait for a turn: the other way round, all would wait while it loads.
+
+    Raises:
+        DeviceError: the device has no room for it.
+    """
 
     def load() -> Network:
-        with st.spinner("Loading the network…"):
-            network = load_network(name, device)
+        try:
+            with st.spinner("Loading the network…"):
+                network = load_network(name, device)
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                f"{device} has too little memory left to load {name}. Lower SE_VIZ_NETWORKS, or choose a smaller "
+                "network or the device cpu."
+            ) from error
         keep_memory_flat()
         return network
 
