@@ -175,7 +175,7 @@ def test_blocks_of_one_stage_may_differ_in_width(table: pd.DataFrame):
         assert heat.x0 - heat.dx / 2 == pytest.approx(0)
         assert heat.x0 + heat.dx * (count - 0.5) == pytest.approx(100)
     headings = [note.text for note in figure.layout.annotations]
-    assert headings == ["<b>Stage 3</b>  3 blocks of 64 to 128 channels"]
+    assert headings == ["<b>Stage 3 · stride 8</b>  3 blocks of 64 to 128 channels"]
 
 
 def test_squeezes_share_a_scale_symmetric_about_zero(table: pd.DataFrame):

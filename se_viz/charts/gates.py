@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from se_viz.charts.dress import colour_axis, dress
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import GATES, Span, encode, fit_span
+from se_viz.gates.tables import name_stage
 
 ORDERS = {"gate": "gate", "squeeze": "squeeze", "channel": "index"}
 """What channels can be sorted by: column of the gate table, and its name on the axis."""
@@ -94,7 +95,7 @@ def _add_stage(figure: go.Figure, rows: list[_Row], span: Span) -> None:
 def _heading(rows: list[_Row]) -> str:
     fewest, most = (end(row.values.size for row in rows) for end in (min, max))
     channels = f"{most}" if fewest == most else f"{fewest} to {most}"
-    return f"<b>Stage {rows[0].stage}</b>  {len(rows)} block{'s' if len(rows) > 1 else ''} of {channels} channels"
+    return f"<b>{name_stage(rows[0].stage)}</b>  {len(rows)} block{'s' if len(rows) > 1 else ''} of {channels} channels"
 
 
 def _add_targets(figure: go.Figure, rows: list[_Row], value: str) -> None:

@@ -126,7 +126,7 @@ def _describe(result: Attribution) -> str:
 
 def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     """Show one block's most open and most closed channels, before and after scaling."""
-    record = next(record for record in get_analysis(*choices.key, path).records if record.block == path)
+    record = next(record for record in get_analysis(*choices.key, path).records if record.name == path)
     label = label_blocks(analysis.records)[path]
     st.subheader(f"Block {label}")
     st.caption(
@@ -192,7 +192,7 @@ def _choose_block(analysis: Analysis) -> str:
     labels = label_blocks(analysis.records)
     if st.session_state.get("block") not in labels:
         # The first sight should be a block that chooses, not one whose gates all stand open.
-        st.session_state.block = max(analysis.records, key=lambda record: record.gate.std(correction=0).item()).block
+        st.session_state.block = max(analysis.records, key=lambda record: record.gate.std(correction=0).item()).name
     return st.selectbox(
         "Open block", list(labels), format_func=labels.__getitem__, key="block", persist_state="session"
     )
