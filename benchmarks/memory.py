@@ -7,6 +7,8 @@ import argparse
 import gc
 import hashlib
 
+from streamlit.logger import set_log_level
+
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, resident_memory, show_memory
 from benchmarks.paint import make_photo
@@ -26,6 +28,8 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=1000, help=f"photos, more than {2 * FULL} (default: 1000)")
     parser.add_argument("--network", help="name of the network (default: the first bundled one)")
     arguments = parser.parse_args(words)
+    # Streamlit warns at each call that no server runs.
+    set_log_level("ERROR")
     machine = describe_machine()
     name, device = arguments.network or list_networks()[0].name, str(choose_device().device)
     marks = measure(name, device, arguments.images)
@@ -37,12 +41,12 @@ def main(words: list[str] | None = None) -> None:
 
 def measure(name: str, device: str, images: int) -> list[tuple[int, float | None]]:
     """Return the resident memory in MiB before the first photo, when the caches are full, and then on."""
-    size = get_network(name, device).card.input_size
+    view = get_network(name, device).card.view
     marks = [(0, _held())]
     for count in range(1, images + 1):
         content = make_photo((640, 480), count)
         digest = hashlib.sha256(content).hexdigest()
-        get_analysis(name, device, digest, get_photo(digest, size, content))
+        get_analysis(name, device, digest, get_photo(digest, view, content))
         # Twice as many as fit: the allocator has then met its usual holes.
         if count >= 2 * FULL and (count % (2 * FULL) == 0 or count == images):
             marks.append((count, _held()))

@@ -2,13 +2,15 @@
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
+import streamlit as st
 
 from benchmarks.measure import peak_memory, percentile, resident_memory
-from benchmarks.memory import show_growth
+from benchmarks.memory import measure, show_growth
 from benchmarks.sessions import HEAD, Crowd, crowd, make_photos, time_batch
-from se_viz.networks import Network
+from se_viz.networks import Network, checkpoints
 
 
 def test_percentile_is_the_value_that_so_many_stay_below():
@@ -77,3 +79,14 @@ def test_growth_has_a_sign(held: float, start: float, shown: str):
 def test_growth_that_is_not_known_is_said():
     """Where the system does not tell, a table must not show a 0."""
     assert show_growth(None, 1.0) == "not told here"
+
+
+def test_memory_is_marked_before_the_first_image_and_at_the_end(network_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """The calls are those of the page, so that its caches fill; 256 images are twice what they hold."""
+    monkeypatch.setattr(checkpoints, "FOLDER", network_folder)
+    monkeypatch.setattr("benchmarks.memory.FULL", 1)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    marks = measure("tiny", "cpu", 5)
+    assert [count for count, _ in marks] == [0, 2, 4, 5]
+    assert all(held is None or held > 0 for _, held in marks)
