@@ -1,5 +1,103 @@
-"""The report."""
+"""The report of the coverage check: totals, one line a family, and every name."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import as_table
+
+HEAD = ("library", "family", "networks", "blocks found", "captured exactly", "not", "spelling")
+_INTRODUCTION = """\
+# Coverage
+
+Every network that torchvision and timm list, looked at by one command:
+
+    python -m benchmarks.coverage --rows coverage.jsonl --out docs/coverage.md
+
+Each has random weights (norms and what starts at zero are given values) and sees two images of noise, of the smallest
+size from 64 pixels that it takes. "Found" is what `inspect_gates` lists. "Captured exactly" means that the recorded
+gate times the block's input was the block's output bit for bit, both seen by the check's own hooks. "Missing" is a
+module that `inspect_gates` does not name although its output is its input times one value a channel that depends on
+the image; the check finds these by what modules do, not by what they are called.
+"""
 
 
-def write_report(rows, out):
-    return ""
+def write_report(rows: Sequence[dict[str, Any]], out: Path | None) -> str:
+    """Return the report of the rows as Markdown, and write it to ``out`` if there is one."""
+    gated = [row for row in rows if row["gating"] or row["found"] or row["refused"]]
+    others = [row for row in rows if row["others"]]
+    parts = [_INTRODUCTION, _totals(rows, gated), as_table(HEAD, _families(gated)), _wrong(rows)]
+    parts += [_other_kinds(others), _names("Networks with gates, by family", gated), _failed(rows)]
+    text = "\n\n".join(part.strip() for part in parts if part) + "\n"
+    if out:
+        out.write_text(text, encoding="utf-8")
+    return text
+
+
+def _totals(rows: Sequence[dict[str, Any]], gated: Sequence[dict[str, Any]]) -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm"))
+    lines = []
+    for library in dict.fromkeys(row["library"] for row in rows):
+        mine = [row for row in gated if row["library"] == library]
+        found, exact, missing = (sum(_count(row, key) for row in mine) for key in ("found", "exact", "missing"))
+        lines.append(
+            f"- {library}: {len(mine)} networks with gates, {found:,} blocks found, {exact:,} captured exactly, "
+            f"{found - exact} not, {missing} missing"
+        )
+    looked = sum(bool(row["size"]) for row in rows)
+    return "\n".join([*lines, "", f"{len(rows):,} names listed, {looked:,} networks run. {versions}."])
+
+
+def _families(gated: Iterable[dict[str, Any]]) -> list[list[str]]:
+    families: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in gated:
+        families[row["library"], row["family"]].append(row)
+    return [_family(*key, rows) for key, rows in sorted(families.items(), reverse=True)]
+
+
+def _family(library: str, family: str, rows: Sequence[dict[str, Any]]) -> list[str]:
+    found, exact = (sum(row[key] for row in rows) for key in ("found", "exact"))
+    forms = sorted({form.split(" ", 1)[1] for row in rows for form in row["forms"]})
+    return [library, family, str(len(rows)), str(found), str(exact), str(found - exact), ", ".join(forms)]
+
+
+def _wrong(rows: Iterable[dict[str, Any]]) -> str:
+    lines = [
+        f"- {row['library']} {row['name']}: {row['found'] - row['exact']} not exact, missing {row['missing']}, "
+        f"refused {row['refused']}"
+        for row in rows
+        if row["found"] != row["exact"] or row["missing"] or row["refused"]
+    ]
+    return "\n".join(["## Not right", "", *lines]) if lines else "None is wrong, none is missing, none is refused."
+
+
+def _other_kinds(rows: Iterable[dict[str, Any]]) -> str:
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        for sentence in row["others"]:
+            kinds[sentence].append(row["name"])
+    lines = [f"- {sentence} {len(names)} networks: {', '.join(names)}." for sentence, names in kinds.items()]
+    return "\n".join(["## Not an SE gate, and said so", "", *lines]) if lines else ""
+
+
+def _names(title: str, rows: Iterable[dict[str, Any]]) -> str:
+    families: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in rows:
+        families[row["library"], row["family"]].append(f"{row['name']} ({row['exact']}/{row['found']})")
+    lines = [f"- {library} {family}: {', '.join(names)}" for (library, family), names in sorted(families.items())]
+    return "\n".join([f"## {title}", "", "Captured exactly / found.", "", *_folded(lines)])
+
+
+def _failed(rows: Iterable[dict[str, Any]]) -> str:
+    lines = [f"- {row['library']} {row['name']}: {row['error']}" for row in rows if row["error"]]
+    return "\n".join(["## Could not be run", "", *_folded(lines)]) if lines else ""
+
+
+def _folded(lines: Sequence[str]) -> list[str]:
+    return ["<details><summary>All names</summary>", "", *lines, "", "</details>"]
+
+
+def _count(row: dict[str, Any], key: str) -> int:
+    return len(row[key]) if isinstance(row[key], list) else row[key]
