@@ -52,7 +52,7 @@ def torchvision_rows(architecture: str) -> Iterator[Row]:
     for entry in sorted(weights, key=lambda entry: entry != default):
         view, meta = entry.transforms(), entry.meta
         (side,), (resize,) = view.crop_size, view.resize_size
-        cost = cost_of("torchvision", architecture, "", side, len(meta["categories"]))
+        cost = cost_of("torchvision", architecture, "", size=side, classes=len(meta["categories"]))
         if cost is None:
             return
         yield {
@@ -81,7 +81,7 @@ def timm_rows(architecture: str) -> Iterator[Row]:
         if str(entry.num_classes) not in DATA or colours != 3 or height != side:
             continue
         weights = name.partition(".")[2]
-        cost = cost_of("timm", architecture, weights, side, entry.num_classes)
+        cost = cost_of("timm", architecture, weights, size=side, classes=entry.num_classes)
         if cost is None:
             return
         yield {
@@ -101,7 +101,7 @@ def timm_rows(architecture: str) -> Iterator[Row]:
 
 
 @cache
-def cost_of(library: str, architecture: str, weights: str, size: int, classes: int) -> Cost | None:
+def cost_of(library: str, architecture: str, weights: str, *, size: int, classes: int) -> Cost | None:
     """Count what a network costs at its input size, or return None if it has no SE block."""
     model = shapes(_asked(library, architecture, weights), num_classes=classes)
     return measure_cost(model, size) if scan_model(model).blocks else None

@@ -1,4 +1,5 @@
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,27 @@ def test_the_card_of_the_network_is_read_out(sidebar: AppTest):
     assert sidebar.selectbox(key="device").options[-1] == "cpu"
     sidebar.selectbox(key="device").set_value("cpu").run()
     assert any(caption.value.startswith("CPU") for caption in sidebar.caption)
+
+
+def test_a_network_without_a_stated_accuracy_says_none(sidebar: AppTest, bundled: Path):
+    """timm's cards and people's own weights have no accuracy: a zero would be a lie."""
+    path = bundled / "tiny.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "top1": None}))
+    words = " ".join(caption.value for caption in sidebar.run().caption)
+    assert "M parameters on random numbers." in words
+    assert "top-1" not in words
+
+
+def test_only_networks_that_can_be_used_at_once_are_offered(sidebar: AppTest):
+    """Four hundred names do not belong in a list of a sidebar; what is not on the disk is on the page Networks."""
+    assert sidebar.run().selectbox(key="network").options == ["A tiny SE-ResNet-50"]
+
+
+def test_a_network_that_is_gone_gives_way_to_the_first(sidebar: AppTest):
+    """Its weights were deleted by somebody else: the list must not fail on a name that it does not hold."""
+    sidebar.session_state["network"] = "own/deleted-123456"
+    assert not sidebar.run().exception
+    assert sidebar.session_state["network"] == "tiny"
 
 
 def test_an_empty_folder_is_one_sentence(sidebar: AppTest, bundled: Path):

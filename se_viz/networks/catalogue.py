@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.labels import imagenet_classes
@@ -34,6 +35,7 @@ COLUMNS: tuple[str, ...] = (
 )
 """What the table says of each network."""
 
+_WHOLE = ("parameters", "blocks", "se_parameters", "download_bytes", "input_size", "resize")
 DATA = {
     "1000": "ImageNet-1k",
     "11221": "ImageNet-21k (11,221 classes)",
@@ -81,15 +83,8 @@ def _card(row: dict[str, str], seen: set[str]) -> NetworkCard:
         architecture=architecture,
         weights=weights,
         arguments={},
-        num_classes=int(row["classes"]),
         classes=imagenet_classes(1000) if row["classes"] == "1000" else (),
-        mean=_colours(row["mean"]),
-        std=_colours(row["std"]),
         top1=float(row["top1"]) if row["top1"] else None,
-        gflops=float(row["gflops"]),
-        se_gflops=float(row["se_gflops"]),
-        crop=row["crop"],
-        interpolation=row["interpolation"],
         source=row["source"],
         data=DATA[row["classes"]],
         evaluated_with=f"the table of {library}",
@@ -97,13 +92,19 @@ def _card(row: dict[str, str], seen: set[str]) -> NetworkCard:
         date="",
         sha256="",
         licence=row["licence"],
-        parameters=int(row["parameters"]),
-        blocks=int(row["blocks"]),
-        se_parameters=int(row["se_parameters"]),
-        download_bytes=int(row["download_bytes"]),
-        input_size=int(row["input_size"]),
-        resize=int(row["resize"]),
+        crop=row["crop"],
+        interpolation=row["interpolation"],
+        **_numbers(row),
     )
+
+
+def _numbers(row: dict[str, str]) -> dict[str, Any]:
+    return {
+        **{name: int(row[name]) for name in _WHOLE},
+        **{name: float(row[name]) for name in ("gflops", "se_gflops")},
+        **{name: _colours(row[name]) for name in ("mean", "std")},
+        "num_classes": int(row["classes"]),
+    }
 
 
 def _colours(text: str) -> tuple[float, float, float]:

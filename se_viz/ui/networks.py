@@ -152,28 +152,29 @@ def show_blocks(card: NetworkCard) -> None:
     except SeVizError as error:
         st.error(str(error))
         return
-    labels = label_blocks(found.sites)
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "Block": labels[site.block],
-                "Path": site.name,
-                "Form": site.form,
-                "Channels": site.channels,
-                "r": site.ratio,
-                "Gate": site.function,
-                "Range": f"{site.low:g} to {site.high:g}",
-            }
-            for site in found.sites
-        ),
-        hide_index=True,
-    )
+    st.dataframe(_table_of(found), hide_index=True)
     st.caption(
         "Found by one pass of noise through the network with random weights, and checked: each block puts out its "
         "input times the gate. r is the reduction ratio; blocks without two layers have none."
     )
     for path, reason in {**found.refused, **found.others}.items():
         st.warning(f"Not shown: `{path}`. {reason}")
+
+
+def _table_of(found: Inspection) -> pd.DataFrame:
+    labels = label_blocks(found.sites)
+    return pd.DataFrame(
+        {
+            "Block": labels[site.block],
+            "Path": site.name,
+            "Form": site.form,
+            "Channels": site.channels,
+            "r": site.ratio,
+            "Gate": site.function,
+            "Range": f"{site.low:g} to {site.high:g}",
+        }
+        for site in found.sites
+    )
 
 
 @st.cache_data(max_entries=32, show_spinner="Looking inside…")

@@ -67,6 +67,8 @@ def show_upload(*, area: str = "sidebar") -> None:
     st.file_uploader(
         f"Drop a photo here (up to {MAX_BYTES // 2**20} MB)",
         type=list(EXTENSIONS),
+        # The server's own bound is that of weights, which are larger.
+        max_upload_size=MAX_BYTES // 2**20,
         key=key,
         on_change=choose_file,
         args=(key,),
