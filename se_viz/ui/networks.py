@@ -14,6 +14,7 @@ from se_viz.ui.state import use_network
 
 _COLUMNS = {
     "name": st.column_config.TextColumn("Network", pinned=True, width="medium"),
+    "here": st.column_config.CheckboxColumn("On this disk"),
     "parameters": st.column_config.NumberColumn("Parameters, M", format="%.1f"),
     "gflops": st.column_config.NumberColumn("GFLOPs", format="%.2f", help="10⁹ multiply-adds for one image"),
     "blocks": st.column_config.NumberColumn("SE blocks"),
@@ -22,7 +23,6 @@ _COLUMNS = {
     "top1": st.column_config.NumberColumn("Top-1", format="%.1f %%", help="Where the source states it"),
     "size": st.column_config.NumberColumn("Download, MB", format="%.0f", help="For timm about 4 bytes a parameter"),
     "input": st.column_config.NumberColumn("Input, px"),
-    "here": st.column_config.CheckboxColumn("On this disk"),
 }
 
 
@@ -67,6 +67,7 @@ def _pick(cards: list[NetworkCard], here: set[str]) -> NetworkCard | None:
         height=min(420, 36 * (len(cards) + 1) + 2),
         on_select="rerun",
         selection_mode="single-row",
+        placeholder="–",
         # Another list is another table: a row number must not point to another network than the one picked.
         key=f"networks-{hash(tuple(table['name']))}",
     )
@@ -77,6 +78,7 @@ def _pick(cards: list[NetworkCard], here: set[str]) -> NetworkCard | None:
 def _row(card: NetworkCard, here: set[str]) -> dict[str, object]:
     return {
         "name": card.name,
+        "here": card.name in here,
         "parameters": card.parameters / 1e6,
         "gflops": card.gflops,
         "blocks": card.blocks,
@@ -85,7 +87,6 @@ def _row(card: NetworkCard, here: set[str]) -> dict[str, object]:
         "top1": None if card.top1 is None else 100 * card.top1,
         "size": card.download_bytes / 1e6 if card.source else None,
         "input": card.input_size,
-        "here": card.name in here,
     }
 
 
@@ -96,12 +97,17 @@ def _added(whole: int | float | None, part: int | float | None) -> float | None:
 def show_details(card: NetworkCard) -> None:
     """Show what one network costs, where it comes from, and how to get or use it."""
     st.subheader(card.title, anchor=False)
-    parameters, work, blocks, adds, top1 = st.columns(5)
-    parameters.metric("Parameters", f"{card.parameters / 1e6:.1f} M")
-    work.metric("GFLOPs", _or_dash(card.gflops, "{:.2f}"))
-    blocks.metric("SE blocks", _or_dash(card.blocks, "{}"))
-    adds.metric("SE adds", _or_dash(_added(card.parameters, card.se_parameters), "{:.1f} %"), help="Of parameters")
-    top1.metric("Top-1", _or_dash(card.top1, "{:.1%}"), help="Where the source states it")
+    values = {
+        "Parameters": f"{card.parameters / 1e6:.1f} M",
+        "GFLOPs": _or_dash(card.gflops, "{:.2f}"),
+        "SE blocks": _or_dash(card.blocks, "{}"),
+        "SE adds parameters": _or_dash(_added(card.parameters, card.se_parameters), "{:.1f} %"),
+        "SE adds FLOPs": _or_dash(_added(card.gflops, card.se_gflops), "{:.2f} %"),
+        "Top-1": _or_dash(card.top1, "{:.1%}"),
+    }
+    with st.container(horizontal=True, gap="large"):
+        for label, value in values.items():
+            st.metric(label, value, width="content")
     origin = f"weights {card.weights} of {card.library}" if card.weights else card.library
     licence = f" Licence: {card.licence}." if card.licence else ""
     st.caption(f"`{card.name}`: {origin}, trained on {card.data}, sees {card.input_size} pixels.{licence}")
@@ -152,7 +158,7 @@ def show_blocks(card: NetworkCard) -> None:
     except SeVizError as error:
         st.error(str(error))
         return
-    st.dataframe(_table_of(found), hide_index=True)
+    st.dataframe(_table_of(found), hide_index=True, placeholder="–")
     st.caption(
         "Found by one pass of noise through the network with random weights, and checked: each block puts out its "
         "input times the gate. r is the reduction ratio; blocks without two layers have none."
@@ -165,7 +171,7 @@ def _table_of(found: Inspection) -> pd.DataFrame:
     labels = label_blocks(found.sites)
     return pd.DataFrame(
         {
-            "Block": labels[site.block],
+            "Block": labels[site.name],
             "Path": site.name,
             "Form": site.form,
             "Channels": site.channels,

@@ -19,9 +19,13 @@ def show_upload(card: NetworkCard | None) -> None:
         "told from the classifier. It is kept on this machine, and everybody who uses this app can choose it."
     )
     choices = _architectures()
-    picked = f"{card.library}/{card.architecture}" if card else ""
+    picked = "" if card is None else card.architecture if card.library == "se_viz" else _plain(card)
     architecture = st.selectbox(
-        "For the architecture", choices, index=choices.index(picked) if picked in choices else 0, key="own-architecture"
+        "For the architecture",
+        choices,
+        index=choices.index(picked) if picked in choices else 0,
+        # Another row picked above is another suggestion here.
+        key=f"own-architecture-{picked}",
     )
     file = st.file_uploader("Weights", type=["safetensors", "pt", "pth", "bin"], key="own-weights")
     labels = st.text_area("Labels, one a line (optional)", key="own-labels", height=100)
@@ -53,5 +57,9 @@ def show_kept() -> None:
 
 
 def _architectures() -> list[str]:
-    listed = (f"{card.library}/{card.architecture}" for card in list_networks() if has_library(card) and card.weights)
+    listed = (_plain(card) for card in list_networks() if has_library(card) and card.weights)
     return list(dict.fromkeys([*PLANS, *listed]))
+
+
+def _plain(card: NetworkCard) -> str:
+    return f"{card.library}/{card.architecture}"
