@@ -12,7 +12,7 @@ from se_viz.attribution.records import Attribution
 from se_viz.charts.gates import ORDERS, draw_gates
 from se_viz.charts.maps import Figure, draw_channels, draw_overlay, to_html
 from se_viz.charts.scales import CLIPPED, gate_span
-from se_viz.errors import SeVizError
+from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import (
     NEAR_HALF,
@@ -85,6 +85,9 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     opacity = st.slider("Opacity of the map", 0.0, 1.0, 0.8, 0.05, key="opacity", persist_state="session")
     try:
         result = get_attribution(*choices.key, target, method, stage)
+    except OvertakenError:
+        # The newer choice draws this part again at once.
+        return
     except SeVizError as error:
         st.error(str(error))
         return
