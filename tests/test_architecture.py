@@ -13,9 +13,11 @@ FILES = sorted([ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "se_vi
 
 HOMES = {
     "captum": ("se_viz/attribution/",),
+    "huggingface_hub": ("se_viz/networks/hubs.py",),
     "plotly": ("se_viz/charts/",),
     "safetensors": ("se_viz/networks/checkpoints.py",),
     "streamlit": ("app.py", "pages/", "se_viz/ui/"),
+    "timm": ("se_viz/networks/",),
 }
 """The only places that may import a dependency."""
 
