@@ -114,7 +114,7 @@ def spell(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return add
 
 
-def net(block: nn.Module) -> nn.Module:
+def net(block: nn.Module) -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), block, nn.Conv2d(8, 4, 1)).eval()
 
@@ -277,7 +277,8 @@ def test_blocks_may_share_their_gate_function(spell: Callable[..., None]):
     spell(Block)
     shared = nn.Sigmoid()
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), Block(8, shared), shared, Block(8, shared), shared).eval()
+    early, late = Block(8, shared), Block(8, shared)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), early, shared, late, shared).eval()
     images = torch.randn(2, 3, 16, 16)
     with capture_gates(model) as records, torch.no_grad():
         model(images)
@@ -285,8 +286,8 @@ def test_blocks_may_share_their_gate_function(spell: Callable[..., None]):
     with torch.no_grad():
         first = model[:1](images)
         second = model[:3](images)
-    assert torch.equal(records[0].gate, model[1].gate(first))
-    assert torch.equal(records[1].gate, model[3].gate(second))
+    assert torch.equal(records[0].gate, early.gate(first))
+    assert torch.equal(records[1].gate, late.gate(second))
     with edit_gates(model, {"3": torch.ones_like}), torch.no_grad():
         assert torch.equal(model(images), shared(second))
 
