@@ -76,7 +76,12 @@ def main(words: list[str] | None = None) -> None:
             rows.append(_kept(arguments.rows, check(library, name)))
     for row in smallest_of_each(rows):
         rows.append(_kept(arguments.rows, check(row.library, row.name, always=True)))
-    print(write_report([asdict(row) for row in rows], arguments.out))
+    print(write_report([asdict(row) for row in latest(rows)], arguments.out, listed=len(names)))
+
+
+def latest(rows: list[Row]) -> list[Row]:
+    """Return one row a network, the last: it may have been left out first, and looked into as its family's smallest."""
+    return list({(row.library, row.name): row for row in rows}.values())
 
 
 def list_names() -> Iterator[tuple[str, str]]:

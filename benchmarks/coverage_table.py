@@ -24,11 +24,11 @@ the image; the check finds these by what modules do, not by what they are called
 """
 
 
-def write_report(rows: Sequence[dict[str, Any]], out: Path | None) -> str:
-    """Return the report of the rows as Markdown, and write it to ``out`` if there is one."""
+def write_report(rows: Sequence[dict[str, Any]], out: Path | None, *, listed: int) -> str:
+    """Return the report of the rows as Markdown, and write it to ``out``; ``listed`` is how many names there are."""
     gated = [row for row in rows if row["gating"] or row["found"] or row["refused"]]
     others = [row for row in rows if row["others"]]
-    parts = [_INTRODUCTION, _totals(rows, gated), as_table(HEAD, _families(gated)), _wrong(rows)]
+    parts = [_INTRODUCTION, _totals(rows, gated, listed), as_table(HEAD, _families(gated)), _wrong(rows)]
     parts += [_other_kinds(others), _names("Networks with gates, by family", gated), _failed(rows)]
     text = "\n\n".join(part.strip() for part in parts if part) + "\n"
     if out:
@@ -36,7 +36,7 @@ def write_report(rows: Sequence[dict[str, Any]], out: Path | None) -> str:
     return text
 
 
-def _totals(rows: Sequence[dict[str, Any]], gated: Sequence[dict[str, Any]]) -> str:
+def _totals(rows: Sequence[dict[str, Any]], gated: Sequence[dict[str, Any]], listed: int) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm"))
     lines = []
     for library in dict.fromkeys(row["library"] for row in rows):
@@ -47,7 +47,9 @@ def _totals(rows: Sequence[dict[str, Any]], gated: Sequence[dict[str, Any]]) -> 
             f"{found - exact} not, {missing} missing"
         )
     looked = sum(bool(row["size"]) for row in rows)
-    return "\n".join([*lines, "", f"{len(rows):,} names listed, {looked:,} networks run. {versions}."])
+    left = f" {listed - len(rows):,} are still to be looked at." if listed > len(rows) else ""
+    done = f"{listed:,} names listed, {len(rows):,} looked at, {looked:,} networks run.{left}"
+    return "\n".join([*lines, "", f"{done} {versions}."])
 
 
 def _families(gated: Iterable[dict[str, Any]]) -> list[list[str]]:

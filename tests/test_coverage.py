@@ -67,8 +67,9 @@ def test_the_report_counts_what_is_wrong():
     right = Row("timm", "a", "fa", 1, 64, gating=2, found=2, exact=2, forms=["timm SEModule"])
     wrong = Row("timm", "b", "fb", 1, 64, gating=3, found=2, exact=1, missing=["x.y"], forms=["timm SEModule"])
     other = Row("timm", "c", "fc", 1, 64, others=["Another kind."])
-    text = write_report([asdict(row) for row in (right, wrong, other)], None)
+    text = write_report([asdict(row) for row in (right, wrong, other)], None, listed=5)
     assert "timm: 2 networks with gates, 4 blocks found, 3 captured exactly, 1 not, 1 missing" in text
+    assert "5 names listed, 3 looked at, 3 networks run. 2 are still to be looked at." in text
     assert "timm b: 1 not exact, missing ['x.y'], refused {}" in text
     assert "Another kind. 1 networks: c." in text
-    assert "None is wrong" in write_report([asdict(right)], None)
+    assert "None is wrong" in write_report([asdict(right)], None, listed=1)
