@@ -132,7 +132,7 @@ def _or_dash(value: int | float | None, form: str) -> str:
 def _place(card: NetworkCard) -> str:
     if is_on_disk(card):
         return "on this disk"
-    return f"{card.download_bytes / 1e6:.0f} MB" if has_library(card) else "needs `pip install 'se_viz[zoo]'`"
+    return f"{card.download_bytes / 1e6:.0f} MB" if has_library(card) else "needs `pip install timm`"
 
 
 def _show_progress(come: int, total: int) -> None:

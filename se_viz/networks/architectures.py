@@ -82,7 +82,7 @@ def require_library(card: NetworkCard) -> None:
     """
     if not has_library(card):
         raise NetworkError(
-            f"{card.name} is built by timm, which is not installed. Install it: `pip install 'se_viz[zoo]'`."
+            f"{card.name} is built by timm, which is not installed. Install it: `pip install timm`."
         )
 
 
