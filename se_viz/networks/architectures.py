@@ -81,9 +81,7 @@ def require_library(card: NetworkCard) -> None:
         NetworkError: it is not.
     """
     if not has_library(card):
-        raise NetworkError(
-            f"{card.name} is built by timm, which is not installed. Install it: `pip install timm`."
-        )
+        raise NetworkError(f"{card.name} is built by timm, which is not installed. Install it: `pip install timm`.")
 
 
 def _torchvision(card: NetworkCard, num_classes: int) -> nn.Module:
