@@ -74,7 +74,6 @@ with st.container(border=True):
     st.markdown(
         "- **A gate is not importance.** The next layer may weigh a channel with gate 0.1 more than one with 0.9.\n"
         "- **A gate is no cause.** Only changing it and running the network again shows what it does to the answer.\n"
-        "- **A sure answer may be wrong.** Probabilities are shares among the classes the network knows; the bundled "
-        "one knows ten, and a cat has to be one of them.\n"
+        "- **A sure answer may be wrong.** Probabilities are shares among what the network knows, whatever is shown.\n"
         "- **An attribution is one method's answer.** Two methods that disagree ask different questions."
     )
