@@ -12,17 +12,17 @@ import gc
 import json
 import re
 import warnings
-from collections.abc import Container, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 import timm
 import torch
 import torchvision
 from torch import Tensor, nn
 
+from benchmarks.coverage_oracle import Pair, randomise, see_gating, settle
 from benchmarks.coverage_table import write_report
 from se_viz.gates import capture_gates, inspect_gates
 
@@ -34,9 +34,6 @@ WORDS = re.compile(
     re.IGNORECASE,
 )
 """Names of classes that may weigh channels. A network with none is left out, but for the smallest of each family."""
-
-
-_Pair: TypeAlias = tuple[Tensor, Tensor]
 
 
 @dataclass(slots=True)
@@ -127,78 +124,6 @@ def build(library: str, name: str) -> nn.Module:
     return torchvision.models.get_model(name, weights=None, **backbone)
 
 
-def randomise(model: nn.Module) -> nn.Module:
-    """Give norms a weight, and what starts at zero a value: else U is zero in every block of a new network."""
-    torch.manual_seed(0)
-    for module in model.modules():
-        for name, value in module.named_parameters(recurse=False):
-            if name == "weight" and "norm" in type(module).__name__.lower():
-                nn.init.uniform_(value, 0.5, 1.0)
-            elif not value.any():
-                nn.init.normal_(value, 0.0, 0.2)
-    return model
-
-
-def settle(model: nn.Module, images: Tensor) -> None:
-    """Let batch norms take their statistics from the images: else signals fade or burst on their way down."""
-    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    for norm in norms:
-        norm.train().momentum = 1.0
-    try:
-        with torch.no_grad():
-            model(images)
-    finally:
-        for norm in norms:
-            norm.eval()
-
-
-def see_gating(model: nn.Module, images: Tensor, known: Container[str] = ()) -> dict[str, list[_Pair]]:
-    """Return input and output of every innermost module that gates channels, by its path; once for each call.
-
-    Of the paths in ``known`` they are returned in any case: a gate may happen to be the same for both images.
-    """
-    seen: dict[str, list[_Pair]] = {}
-    with _hooked(model, seen, known), torch.no_grad():
-        model(images)
-    outer = [path for path in seen if any(other.startswith(f"{path}.") for other in seen)]
-    return {path: pairs for path, pairs in seen.items() if path in known or path not in outer}
-
-
-def is_gating(before: Tensor, after: Tensor) -> bool:
-    """Tell whether ``after`` is ``before`` times one value a channel, which differs between the images."""
-    flat, out = (value.double().flatten(2) for value in (before, after))
-    peak = flat.abs().argmax(2, keepdim=True)
-    factor = (out.gather(2, peak) / flat.gather(2, peak)).nan_to_num(0.0)
-    slack = 1e-5 * (out.abs().amax(2, keepdim=True) + 1e-30)
-    same = ((out - factor * flat).abs() <= slack).all() and out.isfinite().all()
-    alive = flat.gather(2, peak).abs().amin(0) > 0
-    # Far more than the slack: the sum of a map and very little else is nearly the map.
-    return bool(same and ((factor[0] - factor[-1]).abs() > 1e-3)[alive].any())
-
-
-@contextmanager
-def _hooked(model: nn.Module, seen: dict[str, list[_Pair]], known: Container[str]) -> Iterator[None]:
-    def look(path: str, args: tuple[object, ...], output: object) -> None:
-        before = next((value for value in args if isinstance(value, Tensor)), None)
-        if before is None or not isinstance(output, Tensor) or before.ndim != 4 or before.shape != output.shape:
-            return
-        for axis in (1, 3):
-            pair = before.movedim(axis, 1), output.movedim(axis, 1)
-            if path in known or (pair[0].shape[2:].numel() >= 4 and is_gating(*pair)):
-                seen.setdefault(path, []).append((pair[0].clone(), pair[1].clone()))
-                return
-
-    handles = [
-        module.register_forward_hook(lambda _, args, output, path=path: look(path, args, output))
-        for path, module in model.named_modules()
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
 def _compare(row: Row, model: nn.Module) -> None:
     row.size = _first_size(model)
     images, found = _images(row.size), inspect_gates(model, size=row.size)
@@ -212,7 +137,7 @@ def _compare(row: Row, model: nn.Module) -> None:
     row.exact = sum(_is_exact(record.gate, seen.get(record.block, []), record.call) for record in records)
 
 
-def _is_exact(gate: Tensor, calls: list[_Pair], call: int) -> bool:
+def _is_exact(gate: Tensor, calls: list[Pair], call: int) -> bool:
     return call < len(calls) and torch.equal(gate[:, :, None, None] * calls[call][0], calls[call][1])
 
 

@@ -13,7 +13,7 @@ from timm.layers.squeeze_excite import SqueezeExciteCl
 from torch import Tensor, nn
 from transformers import EfficientNetConfig, EfficientNetModel, RegNetConfig, RegNetModel
 
-from benchmarks.coverage import randomise, settle
+from benchmarks.coverage_oracle import randomise, settle
 from se_viz.gates import GateRecord, GateSite, Inspection, capture_gates, inspect_gates
 
 
