@@ -188,8 +188,9 @@ def test_a_failing_attribution_leaves_the_model_as_it_was(se_net, card, image, k
         if torch.is_grad_enabled() or key == "occlusion":
             raise RuntimeError("out of memory")
 
+    network = Network(se_net, card, torch.device("cpu"))
     with se_net.layer4.register_forward_hook(fail), pytest.raises(AttributionError, match="out of memory"):
-        attribute(Network(se_net, card, torch.device("cpu")), image, TARGET, key)
+        attribute(network, image, TARGET, key)
     assert state(se_net, image) == before
 
 

@@ -130,7 +130,9 @@ def squeeze_of(block: nn.Module, features: Tensor) -> Tensor:
     if hasattr(block, "conv_attn"):
         conv = block.get_submodule("conv_attn")
         scores = torch.einsum("nchw,c->nhw", features, get(conv, "weight").flatten()) + get(conv, "bias")
-        shares = scores.flatten(1).exp() / scores.flatten(1).exp().sum(1, keepdim=True)
+        # The same shares from scores below 0, of which the exponential is finite.
+        powers = (scores - scores.amax((1, 2), keepdim=True)).flatten(1).exp()
+        shares = powers / powers.sum(1, keepdim=True)
         return torch.einsum("ncp,np->nc", features.flatten(2), shares)
     return features.sum((2, 3)) / features[0, 0].numel()
 

@@ -11,6 +11,7 @@ from PIL import Image
 from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
 from torchvision import models
+from torchvision.ops import SqueezeExcitation
 
 from benchmarks.catalogue import timm_rows, torchvision_rows
 from se_viz.images import list_samples, open_image
@@ -140,7 +141,7 @@ def test_a_photo_becomes_the_input_that_the_source_states(name: str):
         assert stated is not None
         theirs = create_transform(**resolve_data_config(pretrained_cfg=stated.to_dict()))
     assert callable(theirs)
-    ours = Network(torch.nn.Identity(), card, torch.device("cpu")).preprocess(PHOTO)
+    ours = Network(torch.nn.Sequential(SqueezeExcitation(3, 1)), card, torch.device("cpu")).preprocess(PHOTO)
     torch.testing.assert_close(ours[0], theirs(PHOTO), rtol=0, atol=1e-6)
 
 
