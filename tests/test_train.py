@@ -210,6 +210,8 @@ def test_a_run_does_not_go_on_with_other_data(squares, finished, tmp_path, capsy
 def test_a_run_can_begin_with_a_trained_network(squares, finished, tmp_path, capsys):
     """Without a step that moves them, the weights stay those of the first run; both commands stand on the card."""
     shutil.copytree(finished / "out", tmp_path / "out")
+    card = tmp_path / "out" / "squares.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "notes": "It was warm."}))
     first = load_network("squares", "cpu", folder=finished / "out")
     changes = {"initial": "squares", "rate": 1e-12, "gate-rate": 1e-12, "epochs": 1}
     assert main(words(squares, tmp_path, **changes)) == 0
@@ -218,6 +220,7 @@ def test_a_run_can_begin_with_a_trained_network(squares, finished, tmp_path, cap
         assert torch.equal(second.model.get_parameter(name), value), name
     command = shlex.join(["python", "-m", "se_viz", *words(squares, tmp_path, **changes)])
     assert second.card.trained_with == f"{first.card.trained_with} && {command}"
+    assert second.card.notes == "The run it began with: It was warm."
     assert main(words(squares, tmp_path, **changes, run=tmp_path / "other", width=0.5)) == 2
     assert "The weights of squares do not fit the network to be trained. Give the" in capsys.readouterr().err
 

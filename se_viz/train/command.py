@@ -33,9 +33,11 @@ def run(arguments: argparse.Namespace) -> None:
     train(state, training, validation, workers=arguments.workers, compiled=arguments.compile)
     data = f"{arguments.data_name}: {len(training)} training and {len(validation)} validation images"
     command = shlex.join(["python", "-m", "se_viz", *arguments.words])
+    notes = ""
     if initial:
         command = f"{initial.card.trained_with} && {command}"
-    naming = Naming(arguments.name, arguments.title, data, command, arguments.input_size)
+        notes = f"The run it began with: {initial.card.notes}" if initial.card.notes else ""
+    naming = Naming(arguments.name, arguments.title, data, command, arguments.input_size, notes)
     card = export(arguments.run, out, naming, validation, device=device)
     print(f"{card.name}: top-1 {card.top1:.2%} on {len(validation)} images; written to {out}")
 

@@ -31,6 +31,8 @@ class Naming:
     """The command that made the weights."""
     input_size: int = 224
     """Side of the input, in pixels."""
+    notes: str = ""
+    """Anything else a reader should know."""
 
 
 def export(run: Path, out: Path, naming: Naming, validation: Pictures, *, device: torch.device) -> NetworkCard:
@@ -54,7 +56,6 @@ def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: di
     model = build_se_resnet(recipe.architecture, num_classes=len(classes), **arguments)
     model.load_state_dict(_averaged(state))
     model.half().float().eval().requires_grad_(False)
-    finished = state["epoch"] == recipe.epochs
     card = NetworkCard(
         name=naming.name,
         title=naming.title,
@@ -72,7 +73,7 @@ def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: di
         date=datetime.now(UTC).date().isoformat(),
         sha256="",
         licence="Apache-2.0",
-        notes="" if finished else f"Training was stopped after epoch {state['epoch']} of {recipe.epochs}.",
+        notes=" ".join(filter(None, [naming.notes, _remark(state["epoch"], recipe.epochs)])),
     )
     return Network(model, card, torch.device("cpu"))
 
@@ -80,3 +81,7 @@ def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: di
 def _averaged(state: dict) -> dict[str, torch.Tensor]:
     prefix = "module."
     return {key.removeprefix(prefix): value for key, value in state["average"].items() if key.startswith(prefix)}
+
+
+def _remark(epoch: int, epochs: int) -> str:
+    return "" if epoch == epochs else f"Training was stopped after epoch {epoch} of {epochs}."
