@@ -302,7 +302,7 @@ def test_emptying_the_cache_gives_the_bytes_back(hub: Hub, contents: dict[str, b
 def test_timm_is_asked_for_where_it_is_needed(hub: Hub, monkeypatch: pytest.MonkeyPatch):
     """Without the extra its networks are listed, and choosing one says what to install; nothing is fetched."""
     monkeypatch.setattr("se_viz.networks.architectures.find_spec", lambda name: None)
-    with pytest.raises(NetworkError, match=r"built by timm, which is not installed\. .*pip install 'se_viz\[zoo\]'"):
+    with pytest.raises(NetworkError, match=r"built by timm, which is not installed\. .*pip install timm"):
         load_network(REPOSITORY, "cpu", download=True)
     assert hub.asked == []
 
