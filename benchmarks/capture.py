@@ -1,6 +1,6 @@
 """Capture's cost beside other ways to the same numbers: each against a bare pass, interleaved within one run.
 
-python -m benchmarks.capture [--repeats 30] [--network NAME]
+python -m benchmarks.capture [--repeats 30] [--network NAME] [--ways WAY ...]
 """
 
 import argparse
@@ -100,10 +100,10 @@ def main(words: list[str] | None = None) -> None:
     """Measure every network, device, batch and way, and print the table and the machine."""
     arguments = _arguments(words)
     machine = describe_machine()
-    names = [arguments.network or list_networks()[0].name, FULL]
+    names = [arguments.network] if arguments.network else [list_networks()[0].name, FULL]
     devices = ["cpu", *available_devices()[:-1][:1]]
     places = [(name, device, batch) for name in names for device in devices for batch in BATCHES]
-    rows = [compare(*place, way, repeats=arguments.repeats) for place in places for way in WAYS]
+    rows = [compare(*place, way, repeats=arguments.repeats) for place in places for way in arguments.ways]
     print(as_table(HEAD, rows))
     print(f"\n{arguments.repeats} pairs each, {torch.get_num_threads()} CPU threads.\n{machine.show()}")
 
@@ -176,7 +176,8 @@ def _clock(step: Pass, inputs: Tensor) -> Callable[[], float]:
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.capture", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=30, help="pairs of passes a row, at least 2 (default: 30)")
-    parser.add_argument("--network", help="name of the network (default: the first bundled one)")
+    parser.add_argument("--network", help=f"name of the network (default: the first bundled one, and {FULL})")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="ways to measure (default: all)")
     return parser.parse_args(words)
 
 
