@@ -1,4 +1,5 @@
 import hashlib
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -114,3 +115,35 @@ def test_settings_do_not_share_an_answer():
     again = cached.get_attribution("tiny", "cpu", "digest", photo, 0, "saliency", None)
     # The time of a run is never the same twice: an equal one is the cached one.
     assert again.seconds == first.seconds
+
+
+def test_the_gallery_holds_samples_and_the_last_own_photos():
+    """Static gates are a mean over it, so each photo counts once, and a session's memory is bounded."""
+
+    def script() -> None:
+        import hashlib
+        from types import SimpleNamespace
+
+        import streamlit as st
+
+        from se_viz.ui.state import choose_file, list_gallery
+
+        for name, content in st.session_state.files:
+            st.session_state.upload = SimpleNamespace(name=name, getvalue=lambda content=content: content)
+            choose_file("upload")
+        known = {hashlib.sha256(content).hexdigest() for _, content in st.session_state.files}
+        st.session_state.gallery = [(image.name, image.digest in known) for image in list_gallery()]
+
+    files = [(f"{number}.png", png(number)) for number in range(8)]
+    session = AppTest.from_function(script, default_timeout=60)
+    session.session_state["files"] = [*files, ("again.png", files[3][1])]
+    assert not session.run().exception
+    samples = [(sample.title, False) for sample in list_samples()]
+    own = [(name, True) for name in ("2.png", "4.png", "5.png", "6.png", "7.png", "again.png")]
+    assert session.session_state["gallery"] == samples + own
+
+
+def png(shade: int) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (64, 64), (shade, shade, shade)).save(file, "PNG")
+    return file.getvalue()

@@ -1,8 +1,5 @@
 """The parts of the Explore page: answer, gate map, attribution, one opened block, downloads."""
 
-from collections.abc import Mapping
-from typing import TypeVar
-
 import pandas as pd
 import streamlit as st
 
@@ -10,7 +7,7 @@ from se_viz.analysis import Analysis
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.records import Attribution
 from se_viz.charts.gates import ORDERS, draw_gates
-from se_viz.charts.maps import Figure, draw_channels, draw_overlay, to_html
+from se_viz.charts.maps import draw_channels, draw_overlay
 from se_viz.charts.scales import CLIPPED, gate_span
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.records import GateRecord
@@ -25,12 +22,12 @@ from se_viz.gates.tables import (
 )
 from se_viz.ui.cached import get_analysis, get_attribution
 from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.figures import show_figure
+from se_viz.ui.pickers import choose_block, choose_option
 from se_viz.ui.remarks import describe_scale, name_the_undrawn
 from se_viz.ui.state import open_block
 
 _SHOWN = 4
-
-Option = TypeVar("Option", str, int)
 
 
 def show_answer(choices: Choices, analysis: Analysis) -> None:
@@ -53,15 +50,15 @@ def show_gates(choices: Choices, table: pd.DataFrame, analysis: Analysis) -> str
     """Show every gate of every block; return the path of the block that a click or the list has opened."""
     first, left, right = st.columns([3, 3, 4])
     with first:
-        selected = _choose_block(analysis)
+        selected = choose_block(analysis)
     with left:
-        value = _choose("Show", {"gate": "gate", "squeeze": "squeeze"}, key="value")
+        value = choose_option("Show", {"gate": "gate", "squeeze": "squeeze"}, key="value")
     with right:
-        order = _choose("Sort by", ORDERS, key="order")
+        order = choose_option("Sort by", ORDERS, key="order")
     inspection = choices.network.inspection
     span = gate_span(inspection.sites, table["gate"].to_numpy())
     figure = draw_gates(table, current_palette(), value=value, order=order, selected=selected, gates=span)
-    _chart(figure, "gates", alt="Gates of all blocks: one row a block, one column a channel", clickable=True)
+    show_figure(figure, "gates", alt="Gates of all blocks: one row a block, one column a channel", on_click=open_block)
     if value == "gate":
         st.caption(
             f"One row is one block, from the first (top) to the last. {describe_scale(inspection.sites, span)} "
@@ -95,7 +92,7 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     figure = draw_overlay(
         choices.photo, result.map.numpy(), current_palette(), signed=result.signed, opacity=opacity, title=unit
     )
-    _chart(figure, "attribution", alt=f"{METHODS[method].title} for {names[target]} over the photo")
+    show_figure(figure, "attribution", alt=f"{METHODS[method].title} for {names[target]} over the photo")
     st.caption(_describe(result))
 
 
@@ -112,7 +109,7 @@ def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, str,
     if not METHODS[method].layered:
         return target, method, None
     stages = {stage: str(stage) for stage in sorted({record.stage for record in analysis.records})}
-    stage = _choose("At the end of stage", stages, key=f"stage-{choices.name}", default=max(stages))
+    stage = choose_option("At the end of stage", stages, key=f"stage-{choices.name}", default=max(stages))
     return target, method, stage
 
 
@@ -148,7 +145,7 @@ def _show_channels(record: GateRecord, channels: list[int], key: str, title: str
     assert record.features is not None
     st.markdown(title)
     figure = draw_channels(record.features[0].numpy(), record.gate[0].numpy(), channels, current_palette())
-    _chart(figure, key, alt=f"Feature maps of channels {channels} before and after scaling")
+    show_figure(figure, key, alt=f"Feature maps of channels {channels} before and after scaling")
 
 
 def show_numbers(analysis: Analysis) -> None:
@@ -191,53 +188,6 @@ def show_downloads(choices: Choices, table: pd.DataFrame) -> None:
         )
 
 
-def _choose_block(analysis: Analysis) -> str:
-    labels = label_blocks(analysis.records)
-    if st.session_state.get("block") not in labels:
-        # The first sight should be a block that chooses, not one whose gates all stand open.
-        st.session_state.block = max(analysis.records, key=lambda record: record.gate.std(correction=0).item()).name
-    return st.selectbox(
-        "Open block", list(labels), format_func=labels.__getitem__, key="block", persist_state="session"
-    )
-
-
-def _choose(label: str, options: Mapping[Option, str], *, key: str, default: Option | None = None) -> Option:
-    """Offer a few options side by side; the choice, at first ``default`` or the first one, survives the page."""
-    return st.segmented_control(
-        label,
-        list(options),
-        default=next(iter(options)) if default is None else default,
-        required=True,
-        format_func=options.__getitem__,
-        key=key,
-        persist_state="session",
-    )
-
-
 def gate_table(choices: Choices, analysis: Analysis) -> pd.DataFrame:
     """Return the table of all gates, with the image's name in its first column."""
     return tabulate_gates(analysis.records, images=[choices.image.name])
-
-
-def _chart(figure: Figure, key: str, *, alt: str, clickable: bool = False) -> None:
-    config = {
-        "displaylogo": False,
-        "displayModeBar": True,
-        "modeBarButtons": [["toImage"]],
-        "toImageButtonOptions": {"format": "png", "filename": f"se_viz-{key}", "scale": 2},
-    }
-    event = (lambda: open_block(key)) if clickable else "ignore"
-    st.plotly_chart(figure, key=key, config=config, alt=alt, on_select=event, selection_mode="points")
-    palette = current_palette()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Download as HTML",
-            lambda: to_html(figure, palette),
-            file_name=f"se_viz-{key}.html",
-            mime="text/html",
-            key=f"html-{key}",
-            on_click="ignore",
-            type="tertiary",
-            icon=":material/download:",
-        )
-        st.caption("PNG: the camera at the top right of the figure.", width="content")

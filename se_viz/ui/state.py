@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from se_viz.errors import ImageError
-from se_viz.images import Sample
+from se_viz.images import Sample, list_samples
 from se_viz.networks import View
 from se_viz.ui.cached import get_photo
 
 _USUAL = View(192)
+_KEPT, _KEPT_BYTES = 6, 24 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ def chosen_image() -> ChosenImage | None:
     return st.session_state.get("image")
 
 
+def list_gallery() -> tuple[ChosenImage, ...]:
+    """Return the images that a page compares the chosen one with: the samples, and the session's last own photos."""
+    return (*_samples(), *st.session_state.get("own_photos", ()))
+
+
 def image_problem() -> str | None:
     """Return the sentence about the last file that could not be used, or None."""
     return st.session_state.get("image_problem")
@@ -39,7 +45,7 @@ def image_problem() -> str | None:
 
 def choose_sample(sample: Sample) -> None:
     """Look at a sample image from now on."""
-    _choose(sample.title, sample.path.read_bytes(), credit=sample.credit)
+    _choose(_read(sample))
 
 
 def choose_file(widget: str) -> None:
@@ -49,13 +55,15 @@ def choose_file(widget: str) -> None:
         st.session_state.image_problem = None
         return
     content = file.getvalue()
+    image = ChosenImage(file.name, content, hashlib.sha256(content).hexdigest())
     try:
         # Decodes for the page at once: a file that decodes here will be shown.
-        get_photo(hashlib.sha256(content).hexdigest(), _USUAL, content)
+        get_photo(image.digest, _USUAL, content)
     except ImageError as error:
         st.session_state.image_problem = str(error)
     else:
-        _choose(file.name, content)
+        _choose(image)
+        _keep(image)
 
 
 def use_network(name: str) -> None:
@@ -74,7 +82,25 @@ def open_block(chart: str) -> None:
         st.session_state.block = data
 
 
-def _choose(name: str, content: bytes, *, credit: str = "") -> None:
-    digest = hashlib.sha256(content).hexdigest()
-    st.session_state.image = ChosenImage(name, content, digest, credit)
+def _choose(image: ChosenImage) -> None:
+    st.session_state.image = image
     st.session_state.image_problem = None
+
+
+def _keep(image: ChosenImage) -> None:
+    """Add a photo to the session's gallery; the oldest go where they are too many or too large."""
+    kept = [photo for photo in st.session_state.get("own_photos", ()) if photo.digest != image.digest]
+    kept = [*kept, image][-_KEPT:]
+    while sum(len(photo.content) for photo in kept) > _KEPT_BYTES:
+        kept.pop(0)
+    st.session_state.own_photos = tuple(kept)
+
+
+@st.cache_resource(show_spinner=False)
+def _samples() -> tuple[ChosenImage, ...]:
+    return tuple(map(_read, list_samples()))
+
+
+def _read(sample: Sample) -> ChosenImage:
+    content = sample.path.read_bytes()
+    return ChosenImage(sample.title, content, hashlib.sha256(content).hexdigest(), sample.credit)

@@ -1,0 +1,33 @@
+"""Figures on a page: each can be downloaded, and may answer a click."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from se_viz.charts.maps import Figure, to_html
+from se_viz.ui.choices import current_palette
+
+
+def show_figure(figure: Figure, key: str, *, alt: str, on_click: Callable[[str], None] | None = None) -> None:
+    """Show a figure with its downloads; ``on_click`` is given the key once a point of it was clicked."""
+    config = {
+        "displaylogo": False,
+        "displayModeBar": True,
+        "modeBarButtons": [["toImage"]],
+        "toImageButtonOptions": {"format": "png", "filename": f"se_viz-{key}", "scale": 2},
+    }
+    event = (lambda: on_click(key)) if on_click else "ignore"
+    st.plotly_chart(figure, key=key, config=config, alt=alt, on_select=event, selection_mode="points")
+    palette = current_palette()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "Download as HTML",
+            lambda: to_html(figure, palette),
+            file_name=f"se_viz-{key}.html",
+            mime="text/html",
+            key=f"html-{key}",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+        )
+        st.caption("PNG: the camera at the top right of the figure.", width="content")
