@@ -2,24 +2,36 @@
 
 import streamlit as st
 
-from se_viz.ui.footer import show_footer
-from se_viz.ui.sidebar import show_problem, show_sidebar
+from se_viz.ui.sidebar import show_image_choice, show_problem
+from se_viz.ui.state import chosen_image
+from se_viz.ui.welcome import show_welcome
 
 st.set_page_config(page_title="se_viz", page_icon="🎚️", layout="wide")
 # Navigation first: with a widget above it, the first interaction after the server's start was lost.
+explore = st.Page("pages/explore.py", title="Explore", icon="🔍", default=True)
 networks = st.Page("pages/networks.py", title="Networks", icon="🗂️", url_path="all-networks")
-page = st.navigation(
-    [
-        st.Page("pages/explore.py", title="Explore", icon="🔍", default=True),
-        networks,
-        # A path of its own: as "guide" the first visit after a start would bypass this file.
-        st.Page("pages/guide.py", title="How to read it", icon="📖", url_path="how-to-read"),
-    ]
-)
-show_sidebar(networks)
+# A path of its own: as "guide" the first visit after a start would bypass this file.
+guide = st.Page("pages/guide.py", title="How to read it", icon="📖", url_path="how-to-read")
+page = st.navigation([explore, networks, guide])
+show_image_choice()
 show_problem()
+# The other pages begin with an image.
+first = chosen_image() is None and page not in (networks, guide)
+if first:
+    st.title("What did the gates do?")
+    show_welcome()
+
+# Not above: they load PyTorch, for which nobody should wait before the first picture.
+with st.sidebar, st.spinner("Loading PyTorch…"):
+    from se_viz.ui.footer import show_footer
+    from se_viz.ui.network_choice import load_ahead, show_network_choice
+
+show_network_choice(networks)
 try:
-    page.run()
+    if first:
+        load_ahead()
+    else:
+        page.run()
 finally:
     # Also where a page ends early.
     show_footer()

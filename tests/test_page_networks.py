@@ -48,10 +48,10 @@ def page(hub: Hub) -> AppTest:
         from pathlib import Path
         from runpy import run_path
 
-        from se_viz.ui import sidebar
+        from se_viz.ui import network_choice
 
-        sidebar.show_sidebar()
-        run_path(str(Path(sidebar.__file__).parents[2] / "pages" / "networks.py"))
+        network_choice.show_network_choice()
+        run_path(str(Path(network_choice.__file__).parents[2] / "pages" / "networks.py"))
 
     return AppTest.from_function(script, default_timeout=120)
 

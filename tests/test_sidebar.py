@@ -21,9 +21,11 @@ def sidebar() -> AppTest:
     """Return what every page has around it, before its first run."""
 
     def script() -> None:
-        from se_viz.ui.sidebar import show_problem, show_sidebar
+        from se_viz.ui.network_choice import show_network_choice
+        from se_viz.ui.sidebar import show_image_choice, show_problem
 
-        show_sidebar()
+        show_image_choice()
+        show_network_choice()
         show_problem()
 
     return AppTest.from_function(script, default_timeout=120)

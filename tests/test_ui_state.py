@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from se_viz.errors import ImageError
 from se_viz.images import list_samples
 from se_viz.networks import View
-from se_viz.ui import cached
+from se_viz.ui import cached, photos
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
@@ -80,15 +80,15 @@ def test_an_image_is_keyed_by_its_content():
 def test_a_photo_is_cut_to_the_networks_square():
     """A page never holds the full image: at 50 megapixels that would be 150 MB a session."""
     content = list_samples()[2].path.read_bytes()
-    assert cached.get_photo("digest", View(96), content).size == (96, 96)
-    assert cached.get_photo("digest", View(64), content).size == (64, 64)
+    assert photos.get_photo("digest", View(96), content).size == (96, 96)
+    assert photos.get_photo("digest", View(64), content).size == (64, 64)
 
 
 def test_a_file_that_failed_is_tried_again():
     """A cached failure would outlive the file's repair."""
     with pytest.raises(ImageError, match="damaged or cut short"):
-        cached.get_photo("digest", View(64), list_samples()[0].path.read_bytes()[:900])
-    assert cached.get_photo("digest", View(64), list_samples()[0].path.read_bytes()).size == (64, 64)
+        photos.get_photo("digest", View(64), list_samples()[0].path.read_bytes()[:900])
+    assert photos.get_photo("digest", View(64), list_samples()[0].path.read_bytes()).size == (64, 64)
 
 
 def test_one_network_serves_all_sessions():

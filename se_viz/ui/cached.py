@@ -10,10 +10,8 @@ from PIL import Image
 from se_viz.analysis import Analysis, analyse
 from se_viz.attribution.records import Attribution
 from se_viz.errors import DeviceError, SeVizError
-from se_viz.images import open_image
 from se_viz.line import Watch
-from se_viz.networks import Network, View, load_network
-from se_viz.networks.crop import crop_image
+from se_viz.networks import Network, load_network
 from se_viz.residents import Residents
 from se_viz.runtime import setting
 from se_viz.ui.memory import keep_memory_flat
@@ -55,16 +53,6 @@ def borrow_network(name: str, device: str) -> Iterator[Network]:
 def peek_network(name: str, device: str) -> Network | None:
     """Return a network if it is loaded, and load none."""
     return _residents(device).peek(name)
-
-
-@st.cache_data(max_entries=128, max_size="128MB", show_spinner=False)
-def get_photo(digest: str, view: View, _content: bytes) -> Image.Image:
-    """Decode a file once, to the square that a network with this view sees.
-
-    Raises:
-        ImageError: the file cannot be used; nothing is cached then.
-    """
-    return crop_image(open_image(_content), view)
 
 
 def get_analysis(name: str, device: str, digest: str, photo: Image.Image, block: str | None = None) -> Analysis:

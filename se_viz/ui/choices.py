@@ -8,9 +8,10 @@ from PIL import Image
 from se_viz.charts.palettes import DARK, LIGHT, Palette
 from se_viz.errors import SeVizError
 from se_viz.networks import Network
-from se_viz.ui.cached import get_network, get_photo
-from se_viz.ui.sidebar import show_samples, show_upload
+from se_viz.ui.cached import get_network
+from se_viz.ui.photos import get_photo
 from se_viz.ui.state import ChosenImage, chosen_image
+from se_viz.ui.welcome import show_welcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def require_choices() -> Choices:
         st.stop()
     image = chosen_image()
     if image is None:
-        _welcome()
+        show_welcome()
         st.stop()
     try:
         network = get_network(name, device)
@@ -52,16 +53,6 @@ def require_choices() -> Choices:
     except SeVizError as error:
         st.error(str(error))
         st.stop()
-
-
-def _welcome() -> None:
-    st.markdown(
-        "A squeeze-and-excitation network turns each of its channels up or down, anew for every image. "
-        "See how it does that for yours: every gate of every block, and the pixels the answer came from."
-    )
-    show_upload(area="page")
-    st.markdown("**No photo at hand? Start with one of these.**")
-    show_samples(area="page")
 
 
 def current_palette() -> Palette:

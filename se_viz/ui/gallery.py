@@ -1,8 +1,9 @@
 """The gallery that one image is compared with: sample images and the session's own photos, each analysed."""
 
 from se_viz.analysis import Analysis
-from se_viz.ui.cached import get_analysis, get_photo
+from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import Choices
+from se_viz.ui.photos import get_photo
 from se_viz.ui.state import ChosenImage, list_gallery
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from se_viz.errors import ImageError
 from se_viz.images import Sample, list_samples
 from se_viz.networks import View
-from se_viz.ui.cached import get_photo
+from se_viz.ui.photos import get_photo
 
 _USUAL = View(192)
 _KEPT, _KEPT_BYTES = 6, 24 * 2**20

@@ -1,0 +1,20 @@
+"""Photos as a network sees them, decoded once; nothing here loads PyTorch before there is a photo."""
+
+import streamlit as st
+from PIL import Image
+
+from se_viz.images import open_image
+from se_viz.networks import View
+
+
+@st.cache_data(max_entries=128, max_size="128MB", show_spinner=False)
+def get_photo(digest: str, view: View, _content: bytes) -> Image.Image:
+    """Decode a file once, to the square that a network with this view sees.
+
+    Raises:
+        ImageError: the file cannot be used; nothing is cached then.
+    """
+    # Here, so that the first page does not wait for torchvision.
+    from se_viz.networks.crop import crop_image
+
+    return crop_image(open_image(_content), view)
