@@ -30,13 +30,18 @@ _AT_REST = '[data-test-script-state="notRunning"]'
 # The clock starts when the browser has the file and stops one frame after the first frame in which all five
 # probabilities' texts as a whole, and every stage's picture in the gate map, differ from those of the photo before.
 _WATCH = """() => {
-  const all = (selector, read) => [...document.querySelectorAll(selector)].map(read);
+  // Until the run ends, Streamlit keeps the figure before in the document, hidden.
+  const shown = selector => [...document.querySelectorAll(selector)].filter(element => element.checkVisibility());
+  const all = (selector, read) => shown(selector).map(read);
   window.seen = () => ({
     texts: all('[data-testid="stProgress"]', bar => bar.innerText).join('|'),
     maps: all('.st-key-gates .js-plotly-plot image', image => image.getAttribute('href')),
+    // Pictures alone would not do: the same values make another one where the figure has another width.
+    values: all('.st-key-gates .js-plotly-plot', plot => JSON.stringify(plot.data.map(trace => trace.z ?? null))),
   });
   const before = window.seen();
-  const painted = now => now.texts !== before.texts && now.maps.length === before.maps.length
+  const painted = now => now.texts !== before.texts && now.values.join() !== before.values.join()
+    && now.maps.length === before.maps.length
     && now.maps.every((map, stage) => map && map !== before.maps[stage]);
   window.painting = new Promise((resolve, reject) => {
     document.addEventListener('change', () => {
@@ -130,7 +135,8 @@ class _Visit:
         seen = self._page.evaluate("window.painting")
         self._page.locator(_AT_REST).wait_for()
         # What stopped the clock has to be what stays.
-        assert self._page.evaluate("window.seen()") == {"texts": seen["texts"], "maps": seen["maps"]}
+        rest = self._page.evaluate("window.seen()")
+        assert all(rest[what] == seen[what] for what in ("texts", "values"))
         return Painting(seen["seconds"], self._received, len(photo))
 
     def _hand_over(self, photo: bytes) -> None:

@@ -17,12 +17,15 @@ gates, pixels = st.columns([3, 2], gap="medium")
 with gates:
     st.subheader("Recalibration, stage by stage")
     selected = panels.show_gates(choices, table, analysis)
-with pixels:
-    st.subheader("Where the answer came from")
-    panels.show_attribution(choices, analysis)
-
-panels.show_block(choices, analysis, selected)
+opened = st.container()
 
 st.subheader("Numbers")
 panels.show_numbers(analysis)
 panels.show_downloads(choices, table)
+
+with opened:
+    panels.show_block(choices, analysis, selected)
+# Last, although it stands beside the gates: it takes both cores, which the browser needs to paint them.
+with pixels:
+    st.subheader("Where the answer came from")
+    panels.show_attribution(choices, analysis)

@@ -115,12 +115,12 @@ def test_one_page_holds_answer_gates_pixels_block_and_numbers(explore: AppTest, 
     spreads = [gate.std(correction=0).item() for gate in gates_of(network, inputs)]
     opened = BLOCKS[spreads.index(max(spreads))]
     assert explore.title[0].value == "What did the gates do?"
-    assert [heading.value for heading in explore.subheader] == [
+    assert {heading.value for heading in explore.subheader} == {
         "Recalibration, stage by stage",
         "Where the answer came from",
         f"Block {opened}",
         "Numbers",
-    ]
+    }
     assert [chart.key for chart in explore.get("plotly_chart")] == ["gates", "attribution", "most-open", "most-closed"]
 
 

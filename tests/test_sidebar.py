@@ -33,7 +33,7 @@ def sidebar() -> AppTest:
 
 def upload(sidebar: AppTest, name: str, content: bytes) -> AppTest:
     """Put a file in the place of the one that the uploader holds."""
-    sidebar.file_uploader(key="sidebar-upload").set_value((name, content, "image/jpeg")).run()
+    sidebar.file_uploader[0].set_value((name, content, "image/jpeg")).run()
     assert not sidebar.exception
     return sidebar
 
@@ -74,7 +74,7 @@ def test_taking_the_broken_file_away_ends_the_complaint(sidebar: AppTest):
     """The cross beside the file is what people press first; the earlier image stays."""
     upload(sidebar.run(), "cat.jpg", PHOTO)
     upload(sidebar, "half.jpg", BROKEN)
-    sidebar.file_uploader(key="sidebar-upload").clear().run()
+    sidebar.file_uploader[0].clear().run()
     assert not errors(sidebar)
     assert [text.value for text in sidebar.text] == ["Shown: cat.jpg"]
 
@@ -103,7 +103,7 @@ def test_a_name_in_the_error_is_never_markdown(sidebar: AppTest):
 
 def test_uploads_take_the_formats_that_are_read(sidebar: AppTest):
     """A file dialogue that hides readable photos, or offers others, sends people away."""
-    uploader = sidebar.run().file_uploader(key="sidebar-upload")
+    uploader = sidebar.run().file_uploader[0]
     assert sorted(kind.lstrip(".") for kind in uploader.allowed_type) == sorted(EXTENSIONS)
     assert "20 MB" in uploader.label
 

@@ -41,7 +41,7 @@ def test_without_an_image_the_page_invites_and_offers_six(page: AppTest):
     assert "every gate of every block, and the pixels the answer came from" in page.markdown[0].value
     assert [button.label for button in page.button] == ["Cat", "Coffee", "Rocket", "Astronaut", "Temple", "Flower"]
     assert len(page.image) == 6
-    assert page.file_uploader(key="page-upload").label.startswith("Drop a photo here")
+    assert page.file_uploader(key="page-upload-0").label.startswith("Drop a photo here")
     assert not page.subheader
     assert not page.get("plotly_chart")
 
@@ -56,7 +56,7 @@ def test_a_sample_leads_to_its_answer(page: AppTest):
 
 def test_a_dropped_photo_leads_to_its_answer(page: AppTest, chosen: ChosenImage):
     """The landing page takes a photo itself: on a phone the sidebar is closed."""
-    page.run().file_uploader(key="page-upload").upload(chosen.name, chosen.content, "image/jpeg").run()
+    page.run().file_uploader(key="page-upload-0").upload(chosen.name, chosen.content, "image/jpeg").run()
     assert len(clean(page).get("progress")) == 5
     assert page.session_state["image"] == chosen
 

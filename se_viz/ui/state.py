@@ -64,6 +64,7 @@ def choose_file(widget: str) -> None:
     else:
         _choose(image)
         _keep(image)
+        st.session_state.uploads = st.session_state.get("uploads", 0) + 1
 
 
 def use_network(name: str) -> None:

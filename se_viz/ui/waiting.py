@@ -24,6 +24,8 @@ def waiting(text: str, *, slow: bool = False) -> Iterator[Watch]:
     """
     # Streamlit replays on every hit what a cached function shows; what is shown in this context is forgotten.
     outside = copy_context()
+    # Also where nothing is waited for: what follows would change its place on the page, and be drawn from scratch.
+    place = st.empty()
     shown: list[int] = []
     with ExitStack() as spinner:
 
@@ -35,7 +37,9 @@ def waiting(text: str, *, slow: bool = False) -> Iterator[Watch]:
             if shown[-1:] not in ([0], [before]):
                 shown.append(before)
                 spinner.close()
-                spinner.enter_context(st.spinner(f"{text} {before} before you" if before else text, show_time=slow))
+                words = f"{text} {before} before you" if before else text
+                spinner.enter_context(place)
+                spinner.enter_context(st.spinner(words, show_time=slow))
 
         yield lambda before: outside.run(watch, before)
 

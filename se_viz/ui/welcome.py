@@ -39,7 +39,8 @@ def show_samples(*, area: str = "sidebar") -> None:
 
 def show_upload(*, area: str = "sidebar") -> None:
     """Let people drop a photo; a broken one is named and changes nothing."""
-    key = f"{area}-upload"
+    # Empty again after each photo: to put one in another's place would draw the page twice.
+    key = f"{area}-upload-{st.session_state.get('uploads', 0)}"
     st.file_uploader(
         f"Drop a photo here (up to {MAX_BYTES // 2**20} MB)",
         type=list(EXTENSIONS),
