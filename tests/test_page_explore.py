@@ -121,7 +121,7 @@ def test_one_page_holds_answer_gates_pixels_block_and_numbers(explore: AppTest, 
         f"Block {opened}",
         "Numbers",
     }
-    assert [chart.key for chart in explore.get("plotly_chart")] == ["gates", "attribution", "most-open", "most-closed"]
+    assert {chart.key for chart in explore.get("plotly_chart")} == {"gates", "attribution", "most-open", "most-closed"}
 
 
 def test_probabilities_are_the_softmax_of_the_logits(explore: AppTest, network: Network, inputs: Tensor):
