@@ -9,10 +9,13 @@ from se_viz.ui.welcome import show_welcome
 st.set_page_config(page_title="se_viz", page_icon="🎚️", layout="wide")
 # Navigation first: with a widget above it, the first interaction after the server's start was lost.
 explore = st.Page("pages/explore.py", title="Explore", icon="🔍", default=True)
+# Paths of their own: as the file's name the first visit after a start would bypass this file.
+microscope = st.Page("pages/microscope.py", title="Open a gate", icon="🔬", url_path="open-a-gate")
 networks = st.Page("pages/networks.py", title="Networks", icon="🗂️", url_path="all-networks")
-# A path of its own: as "guide" the first visit after a start would bypass this file.
 guide = st.Page("pages/guide.py", title="How to read it", icon="📖", url_path="how-to-read")
-page = st.navigation([explore, networks, guide])
+page = st.navigation([explore, microscope, networks, guide])
+# For links from other pages.
+st.session_state.microscope_page = microscope
 show_image_choice()
 show_problem()
 # The other pages begin with an image.

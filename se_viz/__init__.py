@@ -9,13 +9,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from se_viz.attribution.records import Attribution
     from se_viz.attribution.run import attribute
-    from se_viz.gates import GateRecord, GateSite, Inspection, capture_gates, edit_gates, find_gates, inspect_gates
+    from se_viz.gates import (
+        Excitation,
+        GateRecord,
+        GateSite,
+        Inspection,
+        capture_gates,
+        edit_gates,
+        find_gates,
+        gate_jacobian,
+        inspect_gates,
+        open_gate,
+    )
     from se_viz.images import open_image
     from se_viz.networks import Network, NetworkCard, list_networks, load_network
 
 __version__ = "0.1.0"
 __all__ = [
     "Attribution",
+    "Excitation",
     "GateRecord",
     "GateSite",
     "Inspection",
@@ -25,22 +37,27 @@ __all__ = [
     "capture_gates",
     "edit_gates",
     "find_gates",
+    "gate_jacobian",
     "inspect_gates",
     "list_networks",
     "load_network",
+    "open_gate",
     "open_image",
 ]
 
 _HOMES = {
     "Attribution": "attribution.records",
     "attribute": "attribution.run",
+    "Excitation": "gates",
     "GateRecord": "gates",
     "GateSite": "gates",
     "Inspection": "gates",
     "capture_gates": "gates",
     "edit_gates": "gates",
     "find_gates": "gates",
+    "gate_jacobian": "gates",
     "inspect_gates": "gates",
+    "open_gate": "gates",
     "open_image": "images",
     "Network": "networks",
     "NetworkCard": "networks",

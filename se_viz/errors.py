@@ -21,6 +21,10 @@ class EditError(SeVizError):
     """A change of gates that a block cannot go on with."""
 
 
+class ExcitationError(SeVizError):
+    """A block whose gates are not made by the paper's two layers, or not of the squeeze that is given."""
+
+
 class NetworkError(SeVizError):
     """A network name, architecture or argument that does not exist."""
 

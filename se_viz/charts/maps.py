@@ -47,7 +47,7 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
     """Draw chosen channels of one block before scaling (top) and after (below).
 
     ``features`` is U, (channels, height, width); ``gates`` is s, (channels,). Each pair shares one scale,
-    symmetric about 0, so that only the gate changes the colour.
+    symmetric about 0, so that only the gate changes the colour. Points carry the channel's number as custom data.
     """
     titles = [f"#{channel}<br>s = {gates[channel]:.2f}" for channel in channels]
     figure = make_subplots(
@@ -59,6 +59,7 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
         for line, values in enumerate(pair, 1):
             heat = go.Heatmap(z=encode(values, span), coloraxis="coloraxis", hoverinfo="skip")
             figure.add_trace(heat, row=line, col=column)
+            figure.add_trace(_target(channel, values.shape), row=line, col=column)
     colours = {"colorscale": coded_scale(palette.diverging, palette), "cmin": CODE_RANGE[0], "cmax": CODE_RANGE[1]}
     figure.update_layout(
         height=262,
@@ -73,6 +74,21 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
         figure.update_yaxes(visible=True, showticklabels=False, title=word, ticks="", showgrid=False, row=line, col=1)
     figure.update_yaxes(title_font_color=palette.ink).update_annotations(font_color=palette.ink)
     return dress(figure, palette)
+
+
+def _target(channel: int, shape: tuple[int, ...]) -> go.Scatter:
+    """Return an invisible point over a map: colours alone tell no click."""
+    marker = {"size": 90, "opacity": 0, "symbol": "square"}
+    return go.Scatter(
+        x=[(shape[1] - 1) / 2],
+        y=[(shape[0] - 1) / 2],
+        mode="markers",
+        marker=marker,
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        customdata=[str(channel)],
+        hovertemplate=f"click to choose channel {channel}<extra></extra>",
+    )
 
 
 def to_html(figure: Figure, palette: Palette) -> bytes:

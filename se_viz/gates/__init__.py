@@ -2,13 +2,16 @@
 
 from se_viz.gates.capture import capture_gates
 from se_viz.gates.edits import edit_gates
+from se_viz.gates.excitation import Excitation, open_gate
 from se_viz.gates.inspection import find_gates, inspect_gates
+from se_viz.gates.jacobian import gate_jacobian
 from se_viz.gates.records import GateRecord, GateSite, Inspection
 from se_viz.gates.spellings import OTHERS, SPELLINGS, Spelling
 
 __all__ = [
     "OTHERS",
     "SPELLINGS",
+    "Excitation",
     "GateRecord",
     "GateSite",
     "Inspection",
@@ -16,5 +19,7 @@ __all__ = [
     "capture_gates",
     "edit_gates",
     "find_gates",
+    "gate_jacobian",
     "inspect_gates",
+    "open_gate",
 ]

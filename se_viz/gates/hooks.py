@@ -56,6 +56,8 @@ class Watch:
     """Is given each gate, and returns the one to go on with."""
     see: Callable[[Visit], None] | None = None
     """Is told of each gate, after every change."""
+    part: Callable[[nn.Module, Tensor], None] | None = None
+    """Is told of each part of a block that has no parts itself, as it has run, and what it put out."""
     leave: Callable[[Visit, Tensor], None] | None = None
     """Is told of each block's output."""
     finish: Callable[[], None] | None = None
@@ -102,6 +104,8 @@ def _wanted(watch: Watch) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
         yield from ((block, _enter), (place.gate, _gate))
         if watch.see:
             yield place.squeeze, _squeeze
+        if watch.part:
+            yield from ((part, _part) for part in block.modules() if not [*part.children()])
         if watch.leave:
             yield block, _leave
 
@@ -174,6 +178,12 @@ def _gate(module: nn.Module, _: tuple[Any, ...], output: Tensor) -> Tensor | Non
             watch.see(visit)
     # A hook that returns something replaces the output, so an unchanged gate is not returned.
     return None if gate is output else gate
+
+
+def _part(module: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:
+    for watch in _watches.get():
+        if watch.part and watch.visit:
+            watch.part(module, output)
 
 
 def _leave(block: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:

@@ -59,7 +59,7 @@ def inspect_gates(model: nn.Module, *, size: int | tuple[int, int, int] = 224) -
     """
     scan, check = scan_model(model), _Check()
     image = _noise((1, 3, size, size) if isinstance(size, int) else (1, *size), model)
-    with _evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad():
         with watching(Watch(model, scan.blocks, see=check.see, leave=check.leave)):
             model(image)
         _ask_silent(check)
@@ -118,8 +118,8 @@ def _site(visit: Visit, squeeze: Tensor) -> GateSite:
 
 def _hidden(place: Place, channels: int) -> int | None:
     """Return the units between the excitation's layers, if there are two with weights from and to all channels."""
-    layers = [layer.weight.shape[:2] for layer in place.block.modules() if isinstance(layer, _LAYERS)]
-    first = [layer.weight.shape[:2] for layer in place.squeeze.modules() if isinstance(layer, _LAYERS)]
+    layers = [layer.weight.shape[:2] for layer in place.block.modules() if isinstance(layer, LAYERS)]
+    first = [layer.weight.shape[:2] for layer in place.squeeze.modules() if isinstance(layer, LAYERS)]
     units, inputs = first[0] if first else (0, 0)
     return units if inputs == channels and (channels, units) in layers and len(layers) > 1 else None
 
@@ -143,8 +143,8 @@ def _noise(shape: tuple[int, ...], module: nn.Module, *, like: Tensor | None = N
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    # In training the norms would learn from the noise.
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, where norms do not learn, and each part back as it was."""
     modes = {module: module.training for module in model.modules()}
     try:
         model.eval()
@@ -154,4 +154,4 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)

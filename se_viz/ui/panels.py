@@ -23,9 +23,10 @@ from se_viz.gates.tables import (
 from se_viz.ui.cached import get_analysis, get_attribution
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
+from se_viz.ui.links import link_channel
 from se_viz.ui.pickers import choose_block, choose_option
 from se_viz.ui.remarks import describe_scale, name_the_undrawn
-from se_viz.ui.state import open_block
+from se_viz.ui.state import open_block, open_channel
 
 _SHOWN = 4
 
@@ -131,8 +132,9 @@ def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     st.subheader(f"Block {label}")
     st.caption(
         f"`{path}`: {record.gate.shape[1]} channels, of which eight are shown by their number. Each pair "
-        "shares one scale, symmetric about 0: all that changes from top to bottom is the gate s."
+        "shares one scale, symmetric about 0: all that changes from top to bottom is the gate s. Click a channel to choose it."
     )
+    link_channel(record, label)
     order = record.gate[0].argsort().tolist()
     up, down = st.columns(2)
     with up:
@@ -145,7 +147,7 @@ def _show_channels(record: GateRecord, channels: list[int], key: str, title: str
     assert record.features is not None
     st.markdown(title)
     figure = draw_channels(record.features[0].numpy(), record.gate[0].numpy(), channels, current_palette())
-    show_figure(figure, key, alt=f"Feature maps of channels {channels} before and after scaling")
+    show_figure(figure, key, alt=f"Feature maps of channels {channels} before and after scaling", on_click=open_channel)
 
 
 def show_numbers(analysis: Analysis) -> None:

@@ -6,6 +6,7 @@ from typing import TypeVar
 import streamlit as st
 
 from se_viz.analysis import Analysis
+from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
 
 Option = TypeVar("Option", str, int)
@@ -19,6 +20,25 @@ def choose_block(analysis: Analysis) -> str:
         st.session_state.block = max(analysis.records, key=lambda record: record.gate.std(correction=0).item()).name
     return st.selectbox(
         "Open block", list(labels), format_func=labels.__getitem__, key="block", persist_state="session"
+    )
+
+
+def open_channel_of(record: GateRecord) -> int:
+    """Return the session's open channel; where a block has none of that number, open one first.
+
+    That is the channel whose mean the block changes most: a gate of 1 changes nothing that could be seen.
+    """
+    if not 0 <= st.session_state.get("channel", -1) < record.gate.shape[1]:
+        st.session_state.channel = int(((1 - record.gate[0]) * record.squeeze[0]).abs().argmax())
+    return st.session_state.channel
+
+
+def choose_channel(record: GateRecord) -> int:
+    """Offer every channel of a block; return the number of the open one, which a click may have set."""
+    channels = record.gate.shape[1]
+    open_channel_of(record)
+    return st.number_input(
+        f"Channel, 0 to {channels - 1}", 0, channels - 1, step=1, key="channel", persist_state="session"
     )
 
 

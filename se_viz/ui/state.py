@@ -74,13 +74,25 @@ def use_network(name: str) -> None:
 
 def open_block(chart: str) -> None:
     """Open the block that was clicked in the chart with this key; a click beside one changes nothing."""
-    points = st.session_state[chart].selection.points
-    if points:
-        data = points[0]["customdata"]
-        # A column of custom data arrives bare, in a list or as a mapping, by the kind of array it was.
-        while not isinstance(data, str):
-            data = data[next(iter(data))] if isinstance(data, dict) else data[0]
+    if data := _clicked(chart):
         st.session_state.block = data
+
+
+def open_channel(chart: str) -> None:
+    """Open the channel that was clicked in the chart with this key; a click beside one changes nothing."""
+    if data := _clicked(chart):
+        st.session_state.channel = int(data)
+
+
+def _clicked(chart: str) -> str | None:
+    points = st.session_state[chart].selection.points
+    if not points:
+        return None
+    data = points[0]["customdata"]
+    # A column of custom data arrives bare, in a list or as a mapping, by the kind of array it was.
+    while not isinstance(data, str):
+        data = data[next(iter(data))] if isinstance(data, dict) else data[0]
+    return data
 
 
 def _choose(image: ChosenImage) -> None:

@@ -1,0 +1,24 @@
+"""Open a gate: one channel followed through its block's arithmetic, and who turned it up."""
+
+import streamlit as st
+
+from se_viz.ui import influence, microscope
+from se_viz.ui.cached import get_analysis
+from se_viz.ui.choices import require_choices
+from se_viz.ui.pickers import choose_block, choose_channel
+
+st.title("Open a gate")
+choices = require_choices()
+analysis = get_analysis(*choices.key)
+left, right, hint = st.columns([2, 2, 5], vertical_alignment="bottom")
+with left:
+    block = choose_block(analysis)
+record = next(record for record in get_analysis(*choices.key, block).records if record.name == block)
+with right:
+    channel = choose_channel(record)
+hint.caption(microscope.describe_channel(record, channel))
+
+microscope.show_steps(choices, analysis, record, channel)
+
+st.header("Who turned this channel up?", anchor=False)
+influence.show_influence(choices, record, channel)

@@ -1,0 +1,216 @@
+"""A gate opened: every step of the excitation that made it, by the weights of the block itself."""
+
+from collections.abc import Callable
+from contextvars import Context
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from se_viz.errors import ExcitationError
+from se_viz.gates.hooks import Visit, Watch, watching
+from se_viz.gates.inspection import LAYERS, evaluating
+from se_viz.gates.places import Place, choose_blocks
+from se_viz.gates.records import GateRecord
+
+_NOTHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Flatten, nn.Unflatten)
+# A GPU may multiply with ten bits of mantissa (TF32), and a block may compute in bfloat16: right arithmetic stays far
+# below this, and a function that was not seen goes far beyond it.
+_SLACK = 0.02
+_REACH, _POINTS = 6.0, 121
+
+
+@dataclass(frozen=True, slots=True)
+class Excitation:
+    """Every step from the squeeze of one image to the gates of one block: s = sigma(W2 delta(W1 z + b1) + b2).
+
+    float32 on the CPU. Computed in double precision from the block's weights; what the block itself put out may
+    differ by its rounding, and the three errors say by how much.
+    """
+
+    block: str
+    """Name of the block's use, as `GateRecord.name`."""
+    delta: str
+    """Class of the function between the two layers, e.g. ``ReLU``."""
+    sigma: str
+    """Class of the function that makes the gate, e.g. ``Sigmoid``."""
+    squeeze: Float[Tensor, "channels"]
+    """z: each channel's summary, as it was captured."""
+    reduce: Float[Tensor, "hidden channels"]
+    """W1, from channels to the C / r hidden units."""
+    reduce_bias: Float[Tensor, "hidden"]
+    """b1; zeros where the layer has none."""
+    before: Float[Tensor, "hidden"]
+    """W1 z + b1: the hidden units before delta."""
+    hidden: Float[Tensor, "hidden"]
+    """h: the hidden units after delta."""
+    expand: Float[Tensor, "channels hidden"]
+    """W2, from hidden units back to channels."""
+    expand_bias: Float[Tensor, "channels"]
+    """b2; zeros where the layer has none."""
+    logit: Float[Tensor, "channels"]
+    """W2 h + b2: what goes into sigma."""
+    gate: Float[Tensor, "channels"]
+    """s = sigma(logit)."""
+    curve: Float[Tensor, "2 points"]
+    """Sigma sampled over the block's logits, to be drawn: logits, and the gates they would make."""
+    hidden_error: float
+    """Largest difference between ``hidden`` and what the block computed."""
+    logit_error: float
+    """Largest difference between ``logit`` and what the block computed."""
+    gate_error: float
+    """Largest difference between ``gate`` and the gates that were captured."""
+
+    @property
+    def on(self) -> Bool[Tensor, "hidden"]:
+        """Return which hidden units are above 0, and so pass something on."""
+        return self.hidden > 0
+
+    def terms(self, channel: int) -> tuple[Int[Tensor, "hidden"], Float[Tensor, "hidden"]]:
+        """Return the terms w2_ck * h_k of one channel's logit: hidden units and values, largest magnitude first.
+
+        With ``expand_bias[channel]`` they sum to ``logit[channel]``.
+        """
+        values = self.expand[channel] * self.hidden
+        units = values.abs().argsort(descending=True, stable=True)
+        return units, values[units]
+
+
+def open_gate(model: nn.Module, record: GateRecord, *, image: int = 0) -> Excitation:
+    """Compute every step of a block's excitation for one captured image.
+
+    ``record`` comes from a capture of this model without edits; ``image`` is a row of its batch. The block's
+    layers give W1, b1, W2 and b2, its own functions are delta and sigma. Each step is compared with what the
+    block puts out for the same squeeze, and the gates with those captured. The model is left as it was; other
+    threads may use it meanwhile. Source: Hu et al., arXiv 1709.01507, eq. 3.
+
+    Raises:
+        NoSEBlocksError: the model has no such block.
+        ExcitationError: the block makes its gates in another way than by two layers with a function between
+            them, or the record is of another model or of edited gates.
+    """
+    place, squeeze = find_place(model, record), record.squeeze[image]
+    heard: list[tuple[nn.Module, Tensor]] = []
+    with torch.inference_mode(False), torch.no_grad():
+        # A copy: what comes next may work in place.
+        own = excite(place, squeeze[None], lambda part, output: heard.append((part, output.clone())))
+        captured = record.gate[image]
+        if _furthest(own[0], captured) > _slack(captured):
+            raise ExcitationError(
+                f"The record of {record.name} holds other gates than the block makes of its squeeze. "
+                "Capture it again from this model, without edits."
+            )
+        first, delta, second = _steps(place, [part for part, _ in heard], len(squeeze))
+        seen = {part: output.flatten() for part, output in heard}
+        return _compute(record.name, (first, delta, second, place.gate), squeeze, (seen[delta], seen[second], captured))
+
+
+def find_place(model: nn.Module, record: GateRecord) -> Place:
+    """Return where the block of a record is in a model."""
+    return next(iter(choose_blocks(model, [record.block]).values()))
+
+
+def excite(
+    place: Place, squeeze: Float[Tensor, "batch channels"], part: Callable[[nn.Module, Tensor], None] | None = None
+) -> Float[Tensor, "batch channels"]:
+    """Return the gates that a block makes of a squeeze, on its device; ``part`` is told what each part puts out.
+
+    The block is given maps of one pixel, whose mean is that pixel: the squeeze itself.
+    """
+    visits: list[Visit] = []
+    like = next(place.block.parameters())
+    maps = squeeze.to(like)[:, :, None, None].clone()
+    watch = Watch(place.block, {place.block: place}, see=visits.append, part=part)
+
+    def run() -> None:
+        with watching(watch), evaluating(place.block):
+            place.block(maps.movedim(1, -1) if place.row.channels_last else maps)
+
+    # In a context of its own: no capture or edit of the caller is to see this run.
+    Context().run(run)
+    assert visits[0].gate is not None
+    return visits[0].gate.reshape(squeeze.shape)
+
+
+def _steps(place: Place, parts: list[nn.Module], channels: int) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Return first layer, delta and second layer, if these and the gate are all that the excitation runs."""
+    first = [part for part in place.squeeze.modules() if isinstance(part, LAYERS)]
+    inside = {*place.gate.modules()}
+    start = parts.index(first[0]) if first and first[0] in parts else 0
+    chain = [part for part in parts[start:] if part not in inside and not isinstance(part, _NOTHING)]
+    if len(chain) == 3 and _is_pair(chain[0], chain[2], channels) and not [*chain[1].parameters()]:
+        return chain[0], chain[1], chain[2]
+    runs = ", ".join(type(part).__name__ for part in [*chain, place.gate])
+    raise ExcitationError(
+        f"{place.path} ({place.row.form}) makes its gates by {runs}, not by the paper's layer, function, layer and "
+        "function. Its squeeze and its gates can be read; for every step between them choose another block."
+    )
+
+
+def _is_pair(first: nn.Module, second: nn.Module, channels: int) -> bool:
+    if not (isinstance(first, LAYERS) and isinstance(second, LAYERS)):
+        return False
+    down, up = (layer.weight.flatten(1).shape for layer in (first, second))
+    return (down[1], up[0], up[1]) == (channels, channels, down[0])
+
+
+def _compute(
+    name: str,
+    parts: tuple[nn.Module, nn.Module, nn.Module, nn.Module],
+    squeeze: Tensor,
+    seen: tuple[Tensor, Tensor, Tensor],
+) -> Excitation:
+    first, delta, second, sigma = parts
+    reduce, reduce_bias = _read(first)
+    expand, expand_bias = _read(second)
+    before = reduce @ squeeze.double() + reduce_bias
+    hidden = _apply(delta, before)
+    logit = expand @ hidden + expand_bias
+    gate = _apply(sigma, logit)
+    errors = [_furthest(ours, theirs) for ours, theirs in zip((hidden, logit, gate), seen, strict=True)]
+    if errors[-1] > _slack(gate):
+        raise ExcitationError(
+            f"{name} has two layers, {type(delta).__name__} and {type(sigma).__name__}, but these alone do not make "
+            "its gates: something lies between them that cannot be seen. For every step choose another block."
+        )
+    reach = max(_REACH, 1.1 * logit.abs().max().item())
+    grid = torch.linspace(-reach, reach, _POINTS, dtype=torch.float64)
+    curve = torch.stack([grid, _apply(sigma, grid)])
+    return Excitation(
+        block=name,
+        delta=type(delta).__name__,
+        sigma=type(sigma).__name__,
+        squeeze=squeeze,
+        reduce=reduce.float(),
+        reduce_bias=reduce_bias.float(),
+        before=before.float(),
+        hidden=hidden.float(),
+        expand=expand.float(),
+        expand_bias=expand_bias.float(),
+        logit=logit.float(),
+        gate=gate.float(),
+        curve=curve.float(),
+        hidden_error=errors[0],
+        logit_error=errors[1],
+        gate_error=errors[2],
+    )
+
+
+def _read(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    assert isinstance(layer, LAYERS)
+    weight = layer.weight.flatten(1).double().cpu()
+    return weight, weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.double().cpu()
+
+
+def _apply(function: nn.Module, values: Tensor) -> Tensor:
+    # One value a row: a function of all channels, such as a softmax, then gives something else, and is found out.
+    return function(values[:, None].clone())[:, 0]
+
+
+def _furthest(ours: Tensor, theirs: Tensor) -> float:
+    return (ours.double().cpu() - theirs.double().cpu()).abs().max().item()
+
+
+def _slack(gate: Tensor) -> float:
+    return _SLACK * max(1.0, gate.abs().max().item())

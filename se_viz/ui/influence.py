@@ -1,0 +1,91 @@
+"""Who turned a channel up, on a page: one row of its block's Jacobian as a list, and the whole of it as a picture."""
+
+import numpy as np
+import streamlit as st
+
+from se_viz.charts.influence import CELLS, draw_cells, draw_row
+from se_viz.charts.scales import CLIPPED
+from se_viz.errors import SeVizError
+from se_viz.gates import GateRecord, gate_jacobian
+from se_viz.gates.jacobian import Pattern, average_cells, find_pattern
+from se_viz.line import Watch
+from se_viz.runtime import line_of
+from se_viz.ui.cached import borrow_network
+from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.figures import show_figure
+from se_viz.ui.state import open_channel
+from se_viz.ui.waiting import waiting
+
+_EACH = 8
+
+
+def show_influence(choices: Choices, record: GateRecord, channel: int) -> None:
+    """Show which squeezes move a channel's gate most, and beside it how all gates of the block answer to all."""
+    try:
+        with waiting("Differentiating the block…") as watch:
+            row = _row(*choices.key[:3], record.name, channel, _record=record, _watch=watch)
+            cells, pattern = _cells(*choices.key[:3], record.name, _record=record, _watch=watch)
+    except SeVizError as error:
+        st.error(str(error))
+        return
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        _show_row(row, channel)
+    with right:
+        _show_cells(cells, pattern, channel)
+
+
+def rank_influences(row: np.ndarray, each: int = _EACH) -> list[int]:
+    """Return the channels with the largest positive and the most negative entries of a row, from up to down."""
+    order = [int(channel) for channel in np.argsort(-row, kind="stable")]
+    up = [channel for channel in order[:each] if row[channel] > 0]
+    down = [channel for channel in order[-each:] if row[channel] < 0]
+    return [*up, *(channel for channel in down if channel not in up)]
+
+
+def _show_row(row: np.ndarray, channel: int) -> None:
+    channels = rank_influences(row)
+    if not channels:
+        st.info(
+            f"No squeeze moves the gate of channel {channel} here: its slope is 0 for every one. Open another channel."
+        )
+        return
+    figure = draw_row(row, channels, current_palette(), own=channel)
+    alt = f"The channels whose squeezes move gate {channel} most"
+    show_figure(figure, "influence", alt=alt, on_click=open_channel)
+    st.caption(
+        f"How far gate {channel} would rise if the mean of channel k rose a little and all else stayed: the exact "
+        "derivative through the block's own layers. Orange channels turn it up, blue ones down; click one to open it."
+    )
+
+
+def _show_cells(cells: np.ndarray, pattern: Pattern, channel: int) -> None:
+    size = len(pattern.rows)
+    row, column = (int((order == channel).nonzero()) for order in (pattern.rows, pattern.columns))
+    figure = draw_cells(cells, current_palette(), size=size, mark=(row, column))
+    show_figure(figure, "jacobian", alt="The derivatives of all gates of the block by all squeezes")
+    side = size / CELLS
+    averaged = f" Each cell is the mean of about {side:.0f} x {side:.0f} entries." if side > 1 else ""
+    st.caption(
+        f"Row c, column k: how gate c answers to squeeze k, for all {size} channels; the triangles stand at channel "
+        f"{channel}. Were channels independent, each row would have one coloured entry. Sorted by the first singular "
+        f"vectors, a pattern that makes up {pattern.share:.0%} of all squared entries.{averaged} {CLIPPED}"
+    )
+
+
+@st.cache_data(max_entries=512, max_size="32MB", show_spinner=False)
+def _row(
+    name: str, device: str, digest: str, block: str, channel: int, *, _record: GateRecord, _watch: Watch
+) -> np.ndarray:
+    with borrow_network(name, device) as network, line_of(network.device).turn(_watch):
+        return gate_jacobian(network.model, _record, channels=[channel])[0].numpy()
+
+
+@st.cache_data(max_entries=64, max_size="32MB", show_spinner=False)
+def _cells(
+    name: str, device: str, digest: str, block: str, *, _record: GateRecord, _watch: Watch
+) -> tuple[np.ndarray, Pattern]:
+    with borrow_network(name, device) as network, line_of(network.device).turn(_watch):
+        jacobian = gate_jacobian(network.model, _record)
+    pattern = find_pattern(jacobian)
+    return average_cells(jacobian[pattern.rows][:, pattern.columns].numpy(), CELLS), pattern
