@@ -78,7 +78,7 @@ def draw_cells(cells: np.ndarray, palette: Palette, *, size: int, mark: tuple[in
     bar = {"thickness": 8, "len": 0.6, "x": 0.5, "xanchor": "center", "y": 1.03, "yanchor": "bottom"}
     figure.update_layout(
         height=520,
-        margin={"l": 0, "r": 0, "t": 8, "b": 24},
+        margin={"l": 0, "r": 0, "t": 8, "b": 40},
         showlegend=False,
         dragmode=False,
         plot_bgcolor="rgba(0,0,0,0)",
@@ -86,6 +86,8 @@ def draw_cells(cells: np.ndarray, palette: Palette, *, size: int, mark: tuple[in
     )
     ends = [-0.03 * size, size]
     blank = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
-    figure.update_xaxes(title="squeezes z<sub>k</sub>, sorted by the strongest pattern", range=ends, **blank)
+    figure.update_xaxes(
+        title={"text": "squeezes z<sub>k</sub>, sorted by the strongest pattern", "standoff": 14}, range=ends, **blank
+    )
     figure.update_yaxes(title="gates s<sub>c</sub>, sorted by the strongest pattern", range=ends[::-1], **blank)
     return dress(figure, palette)

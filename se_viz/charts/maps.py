@@ -66,6 +66,7 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
         margin={"l": 46, "r": 0, "t": 66, "b": 4},
         dragmode=False,
         coloraxis={**colours, "showscale": False},
+        showlegend=False,
         plot_bgcolor="rgba(0,0,0,0)",
     )
     figure.update_xaxes(visible=False, constrain="domain")

@@ -43,15 +43,14 @@ def gate_jacobian(
         ExcitationError: the block has no channel of a number in ``channels``.
     """
     place, squeeze = find_place(model, record), record.squeeze[image]
-    rows = torch.arange(len(squeeze)) if channels is None else torch.tensor([*channels], dtype=torch.long)
-    if len(rows) and not (int(rows.min()) >= 0 and int(rows.max()) < len(squeeze)):
+    wanted = range(len(squeeze)) if channels is None else channels
+    if any(channel not in range(len(squeeze)) for channel in wanted):
         raise ExcitationError(
-            f"{record.name} has the channels 0 to {len(squeeze) - 1}, not all of {channels}. Choose among these."
+            f"{record.name} has the channels 0 to {len(squeeze) - 1}, not all of {[*wanted]}. Choose among these."
         )
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with torch.inference_mode(False), torch.enable_grad():
-        parts = [_rows(place, squeeze, chunk) for chunk in rows.split(_TOGETHER)]
-    return torch.cat(parts)
+        return torch.cat([_rows(place, squeeze, chunk) for chunk in torch.tensor([*wanted]).split(_TOGETHER)])
 
 
 def _rows(place: Place, squeeze: Tensor, rows: Tensor) -> Tensor:

@@ -249,7 +249,7 @@ class Picture {
     const d = this.d;
     this.strip("z", d.z, 30, 105, `z: what goes in`);
     this.add(label("s: what comes out, the gates by index", 0, 198, { class: "quiet" }));
-    this.bars(d.gates, { y: 210, height: 105, kind: "s", own: d.channel, span: Math.max(1, most(d.gates)), colour: (value) => this.gated(value) });
+    this.bars(d.gates, { y: 210, height: 105, kind: "s", own: d.channel, span: Math.max(1, most(d.gates)), colour: () => "var(--quiet)" });
   }
 
   units(values, y, height, words, span = most(values)) {

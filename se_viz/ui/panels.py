@@ -131,8 +131,8 @@ def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     label = label_blocks(analysis.records)[path]
     st.subheader(f"Block {label}")
     st.caption(
-        f"`{path}`: {record.gate.shape[1]} channels, of which eight are shown by their number. Each pair "
-        "shares one scale, symmetric about 0: all that changes from top to bottom is the gate s. Click a channel to choose it."
+        f"`{path}`: {record.gate.shape[1]} channels, of which eight are shown by their number; a click chooses one. "
+        "Each pair shares one scale, symmetric about 0: all that changes from top to bottom is the gate s."
     )
     link_channel(record, label)
     order = record.gate[0].argsort().tolist()

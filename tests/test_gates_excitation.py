@@ -1,0 +1,228 @@
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from timm.layers import EcaModule, EffectiveSEModule, GlobalContext, SEModule
+from timm.layers.squeeze_excite import SqueezeExciteCl
+from timm.models._efficientnet_blocks import SqueezeExcite
+from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
+
+from se_viz import GateRecord, capture_gates, edit_gates, open_gate
+from se_viz.errors import ExcitationError
+
+BLOCK = "layer3.2.bn3.1"
+
+# Twenty roundings of float32 at the size of these values; the expected ones are in double precision.
+CLOSE = {"rtol": 1e-5, "atol": 2e-6}
+
+
+def capture(model: nn.Module, images: Tensor) -> list[GateRecord]:
+    with torch.no_grad(), capture_gates(model) as records:
+        model(images)
+    return records
+
+
+def record_of(model: nn.Module, images: Tensor, block: str = BLOCK) -> GateRecord:
+    return next(record for record in capture(model, images) if record.block == block)
+
+
+def by_hand(block: nn.Module, squeeze: Tensor) -> dict[str, np.ndarray]:
+    """Return a, h, the logits and s of torchvision's block, by NumPy in double precision (arXiv 1709.01507, eq. 3)."""
+    w1, b1, w2, b2 = (value.detach().double().numpy().squeeze() for value in block.parameters())
+    before = w1 @ squeeze.double().numpy() + b1
+    hidden = np.maximum(before, 0)
+    logit = w2 @ hidden + b2
+    return {"before": before, "hidden": hidden, "logit": logit, "gate": 1 / (1 + np.exp(-logit))}
+
+
+@pytest.mark.parametrize("image", [0, 1])
+def test_every_step_is_the_papers_formula(se_net: nn.Module, images: Tensor, image: int):
+    """s = sigma(W2 delta(W1 z + b1) + b2), computed by another library for each image of a batch."""
+    record = record_of(se_net, images)
+    opened = open_gate(se_net, record, image=image)
+    expected = by_hand(se_net.get_submodule(BLOCK), record.squeeze[image])
+    for name, values in expected.items():
+        np.testing.assert_allclose(getattr(opened, name).numpy(), values, **CLOSE)
+    assert torch.equal(opened.squeeze, record.squeeze[image])
+    assert torch.equal(opened.on, torch.from_numpy(expected["hidden"] > 0))
+    assert (opened.delta, opened.sigma) == ("ReLU", "Sigmoid")
+
+
+def test_the_errors_are_the_distances_from_what_the_block_computed(se_net: nn.Module, images: Tensor):
+    """Hooks of the test's own read what the layers put out for the same image; the largest difference is told."""
+    record, block = record_of(se_net, images[:1]), se_net.get_submodule(BLOCK)
+    seen: list[Tensor] = []
+    for name in ("activation", "fc2", "scale_activation"):
+        block.get_submodule(name).register_forward_hook(lambda *call: seen.append(call[2].double().flatten()))
+    with torch.no_grad():
+        block(record.squeeze[:, :, None, None])
+    expected = by_hand(block, record.squeeze[0])
+    pairs = zip(("hidden", "logit", "gate"), seen, strict=True)
+    distances = [np.abs(theirs.numpy() - expected[name]).max() for name, theirs in pairs]
+    opened = open_gate(se_net, record)
+    # Both are sums of roundings of double precision around the same difference.
+    assert [opened.hidden_error, opened.logit_error] == pytest.approx(distances[:2], rel=1e-6)
+    assert opened.gate_error == pytest.approx(np.abs(record.gate[0].numpy() - expected["gate"]).max(), rel=1e-6)
+    assert 0 < opened.gate_error < 1e-6
+
+
+def test_terms_and_bias_sum_to_the_logit(se_net: nn.Module, images: Tensor):
+    """The bars of the picture are all there is: for every channel nothing is left over."""
+    opened = open_gate(se_net, record_of(se_net, images))
+    for channel in range(len(opened.logit)):
+        units, values = opened.terms(channel)
+        assert sorted(units.tolist()) == list(range(len(opened.hidden)))
+        assert (values.abs().diff() <= 0).all()
+        total = values.double().sum() + opened.expand_bias[channel]
+        assert total.item() == pytest.approx(opened.logit[channel].item(), rel=1e-5, abs=2e-6)
+
+
+def test_a_term_is_weight_times_hidden_unit(se_net: nn.Module, images: Tensor):
+    """w2_ck * h_k, read from the block's own second layer."""
+    opened = open_gate(se_net, record_of(se_net, images))
+    units, values = opened.terms(7)
+    weights = se_net.get_submodule(BLOCK).fc2.weight[7].detach().flatten()
+    assert torch.equal(values, weights[units] * opened.hidden[units])
+
+
+class Linears(nn.Module):
+    """An SE block as many repositories write it: two linear layers without bias."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        up, down = nn.Linear(hidden, channels, bias=False), nn.Linear(channels, hidden, bias=False)
+        self.fc = nn.Sequential(down, nn.ReLU(inplace=True), up, nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale each channel."""
+        return x * self.fc(x.mean((2, 3)))[:, :, None, None]
+
+
+class SELayer(Linears):
+    """The name that the table of spellings knows."""
+
+
+class Last(nn.Module):
+    """Channels last around a block, as ConvNeXt-like networks run it."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale each channel."""
+        return self.block(x.movedim(1, -1)).movedim(-1, 1)
+
+
+FORMS: dict[str, tuple[Callable[[], nn.Module], str, str]] = {
+    "torchvision": (lambda: SqueezeExcitation(16, 4), "ReLU", "Sigmoid"),
+    "hard": (lambda: SqueezeExcitation(16, 4, nn.SiLU, nn.Hardsigmoid), "SiLU", "Hardsigmoid"),
+    "timm": (lambda: SEModule(16, rd_channels=4), "ReLU", "Sigmoid"),
+    "efficientnet": (lambda: SqueezeExcite(16, rd_ratio=0.25, act_layer=nn.SiLU), "SiLU", "Sigmoid"),
+    "last": (lambda: Last(SqueezeExciteCl(16, rd_channels=4)), "ReLU", "Sigmoid"),
+    "linear": (lambda: SELayer(16, 4), "ReLU", "Sigmoid"),
+}
+
+
+def model_with(make: Callable[[], nn.Module]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), make()).eval()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_spelling_with_two_layers_opens(form: str, images: Tensor):
+    """Squeezing, layers and functions have other names and shapes in each library; the gates are the captured ones."""
+    make, delta, sigma = FORMS[form]
+    model = model_with(make)
+    (record,) = capture(model, images)
+    opened = open_gate(model, record)
+    assert (opened.delta, opened.sigma) == (delta, sigma)
+    assert (opened.reduce.shape, opened.expand.shape) == ((4, 16), (16, 4))
+    np.testing.assert_allclose(opened.gate.numpy(), record.gate[0].numpy(), **CLOSE)
+    assert opened.gate_error < 1e-6
+
+
+OTHER_FORMS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "norm": (lambda: SEModule(16, rd_channels=4, norm_layer=nn.BatchNorm2d), "Conv2d, BatchNorm2d, ReLU, Conv2d"),
+    "one layer": (lambda: EffectiveSEModule(16), "by Conv2d, "),
+    "neighbours": (lambda: EcaModule(16), "by Conv1d, "),
+    "context": (lambda: GlobalContext(16), "LayerNorm2d"),
+}
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_another_form_is_named_and_not_computed(form: str, images: Tensor):
+    """Where anything but layer, function, layer, function runs, the paper's formula would be wrong arithmetic."""
+    make, runs = OTHER_FORMS[form]
+    model = model_with(make)
+    (record,) = capture(model, images)
+    with pytest.raises(ExcitationError, match=f"{runs}.*not by the paper's layer, function, layer and function"):
+        open_gate(model, record)
+
+
+class SEBlock(Linears):
+    """A block that doubles its logits outside any module, where no hook sees it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale each channel."""
+        return x * self.fc[3](2 * self.fc[:3](x.mean((2, 3))))[:, :, None, None]
+
+
+def test_arithmetic_between_the_modules_is_found_out_by_the_error(images: Tensor):
+    """The modules are the paper's, the gates are not theirs: only comparing the numbers can tell."""
+    model = model_with(lambda: SEBlock(16, 4))
+    nn.init.normal_(model[1].fc[2].weight)
+    (record,) = capture(model, images)
+    with pytest.raises(ExcitationError, match="these alone do not make its gates"):
+        open_gate(model, record)
+
+
+def test_a_record_of_edited_gates_is_refused(se_net: nn.Module, images: Tensor):
+    """The block would make other gates of this squeeze: showing its arithmetic beside them would be wrong."""
+    with edit_gates(se_net, {BLOCK: torch.zeros_like}):
+        record = record_of(se_net, images)
+    with pytest.raises(ExcitationError, match=r"holds other gates than the block makes .* without edits"):
+        open_gate(se_net, record)
+
+
+def test_captures_and_edits_of_the_caller_see_nothing(se_net: nn.Module, images: Tensor):
+    """Opening runs the block once more, which is no pass of the model: inside a capture it must leave no record."""
+    record = record_of(se_net, images)
+    plain = open_gate(se_net, record)
+    with edit_gates(se_net, {BLOCK: torch.zeros_like}), capture_gates(se_net) as records:
+        inside = open_gate(se_net, record)
+    assert records == []
+    assert torch.equal(inside.gate, plain.gate)
+
+
+def test_the_model_is_left_as_it_was(se_net: nn.Module, images: Tensor):
+    """Weights, modes, gradients and hooks: also a model in training, whose norms would learn from a pass."""
+    record = record_of(se_net, images)
+    se_net.train()
+    before, modes = deepcopy(se_net.state_dict()), [module.training for module in se_net.modules()]
+    open_gate(se_net, record)
+    assert all(torch.equal(value, before[name]) for name, value in se_net.state_dict().items())
+    assert [module.training for module in se_net.modules()] == modes
+    assert all(value.grad is None and value.requires_grad for value in se_net.parameters())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in se_net.modules())
+
+
+def test_threads_open_gates_of_one_model_at_once(se_net: nn.Module, images: Tensor):
+    """Hooks are shared and what they tell is not: each thread gets, to the bit, what it gets alone."""
+    records = [record for record in capture(se_net, images) if record.stage == 4]
+    alone = [open_gate(se_net, record) for record in records]
+    start = threading.Barrier(len(records))
+
+    def work(record: GateRecord) -> list[Tensor]:
+        start.wait(60)
+        return [open_gate(se_net, record).logit for _ in range(20)]
+
+    with ThreadPoolExecutor(len(records)) as pool:
+        for opened, logits in zip(alone, pool.map(work, records), strict=True):
+            assert all(torch.equal(logit, opened.logit) for logit in logits)
