@@ -69,6 +69,13 @@ with block:
         "Look at a second image before you give a channel a meaning."
     )
 
+st.markdown(
+    "**Open a gate** follows one channel through its block with this image's own numbers: which hidden units are on, how "
+    "the logit is put together, and, by the exact derivative, which other channels would turn it up or down. That is the "
+    "interdependence SE is about: few gates answer to their own channel most.",
+    width=760,
+)
+
 with st.container(border=True):
     st.subheader("What none of them tells", anchor=False)
     st.markdown(

@@ -6,8 +6,9 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from timm.layers import EcaModule, EffectiveSEModule, GlobalContext, SEModule
-from timm.layers.squeeze_excite import SqueezeExciteCl
+from timm.layers.eca import EcaModule
+from timm.layers.global_context import GlobalContext
+from timm.layers.squeeze_excite import EffectiveSEModule, SEModule, SqueezeExciteCl
 from timm.models._efficientnet_blocks import SqueezeExcite
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
@@ -18,7 +19,7 @@ from se_viz.errors import ExcitationError
 BLOCK = "layer3.2.bn3.1"
 
 # Twenty roundings of float32 at the size of these values; the expected ones are in double precision.
-CLOSE = {"rtol": 1e-5, "atol": 2e-6}
+NEAR, CLOSE = 1e-5, 2e-6
 
 
 def capture(model: nn.Module, images: Tensor) -> list[GateRecord]:
@@ -47,7 +48,7 @@ def test_every_step_is_the_papers_formula(se_net: nn.Module, images: Tensor, ima
     opened = open_gate(se_net, record, image=image)
     expected = by_hand(se_net.get_submodule(BLOCK), record.squeeze[image])
     for name, values in expected.items():
-        np.testing.assert_allclose(getattr(opened, name).numpy(), values, **CLOSE)
+        np.testing.assert_allclose(getattr(opened, name).numpy(), values, rtol=NEAR, atol=CLOSE)
     assert torch.equal(opened.squeeze, record.squeeze[image])
     assert torch.equal(opened.on, torch.from_numpy(expected["hidden"] > 0))
     assert (opened.delta, opened.sigma) == ("ReLU", "Sigmoid")
@@ -79,14 +80,14 @@ def test_terms_and_bias_sum_to_the_logit(se_net: nn.Module, images: Tensor):
         assert sorted(units.tolist()) == list(range(len(opened.hidden)))
         assert (values.abs().diff() <= 0).all()
         total = values.double().sum() + opened.expand_bias[channel]
-        assert total.item() == pytest.approx(opened.logit[channel].item(), rel=1e-5, abs=2e-6)
+        assert total.item() == pytest.approx(opened.logit[channel].item(), rel=NEAR, abs=CLOSE)
 
 
 def test_a_term_is_weight_times_hidden_unit(se_net: nn.Module, images: Tensor):
     """w2_ck * h_k, read from the block's own second layer."""
     opened = open_gate(se_net, record_of(se_net, images))
     units, values = opened.terms(7)
-    weights = se_net.get_submodule(BLOCK).fc2.weight[7].detach().flatten()
+    weights = se_net.get_parameter(f"{BLOCK}.fc2.weight")[7].detach().flatten()
     assert torch.equal(values, weights[units] * opened.hidden[units])
 
 
@@ -144,7 +145,7 @@ def test_every_spelling_with_two_layers_opens(form: str, images: Tensor):
     opened = open_gate(model, record)
     assert (opened.delta, opened.sigma) == (delta, sigma)
     assert (opened.reduce.shape, opened.expand.shape) == ((4, 16), (16, 4))
-    np.testing.assert_allclose(opened.gate.numpy(), record.gate[0].numpy(), **CLOSE)
+    np.testing.assert_allclose(opened.gate.numpy(), record.gate[0].numpy(), rtol=NEAR, atol=CLOSE)
     assert opened.gate_error < 1e-6
 
 
@@ -177,7 +178,7 @@ class SEBlock(Linears):
 def test_arithmetic_between_the_modules_is_found_out_by_the_error(images: Tensor):
     """The modules are the paper's, the gates are not theirs: only comparing the numbers can tell."""
     model = model_with(lambda: SEBlock(16, 4))
-    nn.init.normal_(model[1].fc[2].weight)
+    nn.init.normal_(model.get_parameter("1.fc.2.weight"))
     (record,) = capture(model, images)
     with pytest.raises(ExcitationError, match="these alone do not make its gates"):
         open_gate(model, record)

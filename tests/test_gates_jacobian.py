@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from timm.layers import CecaModule, EcaModule
+from timm.layers.eca import CecaModule, EcaModule
 from timm.layers.squeeze_excite import SqueezeExciteCl
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation

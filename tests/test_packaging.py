@@ -48,6 +48,12 @@ def test_wheel_carries_every_sample_with_its_credit(installed):
     assert all(row["credit"] for row in rows)
 
 
+def test_wheel_carries_what_the_browser_runs(installed):
+    """The page that opens a gate is drawn by a script and a style sheet, which are no Python files."""
+    files = {path.suffix for path in (installed / "se_viz" / "ui").iterdir()}
+    assert files >= {".js", ".css"}
+
+
 def test_wheel_carries_the_bundled_weights(installed):
     """A card without its weights is a network that cannot be loaded."""
     bundled = {path.name for path in (ROOT / "checkpoints").glob("*.json")}

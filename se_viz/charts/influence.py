@@ -85,9 +85,10 @@ def draw_cells(cells: np.ndarray, palette: Palette, *, size: int, mark: tuple[in
         coloraxis=colour_axis(palette.diverging, palette, span, title="∂s/∂z, gate per unit of z", **bar),
     )
     ends = [-0.03 * size, size]
-    blank = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
-    figure.update_xaxes(
-        title={"text": "squeezes z<sub>k</sub>, sorted by the strongest pattern", "standoff": 14}, range=ends, **blank
+    blank = {"showgrid": False, "zeroline": False, "ticks": "", "ticktext": ["open channel"]}
+    sorting = "sorted by the strongest pattern"
+    figure.update_xaxes(title=f"squeezes z<sub>k</sub>, {sorting}", range=ends, tickvals=[column + 0.5], **blank)
+    figure.update_yaxes(
+        title=f"gates s<sub>c</sub>, {sorting}", range=ends[::-1], tickvals=[row + 0.5], tickangle=-90, **blank
     )
-    figure.update_yaxes(title="gates s<sub>c</sub>, sorted by the strongest pattern", range=ends[::-1], **blank)
     return dress(figure, palette)

@@ -326,11 +326,11 @@ class Picture {
   }
 
   scale() {
-    const d = this.d, gap = Math.min(110, this.width / 5), side = Math.min(250, (this.width - gap) / 2), x = (this.width - 2 * side - gap) / 2, y = 30;
+    const d = this.d, gap = clamp(this.width / 5, 84, 110), side = Math.min(250, (this.width - gap) / 2), x = (this.width - 2 * side - gap) / 2, y = 30;
     this.map(d.map, x, y, side, "scale");
     this.map(d.map.map((value) => value * d.gates[d.channel]), x + side + gap, y, side, "scale");
     this.add(label("before: u", x, y - 10, { class: "quiet" }), label("after: x̃", x + side + gap, y - 10, { class: "quiet" }),
-      label(`× ${text(d.gates[d.channel])}`, x + side + gap / 2, y + side / 2, { "text-anchor": "middle", style: "font-size: 18px; font-weight: 600", "data-mark": "gate" }),
+      label(`× ${text(d.gates[d.channel])}`, x + side + gap / 2, y + side / 2, { "text-anchor": "middle", style: "font-size: 16px; font-weight: 600", "data-mark": "gate" }),
       draw("path", { class: "axis", d: `M${x + side + 16} ${y + side / 2 + 16}h${gap - 32}m-8 -5l8 5l-8 5`, style: "stroke: var(--quiet); stroke-width: 1.5" }));
     this.key(x, y + side + 14, side);
   }
