@@ -66,15 +66,9 @@ with block:
     st.markdown(
         "The channels with the highest and lowest gates, before and after scaling. Each pair shares one scale.\n\n"
         "No gate exceeds 1, so no channel grows: *turned up* means that it shrinks less than at 0.5.\n\n"
-        "Look at a second image before you give a channel a meaning."
+        "Look at a second image before you give a channel a meaning.\n\n"
+        "The page **Open a gate** follows one of them through the block's arithmetic."
     )
-
-st.markdown(
-    "**Open a gate** follows one channel through its block with this image's own numbers: which hidden units are on, how "
-    "the logit is put together, and, by the exact derivative, which other channels would turn it up or down. That is the "
-    "interdependence SE is about: few gates answer to their own channel most.",
-    width=760,
-)
 
 with st.container(border=True):
     st.subheader("What none of them tells", anchor=False)

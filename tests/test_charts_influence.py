@@ -1,7 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from se_viz.charts.influence import draw_cells, draw_row
+from se_viz.charts.maps import Figure
 from se_viz.charts.palettes import DARK, LIGHT, Palette
 from se_viz.ui.influence import rank_influences
 
@@ -12,9 +15,14 @@ def row() -> np.ndarray:
     return np.random.default_rng(0).normal(size=40).astype(np.float32)
 
 
+def traces(figure: Figure) -> list[Any]:
+    """Return what is drawn: Plotly's own type of it says nothing."""
+    return list(figure.data)
+
+
 def test_bars_hold_the_entries_in_the_order_given(row: np.ndarray):
     """A bar is one derivative: its length the value, its custom data the channel that a click opens."""
-    (bars,) = draw_row(row, [3, 1, 17], LIGHT, own=17).data
+    (bars,) = traces(draw_row(row, [3, 1, 17], LIGHT, own=17))
     assert list(bars.x) == [float(row[3]), float(row[1]), float(row[17])]
     assert list(bars.customdata) == ["3", "1", "17"]
 
@@ -24,7 +32,7 @@ def test_bars_are_orange_above_zero_and_blue_below(row: np.ndarray, palette: Pal
     """The colours of all signed pictures, on an axis that is symmetric about 0."""
     up, down = int(row.argmax()), int(row.argmin())
     figure = draw_row(row, [up, down], palette, own=0)
-    assert list(figure.data[0].marker.color) == [palette.diverging[3][1], palette.diverging[1][1]]
+    assert list(traces(figure)[0].marker.color) == [palette.diverging[3][1], palette.diverging[1][1]]
     low, high = figure.layout.xaxis.range
     assert low == -high
     assert high > abs(row[[up, down]]).max()
@@ -53,13 +61,14 @@ def test_the_ranking_leaves_out_what_does_nothing(values: list[float], expected:
 
 def test_cells_lie_where_their_entries_are():
     """Four cells stand for eight channels: the middles are at 1, 3, 5 and 7 entries."""
-    heat = draw_cells(np.eye(4), LIGHT, size=8, mark=(2, 5)).data[0]
+    heat = traces(draw_cells(np.eye(4), LIGHT, size=8, mark=(2, 5)))[0]
     assert (heat.x0, heat.dx, heat.y0, heat.dy) == (1, 2, 1, 2)
 
 
 def test_the_scale_of_cells_is_symmetric_about_zero():
     """Without an entry below 0 too: the colour of 0 must be that of no influence."""
-    codes = np.asarray(draw_cells(np.array([[0.0, 0.5], [1.0, -1.0]]), LIGHT, size=2, mark=(0, 0)).data[0].z)
+    figure = draw_cells(np.array([[0.0, 0.5], [1.0, -1.0]]), LIGHT, size=2, mark=(0, 0))
+    codes = np.asarray(traces(figure)[0].z).astype(int)
     # 0 is half way between the codes 0 and 126, by the definition of the scale.
     assert codes[0, 0] == 63
     assert codes[1, 0] - 63 == 63 - codes[1, 1] > codes[0, 1] - 63 > 0
@@ -68,6 +77,7 @@ def test_the_scale_of_cells_is_symmetric_about_zero():
 def test_the_open_channel_is_marked_on_both_axes():
     """Rows and columns are sorted each by itself, so one channel stands at two places."""
     figure = draw_cells(np.zeros((4, 4)), LIGHT, size=8, mark=(2, 5))
+    marks = traces(figure)[1]
     assert list(figure.layout.yaxis.tickvals) == [2.5]
     assert list(figure.layout.xaxis.tickvals) == [5.5]
-    assert (figure.data[1].y[0], figure.data[1].x[1]) == (2.5, 5.5)
+    assert (marks.y[0], marks.x[1]) == (2.5, 5.5)

@@ -296,8 +296,8 @@ class Picture {
     this.add(draw("path", { class: "axis", d: `M${place(0)} 0V${HEIGHT - 8}` }));
     [...rows, { words: `logit of channel ${d.channel}`, head: "", value: total, mark: "logit", whole: true }].forEach((row, at) => {
       const [from, to] = row.whole ? [0, total] : ends[at], y = at * height;
-      this.add(label(row.head, 0, y + height / 2 + 5, { "data-mark": row.mark, style: "font-weight: 600" }),
-        label(row.words, row.head ? 40 : 0, y + height / 2 + 5, { "data-mark": row.mark, ...(row.whole ? { style: "font-weight: 600" } : {}) }),
+      if (row.head) this.add(label(row.head, 0, y + height / 2 + 5, { "data-mark": row.mark, style: "font-weight: 600" }));
+      this.add(label(row.words, row.head ? 40 : 0, y + height / 2 + 5, { "data-mark": row.mark, ...(row.whole ? { style: "font-weight: 600" } : {}) }),
         draw("rect", { x: Math.min(place(from), place(to)), y: y + 4, width: Math.max(Math.abs(place(to) - place(from)), 1.5), height: height - 8, rx: 1, fill: this.signed(row.value < 0 ? -.65 : .65), "data-mark": row.mark, class: "grow", style: `animation-delay: ${60 * at}ms` }),
         label((row.value < 0 ? "" : "+") + text(row.value), Math.max(place(from), place(to)) + 6, y + height / 2 + 5, { "data-mark": row.mark }));
       if (!row.whole) this.add(draw("path", { class: "axis", d: `M${place(to)} ${y + 4}v${height}` }));
