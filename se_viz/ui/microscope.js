@@ -216,9 +216,11 @@ class Picture {
     if (own >= 0) this.add(draw("path", { d: `M${x + (own + .5) * step} ${y + height + 4}l5 9h-10z`, fill: "var(--st-primary-color)" }));
     const target = this.add(draw("rect", { class: "target", x, y, width, height: height + 12 }));
     const find = (event) => { const box = target.getBoundingClientRect(); return clamp(Math.floor((event.clientX - box.left) / box.width * values.length), 0, values.length - 1); };
-    target.onpointermove = (event) => this.view.touch(kind, find(event));
+    // A click tells its place in whole pixels, which may hold several values: what was pointed at is meant.
+    let aim;
+    target.onpointerdown = target.onpointermove = (event) => this.view.touch(kind, aim = find(event));
     target.onpointerleave = () => this.view.light();
-    if (kind === "z") target.onclick = (event) => this.view.open(find(event));
+    if (kind === "z") target.onclick = () => this.view.open(aim);
     return { x: (at) => x + (at + .5) * step, zero, place };
   }
 
