@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from se_viz.gates.neurons import Neuron
+
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
@@ -26,3 +28,25 @@ class Attribution:
     """Logit of the image minus logit of the baseline: what a complete method distributes; None: nothing promised."""
     stage: int | None
     """Stage whose output was attributed to; None where it was the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronAttribution:
+    """Which pixels opened one gate, by one method."""
+
+    method: str
+    """Key of the method in the catalogue."""
+    neuron: Neuron
+    """The gate, or its logit, that is explained."""
+    map: Float[Tensor, "height width"]
+    """One value a pixel, the network's input size; float32 on the CPU."""
+    signed: bool
+    """Whether negative values speak for closing; if not, all values are at least 0."""
+    seconds: float
+    """Run time of the method."""
+    value: float
+    """The gate, or its logit, for the image."""
+    completeness_error: float | None
+    """|sum of attributions - (value of the image - value of the baseline)|; None: nothing promised."""
+    explained: float | None
+    """Value of the image minus value of the baseline: what a complete method distributes; None: nothing promised."""

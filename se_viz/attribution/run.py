@@ -12,15 +12,16 @@ from torch import Tensor, nn
 
 from se_viz.attribution.catalogue import METHODS, Method, collapse
 from se_viz.attribution.records import Attribution
+from se_viz.attribution.slices import Slices
 from se_viz.errors import AttributionError, SeVizError
 from se_viz.gates import GateSite
-from se_viz.line import Turn, Watch
+from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
+class Task:
     """What one method is asked."""
 
     row: Method
@@ -28,30 +29,6 @@ class _Task:
     layer: nn.Module | None
     inputs: Tensor
     target: int
-
-
-class _Slices:
-    """A model as Captum calls it: between two calls, the turn on its device is given away."""
-
-    def __init__(self, network: Network, turn: Turn) -> None:
-        self._network, self._turn = network, turn
-        self._called = False
-        self.away = 0.0
-        """Seconds that others had the turn."""
-
-    def __call__(self, inputs: Tensor) -> Tensor:
-        if self._called:
-            self._give_way()
-        self._called = True
-        return self._network.model(inputs)
-
-    def _give_way(self) -> None:
-        # A GPU works on after a call returns: the turn would be given away too early.
-        if self._network.device.type == "cuda":
-            torch.cuda.synchronize(self._network.device)
-        left = time.perf_counter()
-        self._turn.give_way()
-        self.away += time.perf_counter() - left
 
 
 def attribute(
@@ -81,23 +58,42 @@ def attribute(
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()
         chosen, layer = _layer(network, stage) if row.layered else (None, None)
-        slices = _Slices(network, turn)
+        slices = Slices(network.model, network.device, turn)
         # Captum's hooks on a layer must not see others: such a method keeps its turn.
-        task = _Task(row, network.model if layer is not None else slices, layer, inputs, target)
-        started = time.perf_counter()
-        values, error, explained = _run_in_memory(task, {**row.options, **options})
-        heat = collapse(values, row.channels).detach().float().cpu()
-        seconds = time.perf_counter() - started - slices.away
+        task = Task(row, network.model if layer is not None else slices, layer, inputs, target)
+        found = explain(task, slices, {**row.options, **options})
     return Attribution(
         method=method,
         target=target,
-        map=heat,
+        map=found.map,
         signed=row.signed,
-        seconds=seconds,
-        completeness_error=error,
-        explained=explained,
+        seconds=found.seconds,
+        completeness_error=found.error,
+        explained=found.explained,
         stage=chosen,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a method leaves of one number, a logit or a gate."""
+
+    map: Tensor
+    seconds: float
+    error: float | None
+    explained: float | None
+
+
+def explain(task: Task, slices: Slices, settings: dict[str, Any]) -> Explanation:
+    """Run a method that has its turn, in inference mode off and gradients on.
+
+    Raises:
+        AttributionError: the method refuses its settings, or not even one image fits into memory.
+    """
+    started = time.perf_counter()
+    values, error, explained = _run_in_memory(task, settings)
+    heat = collapse(values, task.row.channels).detach().float().cpu()
+    return Explanation(heat, time.perf_counter() - started - slices.away, error, explained)
 
 
 def stage_ends(sites: Sequence[GateSite]) -> dict[int, str]:
@@ -138,7 +134,7 @@ def _layer(network: Network, stage: int | None) -> tuple[int, nn.Module]:
     return chosen, network.model.get_submodule(ends[chosen])
 
 
-def _run_in_memory(task: _Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:
+def _run_in_memory(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:
     row = task.row
     while True:
         try:
@@ -159,7 +155,7 @@ def _run_in_memory(task: _Task, settings: dict[str, Any]) -> tuple[Tensor, float
         torch.cuda.empty_cache()
 
 
-def _run(task: _Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:
+def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:
     algorithm = getattr(captum.attr, task.row.algorithm)
     if task.layer is not None:
         coarse = algorithm(task.forward, task.layer).attribute(task.inputs, target=task.target, **settings)
@@ -173,7 +169,7 @@ def _run(task: _Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, f
 
 
 @torch.no_grad()
-def _rise(task: _Task, baseline: float | Tensor | None) -> float:
+def _rise(task: Task, baseline: float | Tensor | None) -> float:
     start = torch.zeros_like(task.inputs) + (0.0 if baseline is None else baseline)
     before, after = (task.forward(inputs)[0, task.target] for inputs in (start, task.inputs))
     return (after - before).item()

@@ -25,6 +25,8 @@ class Visit:
     side: int
     call: int
     squeeze: Tensor | None = None
+    logit: Tensor | None = None
+    """What the gate function was given; None where it has written its output over that."""
     gate: Tensor | None = None
 
     @property
@@ -166,13 +168,14 @@ def _squeeze(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
             visit.squeeze = _first_tensor(args, kwargs)
 
 
-def _gate(module: nn.Module, _: tuple[Any, ...], output: Tensor) -> Tensor | None:
+def _gate(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
     visits = [(watch, watch.visit) for watch in _watches.get() if watch.visit]
     now = [(watch, visit) for watch, visit in visits if visit.place.gate is module and visit.gate is None]
     gate = output
     for watch, visit in now:
         gate = watch.change(visit, gate) if watch.change else gate
     for watch, visit in now:
+        visit.logit = None if args[0] is output else args[0]
         visit.gate = gate
         if watch.see:
             watch.see(visit)

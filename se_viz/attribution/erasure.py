@@ -1,0 +1,131 @@
+"""Put a map to the test: erase what it marks, and the same shape elsewhere, and read the gate again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+from statistics import mean, stdev
+
+import torch
+from jaxtyping import Bool, Float
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from se_viz.attribution.slices import Slices
+from se_viz.errors import AttributionError
+from se_viz.gates.neurons import Neuron, read_neuron
+from se_viz.line import Watch
+from se_viz.networks import Network
+from se_viz.runtime import line_of
+
+FILLS = {"blur": "a blur", "mean": "the mean colour"}
+"""What erased pixels are replaced by."""
+
+REPEATS = 8
+"""Places that the same shape is erased at, for comparison."""
+
+_BLUR = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """One gate, or its logit, before and after a region of the photo was erased."""
+
+    picture: Image.Image
+    """The photo without the region, exactly as the network saw it."""
+    share: float
+    """Share of the photo that was erased, 0 to 1."""
+    before: float
+    """Value for the photo as it is."""
+    after: float
+    """Value without the region."""
+    controls: tuple[float, ...]
+    """Value with the same shape erased elsewhere, one for each place."""
+
+    @property
+    def mean(self) -> float:
+        """Return the mean over the other places."""
+        return mean(self.controls)
+
+    @property
+    def spread(self) -> float:
+        """Return the standard deviation over the other places, as that of a sample."""
+        return stdev(self.controls)
+
+    @property
+    def beaten(self) -> int:
+        """Return at how many other places the value fell less than where the map pointed."""
+        return sum(value > self.after for value in self.controls)
+
+
+def mark_strongest(values: Float[Tensor, "height width"], share: float) -> Bool[Tensor, "height width"]:
+    """Mark the highest ``share`` of a map's positive values, one at least.
+
+    Raises:
+        AttributionError: no value is positive, so that there is nothing to mark.
+    """
+    positive = int((values > 0).sum())
+    if not positive:
+        raise AttributionError(
+            "No pixel of this map is positive, so that there is nothing to erase. Choose the logit, another method or "
+            "another channel."
+        )
+    marked = torch.zeros(values.numel(), dtype=torch.bool)
+    marked[values.flatten().topk(ceil(share * positive)).indices] = True
+    return marked.reshape(values.shape)
+
+
+def erase(network: Network, photo: Image.Image, region: Bool[Tensor, "height width"], fill: str) -> Image.Image:
+    """Return a photo of the network's own size with a region replaced by one of ``FILLS``.
+
+    The blur's radius is a sixteenth of the photo's side; the mean colour is the one that the network calls 0.
+    """
+    if fill == "blur":
+        filling = photo.filter(ImageFilter.GaussianBlur(photo.width / _BLUR))
+    else:
+        red, green, blue = (round(255 * value) for value in network.card.mean)
+        filling = Image.new("RGB", photo.size, (red, green, blue))
+    return Image.composite(filling, photo, Image.fromarray(region.numpy()))
+
+
+def check_region(
+    network: Network,
+    photo: Image.Image,
+    region: Bool[Tensor, "height width"],
+    neuron: Neuron,
+    *,
+    fill: str = "blur",
+    seed: int = 0,
+    watch: Watch = lambda _: None,
+) -> Erasure:
+    """Erase a region of what the network sees, and for comparison the same shape at ``REPEATS`` other places.
+
+    The other places are drawn with ``seed``: the region is moved around the photo, and what leaves it at one
+    side comes in at the other, so that size and texture stay. Each picture runs alone, no further than to the
+    gate; other passes on the device run in between.
+
+    Raises:
+        AttributionError: too little memory.
+        CaptureError: the network has no such gate.
+        BusyError: too many wait for the device.
+    """
+    regions = [region, *_elsewhere(region, seed)]
+    pictures = [photo, *(erase(network, photo, one, fill) for one in regions)]
+    with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():
+        read = Slices(lambda images: read_neuron(network.model, images, neuron), network.device, turn)
+        try:
+            before, after, *others = [read(network.preprocess(picture)).item() for picture in pictures]
+        except torch.OutOfMemoryError as error:
+            raise AttributionError(
+                f"{network.device} has too little memory left for {network.card.title}. Choose a smaller network, or "
+                "the device cpu."
+            ) from error
+    return Erasure(pictures[1], region.float().mean().item(), before, after, tuple(others))
+
+
+def _elsewhere(region: Tensor, seed: int) -> Iterator[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    height, width = region.shape
+    for _ in range(REPEATS):
+        down = int(torch.randint(1, height, (), generator=generator))
+        right = int(torch.randint(1, width, (), generator=generator))
+        yield region.roll((down, right), (0, 1))

@@ -1,0 +1,62 @@
+"""Run one attribution method on one gate: which pixels opened it."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.records import NeuronAttribution
+from se_viz.attribution.run import Task, explain
+from se_viz.attribution.slices import Slices
+from se_viz.errors import AttributionError
+from se_viz.gates.neurons import Neuron, read_neuron
+from se_viz.line import Watch
+from se_viz.networks import Network
+from se_viz.runtime import line_of
+
+NEURON_METHODS = {key: row for key, row in METHODS.items() if not row.layered}
+"""The methods that explain one number by the input, by key."""
+
+
+def attribute_neuron(
+    network: Network,
+    inputs: Float[Tensor, "1 3 height width"],
+    neuron: Neuron,
+    method: str = "integrated_gradients",
+    *,
+    watch: Watch = lambda _: None,
+    **options: Any,
+) -> NeuronAttribution:
+    """Explain one gate of a network, or its logit, for one image with a Captum method.
+
+    As `attribute` explains a logit of the answer: the gate is the output of a network that ends there, so that
+    this is Captum's neuron attribution, without a hook that other passes on the device could run through.
+
+    Raises:
+        AttributionError: no such method, an option that Captum refuses, or too little memory.
+        CaptureError: the network has no such gate, or it cannot be read.
+        NoSEBlocksError: the network has no such block.
+        BusyError: too many wait for the device.
+    """
+    if method not in NEURON_METHODS:
+        raise AttributionError(f"No method {method!r} explains a gate. Choose one of: {', '.join(NEURON_METHODS)}.")
+    row = NEURON_METHODS[method]
+    # Inference mode of the caller would keep gradients off, whatever else is set.
+    with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
+        inputs = inputs.detach().clone().requires_grad_()
+        slices = Slices(lambda images: read_neuron(network.model, images, neuron)[:, None], network.device, turn)
+        found = explain(Task(row, slices, None, inputs, 0), slices, {**row.options, **options})
+        with torch.no_grad():
+            value = slices(inputs).item()
+    return NeuronAttribution(
+        method=method,
+        neuron=neuron,
+        map=found.map,
+        signed=row.signed,
+        seconds=found.seconds,
+        value=value,
+        completeness_error=found.error,
+        explained=found.explained,
+    )

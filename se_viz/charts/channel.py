@@ -1,0 +1,66 @@
+"""One channel: its feature map over the photo, and its gate for every image of a gallery."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+from plotly.graph_objects import Figure
+
+from se_viz.charts.dress import dress
+from se_viz.charts.maps import draw_overlay
+from se_viz.charts.palettes import Palette
+from se_viz.charts.scales import Span
+from se_viz.gates.peaks import Peak
+
+
+def draw_places(
+    photo: Image.Image, features: np.ndarray, peaks: Sequence[Peak], palette: Palette, *, title: str
+) -> Figure:
+    """Lay a channel's (height, width) map over the photo, a flat square for each cell, and number its peaks."""
+    cells, sides = features.shape, (photo.height, photo.width)
+    rows, columns = (np.arange(side) * count // side for side, count in zip(sides, cells, strict=True))
+    figure = draw_overlay(photo, features[np.ix_(rows, columns)], palette, signed=True, opacity=0.75, title=title)
+    high, wide = (side / count for side, count in zip(sides, cells, strict=True))
+    for number, peak in enumerate(peaks, 1):
+        left, top = peak.column * wide - 0.5, peak.row * high - 0.5
+        for line in ({"color": "#000000", "width": 4}, {"color": "#ffffff", "width": 2}):
+            figure.add_shape(type="rect", x0=left, x1=left + wide, y0=top, y1=top + high, line=line)
+        figure.add_annotation(
+            x=left + wide / 2,
+            y=top + high / 2,
+            text=f"<b>{number}</b>",
+            showarrow=False,
+            font={"color": "#ffffff", "size": 13},
+            bgcolor="rgba(0,0,0,0.55)",
+        )
+    return figure
+
+
+def draw_strip(values: Sequence[float], names: Sequence[str], palette: Palette, *, marked: int, span: Span) -> Figure:
+    """Draw one gate for each image as a dot on the gates' own scale, and the image ``marked`` as a diamond."""
+    here = [index == marked for index in range(len(values))]
+    marker = {
+        "size": [15 if one else 10 for one in here],
+        "symbol": ["diamond" if one else "circle" for one in here],
+        "color": [palette.diverging[-2][1] if one else palette.faint for one in here],
+        "line": {"color": palette.ink, "width": [1.5 if one else 0 for one in here]},
+        "opacity": 0.9,
+    }
+    dots = go.Scatter(
+        x=list(values),
+        y=[0.0] * len(values),
+        text=list(names),
+        mode="markers",
+        marker=marker,
+        cliponaxis=False,
+        hovertemplate="%{text}<br>gate %{x:.3f}<extra></extra>",
+    )
+    figure = Figure(dots).add_vline(x=span.middle, line={"color": palette.faint, "width": 1, "dash": "dot"})
+    figure.update_layout(
+        height=112, margin={"l": 10, "r": 10, "t": 8, "b": 48}, dragmode=False, plot_bgcolor="rgba(0,0,0,0)"
+    )
+    figure.update_yaxes(visible=False, range=[-1, 1])
+    ticks = [span.low, span.middle, span.high]
+    figure.update_xaxes(title="gate", range=[span.low, span.high], tickvals=ticks, showgrid=False, zeroline=False)
+    return dress(figure, palette)

@@ -1,0 +1,91 @@
+"""The test of a gate's map: erase what it marks, and read the gate before and after."""
+
+import streamlit as st
+from PIL import Image
+from torch import Tensor
+
+from se_viz.attribution.erasure import FILLS, REPEATS, Erasure, check_region, mark_strongest
+from se_viz.attribution.records import NeuronAttribution
+from se_viz.gates.neurons import Neuron
+from se_viz.line import Watch
+from se_viz.ui.cached import borrow_network
+from se_viz.ui.choices import Choices
+from se_viz.ui.pickers import choose_option
+from se_viz.ui.waiting import waiting
+
+_MOST = 50
+
+
+def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
+    """Let people erase what a map marks, and show the gate before, after, and with the same shape elsewhere.
+
+    Raises:
+        SeVizError: the map marks nothing, or too many wait; the text says what to do.
+    """
+    left, right = st.columns([3, 2])
+    percent = left.slider(
+        "Erase the strongest positive pixels (%)", 1, _MOST, 10, key="erase-share", persist_state="session"
+    )
+    with right:
+        fill = choose_option("Replace by", {"blur": "blur", "mean": "mean colour"}, key="erase-fill")
+    result = _get_erasure(choices, found, percent / 100, fill)
+    word = "logit" if found.neuron.logit else "gate"
+    _show_numbers(result, word)
+    st.markdown(describe_erasure(result, word))
+    caption = f"What the network saw: {result.share:.1%} of the photo is replaced by {FILLS[fill]}."
+    st.image(result.picture, caption=caption, alt="The photo without the marked pixels", width=300)
+
+
+def describe_erasure(result: Erasure, word: str) -> str:
+    """Say in one sentence what erasing did to a gate, and whether the place mattered."""
+    count = len(result.controls)
+    if result.after >= result.before:
+        return f"Without the marked pixels the {word} does not fall: they did not hold it open."
+    if result.beaten == count:
+        return (
+            f"Without the marked pixels the {word} falls, and further than with the same shape erased at any of "
+            f"{count} other places: **these pixels held it open**."
+        )
+    return (
+        f"Without the marked pixels the {word} falls, but further than with the same shape erased elsewhere only at "
+        f"{result.beaten} of {count} places: **the map is no proof** that these pixels held it open."
+    )
+
+
+def _show_numbers(result: Erasure, word: str) -> None:
+    before, after, control = st.columns(3)
+    before.metric(f"{word.capitalize()} of this photo", f"{result.before:.3f}")
+    after.metric("Marked erased", f"{result.after:.3f}", f"{result.after - result.before:+.3f}", "off")
+    control.metric(
+        "Elsewhere erased",
+        f"{result.mean:.3f}",
+        f"{result.mean - result.before:+.3f} ± {result.spread:.3f}",
+        "off",
+        help=f"The same shape erased at {REPEATS} other places, drawn at random but the same each time: their mean, "
+        "and the standard deviation.",
+    )
+
+
+def _get_erasure(choices: Choices, found: NeuronAttribution, share: float, fill: str) -> Erasure:
+    name, device, digest, photo = choices.key
+    key = (name, device, digest, found.neuron, found.method, share, fill)
+    with waiting("Erasing…", slow=True) as watch:
+        return _erasure(*key, _photo=photo, _map=found.map, _watch=watch)
+
+
+@st.cache_data(max_entries=256, max_size="128MB", show_spinner=False)
+def _erasure(
+    name: str,
+    device: str,
+    digest: str,
+    neuron: Neuron,
+    method: str,
+    share: float,
+    fill: str,
+    *,
+    _photo: Image.Image,
+    _map: Tensor,
+    _watch: Watch,
+) -> Erasure:
+    with borrow_network(name, device) as network:
+        return check_region(network, _photo, mark_strongest(_map, share), neuron, fill=fill, watch=_watch)

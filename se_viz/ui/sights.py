@@ -1,0 +1,102 @@
+"""What one channel looks at: its strongest places in the photo, and the images of the gallery that open its gate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from se_viz.analysis import Analysis
+from se_viz.charts.channel import draw_places, draw_strip
+from se_viz.charts.scales import CLIPPED, gate_span
+from se_viz.gates.peaks import find_peaks
+from se_viz.gates.records import GateRecord
+from se_viz.ui.cached import get_analysis, get_photo
+from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.figures import show_figure
+from se_viz.ui.gallery import get_gallery
+from se_viz.ui.state import ChosenImage
+
+_PLACES = 4
+_ENDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """One image of the gallery, seen by one channel."""
+
+    image: ChosenImage
+    gate: float
+    squeeze: float
+
+
+def show_sights(choices: Choices, block: str, channel: int) -> None:
+    """Show where a channel is strongest in this photo, and on which images its gate and its mean are highest."""
+    st.subheader("What the channel looks at")
+    here, gallery = st.columns([2, 3], gap="medium")
+    with here:
+        _show_places(choices, _record(get_analysis(*choices.key, block), block), channel)
+    with gallery:
+        sights = [_sight(image, seen, block, channel) for image, seen in get_gallery(choices)]
+        _show_gallery(choices, sights)
+        _show_strip(choices, sights)
+
+
+def _record(analysis: Analysis, block: str) -> GateRecord:
+    return next(record for record in analysis.records if record.name == block)
+
+
+def _sight(image: ChosenImage, analysis: Analysis, block: str, channel: int) -> _Sight:
+    record = _record(analysis, block)
+    return _Sight(image, record.gate[0, channel].item(), record.squeeze[0, channel].item())
+
+
+def _show_places(choices: Choices, record: GateRecord, channel: int) -> None:
+    assert record.features is not None
+    features = record.features[0, channel]
+    peaks = find_peaks(features, _PLACES)
+    title = f"U of channel {channel}, in its own units"
+    figure = draw_places(choices.photo, features.numpy(), peaks, current_palette(), title=title)
+    show_figure(figure, "places", alt=f"Feature map of channel {channel} over the photo")
+    height, width = features.shape
+    values = ", ".join(f"{number}: {peak.value:.2f}" for number, peak in enumerate(peaks, 1)) or "none: it is even"
+    st.caption(
+        f"The channel before its gate, {height} x {width} cells. Its strongest places, {values}. What a cell answers "
+        f"to reaches beyond its square, the further the deeper the block. {CLIPPED}"
+    )
+
+
+def _show_gallery(choices: Choices, sights: list[_Sight]) -> None:
+    st.markdown("**By gate s**, widest open first")
+    _show_thumbnails(choices, sorted(sights, key=lambda sight: -sight.gate), "gate")
+    st.markdown("**By activation z**, the channel's mean before its gate, strongest first")
+    _show_thumbnails(choices, sorted(sights, key=lambda sight: -sight.squeeze), "squeeze")
+    st.caption(
+        "Look for an image that stands elsewhere in the other row: a gate weighs all channels of its block, so that a "
+        "channel can be strong and turned down, or weak and turned up."
+    )
+
+
+def _show_thumbnails(choices: Choices, ranked: list[_Sight], value: str) -> None:
+    shown = ranked if len(ranked) <= 2 * _ENDS else [*ranked[:_ENDS], *ranked[-_ENDS:]]
+    view = choices.network.card.view
+    with st.container(horizontal=True, gap="small"):
+        for sight in shown:
+            photo = get_photo(sight.image.digest, view, sight.image.content)
+            mark = "◆ " if sight.image.digest == choices.image.digest else ""
+            caption = f"{mark}{getattr(sight, value):.3f}"
+            st.image(photo, caption=caption, alt=f"{sight.image.name}, {value} {caption}", width=80)
+
+
+def _show_strip(choices: Choices, sights: list[_Sight]) -> None:
+    digests = [sight.image.digest for sight in sights]
+    marked = digests.index(choices.image.digest) if choices.image.digest in digests else -1
+    sites = choices.network.inspection.sites
+    values = [sight.gate for sight in sights]
+    span = gate_span(sites, np.array(values))
+    figure = draw_strip(values, [sight.image.name for sight in sights], current_palette(), marked=marked, span=span)
+    show_figure(figure, "gallery-gates", alt="This gate for every image of the gallery")
+    own = len(st.session_state.get("own_photos", ()))
+    st.caption(
+        f"This gate on all {len(sights)} images of the gallery, {own} of them your own; ◆ is this photo. That is few: "
+        "upload more in the sidebar, and the last six stay here as long as this visit."
+    )
