@@ -13,6 +13,8 @@ from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import Span
 from se_viz.gates.peaks import Peak
 
+_ROOM = 20
+
 
 def draw_places(
     photo: Image.Image, features: np.ndarray, peaks: Sequence[Peak], palette: Palette, *, title: str
@@ -31,6 +33,8 @@ def draw_places(
             y=top + high / 2,
             text=f"<b>{number}</b>",
             showarrow=False,
+            # Beside a small cell, which it would cover; below it where there is no room above.
+            yshift=0 if high > _ROOM else 16 if top > _ROOM else -16,
             font={"color": "#ffffff", "size": 13},
             bgcolor="rgba(0,0,0,0.55)",
         )

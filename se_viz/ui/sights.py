@@ -10,10 +10,11 @@ from se_viz.charts.channel import draw_places, draw_strip
 from se_viz.charts.scales import CLIPPED, gate_span
 from se_viz.gates.peaks import find_peaks
 from se_viz.gates.records import GateRecord
-from se_viz.ui.cached import get_analysis, get_photo
+from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.gallery import get_gallery
+from se_viz.ui.photos import get_photo
 from se_viz.ui.state import ChosenImage
 
 _PLACES = 4
