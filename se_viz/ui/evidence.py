@@ -11,6 +11,7 @@ from se_viz.charts.scales import CLIPPED
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.records import GateSite
+from se_viz.gates.tables import label_blocks
 from se_viz.line import Watch
 from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices, current_palette
@@ -32,13 +33,17 @@ _SAME = {"gate": 0.02, "logit": 0.1}
 
 def show_evidence(choices: Choices, analysis: Analysis, block: str, channel: int) -> None:
     """Show which pixels opened a gate, let people erase them, and show what the gate's channel looks at."""
+    label = f"Channel {channel} of {label_blocks(analysis.records)[block]}."
+    st.header("Which pixels opened this gate?", anchor=False)
+    st.caption(label)
     _show_pixels(choices, block, channel)
+    st.header("What the channel looks at", anchor=False)
+    st.caption(label)
     show_sights(choices, block, channel)
 
 
 @st.fragment
 def _show_pixels(choices: Choices, block: str, channel: int) -> None:
-    st.subheader("Which pixels opened this gate?")
     left, right = st.columns(2)
     with left:
         method = choose_option("By", {key: METHODS[key].title for key in _METHODS}, key="gate-method")

@@ -32,7 +32,6 @@ class _Sight:
 
 def show_sights(choices: Choices, block: str, channel: int) -> None:
     """Show where a channel is strongest in this photo, and on which images its gate and its mean are highest."""
-    st.subheader("What the channel looks at")
     here, gallery = st.columns([2, 3], gap="medium")
     with here:
         _show_places(choices, _record(get_analysis(*choices.key, block), block), channel)
