@@ -166,7 +166,7 @@ def test_share_and_filling_change_the_numbers(evidence: AppTest):
 
 def test_a_map_without_signs_is_drawn_from_zero(evidence: AppTest):
     """Saliency has no direction: its scale starts at 0, and no sum is promised."""
-    choose(evidence, "gate-method", "saliency")
+    clean(evidence.selectbox(key="gate-method").set_value("saliency").run())
     assert codes(figure(evidence, "gate-map")["data"][0]).min() >= 0
     assert "should sum" not in captions(evidence)
 

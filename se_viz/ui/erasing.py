@@ -53,17 +53,19 @@ def describe_erasure(result: Erasure, word: str) -> str:
 
 
 def _show_numbers(result: Erasure, word: str) -> None:
-    before, after, control = st.columns(3)
-    before.metric(f"{word.capitalize()} of this photo", f"{result.before:.3f}")
-    after.metric("Marked erased", f"{result.after:.3f}", f"{result.after - result.before:+.3f}", "off")
-    control.metric(
-        "Elsewhere erased",
-        f"{result.mean:.3f}",
-        f"{result.mean - result.before:+.3f} ± {result.spread:.3f}",
-        "off",
-        help=f"The same shape erased at {REPEATS} other places, drawn at random but the same each time: their mean, "
-        "and the standard deviation.",
-    )
+    with st.container(horizontal=True, gap="medium"):
+        st.metric(f"{word.capitalize()} of this photo", f"{result.before:.3f}", width="content")
+        fall = f"{result.after - result.before:+.3f}"
+        st.metric("Marked erased", f"{result.after:.3f}", fall, "off", width="content")
+        st.metric(
+            "Elsewhere erased",
+            f"{result.mean:.3f}",
+            f"{result.mean - result.before:+.3f} ± {result.spread:.3f}",
+            "off",
+            help=f"The same shape erased at {REPEATS} other places, drawn at random but the same each time: their "
+            "mean, and the standard deviation.",
+            width="content",
+        )
 
 
 def _get_erasure(choices: Choices, found: NeuronAttribution, share: float, fill: str) -> Erasure:

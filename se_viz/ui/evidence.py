@@ -46,7 +46,13 @@ def show_evidence(choices: Choices, analysis: Analysis, block: str, channel: int
 def _show_pixels(choices: Choices, block: str, channel: int) -> None:
     left, right = st.columns(2)
     with left:
-        method = choose_option("By", {key: METHODS[key].title for key in _METHODS}, key="gate-method")
+        method = st.selectbox(
+            "Method",
+            list(_METHODS),
+            format_func=lambda key: METHODS[key].title,
+            key="gate-method",
+            persist_state="session",
+        )
     with right:
         level = choose_option("Explain", {"gate": "the gate", "logit": "its logit"}, key="gate-level")
     neuron = Neuron(block, channel, logit=level == "logit")

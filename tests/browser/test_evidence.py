@@ -1,0 +1,55 @@
+"""From a channel to the pixels that opened its gate, and to the gate without them, as a visitor does it."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .steps import Visit, expect_answer, expect_idle, figure
+
+pytestmark = pytest.mark.browser
+
+
+def numbers(page: Page) -> list[str]:
+    """Return the three values of the test: this photo, marked pixels erased, the same shape elsewhere."""
+    return page.get_by_test_id("stMetricValue").all_inner_texts()
+
+
+def open_gate(page: Page) -> None:
+    """Choose a sample, and open the page of one gate."""
+    page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
+    expect_answer(page)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Open a gate").click()
+    expect_evidence(page)
+
+
+def expect_evidence(page: Page) -> None:
+    expect(figure(page, "gate-map").locator(".heatmaplayer image")).to_have_count(1)
+    expect(page.get_by_test_id("stMetricValue")).to_have_count(3)
+    expect(figure(page, "gallery-gates").locator(".scatterlayer .point")).to_have_count(6)
+    expect_idle(page)
+
+
+def test_a_gate_is_explained_and_put_to_the_test(visit: Callable[..., Visit]):
+    """A channel has a map; other pixels erased, or another channel chosen, give other numbers."""
+    page = visit().page
+    open_gate(page)
+    channel = page.get_by_role("spinbutton", name=re.compile("Channel"))
+    channel.fill("17")
+    channel.press("Enter")
+    expect(page.get_by_text(re.compile(r"^Channel 17 of SE_\d_\d\.$"))).to_have_count(2)
+    expect_evidence(page)
+    before = numbers(page)
+    share = page.get_by_role("slider", name=re.compile("Erase the strongest"))
+    share.focus()
+    share.press("End")
+    expect(page.get_by_test_id("stMetricValue").nth(1)).not_to_have_text(before[1])
+    expect_idle(page)
+    after = numbers(page)
+    assert (after[0], after[1] != before[1], after[2] != before[2]) == (before[0], True, True)
+    expect(page.get_by_text(re.compile(r"^Without the marked pixels the gate "))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(r"The gate goes from \d\.\d{3} to \d\.\d{3}: the map should sum"))
+    ).to_be_visible()
+    expect(page.get_by_text("all 6 images of the gallery, 0 of them your own")).to_be_visible()
