@@ -175,3 +175,30 @@ def test_a_device_that_is_gone_is_said_in_the_footer():
     assert [caption.value for caption in page.run().caption] == [
         f"There is no device 'cuda:99' on this machine. Choose one of: {', '.join(runtime.available_devices())}."
     ]
+
+
+def test_what_comes_after_waiting_stands_where_it_would_without():
+    """The spinner's place is closed where it was opened: the page's own containers stay open, and fragments start."""
+
+    def script() -> None:
+        import streamlit as st
+
+        from se_viz.ui.waiting import waiting
+
+        @st.fragment
+        def explain() -> None:
+            st.text("explained")
+
+        with st.sidebar:
+            with waiting("Looking…") as watch:
+                watch(1)
+                watch(0)
+            st.text("beside")
+        with waiting("Looking…") as watch:
+            watch(0)
+        explain()
+
+    app = AppTest.from_function(script).run()
+    assert not app.exception
+    assert [text.value for text in app.sidebar.text] == ["beside"]
+    assert [text.value for text in app.main.text] == ["explained"]

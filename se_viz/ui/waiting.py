@@ -27,21 +27,25 @@ def waiting(text: str, *, slow: bool = False) -> Iterator[Watch]:
     # Also where nothing is waited for: what follows would change its place on the page, and be drawn from scratch.
     place = st.empty()
     shown: list[int] = []
-    with ExitStack() as spinner:
+    spinner = ExitStack()
 
-        def watch(before: int) -> None:
-            stop_if_unwanted()
-            if slow:
-                _stop_if_rechosen()
-            # Once it has had a turn, the text stays: between slices places change too fast to be read.
-            if shown[-1:] not in ([0], [before]):
-                shown.append(before)
-                spinner.close()
-                words = f"{text} {before} before you" if before else text
-                spinner.enter_context(place)
-                spinner.enter_context(st.spinner(words, show_time=slow))
+    def watch(before: int) -> None:
+        stop_if_unwanted()
+        if slow:
+            _stop_if_rechosen()
+        # Once it has had a turn, the text stays: between slices places change too fast to be read.
+        if shown[-1:] not in ([0], [before]):
+            shown.append(before)
+            spinner.close()
+            words = f"{text} {before} before you" if before else text
+            spinner.enter_context(place)
+            spinner.enter_context(st.spinner(words, show_time=slow))
 
+    try:
         yield lambda before: outside.run(watch, before)
+    finally:
+        # Where it was opened: elsewhere, it would close a container of the page instead.
+        outside.run(spinner.close)
 
 
 def stop_if_unwanted() -> None:
