@@ -59,7 +59,9 @@ with pixels:
         "Signed maps are symmetric about 0: orange speaks for the class, blue against. Grad-CAM is as coarse as its "
         "stage's grid; Occlusion as its square.\n\n"
         "Integrated Gradients promises that its map sums to the logit's rise from the baseline. The **completeness "
-        "error** is what is missing. A small one says the sum is right, not that the map is."
+        "error** is what is missing. A small one says the sum is right, not that the map is.\n\n"
+        "The same methods explain **one gate**. Then erase what the map marks: if the gate falls no further than with "
+        "the same shape erased elsewhere, the map is no proof."
     )
 with block:
     st.subheader("The opened block", anchor=False)
