@@ -1,20 +1,25 @@
 """One image through one network: its answer and every gate, from a single forward pass."""
 
-from collections.abc import Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias
 
+import pandas as pd
 import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
 from se_viz.errors import DeviceError
-from se_viz.gates import GateRecord, capture_gates
+from se_viz.gates import GateRecord, capture_gates, edit_gates
 from se_viz.gates.hooks import is_watching
+from se_viz.gates.surgery import GateEdit, compile_edits
 from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of, setting
+
+_Changes: TypeAlias = Mapping[str, Callable[[Tensor], Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,8 @@ class Analysis:
     """Softmax of the logits, float32 on the CPU."""
     records: tuple[GateRecord, ...]
     """One record an SE block, batch of one, in forward order."""
+    logits: Float[Tensor, "classes"]
+    """What the softmax was taken of, float32 on the CPU."""
 
     def top(self, count: int = 5) -> list[tuple[int, float]]:
         """Return the most probable class indices with their probabilities, best first."""
@@ -32,43 +39,64 @@ class Analysis:
         return list(zip(indices.tolist(), values.tolist(), strict=True))
 
 
+def compare_answers(before: Analysis, after: Analysis, classes: Sequence[str], *, count: int = 5) -> pd.DataFrame:
+    """Return one row a class that is among the ``count`` best before or after: name, probabilities and logits.
+
+    Those that were best before come first, in that order, so that a class keeps its place while gates change.
+    """
+    best = dict.fromkeys(index for analysis in (before, after) for index, _ in analysis.top(count))
+    index = list(best)
+    return pd.DataFrame(
+        {
+            "class": [classes[one] for one in index],
+            "before": before.probabilities[index].numpy(),
+            "after": after.probabilities[index].numpy(),
+            "logit_before": before.logits[index].numpy(),
+            "logit_after": after.logits[index].numpy(),
+        }
+    )
+
+
 def analyse(
     network: Network,
     image: Image.Image,
     *,
     keep_features: Collection[str] = (),
+    edits: Sequence[GateEdit] = (),
     watch: Watch = lambda _: None,
 ) -> Analysis:
     """Run an image through a network and capture every gate; blocks named in ``keep_features`` keep U too.
 
-    The pass waits for its turn on the device, and meanwhile calls ``watch`` with how many are before it.
-    Images that wait for the same network go into one pass, which changes the last digits: PyTorch adds in
-    another order for another number of images. ``SE_VIZ_TOGETHER=1`` keeps them apart.
+    With ``edits`` the network runs with changed gates, and the records hold these. The pass waits for its turn
+    on the device, and meanwhile calls ``watch`` with how many are before it. Images that wait for the same
+    network under equal edits go into one pass, which changes the last digits: PyTorch adds in another order for
+    another number of images. ``SE_VIZ_TOGETHER=1`` keeps them apart.
 
     Raises:
         NoSEBlocksError: ``keep_features`` names no SE block.
+        EditError: an edit does not fit the network.
         BusyError: too many wait for the device.
         DeviceError: the device has too little memory for it.
     """
     keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
     inputs = network.preprocess(image)
-    run = partial(_analyse, network, keep)
-    most = setting("SE_VIZ_TOGETHER")
-    return line_of(network.device).share(_kind(network, inputs, keep), inputs, run, most=most, watch=watch)
+    run = partial(_analyse, network, keep, compile_edits(edits, network.inspection.sites))
+    kind = _kind(network, inputs, keep, tuple(edits))
+    return line_of(network.device).share(kind, inputs, run, most=setting("SE_VIZ_TOGETHER"), watch=watch)
 
 
-def _kind(network: Network, inputs: Tensor, keep: frozenset[str]) -> Hashable:
+def _kind(network: Network, inputs: Tensor, keep: frozenset[str], edits: tuple[GateEdit, ...]) -> Hashable:
     if is_watching():
         # Captures and edits belong to this thread: nobody else may run this, and it may run for nobody else.
         return object()
     device = network.device.type
     precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
-    return network.model, inputs.shape, keep, precision
+    return network.model, inputs.shape, keep, edits, precision
 
 
-def _analyse(network: Network, keep: frozenset[str], images: list[Tensor]) -> list[Analysis]:
+def _analyse(network: Network, keep: frozenset[str], changes: _Changes, images: list[Tensor]) -> list[Analysis]:
     try:
-        return _pass(network, keep, images)
+        return _pass(network, keep, changes, images)
     except torch.OutOfMemoryError as error:
         if len(images) == 1:
             raise DeviceError(
@@ -77,18 +105,19 @@ def _analyse(network: Network, keep: frozenset[str], images: list[Tensor]) -> li
             ) from error
     # Only here, after the error and its tensors are gone.
     torch.cuda.empty_cache()
-    half = len(images) // 2
-    return _analyse(network, keep, images[:half]) + _analyse(network, keep, images[half:])
+    halves = images[: len(images) // 2], images[len(images) // 2 :]
+    return [analysis for half in halves for analysis in _analyse(network, keep, changes, half)]
 
 
-def _pass(network: Network, keep: frozenset[str], images: list[Tensor]) -> list[Analysis]:
+def _pass(network: Network, keep: frozenset[str], changes: _Changes, images: list[Tensor]) -> list[Analysis]:
     blocks = {site.block for site in network.inspection.sites}
-    with torch.inference_mode(), capture_gates(network.model, keep_features=keep, blocks=blocks) as records:
+    capture = capture_gates(network.model, keep_features=keep, blocks=blocks)
+    with torch.inference_mode(), edit_gates(network.model, changes), capture as records:
         logits = network.model(torch.cat(images)).float().cpu()
     # Outside inference mode, so that the records may be used in autograd.
     with torch.inference_mode(False):
         return [
-            Analysis(logits[row].softmax(0), tuple(_row(record, row) for record in records))
+            Analysis(logits[row].softmax(0), tuple(_row(record, row) for record in records), logits[row].clone())
             for row in range(len(images))
         ]
 

@@ -42,13 +42,13 @@ def draw_gates(
 ) -> go.Figure:
     """Draw a gate table of one image: colours for channels, beside them mean and spread of each block.
 
-    ``value`` is ``gate`` (on the fixed scale ``gates``, 0..1 for sigmoids) or ``squeeze`` (symmetric about 0,
-    shared by all blocks); ``order`` sorts the channels of each block by a key of ``ORDERS``; ``selected`` is a
+    ``value`` is ``gate`` (on the fixed scale ``gates``, 0..1 for sigmoids), ``squeeze`` (symmetric about 0, shared
+    by all blocks) or another column of the table, on the scale ``gates``; ``order`` sorts the channels of each block by a key of ``ORDERS``; ``selected`` is a
     block to frame. Points carry the block's path as custom data, so that a click can open it.
     """
     rows = _rows(table, value, order)
     everything = np.concatenate([row.values for row in rows])
-    span = gates if value == "gate" else fit_span(everything, signed=True)
+    span = fit_span(everything, signed=True) if value == "squeeze" else gates
     figure = make_subplots(rows=1, cols=2, shared_yaxes=True, column_widths=[0.76, 0.24], horizontal_spacing=0.045)
     for _, stage in groupby(rows, key=lambda row: row.stage):
         _add_stage(figure, list(stage), span)

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -27,8 +28,7 @@ def draw_overlay(
     figure = Figure(
         go.Heatmap(z=encode(values, span), opacity=opacity, coloraxis="coloraxis", hoverinfo="skip", zsmooth=False)
     )
-    place = {"x": -0.5, "y": -0.5, "sizex": width, "sizey": height, "xref": "x", "yref": "y"}
-    figure.add_layout_image(source=_data_uri(photo.convert("L")), sizing="stretch", layer="below", **place)
+    figure.add_layout_image(**photo_layer(photo, width, height), xref="x", yref="y")
     scale = palette.veil if signed else palette.glow
     bar = {"thickness": 10, "y": -0.02, "yanchor": "top"}
     figure.update_layout(
@@ -96,6 +96,12 @@ def to_html(figure: Figure, palette: Palette) -> bytes:
     """Return a figure as one HTML file that needs no network, in the colours of the page it comes from."""
     alone = Figure(figure).update_layout(template="none", paper_bgcolor=palette.page, font_color=palette.ink)
     return alone.update_layout(margin={"l": 70, "r": 30, "t": 60, "b": 60}).to_html(include_plotlyjs=True).encode()
+
+
+def photo_layer(photo: Image.Image, width: int, height: int) -> dict[str, Any]:
+    """Return the layout of a photo in grey below a map of this size."""
+    place = {"x": -0.5, "y": -0.5, "sizex": width, "sizey": height}
+    return {"source": _data_uri(photo.convert("L")), "sizing": "stretch", "layer": "below", **place}
 
 
 def _data_uri(photo: Image.Image) -> str:

@@ -21,6 +21,8 @@ class Palette:
     """Text and marks."""
     faint: str
     """Rules and secondary marks."""
+    accent: str
+    """What is new, or was changed by hand."""
     missing: str
     """Not a number."""
     clipped_low: str
@@ -52,6 +54,7 @@ LIGHT = Palette(
     page="#ffffff",
     ink="#1d2330",
     faint="#8a93a3",
+    accent="#d9660f",
     missing="#d62bc3",
     clipped_low="#061c45",
     clipped_high="#5c2100",
@@ -63,6 +66,7 @@ DARK = Palette(
     page="#12151f",
     ink="#e8ebf2",
     faint="#7b8498",
+    accent="#f08a3c",
     missing="#ff5ce1",
     clipped_low="#d9eaff",
     clipped_high="#ffe9cf",

@@ -8,16 +8,22 @@ from se_viz.charts.maps import Figure, to_html
 from se_viz.ui.choices import current_palette
 
 
-def show_figure(figure: Figure, key: str, *, alt: str, on_click: Callable[[str], None] | None = None) -> None:
-    """Show a figure with its downloads; ``on_click`` is given the key once a point of it was clicked."""
+def show_figure(
+    figure: Figure, key: str, *, alt: str, on_click: Callable[[str], None] | None = None, areas: bool = False
+) -> None:
+    """Show a figure with its downloads; ``on_click`` is given the key once a point of it was clicked.
+
+    With ``areas`` it is given the key once points were picked by a box or a lasso.
+    """
     config = {
         "displaylogo": False,
         "displayModeBar": True,
-        "modeBarButtons": [["toImage"]],
+        "modeBarButtons": [["select2d", "lasso2d", "toImage"] if areas else ["toImage"]],
         "toImageButtonOptions": {"format": "png", "filename": f"se_viz-{key}", "scale": 2},
     }
     event = (lambda: on_click(key)) if on_click else "ignore"
-    st.plotly_chart(figure, key=key, config=config, alt=alt, on_select=event, selection_mode="points")
+    mode = ("box", "lasso") if areas else "points"
+    st.plotly_chart(figure, key=key, config=config, alt=alt, on_select=event, selection_mode=mode)
     palette = current_palette()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(

@@ -1,0 +1,11 @@
+"""Change the gates: pick channels, change their gates by hand, and see what the network makes of it."""
+
+import streamlit as st
+
+from se_viz.ui.cached import get_analysis
+from se_viz.ui.choices import require_choices
+from se_viz.ui.surgery import show_surgery
+
+st.title("Change the gates")
+choices = require_choices()
+show_surgery(choices, get_analysis(*choices.key))

@@ -1,0 +1,198 @@
+"""The parts of the page that changes gates: what to do, what is in force, and what the network makes of it."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from se_viz.analysis import Analysis, compare_answers
+from se_viz.attribution.catalogue import METHODS
+from se_viz.charts.scales import CLIPPED, Span, gate_span
+from se_viz.charts.surgery import draw_answers, draw_maps, draw_reaction
+from se_viz.errors import OvertakenError, SeVizError
+from se_viz.gates.surgery import (
+    GateEdit,
+    add_edit,
+    compare_gates,
+    describe_edit,
+    describe_targets,
+    level_gates,
+    scale_gates,
+    set_gates,
+)
+from se_viz.ui.channels import Targets, choose_channels
+from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.edits import Edits, get_edited, get_edited_attribution, history_of, keep_history
+from se_viz.ui.figures import show_figure
+from se_viz.ui.state import open_block
+
+_QUICK = {key: row.title for key, row in METHODS.items() if not row.piece}
+"""Methods of one pass, so that a map can follow every edit."""
+
+
+@st.fragment
+def show_surgery(choices: Choices, before: Analysis) -> None:
+    """Show the gates to change on the left, and on the right what the network makes of the edits in force."""
+    edits = history_of(choices.name).now
+    desk, effect = st.columns([2, 3], gap="large")
+    try:
+        after = get_edited(choices, edits) if edits else before
+    except SeVizError as problem:
+        st.error(str(problem))
+        _show_edits(choices)
+        return
+    with effect:
+        _show_answer(choices, before, after)
+        _show_edits(choices)
+    table = compare_gates(before.records, after.records)
+    span = gate_span(choices.network.inspection.sites, table["gate"].to_numpy())
+    with desk:
+        _show_desk(choices, before, table, span)
+    if edits:
+        _show_reaction(table, span, edits)
+        _show_maps(choices, before, edits)
+
+
+def _show_answer(choices: Choices, before: Analysis, after: Analysis) -> None:
+    names = choices.network.classes
+    (old, was), (new, share) = before.top(1)[0], after.top(1)[0]
+    if old == new:
+        st.markdown(f"##### Still **{names[old]}**: {was:.1%} → {share:.1%}")
+    else:
+        st.markdown(f"##### Now **{names[new]}** ({share:.1%}) instead of **{names[old]}** ({was:.1%})")
+    figure = draw_answers(compare_answers(before, after, names), current_palette())
+    show_figure(figure, "answers", alt="The most probable classes before and after the edits")
+    st.caption(
+        "Bars are now, ticks are before. A class that was not among the first five stands below them. The softmax "
+        "shares out one whole: look at the logits to see which class really moved."
+    )
+
+
+def _show_edits(choices: Choices) -> None:
+    history = history_of(choices.name)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("**Edits in force**", width="stretch")
+        for label, icon, done, other in (
+            ("Undo", "undo", history.past, history.undo()),
+            ("Redo", "redo", history.future, history.redo()),
+            ("Reset", "restart_alt", history.now, history.go(())),
+        ):
+            st.button(
+                label,
+                icon=f":material/{icon}:",
+                key=f"surgery-{label.lower()}",
+                disabled=not done,
+                on_click=keep_history,
+                args=(choices.name, other),
+            )
+    if not history.now:
+        st.info("None yet. Pick channels in the figure and press a button below it: the network runs again at once.")
+    for index, edit in enumerate(history.now):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(f"{index + 1}. {describe_edit(edit, choices.network.inspection.sites)}", width="stretch")
+            st.button(
+                "Remove",
+                type="tertiary",
+                icon=":material/close:",
+                key=f"surgery-remove-{index}",
+                on_click=keep_history,
+                args=(choices.name, history.go(history.now[:index] + history.now[index + 1 :])),
+            )
+    if history.now:
+        st.caption("They act in this order, and stay when you choose another image.")
+
+
+def _show_desk(choices: Choices, before: Analysis, table: pd.DataFrame, span: Span) -> None:
+    change = partial(_change, choices.name)
+    targets = choose_channels(before, table, span, change=change)
+    _say_what_is_chosen(choices, targets)
+    with st.container(horizontal=True):
+        for label, key, make in (
+            ("Set to 0", "zero", lambda: set_gates(targets, 0.0)),
+            ("Set to 1", "one", lambda: set_gates(targets, 1.0)),
+            ("Set to their mean", "mean", lambda: level_gates(targets)),
+        ):
+            _button(label, key, targets, lambda make=make: change(make()))
+    amount = st.slider("Amount", 0.0, 3.0, 0.5, 0.05, key="surgery-amount", persist_state="session")
+    with st.container(horizontal=True):
+        inside = span.low <= amount <= span.high
+        _button(f"Set to {amount:g}", "value", targets if inside else {}, lambda: change(set_gates(targets, amount)))
+        _button(f"Multiply by {amount:g}", "scale", targets, lambda: change(scale_gates(targets, amount)))
+    if not inside:
+        st.caption(f"No gate of this network can be above {span.high:g}, so none can be set to {amount:g}: multiply.")
+
+
+def _change(name: str, edit: GateEdit) -> None:
+    history = history_of(name)
+    keep_history(name, history.go(add_edit(history.now, edit)))
+
+
+def _button(label: str, key: str, targets: Targets, act: Callable[[], None]) -> None:
+    st.button(label, key=f"surgery-{key}", disabled=not targets, on_click=act)
+
+
+def _say_what_is_chosen(choices: Choices, targets: Targets) -> None:
+    if not targets:
+        st.info("No gate is chosen. Drag a box over some in the figure, choose a wider range of values, or All.")
+        return
+    sites = choices.network.inspection.sites
+    st.markdown(f"Chosen: **{describe_targets(tuple(targets.items()), sites)}**")
+    if any(site.call and site.block in targets for site in sites):
+        st.caption("A block here is used more than once in a pass; an edit changes it each time.")
+
+
+def _show_reaction(table: pd.DataFrame, span: Span, edits: Edits) -> None:
+    blocks = {block for edit in edits for block in edit.blocks}
+    edited = {name for name in table["path"].unique() if name.partition("#")[0] in blocks}
+    first = int(table["path"].isin(edited).argmax())
+    st.subheader("How later gates react")
+    if table["path"].iloc[-1] in edited and table["path"].iloc[first] == table["path"].iloc[-1]:
+        st.caption(f"{table['block'].iloc[-1]} is the last block: no gate comes after it that could react.")
+    figure = draw_reaction(table.iloc[first:], current_palette(), edited=edited, selected=st.session_state.get("block"))
+    show_figure(figure, "reaction", alt="Change of every gate from the first edited block on", on_click=open_block)
+    st.caption(" ".join(_explain_reaction(table, first, span)))
+
+
+def _explain_reaction(table: pd.DataFrame, first: int, span: Span) -> Iterator[str]:
+    yield (
+        "Gates now minus gates before, channels in their order: orange is wider open, blue further shut. ✎ was changed "
+        "by hand; the scale, symmetric about 0, is that of all other rows, which nobody touched: they answer to what "
+        f"the change made of their input. {CLIPPED}"
+    )
+    if first:
+        blocks = table["block"].iloc[:first].unique()
+        yield f"Not shown: {blocks[0]} to {blocks[-1]}, which come before the first change and stay as they are."
+    if beyond := int((~table["after"].between(span.low, span.high)).sum()):
+        yield f"{beyond} gates lie outside {span.low:g} to {span.high:g} now, where no image would put them."
+
+
+@st.fragment
+def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
+    st.subheader("Where the answer comes from")
+    names = choices.network.classes
+    left, right = st.columns(2)
+    ranked = [index for index, _ in before.top(len(names))]
+    key = f"surgery-target-{choices.image.digest}"
+    target = right.selectbox("Class", ranked, format_func=names.__getitem__, key=key, persist_state="session")
+    keys = list(_QUICK)
+    method = left.selectbox(
+        "Method",
+        keys,
+        keys.index("grad_cam"),
+        format_func=_QUICK.__getitem__,
+        key="surgery-method",
+        persist_state="session",
+    )
+    try:
+        maps = [get_edited_attribution(choices, one, target, method) for one in ((), edits)]
+    except OvertakenError:
+        # The newer choice draws this part again at once.
+        return
+    except SeVizError as problem:
+        st.error(str(problem))
+        return
+    old, new = (found.map.numpy() for found in maps)
+    figure = draw_maps(choices.photo, old, new, current_palette(), signed=maps[0].signed)
+    show_figure(figure, "maps", alt=f"{_QUICK[method]} for {names[target]} before and after the edits")
+    st.caption(f"{METHODS[method].looks_for} Both maps share one scale. {CLIPPED} ({METHODS[method].source})")
