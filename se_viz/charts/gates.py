@@ -42,9 +42,10 @@ def draw_gates(
 ) -> go.Figure:
     """Draw a gate table of one image: colours for channels, beside them mean and spread of each block.
 
-    ``value`` is ``gate`` (on the fixed scale ``gates``, 0..1 for sigmoids), ``squeeze`` (symmetric about 0, shared
-    by all blocks) or another column of the table, on the scale ``gates``; ``order`` sorts the channels of each block by a key of ``ORDERS``; ``selected`` is a
-    block to frame. Points carry the block's path as custom data, so that a click can open it.
+    ``value`` is ``gate`` (on the fixed scale ``gates``, 0..1 for sigmoids), ``squeeze`` (symmetric about 0,
+    shared by all blocks) or another column, on the scale ``gates``; ``order`` sorts the channels of each block by
+    a key of ``ORDERS``; ``selected`` is a block to frame. Points carry the block's path as custom data, so that a
+    click can open it.
     """
     rows = _rows(table, value, order)
     everything = np.concatenate([row.values for row in rows])

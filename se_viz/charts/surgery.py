@@ -34,7 +34,8 @@ def draw_choice(table: pd.DataFrame, palette: Palette, *, order: str, picked: np
                 y=new,
                 mode="markers",
                 marker={"size": 7, "color": np.where(moved, palette.accent, palette.ink)},
-                unselected={"marker": {"opacity": 0.25}},
+                selected={"marker": {"size": 9}},
+                unselected={"marker": {"size": 4, "opacity": 0.2}},
                 selectedpoints=None if picked is None else np.flatnonzero(np.isin(channel, picked)),
                 customdata=channel.tolist(),
                 hovertemplate="channel %{customdata}<br>gate %{y:.3f}<extra></extra>",
@@ -44,7 +45,7 @@ def draw_choice(table: pd.DataFrame, palette: Palette, *, order: str, picked: np
                 y=stems,
                 mode="lines",
                 line={"width": 1, "color": palette.accent},
-                opacity=0.6,
+                opacity=0.35,
                 hoverinfo="skip",
             ),
         ]
@@ -90,14 +91,15 @@ def draw_answers(table: pd.DataFrame, palette: Palette) -> Figure:
             note = {"xref": "paper", "x": x, "xanchor": anchor, "y": row - 0.26, "yanchor": "bottom"}
             figure.add_annotation(text=text, showarrow=False, **note)
     figure.update_layout(
-        height=330,
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        height=350,
+        margin={"l": 0, "r": 12, "t": 26, "b": 0},
         showlegend=False,
         dragmode=False,
         plot_bgcolor="rgba(0,0,0,0)",
     )
     figure.update_annotations(font_color=palette.ink)
-    figure.update_xaxes(title="probability (%)", range=[0, 100], gridcolor=palette.faint, griddash="dot")
+    ticks = {"tickvals": [0, 25, 50, 75, 100], "gridcolor": palette.faint, "griddash": "dot"}
+    figure.update_xaxes(title="probability (%)", range=[0, 100], zeroline=False, **ticks)
     figure.update_yaxes(visible=False, range=[max(len(table), 5) - 0.6, -0.85])
     return dress(figure, palette)
 
@@ -108,15 +110,20 @@ def draw_reaction(table: pd.DataFrame, palette: Palette, *, edited: set[str], se
     ``table`` comes from `compare_gates`. The scale fits the blocks that are not among the paths ``edited``,
     whose names are marked: what was done to them by hand would make what follows pale.
     """
-    by_hand = table["path"].isin(edited)
+    by_hand = table["path"].isin([*edited])
     free = table.loc[~by_hand, "change"].to_numpy()
     span = fit_span(free if free.size else table["change"].to_numpy(), signed=True)
     marked = table.assign(block=table["block"].where(~by_hand, "✎ " + table["block"]))
-    return draw_gates(marked, palette, value="change", order="channel", selected=selected, gates=span)
+    figure = draw_gates(marked, palette, value="change", order="channel", selected=selected, gates=span)
+    # The means too, or those of the rows that react would all lie on one line.
+    groups = table.loc[~by_hand].groupby("path", sort=False)["change"]
+    reach = 1.2 * float((groups.mean().abs() + groups.std(ddof=0)).max()) if free.size else 0.0
+    figure.update_traces(cliponaxis=True, selector={"cliponaxis": False})
+    return figure.update_xaxes(range=[-reach, reach] if reach else None, col=2)
 
 
 def draw_maps(photo: Image.Image, before: np.ndarray, after: np.ndarray, palette: Palette, *, signed: bool) -> Figure:
-    """Lay two maps of (height, width) values over the photo, side by side on one scale; where a map is 0 it is clear."""
+    """Lay two maps of (height, width) values over the photo, side by side on one scale; where one is 0 it is clear."""
     span = fit_span(np.stack([before, after]), signed=signed)
     height, width = before.shape
     figure = make_subplots(rows=1, cols=2, column_titles=["before", "after"], horizontal_spacing=0.03)
@@ -147,4 +154,6 @@ def _short(name: str) -> str:
 
 
 def _numbers(before: float, after: float, logit_before: float, logit_after: float) -> str:
+    if logit_before == logit_after and before == after:
+        return f"<b>{after:.1%}</b> · logit <b>{logit_after:.2f}</b>"
     return f"{before:.1%} → <b>{after:.1%}</b> · logit {logit_before:.2f} → <b>{logit_after:.2f}</b>"

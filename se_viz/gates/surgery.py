@@ -41,7 +41,7 @@ class GateEdit:
         return tuple(block for block, _ in self.targets)
 
 
-def set_gates(blocks: Blocks, value: float, *, channels: Collection[int] | None = None) -> GateEdit:
+def set_gates(blocks: Blocks, value: int | float, *, channels: Collection[int] | None = None) -> GateEdit:
     """Make an edit that sets gates to one value: 0 shuts a channel, 1 lets it pass unchanged.
 
     ``channels`` are meant in every block; without it all are, or those that the mapping ``blocks`` lists.
@@ -52,7 +52,7 @@ def set_gates(blocks: Blocks, value: float, *, channels: Collection[int] | None 
     return GateEdit(_targets(blocks, channels), "set", _finite(value))
 
 
-def scale_gates(blocks: Blocks, factor: float, *, channels: Collection[int] | None = None) -> GateEdit:
+def scale_gates(blocks: Blocks, factor: int | float, *, channels: Collection[int] | None = None) -> GateEdit:
     """Make an edit that multiplies gates; they may leave the range of their function.
 
     Raises:
@@ -127,7 +127,7 @@ def _targets(blocks: Blocks, channels: Collection[int] | None) -> Targets:
     return targets
 
 
-def _finite(amount: float) -> float:
+def _finite(amount: int | float) -> float:
     if not isfinite(amount):
         raise EditError(f"A gate cannot become {amount}, nor be multiplied by it. Give a finite number.")
     return float(amount)

@@ -30,17 +30,18 @@ def choose_channels(
     ``change`` is given the edit that the slider of a single gate stands for.
     """
     name = choose_block(before)
-    way = choose_option("Which channels", _WAYS, key="surgery-way")
-    here = table[table["path"] == name]
-    picked = here[:0]
+    with st.container(horizontal=True):
+        way = choose_option("Which channels", _WAYS, key="surgery-way")
+        order = choose_option("Sort by", _ORDERS, key="surgery-order")
+    here = table.loc[table["path"] == name]
+    picked = None
     if way == "value":
         picked = _choose_by_value(table, here, span)
     elif way == "one":
         picked = _choose_one(here, span, change)
     elif way == "all":
         picked = _in_scope(table, here)
-    rest = _show_choice(here, span, picked if way != "picked" else None)
-    return _targets(picked if way != "picked" else rest, table)
+    return _targets(_show_choice(here, span, order, picked), table)
 
 
 def _choose_by_value(table: pd.DataFrame, here: pd.DataFrame, span: Span) -> pd.DataFrame:
@@ -49,7 +50,7 @@ def _choose_by_value(table: pd.DataFrame, here: pd.DataFrame, span: Span) -> pd.
     low, high = st.slider(
         "Gates from … to …", *ends, ends, (ends[1] - ends[0]) / 100, key="surgery-range", persist_state="session"
     )
-    return scope[scope["after"].between(low, high)]
+    return scope.loc[scope["after"].between(low, high)]
 
 
 def _choose_one(here: pd.DataFrame, span: Span, change: Callable[[GateEdit], None]) -> pd.DataFrame:
@@ -57,7 +58,7 @@ def _choose_one(here: pd.DataFrame, span: Span, change: Callable[[GateEdit], Non
     st.session_state.channel = min(max(int(st.session_state.get("channel") or 0), 0), last)
     number, value = st.columns([2, 3])
     channel = int(number.number_input("Channel", 0, last, key="channel", persist_state="session"))
-    row = here[here["channel"] == channel]
+    row = here.loc[here["channel"] == channel]
     key = f"surgery-gate-{here['path'].iloc[0]}-{channel}"
     # What it is now, whoever changed it: undo moves the handle too.
     st.session_state[key] = round(float(np.clip(row["after"].iloc[0], span.low, span.high)), 2)
@@ -76,21 +77,23 @@ def _choose_one(here: pd.DataFrame, span: Span, change: Callable[[GateEdit], Non
 def _in_scope(table: pd.DataFrame, here: pd.DataFrame) -> pd.DataFrame:
     scope = choose_option("Where", _SCOPES, key="surgery-scope")
     stage = here["stage"].iloc[0]
-    return {"block": here, "stage": table[table["stage"] == stage], "network": table}[scope]
+    return {"block": here, "stage": table.loc[table["stage"] == stage], "network": table}[scope]
 
 
-def _show_choice(here: pd.DataFrame, span: Span, picked: pd.DataFrame | None) -> pd.DataFrame:
-    order = choose_option("Sort by", _ORDERS, key="surgery-order")
+def _show_choice(here: pd.DataFrame, span: Span, order: str, picked: pd.DataFrame | None) -> pd.DataFrame:
+    """Show the gates of the open block with those that are picked; None: what a box or a lasso has picked in it."""
     name = here["path"].iloc[0]
-    # Another order or block is another figure: a box must not go on to pick what is now in its place.
-    key = f"pick-{name}-{order}-{hash(tuple(here['gate']))}-{'area' if picked is None else 'all'}"
-    channels = None if picked is None else picked.loc[picked["path"] == name, "channel"].to_numpy()
-    figure = draw_choice(here, current_palette(), order=order, picked=channels, span=span)
-    with st.container(key="pick"):
-        on_click = _note_picked if picked is None else None
-        show_figure(figure, key, alt="Gates of the open block", on_click=on_click, areas=picked is None)
+    # Another block, image or order is another figure: a box must not go on to pick what is now in its place.
+    key = f"pick-{name}-{order}-{hash(tuple(here['gate']))}-{'areas' if picked is None else 'all'}"
+    areas, alt = picked is None, "Gates of the open block"
     chart, chosen = st.session_state.get("picked", ("", ()))
-    return here[here["channel"].isin(chosen if chart == key else ())]
+    rows = here.loc[here["channel"].isin(chosen if chart == key else ())] if picked is None else picked
+    channels = rows.loc[rows["path"] == name, "channel"].to_numpy()
+    stressed = None if areas and not channels.size else channels
+    figure = draw_choice(here, current_palette(), order=order, picked=stressed, span=span)
+    with st.container(key="pick"):
+        show_figure(figure, key, alt=alt, on_click=_note_picked if areas else None, areas=areas)
+    return rows
 
 
 def _note_picked(chart: str) -> None:
@@ -109,4 +112,4 @@ def _targets(rows: pd.DataFrame, table: pd.DataFrame) -> Targets:
 
 def _block_of(rows: pd.DataFrame) -> pd.Series:
     """Return each row's block; uses of one block in a pass have a number behind its path."""
-    return rows["path"].map(lambda name: name.partition("#")[0])
+    return pd.Series([path.partition("#")[0] for path in rows["path"]], index=rows.index)

@@ -35,7 +35,7 @@ _QUICK = {key: row.title for key, row in METHODS.items() if not row.piece}
 def show_surgery(choices: Choices, before: Analysis) -> None:
     """Show the gates to change on the left, and on the right what the network makes of the edits in force."""
     edits = history_of(choices.name).now
-    desk, effect = st.columns([2, 3], gap="large")
+    desk, effect = st.columns(2, gap="large")
     try:
         after = get_edited(choices, edits) if edits else before
     except SeVizError as problem:
@@ -57,7 +57,9 @@ def show_surgery(choices: Choices, before: Analysis) -> None:
 def _show_answer(choices: Choices, before: Analysis, after: Analysis) -> None:
     names = choices.network.classes
     (old, was), (new, share) = before.top(1)[0], after.top(1)[0]
-    if old == new:
+    if after is before:
+        st.markdown(f"##### **{names[old]}**: {was:.1%}")
+    elif old == new:
         st.markdown(f"##### Still **{names[old]}**: {was:.1%} → {share:.1%}")
     else:
         st.markdown(f"##### Now **{names[new]}** ({share:.1%}) instead of **{names[old]}** ({was:.1%})")
@@ -145,7 +147,7 @@ def _say_what_is_chosen(choices: Choices, targets: Targets) -> None:
 def _show_reaction(table: pd.DataFrame, span: Span, edits: Edits) -> None:
     blocks = {block for edit in edits for block in edit.blocks}
     edited = {name for name in table["path"].unique() if name.partition("#")[0] in blocks}
-    first = int(table["path"].isin(edited).argmax())
+    first = int(table["path"].isin(list(edited)).argmax())
     st.subheader("How later gates react")
     if table["path"].iloc[-1] in edited and table["path"].iloc[first] == table["path"].iloc[-1]:
         st.caption(f"{table['block'].iloc[-1]} is the last block: no gate comes after it that could react.")
