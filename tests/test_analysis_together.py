@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from se_viz.analysis import Analysis, analyse
-from se_viz.errors import DeviceError, NoSEBlocksError
+from se_viz.analysis import Analysis, analyse, compare_answers
+from se_viz.errors import DeviceError, EditError, NoSEBlocksError
 from se_viz.gates import capture_gates, edit_gates
+from se_viz.gates.surgery import compile_edits, level_gates, scale_gates, set_gates
 from se_viz.networks import Network
 from se_viz.runtime import line_of
 
@@ -128,6 +130,59 @@ def test_an_edit_reaches_nobody_else(network, photos):
         assert not torch.equal(changed.probabilities, alone[1].probabilities)
 
 
+def test_equal_edits_share_a_pass_and_others_do_not(network, photos):
+    """Two with one list of edits, one with another and one without: three passes, each with its own gates."""
+    half, shut = [set_gates(BLOCK, 0.5)], [set_gates(BLOCK, 0.0)]
+    lists = [half, shut, [set_gates(BLOCK, 0.5)], []]
+    alone = [analyse(network, photo, edits=edits) for photo, edits in zip(photos, lists, strict=False)]
+    visits = [looks_at(network, photo, edits=edits) for photo, edits in zip(photos, lists, strict=False)]
+    with batches(network.model) as sizes:
+        found = wait_together(network, visits)
+    assert sizes == [2, 1, 1]
+    for mine, expected in zip(found, alone, strict=True):
+        assert_close(mine, expected)
+    gates = [next(record.gate for record in analysis.records if record.block == BLOCK) for analysis in found]
+    assert [gate.unique().tolist() for gate in gates[:3]] == [[0.5], [0.0], [0.5]]
+    assert gates[3].unique().numel() > 2
+
+
+def test_an_analysis_under_edits_is_a_pass_inside_edit_gates(network, photos):
+    """The same numbers, to the bit, as the engine gives by itself; the logits are the network's own."""
+    edits = [scale_gates(BLOCK, 2.0, channels=[1, 2]), level_gates("layer1.0.bn3.1")]
+    changes = compile_edits(edits, network.inspection.sites)
+    with torch.inference_mode(), edit_gates(network.model, changes), capture_gates(network.model) as records:
+        logits = network.model(network.preprocess(photos[0]))[0]
+    analysis = analyse(network, photos[0], edits=edits)
+    assert torch.equal(analysis.logits, logits)
+    assert torch.equal(analysis.probabilities, logits.softmax(0))
+    for mine, expected in zip(analysis.records, records, strict=True):
+        assert torch.equal(mine.gate, expected.gate)
+
+
+def test_an_edit_that_does_not_fit_is_refused_before_its_turn(network, photos):
+    """The sentence comes at once, and nobody waits for a pass that cannot be."""
+    with (
+        batches(network.model) as sizes,
+        pytest.raises(EditError, match=r"no SE block 'layer9', which an edit changes\. Remove the edit"),
+    ):
+        analyse(network, photos[0], edits=[set_gates("layer9", 0.0)])
+    assert sizes == []
+
+
+def test_answers_are_compared_class_by_class(network, photos):
+    """All that are among the best before or after, with numbers that NumPy gives again from the logits."""
+    before, after = (analyse(network, photos[0], edits=edits) for edits in ([], [set_gates(BLOCK, 0.0)]))
+    table = compare_answers(before, after, network.classes, count=2)
+    best = [[network.classes[index] for index, _ in analysis.top(2)] for analysis in (before, after)]
+    assert table["class"].tolist() == list(dict.fromkeys(best[0] + best[1]))
+    for row in table.itertuples():
+        index = network.classes.index(row[1])
+        for analysis, share, logit in ((before, row.before, row.logit_before), (after, row.after, row.logit_after)):
+            logits = analysis.logits.double().numpy()
+            assert logit == logits[index]
+            assert share == pytest.approx(np.exp(logits[index]) / np.exp(logits).sum(), rel=1e-5)
+
+
 def test_a_capture_around_an_analysis_sees_its_pass(network, photos):
     """Its hooks record the passes of this thread, so nobody else may run the pass for it."""
 
@@ -169,8 +224,8 @@ def test_an_analysis_takes_the_memory_of_its_numbers(network, photos):
     """A cache holds hundreds, pickled: a view of what all people share would bring all of it along."""
     for analysis in wait_together(network, [looks_at(network, photo) for photo in photos]):
         numbers = sum(record.squeeze.numel() + record.gate.numel() for record in analysis.records)
-        # Four bytes a number, and less than a kilobyte around each of 33 tensors.
-        assert 4 * numbers < len(pickle.dumps(analysis)) < 4 * numbers + 33 * 1024
+        # Four bytes a number, and less than a kilobyte around each of 34 tensors.
+        assert 4 * numbers < len(pickle.dumps(analysis)) < 4 * numbers + 34 * 1024
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])

@@ -14,6 +14,8 @@ from se_viz.analysis import analyse
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.run import attribute
 from se_viz.errors import AttributionError, OvertakenError
+from se_viz.gates import edit_gates
+from se_viz.gates.surgery import compile_edits, set_gates
 
 PATIENCE = 60.0
 SLICED = [key for key, row in METHODS.items() if not row.layered]
@@ -90,6 +92,30 @@ def test_an_upload_in_between_changes_neither(network, image, photo, key):
         for record, expected in zip(other.records, answer.records, strict=True):
             assert torch.equal(record.gate, expected.gate)
             assert torch.equal(record.squeeze, expected.squeeze)
+
+
+@pytest.mark.parametrize("key", SLICED)
+def test_an_edit_in_force_stays_with_its_thread_between_slices(network, image, photo, key):
+    """Others run while the turn is away, with the gates the network has; the map is that of the edited network."""
+    changes = compile_edits([set_gates("layer2.1.bn3.1", 0.0)], network.inspection.sites)
+    with edit_gates(network.model, changes):
+        alone = attribute(network, image, 1, key)
+    answer, found = analyse(network, photo), []
+    with ThreadPoolExecutor(16) as pool:
+
+        def watch(before: int) -> None:
+            if before == 0:
+                stands = threading.Event()
+                found.append(pool.submit(analyse, network, photo, watch=lambda _: stands.set()))
+                assert stands.wait(PATIENCE)
+
+        with edit_gates(network.model, changes):
+            shared = attribute(network, image, 1, key, watch=watch)
+        analyses = [future.result(PATIENCE) for future in found]
+    assert torch.equal(shared.map, alone.map)
+    assert not torch.equal(shared.map, attribute(network, image, 1, key).map)
+    assert all(torch.equal(other.logits, answer.logits) for other in analyses)
+    assert hooks_on(network.model) == 0
 
 
 @pytest.mark.parametrize("error", [GoneError, OvertakenError])
