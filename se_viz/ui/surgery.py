@@ -89,7 +89,7 @@ def _show_edits(choices: Choices) -> None:
                 args=(choices.name, other),
             )
     if not history.now:
-        st.info("None yet. Pick channels in the figure and press a button below it: the network runs again at once.")
+        st.caption("None yet: this is the network's own answer. After every edit it runs again at once.")
     for index, edit in enumerate(history.now):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.text(f"{index + 1}. {describe_edit(edit, choices.network.inspection.sites)}", width="stretch")
@@ -136,7 +136,7 @@ def _button(label: str, key: str, targets: Targets, act: Callable[[], None]) -> 
 
 def _say_what_is_chosen(choices: Choices, targets: Targets) -> None:
     if not targets:
-        st.info("No gate is chosen. Drag a box over some in the figure, choose a wider range of values, or All.")
+        st.info("No gate is chosen. Drag a box over some in the figure, widen the range of values, or choose All.")
         return
     sites = choices.network.inspection.sites
     st.markdown(f"Chosen: **{describe_targets(tuple(targets.items()), sites)}**")
