@@ -175,9 +175,9 @@ def test_answers_are_compared_class_by_class(network, photos):
     table = compare_answers(before, after, network.classes, count=2)
     best = [[network.classes[index] for index, _ in analysis.top(2)] for analysis in (before, after)]
     assert table["class"].tolist() == list(dict.fromkeys(best[0] + best[1]))
-    for row in table.itertuples():
-        index = network.classes.index(row[1])
-        for analysis, share, logit in ((before, row.before, row.logit_before), (after, row.after, row.logit_after)):
+    for name, *shown in zip(*(table[column] for column in table), strict=True):
+        index = network.classes.index(name)
+        for analysis, share, logit in ((before, shown[0], shown[2]), (after, shown[1], shown[3])):
             logits = analysis.logits.double().numpy()
             assert logit == logits[index]
             assert share == pytest.approx(np.exp(logits[index]) / np.exp(logits).sum(), rel=1e-5)

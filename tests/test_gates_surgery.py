@@ -257,11 +257,11 @@ def test_the_change_of_a_gate_is_now_minus_before(se_net: nn.Module, images: Ten
     with torch.no_grad(), edit_gates(se_net, plan), capture_gates(se_net) as after:
         se_net(images[:1])
     table = compare_gates(before, after)
-    for old, new in zip(before, after, strict=True):
-        rows = table[table["path"] == old.block]
-        np.testing.assert_array_equal(rows["gate"].to_numpy(), old.gate[0].numpy())
-        np.testing.assert_array_equal(rows["change"].to_numpy(), (new.gate - old.gate)[0].numpy())
-    place = table["path"].eq(MIDDLE).idxmax()
-    assert not table["change"][:place].any()
-    assert (table["change"][table["path"] == MIDDLE] == -table["gate"][table["path"] == MIDDLE]).all()
-    assert table["change"].iloc[-1] != 0
+    gate, change = (table[column].to_numpy() for column in ("gate", "change"))
+    np.testing.assert_array_equal(gate, torch.cat([record.gate[0] for record in before]).numpy())
+    expected = [new.gate[0] - old.gate[0] for old, new in zip(before, after, strict=True)]
+    np.testing.assert_array_equal(change, torch.cat(expected).numpy())
+    here = np.flatnonzero(table["path"].to_numpy() == MIDDLE)
+    assert not change[: here[0]].any()
+    assert (change[here] == -gate[here]).all()
+    assert change[here[-1] + 1 :].any()

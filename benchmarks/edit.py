@@ -1,0 +1,97 @@
+"""Edit to answer: from the click that changes gates until the new answer is painted in a browser.
+
+python -m benchmarks.edit [--repeats 10]
+"""
+
+import argparse
+
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.machine import describe_machine
+from benchmarks.measure import as_table, spread
+from benchmarks.server import launch_chromium, run_app
+
+HEAD = ("edit of SE_5_1", "click to new answer painted, s", "slowest, s", "click to page at rest, s")
+"""What the columns of the table hold; spreads are quartiles."""
+BUTTONS = ("Set to 0", "Multiply by 0.5", "Undo")
+"""What is clicked in turn: two edits whose answers no cache knows, and a step back to one that it does."""
+_AT_REST = '[data-test-script-state="notRunning"]'
+# The clock starts with the click and stops one frame after the first frame in which any number of the answer differs.
+_WATCH = """() => {
+  const read = () => [...document.querySelectorAll('.st-key-answers .annotation-text')].map(x => x.textContent).join();
+  const before = read();
+  window.painting = new Promise((resolve, reject) => {
+    document.addEventListener('click', () => {
+      const start = performance.now();
+      const look = () => {
+        if (read() !== before) requestAnimationFrame(() => resolve((performance.now() - start) / 1000));
+        else if (performance.now() - start > 60000) reject(new Error('No new answer within a minute'));
+        else requestAnimationFrame(look);
+      };
+      requestAnimationFrame(look);
+      window.rest = new Promise(settle => {
+        let ran = false;
+        const wait = () => {
+          const rests = document.querySelector('%s');
+          ran = ran || !rests;
+          if (ran && rests) settle((performance.now() - start) / 1000);
+          else requestAnimationFrame(wait);
+        };
+        requestAnimationFrame(wait);
+      });
+    }, {capture: true, once: true});
+  });
+}""".replace("%s", _AT_REST)
+
+
+def main(words: list[str] | None = None) -> None:
+    """Measure every button in one visit, and print the table and the machine."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.edit", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=10, help="edits of each kind, at least 2 (default: 10)")
+    repeats = parser.parse_args(words).repeats
+    machine = describe_machine()
+    with run_app() as server, sync_playwright() as playwright:
+        page = launch_chromium(playwright).new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(180_000)
+        page.goto(server.url)
+        _open(page)
+        times: dict[str, list[tuple[float, float]]] = {button: [] for button in BUTTONS}
+        for repeat in range(repeats + 1):
+            _pick(page, repeat)
+            for button in BUTTONS:
+                times[button].append(_press(page, button))
+    # The first of each draws figures and loads Captum for the first time.
+    print(as_table(HEAD, [_row(button, times[button][1:]) for button in BUTTONS]))
+    print(f"\n{repeats} edits a row, each of other channels, model warm.\n{machine.show()}")
+
+
+def _row(button: str, times: list[tuple[float, float]]) -> list[str]:
+    answers, rests = ([pair[place] for pair in times] for place in (0, 1))
+    return [button, spread(answers).show(2), f"{max(answers):.2f}", spread(rests).show(2)]
+
+
+def _open(page: Page) -> None:
+    page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Change the gates").click()
+    page.locator(".st-key-answers .annotation-text").first.wait_for()
+    page.locator(_AT_REST).wait_for()
+    page.get_by_test_id("stMain").get_by_text("One", exact=True).click()
+    page.get_by_role("spinbutton", name="Channel").wait_for()
+
+
+def _pick(page: Page, channel: int) -> None:
+    page.get_by_role("spinbutton", name="Channel").fill(str(channel))
+    page.keyboard.press("Enter")
+    page.get_by_text(f"channel {channel}", exact=True).wait_for()
+    page.locator(_AT_REST).wait_for()
+
+
+def _press(page: Page, button: str) -> tuple[float, float]:
+    """Click a button; return the seconds until the answer was painted, and until the page was at rest."""
+    page.evaluate(_WATCH)
+    page.get_by_test_id("stMain").get_by_role("button", name=button, exact=True).click()
+    return page.evaluate("window.painting"), page.evaluate("window.rest")
+
+
+if __name__ == "__main__":
+    main()
