@@ -82,7 +82,7 @@ def _open(page: Page) -> None:
 def _pick(page: Page, channel: int) -> None:
     page.get_by_role("spinbutton", name="Channel").fill(str(channel))
     page.keyboard.press("Enter")
-    page.get_by_text(f"channel {channel}", exact=True).wait_for()
+    page.get_by_text(f"SE_5_1: channel {channel}", exact=True).wait_for()
     page.locator(_AT_REST).wait_for()
 
 

@@ -1,0 +1,56 @@
+"""From an open block to a changed answer and back, as a visitor does it."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from .steps import Visit, box, expect_answer, expect_idle, figure
+
+pytestmark = pytest.mark.browser
+
+
+def answers(page: Page) -> Locator:
+    """Return the words of the answer: a name and its numbers for each class."""
+    return figure(page, "answers").locator(".annotation-text")
+
+
+def drag_a_box(page: Page) -> None:
+    """Draw a box over the left half of the figure of gates: the ones that are widest open."""
+    plot = page.locator(".st-key-pick .nsewdrag")
+    plot.scroll_into_view_if_needed()
+    place = box(plot)
+    page.mouse.move(place["x"] + 4, place["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] - 4, steps=5)
+    page.mouse.up()
+
+
+def test_gates_are_picked_and_shut_and_the_old_answer_comes_back(visit: Callable[..., Visit]):
+    """Open a block, pick, edit, see another top five, undo, see the old one: number by number."""
+    page = visit().page
+    page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
+    expect_answer(page)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Change the gates").click()
+    expect(answers(page)).to_have_count(10)
+    block = page.get_by_role("combobox", name=re.compile("Open block"))
+    block.fill("SE_4_6")
+    block.press("Enter")
+    expect(block).to_have_value("SE_4_6")
+    expect(page.get_by_text("No gate is chosen.")).to_be_visible()
+    expect_idle(page)
+    old = answers(page).all_text_contents()
+    drag_a_box(page)
+    expect(page.get_by_text(re.compile(r"^SE_4_6: \d+ channels$"))).to_be_visible()
+    expect_idle(page)
+    page.get_by_role("button", name="Set to 0", exact=True).click()
+    expect(page.get_by_text(re.compile(r"^1\. SE_4_6: \d+ channels set to 0$"))).to_be_visible()
+    expect(answers(page).nth(1)).to_contain_text("→")
+    expect(figure(page, "reaction").locator(".ytick text").first).to_have_text("✎ SE_4_6")
+    expect(figure(page, "maps").locator(".heatmaplayer image")).to_have_count(2)
+    expect_idle(page)
+    assert answers(page).all_text_contents() != old
+    page.get_by_role("button", name="Undo").click()
+    expect(answers(page)).to_have_text(old)
+    expect(figure(page, "reaction")).to_have_count(0)
