@@ -11,10 +11,12 @@ from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, spread
 from benchmarks.server import launch_chromium, run_app
 
-HEAD = ("edit of SE_5_1", "click to new answer painted, s", "slowest, s", "click to page at rest, s")
+HEAD = ("all gates of a block", "click to new answer painted, s", "slowest, s", "click to page at rest, s")
 """What the columns of the table hold; spreads are quartiles."""
-BUTTONS = ("Set to 0", "Multiply by 0.5", "Undo")
+BUTTONS = ("Set to 0", "Set to 1", "Undo")
 """What is clicked in turn: two edits whose answers no cache knows, and a step back to one that it does."""
+BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((5, 3), (4, 6), (3, 4), (2, 3)) for unit in range(1, units + 1)]
+"""Edited one after the other; all but the first count."""
 _AT_REST = '[data-test-script-state="notRunning"]'
 # The clock starts with the click and stops one frame after the first frame in which any number of the answer differs.
 _WATCH = """() => {
@@ -47,7 +49,7 @@ _WATCH = """() => {
 def main(words: list[str] | None = None) -> None:
     """Measure every button in one visit, and print the table and the machine."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.edit", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=10, help="edits of each kind, at least 2 (default: 10)")
+    parser.add_argument("--repeats", type=int, default=10, help="blocks to edit, 2 to 15 (default: 10)")
     repeats = parser.parse_args(words).repeats
     machine = describe_machine()
     with run_app() as server, sync_playwright() as playwright:
@@ -56,13 +58,13 @@ def main(words: list[str] | None = None) -> None:
         page.goto(server.url)
         _open(page)
         times: dict[str, list[tuple[float, float]]] = {button: [] for button in BUTTONS}
-        for repeat in range(repeats + 1):
-            _pick(page, repeat)
+        for block in BLOCKS[: repeats + 1]:
+            _choose(page, block)
             for button in BUTTONS:
                 times[button].append(_press(page, button))
     # The first of each draws figures and loads Captum for the first time.
     print(as_table(HEAD, [_row(button, times[button][1:]) for button in BUTTONS]))
-    print(f"\n{repeats} edits a row, each of other channels, model warm.\n{machine.show()}")
+    print(f"\n{repeats} edits a row, each of another block, model warm.\n{machine.show()}")
 
 
 def _row(button: str, times: list[tuple[float, float]]) -> list[str]:
@@ -75,14 +77,19 @@ def _open(page: Page) -> None:
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Change the gates").click()
     page.locator(".st-key-answers .annotation-text").first.wait_for()
     page.locator(_AT_REST).wait_for()
-    page.get_by_test_id("stMain").get_by_text("One", exact=True).click()
-    page.get_by_role("spinbutton", name="Channel").wait_for()
+    page.get_by_test_id("stMain").get_by_text("All", exact=True).click()
+    page.get_by_text("Where", exact=True).wait_for()
 
 
-def _pick(page: Page, channel: int) -> None:
-    page.get_by_role("spinbutton", name="Channel").fill(str(channel))
-    page.keyboard.press("Enter")
-    page.get_by_text(f"SE_5_1: channel {channel}", exact=True).wait_for()
+def _choose(page: Page, block: str) -> None:
+    reset = page.get_by_role("button", name="Reset")
+    if reset.is_enabled():
+        reset.click()
+    picker = page.get_by_role("combobox", name="Open block")
+    picker.fill(block)
+    picker.press("Enter")
+    page.get_by_text(f"{block}: all channels", exact=True).wait_for()
+    page.get_by_text("None yet").wait_for()
     page.locator(_AT_REST).wait_for()
 
 
