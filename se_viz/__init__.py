@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         inspect_gates,
         open_gate,
     )
+    from se_viz.gates.surgery import GateEdit, compile_edits, level_gates, scale_gates, set_gates
     from se_viz.images import open_image
     from se_viz.networks import Network, NetworkCard, list_networks, load_network
 
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Attribution",
     "Excitation",
+    "GateEdit",
     "GateRecord",
     "GateSite",
     "Inspection",
@@ -35,14 +37,18 @@ __all__ = [
     "NetworkCard",
     "attribute",
     "capture_gates",
+    "compile_edits",
     "edit_gates",
     "find_gates",
     "gate_jacobian",
     "inspect_gates",
+    "level_gates",
     "list_networks",
     "load_network",
     "open_gate",
     "open_image",
+    "scale_gates",
+    "set_gates",
 ]
 
 _HOMES = {
@@ -58,6 +64,11 @@ _HOMES = {
     "gate_jacobian": "gates",
     "inspect_gates": "gates",
     "open_gate": "gates",
+    "GateEdit": "gates.surgery",
+    "compile_edits": "gates.surgery",
+    "level_gates": "gates.surgery",
+    "scale_gates": "gates.surgery",
+    "set_gates": "gates.surgery",
     "open_image": "images",
     "Network": "networks",
     "NetworkCard": "networks",

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import SqueezeExcitation
 
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.run import attribute, stage_ends
@@ -155,6 +156,28 @@ def test_a_stage_may_end_inside_a_shared_container():
     paths = {"features.1.se": 2, "features.2.se": 3, "features.10.se": 3, "features.11.block.se": 4}
     sites = [GateSite(path, stage, 8, "Sigmoid") for path, stage in paths.items()]
     assert stage_ends(sites) == {2: "features.1", 3: "features.10", 4: "features.11"}
+
+
+class Folded(nn.Module):
+    """One SE block that a pass goes through at two resolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.se, self.down = nn.Conv2d(3, 8, 1), SqueezeExcitation(8, 2), nn.MaxPool2d(2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return one logit a channel."""
+        return self.se(self.down(self.se(self.stem(images)))).mean((2, 3))
+
+
+def test_a_block_in_two_stages_ends_none_of_them():
+    """Its output is that of either stage: Grad-CAM is refused with a way out, instead of a map of who knows what."""
+    network = Network.from_model(Folded(), input_size=32)
+    assert [site.stage for site in network.inspection.sites] == [0, 1]
+    assert stage_ends(network.inspection.sites) == {}
+    with pytest.raises(AttributionError, match=r"no module ends one\. Choose a method that explains the input"):
+        attribute(network, torch.ones(1, 3, 32, 32), 0, "grad_cam")
+    assert attribute(network, torch.ones(1, 3, 32, 32), 0, "saliency").map.shape == (32, 32)
 
 
 def state(model: nn.Module, image: Tensor) -> dict[str, Any]:

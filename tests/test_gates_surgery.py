@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
 
 from se_viz.errors import EditError
 from se_viz.gates import GateSite, capture_gates, edit_gates, find_gates
@@ -22,6 +23,19 @@ from se_viz.gates.surgery import (
 )
 
 FIRST, MIDDLE, LAST = "layer1.0.bn3.1", "layer3.2.bn3.1", "layer4.2.bn3.1"
+
+
+class Twice(nn.Module):
+    """One SE block that a pass goes through twice, at one resolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.se = SqueezeExcitation(8, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return one logit a channel."""
+        return self.se(self.se(self.stem(images)).relu()).mean((2, 3))
 
 
 @pytest.fixture
@@ -149,6 +163,20 @@ def test_edits_are_values(se_net: nn.Module):
 def test_an_edit_reads_as_one_line(sites: tuple[GateSite, ...], edit: GateEdit, sentence: str):
     """Blocks as the paper names them, how many channels, and what happens: 1 + 512 channels are 513."""
     assert describe_edit(edit, sites).startswith(sentence)
+
+
+def test_a_block_that_is_used_twice_is_edited_twice_and_says_so():
+    """Its weights are shared, and so is its path: an edit cannot mean one use alone."""
+    twice = Twice().eval()
+    sites = find_gates(twice, size=32)
+    edit = set_gates("se", 0.0, channels=[1, 2])
+    assert describe_edit(edit, sites) == "SE_0_1 (used 2 times): 2 channels set to 0"
+    with torch.no_grad(), capture_gates(twice) as records, edit_gates(twice, compile_edits([edit], sites)):
+        twice(torch.ones(1, 3, 32, 32))
+    assert [(record.name, (record.gate == 0).nonzero()[:, 1].tolist()) for record in records] == [
+        ("se", [1, 2]),
+        ("se#2", [1, 2]),
+    ]
 
 
 def test_the_whole_network_is_called_so(sites: tuple[GateSite, ...]):

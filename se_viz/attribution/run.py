@@ -100,16 +100,18 @@ def stage_ends(sites: Sequence[GateSite]) -> dict[int, str]:
     """Return for each stage the path of the module whose output ends it.
 
     It is the shortest path that holds the stage's last block and no block of another stage: ``layer3`` for
-    the fourth stage of a ResNet.
+    the fourth stage of a ResNet. A stage is left out whose last block is used in another one too.
     """
-    return {site.stage: _shortest_own_path(site, sites) for site in sites}
+    last = {site.stage: site for site in sites}
+    paths = {stage: _shortest_own_path(site, sites) for stage, site in last.items()}
+    return {stage: path for stage, path in paths.items() if path}
 
 
-def _shortest_own_path(site: GateSite, sites: Sequence[GateSite]) -> str:
+def _shortest_own_path(site: GateSite, sites: Sequence[GateSite]) -> str | None:
     parts = site.block.split(".")
     others = [other.block for other in sites if other.stage != site.stage]
     paths = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
-    return next(path for path in paths if not any(f"{other}.".startswith(f"{path}.") for other in others))
+    return next((path for path in paths if not any(f"{other}.".startswith(f"{path}.") for other in others)), None)
 
 
 def _method(key: str, stage: int | None) -> Method:
@@ -128,6 +130,11 @@ def _check_class(target: int, count: int) -> None:
 
 def _layer(network: Network, stage: int | None) -> tuple[int, nn.Module]:
     ends = stage_ends(network.inspection.sites)
+    if not ends:
+        raise AttributionError(
+            "Each SE block of this network is used in several stages, so that no module ends one. Choose a method that "
+            "explains the input, such as saliency."
+        )
     chosen = max(ends) if stage is None else stage
     if chosen not in ends:
         raise AttributionError(f"There is no stage {stage} with SE blocks. Choose one of: {', '.join(map(str, ends))}.")
