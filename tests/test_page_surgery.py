@@ -156,7 +156,7 @@ def test_one_edit_of_several_can_be_removed(page: AppTest):
 def test_a_range_of_values_picks_over_a_whole_stage(page: AppTest, network: Network):
     """As many channels as NumPy counts among the stage's gates; other blocks of the network are left alone."""
     choose(page.run(), "value", "stage")
-    clean(page.slider(key="surgery-range").set_range(0.0, 0.3).run())
+    clean(page.slider(key="surgery-range-0-1").set_range(0.0, 0.3).run())
     press(page, "one")
     photo = crop_image(open_image(sample(3).content), network.card.view)
     stage = [record for record in analyse(network, photo).records if record.stage == 4]
@@ -169,7 +169,7 @@ def test_a_range_without_gates_is_an_empty_selection(page: AppTest):
     """A sentence instead of an edit that does nothing."""
     press(choose(page.run(), "all"), "zero")
     choose(page, "value")
-    clean(page.slider(key="surgery-range").set_range(0.4, 0.6).run())
+    clean(page.slider(key="surgery-range-0-1").set_range(0.4, 0.6).run())
     assert "No gate is chosen" in page.info[0].value
     assert page.button(key="surgery-zero").disabled
 

@@ -24,33 +24,27 @@ def draw_choice(table: pd.DataFrame, palette: Palette, *, order: str, picked: np
     """
     table = table.sort_values(order, ascending=order == "channel", kind="stable")
     channel, old, new = (table[name].to_numpy() for name in ("channel", "gate", "after"))
-    place, moved = np.arange(len(table)), old != new
-    # One line with gaps: a trace a channel would take seconds.
-    stems = np.column_stack([old[moved], new[moved], np.full(moved.sum(), np.nan)]).ravel()
-    figure = Figure(
-        [
-            Scatter(
-                x=place,
-                y=new,
-                mode="markers",
-                marker={"size": 7, "color": np.where(moved, palette.accent, palette.ink)},
-                selected={"marker": {"size": 9}},
-                unselected={"marker": {"size": 4, "opacity": 0.2}},
-                selectedpoints=None if picked is None else np.flatnonzero(np.isin(channel, picked)),
-                customdata=channel.tolist(),
-                hovertemplate="channel %{customdata}<br>gate %{y:.3f}<extra></extra>",
-            ),
-            Scatter(
-                x=np.repeat(place[moved], 3),
-                y=stems,
-                mode="lines",
-                line={"width": 1, "color": palette.accent},
-                opacity=0.35,
-                hoverinfo="skip",
-            ),
-        ]
+    points = Scatter(
+        x=np.arange(len(table)),
+        y=new,
+        mode="markers",
+        marker={"size": 7, "color": np.where(old != new, palette.accent, palette.ink)},
+        selected={"marker": {"size": 9}},
+        unselected={"marker": {"size": 4, "opacity": 0.2}},
+        selectedpoints=None if picked is None else np.flatnonzero(np.isin(channel, picked)),
+        customdata=channel.tolist(),
+        hovertemplate="channel %{customdata}<br>gate %{y:.3f}<extra></extra>",
     )
+    figure = Figure([points, _stems(old, new, palette)])
     return dress(_frame_choice(figure, new, palette, order=order, span=span), palette)
+
+
+def _stems(old: np.ndarray, new: np.ndarray, palette: Palette) -> Scatter:
+    moved = np.flatnonzero(old != new)
+    # One line with gaps: a trace a channel would take seconds.
+    ends = np.column_stack([old[moved], new[moved], np.full(moved.size, np.nan)]).ravel()
+    line = {"width": 1, "color": palette.accent}
+    return Scatter(x=np.repeat(moved, 3), y=ends, mode="lines", line=line, opacity=0.35, hoverinfo="skip")
 
 
 def _frame_choice(figure: Figure, gates: np.ndarray, palette: Palette, *, order: str, span: Span) -> Figure:
@@ -86,10 +80,7 @@ def draw_answers(table: pd.DataFrame, palette: Palette) -> Figure:
         ]
     )
     figure.update_traces(hoverinfo="skip")
-    for row, line in enumerate(table.itertuples(index=False)):
-        for text, x, anchor in ((_short(str(line[0])), 0, "left"), (_numbers(*line[1:]), 1, "right")):
-            note = {"xref": "paper", "x": x, "xanchor": anchor, "y": row - 0.26, "yanchor": "bottom"}
-            figure.add_annotation(text=text, showarrow=False, **note)
+    _name_rows(figure, table)
     figure.update_layout(
         height=350,
         margin={"l": 0, "r": 12, "t": 26, "b": 0},
@@ -102,6 +93,13 @@ def draw_answers(table: pd.DataFrame, palette: Palette) -> Figure:
     figure.update_xaxes(title="probability (%)", range=[0, 100], zeroline=False, **ticks)
     figure.update_yaxes(visible=False, range=[max(len(table), 5) - 0.6, -0.85])
     return dress(figure, palette)
+
+
+def _name_rows(figure: Figure, table: pd.DataFrame) -> None:
+    for row, line in enumerate(table.itertuples(index=False)):
+        for text, x, anchor in ((_short(str(line[0])), 0, "left"), (_numbers(*line[1:]), 1, "right")):
+            note = {"xref": "paper", "x": x, "xanchor": anchor, "y": row - 0.26, "yanchor": "bottom"}
+            figure.add_annotation(text=text, showarrow=False, **note)
 
 
 def draw_reaction(table: pd.DataFrame, palette: Palette, *, edited: set[str], selected: str | None) -> Figure:

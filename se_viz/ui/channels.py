@@ -47,9 +47,10 @@ def choose_channels(
 def _choose_by_value(table: pd.DataFrame, here: pd.DataFrame, span: Span) -> pd.DataFrame:
     scope = _in_scope(table, here)
     ends = float(span.low), float(span.high)
-    low, high = st.slider(
-        "Gates from … to …", *ends, ends, (ends[1] - ends[0]) / 100, key="surgery-range", persist_state="session"
-    )
+    # Another network's scale is another slider: a value kept from the first may lie outside of the second.
+    key = f"surgery-range-{ends[0]:g}-{ends[1]:g}"
+    step = (ends[1] - ends[0]) / 100
+    low, high = st.slider("Gates from … to …", *ends, ends, step, key=key, persist_state="session")
     return scope.loc[scope["after"].between(low, high)]
 
 
@@ -61,7 +62,7 @@ def _choose_one(here: pd.DataFrame, span: Span, change: Callable[[GateEdit], Non
     row = here.loc[here["channel"] == channel]
     key = f"surgery-gate-{here['path'].iloc[0]}-{channel}"
     # What it is now, whoever changed it: undo moves the handle too.
-    st.session_state[key] = round(float(np.clip(row["after"].iloc[0], span.low, span.high)), 2)
+    st.session_state[key] = float(np.clip(row["after"].iloc[0], span.low, span.high))
     block = _block_of(row).iloc[0]
     value.slider(
         f"Gate of channel {channel}",

@@ -23,7 +23,7 @@ from se_viz.gates.surgery import (
 )
 from se_viz.ui.channels import Targets, choose_channels
 from se_viz.ui.choices import Choices, current_palette
-from se_viz.ui.edits import Edits, get_edited, get_edited_attribution, history_of, keep_history
+from se_viz.ui.edits import Edits, History, get_edited, get_edited_attribution, history_of, keep_history
 from se_viz.ui.figures import show_figure
 from se_viz.ui.state import open_block
 
@@ -75,21 +75,9 @@ def _show_edits(choices: Choices) -> None:
     history = history_of(choices.name)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**Edits in force**", width="stretch")
-        for label, icon, done, other in (
-            ("Undo", "undo", history.past, history.undo()),
-            ("Redo", "redo", history.future, history.redo()),
-            ("Reset", "restart_alt", history.now, history.go(())),
-        ):
-            st.button(
-                label,
-                icon=f":material/{icon}:",
-                key=f"surgery-{label.lower()}",
-                disabled=not done,
-                on_click=keep_history,
-                args=(choices.name, other),
-            )
-    if not history.now:
-        st.caption("None yet: this is the network's own answer. After every edit it runs again at once.")
+        _show_step("Undo", "undo", choices.name, history.undo() if history.past else None)
+        _show_step("Redo", "redo", choices.name, history.redo() if history.future else None)
+        _show_step("Reset", "restart_alt", choices.name, history.go(()) if history.now else None)
     for index, edit in enumerate(history.now):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.text(f"{index + 1}. {describe_edit(edit, choices.network.inspection.sites)}", width="stretch")
@@ -101,8 +89,22 @@ def _show_edits(choices: Choices) -> None:
                 on_click=keep_history,
                 args=(choices.name, history.go(history.now[:index] + history.now[index + 1 :])),
             )
-    if history.now:
-        st.caption("They act in this order, and stay when you choose another image.")
+    st.caption(
+        "They act in this order, and stay when you choose another image."
+        if history.now
+        else "None yet: this is the network's own answer. After every edit it runs again at once."
+    )
+
+
+def _show_step(label: str, icon: str, name: str, history: History | None) -> None:
+    st.button(
+        label,
+        icon=f":material/{icon}:",
+        key=f"surgery-{label.lower()}",
+        disabled=history is None,
+        on_click=keep_history,
+        args=(name, history),
+    )
 
 
 def _show_desk(choices: Choices, before: Analysis, table: pd.DataFrame, span: Span) -> None:
@@ -172,20 +174,7 @@ def _explain_reaction(table: pd.DataFrame, first: int, span: Span) -> Iterator[s
 @st.fragment
 def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
     st.subheader("Where the answer comes from")
-    names = choices.network.classes
-    left, right = st.columns(2)
-    ranked = [index for index, _ in before.top(len(names))]
-    key = f"surgery-target-{choices.image.digest}"
-    target = right.selectbox("Class", ranked, format_func=names.__getitem__, key=key, persist_state="session")
-    keys = list(_QUICK)
-    method = left.selectbox(
-        "Method",
-        keys,
-        keys.index("grad_cam"),
-        format_func=_QUICK.__getitem__,
-        key="surgery-method",
-        persist_state="session",
-    )
+    target, method = _choose_map(choices, before)
     try:
         maps = [get_edited_attribution(choices, one, target, method) for one in ((), edits)]
     except OvertakenError:
@@ -196,5 +185,22 @@ def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
         return
     old, new = (found.map.numpy() for found in maps)
     figure = draw_maps(choices.photo, old, new, current_palette(), signed=maps[0].signed)
-    show_figure(figure, "maps", alt=f"{_QUICK[method]} for {names[target]} before and after the edits")
+    name = choices.network.classes[target]
+    show_figure(figure, "maps", alt=f"{_QUICK[method]} for {name} before and after the edits")
     st.caption(f"{METHODS[method].looks_for} Both maps share one scale. {CLIPPED} ({METHODS[method].source})")
+
+
+def _choose_map(choices: Choices, before: Analysis) -> tuple[int, str]:
+    names, keys = choices.network.classes, list(_QUICK)
+    ranked = [index for index, _ in before.top(len(names))]
+    left, right = st.columns(2)
+    method = left.selectbox(
+        "Method",
+        keys,
+        keys.index("grad_cam"),
+        format_func=_QUICK.__getitem__,
+        key="surgery-method",
+        persist_state="session",
+    )
+    key = f"surgery-target-{choices.name}-{choices.image.digest}"
+    return right.selectbox("Class", ranked, format_func=names.__getitem__, key=key, persist_state="session"), method
