@@ -155,15 +155,22 @@ def _show_reaction(table: pd.DataFrame, span: Span, edits: Edits) -> None:
         st.caption(f"{table['block'].iloc[-1]} is the last block: no gate comes after it that could react.")
     figure = draw_reaction(table.iloc[first:], current_palette(), edited=edited, selected=st.session_state.get("block"))
     show_figure(figure, "reaction", alt="Change of every gate from the first edited block on", on_click=open_block)
-    st.caption(" ".join(_explain_reaction(table, first, span)))
+    others = not {*table["path"].iloc[first:]} <= edited
+    st.caption(" ".join(_explain_reaction(table, first, span, others=others)))
 
 
-def _explain_reaction(table: pd.DataFrame, first: int, span: Span) -> Iterator[str]:
+def _explain_reaction(table: pd.DataFrame, first: int, span: Span, *, others: bool) -> Iterator[str]:
     yield (
         "Gates now minus gates before, channels in their order: orange is wider open, blue further shut. ✎ was changed "
-        "by hand; the scale, symmetric about 0, is that of all other rows, which nobody touched: they answer to what "
-        f"the change made of their input. {CLIPPED}"
+        "by hand."
     )
+    if others:
+        yield (
+            "The scale, symmetric about 0, is that of all other rows, which nobody touched: they answer to what the "
+            f"change made of their input. {CLIPPED}"
+        )
+    else:
+        yield f"The scale is symmetric about 0. {CLIPPED}"
     if first:
         blocks = table["block"].iloc[:first].unique()
         yield f"Not shown: {blocks[0]} to {blocks[-1]}, which come before the first change and stay as they are."
