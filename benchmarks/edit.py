@@ -74,6 +74,9 @@ def _row(button: str, times: list[tuple[float, float]]) -> list[str]:
 
 def _open(page: Page) -> None:
     page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
+    # To leave before the page has heard of the image would leave without it.
+    page.get_by_text("Shown: Cat", exact=True).wait_for()
+    page.locator(_AT_REST).wait_for()
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Change the gates").click()
     page.locator(".st-key-answers .annotation-text").first.wait_for()
     page.locator(_AT_REST).wait_for()
