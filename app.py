@@ -12,9 +12,10 @@ explore = st.Page("pages/explore.py", title="Explore", icon="🔍", default=True
 # Paths of their own: as the file's name the first visit after a start would bypass this file.
 microscope = st.Page("pages/microscope.py", title="Open a gate", icon="🔬", url_path="open-a-gate")
 surgery = st.Page("pages/surgery.py", title="Change the gates", icon="🎛️", url_path="gate-surgery")
+matter = st.Page("pages/counterfactuals.py", title="Does it matter?", icon="⚖️", url_path="does-it-matter")
 networks = st.Page("pages/networks.py", title="Networks", icon="🗂️", url_path="all-networks")
 guide = st.Page("pages/guide.py", title="How to read it", icon="📖", url_path="how-to-read")
-page = st.navigation([explore, microscope, surgery, networks, guide])
+page = st.navigation([explore, microscope, surgery, matter, networks, guide])
 # For links from other pages.
 st.session_state.microscope_page = microscope
 show_image_choice()

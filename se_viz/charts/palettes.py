@@ -29,6 +29,8 @@ class Palette:
     """Below the shown range."""
     clipped_high: str
     """Above the shown range."""
+    series: tuple[str, str, str, str]
+    """Lines and points of up to four kinds, which also differ in shape; after Okabe and Ito."""
 
 
 _VEIL: Scale = [
@@ -58,6 +60,7 @@ LIGHT = Palette(
     missing="#d62bc3",
     clipped_low="#061c45",
     clipped_high="#5c2100",
+    series=("#0072b2", "#c24f00", "#00805c", "#b0457f"),
 )
 DARK = Palette(
     diverging=[(0.0, "#8cc0ff"), (0.25, "#3f78c4"), (0.5, "#23283a"), (0.75, "#c9701f"), (1.0, "#ffc27a")],
@@ -70,4 +73,5 @@ DARK = Palette(
     missing="#ff5ce1",
     clipped_low="#d9eaff",
     clipped_high="#ffe9cf",
+    series=("#56b4e9", "#f0883e", "#2dbd92", "#e08fbd"),
 )

@@ -1,0 +1,245 @@
+"""What if a block's gates were others? Live gates replaced, and how far the answer moves."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from se_viz.analysis import Analysis
+from se_viz.errors import DataError, EditError
+from se_viz.gates import GateSite
+from se_viz.gates.tables import label_blocks
+from se_viz.line import Watch
+from se_viz.networks import Network
+from se_viz.variants import Answers, Report, Variant, run_variants
+
+KINDS = {"mean": "Static gates", "other": "Another image's", "shuffle": "Shuffled", "ones": "All ones"}
+"""What live gates are replaced by: the mean over a gallery, another image's, their own shuffled, or 1 (no SE)."""
+
+SCOPES = {"block": "Each block", "stage": "Each stage", "network": "Whole network"}
+"""How many blocks have their gates replaced at a time."""
+
+REPEATS = 5
+"""Shuffles of one place; each has a seed of its own."""
+
+Gates: TypeAlias = Mapping[str, Float[Tensor, "..."]]
+"""For the name of each use of a block, its gates: (channels,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What has its gates replaced at once."""
+
+    label: str
+    """What to call it: ``SE_4_3``, ``Stage 4``, ``Network``."""
+    names: tuple[str, ...]
+    """Names of the uses of blocks in it, in forward order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is replaced, and by what."""
+
+    kind: str
+    """One of ``KINDS``."""
+    scope: str = "block"
+    """One of ``SCOPES``."""
+    repeats: int = REPEATS
+    """How many shuffles of each place; all other kinds are asked once."""
+    seed: int = 0
+    """The first shuffle's seed; each further one has the next."""
+
+    def __post_init__(self) -> None:
+        """Check the words.
+
+        Raises:
+            DataError: there is no such kind or scope, or nothing is to be repeated.
+        """
+        for word, known in ((self.kind, KINDS), (self.scope, SCOPES)):
+            if word not in known:
+                raise DataError(f"There is no {word!r} here. Choose one of: {', '.join(known)}.")
+        if self.repeats < 1:
+            raise DataError(f"{self.repeats} shuffles tell nothing. Ask for at least 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """What one replacement made of one image's answer."""
+
+    kind: str
+    """One of ``KINDS``."""
+    place: Place
+    """What had its gates replaced."""
+    repeat: int
+    """Number of the shuffle, from 0; 0 for every other kind."""
+    predicted: int
+    """The live answer: its most probable class."""
+    answer: int
+    """The most probable class under the replacement."""
+    live: float
+    """Probability of the predicted class with live gates."""
+    probability: float
+    """Probability of the same class under the replacement."""
+    divergence: float
+    """KL(live || replaced) over all classes, in nats: 0 where nothing changed."""
+
+    @property
+    def change(self) -> float:
+        """Return how far the probability of the predicted class moved: below 0 it fell."""
+        return self.probability - self.live
+
+    @property
+    def kept(self) -> bool:
+        """Return whether the answer is the same class."""
+        return self.answer == self.predicted
+
+
+def list_places(sites: Sequence[GateSite], scope: str) -> tuple[Place, ...]:
+    """Return what a scope replaces at once, in order of depth."""
+    labels = label_blocks(sites)
+    if scope == "block":
+        return tuple(Place(labels[site.name], (site.name,)) for site in sites)
+    if scope == "network":
+        return (Place("Network", tuple(labels)),)
+    stages = sorted({site.stage for site in sites})
+    members = {stage: tuple(site.name for site in sites if site.stage == stage) for stage in stages}
+    return tuple(Place(f"Stage {stage}", names) for stage, names in members.items())
+
+
+def gates_of(analysis: Analysis) -> Gates:
+    """Return the gates of an analysed image, for `run_counterfactuals`."""
+    return {record.name: record.gate[0] for record in analysis.records}
+
+
+def mean_gates(analyses: Sequence[Analysis]) -> Gates:
+    """Return the mean of each gate over analysed images: what a network with static gates would use.
+
+    Raises:
+        DataError: there is no image.
+    """
+    if not analyses:
+        raise DataError("There is no other image to take the mean gates of. Add at least one to the gallery.")
+    every = [gates_of(analysis) for analysis in analyses]
+    return {name: torch.stack([gates[name] for gates in every]).mean(0) for name in every[0]}
+
+
+def run_counterfactuals(
+    network: Network,
+    image: Image.Image,
+    question: Question,
+    gates: Gates,
+    *,
+    watch: Watch = lambda _: None,
+    report: Report = lambda *_: None,
+) -> tuple[Counterfactual, ...]:
+    """Answer to one image with the gates of each place replaced in turn, shuffles one after another.
+
+    ``gates`` are what live gates are replaced by: `mean_gates` of a gallery, `gates_of` another image, and for
+    shuffles `gates_of` the image itself, whose channels change places within each block; for ones only their
+    number counts. Replaced gates are fixed; those of all other blocks are live, and react. Batched: see
+    `run_variants` for how exact that is, what else it raises, and ``report``.
+
+    Raises:
+        EditError: ``gates`` lack a block, or have another number of channels.
+    """
+    sites = network.inspection.sites
+    _check(gates, sites)
+    places = list_places(sites, question.scope)
+    repeats = question.repeats if question.kind == "shuffle" else 1
+    asked = [(place, repeat) for place in places for repeat in range(repeats)]
+    values = [_replacements(question, gates, sites, repeat) for repeat in range(repeats)]
+    variants: list[Variant] = [
+        {name: partial(_replace, values[repeat][name]) for name in place.names} for place, repeat in asked
+    ]
+    answers = run_variants(network, image, variants, watch=watch, report=report)
+    return tuple(_compare(question.kind, asked, answers))
+
+
+def tabulate_counterfactuals(found: Sequence[Counterfactual], classes: Sequence[str]) -> pd.DataFrame:
+    """Return one row a counterfactual: what was replaced by what, and the answer before and after."""
+    return pd.DataFrame(
+        {
+            "kind": one.kind,
+            "place": one.place.label,
+            "path": one.place.names[0] if len(one.place.names) == 1 else "",
+            "repeat": one.repeat,
+            "predicted": classes[one.predicted],
+            "answer": classes[one.answer],
+            "live": one.live,
+            "probability": one.probability,
+            "change": one.change,
+            "divergence": one.divergence,
+            "kept": one.kept,
+        }
+        for one in found
+    )
+
+
+def summarise_counterfactuals(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a kind and place, in the table's order: means, and standard deviations over what repeats.
+
+    Repeats are shuffles, and images where the table is of several. ``kept`` is the share of them that keep
+    their label.
+    """
+    groups = table.groupby(["kind", "place", "path"], sort=False, as_index=False)
+    return groups.agg(
+        change=("change", "mean"),
+        change_std=("change", _spread),
+        divergence=("divergence", "mean"),
+        divergence_std=("divergence", _spread),
+        kept=("kept", "mean"),
+        count=("kept", "size"),
+    )
+
+
+def _spread(values: pd.Series) -> float:
+    return float(np.std(values.to_numpy()))
+
+
+def _check(gates: Gates, sites: Sequence[GateSite]) -> None:
+    for site in sites:
+        found = tuple(gates[site.name].shape) if site.name in gates else "no gates"
+        if found != (site.channels,):
+            raise EditError(
+                f"There are {found} for {site.name}, which has {site.channels} channels. Take them from an analysis "
+                "by the same network."
+            )
+
+
+def _replacements(question: Question, gates: Gates, sites: Sequence[GateSite], repeat: int) -> Gates:
+    if question.kind == "ones":
+        return {site.name: torch.ones_like(gates[site.name]) for site in sites}
+    if question.kind != "shuffle":
+        return gates
+    # Drawn for every block, whatever the scope: a block is shuffled alike alone and in its stage.
+    dice = torch.Generator().manual_seed(question.seed + repeat)
+    return {site.name: gates[site.name][torch.randperm(site.channels, generator=dice)] for site in sites}
+
+
+def _replace(value: Tensor, gates: Tensor) -> Tensor:
+    return value.to(gates)
+
+
+def _compare(kind: str, asked: Sequence[tuple[Place, int]], answers: Answers) -> Iterator[Counterfactual]:
+    # Double precision: the logarithm of a ratio near 1 would be mostly rounding.
+    live, edited = (logits.double().log_softmax(1) for logits in (answers.live, answers.edited))
+    divergences = (live.exp() * (live - edited)).sum(1)
+    for row, (place, repeat) in enumerate(asked):
+        predicted = int(live[row].argmax())
+        yield Counterfactual(
+            kind=kind,
+            place=place,
+            repeat=repeat,
+            predicted=predicted,
+            answer=int(edited[row].argmax()),
+            live=live[row, predicted].exp().item(),
+            probability=edited[row, predicted].exp().item(),
+            divergence=divergences[row].item(),
+        )

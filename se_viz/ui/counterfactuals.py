@@ -1,0 +1,195 @@
+"""The first half of the page *Does it matter?*: live gates replaced, and what that does to the answer."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from se_viz.analysis import Analysis
+from se_viz.charts.counterfactuals import draw_counterfactuals
+from se_viz.counterfactuals import (
+    KINDS,
+    SCOPES,
+    Counterfactual,
+    Gates,
+    Question,
+    gates_of,
+    mean_gates,
+    run_counterfactuals,
+    summarise_counterfactuals,
+    tabulate_counterfactuals,
+)
+from se_viz.line import Watch
+from se_viz.ui.cached import borrow_network
+from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.figures import show_figure
+from se_viz.ui.gallery import get_gallery
+from se_viz.ui.pickers import choose_option
+from se_viz.ui.progress import progress
+from se_viz.ui.state import ChosenImage, open_block
+from se_viz.ui.words import plain
+from se_viz.variants import Report
+from se_viz.verdicts import THRESHOLDS, describe, judge
+
+EXPLAINED = {
+    "mean": "Every image gets the mean gates of the gallery's {count} other images: channels are still scaled, but "
+    "the scale does not answer to the image.",
+    "other": "The image gets the gates that another image opened.",
+    "shuffle": "The image's own gates change places among the channels of their block, at random, {repeats} times: as "
+    "many channels are turned down, but not the same. Bars show one standard deviation.",
+    "ones": "Every gate is 1, as if there were no SE block. The network was not trained for that.",
+}
+"""What each kind does, for a caption."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the controls of this half say."""
+
+    kind: str
+    """One of ``KINDS``."""
+    scope: str
+    """One of ``SCOPES``."""
+    gallery: list[tuple[ChosenImage, Analysis]]
+    """Every other image, analysed."""
+    other: int
+    """Which of them lends its gates."""
+
+
+def choose_counterfactual(choices: Choices) -> Chosen:
+    """Offer what replaces the live gates, where, and whose gates *another image's* are."""
+    first, second, third = st.columns([4, 3, 3])
+    with first:
+        kind = choose_option("Replace the live gates by", KINDS, key="counterfactual")
+    with second:
+        scope = choose_option("In", SCOPES, key="scope")
+    gallery = [pair for pair in get_gallery(choices) if pair[0].digest != choices.image.digest]
+    names = [image.name for image, _ in gallery]
+    with third:
+        other = st.selectbox(
+            "Other image",
+            range(len(names)),
+            format_func=names.__getitem__,
+            key="other",
+            persist_state="session",
+            disabled=kind != "other",
+        )
+    return Chosen(kind, scope, gallery, other or 0)
+
+
+def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -> None:
+    """Show the verdict in words, the answer over depth, and the numbers."""
+    token = (*choices.key[:3], chosen.kind, chosen.scope)
+    if st.session_state.get("stopped") == token:
+        st.info("Stopped. Choose something else above, or go on.")
+        st.button("Go on", on_click=_note_stop, args=(None,))
+        return
+    kinds = dict.fromkeys(["mean", "other", "ones", chosen.kind])
+    found = {kind: _ask(choices, analysis, chosen, kind) for kind in kinds}
+    lender = chosen.gallery[chosen.other][0].name
+    sources = {"mean": "static gates", "other": f"the gates of {lender}"}
+    verdict = judge([*found["mean"], *found["other"]])
+    st.markdown(plain(describe(verdict, found["ones"], choices.network.classes, sources=sources)))
+    tables = [tabulate_counterfactuals(rows, choices.network.classes) for rows in found.values()]
+    summary = summarise_counterfactuals(pd.concat(tables, ignore_index=True))
+    plot, numbers = st.columns([3, 2], gap="medium")
+    with plot:
+        click = open_block if chosen.scope == "block" else None
+        figure = draw_counterfactuals(summary, current_palette(), kind=chosen.kind)
+        show_figure(figure, "depth", alt="Change of the answer for each place whose gates are replaced", on_click=click)
+        st.caption(
+            "Look for where the chosen kind leaves 0, and whether static gates do too. Hollow: the label flipped. "
+            "Replaced gates are fixed; the gates of later blocks are live, and react."
+        )
+    with numbers:
+        explained = EXPLAINED[chosen.kind].format(count=len(chosen.gallery), repeats=Question("shuffle").repeats)
+        st.caption(explained)
+        _show_table(choices, found, chosen)
+    st.caption(THRESHOLDS)
+
+
+def _show_table(choices: Choices, found: dict[str, tuple[Counterfactual, ...]], chosen: Chosen) -> None:
+    # One place alone has room for all kinds.
+    shown = [*found] if chosen.scope == "network" else [chosen.kind]
+    rows = [one for kind in shown for one in found[kind]]
+    summary = summarise_counterfactuals(tabulate_counterfactuals(rows, choices.network.classes))
+    several = bool((summary["count"] > 1).any())
+    summary["label"] = [
+        _label(found[kind], place, choices) for kind, place in zip(summary["kind"], summary["place"], strict=True)
+    ]
+    summary["kind"] = [KINDS[kind] for kind in summary["kind"]]
+    summary[["change", "change_std"]] *= 100
+    columns = ["kind" if chosen.scope == "network" else "place", "change", *(["change_std"] * several), "divergence"]
+    config = {
+        "kind": st.column_config.TextColumn("Gates", pinned=True),
+        "place": st.column_config.TextColumn("Replaced", pinned=True),
+        "change": st.column_config.NumberColumn("Change (points)", format="%+.1f"),
+        "change_std": st.column_config.NumberColumn("± std", format="%.1f"),
+        "divergence": st.column_config.NumberColumn("KL (nats)", format="%.4f"),
+        "label": st.column_config.TextColumn("Label"),
+    }
+    height = "content" if len(summary) <= 17 else 640
+    st.dataframe(
+        summary[[*columns, "label"]],
+        column_config=config,
+        hide_index=True,
+        height=height,
+        alt="Change of probability, KL divergence and label",
+    )
+
+
+def _label(found: tuple[Counterfactual, ...], place: str, choices: Choices) -> str:
+    here = [one for one in found if one.place.label == place]
+    flipped = [one for one in here if not one.kept]
+    if not flipped:
+        return "kept"
+    if len(here) == 1:
+        return f"→ {choices.network.classes[flipped[0].answer]}"
+    return f"flipped {len(flipped)} of {len(here)}"
+
+
+def _note_stop(token: tuple[str, ...] | None) -> None:
+    st.session_state.stopped = token
+
+
+def _ask(choices: Choices, analysis: Analysis, chosen: Chosen, kind: str) -> tuple[Counterfactual, ...]:
+    lenders = {
+        "mean": [image.digest for image, _ in chosen.gallery],
+        "other": [chosen.gallery[chosen.other][0].digest],
+    }.get(kind, [])
+    gates = mean_gates([seen for _, seen in chosen.gallery]) if kind == "mean" else gates_of(analysis)
+    if kind == "other":
+        gates = gates_of(chosen.gallery[chosen.other][1])
+    token = (*choices.key[:3], chosen.kind, chosen.scope)
+    stop = partial(_note_stop, token)
+    with progress("Replacing gates…", key=f"counterfactuals-{kind}", stop=stop) as (watch, report):
+        return _counterfactuals(
+            *choices.key[:3],
+            kind,
+            chosen.scope,
+            tuple(lenders),
+            _photo=choices.photo,
+            _gates=gates,
+            _watch=watch,
+            _report=report,
+        )
+
+
+@st.cache_data(max_entries=256, max_size="32MB", show_spinner=False)
+def _counterfactuals(
+    name: str,
+    device: str,
+    digest: str,
+    kind: str,
+    scope: str,
+    lenders: tuple[str, ...],
+    *,
+    _photo: Image.Image,
+    _gates: Gates,
+    _watch: Watch,
+    _report: Report,
+) -> tuple[Counterfactual, ...]:
+    with borrow_network(name, device) as network:
+        return run_counterfactuals(network, _photo, Question(kind, scope), _gates, watch=_watch, report=_report)

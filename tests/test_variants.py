@@ -1,0 +1,147 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from PIL import Image
+from timm.layers.squeeze_excite import SEModule
+from torch import Tensor, nn
+
+from se_viz import edit_gates
+from se_viz.errors import DeviceError, EditError, NoSEBlocksError, OvertakenError
+from se_viz.networks import Network
+from se_viz.runtime import line_of
+from se_viz.variants import run_variants
+
+FIRST, MIDDLE, LAST = "layer1.0.bn3.1", "layer3.2.bn3.1", "layer4.2.bn3.1"
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    """Return coloured noise of the network's own size."""
+    noise = torch.randint(0, 256, (64, 64, 3), generator=torch.Generator().manual_seed(4), dtype=torch.uint8)
+    return Image.fromarray(noise.numpy())
+
+
+@pytest.fixture
+def shared() -> Network:
+    """Return a network whose one SE block is used twice in a pass."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        return Network.from_model(Twice(), input_size=64)
+
+
+class Twice(nn.Module):
+    """One block at two places, so that its uses have to be told apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start, self.se, self.end = nn.Conv2d(3, 8, 3, 2), SEModule(8, rd_channels=2), nn.Linear(8, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return four logits."""
+        return self.end(self.se(self.se(self.start(images)).tanh()).mean((2, 3)))
+
+
+def alone(network: Network, photo: Image.Image, path: str, edit: Callable[[Tensor], Tensor]) -> Tensor:
+    """Run one image alone with one edit."""
+    with torch.no_grad(), edit_gates(network.model, {path: edit}):
+        return network.model(network.preprocess(photo))[0]
+
+
+def test_each_variant_is_the_edit_alone(network: Network, photo: Image.Image):
+    """Rows of a batch do not meet in an evaluated network: twenty variants in two passes are twenty passes."""
+    edits = [
+        (path, lambda gates, factor=factor: factor * gates)
+        for path in (FIRST, MIDDLE, LAST)
+        for factor in torch.linspace(0, 1.5, 7).tolist()
+    ]
+    answers = run_variants(network, photo, [{path: edit} for path, edit in edits])
+    expected = torch.stack([alone(network, photo, path, edit) for path, edit in edits])
+    # The bound that is promised: adding in another order costs some 1e-6 of a logit's size.
+    torch.testing.assert_close(answers.edited, expected, rtol=1e-5, atol=1e-5)
+    assert len({round(float(row[0]), 5) for row in answers.edited}) > len(edits) // 2
+
+
+def test_what_changes_nothing_moves_nothing(network: Network, photo: Image.Image):
+    """Each variant is compared with the plain image of its own pass, so that rounding does not look like an effect."""
+    answers = run_variants(network, photo, [{MIDDLE: lambda gates: gates}] * 20)
+    assert torch.equal(answers.live, answers.edited)
+
+
+def test_a_variant_may_change_several_blocks(network: Network, photo: Image.Image):
+    """A stage is more than one block; the pair equals two edits of the same pass."""
+    answers = run_variants(network, photo, [dict.fromkeys([FIRST, LAST], torch.zeros_like)])
+    with torch.no_grad(), edit_gates(network.model, dict.fromkeys([FIRST, LAST], torch.zeros_like)):
+        expected = network.model(network.preprocess(photo))
+    torch.testing.assert_close(answers.edited, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_no_variants_are_no_answers(network: Network, photo: Image.Image):
+    """An empty selection is no error of the library's."""
+    assert run_variants(network, photo, []).edited.shape == (0, 5)
+
+
+@pytest.mark.parametrize("use", ["se", "se#2"])
+def test_the_uses_of_a_block_are_told_apart(shared: Network, photo: Image.Image, use: str):
+    """Only the named use changes; the expectation is the network written out by hand."""
+    answers = run_variants(shared, photo, [{use: torch.zeros_like}])
+    net, images = shared.model, shared.preprocess(photo)
+    with torch.no_grad():
+        maps = net.start(images)
+        maps = (0 * maps if use == "se" else net.se(maps)).tanh()
+        maps = 0 * maps if use == "se#2" else net.se(maps)
+        expected = net.end(maps.mean((2, 3)))
+    torch.testing.assert_close(answers.edited, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_progress_counts_every_variant_and_others_get_the_turn(network: Network, photo: Image.Image):
+    """A bar needs both numbers, and between two passes the device is offered to whoever waits."""
+    told: list[tuple[int, int]] = []
+    watched: list[int] = []
+    run_variants(
+        network, photo, [{LAST: torch.zeros_like}] * 31, watch=watched.append, report=lambda *n: told.append(n)
+    )
+    assert told == [(15, 31), (30, 31), (31, 31)]
+    assert watched == [0, 0, 0]
+
+
+def test_a_newer_choice_ends_the_work(network: Network, photo: Image.Image):
+    """What the watch raises between two passes stops the rest, and the line is free afterwards."""
+    told: list[int] = []
+
+    def watch(_: int) -> None:
+        if told:
+            raise OvertakenError("Something else was chosen. Wait a moment.")
+
+    with pytest.raises(OvertakenError, match="chosen"):
+        run_variants(
+            network, photo, [{LAST: torch.zeros_like}] * 40, watch=watch, report=lambda done, _: told.append(done)
+        )
+    assert told == [15]
+    assert line_of(network.device).waiting == 0
+    assert run_variants(network, photo, [{LAST: torch.zeros_like}]).edited.shape == (1, 5)
+
+
+def test_wrong_names_and_shapes_are_refused(network: Network, photo: Image.Image):
+    """A misspelt block would change nothing, and one gate would be spread over all channels."""
+    with pytest.raises(NoSEBlocksError, match=r"no SE block 'layer9'\. Choose among: layer1"):
+        run_variants(network, photo, [{"layer9": torch.zeros_like}])
+    with pytest.raises(EditError, match=r"returned \(1,\) for \d+ channels\. Return one gate for each"):
+        run_variants(network, photo, [{LAST: lambda gates: gates[:1]}])
+
+
+def test_where_memory_runs_out_fewer_go_into_one_pass(network: Network, photo: Image.Image):
+    """A device that holds four images answers the same, in smaller passes; one that holds one is named."""
+    answers = run_variants(network, photo, [{LAST: lambda gates, k=k: gates * k} for k in range(6)])
+    room = 4
+
+    def refuse(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if len(inputs[0]) > room:
+            raise torch.OutOfMemoryError("the device is full")
+
+    network.model.register_forward_pre_hook(refuse)
+    small = run_variants(network, photo, [{LAST: lambda gates, k=k: gates * k} for k in range(6)])
+    torch.testing.assert_close(small.edited, answers.edited, rtol=1e-5, atol=1e-5)
+    room = 1
+    with pytest.raises(DeviceError, match="cpu has too little memory left for A tiny SE-ResNet-50, even with two"):
+        run_variants(network, photo, [{LAST: torch.zeros_like}])
