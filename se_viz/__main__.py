@@ -1,4 +1,4 @@
-"""The command line: `python -m se_viz gates | networks | download | cache | train | evaluate | info`."""
+"""The command line: arguments of `python -m se_viz gates | counterfactuals | networks | download | train | …`."""
 
 import argparse
 import sys
@@ -33,7 +33,10 @@ def _parser() -> argparse.ArgumentParser:
     gates = commands.add_parser("gates", help="every gate of an SE network for one or more images")
     gates.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     gates.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
-    _add_own_weights(gates)
+    counterfactuals = commands.add_parser("counterfactuals", help="whether it matters that gates answer to the image")
+    _add_counterfactuals(counterfactuals)
+    for command in (gates, counterfactuals):
+        _add_own_weights(command)
     networks = commands.add_parser("networks", help="the networks that can be loaded")
     networks.add_argument("pattern", nargs="?", default="", help="part of a name, e.g. regnet, or 'timm/se*'")
     download = commands.add_parser("download", help="fetch the weights of a network to the cache")
@@ -44,12 +47,24 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="top-1 accuracy of a network")
     evaluate.add_argument("--data", type=Path, help="folder with train and val (default: download Imagenette v2)")
     info = commands.add_parser("info", help="versions, devices and networks")
-    for command in (gates, evaluate):
+    for command in (gates, counterfactuals, evaluate):
         command.add_argument("--network", help="name of the network (default: the first of `se_viz networks`)")
         command.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
-    for command in (gates, networks, evaluate, info):
+    for command in (gates, counterfactuals, networks, evaluate, info):
         command.add_argument("--checkpoints", type=Path, help="folder of the networks (default: all there are)")
     return parser
+
+
+def _add_counterfactuals(command: argparse.ArgumentParser) -> None:
+    command.add_argument("images", nargs="*", type=Path, metavar="IMAGE_OR_FOLDER", help="default: the samples")
+    # Not checked here: the words that are known come with PyTorch.
+    command.add_argument("--scope", default="block", help="what has its gates replaced at once: block, stage, network")
+    kinds = ("mean", "other", "shuffle", "ones")
+    command.add_argument("--kinds", nargs="+", default=kinds, help=f"what by (default: {' '.join(kinds)})")
+    command.add_argument("--repeats", type=int, default=5, help="shuffles of each place (default: 5)")
+    command.add_argument("--seed", type=int, default=0, help="seed of the first shuffle (default: 0)")
+    command.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
+    command.add_argument("--plot", type=Path, metavar="FILE.html", help="file for the plot over depth")
 
 
 def _add_own_weights(gates: argparse.ArgumentParser) -> None:

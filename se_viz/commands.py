@@ -2,24 +2,28 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
+from tqdm import tqdm
 
 from se_viz import __version__
 from se_viz.analysis import analyse
+from se_viz.counterfactuals import Counterfactual, Question, summarise_counterfactuals, tabulate_counterfactuals
 from se_viz.errors import DataError, NetworkError, SeVizError
-from se_viz.gates.tables import check_target, summarise_blocks, tabulate_gates, write_table
-from se_viz.images import open_image
+from se_viz.gates.tables import SUFFIXES, check_target, summarise_blocks, tabulate_gates, write_table
+from se_viz.images import list_samples, open_image
 from se_viz.networks import Network, NetworkCard, downloads, list_networks, load_network
 from se_viz.networks.architectures import has_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
 from se_viz.networks.labels import read_labels
 from se_viz.networks.zoo import find_card, is_on_disk
 from se_viz.runtime import available_devices, choose_device
+from se_viz.survey import Seen, find_images, see_image, survey_image
+from se_viz.verdicts import describe_many
 
 
 def gates(arguments: argparse.Namespace) -> int:
@@ -34,8 +38,28 @@ def gates(arguments: argparse.Namespace) -> int:
         except SeVizError as error:
             print(f"se_viz: {path}: {error}", file=sys.stderr)
     if arguments.out and tables:
-        _write(pd.concat(tables, ignore_index=True), arguments.out)
+        _write(pd.concat(tables, ignore_index=True), arguments.out, "gates")
     return 2 if not tables else int(len(tables) < len(images))
+
+
+def counterfactuals(arguments: argparse.Namespace) -> int:
+    """Show or write what replaced gates do to each image's answer; return 1 if one was left out, 2 if all were."""
+    questions = [
+        Question(kind, arguments.scope, arguments.repeats, arguments.seed) for kind in dict.fromkeys(arguments.kinds)
+    ]
+    for path, suffixes in ((arguments.out, SUFFIXES), (arguments.plot, (".html",))):
+        if path:
+            check_target(path, suffixes)
+    samples = [sample.path for sample in list_samples()]
+    paths, network = find_images(arguments.images or samples), _load(arguments)
+    images = [seen for path in paths if (seen := _see(network, path))]
+    if not images:
+        return 2
+    # One image alone has no other to compare with.
+    gallery = images if len(images) > 1 else [see_image(network, path) for path in samples]
+    found = {seen: survey_image(network, seen, gallery, questions) for seen in tqdm(images, leave=False)}
+    _tell(network, found, arguments)
+    return int(len(images) < len(paths))
 
 
 def networks(arguments: argparse.Namespace) -> int:
@@ -172,9 +196,40 @@ def _gates_of(network: Network, path: Path, *, show: bool) -> pd.DataFrame:
     return tabulate_gates(analysis.records, images=[str(path)])
 
 
-def _write(table: pd.DataFrame, path: Path) -> None:
+def _see(network: Network, path: Path) -> Seen | None:
+    try:
+        return see_image(network, path)
+    except SeVizError as error:
+        print(f"se_viz: {path}: {error}", file=sys.stderr)
+        return None
+
+
+def _tell(network: Network, found: Mapping[Seen, Sequence[Counterfactual]], arguments: argparse.Namespace) -> None:
+    tables = [
+        tabulate_counterfactuals(answers, network.classes).assign(image=str(seen.path))
+        for seen, answers in found.items()
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    table.insert(0, "image", table.pop("image"))
+    summary = summarise_counterfactuals(table)
+    print(summary.drop(columns="path").to_string(index=False, float_format="{:.4f}".format))
+    for line in describe_many([*found.values()], network.classes):
+        print(line)
+    if arguments.out:
+        _write(table, arguments.out, "counterfactuals")
+    if arguments.plot:
+        # Here, so that other commands do not wait for Plotly.
+        from se_viz.charts.counterfactuals import draw_counterfactuals
+        from se_viz.charts.maps import to_html
+        from se_viz.charts.palettes import LIGHT
+
+        arguments.plot.write_bytes(to_html(draw_counterfactuals(summary, LIGHT), LIGHT))
+        print(f"The plot over depth is written to {arguments.plot}")
+
+
+def _write(table: pd.DataFrame, path: Path, what: str) -> None:
     try:
         write_table(table, path)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}. Name another file with --out.") from error
-    print(f"{len(table)} gates written to {path}")
+    print(f"{len(table)} {what} written to {path}")

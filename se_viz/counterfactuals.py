@@ -118,15 +118,14 @@ def gates_of(analysis: Analysis) -> Gates:
     return {record.name: record.gate[0] for record in analysis.records}
 
 
-def mean_gates(analyses: Sequence[Analysis]) -> Gates:
-    """Return the mean of each gate over analysed images: what a network with static gates would use.
+def mean_gates(every: Sequence[Gates]) -> Gates:
+    """Return the mean of each gate over several images: what a network with static gates would use.
 
     Raises:
         DataError: there is no image.
     """
-    if not analyses:
-        raise DataError("There is no other image to take the mean gates of. Add at least one to the gallery.")
-    every = [gates_of(analysis) for analysis in analyses]
+    if not every:
+        raise DataError("There is no other image to take gates from. Add at least one.")
     return {name: torch.stack([gates[name] for gates in every]).mean(0) for name in every[0]}
 
 

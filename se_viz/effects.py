@@ -1,6 +1,5 @@
 """Gate is not importance: what each channel's gate does to a logit, and how that goes with its size."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from math import atanh, isnan, sqrt, tanh
@@ -88,15 +87,13 @@ def estimate_effects(
             ) from error
 
 
-def rank_correlation(
-    first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray
-) -> RankCorrelation | None:
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> RankCorrelation | None:
     """Return Spearman's rank correlation with its interval, or None where one side is constant or n < 4.
 
     Ties share their mean rank. The interval is Fisher's, with the standard error sqrt((1 + r^2 / 2) / (n - 3)) of
     Bonett and Wright, Psychometrika 65 (2000).
     """
-    table = pd.DataFrame({"first": np.asarray(first, float), "second": np.asarray(second, float)})
+    table = pd.DataFrame({"first": first, "second": second})
     value = float(table.corr(method="spearman").iloc[0, 1])
     if len(table) < 4 or isnan(value):
         return None

@@ -28,7 +28,7 @@ LAYERS = (
     {"networks"},
     {"analysis", "variants"},
     {"counterfactuals", "effects"},
-    {"verdicts"},
+    {"survey", "verdicts"},
     {"attribution", "charts", "train"},
     {"ui", "commands"},
     {"pages", "app.py", "__main__"},

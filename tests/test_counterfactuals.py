@@ -95,7 +95,7 @@ def test_replaced_gates_are_fixed_and_all_others_live(
     network: Network, analyses: list[Analysis], kind: str, scope: str
 ):
     """The same model with constants in the blocks' places, whose other blocks work as ever, answers the same."""
-    gates = mean_gates(analyses) if kind == "mean" else gates_of(analyses[1])
+    gates = mean_gates([*map(gates_of, analyses)]) if kind == "mean" else gates_of(analyses[1])
     found = run_counterfactuals(network, noise(0), Question(kind, scope), gates)
     live = softmax(network, network.model, noise(0))
     for one, paths in zip(found, members(network, scope), strict=True):
@@ -141,7 +141,7 @@ def test_a_shuffle_is_the_same_again_and_in_every_scope(network: Network, analys
 
 def test_mean_gates_are_the_mean_of_each_gate(analyses: list[Analysis]):
     """Summed up one by one in Python; the order of images cannot matter."""
-    mean = mean_gates(analyses)
+    mean = mean_gates([*map(gates_of, analyses)])
     for place, record in enumerate(analyses[0].records):
         for channel in range(0, record.gate.shape[1], 7):
             values = [float(analysis.records[place].gate[0, channel]) for analysis in analyses]
@@ -166,7 +166,7 @@ def test_wrong_questions_are_refused(network: Network, analyses: list[Analysis])
         Question("ones", "layer")
     with pytest.raises(DataError, match=r"0 shuffles tell nothing\. Ask for at least 1"):
         Question("shuffle", repeats=0)
-    with pytest.raises(DataError, match=r"no other image to take the mean gates of\. Add at least one"):
+    with pytest.raises(DataError, match=r"no other image to take gates from\. Add at least one"):
         mean_gates([])
     lacking = {name: gate for name, gate in gates_of(analyses[0]).items() if name != "layer1.0.bn3.1"}
     with pytest.raises(EditError, match=r"no gates for layer1\.0\.bn3\.1, which has \d+ channels. Take them from"):
@@ -189,7 +189,7 @@ def test_tables_say_what_was_found(network: Network, analyses: list[Analysis]):
         assert row["count"] == 4
         assert row["kept"] == sum(one.kept for one in four) / 4
         for column in ("change", "divergence"):
-            values = [getattr(one, column) for one in four]
+            values = np.array([getattr(one, column) for one in four])
             assert row[column] == pytest.approx(np.mean(values))
             assert row[f"{column}_std"] == pytest.approx(np.sqrt(np.mean((values - np.mean(values)) ** 2)))
 

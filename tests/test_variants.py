@@ -86,6 +86,7 @@ def test_the_uses_of_a_block_are_told_apart(shared: Network, photo: Image.Image,
     """Only the named use changes; the expectation is the network written out by hand."""
     answers = run_variants(shared, photo, [{use: torch.zeros_like}])
     net, images = shared.model, shared.preprocess(photo)
+    assert isinstance(net, Twice)
     with torch.no_grad():
         maps = net.start(images)
         maps = (0 * maps if use == "se" else net.se(maps)).tanh()

@@ -81,7 +81,7 @@ def _finish(figure: go.Figure, summary: pd.DataFrame, places: list[str]) -> go.F
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     )
     figure.update_xaxes(range=[-0.6, len(places) - 0.4], tickvals=list(range(len(places))), ticktext=places)
-    figure.update_xaxes(showgrid=False, zeroline=False)
+    figure.update_xaxes(showgrid=False, zeroline=False, tickangle=-90 if len(places) > 8 else 0)
     figure.update_xaxes(title="replaced gates, from the first block to the last", row=2, col=1)
     figure.update_yaxes(title="change of probability<br>(percentage points)", range=[-reach, reach], row=1, col=1)
     figure.update_yaxes(title="KL(live || replaced)<br>(nats)", range=[-0.03 * top, top], row=2, col=1)

@@ -19,7 +19,7 @@ def draw_effects(
     decisive: Collection[int] = (),
     selected: int | None = None,
     span: Span = GATES,
-    title: str = "effect on the logit",
+    title: str = "effect (logits)",
 ) -> go.Figure:
     """Draw a table of effects: gate on its fixed scale, signed effect symmetric about 0.
 

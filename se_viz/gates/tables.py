@@ -66,14 +66,14 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     path.write_bytes(table_bytes(table, path.suffix))
 
 
-def check_target(path: Path) -> None:
-    """Check the name of a table file before anything slow is done.
+def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
+    """Check the name of a file before anything slow is done.
 
     Raises:
-        DataError: the ending is not one of ``SUFFIXES``, or the folder does not exist.
+        DataError: the ending is not one of ``suffixes``, or the folder does not exist.
     """
-    if path.suffix not in SUFFIXES:
-        raise DataError(f"{path.name} ends in none of {', '.join(SUFFIXES)}. Name the file with one of these.")
+    if path.suffix not in suffixes:
+        raise DataError(f"{path.name} ends in none of {', '.join(suffixes)}. Name the file with one of these.")
     if not path.parent.is_dir():
         raise DataError(f"There is no folder {path.parent}. Create it or name another one.")
 

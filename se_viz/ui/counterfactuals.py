@@ -60,7 +60,7 @@ class Chosen:
 
 def choose_counterfactual(choices: Choices) -> Chosen:
     """Offer what replaces the live gates, where, and whose gates *another image's* are."""
-    first, second, third = st.columns([4, 3, 3])
+    first, second, third = st.columns([9, 7, 5])
     with first:
         kind = choose_option("Replace the live gates by", KINDS, key="counterfactual")
     with second:
@@ -74,7 +74,6 @@ def choose_counterfactual(choices: Choices) -> Chosen:
             format_func=names.__getitem__,
             key="other",
             persist_state="session",
-            disabled=kind != "other",
         )
     return Chosen(kind, scope, gallery, other or 0)
 
@@ -91,7 +90,8 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -
     lender = chosen.gallery[chosen.other][0].name
     sources = {"mean": "static gates", "other": f"the gates of {lender}"}
     verdict = judge([*found["mean"], *found["other"]])
-    st.markdown(plain(describe(verdict, found["ones"], choices.network.classes, sources=sources)))
+    verdict_words, reasons = describe(verdict, found["ones"], choices.network.classes, sources=sources).split(":", 1)
+    st.markdown(f"**{verdict_words}:**{plain(reasons)}")
     tables = [tabulate_counterfactuals(rows, choices.network.classes) for rows in found.values()]
     summary = summarise_counterfactuals(pd.concat(tables, ignore_index=True))
     plot, numbers = st.columns([3, 2], gap="medium")
@@ -125,9 +125,9 @@ def _show_table(choices: Choices, found: dict[str, tuple[Counterfactual, ...]], 
     config = {
         "kind": st.column_config.TextColumn("Gates", pinned=True),
         "place": st.column_config.TextColumn("Replaced", pinned=True),
-        "change": st.column_config.NumberColumn("Change (points)", format="%+.1f"),
-        "change_std": st.column_config.NumberColumn("± std", format="%.1f"),
-        "divergence": st.column_config.NumberColumn("KL (nats)", format="%.4f"),
+        "change": st.column_config.NumberColumn("Points", width="small", format="%+.1f"),
+        "change_std": st.column_config.NumberColumn("± std", width="small", format="%.1f"),
+        "divergence": st.column_config.NumberColumn("KL (nats)", width="small", format="%.4f"),
         "label": st.column_config.TextColumn("Label"),
     }
     height = "content" if len(summary) <= 17 else 640
@@ -159,7 +159,7 @@ def _ask(choices: Choices, analysis: Analysis, chosen: Chosen, kind: str) -> tup
         "mean": [image.digest for image, _ in chosen.gallery],
         "other": [chosen.gallery[chosen.other][0].digest],
     }.get(kind, [])
-    gates = mean_gates([seen for _, seen in chosen.gallery]) if kind == "mean" else gates_of(analysis)
+    gates = mean_gates([gates_of(seen) for _, seen in chosen.gallery]) if kind == "mean" else gates_of(analysis)
     if kind == "other":
         gates = gates_of(chosen.gallery[chosen.other][1])
     token = (*choices.key[:3], chosen.kind, chosen.scope)

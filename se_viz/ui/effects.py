@@ -70,8 +70,8 @@ def show_effects(choices: Choices, analysis: Analysis) -> None:
         _list_channels("Wide open, and hardly matters", useless, "useless")
         _list_channels("Nearly shut, and decides", decisive, "decisive")
         st.caption(
-            "Of the quarter of channels with the widest gates those with the least effect, and of the quarter with "
-            "the narrowest those with the most. Within a block where all gates are wide, both are wide."
+            "Number, gate and effect. Of the quarter of channels with the widest gates those with the least effect, "
+            "and of the quarter with the narrowest those with the most: in a block whose gates are all wide, wide ones."
         )
         _show_channel(table, label_blocks(analysis.records)[block])
 
@@ -134,7 +134,7 @@ def _list_channels(title: str, channels: pd.DataFrame, key: str) -> None:
     with st.container(horizontal=True, gap="small"):
         for row in channels.to_dict("records"):
             st.button(
-                f"#{row['channel']} · s {row['gate']:.2f} · {row['effect']:+.3f}",
+                f"#{row['channel']} · gate {row['gate']:.2f} · {row['effect']:+.1g}",
                 key=f"{key}-{row['channel']}",
                 on_click=_choose_channel,
                 args=(row["channel"],),

@@ -1,0 +1,175 @@
+import base64
+import hashlib
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from se_viz import edit_gates
+from se_viz.networks import Network
+from se_viz.ui.state import ChosenImage
+
+pytestmark = pytest.mark.usefixtures("bundled")
+
+PAGE = Path(__file__).parents[1] / "pages" / "counterfactuals.py"
+BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3)) for unit in range(1, units + 1)]
+"""Every block of an SE-ResNet-50 by stage and position (arXiv 1709.01507, Fig. 5)."""
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    """Return coloured noise of the network's own size."""
+    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def page() -> AppTest:
+    """Return the page in a session that has chosen a network, and no image yet."""
+    page = AppTest.from_file(str(PAGE), default_timeout=120)
+    page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
+    return page
+
+
+@pytest.fixture
+def matter(page: AppTest, photo: Image.Image) -> AppTest:
+    """Return the page with an image chosen, after its first run."""
+    file = BytesIO()
+    photo.save(file, "PNG")
+    digest = hashlib.sha256(file.getvalue()).hexdigest()
+    page.session_state["image"] = ChosenImage("noise_*1*.png", file.getvalue(), digest)
+    return clean(page.run())
+
+
+def clean(page: AppTest) -> AppTest:
+    """Check that a run ended without a traceback and without a complaint."""
+    assert not page.exception
+    assert not page.error
+    return page
+
+
+def choose(page: AppTest, key: str, value: str) -> AppTest:
+    """Choose one of a few options side by side."""
+    page.session_state[key] = value
+    return clean(page.run())
+
+
+def figure(page: AppTest, key: str) -> dict[str, Any]:
+    """Return what the browser is told to draw."""
+    return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(text.value for text in page.markdown)
+
+
+def test_without_an_image_the_page_says_what_to_do(page: AppTest):
+    """Samples and an uploader stand where the result will be."""
+    clean(page.run())
+    assert not page.dataframe
+    assert any("No photo at hand?" in text.value for text in page.markdown)
+
+
+def test_one_sentence_says_whether_it_mattered(matter: AppTest):
+    """A verdict of three, with its rules in a caption."""
+    assert any(
+        f"**Input-dependent gating {verdict} here:**" in words(matter)
+        for verdict in ("mattered", "mattered a little", "did not matter")
+    )
+    assert any("at least 10 points" in caption.value for caption in matter.caption)
+
+
+def test_all_ones_show_what_the_network_without_a_block_answers(matter: AppTest, network: Network, photo: Image.Image):
+    """The table's change is that of the softmax with the block's gates at 1, in percentage points."""
+    table = choose(matter, "counterfactual", "ones").dataframe[0].value
+    assert table["place"].tolist() == BLOCKS
+    with torch.no_grad():
+        live = network.model(network.preprocess(photo)).softmax(1)[0]
+        for row, site in zip(table.to_dict("records"), network.inspection.sites, strict=True):
+            with edit_gates(network.model, {site.block: torch.ones_like}):
+                ones = network.model(network.preprocess(photo)).softmax(1)[0]
+            best = int(live.argmax())
+            assert row["change"] == pytest.approx(100 * float(ones[best] - live[best]), abs=1e-3)
+            assert row["label"] == ("kept" if ones.argmax() == best else f"→ {network.classes[int(ones.argmax())]}")
+
+
+def test_shuffles_show_their_spread(matter: AppTest):
+    """One value of a random thing tells nothing: table and plot carry the standard deviation."""
+    choose(matter, "counterfactual", "shuffle")
+    assert "change_std" in matter.dataframe[0].value
+    drawn = next(trace for trace in figure(matter, "depth")["data"] if trace["name"] == "Shuffled")
+    assert drawn["error_y"]["visible"]
+
+
+@pytest.mark.parametrize(("scope", "rows"), [("stage", 4), ("network", 4)])
+def test_a_scope_has_a_row_for_each_place_or_kind(matter: AppTest, scope: str, rows: int):
+    """Four stages; and for the one network, static, another image's, ones and shuffled gates."""
+    matter.session_state["scope"] = scope
+    assert len(choose(matter, "counterfactual", "shuffle").dataframe[0].value) == rows
+
+
+def test_the_chosen_other_image_lends_its_gates(matter: AppTest):
+    """Another lender, another table."""
+    first = choose(matter, "counterfactual", "other").dataframe[0].value
+    matter.selectbox(key="other").select(1).run()
+    assert not clean(matter).dataframe[0].value["change"].equals(first["change"])
+
+
+def test_a_stopped_run_stays_stopped_until_it_is_told_to_go_on(matter: AppTest):
+    """Otherwise the rerun that the button causes would begin anew; another choice needs no word."""
+    digest = matter.session_state["image"].digest
+    matter.session_state["stopped"] = ("tiny", "cpu", digest, "mean", "block")
+    clean(matter.run())
+    assert [info.value for info in matter.info] == ["Stopped. Choose something else above, or go on."]
+    next(button for button in matter.button if button.label == "Go on").click()
+    clean(matter.run())
+    assert not matter.info
+
+
+def test_every_channel_is_a_point(matter: AppTest):
+    """Gate and effect of all channels of the block that is open, each once, whatever it is marked as."""
+    matter.session_state["block"] = "layer2.0.bn3.1"
+    clean(matter.run())
+    channels = [c for trace in figure(matter, "effects")["data"] for c in trace.get("customdata", [])]
+    assert sorted(channels) == list(range(128))
+    assert "Spearman" in words(matter)
+
+
+def test_exact_ablation_is_one_edit_a_channel(matter: AppTest, network: Network, photo: Image.Image):
+    """Each point's height is the logit that is lost when its gate alone is 0."""
+    matter.session_state["block"] = "layer1.0.bn3.1"
+    choose(matter, "measure", "exact")
+    points = {
+        channel: effect
+        for trace in figure(matter, "effects")["data"]
+        for channel, effect in zip(trace.get("customdata", []), decoded(trace["y"]), strict=False)
+    }
+    with torch.no_grad():
+        live = network.model(network.preprocess(photo))[0]
+        best = int(live.argmax())
+        for channel in (0, 17, 63):
+            shut = {"layer1.0.bn3.1": lambda gate, c=channel: gate.index_fill(1, torch.tensor([c]), 0)}
+            with edit_gates(network.model, shut):
+                lost = live - network.model(network.preprocess(photo))[0]
+            assert points[channel] == pytest.approx(float(lost[best]), abs=1e-5)
+
+
+def decoded(values: Any) -> list[float]:
+    """Return the numbers of Plotly's own encoding."""
+    if isinstance(values, list):
+        return values
+    return np.frombuffer(base64.b64decode(values["bdata"]), dtype=values["dtype"]).tolist()
+
+
+def test_an_outlier_opens_its_channel(matter: AppTest):
+    """Every page follows the session's open channel."""
+    button = next(button for button in matter.button if button.label.startswith("#"))
+    number = int(button.label.split()[0].removeprefix("#"))
+    clean(button.click().run())
+    assert matter.session_state["channel"] == number
+    assert f"channel **#{number}**" in words(matter)
