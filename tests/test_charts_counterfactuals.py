@@ -1,0 +1,107 @@
+"""The pictures of the page on whether gates matter: every mark stands where its number is."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from se_viz.charts.counterfactuals import draw_counterfactuals
+from se_viz.charts.effects import draw_effects
+from se_viz.charts.palettes import DARK, LIGHT, Palette
+from se_viz.charts.scales import Span
+
+
+@pytest.fixture
+def summary() -> pd.DataFrame:
+    """Return two places and two kinds, one of which is repeated and flips."""
+    return pd.DataFrame(
+        {
+            "kind": ["mean", "mean", "shuffle", "shuffle"],
+            "place": ["SE_2_1", "SE_2_2"] * 2,
+            "path": ["a", "b"] * 2,
+            "change": [0.01, -0.02, -0.3, 0.1],
+            "change_std": [0.0, 0.0, 0.05, 0.02],
+            "divergence": [0.001, 0.002, 0.5, 0.1],
+            "divergence_std": [0.0, 0.0, 0.1, 0.05],
+            "kept": [1.0, 1.0, 0.4, 1.0],
+            "count": [1, 1, 5, 5],
+        }
+    )
+
+
+@pytest.fixture
+def effects() -> pd.DataFrame:
+    """Return four channels."""
+    return pd.DataFrame({"channel": range(4), "gate": [0.1, 0.5, 0.9, 1.0], "effect": [0.4, -0.8, 0.0, 0.1]})
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_changes_are_drawn_in_points_and_divergences_in_nats(summary: pd.DataFrame, palette: Palette):
+    """Each kind has a line in each panel; percentage points are 100 times a probability's change."""
+    figure: Any = draw_counterfactuals(summary, palette)
+    lines = {(trace.name, trace.yaxis): trace for trace in figure.data}
+    np.testing.assert_allclose(lines["Static gates", "y"].y, [1, -2])
+    np.testing.assert_allclose(lines["Shuffled", "y"].y, [-30, 10])
+    np.testing.assert_allclose(lines["Shuffled", "y"].error_y.array, [5, 2])
+    np.testing.assert_allclose(lines["Shuffled", "y2"].y, [0.5, 0.1])
+    assert not lines["Static gates", "y"].error_y.visible
+    assert list(lines["Shuffled", "y"].customdata) == ["a", "b"]
+
+
+def test_a_flipped_label_is_hollow(summary: pd.DataFrame):
+    """Where a label flipped in any repeat the mark is open; colour alone would not tell."""
+    figure: Any = draw_counterfactuals(summary, LIGHT)
+    shuffled = next(trace for trace in figure.data if trace.name == "Shuffled")
+    assert list(shuffled.marker.symbol) == ["square-open", "square"]
+
+
+def test_depth_runs_to_the_right_and_no_mark_leaves_the_plot(summary: pd.DataFrame):
+    """Places in order; the upper axis is symmetric about 0, and both hold every bar."""
+    figure: Any = draw_counterfactuals(summary, LIGHT, kind="mean")
+    layout = figure.layout
+    assert list(layout.xaxis.ticktext) == ["SE_2_1", "SE_2_2"]
+    assert layout.yaxis.range[0] == -layout.yaxis.range[1]
+    assert layout.yaxis.range[1] >= 35
+    assert layout.yaxis2.range[1] >= 0.6
+
+
+def test_kinds_that_were_not_chosen_stand_back(summary: pd.DataFrame):
+    """The chosen one is in front of those it is compared with."""
+    figure: Any = draw_counterfactuals(summary, LIGHT, kind="mean")
+    assert {(trace.name, trace.opacity == 1) for trace in figure.data} == {("Static gates", True), ("Shuffled", False)}
+
+
+def test_nothing_moved_still_has_axes(summary: pd.DataFrame):
+    """A block whose gates are constant changes nothing; an axis from 0 to 0 cannot be drawn."""
+    still = summary.assign(change=0.0, change_std=0.0, divergence=0.0, divergence_std=0.0)
+    figure: Any = draw_counterfactuals(still, LIGHT)
+    layout = figure.layout
+    assert layout.yaxis.range[1] > 0
+    assert layout.yaxis2.range[1] > 0
+
+
+def test_every_channel_is_drawn_once_at_its_gate_and_effect(effects: pd.DataFrame):
+    """Marked channels have another look, not another place; a ring lies around the open one."""
+    figure: Any = draw_effects(effects, LIGHT, useless=[2], decisive=[0], selected=1)
+    *points, ring = figure.data
+    drawn = {
+        channel: (x, y) for trace in points for channel, x, y in zip(trace.customdata, trace.x, trace.y, strict=True)
+    }
+    assert drawn == {0: (0.1, 0.4), 1: (0.5, -0.8), 2: (0.9, 0.0), 3: (1.0, 0.1)}
+    assert [(trace.name, list(trace.customdata)) for trace in points[1:]] == [
+        ("wide open, little effect", [2]),
+        ("nearly shut, large effect", [0]),
+    ]
+    assert (list(ring.x), list(ring.y)) == ([0.5], [-0.8])
+
+
+def test_gates_have_their_scale_and_effects_are_symmetric(effects: pd.DataFrame):
+    """0 to 1 with a rule at 0.5, whatever the block; a gate function of another range has its own."""
+    figure: Any = draw_effects(effects, LIGHT)
+    low, high = figure.layout.xaxis.range
+    assert low < 0 < 1 < high
+    assert figure.layout.yaxis.range[0] == -figure.layout.yaxis.range[1]
+    assert 0.5 in [shape.x0 for shape in figure.layout.shapes]
+    wide: Any = draw_effects(effects, LIGHT, span=Span(0.0, 6.0))
+    assert wide.layout.xaxis.range[1] > 6
