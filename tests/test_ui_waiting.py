@@ -28,6 +28,28 @@ def bundled(monkeypatch: pytest.MonkeyPatch, network_folder: Path, se_net: nn.Mo
     st.cache_resource.clear()
 
 
+def test_what_comes_after_the_wait_stands_on_the_page():
+    """The words of a wait are taken off where they were put: fragments and columns need a page to stand on."""
+
+    def script() -> None:
+        import streamlit as st
+
+        from se_viz.ui.waiting import waiting
+
+        with waiting("Computing…") as watch:
+            watch(0)
+
+        @st.fragment
+        def explain() -> None:
+            st.write("explained")
+
+        explain()
+
+    page = AppTest.from_function(script).run()
+    assert not page.exception
+    assert [text.value for text in page.markdown] == ["explained"]
+
+
 def test_a_newer_choice_in_a_fragment_ends_the_older_one():
     """First in the page's run, which goes on without it; then in the fragment's own, which starts anew."""
 

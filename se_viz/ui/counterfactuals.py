@@ -86,7 +86,9 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -
         st.button("Go on", on_click=_note_stop, args=(None,))
         return
     kinds = dict.fromkeys(["mean", "other", "ones", chosen.kind])
-    found = {kind: _ask(choices, analysis, chosen, kind) for kind in kinds}
+    # One container, so that what was there before holds its place meanwhile.
+    with st.container():
+        found = {kind: _ask(choices, analysis, chosen, kind) for kind in kinds}
     lender = chosen.gallery[chosen.other][0].name
     sources = {"mean": "static gates", "other": f"the gates of {lender}"}
     verdict = judge([*found["mean"], *found["other"]])

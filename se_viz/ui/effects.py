@@ -42,7 +42,9 @@ def show_effects(choices: Choices, analysis: Analysis) -> None:
     """Show gate against effect for one block and class: rank correlation, scatter, and channels that mislead."""
     block, target, measure = _choose(choices, analysis)
     try:
-        effects = _effects(choices, block, target, measure)
+        # A container, so that what was there before holds its place meanwhile.
+        with st.container():
+            effects = _effects(choices, block, target, measure)
     except OvertakenError:
         # The newer choice draws this part again at once.
         return

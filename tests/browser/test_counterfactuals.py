@@ -1,7 +1,7 @@
 """Does it matter: from a choice to the verdict, and exact ablation started and stopped, as a visitor does it."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def matter(visit: Callable[..., Visit]) -> Iterator[Page]:
+def matter(visit: Callable[..., Visit]) -> Page:
     """Return the page with a sample chosen."""
     page = visit().page
     page.get_by_test_id("stMain").get_by_role("button", name="Coffee").click()
