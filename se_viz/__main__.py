@@ -33,8 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     gates = commands.add_parser("gates", help="every gate of an SE network for one or more images")
     gates.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     gates.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
-    counterfactuals = commands.add_parser("counterfactuals", help="whether it matters that gates answer to the image")
-    _add_counterfactuals(counterfactuals)
+    counterfactuals = _add_counterfactuals(commands.add_parser("counterfactuals", help="does it matter what gates do?"))
     for command in (gates, counterfactuals):
         _add_own_weights(command)
     networks = commands.add_parser("networks", help="the networks that can be loaded")
@@ -55,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_counterfactuals(command: argparse.ArgumentParser) -> None:
+def _add_counterfactuals(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     command.add_argument("images", nargs="*", type=Path, metavar="IMAGE_OR_FOLDER", help="default: the samples")
     # Not checked here: the words that are known come with PyTorch.
     command.add_argument("--scope", default="block", help="what has its gates replaced at once: block, stage, network")
@@ -65,6 +64,7 @@ def _add_counterfactuals(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, help="seed of the first shuffle (default: 0)")
     command.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
     command.add_argument("--plot", type=Path, metavar="FILE.html", help="file for the plot over depth")
+    return command
 
 
 def _add_own_weights(gates: argparse.ArgumentParser) -> None:

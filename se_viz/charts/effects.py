@@ -30,8 +30,8 @@ def draw_effects(
     kinds = np.where(table["channel"].isin(list(useless)), 1, np.where(table["channel"].isin(list(decisive)), 2, 0))
     looks = (
         ("all other channels", palette.faint, "circle", 6),
-        ("wide open, little effect", palette.series[0], "square", 10),
-        ("nearly shut, large effect", palette.series[1], "diamond", 11),
+        ("widest quarter, little effect", palette.series[0], "square", 10),
+        ("narrowest quarter, large effect", palette.series[1], "diamond", 11),
     )
     for kind, (name, colour, symbol, size) in enumerate(looks):
         rows = table.loc[kinds == kind]

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
-import pandas as pd
 import streamlit as st
 from PIL import Image
 
@@ -11,6 +11,7 @@ from se_viz.analysis import Analysis
 from se_viz.charts.counterfactuals import draw_counterfactuals
 from se_viz.counterfactuals import (
     KINDS,
+    REPEATS,
     SCOPES,
     Counterfactual,
     Gates,
@@ -42,6 +43,10 @@ EXPLAINED = {
     "ones": "Every gate is 1, as if there were no SE block. The network was not trained for that.",
 }
 """What each kind does, for a caption."""
+
+
+Found: TypeAlias = dict[str, tuple[Counterfactual, ...]]
+"""What was found, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,7 @@ def choose_counterfactual(choices: Choices) -> Chosen:
 
 def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -> None:
     """Show the verdict in words, the answer over depth, and the numbers."""
-    token = (*choices.key[:3], chosen.kind, chosen.scope)
-    if st.session_state.get("stopped") == token:
+    if st.session_state.get("stopped") == _token(choices, chosen):
         st.info("Stopped. Choose something else above, or go on.")
         st.button("Go on", on_click=_note_stop, args=(None,))
         return
@@ -89,30 +93,32 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -
     # One container, so that what was there before holds its place meanwhile.
     with st.container():
         found = {kind: _ask(choices, analysis, chosen, kind) for kind in kinds}
-    lender = chosen.gallery[chosen.other][0].name
-    sources = {"mean": "static gates", "other": f"the gates of {lender}"}
+    sources = {"mean": "static gates", "other": f"the gates of {chosen.gallery[chosen.other][0].name}"}
     verdict = judge([*found["mean"], *found["other"]])
-    verdict_words, reasons = describe(verdict, found["ones"], choices.network.classes, sources=sources).split(":", 1)
-    st.markdown(f"**{verdict_words}:**{plain(reasons)}")
-    tables = [tabulate_counterfactuals(rows, choices.network.classes) for rows in found.values()]
-    summary = summarise_counterfactuals(pd.concat(tables, ignore_index=True))
+    words, reasons = describe(verdict, found["ones"], choices.network.classes, sources=sources).split(":", 1)
+    st.markdown(f"**{words}:**{plain(reasons)}")
     plot, numbers = st.columns([3, 2], gap="medium")
     with plot:
-        click = open_block if chosen.scope == "block" else None
-        figure = draw_counterfactuals(summary, current_palette(), kind=chosen.kind)
-        show_figure(figure, "depth", alt="Change of the answer for each place whose gates are replaced", on_click=click)
-        st.caption(
-            "Look for where the chosen kind leaves 0, and whether static gates do too. Hollow: the label flipped. "
-            "Replaced gates are fixed; the gates of later blocks are live, and react."
-        )
+        _show_depth(choices, found, chosen)
     with numbers:
-        explained = EXPLAINED[chosen.kind].format(count=len(chosen.gallery), repeats=Question("shuffle").repeats)
-        st.caption(explained)
+        st.caption(EXPLAINED[chosen.kind].format(count=len(chosen.gallery), repeats=REPEATS))
         _show_table(choices, found, chosen)
     st.caption(THRESHOLDS)
 
 
-def _show_table(choices: Choices, found: dict[str, tuple[Counterfactual, ...]], chosen: Chosen) -> None:
+def _show_depth(choices: Choices, found: Found, chosen: Chosen) -> None:
+    rows = [one for kind in found for one in found[kind]]
+    summary = summarise_counterfactuals(tabulate_counterfactuals(rows, choices.network.classes))
+    click = open_block if chosen.scope == "block" else None
+    figure = draw_counterfactuals(summary, current_palette(), kind=chosen.kind)
+    show_figure(figure, "depth", alt="Change of the answer for each place whose gates are replaced", on_click=click)
+    st.caption(
+        "Look for where the chosen kind leaves 0, and whether static gates do too. Hollow: the label flipped. "
+        "Replaced gates are fixed; the gates of later blocks are live, and react."
+    )
+
+
+def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
     # One place alone has room for all kinds.
     shown = [*found] if chosen.scope == "network" else [chosen.kind]
     rows = [one for kind in shown for one in found[kind]]
@@ -132,14 +138,8 @@ def _show_table(choices: Choices, found: dict[str, tuple[Counterfactual, ...]], 
         "divergence": st.column_config.NumberColumn("KL (nats)", width="small", format="%.4f"),
         "label": st.column_config.TextColumn("Label"),
     }
-    height = "content" if len(summary) <= 17 else 640
-    st.dataframe(
-        summary[[*columns, "label"]],
-        column_config=config,
-        hide_index=True,
-        height=height,
-        alt="Change of probability, KL divergence and label",
-    )
+    height, alt = "content" if len(summary) <= 17 else 640, "Change of probability, KL divergence and label"
+    st.dataframe(summary[[*columns, "label"]], column_config=config, hide_index=True, height=height, alt=alt)
 
 
 def _label(found: tuple[Counterfactual, ...], place: str, choices: Choices) -> str:
@@ -149,7 +149,11 @@ def _label(found: tuple[Counterfactual, ...], place: str, choices: Choices) -> s
         return "kept"
     if len(here) == 1:
         return f"→ {choices.network.classes[flipped[0].answer]}"
-    return f"flipped {len(flipped)} of {len(here)}"
+    return f"{len(flipped)} of {len(here)} flip"
+
+
+def _token(choices: Choices, chosen: Chosen) -> tuple[str, ...]:
+    return (*choices.key[:3], chosen.kind, chosen.scope)
 
 
 def _note_stop(token: tuple[str, ...] | None) -> None:
@@ -164,8 +168,7 @@ def _ask(choices: Choices, analysis: Analysis, chosen: Chosen, kind: str) -> tup
     gates = mean_gates([gates_of(seen) for _, seen in chosen.gallery]) if kind == "mean" else gates_of(analysis)
     if kind == "other":
         gates = gates_of(chosen.gallery[chosen.other][1])
-    token = (*choices.key[:3], chosen.kind, chosen.scope)
-    stop = partial(_note_stop, token)
+    stop = partial(_note_stop, _token(choices, chosen))
     with progress("Replacing gates…", key=f"counterfactuals-{kind}", stop=stop) as (watch, report):
         return _counterfactuals(
             *choices.key[:3],

@@ -53,29 +53,32 @@ def show_effects(choices: Choices, analysis: Analysis) -> None:
         return
     table = tabulate_effects(gates_of(analysis)[block], effects)
     st.markdown(describe_ranks(table))
-    useless, decisive = find_outliers(table)
-    plot, outliers = st.columns([3, 2], gap="medium")
+    outliers = find_outliers(table)
+    plot, lists = st.columns([3, 2], gap="medium")
     with plot:
-        span = gate_span(choices.network.inspection.sites, table["gate"].to_numpy())
-        opened = st.session_state.get("channel")
-        figure = draw_effects(
-            table,
-            current_palette(),
-            useless=useless["channel"],
-            decisive=decisive["channel"],
-            selected=opened,
-            span=span,
-        )
-        show_figure(figure, "effects", alt="Gate against effect, one point a channel", on_click=_open_channel)
+        _draw(choices, table, outliers)
         st.caption(_describe_effect(measure, choices.network.classes[target]))
-    with outliers:
-        _list_channels("Wide open, and hardly matters", useless, "useless")
-        _list_channels("Nearly shut, and decides", decisive, "decisive")
+    with lists:
+        _list_channels("Among the widest, and hardly matters", outliers[0], "useless")
+        _list_channels("Among the narrowest, and decides", outliers[1], "decisive")
         st.caption(
             "Number, gate and effect. Of the quarter of channels with the widest gates those with the least effect, "
             "and of the quarter with the narrowest those with the most: in a block whose gates are all wide, wide ones."
         )
         _show_channel(table, label_blocks(analysis.records)[block])
+
+
+def _draw(choices: Choices, table: pd.DataFrame, outliers: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    useless, decisive = (channels["channel"].tolist() for channels in outliers)
+    figure = draw_effects(
+        table,
+        current_palette(),
+        useless=useless,
+        decisive=decisive,
+        selected=st.session_state.get("channel"),
+        span=gate_span(choices.network.inspection.sites, table["gate"].to_numpy()),
+    )
+    show_figure(figure, "effects", alt="Gate against effect, one point a channel", on_click=_open_channel)
 
 
 def describe_ranks(table: pd.DataFrame) -> str:

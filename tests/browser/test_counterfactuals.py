@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 def matter(visit: Callable[..., Visit]) -> Page:
     """Return the page with a sample chosen."""
     page = visit().page
-    page.get_by_test_id("stMain").get_by_role("button", name="Coffee").click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Coffee", exact=True).click()
     page.get_by_test_id("stSidebarNav").get_by_role("link", name=re.compile("Does it matter")).click()
     expect(figure(page, "effects").locator(".main-svg").first).to_be_visible()
     expect_idle(page)
