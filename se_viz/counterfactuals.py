@@ -229,7 +229,8 @@ def _replace(value: Tensor, gates: Tensor) -> Tensor:
 def _compare(kind: str, asked: Sequence[tuple[Place, int]], answers: Answers) -> Iterator[Counterfactual]:
     # Double precision: the logarithm of a ratio near 1 would be mostly rounding.
     live, edited = (logits.double().log_softmax(1) for logits in (answers.live, answers.edited))
-    divergences = (live.exp() * (live - edited)).sum(1)
+    # Never below 0, by Gibbs' inequality; rounding may be.
+    divergences = (live.exp() * (live - edited)).sum(1).clamp(min=0)
     for row, (place, repeat) in enumerate(asked):
         predicted = int(live[row].argmax())
         yield Counterfactual(
