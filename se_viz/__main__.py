@@ -1,4 +1,4 @@
-"""The command line: arguments of `python -m se_viz gates | counterfactuals | networks | download | train | …`."""
+"""The command line: arguments of `python -m se_viz gates | health | counterfactuals | networks | train | …`."""
 
 import argparse
 import sys
@@ -33,8 +33,14 @@ def _parser() -> argparse.ArgumentParser:
     gates = commands.add_parser("gates", help="every gate of an SE network for one or more images")
     gates.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     gates.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
+    health = commands.add_parser("health", help="whether the gates of each block do anything, over several images")
+    health.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="images and folders (default: samples)")
+    health.add_argument("--out", type=Path, help="file for the numbers: .csv, .parquet, .json or .npz")
+    health.add_argument(
+        "--limit", action="append", default=[], metavar="NAME=VALUE", help="where a flag begins, e.g. constant=0.05"
+    )
     counterfactuals = _add_counterfactuals(commands.add_parser("counterfactuals", help="does it matter what gates do?"))
-    for command in (gates, counterfactuals):
+    for command in (gates, health, counterfactuals):
         _add_own_weights(command)
     networks = commands.add_parser("networks", help="the networks that can be loaded")
     networks.add_argument("pattern", nargs="?", default="", help="part of a name, e.g. regnet, or 'timm/se*'")
@@ -46,10 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="top-1 accuracy of a network")
     evaluate.add_argument("--data", type=Path, help="folder with train and val (default: download Imagenette v2)")
     info = commands.add_parser("info", help="versions, devices and networks")
-    for command in (gates, counterfactuals, evaluate):
+    for command in (gates, health, counterfactuals, evaluate):
         command.add_argument("--network", help="name of the network (default: the first of `se_viz networks`)")
         command.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
-    for command in (gates, counterfactuals, networks, evaluate, info):
+    for command in (gates, health, counterfactuals, networks, evaluate, info):
         command.add_argument("--checkpoints", type=Path, help="folder of the networks (default: all there are)")
     return parser
 
@@ -67,8 +73,8 @@ def _add_counterfactuals(command: argparse.ArgumentParser) -> argparse.ArgumentP
     return command
 
 
-def _add_own_weights(gates: argparse.ArgumentParser) -> None:
-    own = gates.add_argument_group("your own weights instead of --network")
+def _add_own_weights(command: argparse.ArgumentParser) -> None:
+    own = command.add_argument_group("your own weights instead of --network")
     own.add_argument("--weights", type=Path, metavar="FILE", help=".safetensors, or a state dict that torch.save wrote")
     own.add_argument("--architecture", metavar="NAME", help="what the weights are for, e.g. timm/seresnet50")
     own.add_argument("--labels", type=Path, metavar="FILE", help="names of the classes, one a line")

@@ -12,17 +12,20 @@ from tqdm import tqdm
 
 from se_viz import __version__
 from se_viz.analysis import analyse
+from se_viz.checkup import check_network, read_limits
 from se_viz.counterfactuals import Counterfactual, Question, summarise_counterfactuals, tabulate_counterfactuals
 from se_viz.errors import DataError, NetworkError, SeVizError
+from se_viz.gates.health import tabulate_health
 from se_viz.gates.tables import SUFFIXES, check_target, summarise_blocks, tabulate_gates, write_table
-from se_viz.images import list_samples, open_image
+from se_viz.gates.verdicts import describe_block, describe_network
+from se_viz.images import find_images, open_image
 from se_viz.networks import Network, NetworkCard, downloads, list_networks, load_network
 from se_viz.networks.architectures import has_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
 from se_viz.networks.labels import read_labels
 from se_viz.networks.zoo import find_card, is_on_disk
 from se_viz.runtime import available_devices, choose_device
-from se_viz.survey import Seen, find_images, see_image, survey_image
+from se_viz.survey import Seen, see_image, survey_image
 from se_viz.verdicts import describe_many
 
 
@@ -42,6 +45,28 @@ def gates(arguments: argparse.Namespace) -> int:
     return 2 if not tables else int(len(tables) < len(images))
 
 
+def health(arguments: argparse.Namespace) -> int:
+    """Say or write how healthy the gates are over some images; return 1 if an image was left out, 2 if all were."""
+    if arguments.out:
+        check_target(arguments.out)
+    limits, images, used = read_limits(arguments.limit), find_images(arguments.images), {}
+    network = _load(arguments)
+    for path in images:
+        try:
+            used[path] = analyse(network, open_image(path)).records
+        except SeVizError as error:
+            print(f"se_viz: {path}: {error}", file=sys.stderr)
+    if not used:
+        return 2
+    blocks = check_network(network, used, limits)
+    print(f"{network.card.name}, {len(used)} {'image' if len(used) == 1 else 'images'}: {describe_network(blocks)}")
+    if arguments.out:
+        _write(tabulate_health(blocks), arguments.out, "blocks")
+    else:
+        print(*map(describe_block, blocks), sep="\n")
+    return int(len(used) < len(images))
+
+
 def counterfactuals(arguments: argparse.Namespace) -> int:
     """Show or write what replaced gates do to each image's answer; return 1 if one was left out, 2 if all were."""
     questions = [
@@ -50,13 +75,12 @@ def counterfactuals(arguments: argparse.Namespace) -> int:
     for path, suffixes in ((arguments.out, SUFFIXES), (arguments.plot, (".html",))):
         if path:
             check_target(path, suffixes)
-    samples = [sample.path for sample in list_samples()]
-    paths, network = find_images(arguments.images or samples), _load(arguments)
+    paths, network = find_images(arguments.images), _load(arguments)
     images = [seen for path in paths if (seen := _see(network, path))]
     if not images:
         return 2
     # One image alone has no other to compare with.
-    gallery = images if len(images) > 1 else [see_image(network, path) for path in samples]
+    gallery = images if len(images) > 1 else [see_image(network, path) for path in find_images([])]
     found = {seen: survey_image(network, seen, gallery, questions) for seen in tqdm(images, leave=False)}
     _tell(network, found, arguments)
     return int(len(images) < len(paths))
@@ -227,7 +251,7 @@ def _tell(network: Network, found: Mapping[Seen, Sequence[Counterfactual]], argu
         print(f"The plot over depth is written to {arguments.plot}")
 
 
-def _write(table: pd.DataFrame, path: Path, what: str) -> None:
+def _write(table: pd.DataFrame, path: Path, what: str = "gates") -> None:
     try:
         write_table(table, path)
     except OSError as error:

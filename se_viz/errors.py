@@ -53,6 +53,10 @@ class SettingError(SeVizError):
     """An environment variable that does not hold what it should."""
 
 
+class LimitError(SeVizError):
+    """A limit of a judgement that is unknown or outside of its range."""
+
+
 class OvertakenError(SeVizError):
     """An answer that the same person does not wait for any more."""
 

@@ -5,6 +5,7 @@ import re
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -91,6 +92,24 @@ def list_samples() -> tuple[Sample, ...]:
     """Return the images that come with se_viz."""
     rows = json.loads((_SAMPLES / "samples.json").read_text(encoding="utf-8"))
     return tuple(Sample(**row, path=_SAMPLES / f"{row['name']}.jpg") for row in rows)
+
+
+def find_images(paths: Sequence[Path]) -> list[Path]:
+    """Return each path once, and for a folder the images in it and its subfolders; without any path, the samples.
+
+    Raises:
+        ImageError: a folder holds no file that is named like an image.
+    """
+    if not paths:
+        return [sample.path for sample in list_samples()]
+    return list(dict.fromkeys(file for path in paths for file in (_images_in(path) if path.is_dir() else [path])))
+
+
+def _images_in(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower().removeprefix(".") in EXTENSIONS)
+    if not files:
+        raise ImageError(f"{folder} holds no image ({', '.join(EXTENSIONS)}). Name a folder with images in it.")
+    return files
 
 
 def _read(path: Path) -> bytes:

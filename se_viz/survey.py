@@ -1,14 +1,13 @@
 """Counterfactuals of many images, each of which lends its gates to the others."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from se_viz.analysis import analyse
 from se_viz.counterfactuals import Counterfactual, Gates, Question, gates_of, mean_gates, run_counterfactuals
-from se_viz.errors import DataError
-from se_viz.images import EXTENSIONS, open_image
+from se_viz.images import open_image
 from se_viz.networks import Network
 
 
@@ -22,15 +21,6 @@ class Seen:
     """SHA-256 of the file: a copy is the same image."""
     gates: Gates
     """Its gates."""
-
-
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """Return files as they are and folders as the images in them, those of subfolders too, each once.
-
-    Raises:
-        DataError: a folder holds no image.
-    """
-    return list(dict.fromkeys(image for path in paths for image in _images_of(path)))
 
 
 def see_image(network: Network, path: Path) -> Seen:
@@ -71,13 +61,3 @@ def survey_image(
         for question in questions
         for found in run_counterfactuals(network, image, question, lend_gates(seen, gallery, question.kind))
     )
-
-
-def _images_of(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower().lstrip(".") in EXTENSIONS)
-    if not found:
-        raise DataError(f"There is no image in {path}. Name a folder that holds some ({', '.join(EXTENSIONS)}).")
-    yield from found

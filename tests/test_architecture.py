@@ -29,7 +29,7 @@ LAYERS = (
     {"analysis", "variants"},
     {"counterfactuals", "effects"},
     {"survey", "verdicts"},
-    {"attribution", "charts", "train"},
+    {"attribution", "charts", "checkup", "train"},
     {"ui", "commands"},
     {"pages", "app.py", "__main__"},
 )

@@ -40,6 +40,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.fixture
+def health(network_folder: Path) -> Callable[..., int]:
+    """Run the command on the small network."""
+    return lambda *words: main(["health", *map(str, words), "--checkpoints", str(network_folder), "--device", "cpu"])
+
+
 def captured(network: Network, path: str) -> list[GateRecord]:
     """What the library captures: one pass of one image."""
     with torch.inference_mode(), capture_gates(network.model) as records:
@@ -306,3 +312,55 @@ def test_the_package_runs_as_a_command():
     """`python -m se_viz` is what the README says."""
     done = subprocess.run([sys.executable, "-m", "se_viz", "--version"], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, __version__)
+
+
+def test_health_says_a_sentence_for_the_network_and_one_for_each_block(health, capsys):
+    """Without an image the six samples are looked at; blocks come in forward order."""
+    assert health() == 0
+    first, *blocks = capsys.readouterr().out.splitlines()
+    assert first.startswith("tiny, 6 images: ")
+    assert [line.split(":")[0] for line in blocks] == [
+        f"SE_{stage}_{place}" for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3)) for place in range(1, count + 1)
+    ]
+
+
+def test_health_of_a_folder_is_that_of_its_images(health, network, tmp_path, capsys):
+    """Files of other kinds lie beside photos; the mean in the table is that of the captured gates."""
+    folder, out = tmp_path / "photos", tmp_path / "health.csv"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("no image")
+    for path in (CAT, COFFEE):
+        (folder / Path(path).name).write_bytes(Path(path).read_bytes())
+    assert health(folder, "--out", out) == 0
+    assert capsys.readouterr().out.endswith(f"16 blocks written to {out}\n")
+    expected = [
+        np.mean([cat.gate.double().mean(), coffee.gate.double().mean()])
+        for cat, coffee in zip(captured(network, CAT), captured(network, COFFEE), strict=True)
+    ]
+    assert read(out)["mean"].tolist() == pytest.approx(expected)
+    assert set(read(out)["images"]) == {2}
+
+
+def test_health_leaves_out_what_cannot_be_read(health, tmp_path, capsys):
+    """As for gates: the others count, the exit code tells, and nothing at all is an error."""
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no image")
+    assert health(CAT, broken) == 1
+    told = capsys.readouterr()
+    assert "1 image:" in told.out
+    assert str(broken) in told.err
+    assert health(broken) == 2
+
+
+def test_health_moves_its_limits(health, capsys):
+    """Everything is constant where a spread of 0.5, more than gates can have, still counts as none."""
+    assert health(CAT, COFFEE, "--limit", "constant=0.5") == 0
+    assert "Constant: all 16 blocks." in capsys.readouterr().out
+    assert health(CAT, "--limit", "constant=nearly") == 2
+    assert capsys.readouterr().err.startswith("se_viz: 'nearly' is no number for the limit constant.")
+
+
+def test_health_of_a_folder_without_images_is_said(health, tmp_path, capsys):
+    """A wrong folder is named before the network is loaded."""
+    assert health(tmp_path) == 2
+    assert f"{tmp_path} holds no image (jpg, jpeg, png" in capsys.readouterr().err

@@ -13,10 +13,10 @@ import torch
 from se_viz import capture_gates
 from se_viz.__main__ import main
 from se_viz.counterfactuals import Gates
-from se_viz.errors import DataError
-from se_viz.images import list_samples, open_image
+from se_viz.errors import DataError, ImageError
+from se_viz.images import find_images, list_samples, open_image
 from se_viz.networks import Network
-from se_viz.survey import Seen, find_images, lend_gates, see_image
+from se_viz.survey import Seen, lend_gates, see_image
 
 CAT, COFFEE, ROCKET = (
     next(s.path for s in list_samples() if s.name == name) for name in ("chelsea", "coffee", "rocket")
@@ -60,7 +60,7 @@ def test_folders_give_their_images_each_once(tmp_path: Path):
     found = find_images([tmp_path / "b.PNG", tmp_path])
     assert [str(path.relative_to(tmp_path)) for path in found] == ["b.PNG", "a.jpg", "inner/c.webp"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"no image in .*empty\. Name a folder that holds some \(jpg, "):
+    with pytest.raises(ImageError, match=r"empty holds no image \(jpg, "):
         find_images([tmp_path / "empty"])
 
 

@@ -3,6 +3,7 @@
 from se_viz.gates.capture import capture_gates
 from se_viz.gates.edits import edit_gates
 from se_viz.gates.excitation import Excitation, open_gate
+from se_viz.gates.health import BlockHealth, Limits, check_health
 from se_viz.gates.inspection import find_gates, inspect_gates
 from se_viz.gates.jacobian import gate_jacobian
 from se_viz.gates.records import GateRecord, GateSite, Inspection
@@ -11,12 +12,15 @@ from se_viz.gates.spellings import OTHERS, SPELLINGS, Spelling
 __all__ = [
     "OTHERS",
     "SPELLINGS",
+    "BlockHealth",
     "Excitation",
     "GateRecord",
     "GateSite",
     "Inspection",
+    "Limits",
     "Spelling",
     "capture_gates",
+    "check_health",
     "edit_gates",
     "find_gates",
     "gate_jacobian",
