@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from se_viz.ui import panels
+from se_viz.ui import health, panels
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import require_choices
 
@@ -29,3 +29,7 @@ with opened:
 with pixels:
     st.subheader("Where the answer came from")
     panels.show_attribution(choices, analysis)
+
+# After all else: it takes a pass for each image of the gallery.
+st.subheader("Are these gates healthy?")
+health.show_health(choices)

@@ -74,7 +74,7 @@ def test_dead_channels_are_found_whatever_comes_before_the_block(make: Callable[
 
 
 def test_a_channel_that_lives_in_one_image_lives(make: Callable[..., Network]):
-    """Filters that add up all they see are below a ReLU's 0 for black, which normalises to less, and above for white."""
+    """Filters that add up all they see give less than 0 for black, which is normalised to less, and not for white."""
     network = make(rectified=True, dead=0)
     stem = network.model.get_submodule("stem")
     assert isinstance(stem, nn.Conv2d)

@@ -14,12 +14,15 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from se_viz.errors import CheckpointError, DataError, NetworkError, NoSEBlocksError
+from se_viz.gates import capture_gates
 from se_viz.images import list_samples, open_image
 from se_viz.networks import Network, list_networks, load_network, own
 from se_viz.networks.architectures import build
 from se_viz.networks.cache import own_folder
+from se_viz.networks.checkpoints import FOLDER
 from se_viz.networks.labels import parse_labels, read_labels
 from se_viz.networks.own import forget, keep, read_own
+from se_viz.networks.resnet import build_se_resnet
 from se_viz.networks.zoo import find_card
 
 NAME = "torchvision/mobilenet_v3_small"
@@ -181,6 +184,24 @@ def test_weights_of_another_architecture_are_refused(model: nn.Module):
     refused(
         save(model.state_dict()), r"other weights than se_resnet50: 0 of its \d+ tensors", architecture="se_resnet50"
     )
+
+
+def test_a_depth_alone_means_full_width():
+    """Whoever trained the paper's SE-ResNet-50 has its widths, whatever width the bundled network has."""
+    network = read_own(save(build_se_resnet("se_resnet50", num_classes=3).state_dict()), "se_resnet50", name="m.pt")
+    assert len(network.classes) == 3
+
+
+def test_the_bundled_network_is_an_architecture_by_its_name():
+    """Its width of its own is told by its name alone; the gates of the same weights are the same to the bit."""
+    bundled = load_network(list_networks()[0].name, "cpu")
+    own = read_own(FOLDER / f"{bundled.card.name}.safetensors", bundled.card.name, device="cpu")
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode(), capture_gates(own.model) as mine, capture_gates(bundled.model) as theirs:
+        own.model(image)
+        bundled.model(image)
+    assert len(mine) == 16
+    assert all(torch.equal(one.gate, other.gate) for one, other in zip(mine, theirs, strict=True))
 
 
 def test_a_missing_tensor_is_named(model: nn.Module):

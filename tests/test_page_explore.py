@@ -120,6 +120,7 @@ def test_one_page_holds_answer_gates_pixels_block_and_numbers(explore: AppTest, 
         "Where the answer came from",
         f"Block {opened}",
         "Numbers",
+        "Are these gates healthy?",
     }
     assert {chart.key for chart in explore.get("plotly_chart")} == {"gates", "attribution", "most-open", "most-closed"}
 

@@ -141,7 +141,7 @@ def test_looking_inside_shows_every_block_with_its_form(page: AppTest):
 
 def test_own_weights_are_checked_kept_and_used(page: AppTest):
     """Three classes with names: afterwards the network is in the sidebar, and a button removes it again."""
-    run(page).selectbox(key="own-architecture-se_resnet50").set_value("torchvision/mobilenet_v3_small")
+    run(page).selectbox(key="own-architecture-tiny").set_value("torchvision/mobilenet_v3_small")
     page.file_uploader(key="own-weights").set_value(("mine.pt", weights(3), "application/octet-stream"))
     page.text_area(key="own-labels").set_value("ant\nbee\ncat")
     run(page)
@@ -157,7 +157,7 @@ def test_own_weights_are_checked_kept_and_used(page: AppTest):
 
 def test_own_weights_that_do_not_fit_are_one_sentence(page: AppTest, tmp_path: Path):
     """Nothing is kept and the network in use stays."""
-    run(page).selectbox(key="own-architecture-se_resnet50").set_value("se_resnet50")
+    run(page).selectbox(key="own-architecture-tiny").set_value("se_resnet50")
     page.file_uploader(key="own-weights").set_value(("mine.pt", weights(3), "application/octet-stream"))
     run(page)
     next(button for button in page.button if button.label == "Check and use them").click()

@@ -38,8 +38,8 @@ def read_own(
 
     ``source`` is a safetensors file or a state dict that ``torch.save`` wrote, or its bytes (then ``name`` is what
     messages call it). ``architecture`` is a network's name (``timm/seresnet50.ra2_in1k``), or that without its
-    weights (``timm/seresnet50``), or a depth of se_viz (``se_resnet50``). Without ``labels`` classes are numbered.
-    Nothing in the file is run, and nothing is kept: see `keep`.
+    weights (``timm/seresnet50``), or a depth of se_viz at full width (``se_resnet50``). Without ``labels`` classes are
+    numbered. Nothing in the file is run, and nothing is kept: see `keep`.
 
     Raises:
         NetworkError: there is no such architecture.
@@ -97,7 +97,9 @@ def _content(source: bytes | Path, name: str) -> bytes:
 def _architecture(name: str) -> NetworkCard:
     cards = list_networks()
     for card in cards:
-        if name in (card.name, f"{card.library}/{card.architecture}", f"{card.architecture}"):
+        # With arguments of its own, such as a width, it is not what the architecture's name alone means.
+        plain = () if card.arguments else (f"{card.library}/{card.architecture}", card.architecture)
+        if name in (card.name, *plain):
             return card
     if name in PLANS:
         usual = next(card for card in cards if card.library == "torchvision")

@@ -12,15 +12,16 @@ from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
 from se_viz.networks.zoo import is_on_disk, list_on_disk
 from se_viz.ui.state import use_network
 
+_ADDED = "What the SE blocks add to the rest of the network"
 _COLUMNS = {
-    "name": st.column_config.TextColumn("Network", pinned=True, width="medium"),
-    "here": st.column_config.CheckboxColumn("On this disk"),
-    "parameters": st.column_config.NumberColumn("Parameters, M", format="%.1f"),
+    "name": st.column_config.TextColumn("Network", pinned=True, width=250),
+    "here": st.column_config.TextColumn("On disk", alignment="center"),
+    "parameters": st.column_config.NumberColumn("Params, M", format="%.1f"),
     "gflops": st.column_config.NumberColumn("GFLOPs", format="%.2f", help="10⁹ multiply-adds for one image"),
     "blocks": st.column_config.NumberColumn("SE blocks"),
-    "se_parameters": st.column_config.NumberColumn("SE adds, parameters", format="%.1f %%"),
-    "se_flops": st.column_config.NumberColumn("SE adds, FLOPs", format="%.2f %%"),
-    "top1": st.column_config.NumberColumn("Top-1", format="%.1f %%", help="Where the source states it"),
+    "se_parameters": st.column_config.NumberColumn("SE params", format="%.1f%%", help=_ADDED),
+    "se_flops": st.column_config.NumberColumn("SE FLOPs", format="%.2f%%", help=_ADDED),
+    "top1": st.column_config.NumberColumn("Top-1", format="%.1f%%", help="Where the source states it"),
     "size": st.column_config.NumberColumn("Download, MB", format="%.0f", help="For timm about 4 bytes a parameter"),
     "input": st.column_config.NumberColumn("Input, px"),
 }
@@ -64,21 +65,21 @@ def _pick(cards: list[NetworkCard], here: set[str]) -> NetworkCard | None:
         table,
         column_config=_COLUMNS,
         hide_index=True,
-        height=min(420, 36 * (len(cards) + 1) + 2),
+        height="content" if len(cards) <= 10 else 420,
         on_select="rerun",
         selection_mode="single-row",
         placeholder="–",
         # Another list is another table: a row number must not point to another network than the one picked.
         key=f"networks-{hash(tuple(table['name']))}",
     )
-    rows = event.selection.rows
+    rows = event.selection.rows or ([0] if len(cards) == 1 else [])
     return cards[rows[0]] if rows else None
 
 
 def _row(card: NetworkCard, here: set[str]) -> dict[str, object]:
     return {
         "name": card.name,
-        "here": card.name in here,
+        "here": "✓" if card.name in here else "",
         "parameters": card.parameters / 1e6,
         "gflops": card.gflops,
         "blocks": card.blocks,
@@ -96,13 +97,16 @@ def _added(whole: int | float | None, part: int | float | None) -> float | None:
 
 def show_details(card: NetworkCard) -> None:
     """Show what one network costs, where it comes from, and how to get or use it."""
-    st.subheader(card.title, anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(card.title, anchor=False, width="content")
+        if card.name == st.session_state.get("network"):
+            st.badge("In use on all pages", color="green")
     values = {
         "Parameters": f"{card.parameters / 1e6:.1f} M",
         "GFLOPs": _or_dash(card.gflops, "{:.2f}"),
         "SE blocks": _or_dash(card.blocks, "{}"),
-        "SE adds parameters": _or_dash(_added(card.parameters, card.se_parameters), "{:.1f} %"),
-        "SE adds FLOPs": _or_dash(_added(card.gflops, card.se_gflops), "{:.2f} %"),
+        "SE adds parameters": _or_dash(_added(card.parameters, card.se_parameters), "{:.1f}%"),
+        "SE adds FLOPs": _or_dash(_added(card.gflops, card.se_gflops), "{:.2f}%"),
         "Top-1": _or_dash(card.top1, "{:.1%}"),
     }
     with st.container(horizontal=True, gap="large"):
@@ -121,8 +125,8 @@ def show_details(card: NetworkCard) -> None:
 
 def _show_choice(card: NetworkCard) -> None:
     if card.name == st.session_state.get("network"):
-        st.badge("In use on all pages", color="green")
-    elif is_on_disk(card):
+        return
+    if is_on_disk(card):
         st.button("Use this network", type="primary", on_click=use_network, args=(card.name,))
     else:
         size = f"{'about ' if card.library == 'timm' else ''}{card.download_bytes / 1e6:.0f} MB"
@@ -158,7 +162,8 @@ def show_blocks(card: NetworkCard) -> None:
     except SeVizError as error:
         st.error(str(error))
         return
-    st.dataframe(_table_of(found), hide_index=True, placeholder="–")
+    height = "content" if len(found.sites) <= 20 else 640
+    st.dataframe(_table_of(found), hide_index=True, height=height, placeholder="–", alt="SE blocks of the network")
     st.caption(
         "Found by one pass of noise through the network with random weights, and checked: each block puts out its "
         "input times the gate. r is the reduction ratio; blocks without two layers have none."

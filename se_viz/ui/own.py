@@ -19,7 +19,7 @@ def show_upload(card: NetworkCard | None) -> None:
         "told from the classifier. It is kept on this machine, and everybody who uses this app can choose it."
     )
     choices = _architectures()
-    picked = "" if card is None else card.architecture if card.library == "se_viz" else _plain(card)
+    picked = "" if card is None else _architecture(card)
     architecture = st.selectbox(
         "For the architecture",
         choices,
@@ -53,13 +53,15 @@ def show_kept() -> None:
             st.text(f"{card.title}: {len(card.classes)} classes")
             st.button("Remove", key=f"forget-{card.name}", on_click=forget, args=(card.name,), type="tertiary")
     if not kept:
-        st.caption("Nobody has brought weights yet.")
+        st.caption("No weights of your own are kept yet.")
 
 
 def _architectures() -> list[str]:
-    listed = (_plain(card) for card in list_networks() if has_library(card) and card.weights)
-    return list(dict.fromkeys([*PLANS, *listed]))
+    cards = [card for card in list_networks() if has_library(card) and not card.name.startswith(OWN)]
+    bundled = [card.name for card in cards if not card.weights]
+    return list(dict.fromkeys([*bundled, *PLANS, *(_architecture(card) for card in cards if card.weights)]))
 
 
-def _plain(card: NetworkCard) -> str:
-    return f"{card.library}/{card.architecture}"
+def _architecture(card: NetworkCard) -> str:
+    # A bundled network may have a width of its own: only its name says which.
+    return f"{card.library}/{card.architecture}" if card.library != "se_viz" else card.name

@@ -1,0 +1,150 @@
+"""The part of Explore that says whether gates do anything: over the gallery, with limits that can be moved."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+from PIL import Image
+
+from se_viz.checkup import find_dead
+from se_viz.errors import SeVizError
+from se_viz.gates.health import (
+    CONSTANT,
+    DEAD,
+    FIXED,
+    FLAGS,
+    HEALTHY,
+    NO_NUMBER,
+    SATURATED,
+    STUCK,
+    BlockHealth,
+    Limits,
+    check_health,
+    count_dead,
+    tabulate_health,
+)
+from se_viz.gates.records import GateRecord, GateSite
+from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
+from se_viz.line import Watch
+from se_viz.ui.cached import borrow_network, get_photo
+from se_viz.ui.choices import Choices
+from se_viz.ui.gallery import get_gallery
+from se_viz.ui.waiting import waiting
+
+_COLOURS = {
+    NO_NUMBER: "red",
+    STUCK: "red",
+    CONSTANT: "red",
+    SATURATED: "orange",
+    DEAD: "orange",
+    FIXED: "blue",
+    HEALTHY: "green",
+}
+_LIMITS = {
+    "constant": ("Constant: spread over channels at most", 0.2),
+    "middle": ("Stuck: distance from the middle at most", 0.2),
+    "end": ("Saturated: distance from an end at most", 0.2),
+    "most": ("Stuck or saturated: share of the gates at least", 1.0),
+    "dead": ("Dead channels: share of the channels more than", 1.0),
+    "fixed": ("Same for every image: variance between images less than", 1.0),
+}
+"""What each slider says, and how far it goes."""
+
+
+def show_health(choices: Choices) -> None:
+    """Say over all images of the gallery what the gates of each block do; to be called last on a page."""
+    gallery, sites = get_gallery(choices), choices.network.inspection.sites
+    records = [record for _, analysis in gallery for record in analysis.records]
+    dead = count_dead(records, sites)
+    if unclear := tuple(name for name, count in dead.items() if count is None):
+        view = choices.network.card.view
+        photos = [get_photo(image.digest, view, image.content) for image, _ in gallery]
+        digests = tuple(image.digest for image, _ in gallery)
+        try:
+            with waiting("Looking for dead channels…") as watch:
+                found = _find_dead(choices.name, choices.device, digests, unclear, _photos=photos, _watch=watch)
+        except SeVizError as problem:
+            st.error(str(problem))
+            return
+        dead.update(found)
+    _show(records, sites, {name: count for name, count in dead.items() if count is not None})
+
+
+@st.cache_data(max_entries=64, max_size="8MB", show_spinner=False)
+def _find_dead(
+    name: str,
+    device: str,
+    digests: tuple[str, ...],
+    blocks: tuple[str, ...],
+    *,
+    _photos: list[Image.Image],
+    _watch: Watch,
+) -> dict[str, int]:
+    with borrow_network(name, device) as network:
+        return find_dead(network, _photos, blocks, watch=_watch)
+
+
+@st.fragment
+def _show(records: Sequence[GateRecord], sites: Sequence[GateSite], dead: dict[str, int]) -> None:
+    verdict = st.container()
+    table, words = st.columns([3, 2], gap="medium")
+    with words:
+        meanings = st.container()
+        with st.expander("Move the limits", icon=":material/tune:"):
+            limits = _choose_limits()
+    blocks = check_health(records, sites, limits=limits, dead=dead)
+    with verdict:
+        _show_verdict(blocks)
+    with table:
+        _show_table(blocks)
+    with meanings:
+        _show_meanings(blocks)
+    with st.expander("Every block in words"):
+        st.markdown("\n".join(f"- {describe_block(block)}" for block in blocks))
+
+
+def _choose_limits() -> Limits:
+    usual, chosen = Limits(), {}
+    for name, (label, most) in _LIMITS.items():
+        value = getattr(usual, name)
+        chosen[name] = st.slider(label, 0.0, most, value, 0.01, key=f"limit-{name}", persist_state="session")
+    st.caption("Distances and spreads are shares of the gate function's range, which for a sigmoid is 1.")
+    return Limits(**chosen)
+
+
+def _show_verdict(blocks: Sequence[BlockHealth]) -> None:
+    flags = {flag for block in blocks for flag in block.flags}
+    show = st.success if not flags else st.info if flags <= {SATURATED, DEAD, FIXED} else st.warning
+    show(describe_network(blocks))
+    st.caption(
+        f"Over the {blocks[0].images} images of the gallery: the samples and your own photos. A mean of 0.65 alone is "
+        "no fault: what counts is whether gates differ between channels and between images "
+        "([Hu et al.](https://arxiv.org/abs/1709.01507), section 7.2)."
+    )
+
+
+def _show_table(blocks: Sequence[BlockHealth]) -> None:
+    table = tabulate_health(blocks)[["block", "mean", "over_channels", "image_share", "dead"]]
+    table.insert(1, "flags", [list(block.flags) or [HEALTHY] for block in blocks])
+    table["image_share"] *= 100
+    share = {"format": "%.0f %%", "min_value": 0, "max_value": 100}
+    columns = {
+        "block": st.column_config.TextColumn("Block", pinned=True),
+        "flags": st.column_config.MultiselectColumn("Verdict", options=list(_COLOURS), color=list(_COLOURS.values())),
+        "mean": st.column_config.NumberColumn("Mean", format="%.2f"),
+        "over_channels": st.column_config.NumberColumn("Spread", format="%.2f"),
+        "image_share": st.column_config.ProgressColumn("Between images", **share),
+        "dead": st.column_config.NumberColumn("Dead"),
+    }
+    height = "content" if len(blocks) <= 20 else 640
+    st.dataframe(table, column_config=columns, hide_index=True, height=height, placeholder="–", alt="Health by block")
+    st.caption(
+        "Spread: standard deviation over channels, in the image where it is largest. Between images: this share of "
+        "the gates' variance; the rest is between channels and the same in every image. Dead: channels that are zero "
+        "in every image."
+    )
+
+
+def _show_meanings(blocks: Sequence[BlockHealth]) -> None:
+    for flag in FLAGS:
+        if count := sum(flag in block.flags for block in blocks):
+            st.markdown(f":{_COLOURS[flag]}-badge[{flag}] {count} of {len(blocks)} blocks. {MEANINGS[flag]}")

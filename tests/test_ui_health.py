@@ -1,0 +1,82 @@
+"""The health of gates on Explore: over the gallery, judged by limits that sliders move."""
+
+import pandas as pd
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from se_viz.gates import Limits, capture_gates
+from se_viz.images import list_samples, open_image
+from se_viz.networks import Network
+
+pytestmark = pytest.mark.usefixtures("bundled")
+
+
+@pytest.fixture
+def part() -> AppTest:
+    """Return that part of the page alone, with the first sample chosen, after its first run."""
+
+    def script() -> None:
+        import streamlit as st
+
+        from se_viz.ui.choices import require_choices
+        from se_viz.ui.health import show_health
+        from se_viz.ui.state import list_gallery
+
+        st.session_state.setdefault("image", list_gallery()[0])
+        show_health(require_choices())
+
+    part = AppTest.from_function(script, default_timeout=120)
+    part.session_state["network"], part.session_state["device"] = "tiny", "cpu"
+    return clean(part.run())
+
+
+def clean(part: AppTest) -> AppTest:
+    assert not part.exception
+    assert not part.error
+    return part
+
+
+def table(part: AppTest) -> pd.DataFrame:
+    return part.dataframe[0].value
+
+
+def verdicts(part: AppTest) -> set[str]:
+    return {flag for flags in table(part)["flags"] for flag in flags}
+
+
+def test_the_numbers_are_those_of_the_six_samples(part: AppTest, network: Network):
+    """Mean, spread and share by NumPy's way of one pass of all samples; the last digits depend on the batch."""
+    inputs = torch.cat([network.preprocess(open_image(sample.path)) for sample in list_samples()])
+    with torch.inference_mode(), capture_gates(network.model) as records:
+        network.model(inputs)
+    gates = [record.gate.double().numpy() for record in records]
+    assert table(part)["mean"].tolist() == pytest.approx([gate.mean() for gate in gates], abs=1e-5)
+    spreads = [gate.std(axis=1).max() for gate in gates]
+    assert table(part)["over_channels"].tolist() == pytest.approx(spreads, abs=1e-5)
+    shares = [100 * gate.var(axis=0).mean() / gate.var() for gate in gates]
+    assert table(part)["image_share"].tolist() == pytest.approx(shares, abs=1e-2)
+    assert table(part)["dead"].tolist() == [0] * 16
+    assert any("Over the 6 images of the gallery" in caption.value for caption in part.caption)
+
+
+def test_every_block_has_its_sentence(part: AppTest):
+    """In forward order, as a list."""
+    (words,) = [element.value for element in part.markdown if element.value.startswith("- SE_")]
+    assert [line.split(":")[0] for line in words.splitlines()] == [f"- {label}" for label in table(part)["block"]]
+
+
+def test_a_moved_limit_changes_verdict_table_and_meaning(part: AppTest):
+    """If all variance has to be between images no block is healthy, and the page says what the flag means."""
+    part.slider(key="limit-fixed").set_value(1.0).run()
+    assert all("same for every image" in flags for flags in table(part)["flags"])
+    part.slider(key="limit-fixed").set_value(0.0).run()
+    assert "same for every image" not in verdicts(clean(part))
+
+
+def test_sliders_begin_at_the_usual_limits(part: AppTest):
+    """The page and the command line must judge alike until somebody moves a limit."""
+    usual = Limits()
+    assert {slider.key: slider.value for slider in part.slider} == {
+        f"limit-{name}": getattr(usual, name) for name in ("constant", "middle", "end", "most", "dead", "fixed")
+    }
