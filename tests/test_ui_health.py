@@ -1,13 +1,18 @@
 """The health of gates on Explore: over the gallery, judged by limits that sliders move."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
+import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
+from torch import nn
 
 from se_viz.gates import Limits, capture_gates
 from se_viz.images import list_samples, open_image
-from se_viz.networks import Network
+from se_viz.networks import Network, NetworkCard
+from se_viz.networks.checkpoints import save_checkpoint
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
@@ -80,3 +85,17 @@ def test_sliders_begin_at_the_usual_limits(part: AppTest):
     assert {slider.key: slider.value for slider in part.slider} == {
         f"limit-{name}": getattr(usual, name) for name in ("constant", "middle", "end", "most", "dead", "fixed")
     }
+
+
+def test_dead_channels_are_told_by_a_second_pass(se_net: nn.Module, card: NetworkCard, bundled: Path, part: AppTest):
+    """Half of one block's channels are zero by their norm, which leaves squeezes of exactly 0 and nothing to gate."""
+    norm = se_net.get_submodule("layer3.1.bn3.0")
+    with torch.no_grad():
+        for values in norm.parameters():
+            values[:128] = 0
+    save_checkpoint(se_net, card, bundled)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    rows = table(clean(part.run())).set_index("block")
+    assert rows["dead"].tolist() == [128 if label == "SE_4_2" else 0 for label in rows.index]
+    assert "dead channels" in rows["flags"]["SE_4_2"]

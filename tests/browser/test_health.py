@@ -1,0 +1,59 @@
+"""Are the gates healthy: the answer at the foot of Explore, on a phone in the dark as well."""
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .steps import Visit, box, expect_answer, expect_idle, figure, upload
+
+pytestmark = pytest.mark.browser
+
+PARTS = ("gates", "attribution", "most-open", "most-closed")
+
+
+def verdict(page: Page) -> str:
+    """Return the sentences on the network, once they are there."""
+    heading = page.get_by_role("heading", name="Are these gates healthy?")
+    expect(heading).to_be_visible()
+    expect_idle(page)
+    return page.get_by_test_id("stAlert").inner_text()
+
+
+def test_the_gates_are_judged_and_a_limit_can_be_moved(visit: Callable[..., Visit], photo: Path):
+    """The bundled network's last blocks are near 1, as the paper's are; a slider to its end flags every block."""
+    page = visit().page
+    upload(page, photo, area="stMain")
+    assert "Saturated: SE_5_2, SE_5_3." in verdict(page)
+    page.get_by_text("Move the limits").click()
+    slider = page.get_by_role("slider", name=re.compile("Same for every image"))
+    slider.press("End")
+    expect(page.get_by_test_id("stAlert")).to_contain_text("None of the 16 blocks is without a flag.")
+    page.get_by_text("Every block in words").click()
+    expect(page.get_by_role("listitem").filter(has_text=re.compile("^SE_"))).to_have_count(16)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_all_parts_of_an_own_photo_one_below_the_other(
+    visit: Callable[..., Visit], photo: Path, scheme: str
+):
+    """390 pixels: photo, answer, gates, attribution and health stand in a column, and none covers another."""
+    page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, color_scheme=scheme).page
+    page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(photo)
+    expect_answer(page)
+    verdict(page)
+    parts = [
+        page.get_by_role("img", name="The cropped photo"),
+        *page.get_by_test_id("stProgress").all(),
+        *(figure(page, part) for part in PARTS),
+        *page.get_by_test_id("stDataFrame").all(),
+        page.get_by_text("Every block in words"),
+    ]
+    boxes = [box(part) for part in parts]
+    assert len(boxes) == 1 + 5 + 4 + 2 + 1
+    for upper, lower in pairwise(boxes):
+        assert upper["y"] + upper["height"] <= lower["y"] + 1
+    assert all(one["x"] >= 0 and one["x"] + one["width"] <= 390 for one in boxes)
