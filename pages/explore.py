@@ -25,7 +25,7 @@ panels.show_downloads(choices, table)
 
 with opened:
     panels.show_block(choices, analysis, selected)
-# Last, although it stands beside the gates: it takes both cores, which the browser needs to paint them.
+# Late, although it stands beside the gates: it takes both cores, which the browser needs to paint them.
 with pixels:
     st.subheader("Where the answer came from")
     panels.show_attribution(choices, analysis)

@@ -29,7 +29,7 @@ def show_upload(card: NetworkCard | None) -> None:
     )
     file = st.file_uploader("Weights", type=["safetensors", "pt", "pth", "bin"], key="own-weights")
     labels = st.text_area("Labels, one a line (optional)", key="own-labels", height=100)
-    if not st.button("Check and use them", disabled=file is None) or file is None:
+    if not st.button("Check and use them", type="primary", disabled=file is None) or file is None:
         return
     try:
         with st.spinner("Checking the weights…"):
