@@ -132,9 +132,9 @@ def _show_choice(card: NetworkCard) -> None:
         size = f"{'about ' if card.library == 'timm' else ''}{card.download_bytes / 1e6:.0f} MB"
         with st.popover(f"Download ({size})"):
             st.markdown(f"Fetch {size} from {downloads.host_of(card)} to `{cache_folder()}`?")
-            agreed = st.button("Yes, download and use it", type="primary", key=f"download-{card.name}")
-        if agreed:
-            _download(card)
+            # Inside, because the question stays open and would cover what is below it.
+            if st.button("Yes, download and use it", type="primary", key=f"download-{card.name}"):
+                _download(card)
 
 
 def _download(card: NetworkCard) -> None:
