@@ -72,6 +72,15 @@ with block:
         "The page **Open a gate** follows one of them through the block's arithmetic."
     )
 
+st.subheader("Healthy gates", anchor=False)
+st.markdown(
+    "All gates 0.65: broken? The mean does not tell. A block does something if its gates differ **between channels** "
+    "and **between images**, and Explore holds each against that over the gallery: *constant* gates only scale, gates "
+    "*stuck* at 0.5 say nothing, *saturated* ones no longer react (as SE_5_2 in the paper, section 7.2), and the *same "
+    "for every image* are usual in early blocks.",
+    width=760,
+)
+
 with st.container(border=True):
     st.subheader("What none of them tells", anchor=False)
     st.markdown(

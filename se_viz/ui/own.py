@@ -27,7 +27,9 @@ def show_upload(card: NetworkCard | None) -> None:
         # Another row picked above is another suggestion here.
         key=f"own-architecture-{picked}",
     )
-    file = st.file_uploader("Weights", type=["safetensors", "pt", "pth", "bin"], key="own-weights")
+    # Streamlit's own words round 600 MB to 1 GB.
+    most = st.get_option("server.maxUploadSize")
+    file = st.file_uploader(f"Weights (up to {most} MB)", type=["safetensors", "pt", "pth", "bin"], key="own-weights")
     labels = st.text_area("Labels, one a line (optional)", key="own-labels", height=100)
     if not st.button("Check and use them", type="primary", disabled=file is None) or file is None:
         return
