@@ -5,6 +5,7 @@ import streamlit as st
 from se_viz.ui import influence, microscope
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import require_choices
+from se_viz.ui.evidence import show_evidence
 from se_viz.ui.pickers import choose_block, choose_channel
 
 st.title("Open a gate")
@@ -22,3 +23,4 @@ microscope.show_steps(choices, analysis, record, channel)
 
 st.header("Who turned this channel up?", anchor=False)
 influence.show_influence(choices, record, channel)
+show_evidence(choices, analysis, block, channel)
