@@ -86,8 +86,8 @@ with st.container(border=True):
     st.markdown(
         "- **A gate is not importance.** The next layer may weigh a channel with gate 0.1 more than one with 0.9.\n"
         "- **A gate is no cause.** Only changing it and running the network again shows what it does to the answer. "
-        "*Change the gates* does that by hand, *Does it matter?* for one block, a stage or all. Later gates then answer "
-        "to what the change left them.\n"
+        "*Change the gates* does that by hand, *Does it matter?* for one block, a stage or all. Later gates then "
+        "answer to what the change left them.\n"
         "- **A sure answer may be wrong.** Probabilities are shares among what the network knows, whatever is shown.\n"
         "- **An attribution is one method's answer.** Two methods that disagree ask different questions."
     )
