@@ -93,7 +93,7 @@ def test_without_an_image_the_page_invites(page: AppTest):
     """Nothing can be changed before there is something to look at."""
     page.session_state["image"] = None
     clean(page.run())
-    assert page.file_uploader(key="page-upload")
+    assert page.file_uploader(key="page-upload-0")
     assert not page.get("plotly_chart")
 
 

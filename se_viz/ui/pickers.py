@@ -15,9 +15,12 @@ Option = TypeVar("Option", str, int)
 def choose_block(analysis: Analysis) -> str:
     """Offer every block, at first the one whose gates differ most; return its name, which a click may have set."""
     labels = label_blocks(analysis.records)
-    if st.session_state.get("block") not in labels:
+    block = st.session_state.get("block")
+    if block not in labels:
         # The first sight should be a block that chooses, not one whose gates all stand open.
-        st.session_state.block = max(analysis.records, key=lambda record: record.gate.std(correction=0).item()).name
+        block = max(analysis.records, key=lambda record: record.gate.std(correction=0).item()).name
+    # Also where it is the same: a page that is new to the browser would begin with the first block.
+    st.session_state.block = block
     return st.selectbox(
         "Open block", list(labels), format_func=labels.__getitem__, key="block", persist_state="session"
     )
@@ -36,7 +39,8 @@ def open_channel_of(record: GateRecord) -> int:
 def choose_channel(record: GateRecord) -> int:
     """Offer every channel of a block; return the number of the open one, which a click may have set."""
     channels = record.gate.shape[1]
-    open_channel_of(record)
+    # Set also where it is the same, as for the block.
+    st.session_state.channel = open_channel_of(record)
     return st.number_input(
         f"Channel, 0 to {channels - 1}", 0, channels - 1, step=1, key="channel", persist_state="session"
     )

@@ -45,6 +45,7 @@ def test_a_phone_shows_all_parts_of_an_own_photo_one_below_the_other(
     page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(photo)
     expect_answer(page)
     verdict(page)
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(2)
     parts = [
         page.get_by_role("img", name="The cropped photo"),
         *page.get_by_test_id("stProgress").all(),
