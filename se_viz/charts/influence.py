@@ -78,17 +78,20 @@ def draw_cells(cells: np.ndarray, palette: Palette, *, size: int, mark: tuple[in
     bar = {"thickness": 8, "len": 0.6, "x": 0.5, "xanchor": "center", "y": 1.03, "yanchor": "bottom"}
     figure.update_layout(
         height=520,
-        margin={"l": 0, "r": 0, "t": 8, "b": 40},
+        margin={"l": 40, "r": 0, "t": 70, "b": 40},
         showlegend=False,
         dragmode=False,
         plot_bgcolor="rgba(0,0,0,0)",
         coloraxis=colour_axis(palette.diverging, palette, span, title="∂s/∂z, gate per unit of z", **bar),
     )
     ends = [-0.03 * size, size]
-    blank = {"showgrid": False, "zeroline": False, "ticks": "", "ticktext": ["open channel"]}
+    figure.update_xaxes(visible=False, range=ends)
+    figure.update_yaxes(visible=False, range=ends[::-1])
+    # Not the axes' own titles: without tick labels Plotly puts these over the cells, or nowhere.
+    words = {"xref": "paper", "yref": "paper", "showarrow": False, "font": {"color": palette.ink}}
     sorting = "sorted by the strongest pattern"
-    figure.update_xaxes(title=f"squeezes z<sub>k</sub>, {sorting}", range=ends, tickvals=[column + 0.5], **blank)
-    figure.update_yaxes(
-        title=f"gates s<sub>c</sub>, {sorting}", range=ends[::-1], tickvals=[row + 0.5], tickangle=-90, **blank
+    figure.add_annotation(text=f"squeezes z<sub>k</sub>, {sorting}", x=0.5, y=0, yanchor="top", yshift=-6, **words)
+    figure.add_annotation(
+        text=f"gates s<sub>c</sub>, {sorting}", x=0, y=0.5, xanchor="right", xshift=-6, textangle=-90, **words
     )
     return dress(figure, palette)
