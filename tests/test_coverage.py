@@ -40,6 +40,12 @@ def test_what_is_no_gate_is_not_taken_for_one(maps: Tensor, kind: str):
     assert not is_gating(maps, outputs[kind])
 
 
+def test_maps_of_one_value_tell_nothing():
+    """A norm of a map that a pooling has left even adds a bias, and looks like a product with another value."""
+    even = torch.tensor([1.0, 2.0])[:, None, None, None].expand(2, 6, 2, 2)
+    assert not is_gating(even, 0.5 * even + 0.3)
+
+
 def test_gating_modules_are_found_by_what_they_do():
     """No name is looked at: the block alone is returned, not the container whose output it is."""
     torch.manual_seed(0)
