@@ -110,6 +110,9 @@ def test_own_weights_lead_to_their_gates(page: Page):
     expect(page.get_by_text("In use on all pages")).to_be_visible()
     expect_idle(page)
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Explore").click()
+    # Only then: this page has an uploader too.
+    expect(page.get_by_role("button", name="Cat", exact=True)).to_be_visible()
+    expect_idle(page)
     page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(list_samples()[0].path)
     expect_answer(page)
     assert figure(page, "gates").locator(".ytick text").all_text_contents() == BLOCKS
