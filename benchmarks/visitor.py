@@ -75,5 +75,7 @@ def visit(url: str) -> Iterator[Visitor]:
     with _DIRECT.open(f"{url}/_stcore/health", timeout=30) as answer:
         token = answer.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
     address = url.replace("http", "ws", 1) + "/_stcore/stream"
-    with connect(address, subprotocols=["streamlit"], max_size=None, proxy=None) as socket:  # pyright: ignore
+    # Nobody reads once the last gates are there: a bounded queue would hold up the server, pings and the farewell.
+    options = {"max_size": None, "max_queue": None, "ping_interval": None, "proxy": None}
+    with connect(address, subprotocols=["streamlit"], **options) as socket:  # pyright: ignore
         yield Visitor(url, socket, token)

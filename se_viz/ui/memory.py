@@ -1,8 +1,6 @@
-"""Memory of the app: collected and given back off the path of clicks, now and then in the background."""
+"""Garbage collection for the app: off the path of clicks, now and then in the background."""
 
-import ctypes
 import gc
-import sys
 import threading
 import time
 
@@ -23,10 +21,3 @@ def _collect() -> None:
     while True:
         time.sleep(_INTERVAL)
         gc.collect()
-        _give_back()
-
-
-def _give_back() -> None:
-    # Every session is a thread, and glibc keeps what each of them has freed: gigabytes after a class.
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)
