@@ -33,12 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     gates = commands.add_parser("gates", help="every gate of an SE network for one or more images")
     gates.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     gates.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
-    health = commands.add_parser("health", help="whether the gates of each block do anything, over several images")
-    health.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="images and folders (default: samples)")
-    health.add_argument("--out", type=Path, help="file for the numbers: .csv, .parquet, .json or .npz")
-    health.add_argument(
-        "--limit", action="append", default=[], metavar="NAME=VALUE", help="where a flag begins, e.g. constant=0.05"
-    )
+    health = _add_health(commands.add_parser("health", help="whether gates do anything, over several images"))
     counterfactuals = _add_counterfactuals(commands.add_parser("counterfactuals", help="does it matter what gates do?"))
     for command in (gates, health, counterfactuals):
         _add_own_weights(command)
@@ -58,6 +53,15 @@ def _parser() -> argparse.ArgumentParser:
     for command in (gates, health, counterfactuals, networks, evaluate, info):
         command.add_argument("--checkpoints", type=Path, help="folder of the networks (default: all there are)")
     return parser
+
+
+def _add_health(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="images and folders (default: samples)")
+    command.add_argument("--out", type=Path, help="file for the numbers: .csv, .parquet, .json or .npz")
+    command.add_argument(
+        "--limit", action="append", default=[], metavar="NAME=VALUE", help="where a flag begins, e.g. constant=0.05"
+    )
+    return command
 
 
 def _add_counterfactuals(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
