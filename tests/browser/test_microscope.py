@@ -34,9 +34,9 @@ def microscope(browser: Browser, address: str, photo: Path) -> Iterator[Visit]:
         page = visit.page
         upload(page, photo, area="stMain")
         maps = figure(page, "most-closed")
-        maps.scroll_into_view_if_needed()
-        place = box(maps.locator(".nsewdrag").first)
-        page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+        maps.locator(".nsewdrag").first.hover()
+        page.mouse.down()
+        page.mouse.up()
         title = maps.locator(".annotation-text").first.text_content() or ""
         channel = re.search(r"#(\d+)", title)
         assert channel

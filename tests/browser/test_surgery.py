@@ -19,9 +19,9 @@ def answers(page: Page) -> Locator:
 def drag_a_box(page: Page) -> None:
     """Draw a box over the left half of the figure of gates: the ones that are widest open."""
     plot = page.locator(".st-key-pick .nsewdrag")
-    plot.scroll_into_view_if_needed()
+    # Hovering tries again where the figure is drawn once more after the script has ended.
+    plot.hover(position={"x": 4, "y": 2})
     place = box(plot)
-    page.mouse.move(place["x"] + 4, place["y"] + 2)
     page.mouse.down()
     page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] - 4, steps=5)
     page.mouse.up()
