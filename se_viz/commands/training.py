@@ -1,0 +1,24 @@
+"""`train` and `evaluate`: a network made from images, and how often it is right."""
+
+import argparse
+
+from se_viz.commands.inputs import load
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train a network, or go on with a run."""
+    from se_viz.train.command import run
+
+    run(arguments)
+    return 0
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Print the top-1 accuracy of a network."""
+    from se_viz.train.data import find_data
+    from se_viz.train.evaluate import evaluate_folder
+
+    network = load(arguments)
+    top1, count = evaluate_folder(network, find_data(arguments.data))
+    print(f"{network.card.name}: top-1 {top1:.2%} on {count} images at {network.card.input_size} px ({network.device})")
+    return 0
