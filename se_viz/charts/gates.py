@@ -1,15 +1,15 @@
 """The gate map: every channel of every block as one row a block, in one figure of a few traces."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
+from plotly.graph_objects import Figure
 
-from se_viz.charts.dress import colour_axis, dress
+from se_viz.charts.dress import colour_axis, invisible_marks, make_figure
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import GATES, Span, encode, fit_span
 from se_viz.gates.tables import name_stage
@@ -18,6 +18,9 @@ ORDERS = {"gate": "gate", "squeeze": "squeeze", "channel": "index"}
 """What channels can be sorted by: column of the gate table, and its name on the axis."""
 
 _BINS = 32
+# Where the mean of each block begins, and the gap before it, as shares of the width.
+_SPLIT, _GAP = 0.75, 0.045
+_BAR = {"thickness": 8, "len": 0.4, "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def draw_gates(
     order: str = "gate",
     selected: str | None = None,
     gates: Span = GATES,
-) -> go.Figure:
+) -> Figure:
     """Draw a gate table of one image: colours for channels, beside them mean and spread of each block.
 
     ``value`` is ``gate`` (on the fixed scale ``gates``, 0..1 for sigmoids), ``squeeze`` (symmetric about 0,
@@ -50,15 +53,26 @@ def draw_gates(
     rows = _rows(table, value, order)
     everything = np.concatenate([row.values for row in rows])
     span = fit_span(everything, signed=True) if value == "squeeze" else gates
-    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, column_widths=[0.76, 0.24], horizontal_spacing=0.045)
-    for _, stage in groupby(rows, key=lambda row: row.stage):
-        _add_stage(figure, list(stage), span)
-    _add_targets(figure, rows, value)
-    _add_means(figure, rows, palette, value)
-    figure.add_vline(x=span.middle, line={"color": palette.faint, "width": 1, "dash": "dot"}, row=1, col=2)  # pyright: ignore[reportArgumentType]
-    _add_missing(figure, rows, palette)
-    _frame(figure, rows, selected, palette)
-    return dress(_finish(figure, rows, palette, value=value, order=order, span=span), palette)
+    stages = [list(stage) for _, stage in groupby(rows, key=lambda row: row.stage)]
+    data = [heat for stage in stages for heat in _colours(stage, span)]
+    data += [_targets(rows, value), _means(rows, palette, value), *_missing(rows, palette)]
+    rule = {"type": "line", "x0": span.middle, "x1": span.middle, "y0": 0, "y1": 1, "xref": "x2", "yref": "y2 domain"}
+    layout = {
+        "height": 120 + (rows[-1].place + 1) * max(13, min(27, 520 / len(rows))),
+        "margin": {"l": 0, "r": 0, "t": 10, "b": 0},
+        "showlegend": False,
+        "dragmode": False,
+        "hovermode": "closest",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "coloraxis": colour_axis(palette.diverging, palette, span, title=f"{value}  ", **_BAR),
+        "annotations": [_heading(stage) for stage in stages],
+        "shapes": [
+            {**rule, "line": {"color": palette.faint, "width": 1, "dash": "dot"}},
+            *(_frame(row, palette) for row in rows if row.path == selected),
+        ],
+        **_axes(rows, order, span if value == "gate" else None),
+    }
+    return make_figure(data, layout, palette)
 
 
 def _rows(table: pd.DataFrame, value: str, order: str) -> list[_Row]:
@@ -75,114 +89,92 @@ def _rows(table: pd.DataFrame, value: str, order: str) -> list[_Row]:
     return rows
 
 
-def _add_stage(figure: go.Figure, rows: list[_Row], span: Span) -> None:
+def _colours(rows: list[_Row], span: Span) -> Iterator[dict[str, Any]]:
     for channels, alike in groupby(rows, key=lambda row: row.values.size):
         blocks = list(alike)
-        heat = go.Heatmap(
-            z=np.stack([encode(row.values, span) for row in blocks]),
-            x0=50 / channels,
-            dx=100 / channels,
-            y=[row.place for row in blocks],
-            coloraxis="coloraxis",
-            ygap=2,
-            hoverinfo="skip",
-        )
-        figure.add_trace(heat, row=1, col=1)
-    figure.add_annotation(
-        text=_heading(rows), x=0, y=rows[0].place - 0.95, xanchor="left", showarrow=False, row=1, col=1
-    )
+        yield {
+            "type": "heatmap",
+            "z": np.stack([encode(row.values, span) for row in blocks]),
+            "x0": 50 / channels,
+            "dx": 100 / channels,
+            "y": [row.place for row in blocks],
+            "coloraxis": "coloraxis",
+            "ygap": 2,
+            "hoverinfo": "skip",
+        }
 
 
-def _heading(rows: list[_Row]) -> str:
+def _heading(rows: list[_Row]) -> dict[str, Any]:
     fewest, most = (end(row.values.size for row in rows) for end in (min, max))
     channels = f"{most}" if fewest == most else f"{fewest} to {most}"
-    return f"<b>{name_stage(rows[0].stage)}</b>  {len(rows)} block{'s' if len(rows) > 1 else ''} of {channels} channels"
+    blocks = f"{len(rows)} block{'s' if len(rows) > 1 else ''} of {channels} channels"
+    place = {"x": 0, "y": rows[0].place - 0.95, "xref": "x", "yref": "y", "xanchor": "left", "showarrow": False}
+    return {"text": f"<b>{name_stage(rows[0].stage)}</b>  {blocks}", **place}
 
 
-def _add_targets(figure: go.Figure, rows: list[_Row], value: str) -> None:
-    """Lay invisible points over the rows: colours alone tell neither hover nor click."""
+def _targets(rows: list[_Row], value: str) -> dict[str, Any]:
     texts, xs, ys, paths = [], [], [], []
     for row in rows:
-        for part, values in enumerate(np.array_split(row.values, min(_BINS, row.values.size))):
-            count = min(_BINS, row.values.size)
-            xs.append((part + 0.5) * 100 / count)
-            ys.append(row.place)
-            paths.append(row.path)
-            texts.append(f"<b>{row.block}</b><br>{value} {values.mean():.3f} (mean of {values.size} channels here)")
-    figure.add_trace(
-        go.Scatter(
-            x=xs,
-            y=ys,
-            mode="markers",
-            marker={"size": 14, "opacity": 0, "symbol": "square"},
-            selected={"marker": {"opacity": 0}},
-            unselected={"marker": {"opacity": 0}},
-            text=texts,
-            customdata=paths,
-            hovertemplate="%{text}<br>click to open the block<extra></extra>",
-        ),
-        row=1,
-        col=1,
-    )
+        count = min(_BINS, row.values.size)
+        ends = np.arange(count + 1) * row.values.size // count
+        sizes = np.diff(ends)
+        means = np.add.reduceat(row.values, ends[:-1]) / sizes
+        xs += [(part + 0.5) * 100 / count for part in range(count)]
+        ys += [row.place] * count
+        paths += [row.path] * count
+        texts += [
+            f"<b>{row.block}</b><br>{value} {mean:.3f} (mean of {size} channels here)"
+            for mean, size in zip(means.tolist(), sizes.tolist(), strict=True)
+        ]
+    words = "%{text}<br>click to open the block<extra></extra>"
+    return {**invisible_marks(14), "x": xs, "y": ys, "text": texts, "customdata": paths, "hovertemplate": words}
 
 
-def _add_means(figure: go.Figure, rows: list[_Row], palette: Palette, value: str) -> None:
-    means = [float(np.nanmean(row.values)) for row in rows]
+def _means(rows: list[_Row], palette: Palette, value: str) -> dict[str, Any]:
     spreads = [float(np.nanstd(row.values)) for row in rows]
-    figure.add_trace(
-        go.Scatter(
-            x=means,
-            y=[row.place for row in rows],
-            error_x={"array": spreads, "color": palette.faint, "thickness": 1.5, "width": 0},
-            mode="markers",
-            marker={"size": 9, "color": palette.ink},
-            cliponaxis=False,
-            selected={"marker": {"opacity": 1}},
-            unselected={"marker": {"opacity": 1}},
-            text=[row.block for row in rows],
-            customdata=[row.path for row in rows],
-            hovertemplate=f"<b>%{{text}}</b><br>mean {value} %{{x:.3f}}<br>click to open the block<extra></extra>",
-        ),
-        row=1,
-        col=2,
-    )
+    same = {"marker": {"opacity": 1}}
+    return {
+        "type": "scatter",
+        "x": [float(np.nanmean(row.values)) for row in rows],
+        "y": [row.place for row in rows],
+        "xaxis": "x2",
+        "yaxis": "y2",
+        "error_x": {"array": spreads, "color": palette.faint, "thickness": 1.5, "width": 0},
+        "mode": "markers",
+        "marker": {"size": 9, "color": palette.ink},
+        "cliponaxis": False,
+        "selected": same,
+        "unselected": same,
+        "text": [row.block for row in rows],
+        "customdata": [row.path for row in rows],
+        "hovertemplate": f"<b>%{{text}}</b><br>mean {value} %{{x:.3f}}<br>click to open the block<extra></extra>",
+    }
 
 
-def _add_missing(figure: go.Figure, rows: list[_Row], palette: Palette) -> None:
+def _missing(rows: list[_Row], palette: Palette) -> Iterator[dict[str, Any]]:
     xs = [(np.flatnonzero(np.isnan(row.values)) + 0.5) * 100 / row.values.size for row in rows]
-    if not sum(map(len, xs)):
-        return
-    ys = [np.full(len(x), row.place) for x, row in zip(xs, rows, strict=True)]
-    marker = {"symbol": "x-thin", "size": 7, "line": {"color": palette.missing, "width": 2}}
-    nan = go.Scatter(x=np.concatenate(xs), y=np.concatenate(ys), mode="markers", marker=marker, hoverinfo="skip")
-    figure.add_trace(nan, row=1, col=1)
+    if sum(map(len, xs)):
+        ys = [np.full(len(x), row.place) for x, row in zip(xs, rows, strict=True)]
+        marker = {"symbol": "x-thin", "size": 7, "line": {"color": palette.missing, "width": 2}}
+        places = {"x": np.concatenate(xs), "y": np.concatenate(ys)}
+        yield {"type": "scatter", "mode": "markers", "marker": marker, "hoverinfo": "skip", **places}
 
 
-def _frame(figure: go.Figure, rows: list[_Row], selected: str | None, palette: Palette) -> None:
-    for row in rows:
-        if row.path == selected:
-            line = {"color": palette.ink, "width": 2}
-            box = {"x0": 0, "x1": 100, "y0": row.place - 0.48, "y1": row.place + 0.48}
-            figure.add_shape(type="rect", line=line, **box, row=1, col=1)
+def _frame(row: _Row, palette: Palette) -> dict[str, Any]:
+    box = {"x0": 0, "x1": 100, "y0": row.place - 0.48, "y1": row.place + 0.48, "xref": "x", "yref": "y"}
+    return {"type": "rect", "line": {"color": palette.ink, "width": 2}, **box}
 
 
-def _finish(figure: go.Figure, rows: list[_Row], palette: Palette, *, value: str, order: str, span: Span) -> go.Figure:
-    place = {"thickness": 8, "len": 0.4, "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"}
-    figure.update_layout(
-        height=120 + (rows[-1].place + 1) * max(13, min(27, 520 / len(rows))),
-        margin={"l": 0, "r": 0, "t": 10, "b": 0},
-        showlegend=False,
-        dragmode=False,
-        hovermode="closest",
-        plot_bgcolor="rgba(0,0,0,0)",
-        coloraxis=colour_axis(palette.diverging, palette, span, title=f"{value}  ", **place),
-    )
+def _axes(rows: list[_Row], order: str, span: Span | None) -> dict[str, Any]:
     blank = {"showgrid": False, "zeroline": False}
+    left, right = {"domain": [0, _SPLIT - _GAP / 2]}, {"domain": [_SPLIT + _GAP / 2, 1], "anchor": "y2"}
     ticks = {"tickvals": [row.place for row in rows], "ticktext": [row.block for row in rows], "ticks": ""}
-    figure.update_yaxes(range=[rows[-1].place + 0.6, rows[0].place - 1.4], **blank, **ticks)
-    figure.update_yaxes(showticklabels=False, col=2)
+    down = {"range": [rows[-1].place + 0.6, rows[0].place - 1.4], **blank, **ticks}
+    ends = {"range": [span.low, span.high], "tickvals": [span.low, span.middle, span.high]} if span else {}
     sorting = f"channels, sorted by {ORDERS[order]}" if order != "channel" else "channels, by index"
-    figure.update_xaxes(title=f"{sorting} (% of the block)", range=[0, 100], **blank, col=1)
-    ends: dict[str, Any] = {"range": [span.low, span.high], "tickvals": [span.low, span.middle, span.high]}
-    limits = ends if value == "gate" else {}
-    return figure.update_xaxes(title="mean ± std", **blank, col=2, **limits)
+    return {
+        "xaxis": {"title": f"{sorting} (% of the block)", "range": [0, 100], **blank, **left},
+        "yaxis": down,
+        "xaxis2": {"title": "mean ± std", **blank, **right, **ends},
+        "yaxis2": {**down, "matches": "y", "showticklabels": False, "anchor": "x2"},
+    }

@@ -6,14 +6,14 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from PIL import Image
 from plotly.graph_objects import Figure
-from plotly.subplots import make_subplots
 
-from se_viz.charts.dress import colour_axis, dress
+from se_viz.charts.dress import colour_axis, divide, invisible_marks, make_figure
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import CODE_RANGE, coded_scale, encode, fit_span
+
+_COLOURS = {"type": "heatmap", "coloraxis": "coloraxis", "hoverinfo": "skip"}
 
 
 def draw_overlay(
@@ -25,22 +25,20 @@ def draw_overlay(
     """
     span = fit_span(values, signed=signed)
     height, width = values.shape
-    figure = Figure(
-        go.Heatmap(z=encode(values, span), opacity=opacity, coloraxis="coloraxis", hoverinfo="skip", zsmooth=False)
-    )
-    figure.add_layout_image(**photo_layer(photo, width, height), xref="x", yref="y")
-    scale = palette.veil if signed else palette.glow
+    heat = {"z": encode(values, span), "opacity": opacity, "zsmooth": False}
     bar = {"thickness": 10, "y": -0.02, "yanchor": "top"}
-    figure.update_layout(
-        height=440,
-        margin={"l": 0, "r": 0, "t": 8, "b": 34},
-        dragmode=False,
-        plot_bgcolor="rgba(0,0,0,0)",
-        coloraxis=colour_axis(scale, palette, span, title=title, **bar),
-    )
-    figure.update_xaxes(visible=False, range=[-0.5, width - 0.5], constrain="domain")
-    figure.update_yaxes(visible=False, range=[height - 0.5, -0.5], scaleanchor="x", constrain="domain")
-    return dress(figure, palette)
+    still = {"visible": False, "constrain": "domain"}
+    layout = {
+        "height": 440,
+        "margin": {"l": 0, "r": 0, "t": 8, "b": 34},
+        "dragmode": False,
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "coloraxis": colour_axis(palette.veil if signed else palette.glow, palette, span, title=title, **bar),
+        "images": [{**photo_layer(photo, width, height), "xref": "x", "yref": "y"}],
+        "xaxis": {**still, "range": [-0.5, width - 0.5]},
+        "yaxis": {**still, "range": [height - 0.5, -0.5], "scaleanchor": "x"},
+    }
+    return make_figure([_COLOURS | heat], layout, palette)
 
 
 def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[int], palette: Palette) -> Figure:
@@ -49,47 +47,50 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
     ``features`` is U, (channels, height, width); ``gates`` is s, (channels,). Each pair shares one scale,
     symmetric about 0, so that only the gate changes the colour. Points carry the channel's number as custom data.
     """
-    titles = [f"#{channel}<br>s = {gates[channel]:.2f}" for channel in channels]
-    figure = make_subplots(
-        rows=2, cols=len(channels), column_titles=titles, horizontal_spacing=0.012, vertical_spacing=0.03
-    )
-    for column, channel in enumerate(channels, 1):
+    data: list[dict[str, Any]] = []
+    colours = {"colorscale": coded_scale(palette.diverging, palette), "cmin": CODE_RANGE[0], "cmax": CODE_RANGE[1]}
+    layout: dict[str, Any] = {
+        "height": 262,
+        "margin": {"l": 46, "r": 0, "t": 66, "b": 4},
+        "dragmode": False,
+        "coloraxis": {**colours, "showscale": False},
+        "showlegend": False,
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "annotations": [],
+    }
+    for column, (channel, across) in enumerate(zip(channels, divide(len(channels), 0.012), strict=True)):
+        layout["annotations"].append(_heading(f"#{channel}<br>s = {gates[channel]:.2f}", sum(across) / 2))
         pair = np.stack([features[channel], features[channel] * gates[channel]])
         span = fit_span(pair, signed=True, keep=1.0)
-        for line, values in enumerate(pair, 1):
-            heat = go.Heatmap(z=encode(values, span), coloraxis="coloraxis", hoverinfo="skip")
-            figure.add_trace(heat, row=line, col=column)
-            figure.add_trace(_target(channel, values.shape), row=line, col=column)
-    colours = {"colorscale": coded_scale(palette.diverging, palette), "cmin": CODE_RANGE[0], "cmax": CODE_RANGE[1]}
-    figure.update_layout(
-        height=262,
-        margin={"l": 46, "r": 0, "t": 66, "b": 4},
-        dragmode=False,
-        coloraxis={**colours, "showscale": False},
-        showlegend=False,
-        plot_bgcolor="rgba(0,0,0,0)",
-    )
-    figure.update_xaxes(visible=False, constrain="domain")
-    figure.update_yaxes(visible=False, autorange="reversed")
-    for line, word in ((1, "before"), (2, "after")):
-        figure.update_yaxes(visible=True, showticklabels=False, title=word, ticks="", showgrid=False, row=line, col=1)
-    figure.update_yaxes(title_font_color=palette.ink).update_annotations(font_color=palette.ink)
-    return dress(figure, palette)
+        for line, (values, down) in enumerate(zip(pair, reversed(divide(2, 0.03)), strict=True)):
+            number = line * len(channels) + column + 1
+            layout |= _axes(number, across, down, title="" if column else ("before", "after")[line])
+            place = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
+            data += [{**_COLOURS, "z": encode(values, span), **place}, {**_target(channel, values.shape), **place}]
+    return make_figure(data, layout, palette)
 
 
-def _target(channel: int, shape: tuple[int, ...]) -> go.Scatter:
-    """Return an invisible point over a map: colours alone tell no click."""
-    marker = {"size": 90, "opacity": 0, "symbol": "square"}
-    return go.Scatter(
-        x=[(shape[1] - 1) / 2],
-        y=[(shape[0] - 1) / 2],
-        mode="markers",
-        marker=marker,
-        selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}},
-        customdata=[str(channel)],
-        hovertemplate=f"click to choose channel {channel}<extra></extra>",
-    )
+def _heading(text: str, x: float) -> dict[str, Any]:
+    place = {"x": x, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}
+    return {"text": text, "font": {"size": 16}, "showarrow": False, **place}
+
+
+def _axes(number: int, across: tuple[float, float], down: tuple[float, float], *, title: str) -> dict[str, Any]:
+    words = {"title": title, "showticklabels": False, "ticks": "", "showgrid": False} if title else {"visible": False}
+    return {
+        f"xaxis{number}": {"visible": False, "domain": across, "anchor": f"y{number}"},
+        f"yaxis{number}": {"autorange": "reversed", "domain": down, "anchor": f"x{number}", **words},
+    }
+
+
+def _target(channel: int, shape: tuple[int, ...]) -> dict[str, Any]:
+    return {
+        "x": [(shape[1] - 1) / 2],
+        "y": [(shape[0] - 1) / 2],
+        **invisible_marks(90),
+        "customdata": [str(channel)],
+        "hovertemplate": f"click to choose channel {channel}<extra></extra>",
+    }
 
 
 def to_html(figure: Figure, palette: Palette) -> bytes:
