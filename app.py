@@ -13,11 +13,12 @@ explore = st.Page("pages/explore.py", title="Explore", icon="🔍", default=True
 microscope = st.Page("pages/microscope.py", title="Open a gate", icon="🔬", url_path="open-a-gate")
 surgery = st.Page("pages/surgery.py", title="Change the gates", icon="🎛️", url_path="gate-surgery")
 matter = st.Page("pages/counterfactuals.py", title="Does it matter?", icon="⚖️", url_path="does-it-matter")
+look = st.Page("pages/attribution.py", title="Where did it look?", icon="🗺️", url_path="attributions")
 networks = st.Page("pages/networks.py", title="Networks", icon="🗂️", url_path="all-networks")
 guide = st.Page("pages/guide.py", title="How to read it", icon="📖", url_path="how-to-read")
-page = st.navigation([explore, microscope, surgery, matter, networks, guide])
+page = st.navigation([explore, microscope, surgery, matter, look, networks, guide])
 # For links from other pages.
-st.session_state.microscope_page = microscope
+st.session_state.microscope_page, st.session_state.attribution_page = microscope, look
 show_image_choice()
 show_problem()
 # The other pages begin with an image.

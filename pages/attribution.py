@@ -1,0 +1,20 @@
+"""Where did it look?: attributions of one class, beside each other, by stage, and through the gates."""
+
+import streamlit as st
+
+from se_viz.ui.attributions import show_attributions
+from se_viz.ui.cached import get_analysis
+from se_viz.ui.choices import require_choices
+from se_viz.ui.pickers import choose_option
+from se_viz.ui.targets import choose_target
+
+st.title("Where did it look?")
+choices = require_choices()
+analysis = get_analysis(*choices.key)
+target, baseline = choose_target(choices, analysis)
+
+views = {
+    "Side by side": show_attributions,
+}
+view = choose_option("View", {name: name for name in views}, key="attribution-view")
+views[view](choices, analysis, target, baseline)
