@@ -50,7 +50,7 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
     data: list[dict[str, Any]] = []
     colours = {"colorscale": coded_scale(palette.diverging, palette), "cmin": CODE_RANGE[0], "cmax": CODE_RANGE[1]}
     layout: dict[str, Any] = {
-        "height": 262,
+        "height": 310,
         "margin": {"l": 46, "r": 0, "t": 66, "b": 4},
         "dragmode": False,
         "coloraxis": {**colours, "showscale": False},
@@ -63,8 +63,8 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
         pair = np.stack([features[channel], features[channel] * gates[channel]])
         span = fit_span(pair, signed=True, keep=1.0)
         for line, (values, down) in enumerate(zip(pair, reversed(divide(2, 0.03)), strict=True)):
-            number = line * len(channels) + column + 1
-            layout |= _axes(number, across, down, title="" if column else ("before", "after")[line])
+            number, word = line * len(channels) + column + 1, "" if column else ("before", "after")[line]
+            layout |= _axes(number, values.shape, {"x": across, "y": down}, title=word)
             place = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
             data += [{**_COLOURS, "z": encode(values, span), **place}, {**_target(channel, values.shape), **place}]
     return make_figure(data, layout, palette)
@@ -75,12 +75,13 @@ def _heading(text: str, x: float) -> dict[str, Any]:
     return {"text": text, "font": {"size": 16}, "showarrow": False, **place}
 
 
-def _axes(number: int, across: tuple[float, float], down: tuple[float, float], *, title: str) -> dict[str, Any]:
+def _axes(number: int, shape: tuple[int, ...], domains: dict[str, Any], *, title: str) -> dict[str, Any]:
     words = {"title": title, "showticklabels": False, "ticks": "", "showgrid": False} if title else {"visible": False}
-    return {
-        f"xaxis{number}": {"visible": False, "domain": across, "anchor": f"y{number}"},
-        f"yaxis{number}": {"autorange": "reversed", "domain": down, "anchor": f"x{number}", **words},
-    }
+    x = {"range": [-0.5, shape[1] - 0.5], "domain": domains["x"], "anchor": f"y{number}", "constrain": "domain"}
+    y = {"range": [shape[0] - 0.5, -0.5], "domain": domains["y"], "anchor": f"x{number}", "constrain": "domain"}
+    # A pixel of a map is a square, also where the page is narrow.
+    square = {"scaleanchor": f"x{number}", "constraintoward": "top"}
+    return {f"xaxis{number}": {"visible": False, **x}, f"yaxis{number}": {**y, **square, **words}}
 
 
 def _target(channel: int, shape: tuple[int, ...]) -> dict[str, Any]:
