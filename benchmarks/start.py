@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, peak_memory, show_memory, spread
 from benchmarks.server import Server, launch_chromium, run_app
-from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.images import list_samples
 
 TIMES = ("from starting the process to", "median and quartiles, s", "first, s", "slowest, s")
@@ -60,7 +60,7 @@ def time_start(browser: Browser) -> tuple[float, float, float]:
 
 def measure_memory(browser: Browser) -> Iterator[tuple[str, float | None]]:
     """Use a fresh server step by step; yield each step with the peak memory that the server reached by then."""
-    first, *others = METHODS.values()
+    first, *others = [METHODS[key] for key in COMMON]
     with run_app() as server, browser.new_page() as page:
         _open(page, server)
         yield "the first page", peak_memory(server.pid)

@@ -18,7 +18,7 @@ from se_viz.gates import edit_gates
 from se_viz.gates.surgery import compile_edits, set_gates
 
 PATIENCE = 60.0
-SLICED = [key for key, row in METHODS.items() if not row.layered]
+SLICED = [key for key, row in METHODS.items() if not row.layered and not row.copied]
 PIECES = [key for key, row in METHODS.items() if row.piece]
 
 
@@ -161,8 +161,8 @@ def test_what_does_not_fit_at_all_says_what_to_lower(network, image, key):
     message = rf"^cpu has too little memory left for {METHODS[key].title}, .* Lower SE_VIZ_NETWORKS, or choose .*\.$"
 
     def run_out(*_: object) -> None:
-        # The black image by which Grad-CAM finds the stages fits.
-        if torch.is_grad_enabled() or key == "occlusion":
+        # The black image by which Grad-CAM finds the stages fits, and so does the proof of a copy.
+        if torch.is_grad_enabled() or METHODS[key].kind in ("occlusion", "superpixel"):
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     full = network.model.layer4.register_forward_hook(run_out)

@@ -13,7 +13,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
-from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.networks import Network
 from se_viz.ui.state import ChosenImage
 
@@ -157,7 +157,7 @@ def test_the_summary_holds_the_means_of_the_gates(explore: AppTest, network: Net
     assert explore.dataframe[0].value["mean"].tolist() == pytest.approx([gate.mean().item() for gate in gates])
 
 
-@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize("key", COMMON)
 def test_every_method_draws_and_says_what_its_map_shows(explore: AppTest, key: str):
     """Each method can be chosen; the caption below names its source, its time and, if it promises one, its error."""
     clean(explore.selectbox(key="method").set_value(key).run())

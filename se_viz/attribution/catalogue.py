@@ -1,106 +1,265 @@
 """The attribution methods as rows of data."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
-from torch import Tensor
+from se_viz.attribution.methods import Method, collapse
 
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """One attribution method: what it is called, what it promises and how Captum runs it."""
-
-    key: str
-    """Name in calls."""
-    title: str
-    """Name for people."""
-    source: str
-    """Where it was published."""
-    looks_for: str
-    """One sentence: what the map shows."""
-    algorithm: str
-    """Name of Captum's class; it takes the model, and the layer when ``layered``."""
-    channels: str
-    """How three colour values become one: ``sum``, ``mean`` or ``max`` (of magnitudes)."""
-    signed: bool = True
-    """Whether the map has negative values."""
-    complete: bool = False
-    """Whether the theory promises that the map sums to the change of the logit."""
-    layered: bool = False
-    """Whether it attributes to the output of a stage."""
-    piece: str = ""
-    """Option that says how many images one pass holds, halved when memory runs out; empty: always one."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """Arguments of Captum's ``attribute``; callers may override each."""
-
+__all__ = ["COMMON", "METHODS", "Method", "collapse"]
 
 _WINDOW, _STRIDE = 32, 16
+_TOGETHER = 8
+_PATCHES = {"superpixels": 40, "seed": 0}
+_SHAP = "Lundberg and Lee, arXiv 1705.07874"
 
-METHODS = {
-    method.key: method
-    for method in (
-        Method(
-            "integrated_gradients",
-            "Integrated Gradients",
-            "Sundararajan et al., arXiv 1703.01365",
-            "Each pixel's share of the logit's rise from a mean-coloured image to this one.",
-            "IntegratedGradients",
-            channels="sum",
-            complete=True,
-            piece="internal_batch_size",
-            options={"baselines": 0.0, "n_steps": 32, "internal_batch_size": 8},
-        ),
-        Method(
-            "saliency",
-            "Saliency",
-            "Simonyan et al., arXiv 1312.6034",
-            "How fast the logit moves when a pixel changes a little, in either direction.",
-            "Saliency",
-            channels="max",
-            signed=False,
-        ),
-        Method(
-            "input_x_gradient",
-            "Input x Gradient",
-            "Shrikumar et al., arXiv 1605.01713",
-            "The gradient times the pixel's distance from the mean colour.",
-            "InputXGradient",
-            channels="sum",
-        ),
-        Method(
-            "grad_cam",
-            "Grad-CAM",
-            "Selvaraju et al., arXiv 1610.02391",
-            "Where the channels of a stage that raise the logit are active, on that stage's coarse grid.",
-            "LayerGradCam",
-            channels="sum",
-            signed=False,
-            layered=True,
-            options={"relu_attributions": True},
-        ),
-        Method(
-            "occlusion",
-            "Occlusion",
-            "Zeiler and Fergus, arXiv 1311.2901",
-            f"How far the logit falls when a {_WINDOW}-pixel square is painted in the mean colour, averaged over "
-            "the squares that hold the pixel.",
-            "Occlusion",
-            channels="mean",
-            piece="perturbations_per_eval",
-            options={
-                "baselines": 0.0,
-                "sliding_window_shapes": (3, _WINDOW, _WINDOW),
-                "strides": (3, _STRIDE, _STRIDE),
-                "perturbations_per_eval": 8,
-            },
-        ),
+
+def _of_gradients() -> Iterator[Method]:
+    yield Method(
+        "integrated_gradients",
+        "Integrated Gradients",
+        "Sundararajan et al., arXiv 1703.01365",
+        "Each pixel's share of the logit's rise from the baseline to this image.",
+        "IntegratedGradients",
+        channels="sum",
+        kind="path",
+        complete=True,
+        baseline=True,
+        piece="internal_batch_size",
+        repeats=("n_steps",),
+        options={"n_steps": 32, "internal_batch_size": _TOGETHER},
     )
-}
+    yield Method(
+        "saliency",
+        "Saliency",
+        "Simonyan et al., arXiv 1312.6034",
+        "How fast the logit moves when a pixel changes a little, in either direction.",
+        "Saliency",
+        channels="max",
+        signed=False,
+    )
+    yield Method(
+        "input_x_gradient",
+        "Input x Gradient",
+        "Shrikumar et al., arXiv 1605.01713",
+        "The gradient times the pixel's distance from the mean colour.",
+        "InputXGradient",
+        channels="sum",
+    )
+    yield Method(
+        "grad_cam",
+        "Grad-CAM",
+        "Selvaraju et al., arXiv 1610.02391",
+        "Where the channels of a stage that raise the logit are active, on that stage's coarse grid.",
+        "LayerGradCam",
+        channels="sum",
+        kind="layer",
+        signed=False,
+        layered=True,
+        staged=True,
+        options={"relu_attributions": True},
+    )
+    yield Method(
+        "gradient_shap",
+        "GradientShap",
+        _SHAP,
+        "Like Integrated Gradients, at random places on the ways from random pictures near the baseline.",
+        "GradientShap",
+        channels="sum",
+        kind="path",
+        complete=True,
+        baseline=True,
+        repeats=("n_samples",),
+        options={"n_samples": 24, "draws": 8, "seed": 0},
+    )
+
+
+def _smoothed() -> Iterator[Method]:
+    for key, title, source, looks_for in (
+        (
+            "smoothgrad",
+            "SmoothGrad",
+            "Smilkov et al., arXiv 1706.03825",
+            "Saliency, averaged over copies of the image with a little noise.",
+        ),
+        (
+            "smoothgrad_sq",
+            "SmoothGrad-Sq",
+            "Hooker et al., arXiv 1806.10758",
+            "The square of saliency, averaged over copies of the image with a little noise.",
+        ),
+        (
+            "vargrad",
+            "VarGrad",
+            "Adebayo et al., arXiv 1810.03307",
+            "How much saliency varies over copies of the image with a little noise.",
+        ),
+    ):
+        yield Method(
+            key,
+            title,
+            source,
+            looks_for,
+            "NoiseTunnel",
+            channels="max",
+            kind="smooth",
+            signed=False,
+            piece="nt_samples_batch_size",
+            repeats=("nt_samples", "n_steps"),
+            options={
+                "over": "saliency",
+                "nt_type": key,
+                "nt_samples": 16,
+                "nt_samples_batch_size": _TOGETHER,
+                "noise": 0.15,
+                "seed": 0,
+            },
+        )
+
+
+def _of_rules() -> Iterator[Method]:
+    yield Method(
+        "deep_lift",
+        "DeepLift",
+        "Shrikumar et al., arXiv 1704.02685",
+        "Each pixel's share of the logit's rise from the baseline, passed back by differences instead of slopes.",
+        "DeepLift",
+        channels="sum",
+        kind="rule",
+        complete=True,
+        baseline=True,
+    )
+    yield Method(
+        "deep_lift_shap",
+        "DeepLiftShap",
+        _SHAP,
+        "DeepLift, averaged over random pictures near the baseline.",
+        "DeepLiftShap",
+        channels="sum",
+        kind="rule",
+        complete=True,
+        baseline=True,
+        repeats=("draws",),
+        options={"draws": 4, "seed": 0},
+    )
+    yield Method(
+        "guided_backprop",
+        "Guided Backprop",
+        "Springenberg et al., arXiv 1412.6806",
+        "The gradient, but each ReLU passes back only what is positive: edges and texture, hardly the class.",
+        "GuidedBackprop",
+        channels="sum",
+        kind="rule",
+    )
+    yield Method(
+        "deconvolution",
+        "Deconvolution",
+        "Zeiler and Fergus, arXiv 1311.2901",
+        "The gradient, but each ReLU passes back all that is positive, also where it was closed.",
+        "Deconvolution",
+        channels="sum",
+        kind="rule",
+    )
+    yield Method(
+        "guided_grad_cam",
+        "Guided Grad-CAM",
+        "Selvaraju et al., arXiv 1610.02391",
+        "Guided Backprop where Grad-CAM of a stage is positive.",
+        "GuidedGradCam",
+        channels="sum",
+        kind="rule",
+        staged=True,
+    )
+
+
+def _of_perturbations() -> Iterator[Method]:
+    yield Method(
+        "occlusion",
+        "Occlusion",
+        "Zeiler and Fergus, arXiv 1311.2901",
+        f"How far the logit falls when a {_WINDOW}-pixel square is painted as in the baseline, averaged over the "
+        "squares that hold the pixel.",
+        "Occlusion",
+        channels="mean",
+        kind="occlusion",
+        baseline=True,
+        piece="perturbations_per_eval",
+        options={
+            "sliding_window_shapes": (3, _WINDOW, _WINDOW),
+            "strides": (3, _STRIDE, _STRIDE),
+            "perturbations_per_eval": _TOGETHER,
+        },
+    )
+    for key, title, source, looks_for, algorithm, complete, repeats, options in _PATCHED:
+        yield Method(
+            key,
+            title,
+            source,
+            looks_for,
+            algorithm,
+            channels="mean",
+            kind="superpixel",
+            complete=complete,
+            baseline=key != "feature_permutation",
+            piece="perturbations_per_eval",
+            repeats=repeats,
+            options={"perturbations_per_eval": _TOGETHER, **_PATCHES, **options},
+        )
+
+
+_PATCHED = (
+    (
+        "feature_ablation",
+        "Feature Ablation",
+        "Zeiler and Fergus, arXiv 1311.2901",
+        "How far the logit falls when one patch of like colour is painted as in the baseline.",
+        "FeatureAblation",
+        False,
+        ("superpixels",),
+        {},
+    ),
+    (
+        "feature_permutation",
+        "Feature Permutation",
+        "Fisher et al., arXiv 1801.01489",
+        "How far the logit falls when one patch is exchanged for what lies there in the same photo, moved around.",
+        "FeaturePermutation",
+        False,
+        ("superpixels", "donors"),
+        {"donors": 4},
+    ),
+    (
+        "shapley",
+        "Shapley Value Sampling",
+        "Castro et al., Comput. Oper. Res. 36 (2009)",
+        "What a patch adds to the logit, averaged over random orders in which patches appear on the baseline.",
+        "ShapleyValueSampling",
+        True,
+        ("superpixels", "n_samples"),
+        {"n_samples": 8},
+    ),
+    (
+        "lime",
+        "Lime",
+        "Ribeiro et al., arXiv 1602.04938",
+        "The weights of a sparse linear model that imitates the logit while random halves of the patches are shown.",
+        "Lime",
+        False,
+        ("n_samples",),
+        {"n_samples": 200},
+    ),
+    (
+        "kernel_shap",
+        "KernelShap",
+        _SHAP,
+        "Shapley values of the patches, from a linear model fitted to random sets of them.",
+        "KernelShap",
+        True,
+        ("n_samples",),
+        {"n_samples": 200},
+    ),
+)
+
+METHODS = {method.key: method for rows in (_of_gradients, _smoothed, _of_rules, _of_perturbations) for method in rows()}
 """Every method, by key, in the order they are offered."""
 
-
-def collapse(values: Tensor, channels: str) -> Tensor:
-    """Turn (1, colours, height, width) into (height, width)."""
-    if channels == "max":
-        return values[0].abs().amax(0)
-    return values[0].sum(0) if channels == "sum" else values[0].mean(0)
+COMMON = ("integrated_gradients", "saliency", "input_x_gradient", "grad_cam", "occlusion")
+"""The methods that are offered where there is room for few."""

@@ -1,14 +1,16 @@
 """Run one attribution method on one gate: which pixels opened it."""
 
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from se_viz.attribution.calls import TOGETHER, Task, prepare
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.records import NeuronAttribution
-from se_viz.attribution.run import Task, explain
+from se_viz.attribution.run import explain
 from se_viz.attribution.slices import Slices
 from se_viz.errors import AttributionError
 from se_viz.gates.neurons import Neuron, read_neuron
@@ -16,7 +18,7 @@ from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
 
-NEURON_METHODS = {key: row for key, row in METHODS.items() if not row.layered}
+NEURON_METHODS = {key: row for key, row in METHODS.items() if not row.layered and not row.copied}
 """The methods that explain one number by the input, by key."""
 
 
@@ -26,6 +28,7 @@ def attribute_neuron(
     neuron: Neuron,
     method: str = "integrated_gradients",
     *,
+    baseline: str = "mean",
     watch: Watch = lambda _: None,
     **options: Any,
 ) -> NeuronAttribution:
@@ -46,8 +49,10 @@ def attribute_neuron(
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()
-        slices = Slices(lambda images: read_neuron(network.model, images, neuron)[:, None], network.device, turn)
-        found = explain(Task(row, slices, None, inputs, 0), slices, {**row.options, **options})
+        settings = prepare(network, row, inputs, baseline, options)
+        most = settings.get(row.piece, TOGETHER)
+        slices = Slices(partial(_read, network.model, neuron), network.device, turn, most=most)
+        found = explain(Task(row, slices, None, inputs, 0), slices, settings)
         with torch.no_grad():
             value = slices(inputs).item()
     return NeuronAttribution(
@@ -60,3 +65,7 @@ def attribute_neuron(
         completeness_error=found.error,
         explained=found.explained,
     )
+
+
+def _read(model: nn.Module, neuron: Neuron, images: Tensor) -> Tensor:
+    return read_neuron(model, images, neuron)[:, None]

@@ -10,7 +10,7 @@ from se_viz.gates.neurons import Neuron
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Which pixels one logit came from, by one method."""
+    """Which pixels one logit came from, or the difference of two, by one method."""
 
     method: str
     """Key of the method in the catalogue."""
@@ -28,6 +28,10 @@ class Attribution:
     """Logit of the image minus logit of the baseline: what a complete method distributes; None: nothing promised."""
     stage: int | None
     """Stage whose output was attributed to; None where it was the input."""
+    against: int | None = None
+    """Index of the class whose logit was subtracted; None: none was."""
+    baseline: str | None = None
+    """Key of the baseline that the image was compared with; None: the method has none, or was given another one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Run one attribution method on one image; the only Captum import."""
+"""Run one attribution method on one image."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,27 +8,20 @@ from typing import Any
 import captum.attr
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from se_viz.attribution.catalogue import METHODS, Method, collapse
+from se_viz.attribution.calls import TOGETHER, Task, call, prepare
+from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.copies import copy_unrolled
+from se_viz.attribution.methods import Method, collapse
 from se_viz.attribution.records import Attribution
-from se_viz.attribution.slices import Slices
+from se_viz.attribution.slices import Report, Slices
+from se_viz.attribution.targets import Answer, Target
 from se_viz.errors import AttributionError, SeVizError
 from se_viz.gates import GateSite
 from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What one method is asked."""
-
-    row: Method
-    forward: Callable[[Tensor], Tensor]
-    layer: nn.Module | None
-    inputs: Tensor
-    target: int
 
 
 def attribute(
@@ -37,31 +30,36 @@ def attribute(
     target: int,
     method: str = "integrated_gradients",
     *,
+    against: int | None = None,
+    baseline: str = "mean",
     stage: int | None = None,
     watch: Watch = lambda _: None,
+    report: Report = lambda done, total: None,
     **options: Any,
 ) -> Attribution:
     """Explain one logit of a network for one image with a Captum method.
 
-    ``inputs`` comes from ``network.preprocess``. ``stage`` is for methods on a stage's output (default: the
-    last one). ``options`` override the catalogue's, and go to Captum. The model is left as it was. Other
-    passes on the device run in between; ``watch`` is called with how many are before this one. Where memory
-    runs out, fewer images go into one pass.
+    ``inputs`` comes from ``network.preprocess``. With ``against`` the logit's lead over that class is explained.
+    ``baseline`` is a key of ``BASELINES``. ``stage`` is for methods on a stage's output (default: the last one).
+    ``options`` override the catalogue's, and go to Captum. The model is left as it was. Other passes on the device
+    run in between; ``watch`` is called with how many are before this one, ``report`` with how many images have run
+    and about how many will. Where memory runs out, fewer images go into one pass.
 
     Raises:
-        AttributionError: no such method, class or stage, an option that Captum refuses, or too little memory.
+        AttributionError: no such method, class, baseline or stage, an option that Captum refuses, a network that
+            the method cannot explain, or too little memory.
         BusyError: too many wait for the device.
     """
-    row = _method(method, stage)
-    _check_class(target, len(network.classes))
+    row, goal = _method(method, stage), Target(target, against)
+    goal.check(len(network.classes))
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()
-        chosen, layer = _layer(network, stage) if row.layered else (None, None)
-        slices = Slices(network.model, network.device, turn)
-        # Captum's hooks on a layer must not see others: such a method keeps its turn.
-        task = Task(row, network.model if layer is not None else slices, layer, inputs, target)
-        found = explain(task, slices, {**row.options, **options})
+        settings = prepare(network, row, inputs, baseline, options)
+        chosen, path = _stage(network, stage) if row.staged else (None, None)
+        slices = Slices(Answer(network.model, goal), network.device, turn, most=settings.get(row.piece, TOGETHER))
+        slices.note = _counter(report, row.passes(settings, side=inputs.shape[-1])[0])
+        found = explain(_task(network, row, goal, path, inputs, slices), slices, settings)
     return Attribution(
         method=method,
         target=target,
@@ -70,7 +68,9 @@ def attribute(
         seconds=found.seconds,
         completeness_error=found.error,
         explained=found.explained,
-        stage=chosen,
+        stage=chosen if row.layered else None,
+        against=against,
+        baseline=baseline if row.baseline and "baselines" not in options else None,
     )
 
 
@@ -88,12 +88,82 @@ def explain(task: Task, slices: Slices, settings: dict[str, Any]) -> Explanation
     """Run a method that has its turn, in inference mode off and gradients on.
 
     Raises:
-        AttributionError: the method refuses its settings, or not even one image fits into memory.
+        AttributionError: the method refuses its settings, its values are no numbers, or not even one image fits
+            into memory.
     """
     started = time.perf_counter()
-    values, error, explained = _run_in_memory(task, settings)
+    values, error, explained = _run(task, settings)
+    if not values.isfinite().all():
+        raise AttributionError(
+            f"{task.row.title} gives values that are no numbers with these options on this image. Change them."
+        )
     heat = collapse(values, task.row.channels).detach().float().cpu()
     return Explanation(heat, time.perf_counter() - started - slices.away, error, explained)
+
+
+def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:
+    title = task.row.title
+    try:
+        values = call(task, settings)
+        explained = _rise(task, settings.get("baselines", 0.0)) if task.row.complete else None
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise AttributionError(
+            f"{task.inputs.device} has too little memory left for {title}, even with one image in a pass. Lower "
+            "SE_VIZ_NETWORKS, or choose a smaller network or the device cpu."
+        ) from error
+    except SeVizError:
+        raise
+    except (TypeError, ValueError, AssertionError, RuntimeError) as refusal:
+        raise AttributionError(f"{title} cannot run with these options: {refusal}. Change them.") from refusal
+    if task.row.layered:
+        size = (task.inputs.shape[-2], task.inputs.shape[-1])
+        return captum.attr.LayerAttribution.interpolate(values, size, "bilinear"), None, None
+    error = None if explained is None else abs(_total(values, settings.get("feature_mask")) - explained)
+    return values, error, explained
+
+
+@torch.no_grad()
+def _rise(task: Task, baselines: float | Tensor | None) -> float:
+    start = torch.zeros_like(task.inputs) + (0.0 if baselines is None else baselines)
+    before, after = (task.forward(inputs)[:, task.target].mean() for inputs in (start, task.inputs))
+    return (after - before).item()
+
+
+def _total(values: Tensor, patches: Tensor | None) -> float:
+    if patches is None:
+        return values.sum().item()
+    # Every pixel of a patch has the value of the whole.
+    areas = patches.flatten().bincount()[patches]
+    return (values[:, :1] / areas).sum().item()
+
+
+def _counter(report: Report, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def note(images: int) -> None:
+        nonlocal done
+        done = min(done + images, total)
+        report(done, total)
+
+    return note
+
+
+def _method(key: str, stage: int | None) -> Method:
+    if key not in METHODS:
+        raise AttributionError(f"There is no method {key!r}. Choose one of: {', '.join(METHODS)}.")
+    row = METHODS[key]
+    if stage is not None and not row.staged:
+        staged = ", ".join(row.key for row in METHODS.values() if row.staged)
+        raise AttributionError(f"{row.title} explains the input. Leave stage {stage} out, or use {staged}.")
+    return row
+
+
+def _task(network: Network, row: Method, goal: Target, path: str | None, inputs: Tensor, slices: Slices) -> Task:
+    if not row.copied and not row.layered:
+        return Task(row, slices, None, inputs, 0)
+    # Captum's hooks must not see others: such a method keeps its turn, or has a copy of its own.
+    model = copy_unrolled(network.model, inputs) if row.copied else network.model
+    return Task(row, Answer(model, goal), model.get_submodule(path) if path else None, inputs, 0)
 
 
 def stage_ends(sites: Sequence[GateSite]) -> dict[int, str]:
@@ -114,21 +184,7 @@ def _shortest_own_path(site: GateSite, sites: Sequence[GateSite]) -> str | None:
     return next((path for path in paths if not any(f"{other}.".startswith(f"{path}.") for other in others)), None)
 
 
-def _method(key: str, stage: int | None) -> Method:
-    if key not in METHODS:
-        raise AttributionError(f"There is no method {key!r}. Choose one of: {', '.join(METHODS)}.")
-    if stage is not None and not METHODS[key].layered:
-        layered = ", ".join(row.key for row in METHODS.values() if row.layered)
-        raise AttributionError(f"{METHODS[key].title} explains the input. Leave stage {stage} out, or use {layered}.")
-    return METHODS[key]
-
-
-def _check_class(target: int, count: int) -> None:
-    if not 0 <= target < count:
-        raise AttributionError(f"There is no class {target}: this network has 0 to {count - 1}. Choose one of these.")
-
-
-def _layer(network: Network, stage: int | None) -> tuple[int, nn.Module]:
+def _stage(network: Network, stage: int | None) -> tuple[int, str]:
     ends = stage_ends(network.inspection.sites)
     if not ends:
         raise AttributionError(
@@ -138,45 +194,4 @@ def _layer(network: Network, stage: int | None) -> tuple[int, nn.Module]:
     chosen = max(ends) if stage is None else stage
     if chosen not in ends:
         raise AttributionError(f"There is no stage {stage} with SE blocks. Choose one of: {', '.join(map(str, ends))}.")
-    return chosen, network.model.get_submodule(ends[chosen])
-
-
-def _run_in_memory(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:
-    row = task.row
-    while True:
-        try:
-            return _run(task, settings)
-        except torch.OutOfMemoryError as error:
-            images = (settings[row.piece] or settings["n_steps"]) if row.piece else 1
-            if images == 1:
-                raise AttributionError(
-                    f"{task.inputs.device} has too little memory left for {row.title}, even with one image in a pass. "
-                    "Lower SE_VIZ_NETWORKS, or choose a smaller network or the device cpu."
-                ) from error
-        except SeVizError:
-            raise
-        except (TypeError, ValueError, AssertionError, RuntimeError) as refusal:
-            raise AttributionError(f"{row.title} cannot run with these options: {refusal}. Change them.") from refusal
-        settings = {**settings, row.piece: images // 2}
-        # Only here, after the error and its tensors are gone.
-        torch.cuda.empty_cache()
-
-
-def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:
-    algorithm = getattr(captum.attr, task.row.algorithm)
-    if task.layer is not None:
-        coarse = algorithm(task.forward, task.layer).attribute(task.inputs, target=task.target, **settings)
-        size = (task.inputs.shape[-2], task.inputs.shape[-1])
-        return captum.attr.LayerAttribution.interpolate(coarse, size, "bilinear"), None, None
-    ask = algorithm(task.forward).attribute
-    if not task.row.complete:
-        return ask(task.inputs, target=task.target, **settings), None, None
-    values, delta = ask(task.inputs, target=task.target, return_convergence_delta=True, **settings)
-    return values, abs(delta.item()), _rise(task, settings["baselines"])
-
-
-@torch.no_grad()
-def _rise(task: Task, baseline: float | Tensor | None) -> float:
-    start = torch.zeros_like(task.inputs) + (0.0 if baseline is None else baseline)
-    before, after = (task.forward(inputs)[0, task.target] for inputs in (start, task.inputs))
-    return (after - before).item()
+    return chosen, ends[chosen]

@@ -1,29 +1,80 @@
-"""A long run of one function in slices, so that others get the device in between."""
+"""A long run of one function in slices, so that others get the device in between and each slice fits into memory."""
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from se_viz.line import Turn
 
+Report = Callable[[int, int], None]
+"""Told after each slice how many images have run, and how many will have run in the end."""
+
 
 class Slices:
-    """A function that is called many times: between two calls, the turn on its device is given away."""
+    """A function of images that is called many times: between two slices, the turn on its device is given away.
 
-    def __init__(self, forward: Callable[[Tensor], Tensor], device: torch.device, turn: Turn) -> None:
-        self._forward, self._device, self._turn = forward, device, turn
+    A slice holds at most ``most`` images (None: all of a call); where memory runs out, half as many from then on.
+    A call with gradients differentiates each slice at once, so that no graph outlives it. That is right for a
+    function with one number an image that depends on this image alone.
+    """
+
+    def __init__(
+        self, forward: Callable[[Tensor], Tensor], device: torch.device, turn: Turn, *, most: int | None = None
+    ) -> None:
+        self._forward, self._device, self._turn, self._most = forward, device, turn, most
         self._called = False
+        self.note: Callable[[int], None] = lambda _: None
+        """Told after each slice how many images it held."""
         self.away = 0.0
         """Seconds that others had the turn."""
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Call the function; before every call but the first, let others run."""
+        """Call the function; before every slice but the first, let others run."""
+        if torch.is_grad_enabled() and inputs.requires_grad:
+            return _Sloped.apply(inputs, self._differentiate)
+        return self._cut(inputs, self._forward)
+
+    def _differentiate(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        slopes: list[Tensor] = []
+
+        def run(images: Tensor) -> Tensor:
+            with torch.enable_grad():
+                images = images.detach().requires_grad_()
+                values = self._forward(images)
+                # Appended last: a slice that does not fit leaves nothing behind.
+                slopes.extend(torch.autograd.grad(values.sum(), images))
+            return values.detach()
+
+        return self._cut(inputs, run), torch.cat(slopes)
+
+    def _cut(self, inputs: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+        values, start = list[Tensor](), 0
+        while start < len(inputs):
+            images = inputs[start : start + (self._most or len(inputs))]
+            found = self._fit(images, run)
+            if found is None:
+                # Only here, after the error and its tensors are gone.
+                torch.cuda.empty_cache()
+                self._most = len(images) // 2
+            else:
+                values.append(found)
+                start += len(images)
+                self.note(len(images))
+        return torch.cat(values)
+
+    def _fit(self, images: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor | None:
         if self._called:
             self._give_way()
         self._called = True
-        return self._forward(inputs)
+        try:
+            return run(images)
+        except torch.OutOfMemoryError:
+            if len(images) == 1:
+                raise
+            return None
 
     def _give_way(self) -> None:
         # A GPU works on after a call returns: the turn would be given away too early.
@@ -32,3 +83,20 @@ class Slices:
         left = time.perf_counter()
         self._turn.give_way()
         self.away += time.perf_counter() - left
+
+
+class _Sloped(torch.autograd.Function):
+    """A function of images whose derivative is found together with its value."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, run: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Tensor:
+        """Keep the derivative by each image."""
+        values, slopes = run(inputs)
+        ctx.save_for_backward(slopes)
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
+        """Return the derivative, times what comes from above."""
+        (slopes,) = ctx.saved_tensors
+        return slopes * upstream[0].reshape(-1, *[1] * (slopes.ndim - 1)), None

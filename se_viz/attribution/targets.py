@@ -1,21 +1,62 @@
-"""What is explained: the logit of one class, or how far it stands above that of another."""
+"""What an attribution explains: one logit, or how far it leads another."""
 
 from dataclasses import dataclass
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+
+from se_viz.errors import AttributionError
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One number of a network's answer."""
+    """One number of the answer: a class's logit, or its difference to another's."""
 
     index: int
-    """Index of the class."""
+    """Index of the class that is explained."""
     against: int | None = None
-    """Index of the class whose logit is subtracted, as in *why this and not that*; None: nothing is."""
+    """Index of the class it is compared with ("why this and not that"); None: the logit alone."""
 
     def read(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch"]:
-        """Return one number an image."""
-        chosen = logits[:, self.index]
-        return chosen if self.against is None else chosen - logits[:, self.against]
+        """Return the number that is explained, one an image."""
+        lead = logits[:, self.index]
+        return lead if self.against is None else lead - logits[:, self.against]
+
+    def check(self, count: int) -> None:
+        """Refuse a class that is not among the first ``count``, and a class against itself.
+
+        Raises:
+            AttributionError: there is no such class, or both are the same.
+        """
+        for index in (self.index, self.against):
+            if index is not None and not 0 <= index < count:
+                raise AttributionError(
+                    f"There is no class {index}: this network has 0 to {count - 1}. Choose one of these."
+                )
+        if self.index == self.against:
+            raise AttributionError(
+                f"Class {self.index} does not differ from itself. Choose another class to compare it with, or none."
+            )
+
+
+class Answer(nn.Module):
+    """A model that returns what is explained alone, as (batch, 1)."""
+
+    def __init__(self, model: nn.Module, target: Target) -> None:
+        super().__init__()
+        self.model, self.target = model, target
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return one number an image.
+
+        Raises:
+            AttributionError: the model returns no logits, one for each class.
+        """
+        logits = self.model(images)
+        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
+            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise AttributionError(
+                f"The network returns {shape} for {len(images)} images, and an attribution needs (batch, classes) "
+                "logits. Choose a classifier, or wrap the model in a module that returns them."
+            )
+        return self.target.read(logits)[:, None]

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from se_viz.analysis import Analysis
-from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.attribution.records import Attribution
 from se_viz.charts.gates import ORDERS, draw_gates
 from se_viz.charts.maps import draw_channels, draw_overlay
@@ -102,7 +102,7 @@ def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, str,
     ranked = [index for index, _ in analysis.top(len(names))]
     left, right = st.columns(2)
     method = left.selectbox(
-        "Method", list(METHODS), format_func=lambda key: METHODS[key].title, key="method", persist_state="session"
+        "Method", COMMON, format_func=lambda key: METHODS[key].title, key="method", persist_state="session"
     )
     target = right.selectbox(
         "Class", ranked, format_func=names.__getitem__, key=f"target-{choices.image.digest}", persist_state="session"

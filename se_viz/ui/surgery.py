@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from se_viz.analysis import Analysis, compare_answers
-from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.charts.scales import CLIPPED, Span, gate_span
 from se_viz.charts.surgery import draw_answers, draw_maps, draw_reaction
 from se_viz.errors import OvertakenError, SeVizError
@@ -27,7 +27,7 @@ from se_viz.ui.edits import Edits, History, get_edited, get_edited_attribution, 
 from se_viz.ui.figures import show_figure
 from se_viz.ui.state import open_block
 
-_QUICK = {key: row.title for key, row in METHODS.items() if not row.piece}
+_QUICK = {key: METHODS[key].title for key in COMMON if not METHODS[key].piece}
 """Methods of one pass, so that a map can follow every edit."""
 
 

@@ -1,0 +1,150 @@
+"""Each row of the catalogue as one call of Captum: what is prepared for it, and what it is asked."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import captum.attr
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from se_viz.attribution.baselines import make_baseline, scatter
+from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.limits import check_settings
+from se_viz.attribution.methods import Method
+from se_viz.attribution.superpixels import find_superpixels
+from se_viz.errors import AttributionError
+from se_viz.networks import Network
+
+TOGETHER = 8
+"""Images in one pass, for methods that do not say."""
+
+SMOOTHED = ("saliency", "input_x_gradient", "integrated_gradients")
+"""Methods that may be smoothed by noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one method is asked."""
+
+    row: Method
+    forward: Callable[[Tensor], Tensor]
+    layer: nn.Module | None
+    inputs: Tensor
+    target: int
+
+
+def prepare(network: Network, row: Method, inputs: Tensor, baseline: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a method: what the catalogue says, what callers override, and what is made of the image.
+
+    Raises:
+        AttributionError: there is no such baseline, or an option that no method can run with.
+    """
+    inner = _inner(row, options)
+    settings = {**inner.options, **row.options, **options}
+    check_settings(row, settings, inputs)
+    start = make_baseline(network, inputs, baseline)
+    if inner.baseline:
+        draws = settings.pop("draws", 0)
+        settings.setdefault("baselines", scatter(start, draws) if draws else start)
+    if row.kind == "superpixel":
+        count = settings.pop("superpixels")
+        settings.setdefault("feature_mask", find_superpixels(network, inputs, count))
+    if "noise" in settings:
+        settings.setdefault("stdevs", settings.pop("noise") * (inputs.max() - inputs.min()).item())
+    return settings
+
+
+def _inner(row: Method, options: dict[str, Any]) -> Method:
+    """Return the method that is smoothed; of a method that smooths none, itself."""
+    if row.kind != "smooth":
+        return row
+    key = options.get("over", row.options["over"])
+    if key not in SMOOTHED:
+        raise AttributionError(f"{row.title} cannot smooth {key!r}. Choose one of: {', '.join(SMOOTHED)}.")
+    return METHODS[key]
+
+
+def call(task: Task, settings: dict[str, Any]) -> Tensor:
+    """Return what Captum makes of a task, like the inputs or the layer's output; the same call, the same values."""
+    settings = dict(settings)
+    seed = settings.pop("seed", None)
+    if seed is None:
+        return _call(task, settings)
+    with _seeded(seed):
+        return _call(task, settings)
+
+
+def _call(task: Task, settings: dict[str, Any]) -> Tensor:
+    algorithm = getattr(captum.attr, task.row.algorithm)
+    if task.row.key == "feature_permutation":
+        return _permute(task, settings)
+    if task.row.kind == "smooth":
+        inner = getattr(captum.attr, METHODS[settings.pop("over")].algorithm)
+        ask = algorithm(inner(task.forward)).attribute
+    else:
+        ask = algorithm(*(part for part in (task.forward, task.layer) if part is not None)).attribute
+    if not task.row.copied:
+        return ask(task.inputs, target=task.target, **settings)
+    with warnings.catch_warnings():
+        # That hooks are set, for the copy: nobody else sees them.
+        warnings.filterwarnings("ignore", message=".*hooks", category=UserWarning)
+        return ask(task.inputs, target=task.target, **settings)
+
+
+def _permute(task: Task, settings: dict[str, Any]) -> Tensor:
+    """Exchange patches with the image moved around, which stands in the second half of a batch and is not run."""
+    count = settings.pop("donors")
+    height, width = task.inputs.shape[-2:]
+    moved = [
+        task.inputs.roll((int(torch.randint(1, height, ())), int(torch.randint(1, width, ()))), (-2, -1))
+        for _ in range(count)
+    ]
+
+    def forward(batch: Tensor) -> Tensor:
+        asked = torch.arange(len(batch)) % (2 * count) < count
+        values = batch.new_zeros(len(batch), 1)
+        values[asked] = task.forward(batch[asked])
+        return values
+
+    def exchange(batch: Tensor, patch: Tensor) -> Tensor:
+        return torch.where(patch, batch.roll(count, 0), batch)
+
+    ask = captum.attr.FeaturePermutation(forward, exchange).attribute
+    return ask(torch.cat([*[task.inputs] * count, *moved]), target=task.target, **settings)[:count].mean(
+        0, keepdim=True
+    )
+
+
+class _Draws(TorchFunctionMode):
+    """Random numbers of this thread come from generators of its own: others draw while the turn is away."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._seed = seed
+        self._generators: dict[torch.device, torch.Generator] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (torch.bernoulli, torch.multinomial, torch.normal, torch.randint, torch.randn, torch.randperm):
+            device = next((value.device for value in args if isinstance(value, Tensor)), torch.device("cpu"))
+            if device not in self._generators:
+                self._generators[device] = torch.Generator(device).manual_seed(self._seed)
+            kwargs = {"generator": self._generators[device], **kwargs}
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    # GradientShap draws from NumPy too, all before its first pass, so that nobody else has had the turn.
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        with _Draws(seed):
+            yield
+    finally:
+        np.random.set_state(before)

@@ -1,0 +1,85 @@
+"""A private copy of a model for methods that change derivatives: each use of a function has a module of its own."""
+
+import copy
+
+import torch
+from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from se_viz.errors import AttributionError
+from se_viz.gates.hooks import is_watching
+
+RULED: tuple[type[nn.Module], ...] = tuple(SUPPORTED_NON_LINEAR)
+"""Classes of modules whose derivative a method may replace."""
+
+
+class Unrolled(nn.Module):
+    """A function that a pass may use several times, as one module a use; the first pass finds how many."""
+
+    def __init__(self, function: nn.Module) -> None:
+        super().__init__()
+        self._function = [function]
+        self._next = 0
+        self.uses = nn.ModuleList()
+        self.counting = True
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Apply the module of this use."""
+        if self.counting:
+            use = copy.deepcopy(self._function[0])
+            _keep_input(use)
+            self.uses.append(use)
+        else:
+            self._next = self._next % len(self.uses) + 1
+        return self.uses[self._next - 1](inputs)
+
+
+def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -> nn.Module:
+    """Return a copy of a model without a module of ``RULED`` that is used twice in a pass, or in place.
+
+    Whatever is done to the copy, the model itself stays as it is. The copy's answer is the model's, bit for bit.
+
+    Raises:
+        AttributionError: the copy answers otherwise, or gates are edited, which a copy would not know.
+    """
+    if is_watching():
+        raise AttributionError(
+            "This method runs on a copy of the network, which the edits of its gates do not reach. Undo the edits, or "
+            "choose a method that runs on the network itself, such as saliency."
+        )
+    twin = _unroll(copy.deepcopy(model))
+    with torch.no_grad():
+        same = _same(twin(inputs), model(inputs))
+        for module in twin.modules():
+            if isinstance(module, Unrolled):
+                module.counting = False
+        same = same and _same(twin(inputs), model(inputs))
+    if not same:
+        raise AttributionError(
+            f"{type(model).__name__} answers otherwise when each use of a ReLU has a module of its own, so that this "
+            "method would explain another network. Choose a method without rules, such as integrated_gradients."
+        )
+    return twin
+
+
+def _same(found: object, expected: object) -> bool:
+    return isinstance(found, Tensor) and isinstance(expected, Tensor) and torch.equal(found, expected)
+
+
+def _unroll(model: nn.Module) -> nn.Module:
+    # A module may hang in several places: all of them get the same stand-in, which counts all its uses.
+    unrolled: dict[nn.Module, Unrolled] = {}
+    for parent in [*model.modules()]:
+        for name, child in [*parent.named_children()]:
+            if type(child) in RULED:
+                setattr(parent, name, unrolled.setdefault(child, Unrolled(child)))
+            else:
+                _keep_input(child)
+    return model
+
+
+def _keep_input(module: nn.Module) -> None:
+    # What a hook on the way back looks at must not be written over.
+    if getattr(module, "inplace", False) is True:
+        setattr(module, "inplace", False)  # noqa: B010

@@ -1,0 +1,81 @@
+"""What is said of an attribution method: one row of the catalogue, and what a run of it costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import ceil, prod
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One attribution method: what it is called, what it promises and how Captum runs it."""
+
+    key: str
+    """Name in calls."""
+    title: str
+    """Name for people."""
+    source: str
+    """Where it was published."""
+    looks_for: str
+    """One sentence: what the map shows."""
+    algorithm: str
+    """Name of Captum's class."""
+    channels: str
+    """How three colour values become one: ``sum``, ``mean`` or ``max`` (of magnitudes)."""
+    kind: str = "gradient"
+    """What it computes with: one of ``KINDS``."""
+    signed: bool = True
+    """Whether the map has negative values."""
+    complete: bool = False
+    """Whether the theory promises that the map sums to the change of the logit."""
+    layered: bool = False
+    """Whether it attributes to the output of a stage."""
+    staged: bool = False
+    """Whether a stage can be chosen."""
+    baseline: bool = False
+    """Whether it compares the image with a baseline."""
+    piece: str = ""
+    """Option that says how many images one pass holds, halved when memory runs out; empty: Captum has none."""
+    repeats: tuple[str, ...] = ()
+    """Options whose product says how often the network runs."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Arguments of Captum's ``attribute`` and of what is prepared for it; callers may override each."""
+
+    @property
+    def copied(self) -> bool:
+        """Return whether it changes derivatives inside the network, and so runs on a copy of its own."""
+        return self.kind == "rule"
+
+    def passes(self, settings: Mapping[str, Any] | None = None, *, side: int = 224) -> tuple[int, int]:
+        """Return about how many images run forward and backward, for an input of ``side`` pixels a side."""
+        merged = {**self.options, **(settings or {})}
+        runs = _windows(merged, side) if "strides" in merged else prod(merged.get(name, 1) for name in self.repeats)
+        extra = (self.kind in ("occlusion", "superpixel")) + 2 * self.complete
+        twice = 2 if self.kind == "rule" and self.baseline else 1
+        return twice * runs + extra, 0 if self.kind in ("occlusion", "superpixel") else twice * runs
+
+
+KINDS = {
+    "gradient": "One gradient",
+    "path": "Gradients on the way from a baseline",
+    "smooth": "Gradients of noisy copies",
+    "rule": "A backward pass with rules of its own",
+    "layer": "One gradient at a stage",
+    "occlusion": "Squares are covered",
+    "superpixel": "Patches are switched off",
+}
+"""What methods compute with, and how to say it."""
+
+
+def collapse(values: Tensor, channels: str) -> Tensor:
+    """Turn (1, colours, height, width) into (height, width)."""
+    if channels == "max":
+        return values[0].abs().amax(0)
+    return values[0].sum(0) if channels == "sum" else values[0].mean(0)
+
+
+def _windows(settings: Mapping[str, Any], side: int) -> int:
+    shape, strides = settings["sliding_window_shapes"][1:], settings["strides"][1:]
+    return prod(ceil((side - size) / step) + 1 for size, step in zip(shape, strides, strict=True))

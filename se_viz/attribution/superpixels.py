@@ -1,0 +1,32 @@
+"""Superpixels: patches of like colour, the features of methods that switch parts of a photo off."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from skimage.segmentation import slic
+from torch import Tensor
+
+from se_viz.errors import AttributionError
+from se_viz.networks import Network
+
+
+def find_superpixels(
+    network: Network, inputs: Float[Tensor, "1 3 height width"], count: int
+) -> Int[Tensor, "1 1 height width"]:
+    """Number each pixel's superpixel from 0 on: about ``count`` of them, connected, by SLIC on the photo's colours.
+
+    Achanta et al., IEEE TPAMI 34 (2012), as scikit-image does it, in CIELAB; the same photo, the same patches.
+
+    Raises:
+        AttributionError: there is only one.
+    """
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (network.card.mean, network.card.std))
+    photo = (inputs[0].detach().cpu() * std + mean).clamp(0, 1).permute(1, 2, 0).numpy()
+    # Smoothed by one pixel: grain would otherwise leave no patch large enough to stay on its own.
+    found, labels = np.unique(slic(photo, n_segments=count, sigma=1, start_label=0), return_inverse=True)
+    if len(found) < 2:
+        raise AttributionError(
+            "This photo falls into a single patch of like colour, so that none can be compared with another. Choose "
+            "occlusion, which covers squares, or ask for more superpixels."
+        )
+    return torch.as_tensor(labels, device=inputs.device).reshape(1, 1, *photo.shape[:2])
