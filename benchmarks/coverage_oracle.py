@@ -56,8 +56,9 @@ def is_gating(before: Tensor, after: Tensor) -> bool:
     slack = 1e-5 * (out.abs().amax(2, keepdim=True) + 1e-30)
     same = ((out - factor * flat).abs() <= slack).all() and out.isfinite().all()
     alive = flat.gather(2, peak).abs().amin(0) > 0
-    # A map of one value, as a pooling of 2 x 2 places can leave, becomes another one whatever is done to it.
-    uneven = (flat.amax(2, keepdim=True) - flat.amin(2, keepdim=True)).amin(0) > 0
+    # A map of one value, as pooling and attention leave nearly, becomes another one whatever is done to it.
+    span = flat.amax(2, keepdim=True) - flat.amin(2, keepdim=True)
+    uneven = (span / flat.abs().amax(2, keepdim=True)).amin(0) > 1e-2
     # Far more than the slack: the sum of a map and very little else is nearly the map.
     return bool(same and ((factor[0] - factor[-1]).abs() > 1e-3)[alive & uneven].any())
 

@@ -44,6 +44,9 @@ def test_maps_of_one_value_tell_nothing():
     """A norm of a map that a pooling has left even adds a bias, and looks like a product with another value."""
     even = torch.tensor([1.0, 2.0])[:, None, None, None].expand(2, 6, 2, 2)
     assert not is_gating(even, 0.5 * even + 0.3)
+    # Nearly even: the square of 1 + e is 1 + 2e, a product but for what rounding would hide as well.
+    nearly = even + 1e-7 * torch.arange(4.0).view(2, 2)
+    assert not is_gating(nearly, nearly**2)
 
 
 def test_gating_modules_are_found_by_what_they_do():
