@@ -1,14 +1,23 @@
 import hashlib
+import re
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
+from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.methods import KINDS
+from se_viz.attribution.run import attribute
 from se_viz.networks import Network
+from se_viz.ui.methods import TICKED
 from se_viz.ui.state import ChosenImage
 
 pytestmark = pytest.mark.usefixtures("bundled")
@@ -39,6 +48,20 @@ def look(page: AppTest, photo: Image.Image) -> AppTest:
     return clean(page.run())
 
 
+@pytest.fixture
+def passes() -> Iterator[list[int]]:
+    """Note the images of every pass of a whole network, whoever makes it."""
+    seen: list[int] = []
+
+    def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if hasattr(module, "layer4"):
+            seen.append(len(inputs[0]))
+
+    handle = register_module_forward_pre_hook(note)
+    yield seen
+    handle.remove()
+
+
 def clean(page: AppTest) -> AppTest:
     """Check that a run ended without a traceback and without a complaint."""
     assert not page.exception
@@ -61,3 +84,92 @@ def test_the_predicted_class_is_explained_first(look: AppTest, network: Network,
     assert classes.value == order[0]
     assert others.options == classes.options[1:]
     assert others.value is None
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(text.value for text in [*page.markdown, *page.caption])
+
+
+def tick(page: AppTest, *methods: str) -> AppTest:
+    """Tick these methods and no others."""
+    for method in METHODS:
+        page.session_state[f"tick-{method}"] = method in methods
+    return page
+
+
+def test_a_few_quick_methods_are_ticked_at_first(look: AppTest):
+    """Nobody should choose before the first picture; each method has a title, and each picture its time."""
+    ticked = [METHODS[method].title for method in TICKED]
+    assert [box.label.split(" · ")[0] for box in look.checkbox if box.value] == sorted(ticked, key=order)
+    assert all(f"**{title}**" in words(look) for title in ticked)
+    assert len(re.findall(r"^\d+\.\d s\.", words(look), re.MULTILINE)) == len(ticked)
+
+
+def order(title: str) -> int:
+    """Return the place of a title among the ticks: by kind, then as in the catalogue."""
+    rows = sorted(METHODS.values(), key=lambda row: [*KINDS].index(row.kind) % 4)
+    return [row.title for row in rows].index(title)
+
+
+def test_every_method_can_be_ticked_and_says_what_it_is(look: AppTest):
+    """Its name, about how long it takes, its sentence and its paper."""
+    boxes = {box.label.split(" · ")[0]: box for box in look.checkbox}
+    assert boxes.keys() == {row.title for row in METHODS.values()}
+    for row in METHODS.values():
+        assert re.fullmatch(r"under 1 s|\d+ s|\d+ min", boxes[row.title].label.split(" · ")[1])
+        assert boxes[row.title].help == f"{row.looks_for} ({row.source})"
+
+
+def test_without_a_tick_the_page_says_what_to_do(look: AppTest):
+    """An empty page would look broken."""
+    clean(tick(look).run())
+    assert [info.value for info in look.info] == [
+        "No method is ticked. Open **Methods and settings** above and tick one or more."
+    ]
+
+
+def test_how_maps_are_drawn_is_no_reason_to_compute(look: AppTest, passes: list[int]):
+    """Scale, sign and opacity are paint: a lecturer drags the slider in front of a class."""
+    look.session_state["map-scale"], look.session_state["map-sign"] = "shared", "against"
+    look.slider(key="map-opacity").set_value(0.3)
+    clean(look.run())
+    assert passes == []
+    assert "It does not tell against from for." in words(look)
+
+
+def test_one_more_tick_computes_that_one_alone(look: AppTest, passes: list[int]):
+    """Input x Gradient is one image forward, and the others are kept."""
+    look.checkbox(key="tick-input_x_gradient").check()
+    clean(look.run())
+    assert passes == [1]
+
+
+def test_the_error_is_that_of_the_library(look: AppTest, network: Network, photo: Image.Image):
+    """What Integrated Gradients misses, as a share of the logit's rise from the baseline that was chosen."""
+    look.session_state["baseline"] = "black"
+    clean(tick(look, "integrated_gradients").run())
+    best = look.selectbox[0].value
+    assert best is not None
+    found = attribute(network, network.preprocess(photo), best, "integrated_gradients", baseline="black")
+    assert found.completeness_error is not None
+    assert found.explained is not None
+    share = found.completeness_error / abs(found.explained)
+    assert f"Misses {share:.1%} of the {found.explained:+.2g} logits it explains." in words(look)
+
+
+def test_a_difference_of_two_classes_is_explained(look: AppTest, network: Network, photo: Image.Image):
+    """Why this and not that: the number is one logit less the other."""
+    with torch.no_grad():
+        logits = network.model(network.preprocess(photo))[0]
+    best, second = logits.argsort(descending=True)[:2].tolist()
+    look.selectbox[1].set_value(second)
+    clean(look.run())
+    name = f"{network.classes[best]} and not {network.classes[second]}: {logits[best] - logits[second]:+.1f}"
+    assert name in words(look)
+
+
+def test_settings_reach_the_methods_that_know_them(look: AppTest, passes: list[int]):
+    """16 steps instead of 32: 16 images, and the two ends of the way."""
+    look.session_state["attribution-steps"] = 16
+    clean(tick(look, "integrated_gradients").run())
+    assert sum(passes) == 18

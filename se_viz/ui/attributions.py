@@ -1,43 +1,145 @@
-"""The view *Side by side*: any set of methods for the same image and class."""
+"""The view *Side by side*: any set of methods for the same image and class, each drawn as soon as it is done."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import streamlit as st
+from PIL import Image
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.records import Attribution
 from se_viz.attribution.targets import Target
-from se_viz.charts.maps import draw_overlay
-from se_viz.errors import OvertakenError, SeVizError
-from se_viz.ui.cached import get_attribution
-from se_viz.ui.choices import Choices, current_palette
-from se_viz.ui.figures import show_figure
+from se_viz.charts.scales import CLIPPED
+from se_viz.errors import AttributionError, OvertakenError, SeVizError
+from se_viz.line import Watch
+from se_viz.ui.cached import borrow_network
+from se_viz.ui.choices import Choices
+from se_viz.ui.methods import Request, choose_methods, count_passes, say_seconds, tick_of
+from se_viz.ui.progress import progress
+from se_viz.ui.sheets import show_downloads
+from se_viz.ui.targets import name_target
+from se_viz.ui.tiles import Answers, Wall, choose_look, maps_of, show_legend
+from se_viz.ui.words import plain
+from se_viz.variants import Report
 
 
 @st.fragment
 def show_attributions(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
-    """Show the ticked methods side by side."""
-    ticked = st.pills(
-        "Methods",
-        list(METHODS),
-        selection_mode="multi",
-        default=["saliency", "integrated_gradients"],
-        format_func=lambda key: METHODS[key].title,
-        key="methods",
-        persist_state="session",
+    """Show the ticked methods side by side, each with its time, what it misses, and its reason where it has no map."""
+    requests = choose_methods(choices, baseline)
+    look = choose_look()
+    if unticked := st.session_state.pop("unticked", None):
+        st.info(f"Stopped. No longer ticked: {', '.join(unticked)}.")
+    if not requests:
+        st.info("No method is ticked. Open **Methods and settings** above and tick one or more.")
+        return
+    status = st.container()
+    wall = Wall(
+        choices.photo, look, {one.method: f"Takes about {say_seconds(seconds)}." for one, seconds in requests.items()}
     )
-    for place, method in zip(st.columns(max(len(ticked), 1)), ticked, strict=False):
-        with place:
-            try:
-                _show(choices, target, method)
-            except OvertakenError:
-                return
-            except SeVizError as error:
-                st.error(str(error))
+    try:
+        with status:
+            answers = _collect(choices, target, list(requests), wall)
+    except OvertakenError:
+        # The newer choice draws this part again at once.
+        return
+    maps = maps_of(answers)
+    if not maps:
+        return
+    show_legend(maps, look)
+    logit = target.read(analysis.logits[None]).item()
+    name = plain(name_target(choices, target))
+    st.caption(
+        f"All explain the same number, the logit of {name}: {logit:+.1f} for this photo. Look for what methods agree "
+        f"on: each asks another question, and units differ between them. {CLIPPED}"
+    )
+    show_downloads(choices, target, look, maps)
 
 
-def _show(choices: Choices, target: Target, method: str) -> None:
-    found = get_attribution(*choices.key, target.index, method, None)
-    title = f"{METHODS[method].title}, {found.seconds:.2f} s"
-    figure = draw_overlay(
-        choices.photo, found.map.numpy(), current_palette(), signed=found.signed, opacity=0.8, title=title
-    )
-    show_figure(figure, f"map-{method}", alt=f"{METHODS[method].title} over the photo")
+def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall: Wall) -> Answers:
+    tokens = {request.method: (*choices.key[:3], target, request) for request in requests}
+    # What this session has seen done, and the error where there was no map: drawn first, and not tried again.
+    seen: dict[tuple, AttributionError | None] = st.session_state.setdefault("attributed", {})
+    known = [request for request in requests if tokens[request.method] in seen]
+    passes = {request: count_passes(request, choices.photo.width) for request in requests if request not in known}
+    new = sorted(passes, key=passes.__getitem__)
+    wall.wait(request.method for request in new)
+    answers: dict[str, Attribution | SeVizError] = {}
+    stop = partial(_untick, tokens)
+    with progress(f"Computing {len(new)} of {len(requests)} maps…", key="attributions", stop=stop) as (watch, report):
+        for request in known:
+            answers[request.method] = seen[tokens[request.method]] or _ask(choices, target, request, (watch, _silent))
+        wall.show(answers)
+        for request, part in zip(new, _share(report, [passes[request] for request in new]), strict=True):
+            answer = answers[request.method] = _ask(choices, target, request, (watch, part))
+            # Others may pass, as a long line does.
+            if isinstance(answer, Attribution | AttributionError):
+                seen[tokens[request.method]] = None if isinstance(answer, Attribution) else answer
+            wall.show(answers)
+    return answers
+
+
+def _share(report: Report, weights: Sequence[int]) -> Iterator[Report]:
+    """Yield for each of several runs, one after another, a report of its part of the whole."""
+    before, whole = 0, sum(weights)
+    for weight in weights:
+
+        def part(done: int, total: int, *, before: int = before, weight: int = weight) -> None:
+            report(max(1, before + weight * done // total), whole)
+
+        yield part
+        before += weight
+        report(before, whole)
+
+
+def _silent(done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def _untick(tokens: dict[str, tuple]) -> None:
+    seen = st.session_state.get("attributed", {})
+    left = [method for method, token in tokens.items() if token not in seen]
+    for method in left:
+        st.session_state[tick_of(method)] = False
+    st.session_state.unticked = [METHODS[method].title for method in left]
+
+
+def _ask(choices: Choices, target: Target, request: Request, told: tuple[Watch, Report]) -> Attribution | SeVizError:
+    name, device, digest, photo = choices.key
+    watch, report = told
+    try:
+        return _attribution(name, device, digest, target, request, _photo=photo, _watch=watch, _report=report)
+    except OvertakenError:
+        raise
+    except SeVizError as error:
+        return error
+
+
+@st.cache_data(max_entries=1024, max_size="512MB", show_spinner=False)
+def _attribution(
+    name: str,
+    device: str,
+    digest: str,
+    target: Target,
+    request: Request,
+    *,
+    _photo: Image.Image,
+    _watch: Watch,
+    _report: Report,
+) -> Attribution:
+    # Here, so that the page does not wait for Captum.
+    from se_viz.attribution.run import attribute
+
+    with borrow_network(name, device) as network:
+        return attribute(
+            network,
+            network.preprocess(_photo),
+            target.index,
+            request.method,
+            against=target.against,
+            baseline=request.baseline,
+            watch=_watch,
+            report=_report,
+            **dict(request.options),
+        )

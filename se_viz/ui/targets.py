@@ -3,6 +3,7 @@
 import streamlit as st
 
 from se_viz.analysis import Analysis
+from se_viz.attribution.baselines import BASELINES
 from se_viz.attribution.targets import Target
 from se_viz.ui.choices import Choices
 
@@ -12,17 +13,31 @@ def choose_target(choices: Choices, analysis: Analysis) -> tuple[Target, str]:
     names = choices.network.classes
     ranked = [index for index, _ in analysis.top(len(names))]
     token = f"{choices.image.digest}-{choices.name}"
-    left, right = st.columns(2)
-    index = left.selectbox(
-        "Class", ranked, format_func=names.__getitem__, key=f"target-{token}", persist_state="session"
+    first, second, third = st.columns([4, 4, 3])
+    index = first.selectbox(
+        "Why this class", ranked, format_func=names.__getitem__, key=f"target-{token}", persist_state="session"
     )
-    against = right.selectbox(
+    against = second.selectbox(
         "And not that one",
         [other for other in ranked if other != index],
         index=None,
-        placeholder="Nothing: the class alone",
+        placeholder="No other: the class by itself",
         format_func=names.__getitem__,
         key=f"against-{token}",
         persist_state="session",
     )
-    return Target(index, against), "mean"
+    baseline = third.selectbox(
+        "Compared with",
+        list(BASELINES),
+        format_func=lambda key: BASELINES[key].title,
+        help="  \n".join(f"**{row.title}**: {row.sentence}" for row in BASELINES.values()),
+        key="baseline",
+        persist_state="session",
+    )
+    return Target(index, against), baseline
+
+
+def name_target(choices: Choices, target: Target) -> str:
+    """Return the name of the class that is explained, and of the one that it is held against."""
+    names = choices.network.classes
+    return names[target.index] + ("" if target.against is None else f" and not {names[target.against]}")

@@ -1,0 +1,121 @@
+"""Which attribution methods to run, and how thoroughly: ticks, an estimate for each, and a few settings."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.cost import Pace, measure_pace
+from se_viz.attribution.methods import KINDS, Method
+from se_viz.line import Watch
+from se_viz.ui.cached import borrow_network
+from se_viz.ui.choices import Choices
+from se_viz.ui.pickers import choose_option
+from se_viz.ui.waiting import waiting
+
+TICKED = ("saliency", "integrated_gradients", "grad_cam")
+"""Methods that are ticked at first: quick ones that ask three different questions."""
+
+_STEPS = {count: str(count) for count in (16, 32, 64, 128, 256)}
+_SAMPLES = {"0.5": "half", "1": "as usual", "2": "twice", "4": "4 times"}
+_WINDOWS = {side: f"{side} px" for side in (16, 32, 64)}
+_PATCHES = {count: str(count) for count in (20, 40, 80, 160)}
+_COLUMNS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One method as it is asked for."""
+
+    method: str
+    """Its key in the catalogue."""
+    baseline: str
+    """Key of the baseline; where the method compares with none, always the same."""
+    options: tuple[tuple[str, Any], ...]
+    """What differs from the catalogue's options."""
+
+
+def choose_methods(choices: Choices, baseline: str) -> dict[Request, float]:
+    """Offer every method with what it costs here; return the ticked ones with about how many seconds each takes."""
+    # The settings are asked first, and stand last: times depend on them.
+    with st.expander("Methods and settings", icon=":material/checklist:"):
+        ticks = st.container()
+        chosen = _choose_settings()
+    pace, side = _get_pace(choices), choices.photo.width
+    requests = [_request(row, baseline, chosen) for row in METHODS.values()]
+    costs = {one: pace.estimate(METHODS[one.method], dict(one.options), side=side) for one in requests}
+    with ticks:
+        _tick({request.method: seconds for request, seconds in costs.items()})
+    return {request: seconds for request, seconds in costs.items() if st.session_state[tick_of(request.method)]}
+
+
+def tick_of(method: str) -> str:
+    """Return the key of a method's tick in the session."""
+    return f"tick-{method}"
+
+
+def count_passes(request: Request, side: int) -> int:
+    """Return how many images of ``side`` pixels run through the network, forward and backward."""
+    return sum(METHODS[request.method].passes(dict(request.options), side=side))
+
+
+def _choose_settings() -> dict[str, Any]:
+    first, second = st.columns(2)
+    with first:
+        steps = choose_option("Steps from the baseline", _STEPS, key="attribution-steps", default=32)
+        window = choose_option("Square that is covered", _WINDOWS, key="attribution-window", default=32)
+    with second:
+        samples = choose_option("Random samples", _SAMPLES, key="attribution-samples", default="1")
+        patches = choose_option("Superpixels", _PATCHES, key="attribution-superpixels", default=40)
+    st.caption("More steps and samples are slower and more exact; each method takes those that mean something to it.")
+    return {"steps": steps, "window": window, "samples": float(samples), "superpixels": patches}
+
+
+def _request(row: Method, baseline: str, chosen: dict[str, Any]) -> Request:
+    side = chosen["window"]
+    wanted = {
+        "n_steps": chosen["steps"],
+        "superpixels": chosen["superpixels"],
+        "sliding_window_shapes": (3, side, side),
+        "strides": (3, side // 2, side // 2),
+        **{name: round(row.options.get(name, 0) * chosen["samples"]) for name in ("n_samples", "nt_samples")},
+    }
+    changed = {name: value for name, value in wanted.items() if row.options.get(name, value) != value}
+    return Request(row.key, baseline if row.baseline else "mean", tuple(changed.items()))
+
+
+def _tick(costs: dict[str, float]) -> None:
+    columns = st.columns(_COLUMNS, gap="medium")
+    kinds = [kind for kind in KINDS if any(row.kind == kind for row in METHODS.values())]
+    for place, kind in enumerate(kinds):
+        with columns[place % _COLUMNS]:
+            st.caption(KINDS[kind])
+            for row in (row for row in METHODS.values() if row.kind == kind):
+                st.checkbox(
+                    f"{row.title} · {say_seconds(costs[row.key])}",
+                    row.key in TICKED,
+                    help=f"{row.looks_for} ({row.source})",
+                    key=tick_of(row.key),
+                    persist_state="session",
+                    wrap=True,
+                )
+    st.caption("Times are estimates: the passes that a method takes, times that of one pass on this device.")
+
+
+def say_seconds(seconds: float) -> str:
+    """Say how long something takes, in one or two figures."""
+    if seconds < 0.95:
+        return "under 1 s"
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _get_pace(choices: Choices) -> Pace:
+    with waiting("Timing one pass…") as watch:
+        return _pace(choices.name, choices.device, _watch=watch)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _pace(name: str, device: str, *, _watch: Watch) -> Pace:
+    with borrow_network(name, device) as network:
+        return measure_pace(network, watch=_watch)

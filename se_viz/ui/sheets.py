@@ -1,0 +1,47 @@
+"""All that is shown side by side as files: a picture, a page, and the numbers."""
+
+from collections.abc import Iterator, Sequence
+
+import streamlit as st
+from PIL import Image
+
+from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.files import npz_bytes
+from se_viz.attribution.records import Attribution
+from se_viz.attribution.targets import Target
+from se_viz.charts.sheets import Tile, to_page, to_png, to_sheet
+from se_viz.ui.choices import Choices
+from se_viz.ui.targets import name_target
+from se_viz.ui.tiles import Look, describe, paint, reach_of
+
+
+def show_downloads(choices: Choices, target: Target, look: Look, maps: Sequence[Attribution]) -> None:
+    """Offer the maps as files; nothing is made before somebody asks for it."""
+    heading = f"{name_target(choices, target)} · {choices.network.card.title} · {choices.image.name}"
+    photo, palette = choices.photo, look.palette
+    offers = {
+        "Picture": (".png", "image/png", lambda: to_png(to_sheet(heading, [*_tiles(photo, maps, look)], palette))),
+        "HTML": (".html", "text/html", lambda: to_page(heading, [*_tiles(photo, maps, look)], palette)),
+        "Maps as NPZ": (".npz", "application/octet-stream", lambda: npz_bytes(maps, choices.network.classes)),
+    }
+    with st.container(horizontal=True):
+        for label, (suffix, mime, make) in offers.items():
+            st.download_button(
+                label,
+                make,
+                file_name=f"attributions-{choices.image.digest[:8]}{suffix}",
+                mime=mime,
+                key=f"attributions{suffix}",
+                on_click="ignore",
+                type="tertiary",
+                icon=":material/download:",
+            )
+
+
+def _tiles(photo: Image.Image, maps: Sequence[Attribution], look: Look) -> Iterator[Tile]:
+    reach = reach_of(maps, look)
+    yield Tile("The photo", photo, "As the network sees it.")
+    for one in maps:
+        row = METHODS[one.method]
+        words = f"{describe(one, look)} {row.looks_for} ({row.source})"
+        yield Tile(row.title, paint(photo, one, look, reach), words)

@@ -1,0 +1,145 @@
+"""Small multiples: a place for each method, what is drawn in it, and what the colours mean."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import streamlit as st
+from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
+
+from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.records import Attribution
+from se_viz.charts.attributions import SIGNS, Map, fit_reach, paint_map, paint_scale, take_sign
+from se_viz.charts.palettes import Palette
+from se_viz.errors import SeVizError
+from se_viz.ui.choices import current_palette
+from se_viz.ui.pickers import choose_option
+
+Answers: TypeAlias = Mapping[str, Attribution | SeVizError]
+"""What each method left, by key: a map, or the reason why there is none."""
+
+_ACROSS = 4
+# Logits; of less, a share says nothing.
+_NOTHING = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How maps are drawn."""
+
+    sign: str
+    """One of ``SIGNS``."""
+    shared: bool
+    """Whether all maps are drawn on one scale."""
+    opacity: float
+    """Of the maps over the photo, 0 to 1."""
+    palette: Palette
+    """Colours of the page's theme."""
+
+
+def choose_look() -> Look:
+    """Offer which signs are drawn, on whose scale, and how strongly."""
+    first, second, third = st.columns([4, 3, 3])
+    with first:
+        sign = choose_option("Show what speaks", SIGNS, key="map-sign")
+    with second:
+        scale = choose_option("Colour scale", {"own": "Each map's own", "shared": "One for all"}, key="map-scale")
+    opacity = third.slider("Opacity of the maps", 0.0, 1.0, 0.8, 0.05, key="map-opacity", persist_state="session")
+    return Look(sign, scale == "shared", opacity, current_palette())
+
+
+class Wall:
+    """The photo and a place for each method, which holds the photo in grey until there is a map."""
+
+    def __init__(self, photo: Image.Image, look: Look, waits: Mapping[str, str]) -> None:
+        """Lay the places out; ``waits`` says for each method what stands there meanwhile."""
+        self._photo, self._look, self._waits = photo, look, waits
+        self._places: dict[str, DeltaGenerator] = {}
+        self._drawn: dict[str, float | None] = {}
+        cells = [cell for _ in range(0, len(waits) + 1, _ACROSS) for cell in st.columns(_ACROSS)]
+        cells[0].markdown("**The photo**", help="As the network sees it.")
+        cells[0].image(photo, width="stretch", alt="The photo as the network sees it")
+        for cell, method in zip(cells[1:], waits, strict=False):
+            row = METHODS[method]
+            cell.markdown(f"**{row.title}**", help=f"{row.looks_for} ({row.source})")
+            self._places[method] = cell.empty()
+
+    def wait(self, methods: Iterable[str]) -> None:
+        """Say in the places of these methods that they are not done."""
+        grey = self._photo.convert("L")
+        for method in methods:
+            _fill(self._places[method], grey, self._waits[method], "The photo in grey: no map yet")
+
+    def show(self, answers: Answers) -> None:
+        """Draw what is not drawn yet; on one scale for all, a new map may change that of the others."""
+        reach = reach_of(maps_of(answers), self._look)
+        for method, one in answers.items():
+            if isinstance(one, SeVizError):
+                self._places[method].info(str(one))
+            elif self._drawn.get(method, -1.0) != reach:
+                self._drawn[method] = reach
+                picture = paint(self._photo, one, self._look, reach)
+                _fill(self._places[method], picture, describe(one, self._look), f"{METHODS[method].title}, a map")
+
+
+def _fill(place: DeltaGenerator, picture: Image.Image, words: str, alt: str) -> None:
+    with place.container():
+        st.image(picture, width="stretch", alt=alt, output_format="PNG")
+        st.caption(words)
+
+
+def maps_of(answers: Answers) -> list[Attribution]:
+    """Return the maps among what methods left."""
+    return [one for one in answers.values() if isinstance(one, Attribution)]
+
+
+def reach_of(maps: Sequence[Attribution], look: Look) -> float | None:
+    """Return how far one scale for all maps reaches; None where each has its own."""
+    return fit_reach(map(_map, maps)) if look.shared and maps else None
+
+
+def paint(photo: Image.Image, found: Attribution, look: Look, reach: float | None) -> Image.Image:
+    """Return one map over the photo, on its own scale or on one that reaches as far as said."""
+    whole = _map(found)
+    reach = fit_reach([whole]) if reach is None else reach
+    return paint_map(photo, take_sign(whole, look.sign), look.palette, reach=reach, opacity=look.opacity)
+
+
+def describe(found: Attribution, look: Look) -> str:
+    """Say how long a method took, what it misses of what it promises, and how far its colours reach."""
+    words = [f"{found.seconds:.1f} s."]
+    if found.completeness_error is not None and found.explained is not None:
+        words.append(_describe_error(found.completeness_error, found.explained))
+    if not look.shared:
+        words.append(f"Colours reach to {fit_reach([_map(found)]):.2g}.")
+    if look.sign == "against" and not found.signed:
+        words.append("It does not tell against from for.")
+    return " ".join(words)
+
+
+def _describe_error(error: float, explained: float) -> str:
+    if abs(explained) < _NOTHING:
+        return f"Misses its sum by {error:.2g} logits; from the baseline on there is hardly a change to explain."
+    return f"Misses {error / abs(explained):.1%} of the {explained:+.2g} logits it explains."
+
+
+def show_legend(maps: Sequence[Attribution], look: Look) -> None:
+    """Show the colours of the maps from end to end, with the values where they share one scale."""
+    reach = reach_of(maps, look)
+    low, high = ("", "") if reach is None else (f", -{reach:.2g}", f", {reach:.2g}")
+    with st.container(horizontal=True, gap="large"):
+        for signed in sorted({one.signed and look.sign != "size" for one in maps}, reverse=True):
+            ends = (f"speaks against{low}", f"speaks for{high}") if signed else ("nothing", f"strongest{high}")
+            _show_scale(ends, paint_scale(look.palette, signed=signed, opacity=look.opacity))
+
+
+def _show_scale(ends: tuple[str, str], scale: Image.Image) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+        st.caption(ends[0], width="content")
+        st.image(scale, width=scale.width, alt="The colours of the maps")
+        st.caption(ends[1], width="content")
+
+
+def _map(found: Attribution) -> Map:
+    return Map(found.map.numpy(), found.signed)

@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from se_viz.attribution.records import Attribution
+from se_viz.charts.palettes import LIGHT
+from se_viz.ui.tiles import Look, describe, paint, reach_of
+
+LOOK = Look("both", shared=False, opacity=1.0, palette=LIGHT)
+COMPLETE = Attribution(
+    method="integrated_gradients",
+    target=0,
+    map=torch.tensor([[-1.0, 0.0], [1.0, 1.0]]),
+    signed=True,
+    seconds=2.04,
+    completeness_error=0.02,
+    explained=-4.0,
+    stage=None,
+)
+UNSIGNED = replace(COMPLETE, method="saliency", signed=False, completeness_error=None, explained=None)
+
+
+def test_what_a_complete_method_misses_is_a_share_of_what_it_explains():
+    """0.02 of 4 logits is 0.5 %, whichever way the logit went."""
+    assert describe(COMPLETE, LOOK) == "2.0 s. Misses 0.5% of the -4 logits it explains. Colours reach to 1."
+
+
+def test_of_hardly_any_change_there_is_no_share():
+    """A share of nothing would be a division by zero, or a number that frightens."""
+    words = describe(replace(COMPLETE, explained=0.0), LOOK)
+    assert "Misses its sum by 0.02 logits; from the baseline on there is hardly a change to explain." in words
+
+
+def test_a_method_that_promises_no_sum_has_no_error():
+    """Saliency distributes nothing."""
+    assert describe(UNSIGNED, LOOK) == "2.0 s. Colours reach to 1."
+
+
+def test_what_a_method_cannot_tell_is_said():
+    """A map without signs has nothing that speaks against; an empty picture alone would look like a finding."""
+    against = replace(LOOK, sign="against")
+    assert describe(UNSIGNED, against).endswith("It does not tell against from for.")
+    assert not describe(COMPLETE, against).endswith("It does not tell against from for.")
+
+
+def test_one_scale_makes_equal_values_equally_strong():
+    """On its own scale each map's 1 is the strongest colour; beside a map of 100 it is hardly seen."""
+    photo = Image.new("RGB", (2, 2), "grey")
+    strong = replace(COMPLETE, map=COMPLETE.map * 100)
+    shared = replace(LOOK, shared=True)
+    own = [np.asarray(paint(photo, one, LOOK, reach_of([COMPLETE, strong], LOOK))) for one in (COMPLETE, strong)]
+    both = [np.asarray(paint(photo, one, shared, reach_of([COMPLETE, strong], shared))) for one in (COMPLETE, strong)]
+    assert np.array_equal(own[0], own[1])
+    assert abs(both[0].astype(int) - 128).max() < 10 < abs(both[1].astype(int) - 128).max()
+
+
+@pytest.mark.parametrize("sign", ["both", "for", "against", "size"])
+def test_a_sign_does_not_move_the_scale(sign: str):
+    """The value 1 keeps its colour when the other half is left out; only size has colours of its own."""
+    photo = Image.new("RGB", (2, 2), "grey")
+    picture = np.asarray(paint(photo, COMPLETE, replace(LOOK, sign=sign), None)).tolist()
+    high, low, grey = [200, 60, 0], [10, 70, 220], [128] * 3
+    assert (
+        picture
+        == {
+            "both": [[low, grey], [high, high]],
+            "for": [[grey, grey], [high, high]],
+            "against": [[low, grey], [grey, grey]],
+            "size": [[[252, 230, 90], grey], [[252, 230, 90], [252, 230, 90]]],
+        }[sign]
+    )
