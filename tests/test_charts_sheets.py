@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from se_viz.charts.palettes import DARK, LIGHT
-from se_viz.charts.sheets import Tile, to_page, to_png, to_sheet
+from se_viz.charts.sheets import Tile, to_page, to_png, to_sheet, to_uri
 
 COLOURS = ("red", "lime", "blue", "yellow", "aqua")
 
@@ -68,6 +68,15 @@ def test_a_page_holds_every_picture_and_loads_nothing(tiles: list[Tile]):
         head, data = address.split(",")
         assert head == "data:image/png;base64"
         assert Image.open(BytesIO(base64.b64decode(data))).getpixel((0, 0)) == tile.picture.getpixel((0, 0))
+
+
+def test_an_address_holds_the_picture():
+    """A browser asks for nothing more; colours of single pixels survive, to within what JPEG rounds."""
+    dots = Image.fromarray(np.random.default_rng(0).choice([60, 200], (16, 16, 3)).astype(np.uint8))
+    head, data = to_uri(dots).split(",")
+    again = np.asarray(Image.open(BytesIO(base64.b64decode(data)))).astype(int)
+    assert head == "data:image/jpeg;base64"
+    assert abs(again - np.asarray(dots)).mean() < 8
 
 
 def test_a_png_is_the_picture_itself(tiles: list[Tile]):

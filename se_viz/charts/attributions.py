@@ -54,7 +54,7 @@ def paint_map(photo: Image.Image, found: Map, palette: Palette, *, reach: float,
 
 def paint_scale(palette: Palette, *, signed: bool, opacity: float) -> Image.Image:
     """Return the colours from the lowest value to the highest, over the grey of a photo."""
-    strip = _colours(palette, signed=signed)[None, 1:-1].repeat(14, axis=0).repeat(2, axis=1)
+    strip = _colours(palette, signed=signed)[None, 1:-1].repeat(14, axis=0)
     return _blend(np.full((1, 1, 1), _GREY), strip, opacity)
 
 

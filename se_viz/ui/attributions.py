@@ -50,9 +50,10 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
     show_legend(maps, look)
     logit = target.read(analysis.logits[None]).item()
     name = plain(name_target(choices, target))
+    scale = "On one scale for all, maps of small numbers fade." if look.shared else CLIPPED
     st.caption(
         f"All explain the same number, the logit of {name}: {logit:+.1f} for this photo. Look for what methods agree "
-        f"on: each asks another question, and units differ between them. {CLIPPED}"
+        f"on: each asks another question, and units differ between them. {scale}"
     )
     show_downloads(choices, target, look, maps)
 

@@ -12,6 +12,7 @@ from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.records import Attribution
 from se_viz.charts.attributions import SIGNS, Map, fit_reach, paint_map, paint_scale, take_sign
 from se_viz.charts.palettes import Palette
+from se_viz.charts.sheets import to_uri
 from se_viz.errors import SeVizError
 from se_viz.ui.choices import current_palette
 from se_viz.ui.pickers import choose_option
@@ -85,7 +86,8 @@ class Wall:
 
 def _fill(place: DeltaGenerator, picture: Image.Image, words: str, alt: str) -> None:
     with place.container():
-        st.image(picture, width="stretch", alt=alt, output_format="PNG")
+        # Not as a file on the server: one that is replaced soon would be gone before a browser asks for it.
+        st.image(to_uri(picture), width="stretch", alt=alt)
         st.caption(words)
 
 
