@@ -4,11 +4,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import captum.attr
 import numpy as np
 import torch
+from captum._utils.models.linear_model import SkLearnLasso
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -80,20 +82,39 @@ def call(task: Task, settings: dict[str, Any]) -> Tensor:
 
 
 def _call(task: Task, settings: dict[str, Any]) -> Tensor:
-    algorithm = getattr(captum.attr, task.row.algorithm)
     if task.row.key == "feature_permutation":
         return _permute(task, settings)
-    if task.row.kind == "smooth":
-        inner = getattr(captum.attr, METHODS[settings.pop("over")].algorithm)
-        ask = algorithm(inner(task.forward)).attribute
-    else:
-        ask = algorithm(*(part for part in (task.forward, task.layer) if part is not None)).attribute
+    ask = _algorithm(task, settings).attribute
     if not task.row.copied:
         return ask(task.inputs, target=task.target, **settings)
     with warnings.catch_warnings():
         # That hooks are set, for the copy: nobody else sees them.
         warnings.filterwarnings("ignore", message=".*hooks", category=UserWarning)
-        return ask(task.inputs, target=task.target, **settings)
+        return _average(partial(ask, task.inputs, target=task.target), settings)
+
+
+def _algorithm(task: Task, settings: dict[str, Any]) -> Any:
+    algorithm = getattr(captum.attr, task.row.algorithm)
+    if task.row.kind == "smooth":
+        return algorithm(getattr(captum.attr, METHODS[settings.pop("over")].algorithm)(task.forward))
+    if task.row.key == "lime":
+        return algorithm(task.forward, SkLearnLasso(alpha=settings.pop("alpha")))
+    return algorithm(task.forward) if task.layer is None else algorithm(task.forward, task.layer)
+
+
+def _average(ask: Callable[..., Tensor], settings: dict[str, Any]) -> Tensor:
+    """Ask for all baselines at once, or, where they do not fit into memory, for halves of them, no less than two."""
+    baselines = settings.get("baselines")
+    try:
+        return ask(**settings)
+    except torch.OutOfMemoryError:
+        if not isinstance(baselines, Tensor) or len(baselines) < 4:
+            raise
+    # Only here, after the error and its tensors are gone.
+    torch.cuda.empty_cache()
+    halves = baselines.chunk(2)
+    found = [len(half) * _average(ask, {**settings, "baselines": half}) for half in halves]
+    return torch.stack(found).sum(0) / len(baselines)
 
 
 def _permute(task: Task, settings: dict[str, Any]) -> Tensor:

@@ -244,7 +244,7 @@ _PATCHED = (
         "Lime",
         False,
         ("n_samples",),
-        {"n_samples": 200},
+        {"n_samples": 200, "alpha": 0.001},
     ),
     (
         "kernel_shap",

@@ -108,8 +108,8 @@ def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, fl
         explained = _rise(task, settings.get("baselines", 0.0)) if task.row.complete else None
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise AttributionError(
-            f"{task.inputs.device} has too little memory left for {title}, even with one image in a pass. Lower "
-            "SE_VIZ_NETWORKS, or choose a smaller network or the device cpu."
+            f"{task.inputs.device} has too little memory left for {title}, with as few images in a pass as it can "
+            "have. Lower SE_VIZ_NETWORKS, or choose a smaller network or the device cpu."
         ) from error
     except SeVizError:
         raise
