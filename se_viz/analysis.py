@@ -11,13 +11,12 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from se_viz.errors import DeviceError
 from se_viz.gates import GateRecord, capture_gates, edit_gates
 from se_viz.gates.hooks import is_watching
 from se_viz.gates.surgery import GateEdit, compile_edits
 from se_viz.line import Watch
 from se_viz.networks import Network
-from se_viz.runtime import line_of, setting
+from se_viz.runtime import line_of, run_halving, setting
 
 _Changes: TypeAlias = Mapping[str, Callable[[Tensor], Tensor]]
 
@@ -95,25 +94,18 @@ def _kind(network: Network, inputs: Tensor, keep: frozenset[str], edits: tuple[G
 
 
 def _analyse(network: Network, keep: frozenset[str], changes: _Changes, images: list[Tensor]) -> list[Analysis]:
-    try:
-        return _pass(network, keep, changes, images)
-    except torch.OutOfMemoryError as error:
-        if len(images) == 1:
-            raise DeviceError(
-                f"{network.device} has too little memory left for {network.card.title}. "
-                "Choose a smaller network, or the device cpu."
-            ) from error
-    # Only here, after the error and its tensors are gone.
-    torch.cuda.empty_cache()
-    halves = images[: len(images) // 2], images[len(images) // 2 :]
-    return [analysis for half in halves for analysis in _analyse(network, keep, changes, half)]
+    problem = (
+        f"{network.device} has too little memory left for {network.card.title}. Choose a smaller network, or the "
+        "device cpu."
+    )
+    return run_halving(partial(_pass, network, keep, changes), images, problem=problem)
 
 
-def _pass(network: Network, keep: frozenset[str], changes: _Changes, images: list[Tensor]) -> list[Analysis]:
+def _pass(network: Network, keep: frozenset[str], changes: _Changes, images: Sequence[Tensor]) -> list[Analysis]:
     blocks = {site.block for site in network.inspection.sites}
     capture = capture_gates(network.model, keep_features=keep, blocks=blocks)
     with torch.inference_mode(), edit_gates(network.model, changes), capture as records:
-        logits = network.model(torch.cat(images)).float().cpu()
+        logits = network.model(torch.cat([*images])).float().cpu()
     # Outside inference mode, so that the records may be used in autograd.
     with torch.inference_mode(False):
         return [

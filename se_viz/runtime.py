@@ -3,7 +3,9 @@
 import os
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
@@ -15,6 +17,9 @@ SETTINGS = {"SE_VIZ_WAITING": 200, "SE_VIZ_NETWORKS": 4, "SE_VIZ_TOGETHER": 16}
 
 How many passes may wait, how many networks stay loaded, and how many people's images go into one pass.
 """
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 _lines: dict[str, Line] = {}
 _lock = threading.Lock()
@@ -83,6 +88,25 @@ def line_of(device: torch.device) -> Line:
         if name not in _lines:
             _lines[name] = Line(name, setting("SE_VIZ_WAITING"))
         return _lines[name]
+
+
+def run_halving(
+    run: Callable[[Sequence[Item]], Sequence[Answer]], items: Sequence[Item], *, problem: str
+) -> list[Answer]:
+    """Run items in one pass; where the device's memory is too small for that, half of them and then the others.
+
+    Raises:
+        DeviceError: one item alone is too much. ``problem`` says it, and what to do.
+    """
+    try:
+        return [*run(items)]
+    except torch.OutOfMemoryError as error:
+        if len(items) == 1:
+            raise DeviceError(problem) from error
+    # Only here, after the error and its tensors are gone.
+    torch.cuda.empty_cache()
+    half = len(items) // 2
+    return [answer for part in (items[:half], items[half:]) for answer in run_halving(run, part, problem=problem)]
 
 
 def peak_memory(device: torch.device) -> int | None:

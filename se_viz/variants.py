@@ -1,21 +1,23 @@
 """Many changes of one image's gates: each row of a batch carries another one, and the first carries none."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from se_viz.errors import DeviceError, EditError, NoSEBlocksError
+from se_viz.errors import EditError, NoSEBlocksError
 from se_viz.gates import edit_gates
+from se_viz.gates.hooks import is_watching
 from se_viz.line import Watch
 from se_viz.networks import Network
-from se_viz.runtime import line_of
+from se_viz.runtime import line_of, run_halving
 
 RowEdit: TypeAlias = Callable[[Tensor], Tensor]
 """From the gates that one use of a block computed, (channels,), to those it multiplies by."""
@@ -28,7 +30,12 @@ Report: TypeAlias = Callable[[int, int], None]
 
 _ROWS = {"cpu": 15}
 _ROWS_ON_GPU = 63
-"""Variants in one pass, beside the unchanged image: on a CPU about a third of a second for an SE-ResNet-50."""
+"""Variants in one whole pass, beside the unchanged image: on a CPU a third of a second for an SE-ResNet-50."""
+_MOST = 255
+_SLACK, _ROUNDING = 0.01, 1e-5
+
+_spreads: WeakKeyDictionary[nn.Module, dict[str, bool]] = WeakKeyDictionary()
+"""For models and uses of their blocks, whether `_try_spreading` has found that rows may begin there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,9 @@ def run_variants(
 
     Many go into one pass, and each is compared with the unchanged image of its own pass: PyTorch adds in
     another order for another number of images, so that logits differ from those of an image alone by some
-    1e-6 of their size, and a change that changes nothing is still exactly 0. Other passes on the device run
-    between two of these.
+    1e-6 of their size, and a change that changes nothing is still exactly 0. Before the first changed block all
+    rows are the same: there one image runs for all of them, in networks where a trial gives the same answers as
+    whole passes. Other passes on the device run between two of these.
 
     Raises:
         NoSEBlocksError: a variant names no use of an SE block.
@@ -62,60 +70,95 @@ def run_variants(
         BusyError: too many wait for the device.
         DeviceError: it has too little memory.
     """
-    sites = {site.name: site for site in network.inspection.sites}
-    if unknown := sorted({name for variant in variants for name in variant} - sites.keys()):
-        raise NoSEBlocksError(f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(sites)}.")
+    order = {site.name: place for place, site in enumerate(network.inspection.sites)}
+    if unknown := sorted({name for variant in variants for name in variant} - order.keys()):
+        raise NoSEBlocksError(f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(order)}.")
     inputs = network.preprocess(image)
-    rows = _ROWS.get(network.device.type, _ROWS_ON_GPU)
+    first = min((name for variant in variants for name in variant), key=order.__getitem__, default="")
     parts: list[Tensor] = []
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():
+        spread = bool(order.get(first)) and _may_spread(network, inputs, first)
+        rows = _rows(network, order[first] if spread else 0)
         for start in range(0, len(variants), rows):
             if start:
                 report(start, len(variants))
                 turn.give_way()
-            parts.extend(_run(network, inputs, variants[start : start + rows]))
+            parts.extend(_run(network, inputs, variants[start : start + rows], first if spread else ""))
     report(len(variants), len(variants))
     # Outside inference mode, so that the answers may be used in autograd.
     live, edited = torch.cat(parts, 1).clone() if parts else torch.empty(2, 0, len(network.classes))
     return Answers(live, edited)
 
 
-def _run(network: Network, inputs: Tensor, variants: Sequence[Variant]) -> Iterator[Tensor]:
+def _rows(network: Network, before: int) -> int:
+    """Return how many variants go into a pass whose rows begin after so many blocks: about the work of a whole one."""
+    whole, blocks = _ROWS.get(network.device.type, _ROWS_ON_GPU), len(network.inspection.sites)
+    return min(_MOST, whole * blocks // (blocks - before))
+
+
+def _may_spread(network: Network, inputs: Tensor, name: str) -> bool:
+    if is_watching():
+        # A capture or an edit around this one counts on a row for each image.
+        return False
+    known = _spreads.setdefault(network.model, {})
+    if name not in known:
+        known[name] = _try_spreading(network, inputs, name)
+    return known[name]
+
+
+def _try_spreading(network: Network, inputs: Tensor, name: str) -> bool:
+    """Return whether shut and halved gates of a use of a block change the answer alike with one image before it."""
+    probes = [{name: torch.zeros_like}, {name: lambda gates: gates / 2}]
     try:
-        yield _pass(network, inputs, variants)
-        return
-    except torch.OutOfMemoryError as error:
-        if len(variants) == 1:
-            raise DeviceError(
-                f"{network.device} has too little memory left for {network.card.title}, even with two images in a "
-                "pass. Choose a smaller network, or the device cpu."
-            ) from error
-    # Only here, after the error and its tensors are gone.
-    torch.cuda.empty_cache()
-    half = len(variants) // 2
-    yield from _run(network, inputs, variants[:half])
-    yield from _run(network, inputs, variants[half:])
+        whole, spread = (_pass(network, inputs, probes, first) for first in ("", name))
+    except Exception:
+        # Whatever a network raises that does not multiply by broadcasting, or knows its batch from before.
+        return False
+    moved, size = (whole[0] - whole[1]).abs().max(), whole.abs().max()
+    return spread.shape == whole.shape and bool((spread - whole).abs().max() <= _SLACK * moved + _ROUNDING * size)
 
 
-def _pass(network: Network, inputs: Tensor, variants: Sequence[Variant]) -> Float[Tensor, "2 variants classes"]:
+def _run(network: Network, inputs: Tensor, variants: Sequence[Variant], first: str) -> list[Tensor]:
+    problem = (
+        f"{network.device} has too little memory left for {network.card.title}, even with two images in a pass. "
+        "Choose a smaller network, or the device cpu."
+    )
+    return run_halving(lambda some: [_pass(network, inputs, some, first)], variants, problem=problem)
+
+
+def _pass(
+    network: Network, inputs: Tensor, variants: Sequence[Variant], first: str = ""
+) -> Float[Tensor, "2 variants classes"]:
+    """Run variants in one pass, whose rows begin at the use of a block named ``first``, or with the image."""
     sites = {site.name: site for site in network.inspection.sites}
     rows: dict[str, dict[int, list[tuple[int, RowEdit]]]] = defaultdict(lambda: defaultdict(list))
-    for row, variant in enumerate(variants, 1):
+    # The unchanged row too has to begin there.
+    for row, variant in enumerate([{first: _same} if first else {}, *variants]):
         for name, edit in variant.items():
             rows[sites[name].block][sites[name].call].append((row, edit))
-    edits = {block: _by_row(block, calls) for block, calls in rows.items()}
-    with edit_gates(network.model, edits):
-        logits = network.model(inputs.expand(len(variants) + 1, -1, -1, -1)).float().cpu()
+    many = len(variants) + 1
+    edits = {block: _by_row(block, calls, many) for block, calls in rows.items()}
+    images = inputs if first else inputs.expand(many, -1, -1, -1)
+    with edit_gates(network.model, edits, spread=True):
+        logits = network.model(images).float().cpu()
     return torch.stack([logits[:1].expand(len(variants), -1), logits[1:]])
 
 
-def _by_row(block: str, calls: Mapping[int, list[tuple[int, RowEdit]]]) -> Callable[[Tensor], Tensor]:
+def _same(gates: Tensor) -> Tensor:
+    return gates
+
+
+def _by_row(block: str, calls: Mapping[int, list[tuple[int, RowEdit]]], rows: int) -> Callable[[Tensor], Tensor]:
     # A block that is used twice in a pass asks twice, in the order of its uses.
     use = count()
 
     def edit(gates: Tensor) -> Tensor:
-        gates = gates.clone()
-        for row, change in calls.get(next(use), ()):
+        changes = calls.get(next(use))
+        if not changes:
+            return gates
+        # Of one image, where rows begin here.
+        gates = gates.expand(rows, -1).clone()
+        for row, change in changes:
             after = change(gates[row])
             if after.shape != gates[row].shape:
                 raise EditError(

@@ -178,3 +178,39 @@ def test_threads_edit_one_model_apart(se_net: nn.Module):
     with ThreadPoolExecutor(threads) as pool:
         assert list(pool.map(session, range(threads))) == [True] * threads
     assert count_hooks(se_net) == 0
+
+
+@pytest.mark.parametrize("path", [FIRST, LAST])
+def test_rows_of_gates_spread_one_image_over_a_batch(se_net: nn.Module, images: Tensor, path: str):
+    """Three rows for one image answer as three edits of it do, and what comes before the block runs once."""
+    factors = [0.0, 0.4, 1.0]
+    seen: list[int] = []
+    se_net.get_submodule("conv1").register_forward_hook(lambda *seen_: seen.append(len(seen_[2])))
+    with edit_gates(se_net, {path: lambda gate: torch.tensor(factors)[:, None] * gate}, spread=True):
+        together = run(se_net, images[:1])
+    assert seen == [1]
+    for factor, row in zip(factors, together, strict=True):
+        with edit_gates(se_net, {path: lambda gate, factor=factor: factor * gate}):
+            # Another number of images is added up in another order.
+            torch.testing.assert_close(run(se_net, images[:1])[0], row, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("batch", "spread", "edit"),
+    [
+        (1, False, lambda gate: gate.repeat(3, 1)),
+        (2, True, lambda gate: gate.repeat(2, 1)),
+        (1, True, lambda gate: gate[:, :1]),
+        (1, True, lambda gate: gate.sum()),
+    ],
+    ids=["not asked for", "several images", "another width", "no rows"],
+)
+def test_rows_are_refused_where_they_mean_nothing(
+    se_net: nn.Module, images: Tensor, batch: int, spread: bool, edit: Callable[[Tensor], Tensor]
+):
+    """Spread by accident, a batch would answer for images that nobody gave."""
+    with (
+        edit_gates(se_net, {FIRST: edit}, spread=spread),
+        pytest.raises(EditError, match=r"returned .*; the block needs"),
+    ):
+        run(se_net, images[:batch])

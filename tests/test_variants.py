@@ -3,10 +3,11 @@ from collections.abc import Callable
 import pytest
 import torch
 from PIL import Image
+from timm.layers.eca import EcaModule
 from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 
-from se_viz import edit_gates
+from se_viz import capture_gates, edit_gates
 from se_viz.errors import DeviceError, EditError, NoSEBlocksError, OvertakenError
 from se_viz.networks import Network
 from se_viz.runtime import line_of
@@ -100,7 +101,7 @@ def test_progress_counts_every_variant_and_others_get_the_turn(network: Network,
     told: list[tuple[int, int]] = []
     watched: list[int] = []
     run_variants(
-        network, photo, [{LAST: torch.zeros_like}] * 31, watch=watched.append, report=lambda *n: told.append(n)
+        network, photo, [{FIRST: torch.zeros_like}] * 31, watch=watched.append, report=lambda *n: told.append(n)
     )
     assert told == [(15, 31), (30, 31), (31, 31)]
     assert watched == [0, 0, 0]
@@ -116,7 +117,7 @@ def test_a_newer_choice_ends_the_work(network: Network, photo: Image.Image):
 
     with pytest.raises(OvertakenError, match="chosen"):
         run_variants(
-            network, photo, [{LAST: torch.zeros_like}] * 40, watch=watch, report=lambda done, _: told.append(done)
+            network, photo, [{FIRST: torch.zeros_like}] * 40, watch=watch, report=lambda done, _: told.append(done)
         )
     assert told == [15]
     assert line_of(network.device).waiting == 0
@@ -133,7 +134,7 @@ def test_wrong_names_and_shapes_are_refused(network: Network, photo: Image.Image
 
 def test_where_memory_runs_out_fewer_go_into_one_pass(network: Network, photo: Image.Image):
     """A device that holds four images answers the same, in smaller passes; one that holds one is named."""
-    answers = run_variants(network, photo, [{LAST: lambda gates, k=k: gates * k} for k in range(6)])
+    answers = run_variants(network, photo, [{FIRST: lambda gates, k=k: gates * k} for k in range(6)])
     room = 4
 
     def refuse(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -141,8 +142,107 @@ def test_where_memory_runs_out_fewer_go_into_one_pass(network: Network, photo: I
             raise torch.OutOfMemoryError("the device is full")
 
     network.model.register_forward_pre_hook(refuse)
-    small = run_variants(network, photo, [{LAST: lambda gates, k=k: gates * k} for k in range(6)])
+    small = run_variants(network, photo, [{FIRST: lambda gates, k=k: gates * k} for k in range(6)])
     torch.testing.assert_close(small.edited, answers.edited, rtol=1e-5, atol=1e-5)
     room = 1
     with pytest.raises(DeviceError, match="cpu has too little memory left for A tiny SE-ResNet-50, even with two"):
-        run_variants(network, photo, [{LAST: torch.zeros_like}])
+        run_variants(network, photo, [{FIRST: torch.zeros_like}])
+
+
+class Rows(nn.Module):
+    """Two blocks that multiply by broadcasting, and a note of how many images each layer was given."""
+
+    def __init__(self, end: nn.Module) -> None:
+        super().__init__()
+        self.start, self.one, self.two = nn.Conv2d(3, 8, 3, 2), SEModule(8, rd_channels=2), SEModule(8, rd_channels=2)
+        self.end, self.seen = end, dict[str, int]()
+        for name in ("start", "one", "two", "end"):
+            self.get_submodule(name).register_forward_pre_hook(
+                lambda _, inputs, name=name: self.seen.update({name: len(inputs[0])})
+            )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return eight logits."""
+        return self.end(self.two(self.one(self.start(images)).tanh()))
+
+
+class KnowsItsBatch(nn.Module):
+    """An end that keeps what belongs to the first image of a batch of one, whatever it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batch = 0
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the means of as many images as the pass began with."""
+        return maps[: self.batch].mean((2, 3))
+
+
+def rows_of(end: nn.Module) -> tuple[Network, dict[str, int]]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(6)
+        model = Rows(end)
+    if isinstance(end, KnowsItsBatch):
+        model.register_forward_pre_hook(lambda _, inputs: setattr(end, "batch", len(inputs[0])))
+    return Network.from_model(model, input_size=64), model.seen
+
+
+class Mean(nn.Module):
+    """The mean of each map."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (batch, channels)."""
+        return maps.mean((2, 3))
+
+
+def shut(channel: int) -> Callable[[Tensor], Tensor]:
+    return lambda gates: gates.index_fill(0, torch.tensor([channel]), 0)
+
+
+def test_before_the_first_changed_block_one_image_runs_for_all(photo: Image.Image):
+    """What all rows have in common is computed once; the answers are those of eight edits alone."""
+    network, seen = rows_of(Mean())
+    answers = run_variants(network, photo, [{"two": shut(channel)} for channel in range(8)])
+    assert seen == {"start": 1, "one": 1, "two": 1, "end": 9}
+    for channel in range(8):
+        expected = alone(network, photo, "two", lambda gates, c=channel: gates.index_fill(1, torch.tensor([c]), 0))
+        torch.testing.assert_close(answers.edited[channel], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_rows_begin_at_the_first_block_that_any_of_them_changes(photo: Image.Image):
+    """A row that changes a later block, or nothing, begins there with the others."""
+    network, seen = rows_of(Mean())
+    with_third = Network.from_model(nn.Sequential(SEModule(3, rd_channels=2), network.model), input_size=64)
+    variants = [{"1.two": shut(0)}, {"1.one": shut(1), "1.two": shut(2)}, {}]
+    answers = run_variants(with_third, photo, variants)
+    assert seen == {"start": 1, "one": 1, "two": 4, "end": 4}
+    torch.testing.assert_close(answers.edited[2], answers.live[2], rtol=0, atol=0)
+    first = alone(with_third, photo, "1.two", lambda gates: gates.index_fill(1, torch.tensor([0]), 0))
+    torch.testing.assert_close(answers.edited[0], first, rtol=1e-5, atol=1e-6)
+
+
+def test_a_network_that_knows_its_batch_runs_whole_passes(photo: Image.Image):
+    """It would answer for one image only: the trial finds that out, and the answers are right all the same."""
+    network, seen = rows_of(KnowsItsBatch())
+    answers = run_variants(network, photo, [{"two": shut(channel)} for channel in range(8)])
+    assert seen == dict.fromkeys(("start", "one", "two", "end"), 9)
+    expected = alone(network, photo, "two", lambda gates: gates.index_fill(1, torch.tensor([3]), 0))
+    torch.testing.assert_close(answers.edited[3], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_block_that_does_not_broadcast_runs_whole_passes(photo: Image.Image):
+    """Efficient channel attention expands its gates to the size of its input, which is one image there."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        model = nn.Sequential(nn.Conv2d(3, 8, 3, 2), SEModule(8, rd_channels=2), EcaModule(8), Mean())
+    network = Network.from_model(model, input_size=64)
+    answers = run_variants(network, photo, [{"2": shut(channel)} for channel in range(8)])
+    expected = alone(network, photo, "2", lambda gates: gates.index_fill(1, torch.tensor([5]), 0))
+    torch.testing.assert_close(answers.edited[5], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_capture_around_it_sees_a_row_for_each_variant(network: Network, photo: Image.Image):
+    """Records of one image in early blocks and of many in late ones would be of no pass that anybody asked for."""
+    with capture_gates(network.model) as records:
+        run_variants(network, photo, [{LAST: torch.zeros_like}] * 2)
+    assert {len(record.gate) for record in records} == {3}

@@ -12,7 +12,9 @@ from se_viz.gates.places import choose_blocks
 
 
 @contextmanager
-def edit_gates(model: nn.Module, edits: Mapping[str, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+def edit_gates(
+    model: nn.Module, edits: Mapping[str, Callable[[Tensor], Tensor]], *, spread: bool = False
+) -> Iterator[None]:
     """Replace the gates of some SE blocks in each forward pass, until the ``with`` block ends.
 
     ``edits`` gives for the path of a block a function from the gates it computed to those it multiplies by:
@@ -21,25 +23,35 @@ def edit_gates(model: nn.Module, edits: Mapping[str, Callable[[Tensor], Tensor]]
     opened. Only passes of the thread that opened the ``with`` block are edited, and nothing stays afterwards.
     A block that is used twice in a pass is edited twice.
 
+    With ``spread`` an edit may return several rows of gates for a batch of one image: what comes after the block
+    then runs once for each row, and what comes before it once for all. That works where a block multiplies by
+    broadcasting and nothing after it counts on the batch that the pass began with: to be checked by the caller.
+
     Raises:
         NoSEBlocksError: the model has no SE block that se_viz knows or that ``edits`` names, or it is compiled.
         EditError: in a pass, a function returned something else than gates of the same shape and precision.
     """
     blocks = choose_blocks(model, edits.keys())
-    with watching(Watch(model, blocks, change=lambda visit, gate: _change(edits[visit.place.path], visit, gate))):
+
+    def change(visit: Visit, gate: Tensor) -> Tensor:
+        return _change(edits[visit.place.path], visit, gate, spread=spread)
+
+    with watching(Watch(model, blocks, change=change)):
         yield
 
 
-def _change(edit: Callable[[Tensor], Any], visit: Visit, gate: Tensor) -> Tensor:
+def _change(edit: Callable[[Tensor], Any], visit: Visit, gate: Tensor, *, spread: bool) -> Tensor:
     before = gate.reshape(len(visit.features), -1)
     after = edit(before)
-    if not isinstance(after, Tensor) or _kind(after) != _kind(before):
+    several = spread and len(before) == 1 and isinstance(after, Tensor) and after.dim() == 2
+    wanted = before.expand(len(after), -1) if several else before
+    if not isinstance(after, Tensor) or _kind(after) != _kind(wanted):
         found = _kind(after) if isinstance(after, Tensor) else f"a {type(after).__name__}"
         raise EditError(
             f"The edit of {visit.place.path} returned {found}; the block needs {_kind(before)}. Return a tensor "
             "like the one that the function is given."
         )
-    return after.reshape(gate.shape)
+    return after.reshape(len(after), *gate.shape[1:])
 
 
 def _kind(value: Tensor) -> str:
