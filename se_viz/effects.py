@@ -1,6 +1,8 @@
 """Gate is not importance: what each channel's gate does to a logit, and how that goes with its size."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from math import atanh, isnan, sqrt, tanh
 from statistics import NormalDist
@@ -12,7 +14,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from se_viz.errors import AttributionError, DeviceError, NoSEBlocksError
+from se_viz.errors import AttributionError, DeviceError, EditError, NoSEBlocksError
 from se_viz.gates import GateSite, edit_gates
 from se_viz.line import Watch
 from se_viz.networks import Network
@@ -40,21 +42,25 @@ def ablate_channels(
     image: Image.Image,
     block: str,
     *,
+    channels: Sequence[int] | None = None,
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> Float[Tensor, "channels classes"]:
     """Return how far each logit falls when one channel's gate of a block is set to 0, one channel at a time.
 
-    Positive: the channel speaks for the class. Later gates react. ``block`` is the name of one use of a block.
-    Batched: see `run_variants` for how exact that is, what else it raises, and ``report``.
+    Positive: the channel speaks for the class. Later gates react. ``block`` is the name of one use of a block,
+    ``channels`` asks for some of its channels alone. Batched: see `run_variants` for how exact that is, what else
+    it raises, and ``report``.
 
     Raises:
         NoSEBlocksError: there is no such block.
+        EditError: it has no channel of a number in ``channels``.
     """
-    channels = torch.arange(_site(network, block).channels)
-    variants = [
-        {block: lambda gates, channel=channel: gates.index_fill(0, channel.to(gates.device), 0)} for channel in channels
-    ]
+    known = range(_site(network, block).channels)
+    asked = known if channels is None else channels
+    if wrong := [channel for channel in asked if channel not in known]:
+        raise EditError(f"{block} has no channel {wrong[0]}. Choose from 0 to {known[-1]}.")
+    variants = [{block: partial(_shut, channel)} for channel in asked]
     answers = run_variants(network, image, variants, watch=watch, report=report)
     return answers.live - answers.edited
 
@@ -126,6 +132,10 @@ def _site(network: Network, name: str) -> GateSite:
     if name not in sites:
         raise NoSEBlocksError(f"There is no SE block {name!r}. Choose among: {', '.join(sites)}.")
     return sites[name]
+
+
+def _shut(channel: int, gates: Tensor) -> Tensor:
+    return gates.index_fill(0, torch.tensor(channel, device=gates.device), 0)
 
 
 def _gradient_x_gate(network: Network, inputs: Tensor, site: GateSite, target: int) -> Float[Tensor, "channels"]:

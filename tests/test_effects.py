@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from se_viz import edit_gates
 from se_viz.analysis import analyse
 from se_viz.effects import ablate_channels, estimate_effects, find_outliers, rank_correlation, tabulate_effects
-from se_viz.errors import AttributionError, NoSEBlocksError
+from se_viz.errors import AttributionError, EditError, NoSEBlocksError
 from se_viz.networks import Network
 
 BLOCK, LAST = "layer1.1.bn3.1", "layer4.2.bn3.1"
@@ -43,6 +43,17 @@ def test_ablation_is_one_edit_after_another(network: Network, photo: Image.Image
             # An image alone is added up in another order than in a batch.
             torch.testing.assert_close(effects[channel], alone, rtol=1e-5, atol=1e-5)
     assert effects.abs().max() > 1e-3
+
+
+def test_some_channels_can_be_asked_alone(network: Network, photo: Image.Image):
+    """In the order they are asked for, the rows of the whole; a number that is not there is named."""
+    whole = ablate_channels(network, photo, BLOCK)
+    # Another number of rows is added up in another order.
+    torch.testing.assert_close(
+        ablate_channels(network, photo, BLOCK, channels=[40, 3]), whole[[40, 3]], atol=1e-5, rtol=0
+    )
+    with pytest.raises(EditError, match=r"has no channel 64\. Choose from 0 to 63"):
+        ablate_channels(network, photo, BLOCK, channels=[1, 64])
 
 
 @pytest.mark.parametrize("target", [0, 3])

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from se_viz import edit_gates
 from se_viz.networks import Network
+from se_viz.ui.progress import estimate_rest
 from se_viz.ui.state import ChosenImage
 
 pytestmark = pytest.mark.usefixtures("bundled")
@@ -136,7 +137,7 @@ def test_every_channel_is_a_point(matter: AppTest):
     matter.session_state["block"] = "layer2.0.bn3.1"
     clean(matter.run())
     channels = [c for trace in figure(matter, "effects")["data"] for c in trace.get("customdata", [])]
-    assert sorted(channels) == list(range(128))
+    assert sorted(map(int, channels)) == list(range(128))
     assert "Spearman" in words(matter)
 
 
@@ -144,11 +145,7 @@ def test_exact_ablation_is_one_edit_a_channel(matter: AppTest, network: Network,
     """Each point's height is the logit that is lost when its gate alone is 0."""
     matter.session_state["block"] = "layer1.0.bn3.1"
     choose(matter, "measure", "exact")
-    points = {
-        channel: effect
-        for trace in figure(matter, "effects")["data"]
-        for channel, effect in zip(trace.get("customdata", []), decoded(trace["y"]), strict=False)
-    }
+    points = drawn(matter)
     with torch.no_grad():
         live = network.model(network.preprocess(photo))[0]
         best = int(live.argmax())
@@ -173,3 +170,52 @@ def test_an_outlier_opens_its_channel(matter: AppTest):
     clean(button.click().run())
     assert matter.session_state["channel"] == number
     assert f"channel **#{number}**" in words(matter)
+
+
+def test_what_was_asked_before_a_stop_stays(matter: AppTest):
+    """Sixty of 128 channels were shut: these are drawn, the others are not, and a click asks them."""
+    block, channels = "layer2.0.bn3.1", 128
+    matter.session_state["block"] = block
+    whole = drawn(choose(matter, "measure", "exact"))
+    assert sorted(whole) == list(range(channels))
+    asked = ("tiny", "cpu", matter.session_state["image"].digest, block)
+    matter.session_state["stopped_ablations"] = {asked: 60}
+    clean(matter.run())
+    assert [info.value for info in matter.info] == [
+        "Stopped: 60 of 128 channels were shut. Only these count here and are drawn."
+    ]
+    # The same numbers: nothing is asked again.
+    assert drawn(matter) == {channel: whole[channel] for channel in range(60)}
+    matter.session_state["channel"] = 100
+    clean(matter.run())
+    assert "channel **#100** of SE_3_1, which was not asked." in words(matter)
+    next(button for button in matter.button if button.label == "Ask the rest").click()
+    clean(matter.run())
+    assert not matter.info
+    assert drawn(matter) == whole
+
+
+def test_a_stop_before_the_first_channels_leaves_a_way_on(matter: AppTest):
+    """No point, no rank, no list; the sentence and its button are there."""
+    matter.session_state["block"] = "layer2.0.bn3.1"
+    asked = ("tiny", "cpu", matter.session_state["image"].digest, "layer2.0.bn3.1")
+    matter.session_state["stopped_ablations"] = {asked: 0}
+    choose(matter, "measure", "exact")
+    assert "Stopped: 0 of 128 channels" in matter.info[0].value
+    assert "effects" not in [chart.key for chart in matter.get("plotly_chart")]
+    assert "Ask the rest" in [button.label for button in matter.button]
+
+
+def drawn(page: AppTest) -> dict[int, float]:
+    """Return the effect of each channel that is a point."""
+    return {
+        int(channel): effect
+        for trace in figure(page, "effects")["data"]
+        for channel, effect in zip(trace.get("customdata", []), decoded(trace["y"]), strict=False)
+    }
+
+
+def test_the_rest_is_estimated_by_what_was_done_now():
+    """Twenty in four seconds are five a second: sixty more take twelve, however many were done before."""
+    assert estimate_rest(4.0, done=20, total=80) == pytest.approx(12)
+    assert estimate_rest(4.0, done=60, total=120, already=40) == pytest.approx(12)

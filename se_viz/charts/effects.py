@@ -58,7 +58,7 @@ def _points(rows: pd.DataFrame, name: str, marker: dict[str, object]) -> go.Scat
         marker=marker,
         selected={"marker": {"opacity": marker["opacity"]}},
         unselected={"marker": {"opacity": marker["opacity"]}},
-        customdata=rows["channel"].tolist(),
+        customdata=[str(channel) for channel in rows["channel"]],
         hovertemplate="<b>#%{customdata}</b><br>gate %{x:.3f}<br>effect %{y:+.4f} logits<extra></extra>",
     )
 

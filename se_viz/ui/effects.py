@@ -1,12 +1,9 @@
 """The second half of the page *Does it matter?*: each channel's gate against its effect on a logit."""
 
-from contextlib import suppress
-
 import pandas as pd
 import streamlit as st
 from jaxtyping import Float
 from PIL import Image
-from streamlit.errors import StreamlitAPIException
 from torch import Tensor
 
 from se_viz.analysis import Analysis
@@ -16,23 +13,24 @@ from se_viz.counterfactuals import gates_of
 from se_viz.effects import (
     LEVEL,
     RankCorrelation,
-    ablate_channels,
     estimate_effects,
     find_outliers,
     rank_correlation,
     tabulate_effects,
 )
 from se_viz.errors import OvertakenError, SeVizError
+from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
 from se_viz.line import Watch
+from se_viz.ui.ablation import get_ablation, show_rest
 from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
-from se_viz.ui.pickers import choose_block, choose_option
-from se_viz.ui.progress import progress
+from se_viz.ui.links import link_channel
+from se_viz.ui.pickers import choose_block, choose_option, open_channel_of
+from se_viz.ui.state import open_channel
 from se_viz.ui.waiting import waiting
 from se_viz.ui.words import plain
-from se_viz.variants import Report
 
 _MEASURES = {"estimate": "Gradient x gate", "exact": "Exact ablation"}
 
@@ -51,13 +49,22 @@ def show_effects(choices: Choices, analysis: Analysis) -> None:
     except SeVizError as error:
         st.error(str(error))
         return
-    table = tabulate_effects(gates_of(analysis)[block], effects)
-    st.markdown(describe_ranks(table))
+    show_rest(choices, block, effects)
+    table = tabulate_effects(gates_of(analysis)[block], effects).dropna()
+    if len(table):
+        st.markdown(describe_ranks(table))
+        record = next(record for record in analysis.records if record.name == block)
+        _show_channels(choices, table, record, _describe_effect(measure, choices.network.classes[target]))
+
+
+def _show_channels(choices: Choices, table: pd.DataFrame, record: GateRecord, words: str) -> None:
     outliers = find_outliers(table)
+    # Before the plot, which rings it.
+    opened = open_channel_of(record)
     plot, lists = st.columns([3, 2], gap="medium")
     with plot:
-        _draw(choices, table, outliers)
-        st.caption(_describe_effect(measure, choices.network.classes[target]))
+        _draw(choices, table, outliers, opened)
+        st.caption(words)
     with lists:
         _list_channels("Among the widest, and hardly matters", outliers[0], "useless")
         _list_channels("Among the narrowest, and decides", outliers[1], "decisive")
@@ -65,20 +72,22 @@ def show_effects(choices: Choices, analysis: Analysis) -> None:
             "Number, gate and effect. Of the quarter of channels with the widest gates those with the least effect, "
             "and of the quarter with the narrowest those with the most: in a block whose gates are all wide, wide ones."
         )
-        _show_channel(table, label_blocks(analysis.records)[block])
+        label = label_blocks(choices.network.inspection.sites)[record.name]
+        st.markdown(_describe_open(table, label, opened))
+        link_channel(record, label)
 
 
-def _draw(choices: Choices, table: pd.DataFrame, outliers: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def _draw(choices: Choices, table: pd.DataFrame, outliers: tuple[pd.DataFrame, pd.DataFrame], opened: int) -> None:
     useless, decisive = (channels["channel"].tolist() for channels in outliers)
     figure = draw_effects(
         table,
         current_palette(),
         useless=useless,
         decisive=decisive,
-        selected=st.session_state.get("channel"),
+        selected=opened,
         span=gate_span(choices.network.inspection.sites, table["gate"].to_numpy()),
     )
-    show_figure(figure, "effects", alt="Gate against effect, one point a channel", on_click=_open_channel)
+    show_figure(figure, "effects", alt="Gate against effect, one point a channel", on_click=open_channel)
 
 
 def describe_ranks(table: pd.DataFrame) -> str:
@@ -113,14 +122,9 @@ def _choose(choices: Choices, analysis: Analysis) -> tuple[str, int, str]:
 def _effects(choices: Choices, block: str, target: int, measure: str) -> Float[Tensor, "channels"]:
     name, device, digest, photo = choices.key
     if measure == "exact":
-        with progress("Shutting one channel after another…", key="ablation", stop=_stop) as (watch, report):
-            return _ablation(name, device, digest, block, _photo=photo, _watch=watch, _report=report)[:, target]
+        return get_ablation(choices, block, target)
     with waiting("Computing the gradient…") as watch:
         return _estimate(name, device, digest, block, target, _photo=photo, _watch=watch)
-
-
-def _stop() -> None:
-    st.session_state.measure = "estimate"
 
 
 def _describe_effect(measure: str, name: str) -> str:
@@ -146,29 +150,16 @@ def _list_channels(title: str, channels: pd.DataFrame, key: str) -> None:
             )
 
 
-def _show_channel(table: pd.DataFrame, label: str) -> None:
-    opened = st.session_state.get("channel")
-    if opened is None or opened >= len(table):
-        return
-    row = table.iloc[opened]
-    st.markdown(f"Open: channel **#{opened}** of {label}, gate {row.gate:.3f}, effect {row.effect:+.4f} logits.")
-    # A page that is run by itself knows no others.
-    with suppress(StreamlitAPIException):
-        st.page_link("pages/microscope.py", label="Follow it through the block", icon="🔬")
+def _describe_open(table: pd.DataFrame, label: str, channel: int) -> str:
+    here = table.loc[table["channel"] == channel]
+    if here.empty:
+        return f"Open: channel **#{channel}** of {label}, which was not asked."
+    gate, effect = here[["gate", "effect"]].iloc[0]
+    return f"Open: channel **#{channel}** of {label}, gate {gate:.3f}, effect {effect:+.4f} logits."
 
 
 def _choose_channel(channel: int) -> None:
     st.session_state.channel = channel
-
-
-def _open_channel(chart: str) -> None:
-    points = st.session_state[chart].selection.points
-    if points:
-        data = points[0]["customdata"]
-        # A column of custom data arrives bare, in a list or as a mapping, by the kind of array it was.
-        while isinstance(data, dict | list):
-            data = data[next(iter(data))] if isinstance(data, dict) else data[0]
-        st.session_state.channel = int(data)
 
 
 @st.cache_data(max_entries=256, max_size="16MB", show_spinner=False)
@@ -177,11 +168,3 @@ def _estimate(
 ) -> Float[Tensor, "channels"]:
     with borrow_network(name, device) as network:
         return estimate_effects(network, _photo, block, target, watch=_watch)
-
-
-@st.cache_data(max_entries=64, max_size="256MB", show_spinner=False)
-def _ablation(
-    name: str, device: str, digest: str, block: str, *, _photo: Image.Image, _watch: Watch, _report: Report
-) -> Float[Tensor, "channels classes"]:
-    with borrow_network(name, device) as network:
-        return ablate_channels(network, _photo, block, watch=_watch, report=_report)

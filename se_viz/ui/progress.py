@@ -9,14 +9,14 @@ import streamlit as st
 
 from se_viz.line import Watch
 from se_viz.ui.waiting import waiting
-from se_viz.variants import Report
 
 
 @contextmanager
-def progress(text: str, *, key: str, stop: Callable[[], None]) -> Iterator[tuple[Watch, Report]]:
+def progress(text: str, *, key: str, stop: Callable[[], None]) -> Iterator[tuple[Watch, Callable[..., None]]]:
     """Yield a watch and a report that draw a bar with an estimate; its button calls ``stop``, and ends the run.
 
-    Nothing is drawn before the first part is done: what is cached comes at once.
+    Nothing is drawn before the first part is done: what is cached comes at once. The report may be told, as a third
+    number, how much was done ``already``, at no cost now.
 
     Raises:
         OvertakenError: from the watch, as in `waiting`.
@@ -25,16 +25,21 @@ def progress(text: str, *, key: str, stop: Callable[[], None]) -> Iterator[tuple
     outside, started, place = copy_context(), time.perf_counter(), st.empty()
     bars = []
 
-    def show(done: int, total: int) -> None:
+    def show(done: int, total: int, already: int = 0) -> None:
         if not bars:
             with place.container(horizontal=True, vertical_alignment="center"):
                 bars.append(st.empty())
                 st.button("Stop", key=f"stop-{key}", on_click=stop, icon=":material/stop:")
-        left = (time.perf_counter() - started) / done * (total - done)
+        left = estimate_rest(time.perf_counter() - started, done=done, total=total, already=already)
         bars[0].progress(done / total, text=f"{done} of {total} · about {left:.0f} s left")
 
     try:
         with waiting(text, slow=True) as watch:
-            yield watch, lambda done, total: outside.run(show, done, total)
+            yield watch, lambda *numbers: outside.run(show, *numbers)
     finally:
         place.empty()
+
+
+def estimate_rest(seconds: float, *, done: int, total: int, already: int = 0) -> float:
+    """Return how many seconds the rest takes if it goes on as it went since ``already`` were done."""
+    return seconds / (done - already) * (total - done)

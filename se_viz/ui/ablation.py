@@ -1,0 +1,89 @@
+"""Exact ablation on a page, in parts: those that are done stay where the rest is stopped."""
+
+from functools import partial
+from typing import TypeAlias
+
+import streamlit as st
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from se_viz.effects import ablate_channels
+from se_viz.line import Watch
+from se_viz.ui.cached import borrow_network
+from se_viz.ui.choices import Choices
+from se_viz.ui.progress import progress
+from se_viz.variants import Report
+
+_TOGETHER = 60
+"""Channels of a part: four whole passes on a CPU, or one that begins at the block."""
+
+_Asked: TypeAlias = tuple[str, str, str, str]
+"""Network, device, digest of the image, and block."""
+
+
+def get_ablation(choices: Choices, block: str, target: int) -> Float[Tensor, "channels"]:
+    """Return how far a logit falls without each channel of a block; NaN for those that were not asked.
+
+    Raises:
+        SeVizError: the device cannot; the text says what to do.
+    """
+    asked = _asked(choices, block)
+    channels = next(site.channels for site in choices.network.inspection.sites if site.name == block)
+    effects, computed = torch.full([channels], torch.nan), list[int]()
+    with progress("Shutting one channel after another…", key="ablation", stop=partial(_stop, asked)) as (watch, bar):
+
+        def report(done: int, _: int, *, start: int) -> None:
+            # Only a part that is computed now reports: the estimate is to leave the others out.
+            computed.append(start)
+            bar(start + done, channels, computed[0])
+
+        for start in range(0, _most(asked, channels), _TOGETHER):
+            some = tuple(range(start, min(start + _TOGETHER, channels)))
+            part = _part(*asked, some, _photo=choices.photo, _watch=watch, _report=partial(report, start=start))
+            effects[list(some)] = part[:, target]
+            st.session_state.ablated = asked, start + len(some)
+    return effects
+
+
+def show_rest(choices: Choices, block: str, effects: Float[Tensor, "channels"]) -> None:
+    """Say how many channels were asked before somebody stopped it, and offer to go on; nothing where all were."""
+    asked = int(effects.isfinite().sum())
+    if asked < len(effects):
+        st.info(f"Stopped: {asked} of {len(effects)} channels were shut. Only these count here and are drawn.")
+        st.button("Ask the rest", on_click=_go_on, args=(_asked(choices, block),), icon=":material/play_arrow:")
+
+
+def _asked(choices: Choices, block: str) -> _Asked:
+    return (*choices.key[:3], block)
+
+
+def _most(asked: _Asked, channels: int) -> int:
+    return st.session_state.get("stopped_ablations", {}).get(asked, channels)
+
+
+def _stop(asked: _Asked) -> None:
+    last, done = st.session_state.get("ablated", (asked, 0))
+    stopped = st.session_state.get("stopped_ablations", {})
+    st.session_state.stopped_ablations = {**stopped, asked: done if last == asked else 0}
+
+
+def _go_on(asked: _Asked) -> None:
+    del st.session_state.stopped_ablations[asked]
+
+
+@st.cache_data(max_entries=1024, max_size="256MB", show_spinner=False)
+def _part(
+    name: str,
+    device: str,
+    digest: str,
+    block: str,
+    channels: tuple[int, ...],
+    *,
+    _photo: Image.Image,
+    _watch: Watch,
+    _report: Report,
+) -> Float[Tensor, "some classes"]:
+    with borrow_network(name, device) as network:
+        return ablate_channels(network, _photo, block, channels=channels, watch=_watch, report=_report)
