@@ -32,4 +32,4 @@ with pixels:
 
 # After all else: it takes a pass for each image of the gallery.
 st.subheader("Are these gates healthy?")
-health.show_health(choices)
+health.show_health(choices, analysis)

@@ -88,10 +88,10 @@ def test_every_channel_is_drawn_once_at_its_gate_and_effect(effects: pd.DataFram
     drawn = {
         channel: (x, y) for trace in points for channel, x, y in zip(trace.customdata, trace.x, trace.y, strict=True)
     }
-    assert drawn == {0: (0.1, 0.4), 1: (0.5, -0.8), 2: (0.9, 0.0), 3: (1.0, 0.1)}
+    assert drawn == {"0": (0.1, 0.4), "1": (0.5, -0.8), "2": (0.9, 0.0), "3": (1.0, 0.1)}
     assert [(trace.name, list(trace.customdata)) for trace in points[1:]] == [
-        ("widest quarter, little effect", [2]),
-        ("narrowest quarter, large effect", [0]),
+        ("widest quarter, little effect", ["2"]),
+        ("narrowest quarter, large effect", ["0"]),
     ]
     assert (list(ring.x), list(ring.y)) == ([0.5], [-0.8])
 

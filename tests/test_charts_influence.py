@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from se_viz.charts.influence import draw_cells, draw_row
+from se_viz.charts.influence import draw_cells, draw_row, draw_strongest
 from se_viz.charts.maps import Figure
 from se_viz.charts.palettes import DARK, LIGHT, Palette
 from se_viz.ui.influence import rank_influences
@@ -79,3 +79,23 @@ def test_the_open_channel_is_marked_on_both_axes():
     figure = draw_cells(np.zeros((4, 4)), LIGHT, size=8, mark=(2, 5))
     marks = traces(figure)[1]
     assert (marks.y[0], marks.x[1]) == (2.5, 5.5)
+
+
+def test_a_click_on_a_strong_cell_opens_the_channel_of_its_gate():
+    """Two gates by three squeezes: a target on each cell holds the gate's number, and says the exact entry."""
+    values = np.array([[0.5, -0.25, 0.1], [0.2, 0.0, -0.5]])
+    figure = draw_strongest(values, [7, 3], [9, 7, 1], LIGHT, own=7)
+    heat, targets = traces(figure)
+    assert list(zip(targets.x, targets.y, targets.customdata, strict=True)) == [
+        (0, 0, "7"),
+        (1, 0, "7"),
+        (2, 0, "7"),
+        (0, 1, "3"),
+        (1, 1, "3"),
+        (2, 1, "3"),
+    ]
+    assert targets.text[5] == "∂s<sub>3</sub>/∂z<sub>1</sub> = -0.5"
+    # Half way for 0, and the ends for 0.5 and -0.5: the scale leaves nothing out.
+    assert (heat.z[1][1], heat.z[0][0], heat.z[1][2]) == (63, 126, 0)
+    assert list(figure.layout.yaxis.ticktext) == ["<b>7</b>", "3"]
+    assert list(figure.layout.xaxis.ticktext) == ["9", "<b>7</b>", "1"]

@@ -11,7 +11,7 @@ from torchvision.ops import SqueezeExcitation
 
 from se_viz import GateRecord, capture_gates, gate_jacobian
 from se_viz.errors import ExcitationError
-from se_viz.gates.jacobian import average_cells, find_pattern
+from se_viz.gates.jacobian import average_cells, find_pattern, find_strongest
 
 BLOCK = "layer3.2.bn3.1"
 
@@ -138,3 +138,17 @@ def test_a_small_matrix_is_not_averaged():
     """With fewer rows than cells every entry is its own mean."""
     values = np.arange(9.0).reshape(3, 3)
     np.testing.assert_array_equal(average_cells(values, 128), values)
+
+
+def test_the_strongest_are_the_longest_rows_and_columns():
+    """Lengths by NumPy, the longest first; the entries are those of the matrix, where these cross."""
+    jacobian = torch.randn(40, 40, generator=torch.Generator().manual_seed(8))
+    found, matrix = find_strongest(jacobian, 5), jacobian.numpy().astype(np.float64)
+    rows, columns = (np.argsort(-np.linalg.norm(matrix, axis=axis))[:5] for axis in (1, 0))
+    assert (found.rows.tolist(), found.columns.tolist()) == (rows.tolist(), columns.tolist())
+    np.testing.assert_array_equal(found.values, jacobian.numpy()[np.ix_(rows, columns)])
+
+
+def test_a_block_with_few_channels_shows_them_all():
+    """There is nothing to leave out."""
+    assert find_strongest(torch.eye(3), 24).values.shape == (3, 3)

@@ -8,6 +8,18 @@ from plotly.graph_objects import Figure
 from se_viz.charts.palettes import Palette, Scale
 from se_viz.charts.scales import CODE_RANGE, Span, code_ticks, coded_scale
 
+LAYOUT: dict[str, Any] = {
+    "margin": {"l": 0, "r": 0, "t": 8, "b": 0},
+    "showlegend": False,
+    "dragmode": False,
+    "hovermode": "closest",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+}
+"""What a layout begins with."""
+
+LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom"}
+"""Where a legend is: at the lower edge, since the buttons of a figure lie over its upper one."""
+
 
 def make_figure(data: Sequence[dict[str, Any]], layout: dict[str, Any], palette: Palette) -> Figure:
     """Make a dressed figure from traces and a layout as mappings.
@@ -29,6 +41,19 @@ def divide(parts: int, gap: float) -> list[tuple[float, float]]:
     """Return where equal parts of a figure's side begin and end, from 0 to 1, with a gap between neighbours."""
     size = (1 - gap * (parts - 1)) / parts
     return [(part * (size + gap), part * (size + gap) + size) for part in range(parts)]
+
+
+def rule(palette: Palette, *, x: int | float | None = None, y: int | float | None = None) -> dict[str, Any]:
+    """Return the shape of a dotted line across a plot, at one place of its x axis or of its y axis."""
+    along = {"x0": x, "x1": x, "y0": 0, "y1": 1} if y is None else {"x0": 0, "x1": 1, "y0": y, "y1": y}
+    refs = {"xref": "x domain" if x is None else "x", "yref": "y domain" if y is None else "y"}
+    return {"type": "line", **along, **refs, "line": {"color": palette.faint, "width": 1, "dash": "dot"}}
+
+
+def heading(text: str, x: float) -> dict[str, Any]:
+    """Return the annotation that stands over a part of a figure."""
+    place = {"x": x, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}
+    return {"text": text, "font": {"size": 16}, "showarrow": False, **place}
 
 
 def invisible_marks(size: int) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Gate against effect: one point a channel."""
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
+from plotly.graph_objects import Figure
 
-from se_viz.charts.dress import dress
+from se_viz.charts.dress import LAYOUT, LEGEND, make_figure, rule
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import GATES, Span
 
@@ -20,59 +21,60 @@ def draw_effects(
     selected: int | None = None,
     span: Span = GATES,
     title: str = "effect (logits)",
-) -> go.Figure:
+) -> Figure:
     """Draw a table of effects: gate on its fixed scale, signed effect symmetric about 0.
 
     Channels in ``useless`` and ``decisive`` are marked and named, ``selected`` is ringed. Points carry the
     channel's number as custom data, so that a click can open it.
     """
-    figure = go.Figure()
-    kinds = np.where(table["channel"].isin(list(useless)), 1, np.where(table["channel"].isin(list(decisive)), 2, 0))
+    channels = table["channel"]
+    kinds = np.where(channels.isin(list(useless)), 1, np.where(channels.isin(list(decisive)), 2, 0))
     looks = (
         ("all other channels", palette.faint, "circle", 6),
         ("widest quarter, little effect", palette.series[0], "square", 10),
         ("narrowest quarter, large effect", palette.series[1], "diamond", 11),
     )
-    for kind, (name, colour, symbol, size) in enumerate(looks):
-        rows = table.loc[kinds == kind]
-        if len(rows):
-            marker = {"color": colour, "symbol": symbol, "size": size, "opacity": 1 if kind else 0.6}
-            figure.add_trace(_points(rows, name, marker))
-    if selected is not None:
-        ring = table[table["channel"] == selected]
-        marker = {"symbol": "circle-open", "size": 20, "color": palette.ink, "line": {"width": 2}}
-        figure.add_trace(go.Scatter(x=ring["gate"], y=ring["effect"], mode="markers", marker=marker, hoverinfo="skip"))
-        figure.data[-1].update(showlegend=False)
-    rule = {"color": palette.faint, "width": 1, "dash": "dot"}
-    figure.add_hline(y=0, line=rule)
-    figure.add_vline(x=span.middle, line=rule)
-    return dress(_finish(figure, table, span, title), palette)
+    data = [
+        _points(table.loc[kinds == kind], name, {"color": colour, "symbol": symbol, "size": size})
+        for kind, (name, colour, symbol, size) in enumerate(looks)
+        if (kinds == kind).any()
+    ]
+    ring = {"symbol": "circle-open", "size": 20, "color": palette.ink, "line": {"width": 2}}
+    opened = table.loc[channels == selected]
+    if len(opened):
+        data.append({**_place(opened), "marker": ring, "hoverinfo": "skip", "showlegend": False})
+    return make_figure(data, _frame(table, palette, span, title), palette)
 
 
-def _points(rows: pd.DataFrame, name: str, marker: dict[str, object]) -> go.Scatter:
-    return go.Scatter(
-        x=rows["gate"],
-        y=rows["effect"],
-        mode="markers",
-        name=name,
-        marker=marker,
-        selected={"marker": {"opacity": marker["opacity"]}},
-        unselected={"marker": {"opacity": marker["opacity"]}},
-        customdata=[str(channel) for channel in rows["channel"]],
-        hovertemplate="<b>#%{customdata}</b><br>gate %{x:.3f}<br>effect %{y:+.4f} logits<extra></extra>",
-    )
-
-
-def _finish(figure: go.Figure, table: pd.DataFrame, span: Span, title: str) -> go.Figure:
+def _frame(table: pd.DataFrame, palette: Palette, span: Span, title: str) -> dict[str, Any]:
     reach = 1.1 * float(np.abs(table["effect"].to_numpy()).max()) or 1.0
     margin = 0.02 * (span.high - span.low)
-    figure.update_layout(
-        height=440,
-        margin={"l": 0, "r": 0, "t": 8, "b": 0},
-        dragmode=False,
-        hovermode="closest",
-        plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-    )
-    figure.update_xaxes(title="gate s", range=[span.low - margin, span.high + margin], showgrid=False, zeroline=False)
-    return figure.update_yaxes(title=title, range=[-reach, reach], zeroline=False)
+    bare = {"showgrid": False, "zeroline": False}
+    return {
+        **LAYOUT,
+        "height": 460,
+        "showlegend": True,
+        "legend": LEGEND,
+        "xaxis": {"title": "gate s", "range": [span.low - margin, span.high + margin], **bare},
+        "yaxis": {"title": title, "range": [-reach, reach], "zeroline": False},
+        "shapes": [rule(palette, y=0), rule(palette, x=span.middle)],
+    }
+
+
+def _place(rows: pd.DataFrame) -> dict[str, Any]:
+    return {"type": "scatter", "mode": "markers", "x": rows["gate"], "y": rows["effect"]}
+
+
+def _points(rows: pd.DataFrame, name: str, marker: dict[str, Any]) -> dict[str, Any]:
+    opacity = 0.6 if marker["symbol"] == "circle" else 1
+    # A click must not pale all others.
+    same = {"marker": {"opacity": opacity}}
+    return {
+        **_place(rows),
+        "name": name,
+        "marker": {**marker, "opacity": opacity},
+        "selected": same,
+        "unselected": same,
+        "customdata": [str(channel) for channel in rows["channel"]],
+        "hovertemplate": "<b>#%{customdata}</b><br>gate %{x:.3f}<br>effect %{y:+.4f} logits<extra></extra>",
+    }

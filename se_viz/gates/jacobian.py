@@ -28,6 +28,18 @@ class Pattern:
     """Part of all squared entries that this one pattern makes up, 0 to 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class Strongest:
+    """The part of a Jacobian that holds its strongest rows and columns."""
+
+    rows: Int[Tensor, "rows"]
+    """Gates that answer most, the strongest first."""
+    columns: Int[Tensor, "columns"]
+    """Squeezes that move gates most, the strongest first."""
+    values: Float[Tensor, "rows columns"]
+    """Their entries, exactly."""
+
+
 def gate_jacobian(
     model: nn.Module, record: GateRecord, *, image: int = 0, channels: Sequence[int] | None = None
 ) -> Float[Tensor, "rows channels"]:
@@ -77,6 +89,13 @@ def find_pattern(jacobian: Float[Tensor, "channels channels"]) -> Pattern:
     sign = 1.0 if left.sum() >= 0 else -1.0
     rows, columns = ((sign * vector).argsort(descending=True, stable=True) for vector in (left, right))
     return Pattern(rows, columns, (squares[-1] / squares.sum()).item())
+
+
+def find_strongest(jacobian: Float[Tensor, "channels channels"], most: int) -> Strongest:
+    """Return the gates and the squeezes with the largest entries all in all: the largest sums of squares."""
+    squares = jacobian.square()
+    rows, columns = (squares.sum(axis).argsort(descending=True, stable=True)[:most] for axis in (1, 0))
+    return Strongest(rows, columns, jacobian[rows][:, columns])
 
 
 def average_cells(values: Float[np.ndarray, "rows columns"], most: int) -> Float[np.ndarray, "cells cells"]:

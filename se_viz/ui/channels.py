@@ -1,6 +1,7 @@
 """Which gates an edit is to change: picked in a figure, by their value, one by its number, or all."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -14,17 +15,17 @@ from se_viz.gates.surgery import GateEdit, set_gates
 from se_viz.ui.choices import current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.pickers import choose_block, choose_option
+from se_viz.ui.state import open_channel
 
-_WAYS = {"picked": "In the figure", "value": "By value", "one": "One", "all": "All"}
+_WAYS = {"picked": "By box", "clicked": "By click", "value": "By value", "one": "One", "all": "All"}
 _SCOPES = {"block": "This block", "stage": "Its stage", "network": "Whole network"}
 _ORDERS = {"gate": "gate", "channel": "index"}
 
 Targets: TypeAlias = dict[str, tuple[int, ...] | None]
+Change: TypeAlias = Callable[[GateEdit], None]
 
 
-def choose_channels(
-    before: Analysis, table: pd.DataFrame, span: Span, *, change: Callable[[GateEdit], None]
-) -> Targets:
+def choose_channels(before: Analysis, table: pd.DataFrame, span: Span, *, change: Change) -> Targets:
     """Let people choose gates of a table of `compare_gates`; return the channels of each block, None for all.
 
     ``change`` is given the edit that the slider of a single gate stands for.
@@ -34,18 +35,44 @@ def choose_channels(
         way = choose_option("Which channels", _WAYS, key="surgery-way")
         order = choose_option("Sort by", _ORDERS, key="surgery-order")
     here = table.loc[table["path"] == name]
-    picked = None
-    if way == "value":
-        picked = _choose_by_value(table, here, span)
-    elif way == "one":
-        picked = _choose_one(here, span, change)
-    elif way == "all":
-        picked = _in_scope(table, here)
-    return _targets(_show_choice(here, span, order, picked), table)
+    # Another block, image or order is another figure: a box must not go on to pick what is now in its place.
+    place = f"{name}-{order}-{hash(tuple(here['gate']))}"
+    if way in ("picked", "clicked"):
+        rows = here.loc[here["channel"].isin(_picked(place))]
+    else:
+        rows = {"value": _choose_by_value, "one": _choose_one, "all": _choose_all}[way](table, here, span, change)
+    _show_choice(here, rows, span, way=way, order=order, place=place)
+    return _targets(rows, table)
 
 
-def _choose_by_value(table: pd.DataFrame, here: pd.DataFrame, span: Span) -> pd.DataFrame:
-    scope = _in_scope(table, here)
+def _show_choice(here: pd.DataFrame, rows: pd.DataFrame, span: Span, *, way: str, order: str, place: str) -> None:
+    picked = rows.loc[rows["path"] == here["path"].iloc[0], "channel"].to_numpy()
+    figure = draw_choice(here, current_palette(), order=order, picked=picked, span=span, areas=way == "picked")
+    click = {"picked": partial(_note_area, place), "clicked": partial(_note_click, place), "one": open_channel}.get(way)
+    with st.container(key="pick"):
+        key, alt = f"pick-{place}-{way}", "Gates of the open block"
+        show_figure(figure, key, alt=alt, on_click=click, areas=way == "picked")
+
+
+def _picked(place: str) -> tuple[int, ...]:
+    last, channels = st.session_state.get("picked", ("", ()))
+    return channels if last == place else ()
+
+
+def _note_area(place: str, chart: str) -> None:
+    points = st.session_state[chart].selection.points
+    st.session_state.picked = place, tuple(int(point["customdata"]) for point in points)
+
+
+def _note_click(place: str, chart: str) -> None:
+    clicked = {int(point["customdata"]) for point in st.session_state[chart].selection.points}
+    if clicked:
+        st.session_state.channel = min(clicked)
+    st.session_state.picked = place, tuple(clicked ^ {*_picked(place)})
+
+
+def _choose_by_value(table: pd.DataFrame, here: pd.DataFrame, span: Span, _: Change) -> pd.DataFrame:
+    scope = _choose_all(table, here)
     ends = float(span.low), float(span.high)
     # Another network's scale is another slider: a value kept from the first may lie outside of the second.
     key = f"surgery-range-{ends[0]:g}-{ends[1]:g}"
@@ -54,7 +81,7 @@ def _choose_by_value(table: pd.DataFrame, here: pd.DataFrame, span: Span) -> pd.
     return scope.loc[scope["after"].between(low, high)]
 
 
-def _choose_one(here: pd.DataFrame, span: Span, change: Callable[[GateEdit], None]) -> pd.DataFrame:
+def _choose_one(_: pd.DataFrame, here: pd.DataFrame, span: Span, change: Change) -> pd.DataFrame:
     last = len(here) - 1
     st.session_state.channel = min(max(int(st.session_state.get("channel") or 0), 0), last)
     number, value = st.columns([2, 3])
@@ -75,31 +102,10 @@ def _choose_one(here: pd.DataFrame, span: Span, change: Callable[[GateEdit], Non
     return row
 
 
-def _in_scope(table: pd.DataFrame, here: pd.DataFrame) -> pd.DataFrame:
+def _choose_all(table: pd.DataFrame, here: pd.DataFrame, *_: object) -> pd.DataFrame:
     scope = choose_option("Where", _SCOPES, key="surgery-scope")
     stage = here["stage"].iloc[0]
     return {"block": here, "stage": table.loc[table["stage"] == stage], "network": table}[scope]
-
-
-def _show_choice(here: pd.DataFrame, span: Span, order: str, picked: pd.DataFrame | None) -> pd.DataFrame:
-    """Show the gates of the open block with those that are picked; None: what a box or a lasso has picked in it."""
-    name = here["path"].iloc[0]
-    # Another block, image or order is another figure: a box must not go on to pick what is now in its place.
-    key = f"pick-{name}-{order}-{hash(tuple(here['gate']))}-{'areas' if picked is None else 'all'}"
-    areas, alt = picked is None, "Gates of the open block"
-    chart, chosen = st.session_state.get("picked", ("", ()))
-    rows = here.loc[here["channel"].isin(chosen if chart == key else ())] if picked is None else picked
-    channels = rows.loc[rows["path"] == name, "channel"].to_numpy()
-    stressed = None if areas and not channels.size else channels
-    figure = draw_choice(here, current_palette(), order=order, picked=stressed, span=span)
-    with st.container(key="pick"):
-        show_figure(figure, key, alt=alt, on_click=_note_picked if areas else None, areas=areas)
-    return rows
-
-
-def _note_picked(chart: str) -> None:
-    points = st.session_state[chart].selection.points
-    st.session_state.picked = chart, tuple(int(point["customdata"]) for point in points)
 
 
 def _targets(rows: pd.DataFrame, table: pd.DataFrame) -> Targets:

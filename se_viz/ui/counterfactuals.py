@@ -27,6 +27,7 @@ from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.gallery import get_gallery
+from se_viz.ui.links import link_block, show_rows
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import progress
 from se_viz.ui.state import ChosenImage, open_block
@@ -103,6 +104,7 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -
     with numbers:
         st.caption(EXPLAINED[chosen.kind].format(count=len(chosen.gallery), repeats=REPEATS))
         _show_table(choices, found, chosen)
+        link_block(analysis)
     st.caption(THRESHOLDS)
 
 
@@ -114,14 +116,14 @@ def _show_depth(choices: Choices, found: Found, chosen: Chosen) -> None:
     show_figure(figure, "depth", alt="Change of the answer for each place whose gates are replaced", on_click=click)
     st.caption(
         "Look for where the chosen kind leaves 0, and whether static gates do too. Hollow: the label flipped. "
-        "Replaced gates are fixed; the gates of later blocks are live, and react."
+        "Replaced gates are fixed; the gates of later blocks are live, and react. A click opens a block."
     )
 
 
 def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
     # One place alone has room for all kinds.
-    shown = [*found] if chosen.scope == "network" else [chosen.kind]
-    rows = [one for kind in shown for one in found[kind]]
+    kinds = [*found] if chosen.scope == "network" else [chosen.kind]
+    rows = [one for kind in kinds for one in found[kind]]
     summary = summarise_counterfactuals(tabulate_counterfactuals(rows, choices.network.classes))
     several = bool((summary["count"] > 1).any())
     summary["label"] = [
@@ -139,7 +141,8 @@ def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
         "label": st.column_config.TextColumn("Label"),
     }
     height, alt = "content" if len(summary) <= 17 else 640, "Change of probability, KL divergence and label"
-    st.dataframe(summary[[*columns, "label"]], column_config=config, hide_index=True, height=height, alt=alt)
+    shown, key = summary.filter([*columns, "label"]), f"places-{chosen.kind}-{chosen.scope}"
+    show_rows(shown, summary["path"].tolist(), key=key, column_config=config, height=height, alt=alt)
 
 
 def _label(found: tuple[Counterfactual, ...], place: str, choices: Choices) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 from PIL import Image
 
+from se_viz.analysis import Analysis
 from se_viz.checkup import find_dead
 from se_viz.errors import SeVizError
 from se_viz.gates.health import (
@@ -28,6 +29,7 @@ from se_viz.line import Watch
 from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices
 from se_viz.ui.gallery import get_gallery
+from se_viz.ui.links import link_block, show_rows
 from se_viz.ui.photos import get_photo
 from se_viz.ui.waiting import waiting
 
@@ -51,8 +53,11 @@ _LIMITS = {
 """What each slider says, and how far it goes."""
 
 
-def show_health(choices: Choices) -> None:
-    """Say over all images of the gallery what the gates of each block do; to be called last on a page."""
+def show_health(choices: Choices, analysis: Analysis) -> None:
+    """Say over all images of the gallery what the gates of each block do; to be called last on a page.
+
+    A click on a block opens it; ``analysis`` is of the chosen image.
+    """
     gallery, sites = get_gallery(choices), choices.network.inspection.sites
     records = [record for _, analysis in gallery for record in analysis.records]
     dead = count_dead(records, sites)
@@ -67,7 +72,8 @@ def show_health(choices: Choices) -> None:
             st.error(str(problem))
             return
         dead.update(found)
-    _show(records, sites, {name: count for name, count in dead.items() if count is not None})
+    told = {name: count for name, count in dead.items() if count is not None}
+    _show(analysis, records, sites, told, st.session_state.get("block"))
 
 
 @st.cache_data(max_entries=64, max_size="8MB", show_spinner=False)
@@ -85,7 +91,16 @@ def _find_dead(
 
 
 @st.fragment
-def _show(records: Sequence[GateRecord], sites: Sequence[GateSite], dead: dict[str, int]) -> None:
+def _show(
+    analysis: Analysis,
+    records: Sequence[GateRecord],
+    sites: Sequence[GateSite],
+    dead: dict[str, int],
+    opened: str | None,
+) -> None:
+    if st.session_state.get("block") != opened:
+        # Clicked here: the page above has to follow.
+        st.rerun()
     verdict = st.container()
     table, words = st.columns([3, 2], gap="medium")
     with words:
@@ -97,6 +112,7 @@ def _show(records: Sequence[GateRecord], sites: Sequence[GateSite], dead: dict[s
         _show_verdict(blocks)
     with table:
         _show_table(blocks)
+        link_block(analysis)
     with meanings:
         _show_meanings(blocks)
     with st.expander("Every block in words"):
@@ -124,7 +140,7 @@ def _show_verdict(blocks: Sequence[BlockHealth]) -> None:
 
 
 def _show_table(blocks: Sequence[BlockHealth]) -> None:
-    table = tabulate_health(blocks)[["block", "mean", "over_channels", "image_share", "dead"]]
+    table = tabulate_health(blocks).filter(["block", "mean", "over_channels", "image_share", "dead"])
     table.insert(1, "flags", [list(block.flags) or [HEALTHY] for block in blocks])
     table["image_share"] *= 100
     share = {"format": "%.0f %%", "min_value": 0, "max_value": 100}
@@ -137,11 +153,12 @@ def _show_table(blocks: Sequence[BlockHealth]) -> None:
         "dead": st.column_config.NumberColumn("Dead"),
     }
     height = "content" if len(blocks) <= 20 else 640
-    st.dataframe(table, column_config=columns, hide_index=True, height=height, placeholder="–", alt="Health by block")
+    names = [block.site.name for block in blocks]
+    show_rows(table, names, key="health", column_config=columns, height=height, placeholder="–", alt="Health by block")
     st.caption(
         "Spread: standard deviation over channels, in the image where it is largest. Between images: this share of "
         "the gates' variance; the rest is between channels and the same in every image. Dead: channels that are zero "
-        "in every image."
+        "in every image. A click on a row opens its block."
     )
 
 

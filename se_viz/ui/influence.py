@@ -1,22 +1,35 @@
 """Who turned a channel up, on a page: one row of its block's Jacobian as a list, and the whole of it as a picture."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import streamlit as st
 
-from se_viz.charts.influence import CELLS, draw_cells, draw_row
+from se_viz.charts.influence import CELLS, draw_cells, draw_row, draw_strongest
 from se_viz.charts.scales import CLIPPED
 from se_viz.errors import SeVizError
 from se_viz.gates import GateRecord, gate_jacobian
-from se_viz.gates.jacobian import Pattern, average_cells, find_pattern
+from se_viz.gates.jacobian import Pattern, Strongest, average_cells, find_pattern, find_strongest
 from se_viz.line import Watch
 from se_viz.runtime import line_of
 from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
+from se_viz.ui.pickers import choose_option
 from se_viz.ui.state import open_channel
 from se_viz.ui.waiting import waiting
 
-_EACH = 8
+_EACH, _STRONGEST = 8, 24
+_VIEWS = {"all": "All, averaged", "strongest": f"The {_STRONGEST} strongest"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """What is shown of a whole Jacobian."""
+
+    cells: np.ndarray
+    pattern: Pattern
+    strongest: Strongest
 
 
 def show_influence(choices: Choices, record: GateRecord, channel: int) -> None:
@@ -24,7 +37,7 @@ def show_influence(choices: Choices, record: GateRecord, channel: int) -> None:
     try:
         with waiting("Differentiating the block…") as watch:
             row = _row(*choices.key[:3], record.name, channel, _record=record, _watch=watch)
-            cells, pattern = _cells(*choices.key[:3], record.name, _record=record, _watch=watch)
+            whole = _whole(*choices.key[:3], record.name, _record=record, _watch=watch)
     except SeVizError as error:
         st.error(str(error))
         return
@@ -32,7 +45,11 @@ def show_influence(choices: Choices, record: GateRecord, channel: int) -> None:
     with left:
         _show_row(row, channel)
     with right:
-        _show_cells(cells, pattern, channel)
+        view = choose_option("Gates and squeezes", _VIEWS, key="jacobian-view")
+        if view == "all":
+            _show_cells(whole.cells, whole.pattern, channel)
+        else:
+            _show_strongest(whole.strongest, channel)
 
 
 def rank_influences(row: np.ndarray, each: int = _EACH) -> list[int]:
@@ -81,11 +98,22 @@ def _row(
         return gate_jacobian(network.model, _record, channels=[channel])[0].numpy()
 
 
+def _show_strongest(strongest: Strongest, channel: int) -> None:
+    gates, squeezes = strongest.rows.tolist(), strongest.columns.tolist()
+    figure = draw_strongest(strongest.values.numpy(), gates, squeezes, current_palette(), own=channel)
+    alt = "The derivatives of the gates that answer most by the squeezes that move most"
+    show_figure(figure, "strongest", alt=alt, on_click=open_channel)
+    st.caption(
+        f"Exact entries: the {len(gates)} gates that answer most (rows) to the {len(squeezes)} squeezes that move most "
+        "(columns), by the sum of their squared entries, the strongest first. A row of many colours is a gate that "
+        "listens to many channels; click it to open its channel."
+    )
+
+
 @st.cache_data(max_entries=64, max_size="32MB", show_spinner=False)
-def _cells(
-    name: str, device: str, digest: str, block: str, *, _record: GateRecord, _watch: Watch
-) -> tuple[np.ndarray, Pattern]:
+def _whole(name: str, device: str, digest: str, block: str, *, _record: GateRecord, _watch: Watch) -> _Whole:
     with borrow_network(name, device) as network, line_of(network.device).turn(_watch):
         jacobian = gate_jacobian(network.model, _record)
     pattern = find_pattern(jacobian)
-    return average_cells(jacobian[pattern.rows][:, pattern.columns].numpy(), CELLS), pattern
+    cells = average_cells(jacobian[pattern.rows][:, pattern.columns].numpy(), CELLS)
+    return _Whole(cells, pattern, find_strongest(jacobian, _STRONGEST))

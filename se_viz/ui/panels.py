@@ -23,7 +23,7 @@ from se_viz.gates.tables import (
 from se_viz.ui.cached import get_analysis, get_attribution
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
-from se_viz.ui.links import link_channel
+from se_viz.ui.links import link_block, link_channel, show_rows
 from se_viz.ui.pickers import choose_block, choose_option
 from se_viz.ui.remarks import describe_scale, name_the_undrawn
 from se_viz.ui.state import open_block, open_channel
@@ -63,7 +63,8 @@ def show_gates(choices: Choices, table: pd.DataFrame, analysis: Analysis) -> str
     if value == "gate":
         st.caption(
             f"One row is one block, from the first (top) to the last. {describe_scale(inspection.sites, span)} "
-            "Look for rows that are far from even: there the network chose for this image."
+            "Look for rows that are far from even: there the network chose for this image. The framed row is the open "
+            "block, at first the one whose gates differ most; a click opens another."
         )
     else:
         st.caption(
@@ -168,7 +169,10 @@ def show_numbers(analysis: Analysis) -> None:
     summary = summarise_blocks(analysis.records)
     summary[["near_0", "near_half", "near_1"]] *= 100
     height = "content" if len(summary) <= 20 else 640
-    st.dataframe(summary, column_config=columns, hide_index=True, height=height, alt="Gates by block")
+    names = summary["path"].tolist()
+    show_rows(summary, names, key="numbers", column_config=columns, height=height, alt="Gates by block")
+    st.caption("A click on a row opens its block, here and on every other page.")
+    link_block(analysis)
 
 
 def show_downloads(choices: Choices, table: pd.DataFrame) -> None:

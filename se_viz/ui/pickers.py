@@ -12,15 +12,23 @@ from se_viz.gates.tables import label_blocks
 Option = TypeVar("Option", str, int)
 
 
+def open_block_of(analysis: Analysis) -> str:
+    """Return the name of the session's open block; where the network has none of that name, open one first.
+
+    That is the block whose gates differ most: the first sight should be a block that chooses, not one whose gates
+    all stand open.
+    """
+    if st.session_state.get("block") not in {record.name for record in analysis.records}:
+        widest = max(analysis.records, key=lambda record: record.gate.std(correction=0).item())
+        st.session_state.block = widest.name
+    return st.session_state.block
+
+
 def choose_block(analysis: Analysis) -> str:
-    """Offer every block, at first the one whose gates differ most; return its name, which a click may have set."""
+    """Offer every block; return the name of the open one, which a click may have set."""
     labels = label_blocks(analysis.records)
-    block = st.session_state.get("block")
-    if block not in labels:
-        # The first sight should be a block that chooses, not one whose gates all stand open.
-        block = max(analysis.records, key=lambda record: record.gate.std(correction=0).item()).name
     # Also where it is the same: a page that is new to the browser would begin with the first block.
-    st.session_state.block = block
+    st.session_state.block = open_block_of(analysis)
     return st.selectbox(
         "Open block", list(labels), format_func=labels.__getitem__, key="block", persist_state="session"
     )

@@ -25,6 +25,7 @@ from se_viz.ui.channels import Targets, choose_channels
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.edits import Edits, History, get_edited, get_edited_attribution, history_of, keep_history
 from se_viz.ui.figures import show_figure
+from se_viz.ui.links import link_block
 from se_viz.ui.state import open_block
 
 _QUICK = {key: METHODS[key].title for key in COMMON if not METHODS[key].piece}
@@ -51,6 +52,7 @@ def show_surgery(choices: Choices, before: Analysis) -> None:
         _show_desk(choices, before, table, span)
     if edits:
         _show_reaction(table, span, edits)
+        link_block(before)
         _show_maps(choices, before, edits)
 
 
@@ -111,6 +113,7 @@ def _show_desk(choices: Choices, before: Analysis, table: pd.DataFrame, span: Sp
     change = partial(_change, choices.name)
     targets = choose_channels(before, table, span, change=change)
     _say_what_is_chosen(choices, targets)
+    link_block(before)
     with st.container(horizontal=True):
         for label, key, make in (
             ("Set to 0", "zero", lambda: set_gates(targets, 0.0)),
@@ -138,7 +141,7 @@ def _button(label: str, key: str, targets: Targets, act: Callable[[], None]) -> 
 
 def _say_what_is_chosen(choices: Choices, targets: Targets) -> None:
     if not targets:
-        st.info("No gate is chosen. Drag a box over some in the figure, widen the range of values, or choose All.")
+        st.info("No gate is chosen. Drag a box over some in the figure, click them, name a range, or choose All.")
         return
     sites = choices.network.inspection.sites
     st.markdown(f"Chosen: **{describe_targets(tuple(targets.items()), sites)}**")

@@ -40,7 +40,7 @@ def microscope(browser: Browser, address: str, photo: Path) -> Iterator[Visit]:
         title = maps.locator(".annotation-text").first.text_content() or ""
         channel = re.search(r"#(\d+)", title)
         assert channel
-        page.get_by_role("link", name=f"Open channel {channel[1]} of SE_").click()
+        page.get_by_role("link", name=f"Open channel {channel[1]} of SE_").first.click()
         expect(page.get_by_role("spinbutton")).to_have_value(channel[1])
         expect(page.locator(".flow")).to_be_visible()
         expect_idle(page)
