@@ -24,12 +24,14 @@ def part() -> AppTest:
     def script() -> None:
         import streamlit as st
 
+        from se_viz.ui.cached import get_analysis
         from se_viz.ui.choices import require_choices
         from se_viz.ui.health import show_health
         from se_viz.ui.state import list_gallery
 
         st.session_state.setdefault("image", list_gallery()[0])
-        show_health(require_choices())
+        choices = require_choices()
+        show_health(choices, get_analysis(*choices.key))
 
     part = AppTest.from_function(script, default_timeout=120)
     part.session_state["network"], part.session_state["device"] = "tiny", "cpu"

@@ -31,6 +31,7 @@ from se_viz.ui.choices import Choices
 from se_viz.ui.gallery import get_gallery
 from se_viz.ui.links import link_block, show_rows
 from se_viz.ui.photos import get_photo
+from se_viz.ui.pickers import open_block_of
 from se_viz.ui.waiting import waiting
 
 _COLOURS = {
@@ -73,7 +74,7 @@ def show_health(choices: Choices, analysis: Analysis) -> None:
             return
         dead.update(found)
     told = {name: count for name, count in dead.items() if count is not None}
-    _show(analysis, records, sites, told, st.session_state.get("block"))
+    _show(analysis, records, sites, told, open_block_of(analysis))
 
 
 @st.cache_data(max_entries=64, max_size="8MB", show_spinner=False)
@@ -96,9 +97,9 @@ def _show(
     records: Sequence[GateRecord],
     sites: Sequence[GateSite],
     dead: dict[str, int],
-    opened: str | None,
+    opened: str,
 ) -> None:
-    if st.session_state.get("block") != opened:
+    if open_block_of(analysis) != opened:
         # Clicked here: the page above has to follow.
         st.rerun()
     verdict = st.container()
