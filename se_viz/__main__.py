@@ -35,7 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     gates.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
     health = _add_health(commands.add_parser("health", help="whether gates do anything, over several images"))
     counterfactuals = _add_counterfactuals(commands.add_parser("counterfactuals", help="does it matter what gates do?"))
-    for command in (gates, health, counterfactuals):
+    score = _add_score(commands.add_parser("score", help="do the maps of attribution methods stand their tests?"))
+    for command in (gates, health, counterfactuals, score):
         _add_own_weights(command)
     networks = commands.add_parser("networks", help="the networks that can be loaded")
     networks.add_argument("pattern", nargs="?", default="", help="part of a name, e.g. regnet, or 'timm/se*'")
@@ -47,10 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="top-1 accuracy of a network")
     evaluate.add_argument("--data", type=Path, help="folder with train and val (default: download Imagenette v2)")
     info = commands.add_parser("info", help="versions, devices and networks")
-    for command in (gates, health, counterfactuals, evaluate):
+    for command in (gates, health, counterfactuals, score, evaluate):
         command.add_argument("--network", help="name of the network (default: the first of `se_viz networks`)")
         command.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
-    for command in (gates, health, counterfactuals, networks, evaluate, info):
+    for command in (gates, health, counterfactuals, score, networks, evaluate, info):
         command.add_argument("--checkpoints", type=Path, help="folder of the networks (default: all there are)")
     return parser
 
@@ -74,6 +75,19 @@ def _add_counterfactuals(command: argparse.ArgumentParser) -> argparse.ArgumentP
     command.add_argument("--seed", type=int, default=0, help="seed of the first shuffle (default: 0)")
     command.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
     command.add_argument("--plot", type=Path, metavar="FILE.html", help="file for the plot over depth")
+    return command
+
+
+def _add_score(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("images", nargs="*", type=Path, metavar="IMAGE_OR_FOLDER", help="default: the samples")
+    # Not checked here: the words that are known come with PyTorch.
+    command.add_argument("--methods", nargs="+", metavar="METHOD", help="e.g. saliency grad_cam (default: quick ones)")
+    command.add_argument("--target", metavar="CLASS", help="name or number (default: each image's most probable one)")
+    command.add_argument("--against", metavar="CLASS", help="explain how far the target leads this class")
+    command.add_argument("--baseline", default="mean", help="what pixels are painted over with (default: mean)")
+    command.add_argument("--seed", type=int, default=0, help="seed of random maps and squares (default: 0)")
+    command.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
+    command.add_argument("--plot", type=Path, metavar="FILE.html", help="file for the mean curves")
     return command
 
 

@@ -2,7 +2,8 @@
 
 from se_viz.commands.images import gates, health
 from se_viz.commands.questions import counterfactuals
+from se_viz.commands.scores import score
 from se_viz.commands.training import evaluate, train
 from se_viz.commands.zoo import cache, download, info, networks
 
-__all__ = ["cache", "counterfactuals", "download", "evaluate", "gates", "health", "info", "networks", "train"]
+__all__ = ["cache", "counterfactuals", "download", "evaluate", "gates", "health", "info", "networks", "score", "train"]

@@ -17,6 +17,7 @@ from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices
 from se_viz.ui.methods import Request, choose_methods, count_passes, say_seconds, tick_of
 from se_viz.ui.progress import progress
+from se_viz.ui.scores import show_scores
 from se_viz.ui.sheets import show_downloads
 from se_viz.ui.targets import name_target
 from se_viz.ui.tiles import Answers, Wall, choose_look, maps_of, show_legend
@@ -56,6 +57,7 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
         f"on: each asks another question, and units differ between them. {scale}"
     )
     show_downloads(choices, target, look, maps)
+    show_scores(choices, analysis, target, baseline, maps)
 
 
 def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall: Wall) -> Answers:

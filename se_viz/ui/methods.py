@@ -42,7 +42,7 @@ def choose_methods(choices: Choices, baseline: str) -> dict[Request, float]:
     with st.expander("Methods and settings", icon=":material/checklist:"):
         ticks = st.container()
         chosen = _choose_settings()
-    pace, side = _get_pace(choices), choices.photo.width
+    pace, side = get_pace(choices), choices.photo.width
     requests = [_request(row, baseline, chosen) for row in METHODS.values()]
     costs = {one: pace.estimate(METHODS[one.method], dict(one.options), side=side) for one in requests}
     with ticks:
@@ -110,7 +110,8 @@ def say_seconds(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def _get_pace(choices: Choices) -> Pace:
+def get_pace(choices: Choices) -> Pace:
+    """Return how long one pass takes; measured once for a network and device."""
     with waiting("Timing one pass…") as watch:
         return _pace(choices.name, choices.device, _watch=watch)
 

@@ -1,0 +1,151 @@
+"""Scores of maps beside those of controls, which know nothing of the network; and what they come to in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
+
+from se_viz.attribution.controls import CONTROLS, make_controls
+from se_viz.attribution.curves import Curve, Exam, trace_curves
+from se_viz.attribution.infidelity import Falls, infidelity, measure_falls
+from se_viz.line import Watch
+from se_viz.networks import Network
+from se_viz.variants import Report
+
+MEASURES = {"deletion": -1, "insertion": 1, "infidelity": -1}
+"""What is measured, and whether more is better (1) or less (-1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapScore:
+    """How one map of one image stood its tests."""
+
+    deletion: Curve
+    """The answer while the map's highest pixels go first: a low area is good."""
+    insertion: Curve
+    """The answer while the map's highest pixels come first: a high area is good."""
+    infidelity: float
+    """Share of what squares take from the logit that the map does not foretell, 0 to 1: a low one is good."""
+
+    def read(self, measure: str) -> float:
+        """Return the number for one of ``MEASURES``: an area, in the units of its curve, or the infidelity."""
+        value = getattr(self, measure)
+        return value.area if isinstance(value, Curve) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """What all maps of one image are measured with, and against."""
+
+    falls: Falls
+    """What squares take from the logit."""
+    controls: dict[str, tuple[MapScore, ...]]
+    """Scores of each of ``CONTROLS``, one for each draw of it."""
+
+
+def count_passes(exam: Exam) -> int:
+    """Return how many pictures a yardstick takes."""
+    return exam.squares + 1 + (2 * exam.repeats + 1) * exam.passes
+
+
+def make_yardstick(
+    network: Network,
+    inputs: Float[Tensor, "1 3 height width"],
+    exam: Exam,
+    *,
+    watch: Watch = lambda _: None,
+    report: Report = lambda *_: None,
+) -> Yardstick:
+    """Measure what an image loses with squares, and score each control. For errors see `answer_pictures`."""
+    whole, before = count_passes(exam), exam.squares + 1
+    falls = measure_falls(network, inputs, exam, watch=watch, report=lambda done, _: report(done, whole))
+    controls: dict[str, list[MapScore]] = {key: [] for key in CONTROLS}
+    drawn = make_controls(inputs.shape[-2], inputs.shape[-1], repeats=exam.repeats, seed=exam.seed)
+    for key, values in ((key, values) for key, maps in drawn.items() for values in maps):
+        score = score_map(
+            network,
+            inputs,
+            values,
+            exam,
+            falls,
+            watch=watch,
+            report=lambda done, _, before=before: report(before + done, whole),
+        )
+        controls[key].append(score)
+        before += exam.passes
+    return Yardstick(falls, {key: tuple(scores) for key, scores in controls.items()})
+
+
+def score_map(
+    network: Network,
+    inputs: Float[Tensor, "1 3 height width"],
+    values: Float[Tensor, "rows columns"],
+    exam: Exam,
+    falls: Falls,
+    *,
+    watch: Watch = lambda _: None,
+    report: Report = lambda *_: None,
+) -> MapScore:
+    """Score one map with what squares of the same image take away. For errors see `trace_curves`."""
+    deletion, insertion = trace_curves(network, inputs, values, exam, watch=watch, report=report)
+    return MapScore(deletion, insertion, infidelity(values, falls))
+
+
+def tabulate_scores(scores: Mapping[str, MapScore], yardstick: Yardstick) -> pd.DataFrame:
+    """Return one row a map and then one a control: the mean over its draws, and their standard deviation.
+
+    The deviation is that of a sample, and 0 for what has no draws; ``draws`` is 0 for maps of the network.
+    """
+    rows = [*((key, (score,), 0) for key, score in scores.items())]
+    rows += [(CONTROLS[key], drawn, len(drawn)) for key, drawn in yardstick.controls.items()]
+    return pd.DataFrame([{"map": name, "draws": draws, **_summarise(drawn)} for name, drawn, draws in rows])
+
+
+def tabulate_curves(scores: Mapping[str, MapScore], yardstick: Yardstick) -> pd.DataFrame:
+    """Return one row a point of each curve, of maps and then of controls: the mean over draws, and their range."""
+    rows = [*((key, False, (score,)) for key, score in scores.items())]
+    rows += [(CONTROLS[key], True, drawn) for key, drawn in yardstick.controls.items()]
+    parts = [
+        _tabulate([getattr(score, measure) for score in drawn]).assign(map=name, control=control, curve=measure)
+        for name, control, drawn in rows
+        for measure in ("deletion", "insertion")
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def find_unbeaten(score: MapScore, yardstick: Yardstick, measure: str) -> list[str]:
+    """Return the keys of the controls with a draw that is as good as a map or better, by one of ``MEASURES``."""
+    sign = MEASURES[measure]
+    return [
+        key
+        for key, drawn in yardstick.controls.items()
+        if max(sign * one.read(measure) for one in drawn) >= sign * score.read(measure)
+    ]
+
+
+def describe_score(title: str, score: MapScore, yardstick: Yardstick) -> str:
+    """Say whether a map beats every draw of every control at deletion and at insertion."""
+    unbeaten = {measure: find_unbeaten(score, yardstick, measure) for measure in ("deletion", "insertion")}
+    if not any(unbeaten.values()):
+        return f"**{title}** beats every control, at deletion and at insertion."
+    words = [f"at {measure} than {_join(keys)}" for measure, keys in unbeaten.items() if keys]
+    return f"**{title}** is no better {', and '.join(words)}."
+
+
+def _summarise(drawn: Sequence[MapScore]) -> dict[str, float]:
+    numbers = pd.DataFrame([{measure: one.read(measure) for measure in MEASURES} for one in drawn])
+    spread = numbers.std().fillna(0.0).add_suffix("_std")
+    return {str(name): float(value) for part in (numbers.mean(), spread) for name, value in part.items()}
+
+
+def _tabulate(curves: Sequence[Curve]) -> pd.DataFrame:
+    values = pd.DataFrame([curve.values for curve in curves])
+    columns = {"value": values.mean(), "low": values.min(), "high": values.max()}
+    return pd.DataFrame({"share": curves[0].shares, **columns}).rename_axis("step").reset_index()
+
+
+def _join(keys: Sequence[str]) -> str:
+    names = [CONTROLS[key].lower() if key != "blob" else "the centred blob" for key in keys]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,108 @@
+"""Scores of several methods over several images: a table of each image, and their summary."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from PIL import Image
+
+from se_viz.attribution.catalogue import COMMON, METHODS
+from se_viz.attribution.curves import Exam
+from se_viz.attribution.run import attribute
+from se_viz.attribution.scores import MEASURES, MapScore, make_yardstick, score_map, tabulate_curves, tabulate_scores
+from se_viz.attribution.targets import Target
+from se_viz.errors import AttributionError
+from se_viz.networks import Network
+from se_viz.runtime import line_of
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Which maps of an image are made and scored."""
+
+    methods: tuple[str, ...] = COMMON
+    """Keys of the catalogue."""
+    target: int | None = None
+    """Index of the class that is explained; None: the most probable one of each image."""
+    against: int | None = None
+    """Index of the class that it is compared with; None: none."""
+    baseline: str = "mean"
+    """A key of ``BASELINES``."""
+    seed: int = 0
+    """Seed of ties, squares and random maps."""
+
+    def __post_init__(self) -> None:
+        """Check the methods.
+
+        Raises:
+            AttributionError: there is no such method.
+        """
+        if unknown := [method for method in self.methods if method not in METHODS]:
+            raise AttributionError(f"There is no method {unknown[0]!r}. Choose among: {', '.join(METHODS)}.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surveyed:
+    """What was found of one image."""
+
+    scores: pd.DataFrame
+    """As of `tabulate_scores`, and the name of the class."""
+    curves: pd.DataFrame
+    """As of `tabulate_curves`."""
+    problems: dict[str, str]
+    """Methods without a map that can be scored, and why."""
+
+
+def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surveyed:
+    """Make and score the maps of one image, and score the controls.
+
+    Raises:
+        AttributionError: there is no such class or baseline.
+        DeviceError: the device has too little memory.
+    """
+    inputs = network.preprocess(image)
+    target = Target(_best(network, inputs) if survey.target is None else survey.target, survey.against)
+    # First: a class that is not there should not be told of once for each method.
+    target.check(len(network.classes))
+    exam = Exam(target, survey.baseline, seed=survey.seed)
+    yardstick = make_yardstick(network, inputs, exam)
+    scores: dict[str, MapScore] = {}
+    problems: dict[str, str] = {}
+    for method in dict.fromkeys(survey.methods):
+        title, asked = METHODS[method].title, {"against": target.against, "baseline": survey.baseline}
+        try:
+            found = attribute(network, inputs, target.index, method, **asked)
+            scores[title] = score_map(network, inputs, found.map, exam, yardstick.falls)
+        except AttributionError as problem:
+            problems[title] = str(problem)
+    table = tabulate_scores(scores, yardstick)
+    table.insert(0, "class", network.classes[target.index])
+    return Surveyed(table, tabulate_curves(scores, yardstick), problems)
+
+
+def summarise_scores(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a map over all images: mean and standard deviation of each measure, and number of images.
+
+    ``table`` holds the scores of all images. A control's draws count as one image's mean; the deviation is that of
+    a sample, over images, and 0 for one image.
+    """
+    groups = table.groupby("map", sort=False)
+    columns = {}
+    for measure in MEASURES:
+        columns[measure] = groups[measure].mean()
+        columns[f"{measure}_std"] = groups[measure].std().fillna(0.0)
+    return pd.DataFrame({**columns, "images": groups.size()}).reset_index()
+
+
+def average_curves(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the mean over images of each point of each curve, and one standard deviation to either side."""
+    groups = pd.concat(tables).groupby(["map", "control", "curve", "step"], sort=False)
+    mean, spread = groups["value"].mean(), groups["value"].std().fillna(0.0)
+    columns = {"share": groups["share"].mean(), "value": mean, "low": mean - spread, "high": mean + spread}
+    return pd.DataFrame(columns).reset_index()
+
+
+def _best(network: Network, inputs: torch.Tensor) -> int:
+    with line_of(network.device).turn(), torch.inference_mode():
+        return int(network.model(inputs)[0].argmax())

@@ -1,0 +1,99 @@
+"""The sanity check of one map: the network is randomised part by part under it, and what becomes of map and gates."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+from PIL import Image
+
+from se_viz.attribution.sanity import Step, check_sanity, describe_steps, name_part, tabulate_steps
+from se_viz.charts.attributions import Map, fit_reach, paint_map
+from se_viz.charts.scores import draw_steps
+from se_viz.charts.sheets import to_uri
+from se_viz.line import Watch
+from se_viz.ui.cached import borrow_network
+from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.figures import show_figure
+from se_viz.ui.methods import say_seconds
+from se_viz.ui.progress import progress
+from se_viz.ui.scoring import Subject
+from se_viz.variants import Report
+
+_SIDE, _OPACITY = 148, 0.8
+
+
+def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
+    """Offer to randomise the network under one of the maps; show its maps and how alike they stay.
+
+    Raises:
+        SeVizError: the method cannot run, or too many wait; the text says what to do.
+    """
+    titles = {subject.title: subject for subject in subjects}
+    if st.session_state.get("sanity-map") not in titles:
+        st.session_state["sanity-map"] = next(iter(titles))
+    subject = titles[st.selectbox("Map", list(titles), key="sanity-map", persist_state="session", width=320)]
+    token = (*choices.key[:3], subject.digest, subject.found.target, subject.found.against)
+    if st.session_state.get("randomised") != token:
+        _offer(choices, subject, token)
+        return
+    with progress("Randomising a copy…", key="sanity", stop=partial(_want, None)) as (watch, report):
+        steps = _steps(*token, _photo=choices.photo, _subject=subject, _watch=watch, _report=report)
+    st.markdown(describe_steps(subject.title, steps))
+    maps, plot = st.columns(2, gap="medium")
+    with maps:
+        _show_maps(choices, subject, steps)
+    with plot:
+        figure = draw_steps(tabulate_steps(steps), current_palette())
+        show_figure(figure, "sanity-steps", alt="Likeness of map and gates to the first ones, part by part")
+        st.caption(
+            "Look for a line that stays high above: that map does not need the weights. At *nothing*, an untouched "
+            "copy, all should be 1; less says that the method draws at random, or ran with other settings."
+        )
+
+
+def _offer(choices: Choices, subject: Subject, token: tuple) -> None:
+    runs = len({site.stage for site in choices.network.inspection.sites}) + 2
+    st.markdown(
+        "Shuffle the weights of a copy of the network, from the classifier back to the image, and draw the map again: "
+        "one that stays the same shows the photo, not what was learned from others."
+    )
+    st.button("Randomise a copy", on_click=_want, args=(token,), icon=":material/casino:")
+    seconds = say_seconds(runs * subject.found.seconds)
+    st.caption(f"It takes about {seconds}: the method runs {runs} times. The network itself stays as it is.")
+
+
+def _want(token: tuple | None) -> None:
+    st.session_state.randomised = token
+
+
+def _show_maps(choices: Choices, subject: Subject, steps: Sequence[Step]) -> None:
+    palette = current_palette()
+    with st.container(horizontal=True, gap="small"):
+        for step in steps:
+            found = Map(step.map.numpy(), subject.found.signed)
+            picture = paint_map(choices.photo, found, palette, reach=fit_reach([found]), opacity=_OPACITY)
+            with st.container(width=_SIDE, gap=None):
+                st.image(to_uri(picture), width=_SIDE, alt=f"The map with {name_part(step.part)} randomised last")
+                st.caption(f"… {name_part(step.part)}")
+    st.caption(
+        "Randomised so far, up to and with what is named. Each map has its own scale: look at where, not how much."
+    )
+
+
+@st.cache_data(max_entries=256, max_size="256MB", show_spinner=False)
+def _steps(
+    name: str,
+    device: str,
+    digest: str,
+    of: str,
+    target: int,
+    against: int | None,
+    *,
+    _photo: Image.Image,
+    _subject: Subject,
+    _watch: Watch,
+    _report: Report,
+) -> tuple[Step, ...]:
+    with borrow_network(name, device) as network:
+        inputs = network.preprocess(_photo)
+        return check_sanity(network, inputs, _subject.found, watch=_watch, report=_report)

@@ -1,0 +1,146 @@
+"""Below the maps of a view: how they score beside controls, and whether they depend on what was learned."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from se_viz.analysis import Analysis
+from se_viz.attribution.baselines import BASELINES
+from se_viz.attribution.curves import Exam
+from se_viz.attribution.records import Attribution
+from se_viz.attribution.scores import describe_score, tabulate_curves, tabulate_scores
+from se_viz.attribution.sensitivity import SAMPLES
+from se_viz.attribution.targets import Target
+from se_viz.charts.scores import draw_curves
+from se_viz.errors import OvertakenError, SeVizError
+from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.figures import show_figure
+from se_viz.ui.methods import get_pace, say_seconds
+from se_viz.ui.sanity import show_sanity
+from se_viz.ui.scoring import Scored, Subject, count_pictures, get_scores, get_sensitivities
+from se_viz.ui.targets import name_target
+from se_viz.ui.words import plain
+
+_MEASURES = {"deletion": "Deletion ↓", "insertion": "Insertion ↑", "infidelity": "Infidelity ↓"}
+
+
+@st.fragment
+def show_scores(
+    choices: Choices, analysis: Analysis, target: Target, baseline: str, attributions: Sequence[Attribution]
+) -> None:
+    """Offer to score the maps that are shown, and to randomise the network under one of them."""
+    subjects = [Subject(found) for found in attributions]
+    if not subjects:
+        return
+    st.header("Can these maps be trusted?", anchor=False, divider="gray")
+    try:
+        _show_scores(choices, Exam(target, baseline), subjects)
+        st.subheader("Do these maps depend on what the network has learned?", anchor=False)
+        show_sanity(choices, subjects)
+    except OvertakenError:
+        # The newer choice draws this part again at once.
+        return
+    except SeVizError as error:
+        st.error(str(error))
+
+
+def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> None:
+    token = (*choices.key[:3], exam)
+    if st.session_state.get("scored") != token:
+        _offer(choices, exam, subjects, token)
+        return
+    # A container, so that what was there before holds its place meanwhile.
+    with st.container():
+        scored = get_scores(choices, exam, subjects, stop=partial(_want, None))
+    for title, problem in scored.problems.items():
+        st.info(f"{title}: {problem}")
+    lines = [f"- {describe_score(title, score, scored.yardstick)}" for title, score in scored.scores.items()]
+    st.markdown("\n".join(lines))
+    table = st.container()
+    plot, words = st.columns([3, 2], gap="medium")
+    with plot:
+        _draw(choices, exam, scored)
+    with words:
+        st.caption(_explain(exam))
+        sensitivities = _ask_sensitivities(choices, subjects)
+    with table:
+        _show_table(scored, sensitivities)
+
+
+def _offer(choices: Choices, exam: Exam, subjects: Sequence[Subject], token: tuple) -> None:
+    pictures = count_pictures(exam, subjects)
+    seconds = say_seconds(pictures * get_pace(choices).forward)
+    st.markdown(
+        "A map that looks right need not be: paint over the pixels it marks, and see whether the answer falls. Maps "
+        "that know nothing of the network take the same test."
+    )
+    st.button("Score these maps", on_click=_want, args=(token,), icon=":material/rule:", type="primary")
+    st.caption(f"It takes about {seconds}: {pictures:,} pictures go through the network.")
+
+
+def _want(token: tuple | None) -> None:
+    st.session_state.scored = token
+
+
+def _draw(choices: Choices, exam: Exam, scored: Scored) -> None:
+    name = escape(name_target(choices, exam.target))
+    unit = f"logits: {name}" if exam.compares else f"probability<br>of {name}"
+    table = tabulate_curves(scored.scores, scored.yardstick)
+    figure = draw_curves(table, current_palette(), unit=unit, fixed=not exam.compares)
+    show_figure(figure, "score-curves", alt="Deletion and insertion curves of each map and of the controls")
+    st.caption(
+        "Look for a line that falls at once above, and rises at once below, well away from the grey ones: those are "
+        "maps that know nothing. A band runs from the lowest to the highest of several draws."
+    )
+
+
+def _ask_sensitivities(choices: Choices, subjects: Sequence[Subject]) -> Mapping[str, float]:
+    seconds = (SAMPLES + 1) * sum(subject.found.seconds for subject in subjects)
+    words, cost = (
+        "Measure sensitivity too",
+        f"Every method runs {SAMPLES + 1} times more, about {say_seconds(seconds)} in all.",
+    )
+    if not st.toggle(words, key="sensitivity", help=cost, persist_state="session"):
+        st.caption(cost)
+        return {}
+    return get_sensitivities(choices, subjects, stop=_forgo_sensitivity)
+
+
+def _forgo_sensitivity() -> None:
+    st.session_state.sensitivity = False
+
+
+def _show_table(scored: Scored, sensitivities: Mapping[str, float]) -> None:
+    table = tabulate_scores(scored.scores, scored.yardstick)
+    shown = pd.DataFrame({"Map": table["map"]} | {title: _say(table, key) for key, title in _MEASURES.items()})
+    if sensitivities:
+        # Controls do not look at the image, so that they cannot move with it.
+        shown["Sensitivity ↓"] = [f"{sensitivities.get(title, 0):.3f}" for title in table["map"]]
+    st.dataframe(shown, hide_index=True, height="content", alt="Areas and infidelity of maps and controls")
+
+
+def _say(table: pd.DataFrame, measure: str) -> list[str]:
+    return [
+        f"{value:.3f} ± {spread:.3f}" if draws > 1 else f"{value:.3f}"
+        for value, spread, draws in zip(table[measure], table[f"{measure}_std"], table["draws"], strict=True)
+    ]
+
+
+def _explain(exam: Exam) -> str:
+    baseline = plain(BASELINES[exam.baseline].title.lower())
+    return (
+        "**Scores of this image only.**\n"
+        "- *Deletion*, the area under the upper curve: the pixels where the map is highest give way first "
+        f"({baseline}). **Low** is good.\n"
+        "- *Insertion*, the area under the lower one: they come back first, into a blurred photo. **High** is good.\n"
+        f"- *Infidelity*: {exam.squares} squares are removed, one at a time; the share of what the logit loses that "
+        "the map's sum there does not foretell, 0 to 1. **Low** is good.\n"
+        "- *Sensitivity*: the greatest change of the map, as a share of it, when values of the image move by a grey "
+        "level at most. **Low** is good, but 0 for what does not look at the image.\n\n"
+        "Pixels go by value: what speaks against the class goes last, and equal ones in random order. Random maps: "
+        f"mean ± standard deviation of {exam.repeats} draws. A pixel of noise in many breaks every texture, so that "
+        "random pixels are hard to beat at deletion."
+    )

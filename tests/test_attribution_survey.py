@@ -1,0 +1,143 @@
+"""Scores of many images, in the library and on the command line."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from se_viz import attribute, open_image
+from se_viz.__main__ import main
+from se_viz.attribution.catalogue import COMMON, METHODS
+from se_viz.attribution.curves import Exam
+from se_viz.attribution.scores import MEASURES, make_yardstick, score_map
+from se_viz.attribution.survey import Survey, average_curves, summarise_scores, survey_scores
+from se_viz.attribution.targets import Target
+from se_viz.images import list_samples
+from se_viz.networks import Network
+
+CAT, COFFEE = (next(s.path for s in list_samples() if s.name == name) for name in ("chelsea", "coffee"))
+CONTROLS = ["Random pixels", "Random patches", "Centred blob"]
+
+
+@pytest.fixture
+def run(network_folder: Path) -> Callable[..., int]:
+    """Run the command on the small network; words come before its options."""
+    return lambda *words: main(["score", *map(str, words), "--checkpoints", str(network_folder), "--device", "cpu"])
+
+
+def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path, capsys):
+    """Two images, two methods and three controls; every number equals the library's for the most probable class."""
+    folder, out, plot = tmp_path / "photos", tmp_path / "scores.csv", tmp_path / "curves.html"
+    folder.mkdir()
+    for path in (CAT, COFFEE):
+        shutil.copy(path, folder)
+    assert run(folder, "--methods", "saliency", "input_x_gradient", "--out", out, "--plot", plot) == 0
+    table = pd.read_csv(out)
+    titles = ["Saliency", "Input x Gradient"]
+    assert table["map"].tolist() == 2 * [*titles, *CONTROLS]
+    assert table["image"].unique().tolist() == [str(folder / path.name) for path in (CAT, COFFEE)]
+    inputs = network.preprocess(open_image(COFFEE))
+    with torch.no_grad():
+        best = int(network.model(inputs).argmax())
+    exam = Exam(Target(best))
+    yardstick = make_yardstick(network, inputs, exam)
+    found = score_map(network, inputs, attribute(network, inputs, best, "saliency").map, exam, yardstick.falls)
+    rows = table[(table["image"] == str(folder / COFFEE.name))].set_index("map")
+    assert rows.loc["Saliency", "class"] == network.classes[best]
+    assert rows.loc["Saliency", list(MEASURES)].tolist() == pytest.approx([found.read(one) for one in MEASURES])
+    pixels = [score.read("insertion") for score in yardstick.controls["pixels"]]
+    assert rows.loc["Random pixels", "insertion"] == pytest.approx(np.mean(pixels))
+    assert rows.loc["Random pixels", "insertion_std"] == pytest.approx(np.std(pixels, ddof=1))
+    printed = capsys.readouterr().out
+    mean = table[table["map"] == "Saliency"]["deletion"].mean()
+    assert re.search(rf"Saliency +{mean:.4f} ", printed)
+    assert "over 2 images" in printed
+    assert "<script src=" not in plot.read_text()
+    assert "pixels changed, in the order of the map" in json.dumps(plot.read_text())
+
+
+def test_the_summary_is_over_images():
+    """By hand: of 0.1, 0.3 and 0.5 the mean is 0.3 and the sample deviation 0.2; one image has none."""
+    numbers = {key: [0.1, 0.3, 0.5, 0.7] for key in MEASURES}
+    table = pd.DataFrame({"map": ["A", "A", "A", "B"], **numbers})
+    summary = summarise_scores(table).set_index("map")
+    assert summary.loc["A", ["deletion", "deletion_std", "images"]].tolist() == pytest.approx([0.3, 0.2, 3])
+    assert summary.loc["B", ["deletion", "deletion_std", "images"]].tolist() == pytest.approx([0.7, 0.0, 1])
+
+
+def test_mean_curves_have_one_deviation_to_either_side():
+    """Of 0.2 and 0.4 at the same step: 0.3, and 0.1414 below and above."""
+    parts = {"map": "A", "control": False, "curve": "deletion", "step": [0, 1], "share": [0.0, 1.0]}
+    tables = [pd.DataFrame({**parts, "value": [0.2, 0.0]}), pd.DataFrame({**parts, "value": [0.4, 0.0]})]
+    first = average_curves(tables).iloc[0]
+    spread = 0.1 * 2**0.5
+    assert [first["value"], first["low"], first["high"]] == pytest.approx([0.3, 0.3 - spread, 0.3 + spread])
+
+
+def test_a_named_class_is_explained_against_another(run, tmp_path: Path):
+    """Names in any case, or numbers; curves are then in logits, which have no fixed range."""
+    out = tmp_path / "scores.json"
+    assert run(CAT, "--methods", "saliency", "--target", "DOG", "--against", "1", "--out", out) == 0
+    assert {row["class"] for row in json.loads(out.read_text())} == {"dog"}
+
+
+def test_without_methods_the_usual_ones_are_scored(network: Network):
+    """Those that the page offers where there is room for few."""
+    found = survey_scores(network, open_image(CAT), Survey())
+    assert found.scores["map"].tolist()[: len(COMMON)] == [
+        METHODS[key].title for key in COMMON if METHODS[key].title not in found.problems
+    ]
+
+
+def test_a_map_without_an_order_is_left_out_with_its_reason(network: Network, card, se_net):
+    """The other methods of the image still count."""
+    with torch.no_grad():
+        se_net.fc.weight.zero_()
+    blank = Network(se_net.requires_grad_(False), card, torch.device("cpu"))
+    found = survey_scores(blank, open_image(CAT), Survey(("saliency",)))
+    assert found.scores["map"].tolist() == CONTROLS
+    assert found.problems["Saliency"].startswith("This map is 0 everywhere")
+
+
+def test_a_broken_image_is_left_out(run, tmp_path: Path, capsys):
+    """The rest of a folder still counts; the exit code tells scripts."""
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(CAT.read_bytes()[:1000])
+    assert run(CAT, broken, "--methods", "saliency") == 1
+    assert f"se_viz: {broken}: The image file is damaged" in capsys.readouterr().err
+    assert run(broken, "--methods", "saliency") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--methods", "lrp"), "There is no method 'lrp'. Choose among: "),
+        (("--target", "dogs"), "A tiny SE-ResNet-50 has no class 'dogs'. Try: dog."),
+        (("--target", "zebra"), "A tiny SE-ResNet-50 has no class 'zebra'. Try: a number from 0 to 4."),
+        (("--plot", "plot.png"), "plot.png ends in none of .html. Name the file with one of these."),
+        (("--out", "table.xlsx"), "table.xlsx ends in none of .csv"),
+    ],
+)
+def test_wrong_words_are_refused_before_anything_is_computed(run, capsys, words: tuple[str, ...], sentence: str):
+    """One sentence that says what there is, and the exit code of a failure."""
+    assert run(CAT, *words) == 2
+    assert capsys.readouterr().err.startswith(f"se_viz: {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--target", "9"), "There is no class 9: this network has 0 to 4. Choose one of these."),
+        (("--baseline", "white"), "There is no baseline 'white'. Choose one of: mean, black, blur, noise."),
+    ],
+)
+def test_what_an_image_cannot_be_asked_is_said(run, capsys, words: tuple[str, ...], sentence: str):
+    """A number that is no class, a baseline that is none."""
+    assert run(CAT, "--methods", "saliency", *words) == 2
+    assert f"{CAT}: {sentence}" in capsys.readouterr().err
