@@ -3,7 +3,7 @@
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -64,6 +64,10 @@ class Watch:
     """Is told of each block's output."""
     finish: Callable[[], None] | None = None
     """Is told of the end of a pass."""
+    take: Mapping[nn.Module, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    """For a module: is given its input, and returns the one to go on with."""
+    give: Mapping[nn.Module, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    """For a module: is given its output, and returns the one to go on with."""
     side: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     visit: Visit | None = None
@@ -100,6 +104,8 @@ def is_watching() -> bool:
 
 
 def _wanted(watch: Watch) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
+    yield from ((module, _take) for module in watch.take)
+    yield from ((module, _give) for module in watch.give)
     if watch.see:
         yield from ((watch.model, _start), (watch.model, _finish))
     for block, place in watch.blocks.items():
@@ -129,7 +135,7 @@ def _detach(wanted: list[tuple[nn.Module, Callable[..., Any]]]) -> None:
 
 
 def _register(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle:
-    if hook in (_start, _enter, _squeeze):
+    if hook in (_start, _enter, _squeeze, _take):
         return module.register_forward_pre_hook(hook, with_kwargs=True)
     return module.register_forward_hook(hook, always_call=hook is _finish)
 
@@ -194,6 +200,23 @@ def _leave(block: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:
         if watch.leave and watch.visit and watch.blocks.get(block) is watch.visit.place:
             watch.leave(watch.visit, output)
             watch.visit = None
+
+
+def _take(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    for watch in _watches.get():
+        if change := watch.take.get(module):
+            name = next(iter(kwargs), "")
+            args, kwargs = (
+                ((change(args[0]), *args[1:]), kwargs) if args else ((), kwargs | {name: change(kwargs[name])})
+            )
+    return args, kwargs
+
+
+def _give(module: nn.Module, _: tuple[Any, ...], output: Tensor) -> Tensor:
+    for watch in _watches.get():
+        if change := watch.give.get(module):
+            output = change(output)
+    return output
 
 
 def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:

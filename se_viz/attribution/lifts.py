@@ -1,0 +1,71 @@
+"""DeepLift at one feature map: on a private copy, and only where its shares add up."""
+
+import warnings
+from typing import Any
+
+import captum.attr
+import torch
+from torch import Tensor, nn
+
+from se_viz.attribution.copies import copy_unrolled
+from se_viz.errors import AttributionError
+from se_viz.gates.taps import Tapped
+
+_SLACK = 1e-3
+
+
+class _Tail(nn.Module):
+    """The rest of a network as a function of one feature map; all that goes around it is held as for one image."""
+
+    def __init__(self, tapped: Tapped, inputs: Tensor) -> None:
+        super().__init__()
+        self.tapped, self._inputs = tapped, inputs
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return what is read from the answer with these values at the spot."""
+        self.tapped.tap = _Replaced(features)
+        return self.tapped(self._inputs.expand(len(features), -1, -1, -1))
+
+
+class _Replaced(nn.Module):
+    def __init__(self, features: Tensor) -> None:
+        super().__init__()
+        self._features = features
+
+    def forward(self, _: Tensor) -> Tensor:
+        return self._features
+
+
+def lift(tapped: Tapped, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
+    """Return DeepLift's values at the spot of a network, (1, channels, height, width).
+
+    Each use of a function has a module of its own in the copy that this runs on. Whether the rules fit the rest
+    of the network is tried out: all that bypasses the feature map held, its shares must add up to what the
+    answer changes from the baseline's feature map to the image's.
+
+    Raises:
+        AttributionError: they do not.
+    """
+    private = Tapped(copy_unrolled(tapped.model, inputs), tapped.spot, tapped.read)
+    with warnings.catch_warnings():
+        # That hooks are set, for the copy: nobody else sees them.
+        warnings.filterwarnings("ignore", message=".*hooks", category=UserWarning)
+        try:
+            values = captum.attr.LayerDeepLift(private, private.tap).attribute(inputs.requires_grad_(), **settings)
+            missed = _missed(private, inputs, settings["baselines"])
+        except RuntimeError as error:
+            raise AttributionError(f"DeepLift cannot run here: {error} Choose Integrated Gradients instead.") from error
+    if missed > _SLACK:
+        raise AttributionError(
+            f"DeepLift's shares miss what the answer changes by {missed:.1%} of their size here: this network uses "
+            "functions that it has no rule for. Choose Integrated Gradients, which needs none."
+        )
+    return values
+
+
+def _missed(private: Tapped, inputs: Tensor, baseline: Tensor) -> float:
+    keep: Any = captum.attr.LayerActivation(private, private.tap)
+    after, before = keep.attribute(inputs), keep.attribute(baseline)
+    tail: Any = captum.attr.DeepLift(_Tail(private, inputs))
+    shares, delta = tail.attribute(after.clone().requires_grad_(), before, return_convergence_delta=True)
+    return (delta.abs() / shares.abs().sum().clamp_min(torch.finfo(shares.dtype).tiny)).item()

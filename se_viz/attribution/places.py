@@ -1,0 +1,85 @@
+"""Where in a network a feature map is explained: before or after a block's gates, or at the end of a stage."""
+
+from dataclasses import dataclass
+
+from se_viz.attribution.run import stage_ends
+from se_viz.errors import AttributionError
+from se_viz.gates import SPELLINGS, GateSite
+from se_viz.gates.tables import label_blocks
+from se_viz.gates.taps import Spot
+from se_viz.networks import Network
+
+WHERE = {"before": "U, before the gates", "after": "X~, after the gates", "end": "the end of the stage"}
+"""Feature maps that can be explained, and how to say it."""
+
+# Whether what is around such a block has its order of axes too is not known.
+_TURNED = frozenset(row.form for row in SPELLINGS if row.channels_last)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One feature map, in the words of SE networks."""
+
+    where: str
+    """One of ``WHERE``."""
+    of: str | int
+    """Name of one use of a block, as in `GateSite.name`; for the end of a stage, its number."""
+
+
+def find_spot(network: Network, layer: Layer) -> Spot:
+    """Return where in the model's modules a feature map is.
+
+    Raises:
+        AttributionError: there is no such block or stage, it is not drawn, or no module ends it.
+    """
+    if layer.where not in WHERE:
+        raise AttributionError(f"There is no feature map {layer.where!r}. Choose one of: {', '.join(WHERE)}.")
+    if layer.where == "end":
+        return _end(network, layer.of)
+    site = next((site for site in network.inspection.sites if site.name == layer.of), None)
+    if site is None:
+        raise AttributionError(_no_block(network, layer.of))
+    return Spot(site.block, layer.where == "after", site.call)
+
+
+def gates_behind(network: Network, layer: Layer) -> int:
+    """Return how many uses of SE blocks come after a feature map, so that its values go through their gates."""
+    sites = network.inspection.sites
+    if layer.where == "end":
+        return len(sites) - 1 - max(index for index, site in enumerate(sites) if site.stage == layer.of)
+    index = [site.name for site in sites].index(str(layer.of))
+    return len(sites) - index - (layer.where == "after")
+
+
+def name_layer(network: Network, layer: Layer) -> str:
+    """Return what to call a feature map: ``SE_4_3 · X~`` or ``stage 4``."""
+    if layer.where == "end":
+        return f"stage {layer.of}"
+    label = label_blocks(network.inspection.sites)[str(layer.of)]
+    return f"{label} · {WHERE[layer.where].partition(',')[0]}"
+
+
+def _end(network: Network, stage: str | int) -> Spot:
+    sites = network.inspection.sites
+    here = [site for site in sites if site.stage == stage]
+    ends = {} if any(site.call or site.form in _TURNED for site in here) else stage_ends(sites)
+    if stage in ends:
+        return Spot(ends[int(stage)])
+    if here:
+        raise AttributionError(
+            f"No module ends stage {stage} alone: a block of it is used more than once in a pass, or has its channels "
+            "last. Choose a block of it instead."
+        )
+    stages = sorted({site.stage for site in sites})
+    raise AttributionError(f"There is no stage {stage} with SE blocks. Choose one of: {', '.join(map(str, stages))}.")
+
+
+def _no_block(network: Network, name: str | int) -> str:
+    inspection = network.inspection
+    reason = {**inspection.refused, **inspection.others}.get(str(name), "")
+    known = ", ".join(_names(inspection.sites))
+    return f"There is no SE block {name!r} that can be explained. {reason}{' ' if reason else ''}Choose among: {known}."
+
+
+def _names(sites: tuple[GateSite, ...]) -> list[str]:
+    return [site.name for site in sites]

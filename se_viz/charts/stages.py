@@ -1,0 +1,97 @@
+"""Small maps over a photo, with the gates that stand behind each of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+
+from se_viz.charts.dress import colour_axis, dress
+from se_viz.charts.maps import photo_layer
+from se_viz.charts.palettes import Palette
+from se_viz.charts.scales import GATES, Span, encode
+
+_POINTS = 65
+_MAP, _BAR, _CURVES = 260, 50, 150
+
+
+def draw_panel(
+    photo: Image.Image,
+    values: np.ndarray,
+    palette: Palette,
+    *,
+    span: Span,
+    title: str,
+    curves: Mapping[str, np.ndarray] | None = None,
+    gates: Span = GATES,
+) -> go.Figure:
+    """Lay a map of (height, width) values over a photo in grey, on the colours of ``span``: signed if it goes below 0.
+
+    ``curves`` are the gates of blocks by their label, drawn below it sorted from the widest open down, on the scale
+    ``gates`` with a rule at its middle; the last one stands out.
+    """
+    height, width = values.shape
+    scale = palette.veil if span.low < 0 else palette.glow
+    total = _MAP + _BAR + (_CURVES if curves else 0)
+    bottom = 1 - _MAP / total
+    bar = {"thickness": 8, "x": 0.5, "len": 0.9, "y": bottom - 8 / total, "yanchor": "top"}
+    heat = {
+        "type": "heatmap",
+        "z": encode(values, span),
+        "coloraxis": "coloraxis",
+        "hoverinfo": "skip",
+        "opacity": 0.85,
+    }
+    layout: dict[str, Any] = {
+        "height": total,
+        "margin": {"l": 0, "r": 2, "t": 0, "b": 0},
+        "dragmode": False,
+        "showlegend": False,
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "coloraxis": colour_axis(scale, palette, span, title=title, **bar),
+        "images": [{**photo_layer(photo, width, height), "xref": "x", "yref": "y"}],
+        "xaxis": {"visible": False, "range": [-0.5, width - 0.5], "constrain": "domain", "anchor": "y"},
+        "yaxis": {
+            "visible": False,
+            "range": [height - 0.5, -0.5],
+            "scaleanchor": "x",
+            "constrain": "domain",
+            "constraintoward": "bottom",
+            "domain": [bottom, 1],
+        },
+    }
+    lines = []
+    if curves:
+        layout |= _gate_axes(palette, gates, ((total - _MAP - _BAR) - 45) / total)
+        lines = [_curve(label, one, palette, last=label == list(curves)[-1]) for label, one in curves.items()]
+    return dress(go.Figure({"data": [heat, *lines], "layout": layout}, skip_invalid=False), palette)
+
+
+def _gate_axes(palette: Palette, gates: Span, top: float) -> dict[str, Any]:
+    rule = {"color": palette.faint, "width": 1, "dash": "dot"}
+    level = {"x0": 0, "x1": 1, "y0": gates.middle, "y1": gates.middle, "xref": "x2", "yref": "y2"}
+    still = {"showgrid": False, "zeroline": False}
+    up = {"range": [gates.low, gates.high], "tickvals": [gates.low, gates.middle, gates.high], "tickformat": ".2~g"}
+    words = {"text": "channels, widest first", "standoff": 4}
+    return {
+        "xaxis2": {**still, "range": [0, 1], "domain": [0.16, 1], "anchor": "y2", "tickvals": [], "title": words},
+        "yaxis2": {**still, **up, "domain": [30 / 460, top + 30 / 460], "anchor": "x2", "title": {"text": "gate s"}},
+        "shapes": [{"type": "line", "line": rule, "layer": "below", **level}],
+    }
+
+
+def _curve(label: str, gates: np.ndarray, palette: Palette, *, last: bool) -> dict[str, Any]:
+    places = np.linspace(0, 1, min(_POINTS, len(gates)))
+    ordered = np.sort(gates)[::-1]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": label,
+        "x": places,
+        "y": np.interp(places * (len(gates) - 1), np.arange(len(gates)), ordered).astype(np.float32),
+        "xaxis": "x2",
+        "yaxis": "y2",
+        "line": {"color": palette.accent if last else palette.faint, "width": 2.5 if last else 1},
+        "hovertemplate": f"<b>{label}</b><br>gate %{{y:.3f}}<extra></extra>",
+    }

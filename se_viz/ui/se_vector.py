@@ -1,0 +1,128 @@
+"""The heat map of the widest gates, beside the one that asks for a class."""
+
+from contextlib import suppress
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from se_viz.analysis import Analysis
+from se_viz.attribution.layers import LayerAttribution, attribute_layer, enlarge
+from se_viz.attribution.places import Layer
+from se_viz.attribution.se_vector import USUAL_Z, SEVector, make_se_vector, select_channels, weigh_by_class
+from se_viz.attribution.targets import Target
+from se_viz.charts.scales import CLIPPED, fit_span, gate_span
+from se_viz.charts.se_vector import draw_threshold
+from se_viz.charts.stages import draw_panel
+from se_viz.errors import AttributionError, OvertakenError, SeVizError
+from se_viz.gates.records import GateRecord
+from se_viz.gates.tables import label_blocks
+from se_viz.line import Watch
+from se_viz.ui.cached import borrow_network, get_analysis
+from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.waiting import waiting
+from se_viz.ui.words import plain
+
+_DETAIL = 128
+_CONFIG = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
+
+
+@st.fragment
+def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None:
+    """Show where the channels with the widest gates are active, whatever the class, and weighed by a class."""
+    labels = label_blocks(analysis.records)
+    left, right = st.columns(2)
+    block = left.selectbox(
+        "Block",
+        list(labels),
+        index=list(labels).index(_last_that_chooses(analysis)),
+        format_func=labels.__getitem__,
+        key=f"vector-block-{choices.name}",
+        persist_state="session",
+    )
+    z = right.slider(
+        "Z: keep gates above mean + Z x standard deviation",
+        0.0,
+        3.0,
+        USUAL_Z,
+        0.001,
+        key="vector-z",
+        persist_state="session",
+    )
+    record = next(one for one in get_analysis(*choices.key, block).records if one.name == block)
+    assert record.features is not None
+    try:
+        vector = make_se_vector(record.gate[0], record.features[0], z)
+        found = _get_weights(choices, block, target)
+    except OvertakenError:
+        # The newer choice draws this part again at once.
+        return
+    except SeVizError as problem:
+        st.info(str(problem))
+        return
+    _show(choices, record, (vector, found))
+    st.caption(_describe(choices, found.target))
+
+
+def _last_that_chooses(analysis: Analysis) -> str:
+    """Return the last block, or the last whose gates do not all stand at one end, where none would be kept."""
+    for record in reversed(analysis.records):
+        with suppress(AttributionError):
+            select_channels(record.gate[0])
+            return record.name
+    return analysis.records[-1].name
+
+
+def _show(choices: Choices, record: GateRecord, found: tuple[SEVector, LayerAttribution]) -> None:
+    vector, weights = found
+    gates, maps, weighed = st.columns(3, gap="small")
+    count = int(vector.kept.sum())
+    with gates:
+        st.markdown(f"**{count} of {len(vector.kept)} channels kept**, gate above {vector.threshold:.3f}")
+        span = gate_span(choices.network.inspection.sites, record.gate.numpy())
+        figure = draw_threshold(record.gate[0].numpy(), vector.threshold, current_palette(), span=span)
+        st.plotly_chart(figure, key="vector-gates", config=_CONFIG, alt="The block's gates, and which are kept")
+    with maps:
+        st.markdown("**The gates alone**: no class")
+        _draw(choices, enlarge(vector.map, (_DETAIL, _DETAIL)).numpy(), "vector-map")
+    with weighed:
+        st.markdown(f"**Weighed by class**: {_name(choices, weights.target)}")
+        values = enlarge(weigh_by_class(vector, weights), (_DETAIL, _DETAIL)).numpy()
+        _draw(choices, values, "vector-class")
+
+
+def _draw(choices: Choices, values: np.ndarray, key: str) -> None:
+    signed = bool((values < 0).any())
+    title = "below 0 ← 0 → above" if signed else "none → strongest"
+    figure = draw_panel(choices.photo, values, current_palette(), span=fit_span(values, signed=signed), title=title)
+    st.plotly_chart(figure, key=key, config=_CONFIG, alt="The map of the kept channels over the photo")
+
+
+def _name(choices: Choices, target: Target) -> str:
+    names = choices.network.classes
+    words = plain(names[target.index])
+    return words if target.against is None else f"{words}, not {plain(names[target.against])}"
+
+
+def _describe(choices: Choices, target: Target) -> str:
+    return (
+        "In the middle, the mean of X~ over the channels that the block let through most. **It does not depend on the "
+        "class**: gates answer to the image alone, so choose another class and it stays. On the right the same "
+        f"channels, each times its Grad-CAM weight for {_name(choices, target)}, positive part: a variant of ours. "
+        "Where both agree, the widest gates serve this class. Maps have scales of their own, as their units differ. "
+        f"{CLIPPED} (Roxo et al., arXiv 2412.05134)"
+    )
+
+
+def _get_weights(choices: Choices, block: str, target: Target) -> LayerAttribution:
+    name, device, digest, photo = choices.key
+    with waiting("Asking for the class…", slow=True) as watch:
+        return _weights(name, device, digest, block, target, _photo=photo, _watch=watch)
+
+
+@st.cache_data(max_entries=64, max_size="128MB", show_spinner=False)
+def _weights(
+    name: str, device: str, digest: str, block: str, target: Target, *, _photo: Image.Image, _watch: Watch
+) -> LayerAttribution:
+    with borrow_network(name, device) as network:
+        return attribute_layer(network, network.preprocess(_photo), target, layer=Layer("after", block), watch=_watch)

@@ -1,0 +1,183 @@
+"""The view *Stage by stage*: the same map at every stage, on both sides of a gate, and from the gates alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+from PIL import Image
+from torch import Tensor
+
+from se_viz.analysis import Analysis
+from se_viz.attribution.focus import find_focus
+from se_viz.attribution.layer_catalogue import LAYER_METHODS
+from se_viz.attribution.layers import attribute_layer, enlarge
+from se_viz.attribution.places import Layer
+from se_viz.attribution.targets import Target
+from se_viz.charts.scales import CLIPPED, fit_span, gate_span
+from se_viz.charts.stages import draw_panel
+from se_viz.counterfactuals import gates_of
+from se_viz.errors import OvertakenError, SeVizError
+from se_viz.gates.tables import label_blocks, name_stage
+from se_viz.line import Watch
+from se_viz.ui.cached import borrow_network
+from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.pickers import choose_option
+from se_viz.ui.progress import progress
+from se_viz.ui.recalibration import show_recalibration
+from se_viz.ui.se_vector import show_se_vector
+from se_viz.ui.waiting import waiting
+from se_viz.variants import Report
+
+_PLACES = {"end": "the stage's end", "after": "X~ of its last block", "before": "U of its last block"}
+_DETAIL = 128
+
+
+def show_stages(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
+    """Show how the evidence for a class narrows with depth, what gates change in it, and what they point at alone."""
+    st.header("How the evidence narrows with depth", anchor=False, divider="gray")
+    _show_depth(choices, analysis, target, baseline)
+    st.header("Before and after the gates", anchor=False, divider="gray")
+    show_recalibration(choices, analysis, target, baseline)
+    st.header("What the gates alone point at", anchor=False, divider="gray")
+    show_se_vector(choices, analysis, target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """One method at one stage."""
+
+    map: Tensor
+    seconds: float
+    focus: float | None
+
+
+@st.fragment
+def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
+    left, right = st.columns(2)
+    method = left.selectbox(
+        "Method",
+        list(LAYER_METHODS),
+        format_func=lambda key: LAYER_METHODS[key].title,
+        key="stage-method",
+        persist_state="session",
+    )
+    with right:
+        where = choose_option("Explained by", _PLACES, key="stage-place")
+    stages = sorted({record.stage for record in analysis.records})
+    layers = {stage: Layer(where, stage if where == "end" else _last(analysis, stage)) for stage in stages}
+    try:
+        # A container, so that what was there before holds its place meanwhile.
+        with st.container():
+            found = _find(choices, layers, (target, method, baseline))
+    except OvertakenError:
+        # The newer choice draws this part again at once.
+        return
+    for column, (stage, sight) in zip(st.columns(len(found), gap="small"), found.items(), strict=True):
+        with column:
+            _show_stage(choices, analysis, stage, sight)
+    seconds = sum(sight.seconds for sight in found.values() if isinstance(sight, _Sight))
+    st.caption(_describe(method, seconds))
+
+
+def _last(analysis: Analysis, stage: int) -> str:
+    return [record.name for record in analysis.records if record.stage == stage][-1]
+
+
+def _describe(method: str, seconds: float) -> str:
+    row = LAYER_METHODS[method]
+    return (
+        f"{row.looks_for} Look from left to right: coarser cells, and less of the photo in colour. Each map has a "
+        f"scale of its own, since stages have units of their own. {CLIPPED} Below it the gates of that stage, "
+        f"sorted: the last block's in orange, those before it in grey, the rule at 0.5. Took {seconds:.2f} s. "
+        f"({row.source})"
+    )
+
+
+def _show_stage(choices: Choices, analysis: Analysis, stage: int, sight: _Sight | str) -> None:
+    st.markdown(f"**{name_stage(stage)}**")
+    if isinstance(sight, str):
+        st.info(sight)
+        return
+    values = enlarge(sight.map, (_DETAIL, _DETAIL)).numpy()
+    signed = bool((sight.map < 0).any())
+    labels, gates = label_blocks(analysis.records), gates_of(analysis)
+    curves = {labels[one.name]: gates[one.name].numpy() for one in analysis.records if one.stage == stage}
+    span = gate_span(choices.network.inspection.sites, next(iter(curves.values())))
+    figure = draw_panel(
+        choices.photo,
+        values,
+        current_palette(),
+        span=fit_span(values, signed=signed),
+        title="against ← 0 → for" if signed else "none → strongest",
+        curves=curves,
+        gates=span,
+    )
+    height, width = sight.map.shape
+    st.caption(f"{height} x {width} cells. {_say_focus(sight.focus)}")
+    st.plotly_chart(
+        figure,
+        key=f"stage-{stage}",
+        config={"displaylogo": False, "modeBarButtons": [["toImage"]]},
+        alt=f"{name_stage(stage)}: the map over the photo, and the gates of the stage",
+    )
+
+
+def _say_focus(focus: float | None) -> str:
+    if focus is None:
+        return "Nothing speaks for it here."
+    return f"Half of what speaks for it lies in **{focus:.0%}** of the photo."
+
+
+def _find(choices: Choices, layers: dict[int, Layer], asked: tuple[Target, str, str]) -> dict[int, _Sight | str]:
+    """Return what each stage shows, or the sentence why it cannot."""
+    if LAYER_METHODS[asked[1]].cost(2, 2)[0] <= 1:
+        with waiting("Computing the maps…", slow=True) as watch:
+            return {stage: _try(choices, layer, asked, watch, lambda *_: None) for stage, layer in layers.items()}
+    with progress("Computing the maps…", key="stages", stop=_stop) as (watch, report):
+        return {
+            stage: _try(choices, layer, asked, watch, _shifted(report, place, len(layers)))
+            for place, (stage, layer) in enumerate(layers.items())
+        }
+
+
+def _shifted(report: Report, place: int, count: int) -> Report:
+    """Return a report that tells of one of several equal parts, in parts of a hundred."""
+    return lambda done, total: report(max(1, round(100 * (place + done / total) / count)), 100)
+
+
+def _stop() -> None:
+    st.session_state["stage-method"] = next(iter(LAYER_METHODS))
+
+
+def _try(
+    choices: Choices, layer: Layer, asked: tuple[Target, str, str], watch: Watch, report: Callable[[int, int], None]
+) -> _Sight | str:
+    name, device, digest, photo = choices.key
+    try:
+        return _sight(name, device, digest, layer, *asked, _photo=photo, _watch=watch, _report=report)
+    except OvertakenError:
+        raise
+    except SeVizError as error:
+        return str(error)
+
+
+@st.cache_data(max_entries=512, max_size="64MB", show_spinner=False)
+def _sight(
+    name: str,
+    device: str,
+    digest: str,
+    layer: Layer,
+    target: Target,
+    method: str,
+    baseline: str,
+    *,
+    _photo: Image.Image,
+    _watch: Watch,
+    _report: Report,
+) -> _Sight:
+    with borrow_network(name, device) as network:
+        inputs = network.preprocess(_photo)
+        found = attribute_layer(
+            network, inputs, target, method, layer=layer, baseline=baseline, watch=_watch, report=_report
+        )
+    return _Sight(found.map, found.seconds, find_focus(enlarge(found.map, (_DETAIL, _DETAIL))))
