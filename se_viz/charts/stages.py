@@ -13,7 +13,8 @@ from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import GATES, Span, encode
 
 _POINTS = 65
-_MAP, _BAR, _CURVES = 260, 50, 150
+# Heights in pixels: the map, its bar of colours, and the gates with what stands around them.
+_MAP, _BAR, _CURVES, _GAP, _FOOT = 260, 50, 150, 15, 30
 
 
 def draw_panel(
@@ -63,20 +64,27 @@ def draw_panel(
     }
     lines = []
     if curves:
-        layout |= _gate_axes(palette, gates, ((total - _MAP - _BAR) - 45) / total)
+        layout |= _gate_axes(palette, gates)
         lines = [_curve(label, one, palette, last=label == list(curves)[-1]) for label, one in curves.items()]
     return dress(go.Figure({"data": [heat, *lines], "layout": layout}, skip_invalid=False), palette)
 
 
-def _gate_axes(palette: Palette, gates: Span, top: float) -> dict[str, Any]:
-    rule = {"color": palette.faint, "width": 1, "dash": "dot"}
+def _gate_axes(palette: Palette, gates: Span) -> dict[str, Any]:
+    total, rule = _MAP + _BAR + _CURVES, {"color": palette.faint, "width": 1, "dash": "dot"}
     level = {"x0": 0, "x1": 1, "y0": gates.middle, "y1": gates.middle, "xref": "x2", "yref": "y2"}
     still = {"showgrid": False, "zeroline": False}
     up = {"range": [gates.low, gates.high], "tickvals": [gates.low, gates.middle, gates.high], "tickformat": ".2~g"}
     words = {"text": "channels, widest first", "standoff": 4}
     return {
         "xaxis2": {**still, "range": [0, 1], "domain": [0.16, 1], "anchor": "y2", "tickvals": [], "title": words},
-        "yaxis2": {**still, **up, "domain": [30 / 460, top + 30 / 460], "anchor": "x2", "title": {"text": "gate s"}},
+        "yaxis2": {
+            **still,
+            **up,
+            "domain": [_FOOT / total, 1 - (_MAP + _BAR + _GAP) / total],
+            "anchor": "x2",
+            "title": {"text": "gate s"},
+            "automargin": False,
+        },
         "shapes": [{"type": "line", "line": rule, "layer": "below", **level}],
     }
 

@@ -88,7 +88,10 @@ def _show(choices: Choices, record: GateRecord, found: tuple[SEVector, LayerAttr
     with weighed:
         st.markdown(f"**Weighed by class**: {_name(choices, weights.target)}")
         values = enlarge(weigh_by_class(vector, weights), (_DETAIL, _DETAIL)).numpy()
-        _draw(choices, values, "vector-class")
+        if values.any():
+            _draw(choices, values, "vector-class")
+        else:
+            st.info("Nowhere do these channels together speak for it. Choose a smaller Z, another block or class.")
 
 
 def _draw(choices: Choices, values: np.ndarray, key: str) -> None:

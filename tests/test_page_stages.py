@@ -1,0 +1,165 @@
+"""The view *Stage by stage*, without a browser: its numbers by the library, and its words where there is nothing."""
+
+import hashlib
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+from torch.nn import functional as F
+
+from se_viz.attribution.layers import attribute_layer
+from se_viz.attribution.places import Layer
+from se_viz.attribution.targets import Target
+from se_viz.networks import Network
+from se_viz.ui.recalibration import describe_makers, describe_sides
+from se_viz.ui.state import ChosenImage
+
+pytestmark = pytest.mark.usefixtures("bundled")
+
+PAGE = Path(__file__).parents[1] / "pages" / "attribution.py"
+BLOCK = "layer3.2.bn3.1"
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    """Return coloured noise of the network's own size."""
+    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def view(photo: Image.Image) -> AppTest:
+    """Return the page at this view, after its first run."""
+    file = BytesIO()
+    photo.save(file, "PNG")
+    page = AppTest.from_file(str(PAGE), default_timeout=120)
+    image = ChosenImage("noise.png", file.getvalue(), hashlib.sha256(file.getvalue()).hexdigest())
+    for key, value in {"network": "tiny", "device": "cpu", "image": image, "block": BLOCK}.items():
+        page.session_state[key] = value
+    page.session_state["attribution-view"] = "Stage by stage"
+    return clean(page.run())
+
+
+def clean(page: AppTest) -> AppTest:
+    """Check that a run ended without a traceback and without a complaint."""
+    assert not page.exception
+    assert not page.error
+    return page
+
+
+def choose(page: AppTest, key: str, value: Any) -> AppTest:
+    page.session_state[key] = value
+    return clean(page.run())
+
+
+def figure(page: AppTest, key: str) -> dict[str, Any]:
+    """Return what the browser is told to draw."""
+    return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
+
+
+def figures(page: AppTest) -> set[str]:
+    return {chart.key for chart in page.get("plotly_chart")}
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(text.value for text in [*page.markdown, *page.caption, *page.info])
+
+
+def predicted(network: Network, photo: Image.Image) -> Target:
+    with torch.no_grad():
+        return Target(int(network.model(network.preprocess(photo))[0].argmax()))
+
+
+def test_every_stage_has_its_map_its_grid_and_its_focus(view: AppTest, network: Network, photo: Image.Image):
+    """Of 64 pixels stage k has 64 / 2^k cells a side; half of the evidence by a sum over sorted pixels, one by one."""
+    target = predicted(network, photo)
+    assert {f"stage-{stage}" for stage in (2, 3, 4, 5)} <= figures(view)
+    for stage in (2, 3, 4, 5):
+        found = attribute_layer(network, network.preprocess(photo), target, layer=Layer("end", stage))
+        large = F.interpolate(found.map[None, None], (128, 128), mode="bilinear")[0, 0]
+        total, count, collected = sum(large.double().flatten().tolist()), 0, 0.0
+        for value in sorted(large.double().flatten().tolist(), reverse=True):
+            if collected >= total / 2:
+                break
+            collected, count = collected + value, count + 1
+        focus = f"Half of what speaks for it lies in **{count / large.numel():.0%}**" if total else "Nothing speaks"
+        side = 64 >> stage
+        assert f"{side} x {side} cells. {focus}" in words(view)
+        curves = [trace["name"] for trace in figure(view, f"stage-{stage}")["data"][1:]]
+        blocks = {2: 3, 3: 4, 4: 6, 5: 3}[stage]
+        assert curves == [f"SE_{stage}_{unit}" for unit in range(1, blocks + 1)]
+
+
+def test_a_method_that_is_not_right_at_a_stage_says_so_there(view: AppTest):
+    """DeepLift has no rule for gates that are still to come: only the last stage has a map."""
+    choose(view, "stage-method", "deep_lift")
+    assert {key for key in figures(view) if key.startswith("stage-")} == {"stage-5"}
+    assert sum("DeepLift has no rule for a product" in one.value for one in view.info) == 3
+
+
+@pytest.mark.parametrize("place", ["after", "before"])
+def test_stages_can_be_explained_by_either_side_of_their_last_gates(view: AppTest, place: str):
+    """The same view for U and X~ of each stage's last block."""
+    choose(view, "stage-place", place)
+    assert {f"stage-{stage}" for stage in (2, 3, 4, 5)} <= figures(view)
+
+
+def test_a_long_method_gives_all_stages(view: AppTest):
+    """32 steps a stage: a bar runs meanwhile, and is gone afterwards."""
+    choose(view, "stage-method", "integrated_gradients")
+    assert {f"stage-{stage}" for stage in (2, 3, 4, 5)} <= figures(view)
+    assert not view.get("progress")
+
+
+def test_both_sides_and_their_difference_share_a_scale(view: AppTest):
+    """Otherwise the same colour would mean another number, and the difference look as large as the maps."""
+    ticks = [figure(view, f"side-{side}")["layout"]["coloraxis"]["colorbar"]["ticktext"] for side in "UXT"]
+    assert ticks[0] == ticks[1] == ticks[2]
+
+
+def test_the_channels_that_make_the_difference_are_named(view: AppTest, network: Network, photo: Image.Image):
+    """The ten with the largest difference of Grad-CAM on X~ and on U, summed over the cells; by the library."""
+    inputs, target = network.preprocess(photo), predicted(network, photo)
+    before, after = (
+        attribute_layer(network, inputs, target, layer=Layer(where, BLOCK)).values.sum((1, 2))
+        for where in ("before", "after")
+    )
+    order = (after - before).abs().argsort(descending=True)[:10].tolist()
+    bars = figure(view, "makers")["data"][0]
+    assert [int(channel) for channel in bars["customdata"]] == order
+    share = (after - before).abs()
+    assert f"These 10 of 256 channels make **{(share[order].sum() / share.sum()).item():.0%}**" in words(view)
+
+
+def test_sentences_for_both_kinds_of_difference():
+    """Activations are scaled by the gates themselves; gradients run through squeeze and excitation."""
+    assert "s times as strong" in describe_sides("activation")
+    assert "through squeeze and excitation" in describe_sides("grad_cam")
+    assert describe_makers(np.zeros(4), 2) == "Both maps are the same: these gates change nothing here."
+    assert "These 1 of 3 channels make **50%**" in describe_makers(np.array([-2.0, 1.0, 1.0]), 1)
+
+
+def test_the_map_of_the_gates_counts_its_channels_and_denies_a_class(view: AppTest):
+    """Count and threshold stand beside the slider; moving it changes them, and the class does not."""
+    counts = [text.value for text in view.markdown if "channels kept" in text.value]
+    assert len(counts) == 1
+    assert "It does not depend on the class" in words(view)
+    kept = figure(view, "vector-map")["data"][0]["z"]
+    other = next(box for box in view.selectbox if box.label == "Class")
+    other.select_index(1)
+    clean(view.run())
+    assert figure(view, "vector-map")["data"][0]["z"] == kept
+    choose(view, "vector-z", 0.0)
+    assert [text.value for text in view.markdown if "channels kept" in text.value] != counts
+
+
+def test_no_kept_channel_is_a_sentence(view: AppTest):
+    """A Z beyond every gate: an average of nothing is not drawn."""
+    choose(view, "vector-z", 3.0)
+    assert any("No channel passes: the widest gate of this block is" in one.value for one in view.info)
+    assert "vector-map" not in figures(view)
