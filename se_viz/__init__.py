@@ -7,6 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from se_viz.attribution.flows import Flow, Trace
+    from se_viz.attribution.gates import GateAttribution, attribute_gates
+    from se_viz.attribution.paths import trace_paths
     from se_viz.attribution.records import Attribution
     from se_viz.attribution.run import attribute
     from se_viz.gates import (
@@ -33,6 +36,8 @@ __all__ = [
     "Attribution",
     "BlockHealth",
     "Excitation",
+    "Flow",
+    "GateAttribution",
     "GateEdit",
     "GateRecord",
     "GateSite",
@@ -40,7 +45,9 @@ __all__ = [
     "Limits",
     "Network",
     "NetworkCard",
+    "Trace",
     "attribute",
+    "attribute_gates",
     "capture_gates",
     "check_health",
     "compile_edits",
@@ -55,11 +62,17 @@ __all__ = [
     "open_image",
     "scale_gates",
     "set_gates",
+    "trace_paths",
 ]
 
 _HOMES = {
     "Attribution": "attribution.records",
     "attribute": "attribution.run",
+    "Flow": "attribution.flows",
+    "Trace": "attribution.flows",
+    "GateAttribution": "attribution.gates",
+    "attribute_gates": "attribution.gates",
+    "trace_paths": "attribution.paths",
     "Excitation": "gates",
     "BlockHealth": "gates",
     "GateRecord": "gates",

@@ -1,0 +1,181 @@
+"""Attribution to the gates of one block: one number a channel, by Captum's methods on a network of gates."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Any
+
+import captum.attr
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from se_viz.attribution.baselines import make_baseline
+from se_viz.attribution.paths import trace_paths
+from se_viz.attribution.targets import Target
+from se_viz.errors import AttributionError, DeviceError, NoSEBlocksError
+from se_viz.gates import GateSite, edit_gates
+from se_viz.line import Watch
+from se_viz.networks import Network
+from se_viz.runtime import line_of
+
+_STEPS = 32
+_ROWS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class GateMethod:
+    """One method that attributes to the gates of a block."""
+
+    title: str
+    """Name for people."""
+    source: str
+    """Where it was published."""
+    sentence: str
+    """What one channel's number says, in logits."""
+    algorithm: str = ""
+    """Captum's class for the logit as a function of the gates alone; empty: it follows the image's way instead."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of Captum's ``attribute``."""
+    from_baseline: bool = False
+    """Whether Captum is given the baseline's gates."""
+
+
+GATE_METHODS = {
+    "gradient_x_gate": GateMethod(
+        "Gradient x gate",
+        "Shrikumar et al., arXiv 1605.01713",
+        "How far the logit would fall without the channel, were the network linear.",
+        "InputXGradient",
+    ),
+    "ablation": GateMethod(
+        "Ablation",
+        "Zeiler and Fergus, arXiv 1311.2901",
+        "How far the logit falls when this gate alone is 0; later gates react.",
+        "FeatureAblation",
+        {"perturbations_per_eval": _ROWS},
+    ),
+    "integrated_gradients": GateMethod(
+        "Integrated Gradients",
+        "Sundararajan et al., arXiv 1703.01365",
+        "Its share when the block's gates go from those of the baseline to those of the image, and the image stays.",
+        "IntegratedGradients",
+        {"n_steps": _STEPS, "internal_batch_size": _ROWS},
+        from_baseline=True,
+    ),
+    "conductance": GateMethod(
+        "Conductance",
+        "Dhamdhere et al., arXiv 1805.12233",
+        "What came through this gate while the baseline turned into the image.",
+    ),
+    "internal_influence": GateMethod(
+        "Internal influence",
+        "Leino et al., arXiv 1802.03788",
+        "The mean slope by this gate on that way, however far the gate moves: logits per unit of gate.",
+    ),
+}
+"""Every method at the gates, by key, in the order they are offered."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateAttribution:
+    """What the gates of one block did to a logit, by one method."""
+
+    method: str
+    """Key of the method."""
+    block: str
+    """Name of the block's use."""
+    values: Float[Tensor, "channels"]
+    """One number a channel; float32 on the CPU."""
+    bypass: float | None
+    """The rise of the logit that no gate of this block carried; None: the method speaks of no rise.
+
+    Captum calls it, with the other sign, the convergence delta of a layer. It is no error.
+    """
+
+
+def attribute_gates(
+    network: Network,
+    inputs: Float[Tensor, "1 3 height width"],
+    target: Target | int,
+    method: str,
+    block: str,
+    *,
+    baseline: str = "mean",
+    watch: Watch = lambda _: None,
+) -> GateAttribution:
+    """Attribute a logit to the gates of one block, one number a channel.
+
+    Equal to Captum's layer methods on the module that makes the gate, without a hook of Captum on the model: the
+    logit is seen as a function of the gates, the image stays, and later gates react. Conductance and internal
+    influence follow the image's way from the baseline, as `trace_paths` does for this block alone.
+
+    Raises:
+        AttributionError: no such method, class or baseline.
+        NoSEBlocksError: there is no such block.
+        BusyError: too many wait for the device.
+        DeviceError: it has too little memory.
+    """
+    target = Target(target) if isinstance(target, int) else target
+    target.check(len(network.classes))
+    if method not in GATE_METHODS:
+        raise AttributionError(f"No method {method!r} explains gates. Choose one of: {', '.join(GATE_METHODS)}.")
+    site = next((site for site in network.inspection.sites if site.name == block), None)
+    if site is None:
+        names = ", ".join(site.name for site in network.inspection.sites)
+        raise NoSEBlocksError(f"There is no SE block {block!r}. Choose among: {names}.")
+    if not GATE_METHODS[method].algorithm:
+        flow = trace_paths(network, inputs, target, baseline=baseline, sets={block: [block]}, watch=watch).flows[block]
+        by = flow.through if method == "conductance" else flow.mean_slope
+        return GateAttribution(method, block, by[block], flow.bypass)
+    # Inference mode of the caller would keep gradients off, whatever else is set.
+    with line_of(network.device).turn(watch), torch.inference_mode(False), torch.enable_grad():
+        try:
+            return _ask(network, inputs.detach().clone(), target, (method, site), baseline)
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                f"{network.device} has too little memory left for {network.card.title}. Choose a smaller network, or "
+                "the device cpu."
+            ) from error
+
+
+def _ask(
+    network: Network, inputs: Tensor, target: Target, asked: tuple[str, GateSite], baseline: str
+) -> GateAttribution:
+    method, site = asked
+    row, answer = GATE_METHODS[method], partial(_answer, network, inputs, target, site)
+    after, gates = _read(network, inputs, target, site)
+    settings, rise = dict(row.options), None
+    if row.from_baseline:
+        before, settings["baselines"] = _read(network, make_baseline(network, inputs, baseline), target, site)
+        rise = after - before
+    values = getattr(captum.attr, row.algorithm)(answer).attribute(gates.requires_grad_(), **settings)
+    found = values.detach()[0].float().cpu()
+    return GateAttribution(method, site.name, found, None if rise is None else rise - found.double().sum().item())
+
+
+def _answer(network: Network, inputs: Tensor, target: Target, site: GateSite, gates: Tensor) -> Tensor:
+    """Return what is explained as a function of a block's gates, one row of them for each answer."""
+    # A copy: what comes next may work in place, which a leaf does not allow.
+    with edit_gates(network.model, {site.block: _at_use(site, lambda _: gates.clone())}):
+        return target.read(network.model(inputs.expand(len(gates), -1, -1, -1)))
+
+
+@torch.no_grad()
+def _read(network: Network, inputs: Tensor, target: Target, site: GateSite) -> tuple[float, Tensor]:
+    """Return what is explained, and a block's gates as they are."""
+    seen: list[Tensor] = []
+
+    def see(gates: Tensor) -> Tensor:
+        seen.append(gates.clone())
+        return gates
+
+    with edit_gates(network.model, {site.block: _at_use(site, see)}):
+        value = target.read(network.model(inputs)).item()
+    return value, seen[0]
+
+
+def _at_use(site: GateSite, edit: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    use = count()
+    return lambda gates: edit(gates) if next(use) == site.call else gates

@@ -1,0 +1,145 @@
+"""One number a gate equals Captum's own layer methods on the module that makes the gate."""
+
+from collections.abc import Callable
+
+import captum.attr
+import pytest
+import torch
+from timm.layers.squeeze_excite import SEModule
+from torch import Tensor, nn
+
+from se_viz.attribution.gates import GATE_METHODS, attribute_gates
+from se_viz.attribution.targets import Target
+from se_viz.errors import AttributionError, NoSEBlocksError
+from se_viz.gates import edit_gates
+from se_viz.networks import Network
+
+MIDDLE, LAST = "layer3.2.bn3.1", "layer4.2.bn3.1"
+
+
+@pytest.fixture
+def image(images: Tensor) -> Tensor:
+    return images[:1]
+
+
+def gate_module(network: Network, block: str) -> nn.Module:
+    """Return the sigmoid whose output is the gate, by its name in torchvision."""
+    return network.model.get_submodule(f"{block}.scale_activation")
+
+
+def direct(network: Network, block: str, algorithm: str) -> Callable[..., Tensor]:
+    """Return Captum's own call, with its own hooks on the gate's module."""
+    return getattr(captum.attr, algorithm)(network.model, gate_module(network, block)).attribute
+
+
+def assert_same(found: Tensor, expected: Tensor, within: float = 1e-4) -> None:
+    """Compare on the scale of the greatest value: other batch sizes add in another order."""
+    expected = expected.detach().flatten()
+    assert found.shape == expected.shape
+    torch.testing.assert_close(found, expected, rtol=0, atol=within * expected.abs().max().item())
+
+
+@pytest.mark.parametrize("block", [MIDDLE, LAST])
+def test_gradient_x_gate_is_captums_gradient_x_activation(network: Network, image: Tensor, block: str):
+    """Of the sigmoid's output."""
+    expected = direct(network, block, "LayerGradientXActivation")(image.requires_grad_(), target=2)
+    assert_same(attribute_gates(network, image, 2, "gradient_x_gate", block).values, expected)
+
+
+@pytest.mark.parametrize("block", [MIDDLE, LAST])
+def test_ablation_is_captums_of_the_layer(network: Network, image: Tensor, block: str):
+    """One output of the sigmoid after another is 0."""
+    with torch.no_grad():
+        expected = direct(network, block, "LayerFeatureAblation")(image, layer_baselines=0.0, target=2)
+    assert_same(attribute_gates(network, image, 2, "ablation", block).values, expected)
+
+
+def test_integrated_gradients_are_captums_of_the_layer(network: Network, image: Tensor):
+    """Between the gates of the two images; what Captum calls the delta is minus the rise that no gate carried."""
+    ask = direct(network, MIDDLE, "LayerIntegratedGradients")
+    expected, delta = ask(image, target=2, n_steps=32, return_convergence_delta=True)
+    found = attribute_gates(network, image, 2, "integrated_gradients", MIDDLE)
+    assert_same(found.values, expected)
+    assert found.bypass == pytest.approx(-delta.item(), abs=1e-5)
+    assert abs(delta.item()) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("method", "algorithm"), [("conductance", "LayerConductance"), ("internal_influence", "InternalInfluence")]
+)
+def test_methods_on_the_images_way_are_captums(network: Network, image: Tensor, method: str, algorithm: str):
+    """Many steps there, few where they tell here."""
+    expected = direct(network, MIDDLE, algorithm)(image, target=2, n_steps=256, internal_batch_size=32)
+    # Two rules for a function with kinks.
+    assert_same(attribute_gates(network, image, 2, method, MIDDLE).values, expected, within=0.05)
+
+
+def test_ablation_is_an_edited_gate(network: Network, image: Tensor):
+    """The logit with the gate, minus the logit with 0 in its place."""
+    found = attribute_gates(network, image, Target(2, 0), "ablation", LAST).values
+    with torch.no_grad():
+        live = network.model(image)[0]
+        for channel in (0, 5, 511):
+            shut = {LAST: lambda gates, c=channel: gates.index_fill(1, torch.tensor([c]), 0)}
+            with edit_gates(network.model, shut):
+                lost = live - network.model(image)[0]
+            assert found[channel].item() == pytest.approx((lost[2] - lost[0]).item(), abs=1e-5)
+
+
+def test_gradient_x_gate_is_the_summed_gradient_x_activation_of_the_block(network: Network, image: Tensor):
+    """X~ = s U, so s dL/ds = sum(X~ dL/dX~): Captum's method on the block itself, summed over places."""
+    layer = captum.attr.LayerGradientXActivation(network.model, network.model.get_submodule(MIDDLE))
+    expected = layer.attribute(image.requires_grad_(), target=2)
+    assert isinstance(expected, Tensor)
+    assert_same(attribute_gates(network, image, 2, "gradient_x_gate", MIDDLE).values, expected.sum((2, 3)))
+
+
+class Twice(nn.Module):
+    """One block at two places: Captum's layer methods would mix up its two uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start, self.se, self.end = nn.Conv2d(3, 8, 3, 2), SEModule(8, rd_channels=2), nn.Linear(8, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return four logits."""
+        return self.end(self.se(self.se(self.start(images)).tanh()).mean((2, 3)))
+
+
+@pytest.mark.parametrize("method", ["gradient_x_gate", "ablation"])
+def test_the_second_use_of_a_block_has_values_of_its_own(image: Tensor, method: str):
+    """After the second use all is linear, s_c times its mean: both methods give that term of the logit."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = Twice()
+    network = Network.from_model(model, input_size=64)
+    with torch.no_grad():
+        pooled = model.se(model.se(model.start(image)).tanh()).mean((2, 3))[0]
+    found = attribute_gates(network, image, 3, method, "se#2").values
+    torch.testing.assert_close(found, pooled * model.end.weight[3].detach(), rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(found, attribute_gates(network, image, 3, method, "se").values, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", GATE_METHODS)
+def test_the_model_is_left_as_it_was(network: Network, image: Tensor, method: str):
+    """No hook, no gradient; and a caller's inference mode does not matter."""
+    with torch.inference_mode():
+        found = attribute_gates(network, image.clone(), 2, method, LAST)
+    assert found.values.shape == (512,)
+    assert not found.values.requires_grad
+    assert sum(len(module._forward_hooks) for module in network.model.modules()) == 0
+    assert not any(value.requires_grad or value.grad is not None for value in network.model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "message"),
+    [
+        ((9, "ablation", LAST), AttributionError, r"^There is no class 9: .* Choose"),
+        ((0, "occlusion", LAST), AttributionError, r"^No method 'occlusion' explains gates\. Choose one of: gradient"),
+        ((0, "ablation", "layer9"), NoSEBlocksError, r"^There is no SE block 'layer9'\. Choose among: layer1"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(network: Network, image: Tensor, asked, error, message):
+    """Each refusal names the value and ends in what to do."""
+    with pytest.raises(error, match=message):
+        attribute_gates(network, image, *asked)
