@@ -5,6 +5,7 @@ import streamlit as st
 from se_viz.ui.attributions import show_attributions
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import require_choices
+from se_viz.ui.paths import show_paths
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.stages import show_stages
 from se_viz.ui.targets import choose_target
@@ -17,6 +18,7 @@ target, baseline = choose_target(choices, analysis)
 views = {
     "Side by side": show_attributions,
     "Stage by stage": show_stages,
+    "Through the gates": show_paths,
 }
 view = choose_option("View", {name: name for name in views}, key="attribution-view")
 views[view](choices, analysis, target, baseline)

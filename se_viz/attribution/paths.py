@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, sqrt
 
 import torch
 from jaxtyping import Float
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.flows import Flow, Trace
-from se_viz.attribution.steps import Evaluate, Point, Slopes, Step, Way, are_fine, refine, sum_up, walk
+from se_viz.attribution.steps import Evaluate, Point, Slopes, Step, Way, refine, sum_up, walk, worst_error
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError, NoSEBlocksError
 from se_viz.gates import GateSite
@@ -28,7 +29,7 @@ TOLERANCE = 0.01
 MOST = 128
 """Steps at which it ends in any case."""
 
-_FIRST = 8
+_FIRST = 7
 _ROWS, _ROWS_ON_GPU = 4, 32
 _LIVE = ""
 
@@ -66,7 +67,7 @@ def trace_paths(
     ``sets`` gives names of blocks' uses for a name; default: `gate_sets`. Steps are halved where the parts are
     furthest from the change of the logit, until the error is 1 % of what moves; ``n_steps`` asks for equal steps
     instead. The model is left as it was, and other passes on the device run in between. ``report`` is told how many
-    steps are done, and of how many at most. See docs/through-the-gates.md.
+    steps are done, and of about how many. See docs/through-the-gates.md.
 
     Raises:
         AttributionError: no such class or baseline, no step at all, an answer that is no number, or too little memory.
@@ -176,8 +177,9 @@ def _row(values: Mapping[str, Tensor], row: int) -> dict[str, Tensor]:
 def _walk(evaluate: Evaluate, n_steps: int | None, report: Callable[[int, int], None]) -> list[Step]:
     count = n_steps or _FIRST
     steps = walk(evaluate, [index / count for index in range(count + 1)])
-    while n_steps is None and len(steps) < MOST and not are_fine(steps, TOLERANCE):
-        report(len(steps), MOST)
+    while n_steps is None and len(steps) < MOST and (error := worst_error(steps)) > TOLERANCE:
+        # The rule is of the second order, if it were not for kinks.
+        report(len(steps), min(MOST, ceil(len(steps) * sqrt(error / TOLERANCE))))
         steps = refine(evaluate, steps, _ROWS)
     return steps
 

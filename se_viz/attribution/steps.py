@@ -110,11 +110,11 @@ def sum_up(steps: Sequence[Step], name: str) -> tuple[float, float, float]:
     return bypass, through, bypass + through - (steps[-1].right.value - steps[0].left.value)
 
 
-def are_fine(steps: Sequence[Step], tolerance: float) -> bool:
-    """Return whether every set's error is at most a share of the most that moves, by both ways, for any set."""
+def worst_error(steps: Sequence[Step]) -> float:
+    """Return the greatest error of any set, as a share of the most that moves, by both ways, for any set."""
     sums = [sum_up(steps, name) for name in steps[0].left.ways]
     moved = max(abs(bypass) + abs(through) for bypass, through, _ in sums)
-    return all(abs(error) <= tolerance * moved for *_, error in sums)
+    return max(abs(error) for *_, error in sums) / moved if moved else 0.0
 
 
 def _halve(step: Step, middle: Point | None) -> tuple[Step, ...]:

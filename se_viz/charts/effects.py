@@ -43,7 +43,7 @@ def draw_effects(
     opened = table.loc[channels == selected]
     if len(opened):
         data.append({**_place(opened), "marker": ring, "hoverinfo": "skip", "showlegend": False})
-    return make_figure(data, _frame(table, palette, span, title), palette)
+    return make_figure(data, _frame(table, palette, span, title) | {"showlegend": bool(useless or decisive)}, palette)
 
 
 def _frame(table: pd.DataFrame, palette: Palette, span: Span, title: str) -> dict[str, Any]:
@@ -53,7 +53,6 @@ def _frame(table: pd.DataFrame, palette: Palette, span: Span, title: str) -> dic
     return {
         **LAYOUT,
         "height": 460,
-        "showlegend": True,
         "legend": LEGEND,
         "xaxis": {"title": "gate s", "range": [span.low - margin, span.high + margin], **bare},
         "yaxis": {"title": title, "range": [-reach, reach], "zeroline": False},

@@ -1,0 +1,126 @@
+"""The two parts of a logit's rise: bars through gates and past them, and a map of each over the photo."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from plotly.graph_objects import Figure
+
+from se_viz.charts.dress import colour_axis, divide, make_figure
+from se_viz.charts.maps import photo_layer
+from se_viz.charts.palettes import Palette
+from se_viz.charts.scales import encode, fit_span
+
+PAST, THROUGH = "past the gates", "through the gates"
+"""What the two parts are called."""
+
+CELLS = 28
+"""Fewest cells along the side of a map, where the side can be divided."""
+
+_ROW, _FRAME = 26, 92
+
+
+def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
+    """Draw one row for each place, from the top: what came past its gates and through them, in logits.
+
+    ``table`` has the columns place, past and through; a value that is missing has no bar. ``path``, where there is
+    one, is what a click on a bar opens. A rule marks the rise, which both parts of a row add up to.
+    """
+    kinds = [(PAST, "past", palette.series[0]), (THROUGH, "through", palette.series[1])]
+    shown = [kind for kind in kinds if not np.isnan(table[kind[1]]).all()]
+    data = [_bars(table, *kind, palette) for kind in shown]
+    low, high = _reach(table, rise)
+    layout = {
+        "height": _FRAME + _ROW * int(table[[kind[1] for kind in shown]].notna().to_numpy().sum()),
+        "margin": {"l": 0, "r": 0, "t": 30, "b": 0},
+        "dragmode": False,
+        "bargap": 0.25,
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "showlegend": len(shown) > 1,
+        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
+        "xaxis": {
+            "title": f"logits (dotted: the rise, {rise:+.2f})",
+            "range": [low, high],
+            "zeroline": True,
+            "zerolinecolor": palette.faint,
+        },
+        "yaxis": {"title": "", "autorange": "reversed", "automargin": True, "ticks": "", "showgrid": False},
+        "shapes": [_rule(rise, palette)],
+    }
+    return make_figure(data, layout, palette)
+
+
+def draw_evidence(photo: Image.Image, maps: Sequence[tuple[str, np.ndarray]], palette: Palette) -> Figure:
+    """Lay signed maps of one size over the photo beside each other, each under its heading, on one scale.
+
+    A cell is the sum of its pixels: single ones alternate in sign, and what is left of a place tells more.
+    """
+    maps = [(title, sum_cells(values)) for title, values in maps]
+    span = fit_span(np.stack([values for _, values in maps]), signed=True)
+    height, width = maps[0][1].shape
+    still = {"visible": False, "constrain": "domain"}
+    data: list[dict[str, Any]] = []
+    bar = {"thickness": 10, "y": -0.02, "yanchor": "top", "len": 0.5}
+    layout: dict[str, Any] = {
+        "height": 460,
+        "margin": {"l": 0, "r": 0, "t": 32, "b": 40},
+        "dragmode": False,
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "coloraxis": colour_axis(palette.veil, palette, span, title="lowers the logit ← 0 → raises it", **bar),
+        "images": [],
+        "annotations": [],
+    }
+    for number, ((title, values), across) in enumerate(zip(maps, divide(len(maps), 0.03), strict=True), 1):
+        x, y = f"x{number}", f"y{number}"
+        look = {"type": "heatmap", "coloraxis": "coloraxis", "hoverinfo": "skip", "opacity": 0.85, "zsmooth": False}
+        data.append({**look, "z": encode(values, span), "xaxis": x, "yaxis": y})
+        layout["images"].append({**photo_layer(photo, width, height), "xref": x, "yref": y})
+        place = {"x": sum(across) / 2, "y": 1, "xref": "paper", "yref": "paper", "yanchor": "bottom"}
+        layout["annotations"].append({"text": title, "showarrow": False, "font": {"size": 15}, **place})
+        layout[f"xaxis{number}"] = {**still, "range": [-0.5, width - 0.5], "domain": across, "anchor": y}
+        layout[f"yaxis{number}"] = {**still, "range": [height - 0.5, -0.5], "scaleanchor": x, "anchor": x}
+    return make_figure(data, layout, palette)
+
+
+def sum_cells(values: np.ndarray) -> np.ndarray:
+    """Return sums over square cells, about as many of them along a side as ``CELLS``; a side of no divisor stays."""
+    height, width = values.shape
+    size = max(size for size in range(1, max(width // CELLS, 1) + 1) if width % size == 0 == height % size)
+    return values.reshape(height // size, size, width // size, size).sum((1, 3))
+
+
+def _bars(table: pd.DataFrame, name: str, column: str, colour: str, palette: Palette) -> dict[str, Any]:
+    values = table[column]
+    clear = {"marker": {"opacity": 1}}
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": name,
+        "x": [None if np.isnan(value) else value for value in values],
+        "y": table["place"].tolist(),
+        "text": ["" if np.isnan(value) else f"{value:+.2f}" for value in values],
+        "textposition": "outside",
+        "textfont": {"color": palette.ink},
+        "cliponaxis": False,
+        "marker": {"color": colour},
+        # A click must not pale all others.
+        "selected": clear,
+        "unselected": clear,
+        "customdata": table["path"].tolist() if "path" in table else None,
+        "hovertemplate": f"<b>%{{y}}</b><br>{name}: %{{x:+.3f}} logits<extra></extra>",
+    }
+
+
+def _reach(table: pd.DataFrame, rise: float) -> tuple[float, float]:
+    values = np.append(table[["past", "through"]].to_numpy(dtype=float).ravel(), [0.0, rise])
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    # The numbers stand outside of the bars; and where nothing moved, an axis still needs a range.
+    room = 0.16 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _rule(rise: float, palette: Palette) -> dict[str, Any]:
+    ends = {"x0": rise, "x1": rise, "y0": 0, "y1": 1, "yref": "paper"}
+    return {"type": "line", "layer": "below", "line": {"color": palette.ink, "width": 1.5, "dash": "dot"}, **ends}

@@ -1,0 +1,134 @@
+"""Whose gates carried it: one number for each gate of the open block, by one of several methods."""
+
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from se_viz.analysis import Analysis
+from se_viz.attribution.flows import Trace
+from se_viz.attribution.targets import Target
+from se_viz.charts.effects import draw_effects
+from se_viz.charts.scales import gate_span
+from se_viz.counterfactuals import gates_of
+from se_viz.effects import tabulate_effects
+from se_viz.gates.tables import label_blocks
+from se_viz.line import Watch
+from se_viz.ui.cached import borrow_network
+from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.figures import show_figure
+from se_viz.ui.pickers import choose_block
+from se_viz.ui.rise import name_set
+from se_viz.ui.state import open_channel
+from se_viz.ui.waiting import waiting
+
+Asked: TypeAlias = tuple[Trace, str, str]
+"""A trace, the set of gates that is shown of it, and its baseline."""
+
+_WAY = "way"
+_SHOWN = 8
+
+
+def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
+    """Show gate against what came through it for the open block, the strongest channels, and other methods."""
+    # Here, so that the page does not wait for Captum where another view is open.
+    from se_viz.attribution.gates import GATE_METHODS
+
+    titles = {_WAY: "On the way, as above"} | {key: row.title for key, row in GATE_METHODS.items()}
+    first, second = st.columns(2)
+    with first:
+        block = choose_block(analysis)
+    method = second.selectbox(
+        "By", list(titles), format_func=titles.__getitem__, key="gate-attribution", persist_state="session"
+    )
+    values, words = _values(choices, asked, method, block)
+    table = tabulate_effects(gates_of(analysis)[block], values)
+    plot, numbers = st.columns([3, 2], gap="medium")
+    with plot:
+        _draw(choices, table, "slope (logits per unit of gate)" if method == "internal_influence" else "logits")
+    with numbers:
+        st.markdown(_describe(table, label_blocks(analysis.records)[block]))
+        _list_strongest(table)
+        st.caption(words)
+
+
+def _values(choices: Choices, asked: Asked, method: str, block: str) -> tuple[Float[Tensor, "channels"], str]:
+    from se_viz.attribution.gates import GATE_METHODS
+
+    trace, held, baseline = asked
+    if method == _WAY:
+        # A block outside of the set is asked among all.
+        name = held if block in trace.flows[held].through else next(iter(trace.flows))
+        words = f"What came through each gate on the way from the baseline, held apart: {name_set(name).lower()}."
+        return trace.flows[name].through[block], words
+    with waiting("Asking the gates…", slow=True) as watch:
+        values, bypass = _attribution(
+            *choices.key[:3], trace.target, baseline, method, block, _photo=choices.photo, _watch=watch
+        )
+    row = GATE_METHODS[method]
+    rest = f" {bypass:+.2f} logits of the rise bypass this block's gates." if bypass is not None else ""
+    return values, f"{row.sentence}{rest} ({row.source})"
+
+
+def _draw(choices: Choices, table: pd.DataFrame, title: str) -> None:
+    figure = draw_effects(
+        table,
+        current_palette(),
+        selected=st.session_state.get("channel"),
+        span=gate_span(choices.network.inspection.sites, table["gate"].to_numpy()),
+        title=title,
+    )
+    show_figure(figure, "carriers", alt="Gate against what came through it, one point a channel", on_click=open_channel)
+    st.caption("One point a channel: above 0 its gate spoke for the class, below against it. A click opens a channel.")
+
+
+def _describe(table: pd.DataFrame, label: str) -> str:
+    sizes = np.sort(table["effect"].abs().to_numpy())[::-1]
+    if not sizes.any():
+        return f"No gate of {label} carried anything."
+    half = int(np.searchsorted(sizes.cumsum(), sizes.sum() / 2)) + 1
+    return (
+        f"**{half} of {len(sizes)}** channels of {label} make up half of all that its gates did, for and against; "
+        f"in sum {table['effect'].sum():+.3f}. The strongest:"
+    )
+
+
+def _list_strongest(table: pd.DataFrame) -> None:
+    order = (-table["effect"].abs().to_numpy()).argsort(kind="stable")[:_SHOWN]
+    with st.container(horizontal=True, gap="small"):
+        for row in table.iloc[order].to_dict("records"):
+            st.button(
+                f"#{row['channel']} · gate {row['gate']:.2f} · {row['effect']:+.2g}",
+                key=f"carrier-{row['channel']}",
+                on_click=_open,
+                args=(row["channel"],),
+            )
+
+
+def _open(channel: int) -> None:
+    st.session_state.channel = channel
+
+
+@st.cache_data(max_entries=256, max_size="16MB", show_spinner=False)
+def _attribution(
+    name: str,
+    device: str,
+    digest: str,
+    target: Target,
+    baseline: str,
+    method: str,
+    block: str,
+    *,
+    _photo: Image.Image,
+    _watch: Watch,
+) -> tuple[Float[Tensor, "channels"], float | None]:
+    from se_viz.attribution.gates import attribute_gates
+
+    with borrow_network(name, device) as network:
+        inputs = network.preprocess(_photo)
+        found = attribute_gates(network, inputs, target, method, block, baseline=baseline, watch=_watch)
+    return found.values, found.bypass

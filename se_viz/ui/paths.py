@@ -1,0 +1,129 @@
+"""The view *Through the gates*: how much of a logit's rise flows through SE blocks, and how much past them."""
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from se_viz.analysis import Analysis
+from se_viz.attribution.flows import Trace
+from se_viz.attribution.targets import Target
+from se_viz.charts.paths import PAST, THROUGH, draw_evidence, draw_flows
+from se_viz.charts.scales import CLIPPED
+from se_viz.errors import OvertakenError, SeVizError
+from se_viz.gates.tables import label_blocks
+from se_viz.line import Watch
+from se_viz.ui.cached import borrow_network
+from se_viz.ui.carriers import show_carriers
+from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.figures import show_figure
+from se_viz.ui.pickers import choose_option
+from se_viz.ui.progress import progress
+from se_viz.ui.rise import describe_rise, name_set
+from se_viz.ui.state import open_block
+from se_viz.variants import Report
+
+
+@st.fragment
+def show_paths(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
+    """Show what came through the gates and past them: by stage, by block, by pixel, and by channel."""
+    token = (*choices.key[:3], target, baseline)
+    if st.session_state.get("paths-stopped") == token:
+        st.info("Stopped. Choose another class, image or baseline, or go on.")
+        st.button("Go on", on_click=_note_stop, args=(None,), key="go-on-paths")
+        return
+    try:
+        # A container, so that what was there before holds its place meanwhile.
+        with (
+            st.container(),
+            progress(
+                "Following the way from the baseline to the photo…", key="paths", stop=partial(_note_stop, token)
+            ) as (watch, report),
+        ):
+            trace = _trace(*token, _photo=choices.photo, _watch=watch, _report=report)
+        _show(choices, analysis, trace, baseline)
+    except OvertakenError:
+        # The newer choice draws this part again at once.
+        return
+    except SeVizError as error:
+        st.error(str(error))
+
+
+def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> None:
+    st.markdown(describe_rise(trace, choices.network.classes, baseline))
+    stages, blocks = st.columns(2, gap="large")
+    with stages:
+        st.subheader("Stage by stage", anchor=False)
+        _show_stages(trace)
+    with blocks:
+        st.subheader("Block by block", anchor=False)
+        held = choose_option("Gates of", {name: name_set(name) for name in trace.flows}, key="held-gates")
+        _show_blocks(analysis, trace, held)
+    st.subheader("Where did the gates look?", anchor=False)
+    _show_maps(choices, trace, held)
+    st.subheader("Whose gates carried it?", anchor=False)
+    show_carriers(choices, analysis, (trace, held, baseline))
+
+
+def _show_stages(trace: Trace) -> None:
+    rows = [(name_set(name), flow.bypass, flow.carried) for name, flow in trace.flows.items()]
+    figure = draw_flows(pd.DataFrame(rows, columns=["place", "past", "through"]), trace.rise, current_palette())
+    show_figure(figure, "flows", alt="What came past and through the gates of the network and of each stage")
+    error = max((flow.error for flow in trace.flows.values()), key=abs)
+    st.caption(
+        "Look for orange bars that are not short: there the gates, by moving, changed the answer. The two bars of a "
+        "row add up to the rise (dotted). Rows do not add up: for a stage, only its own gates are set apart, and "
+        f"those of the others act within both parts. Integrated in {trace.steps} steps, {trace.seconds:.1f} s; the "
+        f"sums miss the rise by {abs(error):.3f} at most."
+    )
+
+
+def _show_blocks(analysis: Analysis, trace: Trace, held: str) -> None:
+    flow, labels = trace.flows[held], label_blocks(analysis.records)
+    rows = [(labels[block], values.double().sum().item(), block) for block, values in flow.through.items()]
+    table = pd.DataFrame(rows, columns=["place", "through", "path"]).assign(past=float("nan"))
+    figure = draw_flows(table, trace.rise, current_palette())
+    show_figure(figure, "flow-blocks", alt="What came through the gates of each block", on_click=open_block)
+    st.caption(
+        f"What came through each block's gates, the others of these held: together {flow.carried:+.2f}; past all of "
+        f"them {flow.bypass:+.2f}. A click opens a block below."
+    )
+
+
+def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
+    flow = trace.flows[held]
+    maps = [
+        (f"{PAST}: {flow.bypass:+.2f}", flow.map.numpy()),
+        (f"{THROUGH}: {flow.carried:+.2f}", trace.gate_map(held).numpy()),
+    ]
+    figure = draw_evidence(choices.photo, maps, current_palette())
+    show_figure(figure, "flow-maps", alt="Pixels that acted past the gates, and pixels that acted through them")
+    st.caption(
+        f"{name_set(held)}. Left: what pixels did while these gates were held still. Right: what they did by moving "
+        "them, the rest of the integrated gradients. Look for places on the right that the left has not: there the "
+        f"photo spoke to the gates alone. A cell is the sum of its pixels; both maps share one scale. {CLIPPED}"
+    )
+
+
+def _note_stop(token: tuple | None) -> None:
+    st.session_state["paths-stopped"] = token
+
+
+@st.cache_data(max_entries=64, max_size="128MB", show_spinner=False)
+def _trace(
+    name: str,
+    device: str,
+    digest: str,
+    target: Target,
+    baseline: str,
+    *,
+    _photo: Image.Image,
+    _watch: Watch,
+    _report: Report,
+) -> Trace:
+    # Here, so that the page does not wait for it where another view is open.
+    from se_viz.attribution.paths import trace_paths
+
+    with borrow_network(name, device) as network:
+        return trace_paths(network, network.preprocess(_photo), target, baseline=baseline, watch=_watch, report=_report)

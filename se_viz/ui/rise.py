@@ -1,0 +1,71 @@
+"""A trace in a sentence: what rose, and how much of it came through the gates."""
+
+from collections.abc import Sequence
+
+from se_viz.attribution.flows import Flow, Trace
+from se_viz.attribution.targets import Target
+from se_viz.ui.words import plain
+
+_PICTURES = {
+    "mean": "a mean-coloured image",
+    "black": "a black image",
+    "blur": "the blurred photo",
+    "noise": "noise",
+}
+_NETWORK = "network"
+# Below this share of what moves by either way, a total is what cancels, and shares of it mean nothing.
+_TINY = 0.1
+
+
+def name_set(name: str) -> str:
+    """Return what people call a set of gates."""
+    return "All gates" if name == _NETWORK else name.capitalize()
+
+
+def describe_rise(trace: Trace, classes: Sequence[str], baseline: str) -> str:
+    """Say what rose, what of it came through all gates, and which stage's gates carried most by themselves."""
+    word = "rises" if trace.rise >= 0 else "falls"
+    start = (
+        f"From {_PICTURES.get(baseline, 'the baseline')} to this one the logit of **{_name(trace.target, classes)}** "
+        f"{word} by **{abs(trace.rise):.2f}**"
+    )
+    return f"{start}. {_describe_network(trace)} {_describe_stages(trace)}".strip()
+
+
+def _name(target: Target, classes: Sequence[str]) -> str:
+    against = "" if target.against is None else f" against {plain(classes[target.against])}"
+    return plain(classes[target.index]) + against
+
+
+def _describe_network(trace: Trace) -> str:
+    flow = trace.flows.get(_NETWORK)
+    if flow is None:
+        return ""
+    past, through = f"{flow.bypass:+.2f}", f"**{flow.carried:+.2f}**"
+    if abs(trace.rise) < _TINY * flow.size:
+        return (
+            f"That is little beside what moves: {past} came past the gates and {through} through them, and they "
+            "cancel, so that shares of the sum would mean nothing."
+        )
+    if flow.carried * trace.rise < 0:
+        return f"The gates worked against that: {through} came through them, and {past} past them."
+    if flow.bypass * trace.rise < 0:
+        return f"The gates alone are for that: {through} came through them, and {past} past them."
+    share = f" of it ({flow.carried / trace.rise:.0%})" if trace.rise else ""
+    return f"Through the gates came {through}{share}, past them {past}."
+
+
+def _describe_stages(trace: Trace) -> str:
+    stages = {name: flow for name, flow in trace.flows.items() if name != _NETWORK}
+    if len(stages) < 2:
+        return ""
+    most = max(stages, key=lambda name: abs(stages[name].carried))
+    return f"Of the stages by themselves, the gates of {most} carried most: {_say(stages[most], trace)}."
+
+
+def _say(flow: Flow, trace: Trace) -> str:
+    carried = f"{flow.carried:+.2f}"
+    share = flow.carried / trace.rise if trace.rise else -1.0
+    if not 0 <= share <= 1 or abs(trace.rise) < _TINY * flow.size:
+        return carried
+    return f"{carried} ({share:.0%})"

@@ -1,0 +1,32 @@
+"""From a photo to what came through the gates, and to the channel that carried it, as a visitor does it."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from .steps import Visit, expect_answer, expect_idle, figure
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_rise_is_followed_from_stage_to_block_to_channel(visit: Callable[..., Visit]):
+    """A sentence, bars for stages and blocks, two maps; a click on a bar opens its block below."""
+    page = visit().page
+    page.get_by_test_id("stMain").get_by_role("button", name="Coffee", exact=True).click()
+    expect_answer(page)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Where did it look?").click()
+    page.get_by_test_id("stMain").get_by_text("Through the gates", exact=True).click()
+    expect(figure(page, "flows").locator(".bars .point")).to_have_count(10)
+    expect(figure(page, "flow-blocks").locator(".bars .point")).to_have_count(16)
+    expect(figure(page, "flow-maps").locator(".heatmaplayer image")).to_have_count(2)
+    expect(page.get_by_text(re.compile(r"^From a mean-coloured image to this one the logit of "))).to_be_visible()
+    expect(figure(page, "carriers").locator(".main-svg").first).to_be_visible()
+    expect_idle(page)
+    figure(page, "flow-blocks").locator(".bars .point path").nth(5).click()
+    expect(page.get_by_text(re.compile(r"channels of SE_3_3 make up half"))).to_be_visible()
+    page.get_by_role("button", name=re.compile(r"^#\d+ · gate")).first.click()
+    expect_idle(page)
+    page.get_by_test_id("stMain").get_by_text("Stage 3", exact=True).click()
+    expect(figure(page, "flow-blocks").locator(".bars .point")).to_have_count(4)

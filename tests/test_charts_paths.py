@@ -1,0 +1,77 @@
+"""Bars and maps show the numbers they are given, on scales that are shared."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from se_viz.charts.palettes import LIGHT
+from se_viz.charts.paths import draw_evidence, draw_flows, sum_cells
+
+TABLE = pd.DataFrame(
+    {"place": ["All gates", "Stage 2"], "past": [3.5, 0.9], "through": [-2.3, 0.3], "path": ["a", "b"]}
+)
+
+
+def test_a_row_has_both_parts_with_their_numbers():
+    """Signed, from a common zero, and the first place is at the top."""
+    figure = draw_flows(TABLE, 1.2, LIGHT).to_dict()
+    past, through = figure["data"]
+    assert [*past["x"]] == [3.5, 0.9]
+    assert [*through["x"]] == [-2.3, 0.3]
+    assert [*through["text"]] == ["-2.30", "+0.30"]
+    assert [*past["y"]] == ["All gates", "Stage 2"]
+    assert figure["layout"]["yaxis"]["autorange"] == "reversed"
+    assert [*past["customdata"]] == ["a", "b"]
+
+
+def test_the_rise_is_a_rule_and_in_the_axis_title():
+    """What both parts of every row add up to."""
+    layout = draw_flows(TABLE, 1.2, LIGHT).to_dict()["layout"]
+    assert (layout["shapes"][0]["x0"], layout["shapes"][0]["x1"]) == (1.2, 1.2)
+    assert layout["xaxis"]["title"]["text"] == "logits (dotted: the rise, +1.20)"
+
+
+def test_every_number_has_room_on_the_axis():
+    """Numbers stand beyond the ends of the bars."""
+    low, high = draw_flows(TABLE, 1.2, LIGHT).to_dict()["layout"]["xaxis"]["range"]
+    assert low < -2.3 - 0.1 * 5.8
+    assert high > 3.5 + 0.1 * 5.8
+
+
+def test_where_nothing_moved_there_is_still_an_axis():
+    """A range of no width would draw nothing."""
+    low, high = draw_flows(TABLE.assign(past=0.0, through=0.0), 0.0, LIGHT).to_dict()["layout"]["xaxis"]["range"]
+    assert low < 0 < high
+
+
+def test_one_part_alone_needs_no_legend():
+    """Blocks are drawn with what came through them only."""
+    figure = draw_flows(TABLE.assign(past=np.nan), 1.2, LIGHT).to_dict()
+    assert len(figure["data"]) == 1
+    assert figure["layout"]["showlegend"] is False
+
+
+@pytest.mark.parametrize(("side", "cells"), [(192, 32), (224, 28), (64, 32), (299, 299), (20, 20)])
+def test_cells_are_sums_that_lose_nothing(side: int, cells: int):
+    """Whole cells of equal size, 28 or more along a side; a prime side keeps its pixels."""
+    values = np.random.default_rng(0).normal(size=(side, side))
+    found = sum_cells(values)
+    assert found.shape == (cells, cells)
+    assert found.sum() == pytest.approx(values.sum())
+    step = side // cells
+    assert found[0, 1] == pytest.approx(values[:step, step : 2 * step].sum())
+
+
+def test_both_maps_share_one_scale_over_the_photo():
+    """Side by side, equal colours have to be equal values; the veil is clear at 0."""
+    maps = [("past", np.full((56, 56), 0.5)), ("through", np.full((56, 56), -0.25))]
+    drawn = draw_evidence(Image.new("RGB", (56, 56)), maps, LIGHT)
+    left, right = (np.asarray(trace["z"]) for trace in drawn.data)
+    figure = drawn.to_dict()
+    # Sums of 2 x 2 pixels, 2 and -1, on a scale from -2 to 2 in 126 steps.
+    assert (left == 126).all()
+    assert (np.abs(right - 126 / 4) <= 0.5).all()
+    assert {trace["coloraxis"] for trace in figure["data"]} == {"coloraxis"}
+    assert len(figure["layout"]["images"]) == 2
+    assert [note["text"] for note in figure["layout"]["annotations"]] == ["past", "through"]

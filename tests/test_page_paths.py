@@ -1,0 +1,152 @@
+"""The view *Through the gates* shows what the library found, and goes on where something is missing."""
+
+import base64
+import hashlib
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from se_viz.attribution.gates import GATE_METHODS, attribute_gates
+from se_viz.attribution.paths import NETWORK, trace_paths
+from se_viz.attribution.targets import Target
+from se_viz.networks import Network
+from se_viz.ui.state import ChosenImage
+
+pytestmark = pytest.mark.usefixtures("bundled")
+
+PAGE = Path(__file__).parents[1] / "pages" / "attribution.py"
+BLOCK = "layer1.0.bn3.1"
+
+
+@pytest.fixture
+def photo() -> Image.Image:
+    """Return coloured noise of the network's own size."""
+    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def page(photo: Image.Image) -> AppTest:
+    """Return the page in a session that has chosen everything, before its first run."""
+    page = AppTest.from_file(str(PAGE), default_timeout=120)
+    page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
+    file = BytesIO()
+    photo.save(file, "PNG")
+    page.session_state["image"] = ChosenImage("noise.png", file.getvalue(), hashlib.sha256(file.getvalue()).hexdigest())
+    page.session_state["attribution-view"] = "Through the gates"
+    page.session_state["block"] = BLOCK
+    return page
+
+
+@pytest.fixture
+def best(network: Network, photo: Image.Image) -> int:
+    """Return the predicted class."""
+    with torch.no_grad():
+        return int(network.model(network.preprocess(photo)).argmax())
+
+
+def clean(page: AppTest) -> AppTest:
+    """Check that a run ended without a traceback and without a complaint."""
+    assert not page.exception
+    assert not page.error
+    return page
+
+
+def figure(page: AppTest, key: str) -> dict[str, Any]:
+    """Return what the browser is told to draw."""
+    return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
+
+
+def decoded(values: Any) -> list[float]:
+    """Return the numbers of Plotly's own encoding."""
+    if isinstance(values, list):
+        return values
+    return np.frombuffer(base64.b64decode(values["bdata"]), dtype=values["dtype"]).tolist()
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(text.value for text in [*page.markdown, *page.caption])
+
+
+def test_stages_blocks_and_channels_are_those_of_the_library(
+    page: AppTest, network: Network, photo: Image.Image, best: int
+):
+    """Each number that is shown, from a trace of one's own."""
+    clean(page.run())
+    trace = trace_paths(network, network.preprocess(photo), best)
+    past, through = figure(page, "flows")["data"]
+    assert decoded(past["x"]) == pytest.approx([flow.bypass for flow in trace.flows.values()])
+    assert decoded(through["x"]) == pytest.approx([flow.carried for flow in trace.flows.values()])
+    assert past["y"] == ["All gates", "Stage 2", "Stage 3", "Stage 4", "Stage 5"]
+    (blocks,) = figure(page, "flow-blocks")["data"]
+    flow = trace.flows[NETWORK]
+    assert decoded(blocks["x"]) == pytest.approx([values.double().sum().item() for values in flow.through.values()])
+    assert blocks["customdata"] == [*flow.through]
+    points = figure(page, "carriers")["data"][0]
+    np.testing.assert_allclose(decoded(points["y"]), flow.through[BLOCK].numpy(), rtol=1e-5)
+    assert f"the logit of **{network.classes[best]}** {'rises' if trace.rise > 0 else 'falls'} by" in words(page)
+
+
+def test_a_stage_can_be_looked_at_by_itself(page: AppTest, network: Network, photo: Image.Image, best: int):
+    """Its blocks, its maps and, for a block outside of it, what came through with all gates apart."""
+    page.session_state["held-gates"] = "stage 3"
+    clean(page.run())
+    trace = trace_paths(network, network.preprocess(photo), best)
+    (blocks,) = figure(page, "flow-blocks")["data"]
+    assert blocks["y"] == ["SE_3_1", "SE_3_2", "SE_3_3", "SE_3_4"]
+    headings = [note["text"] for note in figure(page, "flow-maps")["layout"]["annotations"]]
+    flow = trace.flows["stage 3"]
+    assert headings == [f"past the gates: {flow.bypass:+.2f}", f"through the gates: {flow.carried:+.2f}"]
+    assert "held apart: all gates." in words(page)
+
+
+@pytest.mark.parametrize("method", GATE_METHODS)
+def test_other_methods_at_the_gates_are_those_of_the_library(
+    page: AppTest, network: Network, photo: Image.Image, best: int, method: str
+):
+    """One point a channel; where a rise is explained, what bypasses the block is said, and not as an error."""
+    page.session_state["gate-attribution"] = method
+    clean(page.run())
+    found = attribute_gates(network, network.preprocess(photo), best, method, BLOCK)
+    points = figure(page, "carriers")["data"][0]
+    np.testing.assert_allclose(decoded(points["y"]), found.values.numpy(), rtol=1e-4, atol=1e-6)
+    assert (found.bypass is not None) == ("bypass this block's gates" in words(page))
+
+
+def test_the_difference_of_two_classes_is_explained(page: AppTest, network: Network, photo: Image.Image, best: int):
+    """Why this and not that: rows add up to the rise of the difference."""
+    clean(page.run())
+    page.selectbox[1].select_index(1).run()
+    clean(page)
+    other = network.classes.index(page.selectbox[1].value) if isinstance(page.selectbox[1].value, str) else None
+    other = page.selectbox[1].value if other is None else other
+    trace = trace_paths(network, network.preprocess(photo), Target(best, other))
+    past, _ = figure(page, "flows")["data"]
+    assert decoded(past["x"])[0] == pytest.approx(trace.flows[NETWORK].bypass)
+    assert f"against {network.classes[other]}" in words(page)
+
+
+def test_a_strong_channel_opens(page: AppTest):
+    """Every page follows the session's open channel."""
+    clean(page.run())
+    button = next(button for button in page.button if button.label.startswith("#"))
+    clean(button.click().run())
+    assert page.session_state["channel"] == int(button.label.split()[0].removeprefix("#"))
+
+
+def test_a_stopped_run_stays_stopped_until_it_is_told_to_go_on(page: AppTest, best: int):
+    """Otherwise the rerun that the button causes would begin anew."""
+    digest = page.session_state["image"].digest
+    page.session_state["paths-stopped"] = ("tiny", "cpu", digest, Target(best), "mean")
+    clean(page.run())
+    assert [info.value for info in page.info] == ["Stopped. Choose another class, image or baseline, or go on."]
+    next(button for button in page.button if button.label == "Go on").click()
+    clean(page.run())
+    assert not page.info
+    assert figure(page, "flows")

@@ -1,0 +1,71 @@
+"""The sentence says what happened, and claims no share where there is none."""
+
+import pytest
+import torch
+
+from se_viz.attribution.flows import Flow, Trace
+from se_viz.attribution.targets import Target
+from se_viz.ui.rise import describe_rise, name_set
+
+CLASSES = ("ant", "b*e")
+
+
+def flow(bypass: float, carried: float) -> Flow:
+    return Flow(bypass, {"se": torch.tensor([carried])}, torch.zeros(2, 2), {"se": torch.zeros(1)}, 0.0)
+
+
+def say(rise: float, network: tuple[float, float], *, stages: dict[str, tuple[float, float]] | None = None) -> str:
+    flows = {"network": flow(*network)} | {name: flow(*parts) for name, parts in (stages or {}).items()}
+    trace = Trace(Target(1, 0), 1.0, 1.0 + rise, flows, torch.zeros(2, 2), 0.0, 7, 0.1)
+    return describe_rise(trace, CLASSES, "mean")
+
+
+def test_a_share_of_the_rise_is_said_where_both_parts_go_along():
+    """1.9 of 8.1 logits are 23 %."""
+    words = say(8.1, (6.2, 1.9))
+    assert words.startswith(
+        r"From a mean-coloured image to this one the logit of **b\*e against ant** rises by **8.10**."
+    )
+    assert words.endswith("Through the gates came **+1.90** of it (23%), past them +6.20.")
+
+
+def test_a_fall_is_called_one():
+    """Two negative parts are shares of a fall."""
+    words = say(-2.0, (-1.5, -0.5))
+    assert "falls by **2.00**" in words
+    assert "(25%)" in words
+
+
+@pytest.mark.parametrize(
+    ("rise", "parts", "words"),
+    [
+        (1.2, (3.5, -2.3), "The gates worked against that: **-2.30** came through them, and +3.50 past them."),
+        (1.2, (-1.0, 2.2), "The gates alone are for that: **+2.20** came through them, and -1.00 past them."),
+        (-1.2, (-3.5, 2.3), "The gates worked against that"),
+        (0.1, (3.2, -3.1), "they cancel, so that shares of the sum would mean nothing"),
+        (0.0, (0.0, 0.0), "Through the gates came **+0.00**, past them +0.00."),
+    ],
+)
+def test_opposite_signs_and_tiny_sums_have_no_percentage(rise: float, parts: tuple[float, float], words: str):
+    """-192 % of a rise says nothing, and neither does a share of what cancels."""
+    found = say(rise, parts)
+    assert words in found
+    assert "%" not in found
+
+
+def test_the_stage_that_carried_most_is_named():
+    """Most by size, with its sign, and with a share only where it is one."""
+    found = say(4.0, (3.0, 1.0), stages={"stage 2": (3.9, 0.1), "stage 3": (5.5, -1.5), "stage 4": (3.0, 1.0)})
+    assert found.endswith("the gates of stage 3 carried most: -1.50.")
+    found = say(4.0, (3.0, 1.0), stages={"stage 2": (3.9, 0.1), "stage 4": (3.0, 1.0)})
+    assert found.endswith("the gates of stage 4 carried most: +1.00 (25%).")
+
+
+def test_a_network_of_one_stage_has_no_stages_to_compare():
+    """The stage would be the network."""
+    assert "stage" not in say(4.0, (3.0, 1.0), stages={"stage 2": (3.0, 1.0)})
+
+
+def test_sets_have_names_for_people():
+    """As the options and the rows of the picture call them."""
+    assert (name_set("network"), name_set("stage 4")) == ("All gates", "Stage 4")
