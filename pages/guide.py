@@ -60,6 +60,8 @@ with pixels:
         "stage's grid; Occlusion as its square.\n\n"
         "Integrated Gradients promises that its map sums to the logit's rise from the baseline. The **completeness "
         "error** is what is missing. A small one says the sum is right, not that the map is.\n\n"
+        "**Where did it look?** holds methods side by side. What several agree on is worth a second look; what they "
+        "differ in says which question each asks.\n\n"
         "The same methods explain **one gate**. Then erase what the map marks: if the gate falls no further than with "
         "the same shape erased elsewhere, the map is no proof."
     )

@@ -45,3 +45,9 @@ def _open_row(key: str, names: tuple[str, ...]) -> None:
     cells = st.session_state[key].selection.cells
     if cells and names[cells[0][0]]:
         st.session_state.block = names[cells[0][0]]
+
+
+def link_attributions() -> None:
+    """Show a link to the page that puts methods side by side, for the same class."""
+    if page := st.session_state.get("attribution_page"):
+        st.page_link(page, label="All methods side by side")

@@ -23,7 +23,7 @@ from se_viz.gates.tables import (
 from se_viz.ui.cached import get_analysis, get_attribution
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
-from se_viz.ui.links import link_block, link_channel, show_rows
+from se_viz.ui.links import link_attributions, link_block, link_channel, show_rows
 from se_viz.ui.pickers import choose_block, choose_option
 from se_viz.ui.remarks import describe_scale, name_the_undrawn
 from se_viz.ui.state import open_block, open_channel
@@ -96,6 +96,7 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     )
     show_figure(figure, "attribution", alt=f"{METHODS[method].title} for {names[target]} over the photo")
     st.caption(_describe(result))
+    link_attributions()
 
 
 def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, str, int | None]:
@@ -105,9 +106,9 @@ def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, str,
     method = left.selectbox(
         "Method", COMMON, format_func=lambda key: METHODS[key].title, key="method", persist_state="session"
     )
-    target = right.selectbox(
-        "Class", ranked, format_func=names.__getitem__, key=f"target-{choices.image.digest}", persist_state="session"
-    )
+    # The same on the page that this one links to.
+    key = f"target-{choices.image.digest}-{choices.name}"
+    target = right.selectbox("Class", ranked, format_func=names.__getitem__, key=key, persist_state="session")
     if not METHODS[method].layered:
         return target, method, None
     stages = {stage: str(stage) for stage in sorted({record.stage for record in analysis.records})}
