@@ -14,10 +14,13 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.fitness import REFUSED, judge_method
 from se_viz.attribution.methods import KINDS
 from se_viz.attribution.run import attribute
+from se_viz.attribution.targets import Target
+from se_viz.errors import AttributionError
 from se_viz.networks import Network
-from se_viz.ui.methods import TICKED
+from se_viz.ui.methods import TICKED, Request
 from se_viz.ui.state import ChosenImage
 
 pytestmark = pytest.mark.usefixtures("bundled")
@@ -114,7 +117,7 @@ def order(title: str) -> int:
 def test_every_method_can_be_ticked_and_says_what_it_is(look: AppTest):
     """Its name, about how long it takes, its sentence and its paper."""
     boxes = {box.label.split(" · ")[0]: box for box in look.checkbox}
-    assert boxes.keys() == {row.title for row in METHODS.values()}
+    assert boxes.keys() == {row.title for row in METHODS.values()} | {title for title, _ in REFUSED.values()}
     for row in METHODS.values():
         assert re.fullmatch(r"under 1 s|\d+ s|\d+ min", boxes[row.title].label.split(" · ")[1])
         assert boxes[row.title].help == f"{row.looks_for} ({row.source})"
@@ -166,6 +169,32 @@ def test_a_difference_of_two_classes_is_explained(look: AppTest, network: Networ
     clean(look.run())
     name = f"{network.classes[best]} and not {network.classes[second]}: {logits[best] - logits[second]:+.1f}"
     assert name in words(look)
+
+
+def test_a_method_without_a_map_says_why_in_its_place(look: AppTest):
+    """The others are drawn as ever; nothing on the page is an error of the page."""
+    target = Target(look.selectbox[0].value or 0)
+    token = ("tiny", "cpu", look.session_state["image"].digest, target, Request("saliency", "mean", ()))
+    look.session_state["attributed"][token] = AttributionError("This network has no slope. Choose Occlusion.")
+    clean(look.run())
+    assert [info.value for info in look.info] == ["This network has no slope. Choose Occlusion."]
+    assert len(re.findall(r"^\d+\.\d s\.", words(look), re.MULTILINE)) == len(TICKED) - 1
+
+
+def test_what_is_wrong_with_a_method_here_is_said_below(look: AppTest, network: Network):
+    """DeepLift has no rule for the product of gate and feature map: its map is drawn, and its shares are in doubt."""
+    clean(tick(look, "deep_lift").run())
+    remark = judge_method(network, "deep_lift").words
+    assert "no rule for the product" in remark
+    assert any(caption.value.startswith("**DeepLift**: ") and "no rule" in caption.value for caption in look.caption)
+
+
+def test_a_method_that_is_never_run_says_why(look: AppTest):
+    """LRP can be looked for; its tick cannot be set, and tells the reason."""
+    for title, reason in REFUSED.values():
+        (box,) = [box for box in look.checkbox if box.label.startswith(title)]
+        assert box.disabled
+        assert box.help == reason
 
 
 def test_settings_reach_the_methods_that_know_them(look: AppTest, passes: list[int]):

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import streamlit as st
-from PIL import Image
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.catalogue import METHODS
@@ -12,15 +11,14 @@ from se_viz.attribution.records import Attribution
 from se_viz.attribution.targets import Target
 from se_viz.charts.scales import CLIPPED
 from se_viz.errors import AttributionError, OvertakenError, SeVizError
-from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
+from se_viz.ui.answers import Answers, ask, list_remarks, maps_of
 from se_viz.ui.choices import Choices
 from se_viz.ui.methods import Request, choose_methods, count_passes, say_seconds, tick_of
 from se_viz.ui.progress import progress
 from se_viz.ui.scores import show_scores
 from se_viz.ui.sheets import show_downloads
 from se_viz.ui.targets import name_target
-from se_viz.ui.tiles import Answers, Wall, choose_look, maps_of, show_legend
+from se_viz.ui.tiles import Wall, choose_look, show_legend
 from se_viz.ui.words import plain
 from se_viz.variants import Report
 
@@ -42,10 +40,11 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
     try:
         with status:
             answers = _collect(choices, target, list(requests), wall)
+            maps = maps_of(answers)
+            remarks = list_remarks(choices, maps)
     except OvertakenError:
         # The newer choice draws this part again at once.
         return
-    maps = maps_of(answers)
     if not maps:
         return
     show_legend(maps, look)
@@ -56,6 +55,8 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
         f"All explain the same number, the logit of {name}: {logit:+.1f} for this photo. Look for what methods agree "
         f"on: each asks another question, and units differ between them. {scale}"
     )
+    for remark in remarks:
+        st.caption(remark)
     show_downloads(choices, target, look, maps)
     show_scores(choices, analysis, target, baseline, maps)
 
@@ -72,10 +73,10 @@ def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall
     stop = partial(_untick, tokens)
     with progress(f"Computing {len(new)} of {len(requests)} maps…", key="attributions", stop=stop) as (watch, report):
         for request in known:
-            answers[request.method] = seen[tokens[request.method]] or _ask(choices, target, request, (watch, _silent))
+            answers[request.method] = seen[tokens[request.method]] or ask(choices, target, request, (watch, _silent))
         wall.show(answers)
         for request, part in zip(new, _share(report, [passes[request] for request in new]), strict=True):
-            answer = answers[request.method] = _ask(choices, target, request, (watch, part))
+            answer = answers[request.method] = ask(choices, target, request, (watch, part))
             # Others may pass, as a long line does.
             if isinstance(answer, Attribution | AttributionError):
                 seen[tokens[request.method]] = None if isinstance(answer, Attribution) else answer
@@ -106,43 +107,3 @@ def _untick(tokens: dict[str, tuple]) -> None:
     for method in left:
         st.session_state[tick_of(method)] = False
     st.session_state.unticked = [METHODS[method].title for method in left]
-
-
-def _ask(choices: Choices, target: Target, request: Request, told: tuple[Watch, Report]) -> Attribution | SeVizError:
-    name, device, digest, photo = choices.key
-    watch, report = told
-    try:
-        return _attribution(name, device, digest, target, request, _photo=photo, _watch=watch, _report=report)
-    except OvertakenError:
-        raise
-    except SeVizError as error:
-        return error
-
-
-@st.cache_data(max_entries=1024, max_size="512MB", show_spinner=False)
-def _attribution(
-    name: str,
-    device: str,
-    digest: str,
-    target: Target,
-    request: Request,
-    *,
-    _photo: Image.Image,
-    _watch: Watch,
-    _report: Report,
-) -> Attribution:
-    # Here, so that the page does not wait for Captum.
-    from se_viz.attribution.run import attribute
-
-    with borrow_network(name, device) as network:
-        return attribute(
-            network,
-            network.preprocess(_photo),
-            target.index,
-            request.method,
-            against=target.against,
-            baseline=request.baseline,
-            watch=_watch,
-            report=_report,
-            **dict(request.options),
-        )

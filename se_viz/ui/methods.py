@@ -100,7 +100,17 @@ def _tick(costs: dict[str, float]) -> None:
                     persist_state="session",
                     wrap=True,
                 )
+    with columns[kinds.index("rule") % _COLUMNS]:
+        _name_the_refused()
     st.caption("Times are estimates: the passes that a method takes, times that of one pass on this device.")
+
+
+def _name_the_refused() -> None:
+    # Here, so that the page does not wait for Captum.
+    from se_viz.attribution.fitness import REFUSED
+
+    for key, (title, words) in REFUSED.items():
+        st.checkbox(f"{title} · never", help=words, key=f"refused-{key}", disabled=True, wrap=True)
 
 
 def say_seconds(seconds: float) -> str:

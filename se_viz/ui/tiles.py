@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import streamlit as st
 from PIL import Image
@@ -14,11 +13,9 @@ from se_viz.charts.attributions import SIGNS, Map, fit_reach, paint_map, paint_s
 from se_viz.charts.palettes import Palette
 from se_viz.charts.sheets import to_uri
 from se_viz.errors import SeVizError
+from se_viz.ui.answers import Answers, maps_of
 from se_viz.ui.choices import current_palette
 from se_viz.ui.pickers import choose_option
-
-Answers: TypeAlias = Mapping[str, Attribution | SeVizError]
-"""What each method left, by key: a map, or the reason why there is none."""
 
 _ACROSS = 4
 # Logits; of less, a share says nothing.
@@ -89,11 +86,6 @@ def _fill(place: DeltaGenerator, picture: Image.Image, words: str, alt: str) -> 
         # Not as a file on the server: one that is replaced soon would be gone before a browser asks for it.
         st.image(to_uri(picture), width="stretch", alt=alt)
         st.caption(words)
-
-
-def maps_of(answers: Answers) -> list[Attribution]:
-    """Return the maps among what methods left."""
-    return [one for one in answers.values() if isinstance(one, Attribution)]
 
 
 def reach_of(maps: Sequence[Attribution], look: Look) -> float | None:
