@@ -63,7 +63,7 @@ def figure(page: AppTest, key: str) -> dict[str, Any]:
 
 
 def figures(page: AppTest) -> set[str]:
-    return {chart.key for chart in page.get("plotly_chart")}
+    return {chart.key for chart in page.get("plotly_chart") if chart.key}
 
 
 def words(page: AppTest) -> str:

@@ -14,7 +14,7 @@ from se_viz.charts.scales import GATES, Span, encode
 
 _POINTS = 65
 # Heights in pixels: the map, its bar of colours, and the gates with what stands around them.
-_MAP, _BAR, _CURVES, _GAP, _FOOT = 260, 50, 150, 15, 30
+_MAP, _BAR, _CURVES, _GAP, _FOOT = 260, 50, 165, 30, 30
 
 
 def draw_panel(
@@ -76,13 +76,13 @@ def _gate_axes(palette: Palette, gates: Span) -> dict[str, Any]:
     up = {"range": [gates.low, gates.high], "tickvals": [gates.low, gates.middle, gates.high], "tickformat": ".2~g"}
     words = {"text": "channels, widest first", "standoff": 4}
     return {
-        "xaxis2": {**still, "range": [0, 1], "domain": [0.16, 1], "anchor": "y2", "tickvals": [], "title": words},
+        "xaxis2": {**still, "range": [0, 1], "domain": [0.2, 1], "anchor": "y2", "tickvals": [], "title": words},
         "yaxis2": {
             **still,
             **up,
             "domain": [_FOOT / total, 1 - (_MAP + _BAR + _GAP) / total],
             "anchor": "x2",
-            "title": {"text": "gate s"},
+            "title": {"text": "gate s", "standoff": 14},
             "automargin": False,
         },
         "shapes": [{"type": "line", "line": rule, "layer": "below", **level}],

@@ -1,0 +1,54 @@
+"""Stage by stage: a map at every stage, both sides of a gate, and the gates alone, as a visitor sees them."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .steps import Visit, box, expect_answer, expect_idle, figure
+
+pytestmark = pytest.mark.browser
+
+STAGES = [f"stage-{stage}" for stage in (2, 3, 4, 5)]
+
+
+def open_view(page: Page) -> None:
+    """Choose a sample, and open the view."""
+    page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
+    expect_answer(page)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Where did it look?").click()
+    page.get_by_test_id("stMain").get_by_role("radio", name="Stage by stage").click()
+    expect(figure(page, "vector-class").locator(".heatmaplayer image")).to_have_count(1)
+    expect_idle(page)
+
+
+def test_a_channel_behind_the_difference_is_opened_under_the_microscope(visit: Callable[..., Visit]):
+    """Four stages stand side by side; the largest maker of the difference is one click and one link away."""
+    page = visit().page
+    open_view(page)
+    places = [box(figure(page, stage)) for stage in STAGES]
+    assert len({round(place["y"]) for place in places}) == 1
+    assert [place["x"] for place in places] == sorted(place["x"] for place in places)
+    label = figure(page, "makers").locator(".ytick text").first.text_content()
+    channel = re.match(r"#(\d+) · s = \d\.\d\d", label or "")
+    assert channel is not None
+    figure(page, "makers").locator(".barlayer .point path").first.click()
+    link = page.get_by_role("link", name=re.compile(rf"^Open channel {channel[1]} of SE_\d_\d under the microscope"))
+    expect(link).to_be_visible()
+    expect_idle(page)
+    link.click()
+    expect(page.get_by_role("spinbutton", name=re.compile("Channel"))).to_have_value(channel[1])
+
+
+def test_the_slider_of_z_keeps_fewer_channels(visit: Callable[..., Visit]):
+    """Beyond every gate stands a sentence, not an empty picture."""
+    page = visit().page
+    open_view(page)
+    slider = page.get_by_role("slider", name=re.compile("^Z"))
+    slider.focus()
+    slider.press("End")
+    expect(page.get_by_text(re.compile(r"^No channel passes: the widest gate of this block is"))).to_be_visible()
+    slider.press("Home")
+    expect(figure(page, "vector-map").locator(".heatmaplayer image")).to_have_count(1)
+    expect(page.get_by_text(re.compile(r"It does not depend on the class"))).to_be_visible()
