@@ -143,8 +143,9 @@ def test_likeness_of_maps_is_spearmans_of_values_and_of_sizes():
     generator = np.random.default_rng(0)
     one, other = (torch.from_numpy(generator.normal(size=(20, 20))).float() for _ in range(2))
     found = compare_maps(one, other)
-    assert found.signed == pytest.approx(spearmanr(one.ravel(), other.ravel()).statistic)
-    assert found.absolute == pytest.approx(spearmanr(one.abs().ravel(), other.abs().ravel()).statistic)
+    signed, _ = spearmanr(one.ravel(), other.ravel())
+    absolute, _ = spearmanr(one.abs().ravel(), other.abs().ravel())
+    assert (found.signed, found.absolute) == pytest.approx((signed, absolute))
     upside = compare_maps(-one, one)
     assert (upside.signed, upside.absolute, upside.structure) == pytest.approx((-1, 1, 1))
     assert compare_maps(torch.zeros(20, 20), one) == MapLikeness(None, None, None)
@@ -207,6 +208,6 @@ def test_the_table_of_steps_has_a_row_a_measure():
     table = tabulate_steps([step(NOTHING, 1.0), step(HEAD, None)])
     assert len(table) == 2 * (3 + 2)
     assert table["part"].unique().tolist() == ["nothing", "classifier"]
-    gates = table[table["panel"] == "gates"]
-    assert gates["measure"].unique().tolist() == ["stage 2", "stage 3"]
+    gates = table.loc[table["panel"] == "gates"]
+    assert list(dict.fromkeys(gates["measure"])) == ["stage 2", "stage 3"]
     assert pd.isna(table[table["part"] == "classifier"]["value"]).tolist() == [True, True, True, False, True]

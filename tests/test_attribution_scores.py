@@ -1,6 +1,7 @@
 """Curves, areas, infidelity and sensitivity equal their definitions, computed another way; controls know nothing."""
 
 from collections.abc import Callable
+from typing import Any
 
 import captum.metrics
 import numpy as np
@@ -39,7 +40,7 @@ class Linear(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.se = SqueezeExcitation(3, 1)
-        nn.init.constant_(self.se.fc2.bias, 100.0)
+        nn.init.constant_(self.se.get_parameter("fc2.bias"), 100.0)
         self.head = nn.Linear(3 * SIDE * SIDE, 2, bias=False)
         with torch.no_grad():
             weights = torch.randn(2, 3 * SIDE * SIDE, generator=torch.Generator().manual_seed(5))
@@ -282,7 +283,7 @@ def test_a_map_without_an_order_is_refused(linear: Network, photo: Tensor, value
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"squares": 1}, {"repeats": 1}])
-def test_an_exam_that_scores_nothing_is_refused(wrong: dict[str, int]):
+def test_an_exam_that_scores_nothing_is_refused(wrong: dict[str, Any]):
     """One draw has no spread, and a curve of no steps no area."""
     with pytest.raises(AttributionError, match=r"score nothing\. Ask for [12] at least\.$"):
         Exam(Target(0), **wrong)
@@ -290,7 +291,8 @@ def test_an_exam_that_scores_nothing_is_refused(wrong: dict[str, int]):
 
 def scored(deletion: float, insertion: float, share: float = 0.5) -> MapScore:
     """Return a score whose curves are level."""
-    return MapScore(*(Curve((0.0, 1.0), (value, value)) for value in (deletion, insertion)), share)
+    first, second = (Curve((0.0, 1.0), (value, value)) for value in (deletion, insertion))
+    return MapScore(first, second, share)
 
 
 @pytest.fixture
@@ -331,9 +333,11 @@ def test_the_table_has_maps_and_controls_with_their_spread(yardstick: Yardstick)
     assert table.loc["Random pixels", "deletion"] == pytest.approx(0.15)
     assert table.loc["Random pixels", "deletion_std"] == pytest.approx(0.1 / 2**0.5)
     curves = tabulate_curves({"Map": scored(0.05, 0.8)}, yardstick)
-    pixels = curves[(curves["map"] == "Random pixels") & (curves["curve"] == "insertion")]
-    assert pixels[["value", "low", "high"]].to_numpy().tolist() == [pytest.approx([0.35, 0.3, 0.4])] * 2
-    assert pixels["control"].all()
+    pixels = curves.loc[(curves["map"] == "Random pixels") & (curves["curve"] == "insertion")]
+    for row in pixels.to_dict("records"):
+        assert [row[name] for name in ("value", "low", "high")] == pytest.approx([0.35, 0.3, 0.4])
+        assert row["control"]
+    assert len(pixels) == 2
 
 
 def test_scoring_leaves_the_model_as_it_was(network: Network, images: Tensor, logits: Callable[[], Tensor]):

@@ -184,7 +184,7 @@ def compare_maps(values: Float[Tensor, "height width"], original: Float[Tensor, 
     if one.min() == one.max() or other.min() == other.max():
         return MapLikeness(None, None, None)
     sizes = [abs(one) / abs(one).max(), abs(other) / abs(other).max()]
-    structure = float(structural_similarity(*sizes, data_range=1.0))
+    structure = np.asarray(structural_similarity(*sizes, data_range=1.0)).item()
     return MapLikeness(_correlate(one, other), _correlate(*sizes), structure)
 
 

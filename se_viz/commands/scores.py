@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 def score(arguments: argparse.Namespace) -> int:
     """Show or write how the maps of each image score; return 1 if an image was left out, 2 if all were."""
     # Here, so that other commands do not wait for Captum.
+    from se_viz.attribution.catalogue import COMMON
     from se_viz.attribution.survey import Survey, survey_scores
 
     for path, suffixes in ((arguments.out, SUFFIXES), (arguments.plot, (".html",))):
         if path:
             check_target(path, suffixes)
     # At once: a method that is not there should be told before the network is loaded.
-    wanted = {"methods": tuple(arguments.methods)} if arguments.methods else {}
-    survey = Survey(**wanted, baseline=arguments.baseline, seed=arguments.seed)
+    methods = tuple(arguments.methods or COMMON)
+    survey = Survey(methods, baseline=arguments.baseline, seed=arguments.seed)
     paths, network = find_images(arguments.images), load(arguments)
     against = _find_class(network, arguments.against)
     survey = replace(survey, target=_find_class(network, arguments.target), against=against)
