@@ -80,6 +80,17 @@ def test_the_same_seed_gives_the_same_steps(network: Network, image: Tensor):
     assert not torch.equal(one, other)
 
 
+def test_the_passes_of_all_steps_are_told_in_one_row(network: Network, image: Tensor):
+    """A bar over the whole must grow and end at its end."""
+    told: list[tuple[int, int]] = []
+    found = attribute(network, image, 2, "integrated_gradients", n_steps=4)
+    check_sanity(network, image, found, report=lambda done, total: told.append((done, total)))
+    done = [now for now, _ in told]
+    assert len({total for _, total in told}) == 1
+    assert done == sorted(done)
+    assert done[-1] == told[-1][1]
+
+
 def test_shuffled_weights_keep_their_values_and_lose_their_places(se_net: nn.Module):
     """Only the named ones, each within itself: sorted they are what they were."""
     names = ["layer2.0.conv1.weight", "layer2.0.bn1.running_var"]

@@ -7,6 +7,7 @@ from se_viz.attribution.records import Attribution
 from se_viz.attribution.run import attribute
 from se_viz.line import Watch
 from se_viz.networks import Network
+from se_viz.variants import Report
 
 
 def attribute_again(
@@ -15,6 +16,7 @@ def attribute_again(
     found: Attribution,
     *,
     watch: Watch = lambda _: None,
+    report: Report = lambda *_: None,
 ) -> Float[Tensor, "height width"]:
     """Return the map of an attribution's method, class, baseline and stage; for the errors see `attribute`.
 
@@ -29,4 +31,10 @@ def attribute_again(
         baseline=found.baseline or "mean",
         stage=found.stage,
         watch=watch,
+        report=report,
     ).map
+
+
+def nth_of(runs: int, number: int, report: Report) -> Report:
+    """Return the report of one of several equal runs, which tells ``report`` of them all; numbers begin with 0."""
+    return lambda done, total: report(number * total + min(done, total), runs * total)

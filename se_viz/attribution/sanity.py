@@ -12,12 +12,12 @@ from jaxtyping import Float
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
-from se_viz.attribution.again import attribute_again
+from se_viz.attribution.again import attribute_again, nth_of
 from se_viz.attribution.order import HEAD, order_weights, split_stages
 from se_viz.attribution.records import Attribution
 from se_viz.effects import rank_correlation
 from se_viz.errors import AttributionError, DeviceError
-from se_viz.gates import GateRecord, capture_gates
+from se_viz.gates import capture_gates
 from se_viz.gates.hooks import is_watching
 from se_viz.line import Watch
 from se_viz.networks import Network
@@ -85,7 +85,7 @@ def check_sanity(
     This is the cascading test of Adebayo et al., arXiv 1810.03292, section 3.1, with all weights of a stage at
     once. A loaded network does not tell what its weights were drawn from: so each weight tensor is shuffled with
     ``seed``, which keeps its values and destroys what they had learned; running means and variances likewise. The
-    network itself is not touched. ``report`` is told of each step.
+    network itself is not touched. ``report`` is told of the method's passes.
 
     Raises:
         AttributionError: gates are edited, which a copy would not know; or what `attribute` raises.
@@ -99,13 +99,14 @@ def check_sanity(
     first: _Gates = {}
     for number, (part, weights) in enumerate([(NOTHING, []), *parts.items()]):
         shuffle_weights(twin.model, weights, seed=seed + number)
-        values, gates = _explain_again(twin, inputs, found, watch)
+        gates = _gates(twin, inputs, watch)
+        told = nth_of(len(parts) + 1, number, report)
+        values = attribute_again(twin, inputs, found, watch=watch, report=told)
         first = first or gates
         likeness = compare_maps(values, found.map)
         steps.append(
             Step(part, values, likeness, {stage: compare_gates(gates[stage], first[stage]) for stage in gates})
         )
-        report(number + 1, len(parts) + 1)
     return tuple(steps)
 
 
@@ -214,14 +215,10 @@ def _copy(network: Network, watch: Watch) -> Network:
             ) from error
 
 
-def _explain_again(twin: Network, inputs: Tensor, found: Attribution, watch: Watch) -> tuple[Tensor, _Gates]:
+def _gates(twin: Network, inputs: Tensor, watch: Watch) -> _Gates:
     capture = capture_gates(twin.model, blocks={site.block for site in twin.inspection.sites})
     with line_of(twin.device).turn(watch), torch.inference_mode(), capture as records:
         twin.model(inputs)
-    return attribute_again(twin, inputs, found, watch=watch), _by_stage(records)
-
-
-def _by_stage(records: Sequence[GateRecord]) -> _Gates:
     stages = sorted({record.stage for record in records})
     return {
         stage: torch.cat([record.gate[0] for record in records if record.stage == stage]).numpy() for stage in stages

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from se_viz.attribution.again import attribute_again
+from se_viz.attribution.again import attribute_again, nth_of
 from se_viz.attribution.records import Attribution
 from se_viz.line import Watch
 from se_viz.networks import Network
@@ -33,9 +33,9 @@ def measure_sensitivity(
 
     It is Captum's ``sensitivity_max`` (Yeh et al., arXiv 1901.09392, section 4) of the map with `SAMPLES` draws,
     uniform within `RADIUS`; 0 is best, and a map that does not look at the image has it too. The method runs once
-    more than there are draws; ``report`` is told of each run. For the errors see `attribute`.
+    more than there are draws; ``report`` is told of its passes. For the errors see `attribute`.
     """
-    generator, done = torch.Generator().manual_seed(seed), count(1)
+    generator, run = torch.Generator().manual_seed(seed), count()
 
     def move(images: Tensor) -> Tensor:
         return images + (RADIUS * (2 * torch.rand(images.shape, generator=generator) - 1)).to(images)
@@ -43,8 +43,8 @@ def measure_sensitivity(
     def explain(images: Tensor | tuple[Tensor]) -> tuple[Tensor]:
         # Captum wraps the first image in a tuple, and would take a bare map for a tuple of its rows.
         image = images if isinstance(images, Tensor) else images[0]
-        again = attribute_again(network, image, found, watch=watch)
-        report(next(done), SAMPLES + 1)
+        told = nth_of(SAMPLES + 1, next(run), report)
+        again = attribute_again(network, image, found, watch=watch, report=told)
         return (again[None],)
 
     moved = captum.metrics.sensitivity_max(

@@ -11,7 +11,7 @@ from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.scores import MapScore, Yardstick, count_passes, make_yardstick, score_map
-from se_viz.attribution.sensitivity import SAMPLES, measure_sensitivity
+from se_viz.attribution.sensitivity import measure_sensitivity
 from se_viz.errors import AttributionError
 from se_viz.line import Watch
 from se_viz.ui.cached import borrow_network
@@ -67,9 +67,11 @@ def get_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject], *, sto
     scores: dict[str, MapScore] = {}
     problems: dict[str, str] = {}
     with progress("Scoring maps…", key="scores", stop=stop) as (watch, report):
-        yardstick = _yardstick(name, device, digest, exam, _photo=photo, _watch=watch, _report=_part(report, 0, whole))
+        yardstick = _yardstick(
+            name, device, digest, exam, _photo=photo, _watch=watch, _report=_part(report, 0, done, whole)
+        )
         for subject in subjects:
-            told = {"_watch": watch, "_report": _part(report, done, whole)}
+            told = {"_watch": watch, "_report": _part(report, done, exam.passes, whole)}
             key = (name, device, digest, exam, subject.digest)
             try:
                 scores[subject.title] = _score(*key, _photo=photo, _subject=subject, _yardstick=yardstick, **told)
@@ -91,14 +93,15 @@ def get_sensitivities(
     found: dict[str, float] = {}
     with progress("Moving the image…", key="sensitivity", stop=stop) as (watch, report):
         for place, subject in enumerate(subjects):
-            told = {"_watch": watch, "_report": _part(report, place * (SAMPLES + 1), len(subjects) * (SAMPLES + 1))}
+            told = {"_watch": watch, "_report": _part(report, 100 * place // len(subjects), 100 // len(subjects), 100)}
             key = (name, device, digest, subject.digest)
             found[subject.title] = _sensitivity(*key, _photo=photo, _subject=subject, **told)
     return found
 
 
-def _part(report: Report, before: int, whole: int) -> Report:
-    return lambda done, _: report(before + done, whole)
+def _part(report: Report, before: int, weight: int, whole: int) -> Report:
+    # Something must be done before an estimate can be made.
+    return lambda done, total: report(max(1, before + weight * done // total), whole)
 
 
 @st.cache_data(max_entries=512, max_size="64MB", show_spinner=False)
