@@ -157,6 +157,30 @@ OTHER_FORMS: dict[str, tuple[Callable[[], nn.Module], str]] = {
 }
 
 
+class Functional(SEModule):
+    """Calls its ReLU as a function, where no hook sees it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale each channel."""
+        return x * self.gate(self.fc2(torch.relu(self.fc1(x.mean((2, 3), keepdim=True)))))
+
+
+NEARLY: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "functional": (lambda: Functional(16, rd_channels=4), r"Conv2d, Conv2d, Sigmoid.*no module runs.*\(F\.relu\)"),
+    "learned": (lambda: SEModule(16, rd_channels=4, act_layer=nn.PReLU), "Conv2d, PReLU, Conv2d.*PReLU has weights"),
+}
+
+
+@pytest.mark.parametrize("form", NEARLY)
+def test_what_keeps_two_layers_from_being_opened_is_said(form: str, images: Tensor):
+    """Such a block looks like the paper's to its author, who would take "another form" for an error."""
+    make, words = NEARLY[form]
+    model = model_with(make)
+    (record,) = capture(model, images)
+    with pytest.raises(ExcitationError, match=words):
+        open_gate(model, record)
+
+
 @pytest.mark.parametrize("form", OTHER_FORMS)
 def test_another_form_is_named_and_not_computed(form: str, images: Tensor):
     """Where anything but layer, function, layer, function runs, the paper's formula would be wrong arithmetic."""

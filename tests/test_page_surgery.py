@@ -197,7 +197,7 @@ def test_one_gate_follows_its_slider(page: AppTest):
 def test_a_box_in_the_figure_picks_what_it_holds(page: AppTest):
     """What the browser reports are channels, and the buttons act on these alone."""
     page.run()
-    chart = next(chart.key for chart in page.get("plotly_chart") if str(chart.key).startswith("pick-"))
+    chart = next(str(chart.key) for chart in page.get("plotly_chart") if str(chart.key).startswith("pick-"))
     page.session_state["picked"] = (chart.removeprefix("pick-").removesuffix("-picked"), (3, 5, 250))
     clean(page.run())
     assert "Chosen: **SE_4_3: 3 channels**" in [text.value for text in page.markdown]

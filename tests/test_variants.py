@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -157,9 +158,10 @@ class Rows(nn.Module):
         self.start, self.one, self.two = nn.Conv2d(3, 8, 3, 2), SEModule(8, rd_channels=2), SEModule(8, rd_channels=2)
         self.end, self.seen = end, dict[str, int]()
         for name in ("start", "one", "two", "end"):
-            self.get_submodule(name).register_forward_pre_hook(
-                lambda _, inputs, name=name: self.seen.update({name: len(inputs[0])})
-            )
+            self.get_submodule(name).register_forward_pre_hook(partial(self._count, name))
+
+    def _count(self, name: str, _: nn.Module, inputs: tuple[Tensor]) -> None:
+        self.seen[name] = len(inputs[0])
 
     def forward(self, images: Tensor) -> Tensor:
         """Return eight logits."""

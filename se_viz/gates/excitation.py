@@ -144,8 +144,18 @@ def _steps(place: Place, parts: list[nn.Module], channels: int) -> tuple[nn.Modu
     runs = ", ".join(type(part).__name__ for part in [*chain, place.gate])
     raise ExcitationError(
         f"{place.path} ({place.row.form}) makes its gates by {runs}, not by the paper's layer, function, layer and "
-        "function. Its squeeze and its gates can be read; for every step between them choose another block."
+        f"function{_nearly(chain, channels)}. Its squeeze and its gates can be read; for every step between them "
+        "choose another block."
     )
+
+
+def _nearly(chain: list[nn.Module], channels: int) -> str:
+    """Say what keeps a block with the paper's two layers from being opened."""
+    if len(chain) == 2 and _is_pair(*chain, channels):
+        return ": between its layers no module runs, and a function that is called as such (F.relu) cannot be seen"
+    if len(chain) == 3 and _is_pair(chain[0], chain[2], channels):
+        return f": {type(chain[1]).__name__} has weights of its own, for which the formula has no letter"
+    return ""
 
 
 def _is_pair(first: nn.Module, second: nn.Module, channels: int) -> bool:
@@ -169,32 +179,32 @@ def _compute(
     logit = expand @ hidden + expand_bias
     gate = _apply(sigma, logit)
     errors = [_furthest(ours, theirs) for ours, theirs in zip((hidden, logit, gate), seen, strict=True)]
+    kinds = {"delta": type(delta).__name__, "sigma": type(sigma).__name__}
     if errors[-1] > _slack(gate):
         raise ExcitationError(
-            f"{name} has two layers, {type(delta).__name__} and {type(sigma).__name__}, but these alone do not make "
-            "its gates: something lies between them that cannot be seen. For every step choose another block."
+            f"{name} has two layers, {kinds['delta']} and {kinds['sigma']}, but these alone do not make its gates: "
+            "something lies between them that cannot be seen. For every step choose another block."
         )
+    steps = {
+        "reduce": reduce,
+        "reduce_bias": reduce_bias,
+        "before": before,
+        "hidden": hidden,
+        "expand": expand,
+        "expand_bias": expand_bias,
+        "logit": logit,
+        "gate": gate,
+        "curve": _sample(sigma, logit),
+    }
+    told = dict(zip(("hidden_error", "logit_error", "gate_error"), errors, strict=True))
+    floats = {key: value.float() for key, value in steps.items()}
+    return Excitation(block=name, squeeze=squeeze, **kinds, **floats, **told)
+
+
+def _sample(sigma: nn.Module, logit: Tensor) -> Tensor:
     reach = max(_REACH, 1.1 * logit.abs().max().item())
     grid = torch.linspace(-reach, reach, _POINTS, dtype=torch.float64)
-    curve = torch.stack([grid, _apply(sigma, grid)])
-    return Excitation(
-        block=name,
-        delta=type(delta).__name__,
-        sigma=type(sigma).__name__,
-        squeeze=squeeze,
-        reduce=reduce.float(),
-        reduce_bias=reduce_bias.float(),
-        before=before.float(),
-        hidden=hidden.float(),
-        expand=expand.float(),
-        expand_bias=expand_bias.float(),
-        logit=logit.float(),
-        gate=gate.float(),
-        curve=curve.float(),
-        hidden_error=errors[0],
-        logit_error=errors[1],
-        gate_error=errors[2],
-    )
+    return torch.stack([grid, _apply(sigma, grid)])
 
 
 def _read(layer: nn.Module) -> tuple[Tensor, Tensor]:

@@ -52,6 +52,8 @@ def _show_choice(here: pd.DataFrame, rows: pd.DataFrame, span: Span, *, way: str
     with st.container(key="pick"):
         key, alt = f"pick-{place}-{way}", "Gates of the open block"
         show_figure(figure, key, alt=alt, on_click=click, areas=way == "picked")
+        if way == "clicked":
+            st.caption("A click picks a channel, another one lets it go; a double click beside them lets all go.")
 
 
 def _picked(place: str) -> tuple[int, ...]:
@@ -68,7 +70,7 @@ def _note_click(place: str, chart: str) -> None:
     clicked = {int(point["customdata"]) for point in st.session_state[chart].selection.points}
     if clicked:
         st.session_state.channel = min(clicked)
-    st.session_state.picked = place, tuple(clicked ^ {*_picked(place)})
+    st.session_state.picked = place, tuple(clicked ^ {*_picked(place)} if clicked else ())
 
 
 def _choose_by_value(table: pd.DataFrame, here: pd.DataFrame, span: Span, _: Change) -> pd.DataFrame:

@@ -18,15 +18,7 @@ def show_upload(card: NetworkCard | None) -> None:
         "A .safetensors file, or a state dict that `torch.save` wrote; nothing in it is run. The number of classes is "
         "told from the classifier. It is kept on this machine, and everybody who uses this app can choose it."
     )
-    choices = _architectures()
-    picked = "" if card is None else _architecture(card)
-    architecture = st.selectbox(
-        "For the architecture",
-        choices,
-        index=choices.index(picked) if picked in choices else 0,
-        # Another row picked above is another suggestion here.
-        key=f"own-architecture-{picked}",
-    )
+    architecture = _choose_architecture(card)
     # Streamlit's own words round 600 MB to 1 GB.
     most = st.get_option("server.maxUploadSize")
     file = st.file_uploader(f"Weights (up to {most} MB)", type=["safetensors", "pt", "pth", "bin"], key="own-weights")
@@ -41,6 +33,14 @@ def show_upload(card: NetworkCard | None) -> None:
         return
     use_network(kept.name)
     st.rerun()
+
+
+def _choose_architecture(card: NetworkCard | None) -> str:
+    choices = _architectures()
+    picked = "" if card is None else _architecture(card)
+    index = choices.index(picked) if picked in choices else 0
+    # Another row picked above is another suggestion here.
+    return st.selectbox("For the architecture", choices, index=index, key=f"own-architecture-{picked}")
 
 
 def show_kept() -> None:

@@ -28,8 +28,8 @@ from se_viz.ui.figures import show_figure
 from se_viz.ui.links import link_block
 from se_viz.ui.state import open_block
 
-_QUICK = {key: METHODS[key].title for key in COMMON if not METHODS[key].piece}
-"""Methods of one pass, so that a map can follow every edit."""
+_TITLES = {key: METHODS[key].title for key in COMMON}
+"""Methods that reach edited gates; at first one of a single pass, so that the maps follow every edit."""
 
 
 @st.fragment
@@ -196,19 +196,19 @@ def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
     old, new = (found.map.numpy() for found in maps)
     figure = draw_maps(choices.photo, old, new, current_palette(), signed=maps[0].signed)
     name = choices.network.classes[target]
-    show_figure(figure, "maps", alt=f"{_QUICK[method]} for {name} before and after the edits")
+    show_figure(figure, "maps", alt=f"{_TITLES[method]} for {name} before and after the edits")
     st.caption(f"{METHODS[method].looks_for} Both maps share one scale. {CLIPPED} ({METHODS[method].source})")
 
 
 def _choose_map(choices: Choices, before: Analysis) -> tuple[int, str]:
-    names, keys = choices.network.classes, list(_QUICK)
+    names, keys = choices.network.classes, list(_TITLES)
     ranked = [index for index, _ in before.top(len(names))]
     left, right = st.columns(2)
     method = left.selectbox(
         "Method",
         keys,
         keys.index("grad_cam"),
-        format_func=_QUICK.__getitem__,
+        format_func=_TITLES.__getitem__,
         key="surgery-method",
         persist_state="session",
     )
