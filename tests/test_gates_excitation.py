@@ -162,7 +162,9 @@ class Functional(SEModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale each channel."""
-        return x * self.gate(self.fc2(torch.relu(self.fc1(x.mean((2, 3), keepdim=True)))))
+        means = x.mean((2, 3), keepdim=True)
+        assert self.gate is not None
+        return x * self.gate(self.fc2(torch.relu(self.fc1(means))))
 
 
 NEARLY: dict[str, tuple[Callable[[], nn.Module], str]] = {

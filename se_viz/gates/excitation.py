@@ -151,7 +151,7 @@ def _steps(place: Place, parts: list[nn.Module], channels: int) -> tuple[nn.Modu
 
 def _nearly(chain: list[nn.Module], channels: int) -> str:
     """Say what keeps a block with the paper's two layers from being opened."""
-    if len(chain) == 2 and _is_pair(*chain, channels):
+    if len(chain) == 2 and _is_pair(chain[0], chain[1], channels):
         return ": between its layers no module runs, and a function that is called as such (F.relu) cannot be seen"
     if len(chain) == 3 and _is_pair(chain[0], chain[2], channels):
         return f": {type(chain[1]).__name__} has weights of its own, for which the formula has no letter"
@@ -185,19 +185,10 @@ def _compute(
             f"{name} has two layers, {kinds['delta']} and {kinds['sigma']}, but these alone do not make its gates: "
             "something lies between them that cannot be seen. For every step choose another block."
         )
-    steps = {
-        "reduce": reduce,
-        "reduce_bias": reduce_bias,
-        "before": before,
-        "hidden": hidden,
-        "expand": expand,
-        "expand_bias": expand_bias,
-        "logit": logit,
-        "gate": gate,
-        "curve": _sample(sigma, logit),
-    }
+    layers = {"reduce": reduce, "reduce_bias": reduce_bias, "expand": expand, "expand_bias": expand_bias}
+    steps = {"before": before, "hidden": hidden, "logit": logit, "gate": gate, "curve": _sample(sigma, logit)}
     told = dict(zip(("hidden_error", "logit_error", "gate_error"), errors, strict=True))
-    floats = {key: value.float() for key, value in steps.items()}
+    floats = {key: value.float() for key, value in {**layers, **steps}.items()}
     return Excitation(block=name, squeeze=squeeze, **kinds, **floats, **told)
 
 

@@ -72,8 +72,8 @@ PICTURES = (
         "error** is what is missing. A small one says the sum is right, not that the map is.\n\n"
         "**Where did it look?** holds methods side by side. What several agree on is worth a second look; what they "
         "differ in says which question each asks.\n\n"
-        "*Through the gates* splits that rise: what pixels did while gates were held still, and what they did by moving "
-        "gates. The two are exact parts of one sum, and may have opposite signs.\n\n"
+        "*Through the gates* splits that rise: what pixels did while gates were held still, and what they did by "
+        "moving gates. The two are exact parts of one sum, and may have opposite signs.\n\n"
         "The same methods explain **one gate**. Then erase what the map marks: if the gate falls no further than with "
         "the same shape erased elsewhere, the map is no proof.",
     ),

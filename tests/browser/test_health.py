@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .steps import Visit, box, expect_answer, expect_idle, figure, upload
+from .steps import Visit, box, expect_answer, expect_idle, expect_open, figure, upload
 
 pytestmark = pytest.mark.browser
 
@@ -34,6 +34,22 @@ def test_the_gates_are_judged_and_a_limit_can_be_moved(visit: Callable[..., Visi
     expect(page.get_by_test_id("stAlert")).to_contain_text("None of the 16 blocks is without a flag.")
     page.get_by_text("Every block in words").click()
     expect(page.get_by_role("listitem").filter(has_text=re.compile("^SE_"))).to_have_count(16)
+
+
+def test_a_flagged_block_is_two_clicks_from_the_microscope(visit: Callable[..., Visit], photo: Path):
+    """The fourth row of the list is SE_3_1: the page opens it above too, and the link takes it along."""
+    page = visit().page
+    upload(page, photo, area="stMain")
+    verdict(page)
+    table = page.locator(".st-key-health .dvn-scroller")
+    table.scroll_into_view_if_needed()
+    # Below the head, the middle of the fourth row of 35 pixels.
+    table.click(position={"x": 40, "y": 35 * 4 + 17})
+    expect_open(page, "SE_3_1")
+    expect_idle(page)
+    page.get_by_role("link", name=re.compile(r"Open channel \d+ of SE_3_1")).last.click()
+    expect(page.locator(".flow")).to_be_visible()
+    expect(page.get_by_role("combobox", name=re.compile("Open block"))).to_have_value("SE_3_1")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

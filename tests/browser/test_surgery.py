@@ -54,3 +54,32 @@ def test_gates_are_picked_and_shut_and_the_old_answer_comes_back(visit: Callable
     page.get_by_role("button", name="Undo").click()
     expect(answers(page)).to_have_text(old)
     expect(figure(page, "reaction")).to_have_count(0)
+
+
+def test_a_click_picks_a_channel_and_another_one_lets_it_go(visit: Callable[..., Visit]):
+    """The same point three times: in, out and in again."""
+    page = visit().page
+    page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
+    expect_answer(page)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Change the gates").click()
+    expect(answers(page)).to_have_count(10)
+    for choice in ("By click", "index"):
+        page.get_by_test_id("stMain").get_by_role("radio", name=choice).click()
+        expect_idle(page)
+    expect(page.get_by_text("A click picks a channel", exact=False)).to_be_visible()
+    points = page.locator(".st-key-pick .points path")
+    place = box(points.nth(7))
+    spot = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    for chosen in (True, False, True):
+        click(page, *spot)
+        expect(page.get_by_text(re.compile(r"^SE_\d_\d: channel \d+$"))).to_have_count(int(chosen))
+        expect_idle(page)
+
+
+def click(page: Page, x: float, y: float) -> None:
+    """Click where a point is, once the figure says that it is there."""
+    page.mouse.move(x - 40, y - 40)
+    page.mouse.move(x, y, steps=4)
+    expect(page.locator(".st-key-pick .hoverlayer .hovertext")).to_be_visible()
+    page.mouse.down()
+    page.mouse.up()
