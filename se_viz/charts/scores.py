@@ -32,7 +32,7 @@ def draw_curves(table: pd.DataFrame, palette: Palette, *, unit: str, fixed: bool
     data = [trace for place, curve in enumerate(_CURVES) for trace in _curves(table, curve, place, palette)]
     lower, upper = divide(2, 0.13)
     ends = {"range": [-0.03, 1.03]} if fixed else {}
-    across = {"range": [0, 100], **_BLANK}
+    across = {"range": [-1, 101], **_BLANK}
     notes = [
         {"text": f"<b>{words}</b>", "x": 0, "xref": "paper", "y": domain[1], "yref": "paper", "yanchor": "bottom"}
         | {"xanchor": "left", "showarrow": False, "yshift": 2}
@@ -40,7 +40,8 @@ def draw_curves(table: pd.DataFrame, palette: Palette, *, unit: str, fixed: bool
     ]
     layout = {
         **_FRAME,
-        "height": 620,
+        "margin": {**_FRAME["margin"], "t": 28},
+        "height": 640,
         "legend": {**_LEGEND, "y": -0.13, "yanchor": "top"},
         "annotations": notes,
         "xaxis": {**across, "anchor": "y", "showticklabels": False},

@@ -19,7 +19,7 @@ from se_viz.ui.progress import progress
 from se_viz.ui.scoring import Subject
 from se_viz.variants import Report
 
-_SIDE, _OPACITY = 148, 0.8
+_SIDE, _OPACITY = 136, 0.8
 
 
 def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
