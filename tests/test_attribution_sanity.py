@@ -211,7 +211,7 @@ def test_the_verdict_goes_by_the_last_step(last: float | None, words: str):
     steps = [step(NOTHING, 1.0), step(HEAD, last), step(2, last)]
     found = describe_steps("Map", steps)
     assert found.startswith(words)
-    assert "stages 2, 3 end at rank correlations of +0.25, none" in found
+    assert "stages 2, 3 end at rank correlations of +0.25, none with what they were, and 0.10, 0.20 away" in found
 
 
 def test_the_table_of_steps_has_a_row_a_measure():

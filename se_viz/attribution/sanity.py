@@ -132,10 +132,12 @@ def tabulate_steps(steps: Sequence[Step]) -> pd.DataFrame:
 def describe_steps(title: str, steps: Sequence[Step]) -> str:
     """Say whether a map depends on what the network has learned, by its last step, and what became of the gates."""
     last = steps[-1]
-    ranks = ", ".join(f"{value:+.2f}" if value is not None else "none" for value in _ranks(last.gates).values())
+    ranks = ", ".join("none" if value is None else f"{value:+.2f}" for value in _ranks(last.gates).values())
+    away = ", ".join(f"{likeness.distance:.2f}" for likeness in last.gates.values())
     gates = (
         f"The gates of stages {', '.join(map(str, last.gates))} end at rank correlations of {ranks} with what they "
-        "were; each keeps 1 until its own stage is randomised, for a gate does not see what comes after it."
+        f"were, and {away} away on average; each keeps 1 until its own stage is randomised, for a gate does not see "
+        "what comes after it."
     )
     return f"{_describe_map(title, steps)} {gates}"
 
