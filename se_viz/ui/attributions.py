@@ -18,7 +18,7 @@ from se_viz.ui.progress import progress
 from se_viz.ui.scores import show_scores
 from se_viz.ui.sheets import show_downloads
 from se_viz.ui.targets import name_target
-from se_viz.ui.tiles import Wall, choose_look, show_legend
+from se_viz.ui.tiles import Look, Wall, choose_look, show_legend
 from se_viz.ui.words import plain
 from se_viz.variants import Report
 
@@ -33,10 +33,8 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
     if not requests:
         st.info("No method is ticked. Open **Methods and settings** above and tick one or more.")
         return
-    status = st.container()
-    wall = Wall(
-        choices.photo, look, {one.method: f"Takes about {say_seconds(seconds)}." for one, seconds in requests.items()}
-    )
+    status, waits = st.container(), {one.method: say_seconds(seconds) for one, seconds in requests.items()}
+    wall = Wall(choices.photo, look, waits)
     try:
         with status:
             answers = _collect(choices, target, list(requests), wall)
@@ -48,17 +46,19 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
     if not maps:
         return
     show_legend(maps, look)
-    logit = target.read(analysis.logits[None]).item()
-    name = plain(name_target(choices, target))
-    scale = "On one scale for all, maps of small numbers fade." if look.shared else CLIPPED
-    st.caption(
-        f"All explain the same number, the logit of {name}: {logit:+.1f} for this photo. Look for what methods agree "
-        f"on: each asks another question, and units differ between them. {scale}"
-    )
-    for remark in remarks:
-        st.caption(remark)
+    name, logit = plain(name_target(choices, target)), target.read(analysis.logits[None]).item()
+    for words in (_describe(f"the logit of {name}: {logit:+.1f} for this photo", look), *remarks):
+        st.caption(words)
     show_downloads(choices, target, look, maps)
     show_scores(choices, analysis, target, baseline, maps)
+
+
+def _describe(number: str, look: Look) -> str:
+    scale = "On one scale for all, maps of small numbers fade." if look.shared else CLIPPED
+    return (
+        f"All explain the same number, {number}. Look for what methods agree on: each asks another question, and units "
+        f"differ between them. {scale}"
+    )
 
 
 def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall: Wall) -> Answers:

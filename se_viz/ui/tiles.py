@@ -51,7 +51,7 @@ class Wall:
     """The photo and a place for each method, which holds the photo in grey until there is a map."""
 
     def __init__(self, photo: Image.Image, look: Look, waits: Mapping[str, str]) -> None:
-        """Lay the places out; ``waits`` says for each method what stands there meanwhile."""
+        """Lay the places out; ``waits`` says for each method how long it takes."""
         self._photo, self._look, self._waits = photo, look, waits
         self._places: dict[str, DeltaGenerator] = {}
         self._drawn: dict[str, float | None] = {}
@@ -67,7 +67,7 @@ class Wall:
         """Say in the places of these methods that they are not done."""
         grey = self._photo.convert("L")
         for method in methods:
-            _fill(self._places[method], grey, self._waits[method], "The photo in grey: no map yet")
+            _fill(self._places[method], grey, f"Will take {self._waits[method]}.", "The photo in grey: no map yet")
 
     def show(self, answers: Answers) -> None:
         """Draw what is not drawn yet; on one scale for all, a new map may change that of the others."""
