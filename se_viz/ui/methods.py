@@ -114,10 +114,10 @@ def _name_the_refused() -> None:
 
 
 def say_seconds(seconds: float) -> str:
-    """Say how long something takes, in one or two figures."""
+    """Say how long something takes, in one or two figures that stay with their unit."""
     if seconds < 0.95:
-        return "under 1 s"
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+        return "under 1\N{NO-BREAK SPACE}s"
+    return f"{seconds:.0f}\N{NO-BREAK SPACE}s" if seconds < 90 else f"{seconds / 60:.0f}\N{NO-BREAK SPACE}min"
 
 
 def get_pace(choices: Choices) -> Pace:
