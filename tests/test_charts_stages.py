@@ -53,7 +53,7 @@ def test_gates_are_sorted_on_their_own_scale_with_a_rule_at_its_middle():
     assert (first["line"]["color"], last["line"]["color"]) == (LIGHT.faint, LIGHT.accent)
     assert list(figure["layout"]["yaxis2"]["range"]) == [0, 1]
     assert [(shape["y0"], shape["y1"]) for shape in figure["layout"]["shapes"]] == [(0.5, 0.5)]
-    assert figure["layout"]["xaxis2"]["title"]["text"] == "channels, widest first"
+    assert figure["layout"]["xaxis2"]["title"]["text"] == "gate s of channels, widest first"
 
 
 def test_many_gates_keep_their_order_and_their_ends():

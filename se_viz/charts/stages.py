@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from PIL import Image
+from plotly.graph_objects import Figure
 
-from se_viz.charts.dress import colour_axis, dress
+from se_viz.charts.dress import colour_axis, make_figure
 from se_viz.charts.maps import photo_layer
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import GATES, Span, encode
@@ -26,17 +26,26 @@ def draw_panel(
     title: str,
     curves: Mapping[str, np.ndarray] | None = None,
     gates: Span = GATES,
-) -> go.Figure:
+) -> Figure:
     """Lay a map of (height, width) values over a photo in grey, on the colours of ``span``: signed if it goes below 0.
 
     ``curves`` are the gates of blocks by their label, drawn below it sorted from the widest open down, on the scale
     ``gates`` with a rule at its middle; the last one stands out.
     """
-    height, width = values.shape
-    scale = palette.veil if span.low < 0 else palette.glow
-    total = _MAP + _BAR + (_CURVES if curves else 0)
+    lines = [_curve(label, one, palette, last=label == list(curves)[-1]) for label, one in (curves or {}).items()]
+    total = _MAP + _BAR + (_CURVES if lines else 0)
     bottom = 1 - _MAP / total
     bar = {"thickness": 8, "x": 0.5, "len": 0.9, "y": bottom - 8 / total, "yanchor": "top"}
+    layout: dict[str, Any] = {
+        "height": total,
+        "margin": {"l": 0, "r": 2, "t": 0, "b": 0},
+        "dragmode": False,
+        "showlegend": False,
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "coloraxis": colour_axis(palette.veil if span.low < 0 else palette.glow, palette, span, title=title, **bar),
+        **_map_axes(photo, values.shape, bottom),
+        **(_gate_axes(palette, gates) if lines else {}),
+    }
     heat = {
         "type": "heatmap",
         "z": encode(values, span),
@@ -44,47 +53,30 @@ def draw_panel(
         "hoverinfo": "skip",
         "opacity": 0.85,
     }
-    layout: dict[str, Any] = {
-        "height": total,
-        "margin": {"l": 0, "r": 2, "t": 0, "b": 0},
-        "dragmode": False,
-        "showlegend": False,
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "coloraxis": colour_axis(scale, palette, span, title=title, **bar),
+    return make_figure([heat, *lines], layout, palette)
+
+
+def _map_axes(photo: Image.Image, shape: tuple[int, ...], bottom: float) -> dict[str, Any]:
+    height, width = shape
+    still = {"visible": False, "constrain": "domain"}
+    up = {"range": [height - 0.5, -0.5], "domain": [bottom, 1], "scaleanchor": "x", "constraintoward": "bottom"}
+    return {
         "images": [{**photo_layer(photo, width, height), "xref": "x", "yref": "y"}],
-        "xaxis": {"visible": False, "range": [-0.5, width - 0.5], "constrain": "domain", "anchor": "y"},
-        "yaxis": {
-            "visible": False,
-            "range": [height - 0.5, -0.5],
-            "scaleanchor": "x",
-            "constrain": "domain",
-            "constraintoward": "bottom",
-            "domain": [bottom, 1],
-        },
+        "xaxis": {**still, "range": [-0.5, width - 0.5], "anchor": "y"},
+        "yaxis": {**still, **up},
     }
-    lines = []
-    if curves:
-        layout |= _gate_axes(palette, gates)
-        lines = [_curve(label, one, palette, last=label == list(curves)[-1]) for label, one in curves.items()]
-    return dress(go.Figure({"data": [heat, *lines], "layout": layout}, skip_invalid=False), palette)
 
 
 def _gate_axes(palette: Palette, gates: Span) -> dict[str, Any]:
     total, rule = _MAP + _BAR + _CURVES, {"color": palette.faint, "width": 1, "dash": "dot"}
     level = {"x0": 0, "x1": 1, "y0": gates.middle, "y1": gates.middle, "xref": "x2", "yref": "y2"}
-    still = {"showgrid": False, "zeroline": False}
+    still = {"showgrid": False, "zeroline": False, "automargin": False}
     up = {"range": [gates.low, gates.high], "tickvals": [gates.low, gates.middle, gates.high], "tickformat": ".2~g"}
-    words = {"text": "channels, widest first", "standoff": 4}
+    down = [_FOOT / total, 1 - (_MAP + _BAR + _GAP) / total]
+    words = "gate s of channels, widest first"
     return {
-        "xaxis2": {**still, "range": [0, 1], "domain": [0.2, 1], "anchor": "y2", "tickvals": [], "title": words},
-        "yaxis2": {
-            **still,
-            **up,
-            "domain": [_FOOT / total, 1 - (_MAP + _BAR + _GAP) / total],
-            "anchor": "x2",
-            "title": {"text": "gate s", "standoff": 14},
-            "automargin": False,
-        },
+        "xaxis2": {**still, "range": [0, 1], "domain": [0.12, 1], "anchor": "y2", "tickvals": [], "title": words},
+        "yaxis2": {**still, **up, "domain": down, "anchor": "x2"},
         "shapes": [{"type": "line", "line": rule, "layer": "below", **level}],
     }
 

@@ -30,25 +30,7 @@ _CONFIG = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
 @st.fragment
 def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None:
     """Show where the channels with the widest gates are active, whatever the class, and weighed by a class."""
-    labels = label_blocks(analysis.records)
-    left, right = st.columns(2)
-    block = left.selectbox(
-        "Block",
-        list(labels),
-        index=list(labels).index(_last_that_chooses(analysis)),
-        format_func=labels.__getitem__,
-        key=f"vector-block-{choices.name}",
-        persist_state="session",
-    )
-    z = right.slider(
-        "Z: keep gates above mean + Z x standard deviation",
-        0.0,
-        3.0,
-        USUAL_Z,
-        0.001,
-        key="vector-z",
-        persist_state="session",
-    )
+    block, z = _choose(choices, analysis)
     record = next(one for one in get_analysis(*choices.key, block).records if one.name == block)
     assert record.features is not None
     try:
@@ -62,6 +44,21 @@ def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None
         return
     _show(choices, record, (vector, found))
     st.caption(_describe(choices, found.target))
+
+
+def _choose(choices: Choices, analysis: Analysis) -> tuple[str, float]:
+    labels = label_blocks(analysis.records)
+    left, right = st.columns(2)
+    block = left.selectbox(
+        "Block",
+        list(labels),
+        index=list(labels).index(_last_that_chooses(analysis)),
+        format_func=labels.__getitem__,
+        key=f"vector-block-{choices.name}",
+        persist_state="session",
+    )
+    words = "Z: keep gates above mean + Z x standard deviation"
+    return block, right.slider(words, 0.0, 3.0, USUAL_Z, 0.001, key="vector-z", persist_state="session")
 
 
 def _last_that_chooses(analysis: Analysis) -> str:
@@ -109,11 +106,11 @@ def _name(choices: Choices, target: Target) -> str:
 
 def _describe(choices: Choices, target: Target) -> str:
     return (
-        "In the middle, the mean of X~ over the channels that the block let through most. **It does not depend on the "
-        "class**: gates answer to the image alone, so choose another class and it stays. On the right the same "
-        f"channels, each times its Grad-CAM weight for {_name(choices, target)}, positive part: a variant of ours. "
-        "Where both agree, the widest gates serve this class. Maps have scales of their own, as their units differ. "
-        f"{CLIPPED} (Roxo et al., arXiv 2412.05134)"
+        "**The gates alone**: the mean of X~ over the channels that the block let through most. **It does not depend "
+        "on the class**: gates answer to the image, so choose another class and this map stays. **Weighed by class**, a "
+        f"variant of ours: the same channels, each times its Grad-CAM weight for {_name(choices, target)}, positive "
+        "part. Where both agree, the widest gates serve this class. Each map has a scale of its own, as their units "
+        f"differ. {CLIPPED} (Roxo et al., arXiv 2412.05134)"
     )
 
 

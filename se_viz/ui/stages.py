@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
 from PIL import Image
 from torch import Tensor
@@ -74,7 +75,7 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
         return
     for column, (stage, sight) in zip(st.columns(len(found), gap="small"), found.items(), strict=True):
         with column:
-            _show_stage(choices, analysis, stage, sight)
+            _show_stage(choices, analysis, (stage, method), sight)
     seconds = sum(sight.seconds for sight in found.values() if isinstance(sight, _Sight))
     st.caption(_describe(method, seconds))
 
@@ -86,14 +87,15 @@ def _last(analysis: Analysis, stage: int) -> str:
 def _describe(method: str, seconds: float) -> str:
     row = LAYER_METHODS[method]
     return (
-        f"{row.looks_for} Look from left to right: coarser cells, and less of the photo in colour. Each map has a "
-        f"scale of its own, since stages have units of their own. {CLIPPED} Below it the gates of that stage, "
-        f"sorted: the last block's in orange, those before it in grey, the rule at 0.5. Took {seconds:.2f} s. "
+        f"{row.looks_for} Look from the first stage to the last: coarser cells, and less of the photo in colour. "
+        f"Each map has a scale of its own, since stages have units of their own. {CLIPPED} Below it the gates of that "
+        f"stage, sorted: the last block's in orange, those before it in grey, the rule at 0.5. Took {seconds:.2f} s. "
         f"({row.source})"
     )
 
 
-def _show_stage(choices: Choices, analysis: Analysis, stage: int, sight: _Sight | str) -> None:
+def _show_stage(choices: Choices, analysis: Analysis, asked: tuple[int, str], sight: _Sight | str) -> None:
+    stage, method = asked
     st.markdown(f"**{name_stage(stage)}**")
     if isinstance(sight, str):
         st.info(sight)
@@ -102,30 +104,35 @@ def _show_stage(choices: Choices, analysis: Analysis, stage: int, sight: _Sight 
     signed = bool((sight.map < 0).any())
     labels, gates = label_blocks(analysis.records), gates_of(analysis)
     curves = {labels[one.name]: gates[one.name].numpy() for one in analysis.records if one.stage == stage}
-    span = gate_span(choices.network.inspection.sites, next(iter(curves.values())))
     figure = draw_panel(
         choices.photo,
         values,
         current_palette(),
         span=fit_span(values, signed=signed),
-        title="against ← 0 → for" if signed else "none → strongest",
+        title=name_scale(method, signed=signed),
         curves=curves,
-        gates=span,
+        gates=gate_span(choices.network.inspection.sites, np.concatenate(list(gates.values()))),
     )
     height, width = sight.map.shape
-    st.caption(f"{height} x {width} cells. {_say_focus(sight.focus)}")
+    st.caption(f"{height} x {width} cells. {_say_focus(sight.focus, method)}")
+    alt = f"{name_stage(stage)}: the map over the photo, and the gates of the stage"
     st.plotly_chart(
-        figure,
-        key=f"stage-{stage}",
-        config={"displaylogo": False, "modeBarButtons": [["toImage"]]},
-        alt=f"{name_stage(stage)}: the map over the photo, and the gates of the stage",
+        figure, key=f"stage-{stage}", config={"displaylogo": False, "modeBarButtons": [["toImage"]]}, alt=alt
     )
 
 
-def _say_focus(focus: float | None) -> str:
+def name_scale(method: str, *, signed: bool) -> str:
+    """Return the title of a map's colours: what they are between."""
+    if not signed:
+        return "none → strongest"
+    return "below 0 ← 0 → above" if LAYER_METHODS[method].classless else "against ← 0 → for"
+
+
+def _say_focus(focus: float | None, method: str) -> str:
+    what = "is active" if LAYER_METHODS[method].classless else "speaks for it"
     if focus is None:
-        return "Nothing speaks for it here."
-    return f"Half of what speaks for it lies in **{focus:.0%}** of the photo."
+        return f"Nothing {what} here."
+    return f"Half of what {what} lies in **{focus:.0%}** of the photo."
 
 
 def _find(choices: Choices, layers: dict[int, Layer], asked: tuple[Target, str, str]) -> dict[int, _Sight | str]:
