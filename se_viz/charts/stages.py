@@ -32,7 +32,8 @@ def draw_panel(
     ``curves`` are the gates of blocks by their label, drawn below it sorted from the widest open down, on the scale
     ``gates`` with a rule at its middle; the last one stands out.
     """
-    lines = [_curve(label, one, palette, last=label == list(curves)[-1]) for label, one in (curves or {}).items()]
+    names = list(curves or {})
+    lines = [_curve(label, one, palette, last=label == names[-1]) for label, one in (curves or {}).items()]
     total = _MAP + _BAR + (_CURVES if lines else 0)
     bottom = 1 - _MAP / total
     bar = {"thickness": 8, "x": 0.5, "len": 0.9, "y": bottom - 8 / total, "yanchor": "top"}

@@ -46,7 +46,9 @@ def show_recalibration(choices: Choices, analysis: Analysis, target: Target, bas
     try:
         # A container, so that what was there before holds its place meanwhile.
         with st.container():
-            found = _get_sides(choices, analysis, block, (target, method, baseline))
+            # A method without a baseline has always the same one: another would be another key.
+            needed = baseline if LAYER_METHODS[method].baseline else "mean"
+            found = _get_sides(choices, analysis, block, (target, method, needed))
     except OvertakenError:
         # The newer choice draws this part again at once.
         return

@@ -20,6 +20,7 @@ from se_viz.gates.tables import label_blocks
 from se_viz.line import Watch
 from se_viz.ui.cached import borrow_network, get_analysis
 from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.targets import name_target
 from se_viz.ui.waiting import waiting
 from se_viz.ui.words import plain
 
@@ -83,7 +84,7 @@ def _show(choices: Choices, record: GateRecord, found: tuple[SEVector, LayerAttr
         st.markdown("**The gates alone**: no class")
         _draw(choices, enlarge(vector.map, (_DETAIL, _DETAIL)).numpy(), "vector-map")
     with weighed:
-        st.markdown(f"**Weighed by class**: {_name(choices, weights.target)}")
+        st.markdown(f"**Weighed by class**: {plain(name_target(choices, weights.target))}")
         values = enlarge(weigh_by_class(vector, weights), (_DETAIL, _DETAIL)).numpy()
         if values.any():
             _draw(choices, values, "vector-class")
@@ -98,17 +99,12 @@ def _draw(choices: Choices, values: np.ndarray, key: str) -> None:
     st.plotly_chart(figure, key=key, config=_CONFIG, alt="The map of the kept channels over the photo")
 
 
-def _name(choices: Choices, target: Target) -> str:
-    names = choices.network.classes
-    words = plain(names[target.index])
-    return words if target.against is None else f"{words}, not {plain(names[target.against])}"
-
-
 def _describe(choices: Choices, target: Target) -> str:
+    name = plain(name_target(choices, target))
     return (
         "**The gates alone**: the mean of X~ over the channels that the block let through most. **It does not depend "
-        "on the class**: gates answer to the image, so choose another class and this map stays. **Weighed by class**, a "
-        f"variant of ours: the same channels, each times its Grad-CAM weight for {_name(choices, target)}, positive "
+        "on the class**: gates answer to the image, so choose another class and this map stays. **Weighed by class**, "
+        f"a variant of ours: the same channels, each times its Grad-CAM weight for {name}, positive "
         "part. Where both agree, the widest gates serve this class. Each map has a scale of its own, as their units "
         f"differ. {CLIPPED} (Roxo et al., arXiv 2412.05134)"
     )

@@ -69,7 +69,7 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
     try:
         # A container, so that what was there before holds its place meanwhile.
         with st.container():
-            found = _find(choices, layers, (target, method, baseline))
+            found = _find(choices, layers, (target, method, _needed(method, baseline)))
     except OvertakenError:
         # The newer choice draws this part again at once.
         return
@@ -78,6 +78,11 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
             _show_stage(choices, analysis, (stage, method), sight)
     seconds = sum(sight.seconds for sight in found.values() if isinstance(sight, _Sight))
     st.caption(_describe(method, seconds))
+
+
+def _needed(method: str, baseline: str) -> str:
+    """Return the baseline, or for a method that has none always the same: another one would be another key."""
+    return baseline if LAYER_METHODS[method].baseline else "mean"
 
 
 def _last(analysis: Analysis, stage: int) -> str:
