@@ -114,6 +114,8 @@ def test_a_long_method_gives_all_stages(view: AppTest):
     choose(view, "stage-method", "integrated_gradients")
     assert {f"stage-{stage}" for stage in (2, 3, 4, 5)} <= figures(view)
     assert not view.get("progress")
+    # 32 steps and the two ends, in each of four stages.
+    assert "Integrated Gradients runs the network about 136 times for all stages" in words(view)
 
 
 def test_both_sides_and_their_difference_share_a_scale(view: AppTest):

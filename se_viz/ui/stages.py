@@ -65,6 +65,7 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
     with right:
         where = choose_option("Explained by", _PLACES, key="stage-place")
     stages = sorted({record.stage for record in analysis.records})
+    _announce(analysis, method, stages)
     layers = {stage: Layer(where, stage if where == "end" else _last(analysis, stage)) for stage in stages}
     try:
         # A container, so that what was there before holds its place meanwhile.
@@ -78,6 +79,14 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
             _show_stage(choices, analysis, (stage, method), sight)
     seconds = sum(sight.seconds for sight in found.values() if isinstance(sight, _Sight))
     st.caption(_describe(method, seconds))
+
+
+def _announce(analysis: Analysis, method: str, stages: list[int]) -> None:
+    """Say before a long run how long it is."""
+    row, widths = LAYER_METHODS[method], {record.stage: record.gate.shape[1] for record in analysis.records}
+    passes = sum(row.cost(row.options.get("n_steps", 1), widths[stage])[0] for stage in stages)
+    if passes > 4 * len(stages):
+        st.caption(f"{row.title} runs the network about {passes:,} times for all stages; what it finds is kept.")
 
 
 def _needed(method: str, baseline: str) -> str:
