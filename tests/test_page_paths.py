@@ -102,7 +102,7 @@ def test_a_stage_can_be_looked_at_by_itself(page: AppTest, network: Network, pho
     assert blocks["y"] == ["SE_3_1", "SE_3_2", "SE_3_3", "SE_3_4"]
     headings = [note["text"] for note in figure(page, "flow-maps")["layout"]["annotations"]]
     flow = trace.flows["stage 3"]
-    assert headings == [f"past the gates: {flow.bypass:+.2f}", f"through the gates: {flow.carried:+.2f}"]
+    assert headings == [f"past the gates<br>{flow.bypass:+.2f}", f"through the gates<br>{flow.carried:+.2f}"]
     assert "held apart: all gates." in words(page)
 
 

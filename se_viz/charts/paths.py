@@ -65,7 +65,7 @@ def draw_evidence(photo: Image.Image, maps: Sequence[tuple[str, np.ndarray]], pa
     bar = {"thickness": 10, "y": -0.02, "yanchor": "top", "len": 0.5}
     layout: dict[str, Any] = {
         "height": 460,
-        "margin": {"l": 0, "r": 0, "t": 32, "b": 40},
+        "margin": {"l": 0, "r": 0, "t": 48, "b": 40},
         "dragmode": False,
         "plot_bgcolor": "rgba(0,0,0,0)",
         "coloraxis": colour_axis(palette.veil, palette, span, title="lowers the logit ← 0 → raises it", **bar),
@@ -77,10 +77,13 @@ def draw_evidence(photo: Image.Image, maps: Sequence[tuple[str, np.ndarray]], pa
         look = {"type": "heatmap", "coloraxis": "coloraxis", "hoverinfo": "skip", "opacity": 0.85, "zsmooth": False}
         data.append({**look, "z": encode(values, span), "xaxis": x, "yaxis": y})
         layout["images"].append({**photo_layer(photo, width, height), "xref": x, "yref": y})
-        place = {"x": sum(across) / 2, "y": 1, "xref": "paper", "yref": "paper", "yanchor": "bottom"}
+        place = {"x": sum(across) / 2, "y": 1, "xref": "paper", "yref": "paper"}
+        place |= {"xanchor": "center", "yanchor": "bottom"}
         layout["annotations"].append({"text": title, "showarrow": False, "font": {"size": 15}, **place})
         layout[f"xaxis{number}"] = {**still, "range": [-0.5, width - 0.5], "domain": across, "anchor": y}
         layout[f"yaxis{number}"] = {**still, "range": [height - 0.5, -0.5], "scaleanchor": x, "anchor": x}
+        # Below its heading, also where a phone leaves no width.
+        layout[f"yaxis{number}"] |= {"constraintoward": "top"}
     return make_figure(data, layout, palette)
 
 

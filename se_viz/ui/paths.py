@@ -94,8 +94,8 @@ def _show_blocks(analysis: Analysis, trace: Trace, held: str) -> None:
 def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
     flow = trace.flows[held]
     maps = [
-        (f"{PAST}: {flow.bypass:+.2f}", flow.map.numpy()),
-        (f"{THROUGH}: {flow.carried:+.2f}", trace.gate_map(held).numpy()),
+        (f"{PAST}<br>{flow.bypass:+.2f}", flow.map.numpy()),
+        (f"{THROUGH}<br>{flow.carried:+.2f}", trace.gate_map(held).numpy()),
     ]
     figure = draw_evidence(choices.photo, maps, current_palette())
     show_figure(figure, "flow-maps", alt="Pixels that acted past the gates, and pixels that acted through them")
