@@ -74,10 +74,9 @@ def _inner(row: Method, options: dict[str, Any]) -> Method:
 def call(task: Task, settings: dict[str, Any]) -> Tensor:
     """Return what Captum makes of a task, like the inputs or the layer's output; the same call, the same values."""
     settings = dict(settings)
-    seed = settings.pop("seed", None)
-    if seed is None:
+    if "seed" not in task.row.options:
         return _call(task, settings)
-    with _seeded(seed):
+    with _seeded(settings.pop("seed")):
         return _call(task, settings)
 
 
@@ -141,6 +140,20 @@ def _permute(task: Task, settings: dict[str, Any]) -> Tensor:
     )
 
 
+_DRAWS = (
+    torch.bernoulli,
+    torch.multinomial,
+    torch.normal,
+    torch.randint,
+    torch.randn,
+    torch.randperm,
+    Tensor.random_,
+    nn.init.kaiming_uniform_,
+    nn.init.uniform_,
+)
+"""Whatever draws in Captum's methods; its linear models begin with random weights, which are then replaced."""
+
+
 class _Draws(TorchFunctionMode):
     """Random numbers of this thread come from generators of its own: others draw while the turn is away."""
 
@@ -151,11 +164,11 @@ class _Draws(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in (torch.bernoulli, torch.multinomial, torch.normal, torch.randint, torch.randn, torch.randperm):
+        if func in _DRAWS:
             device = next((value.device for value in args if isinstance(value, Tensor)), torch.device("cpu"))
             if device not in self._generators:
                 self._generators[device] = torch.Generator(device).manual_seed(self._seed)
-            kwargs = {"generator": self._generators[device], **kwargs}
+            kwargs = {**kwargs, "generator": kwargs.get("generator") or self._generators[device]}
         return func(*args, **kwargs)
 
 

@@ -52,7 +52,7 @@ class Method:
         """Return about how many images run forward and backward, for an input of ``side`` pixels a side."""
         merged = {**self.options, **(settings or {})}
         runs = _windows(merged, side) if "strides" in merged else prod(merged.get(name, 1) for name in self.repeats)
-        extra = (self.kind in ("occlusion", "superpixel")) + 2 * self.complete
+        extra = (self.kind in ("occlusion", "superpixel")) + self.complete * (1 + merged.get("draws", 1))
         twice = 2 if self.kind == "rule" and self.baseline else 1
         return twice * runs + extra, 0 if self.kind in ("occlusion", "superpixel") else twice * runs
 

@@ -53,7 +53,7 @@ class Slices:
     def _cut(self, inputs: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
         values, start = list[Tensor](), 0
         while start < len(inputs):
-            images = inputs[start : start + (self._most or len(inputs))]
+            images = _lay_out(inputs[start : start + (self._most or len(inputs))])
             found = self._fit(images, run)
             if found is None:
                 # Only here, after the error and its tensors are gone.
@@ -83,6 +83,12 @@ class Slices:
         left = time.perf_counter()
         self._turn.give_way()
         self.away += time.perf_counter() - left
+
+
+def _lay_out(images: Tensor) -> Tensor:
+    # On a CPU, convolutions and pools of a batch are a fifth faster where the colours of a pixel lie side by side.
+    fast = images.device.type == "cpu" and images.ndim == 4
+    return images.contiguous(memory_format=torch.channels_last) if fast else images
 
 
 class _Sloped(torch.autograd.Function):

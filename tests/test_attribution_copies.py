@@ -1,0 +1,121 @@
+"""The copy that rules run on answers as the model does, and nothing done to it reaches the model."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.copies import RULED, Unrolled, copy_unrolled
+from se_viz.attribution.run import attribute
+from se_viz.errors import AttributionError
+from se_viz.gates import edit_gates
+from se_viz.gates.surgery import compile_edits, set_gates
+
+COPIED = [key for key, row in METHODS.items() if row.copied]
+
+
+class Twice(nn.Module):
+    """A ReLU that hangs in two places, is used three times, and writes over its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.relu = nn.ReLU(inplace=True)
+        self.tail = nn.Sequential(self.second, self.relu)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return what it was given, changed."""
+        return self.tail(self.relu(self.first(images))) + self.relu(images - 1)
+
+
+def uses(model: nn.Module) -> list[int]:
+    return [len(module.uses) for module in model.modules() if isinstance(module, Unrolled)]
+
+
+def test_each_use_has_a_module_of_its_own():
+    """Three uses of one object are three modules, also where it hangs in two places; none writes over its input."""
+    inputs = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    model = Twice()
+    twin = copy_unrolled(model, inputs)
+    assert uses(twin) == [3]
+    assert not any(module.inplace for module in twin.modules() if isinstance(module, nn.ReLU))
+    assert model.relu.inplace
+    seen: list[nn.Module] = []
+    for module in twin.modules():
+        if isinstance(module, nn.ReLU):
+            module.register_forward_hook(lambda module, *_: seen.append(module))
+    for _ in range(2):
+        assert torch.equal(twin(inputs), model(inputs))
+    assert len(seen) == 6
+    assert len(set(seen)) == 3
+    assert seen[:3] == seen[3:]
+
+
+def test_the_copy_of_a_network_answers_bit_for_bit(network, images):
+    """16 units use one ReLU three times each, the stem and each gate one: 65 uses of 33 modules."""
+    twin = copy_unrolled(network.model, images[:1])
+    with torch.no_grad():
+        assert torch.equal(twin(images), network.model(images))
+    relus = [module for module in twin.modules() if isinstance(module, nn.ReLU)]
+    assert len(relus) == 16 * 3 + 16 + 1
+    assert all(type(use) in RULED for module in twin.modules() if isinstance(module, Unrolled) for use in module.uses)
+
+
+def test_the_copy_shares_nothing_with_the_model(network, images):
+    """Weights that are changed in the copy stay in the copy."""
+    with torch.no_grad():
+        before = network.model(images)
+        for value in copy_unrolled(network.model, images[:1]).parameters():
+            value.zero_()
+        assert torch.equal(network.model(images), before)
+
+
+class Curious(nn.Module):
+    """A network whose answer depends on what its ReLU is."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model, self.relu = model, nn.ReLU()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits that give the copy away."""
+        return self.relu(self.model(images)) + isinstance(self.relu, Unrolled)
+
+
+def test_a_copy_that_answers_otherwise_is_refused(network, images):
+    """Its map would be that of another network."""
+    message = r"^Curious answers otherwise when each use of a ReLU .* Choose a method without rules, such as integrated"
+    with pytest.raises(AttributionError, match=message):
+        copy_unrolled(Curious(network.model), images[:1])
+
+
+@pytest.mark.parametrize("key", COPIED)
+def test_edits_that_a_copy_would_not_know_are_said(network, images, key):
+    """A map of the network without the edits would be a wrong picture."""
+    changes = compile_edits([set_gates("layer2.1.bn3.1", 0.0)], network.inspection.sites)
+    message = r"^This method runs on a copy .* Undo the edits, or choose a method that runs on the network itself"
+    with edit_gates(network.model, changes), pytest.raises(AttributionError, match=message):
+        attribute(network, images[:1], 0, key)
+
+
+@pytest.mark.parametrize("key", COPIED)
+def test_no_pass_of_the_model_itself_meets_a_rule(network, images, key):
+    """The shared model runs without gradients to prove the copy, and never with a hook of Captum's on it."""
+    hooks: list[int] = []
+    layer = network.model.layer1[0].relu
+    expected = len(layer._backward_hooks)
+
+    def look(*_: object) -> None:
+        hooks.append(len(layer._backward_hooks) + len(layer._forward_hooks))
+
+    with network.model.conv1.register_forward_hook(look):
+        attribute(network, images[:1], 0, key)
+    assert set(hooks) == {expected}
+
+
+def test_a_copy_leaves_the_modules_of_the_model(network, images):
+    """Stand-ins hang in the copy alone: the model keeps every object it had."""
+    before = dict(network.model.named_modules())
+    copy_unrolled(network.model, images[:1])
+    assert dict(network.model.named_modules()) == before
+    assert not uses(network.model)
