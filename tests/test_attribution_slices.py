@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -99,7 +100,7 @@ def test_an_edit_in_force_stays_with_its_thread_between_slices(network, image, p
     """Others run while the turn is away, with the gates the network has; the map is that of the edited network."""
     changes = compile_edits([set_gates("layer2.1.bn3.1", 0.0)], network.inspection.sites)
     # The logits of a random network are small, and so has Lime's penalty to be.
-    options = {"alpha": 1e-6} if key == "lime" else {}
+    options: dict[str, Any] = {"alpha": 1e-6} if key == "lime" else {}
     with edit_gates(network.model, changes):
         alone = attribute(network, image, 1, key, **options)
     answer, found = analyse(network, photo), []
