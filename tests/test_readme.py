@@ -22,12 +22,13 @@ def test_library_examples_run_as_printed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for block in _blocks("python"):
         exec(compile(block, "README.md", "exec"), {})
-    *blocks, answer, other, edited = capsys.readouterr().out.splitlines()
+    *blocks, answer, other, edited, compared = capsys.readouterr().out.splitlines()
     assert len(blocks) == 16
     side = list_networks()[0].input_size
     assert f"({side}, {side})" in answer
     assert other == "16 blocks for 4 images"
     assert edited in list_networks()[0].classes
+    assert compared == f"({side}, {side})"
 
 
 def test_commands_are_spelled_as_the_command_line_takes_them():
