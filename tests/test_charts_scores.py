@@ -1,10 +1,11 @@
 """Curves and likenesses are drawn as they are, and controls never look like maps."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pytest
+from plotly.basedatatypes import BaseTraceType
 from plotly.graph_objects import Figure
 
 from se_viz.charts.palettes import LIGHT
@@ -27,7 +28,7 @@ def table() -> pd.DataFrame:
 
 
 def traces(figure: Figure) -> list[dict[str, Any]]:
-    return figure.to_plotly_json()["data"]
+    return [trace.to_plotly_json() for trace in cast(tuple[BaseTraceType, ...], figure.data)]
 
 
 def test_every_curve_is_drawn_once_in_each_half(table: pd.DataFrame):
