@@ -64,7 +64,8 @@ def test_occlusion_is_captums_for_one_colour(network, image):
     """A square covers all three colours, so Captum repeats one value three times: the map is that value."""
     direct = captum.attr.Occlusion(network.model)
     expected = direct.attribute(image, target=TARGET, **METHODS["occlusion"].options)
-    assert_same(attribute(network, image, TARGET, "occlusion").map, expected[0, 1].detach())
+    # Small differences of logits in float32, added in the order of another memory layout.
+    assert_same(attribute(network, image, TARGET, "occlusion").map, expected[0, 1].detach(), within=1e-3)
 
 
 def test_saliency_is_the_greatest_magnitude_of_the_gradient(network, image, logit):
@@ -96,7 +97,8 @@ def test_integrated_gradients_explains_the_change_of_the_logit(network, image, l
     """Completeness (arXiv 1703.01365, proposition 1): the map sums to F(x) - F(x'), up to the reported error."""
     found = attribute(network, image, TARGET, "integrated_gradients", baselines=baseline)
     change = (logit(image) - logit(torch.full_like(image, baseline))).item()
-    assert found.explained == pytest.approx(change)
+    # Another memory layout adds in another order.
+    assert found.explained == pytest.approx(change, abs=1e-6)
     assert found.completeness_error == pytest.approx(abs(found.map.sum().item() - change), abs=1e-6)
     # 32 steps through a network with kinks.
     assert found.completeness_error < 0.1 * abs(change)

@@ -22,9 +22,6 @@ from se_viz.attribution.superpixels import find_superpixels
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
 
-TOGETHER = 8
-"""Images in one pass, for methods that do not say."""
-
 SMOOTHED = ("saliency", "input_x_gradient", "integrated_gradients")
 """Methods that may be smoothed by noise."""
 
@@ -40,7 +37,7 @@ class Task:
     target: int
 
 
-def prepare(network: Network, row: Method, inputs: Tensor, baseline: str, options: dict[str, Any]) -> dict[str, Any]:
+def prepare(network: Network, row: Method, inputs: Tensor, *, baseline: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a method: what the catalogue says, what callers override, and what is made of the image.
 
     Raises:

@@ -3,13 +3,9 @@
 from collections.abc import Iterator
 
 from se_viz.attribution.methods import Method, collapse
+from se_viz.attribution.perturbing import SHAP, TOGETHER, list_perturbing
 
 __all__ = ["COMMON", "METHODS", "Method", "collapse"]
-
-_WINDOW, _STRIDE = 32, 16
-_TOGETHER = 8
-_PATCHES = {"superpixels": 40, "seed": 0}
-_SHAP = "Lundberg and Lee, arXiv 1705.07874"
 
 
 def _of_gradients() -> Iterator[Method]:
@@ -25,7 +21,7 @@ def _of_gradients() -> Iterator[Method]:
         baseline=True,
         piece="internal_batch_size",
         repeats=("n_steps",),
-        options={"n_steps": 32, "internal_batch_size": _TOGETHER},
+        options={"n_steps": 32, "internal_batch_size": TOGETHER},
     )
     yield Method(
         "saliency",
@@ -60,7 +56,7 @@ def _of_gradients() -> Iterator[Method]:
     yield Method(
         "gradient_shap",
         "GradientShap",
-        _SHAP,
+        SHAP,
         "Like Integrated Gradients, at random places on the ways from random pictures near the baseline.",
         "GradientShap",
         channels="sum",
@@ -108,7 +104,7 @@ def _smoothed() -> Iterator[Method]:
                 "over": "saliency",
                 "nt_type": key,
                 "nt_samples": 16,
-                "nt_samples_batch_size": _TOGETHER,
+                "nt_samples_batch_size": TOGETHER,
                 "noise": 0.15,
                 "seed": 0,
             },
@@ -130,7 +126,7 @@ def _of_rules() -> Iterator[Method]:
     yield Method(
         "deep_lift_shap",
         "DeepLiftShap",
-        _SHAP,
+        SHAP,
         "DeepLift, averaged over random pictures near the baseline.",
         "DeepLiftShap",
         channels="sum",
@@ -170,95 +166,7 @@ def _of_rules() -> Iterator[Method]:
     )
 
 
-def _of_perturbations() -> Iterator[Method]:
-    yield Method(
-        "occlusion",
-        "Occlusion",
-        "Zeiler and Fergus, arXiv 1311.2901",
-        f"How far the logit falls when a {_WINDOW}-pixel square is painted as in the baseline, averaged over the "
-        "squares that hold the pixel.",
-        "Occlusion",
-        channels="mean",
-        kind="occlusion",
-        baseline=True,
-        piece="perturbations_per_eval",
-        options={
-            "sliding_window_shapes": (3, _WINDOW, _WINDOW),
-            "strides": (3, _STRIDE, _STRIDE),
-            "perturbations_per_eval": _TOGETHER,
-        },
-    )
-    for key, title, source, looks_for, algorithm, complete, repeats, options in _PATCHED:
-        yield Method(
-            key,
-            title,
-            source,
-            looks_for,
-            algorithm,
-            channels="mean",
-            kind="superpixel",
-            complete=complete,
-            baseline=key != "feature_permutation",
-            piece="perturbations_per_eval",
-            repeats=repeats,
-            options={"perturbations_per_eval": _TOGETHER, **_PATCHES, **options},
-        )
-
-
-_PATCHED = (
-    (
-        "feature_ablation",
-        "Feature Ablation",
-        "Zeiler and Fergus, arXiv 1311.2901",
-        "How far the logit falls when one patch of like colour is painted as in the baseline.",
-        "FeatureAblation",
-        False,
-        ("superpixels",),
-        {},
-    ),
-    (
-        "feature_permutation",
-        "Feature Permutation",
-        "Fisher et al., arXiv 1801.01489",
-        "How far the logit falls when one patch is exchanged for what lies there in the same photo, moved around.",
-        "FeaturePermutation",
-        False,
-        ("superpixels", "donors"),
-        {"donors": 4},
-    ),
-    (
-        "shapley",
-        "Shapley Value Sampling",
-        "Castro et al., Comput. Oper. Res. 36 (2009)",
-        "What a patch adds to the logit, averaged over random orders in which patches appear on the baseline.",
-        "ShapleyValueSampling",
-        True,
-        ("superpixels", "n_samples"),
-        {"n_samples": 8},
-    ),
-    (
-        "lime",
-        "Lime",
-        "Ribeiro et al., arXiv 1602.04938",
-        "The weights of a sparse linear model that imitates the logit while random halves of the patches are shown.",
-        "Lime",
-        False,
-        ("n_samples",),
-        {"n_samples": 200, "alpha": 0.001},
-    ),
-    (
-        "kernel_shap",
-        "KernelShap",
-        _SHAP,
-        "Shapley values of the patches, from a linear model fitted to random sets of them.",
-        "KernelShap",
-        True,
-        ("n_samples",),
-        {"n_samples": 200},
-    ),
-)
-
-METHODS = {method.key: method for rows in (_of_gradients, _smoothed, _of_rules, _of_perturbations) for method in rows()}
+METHODS = {method.key: method for rows in (_of_gradients, _smoothed, _of_rules, list_perturbing) for method in rows()}
 """Every method, by key, in the order they are offered."""
 
 COMMON = ("integrated_gradients", "saliency", "input_x_gradient", "grad_cam", "occlusion")

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from se_viz.attribution.calls import TOGETHER, Task, prepare
+from se_viz.attribution.calls import Task, prepare
 from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.records import NeuronAttribution
 from se_viz.attribution.run import explain
 from se_viz.attribution.slices import Slices
@@ -49,7 +50,7 @@ def attribute_neuron(
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()
-        settings = prepare(network, row, inputs, baseline, options)
+        settings = prepare(network, row, inputs, baseline=baseline, options=options)
         most = settings.get(row.piece, TOGETHER)
         slices = Slices(partial(_read, network.model, neuron), network.device, turn, most=most)
         found = explain(Task(row, slices, None, inputs, 0), slices, settings)

@@ -1,19 +1,21 @@
 """Run one attribution method on one image."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import captum.attr
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from se_viz.attribution.calls import TOGETHER, Task, call, prepare
+from se_viz.attribution.calls import Task, call, prepare
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.copies import copy_unrolled
 from se_viz.attribution.methods import Method, collapse
+from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.slices import Report, Slices
 from se_viz.attribution.targets import Answer, Target
@@ -55,11 +57,15 @@ def attribute(
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()
-        settings = prepare(network, row, inputs, baseline, options)
-        chosen, path = _stage(network, stage) if row.staged else (None, None)
-        slices = Slices(Answer(network.model, goal), network.device, turn, most=settings.get(row.piece, TOGETHER))
-        slices.note = _counter(report, row.passes(settings, side=inputs.shape[-1])[0])
-        found = explain(_task(network, row, goal, path, inputs, slices), slices, settings)
+        settings = prepare(network, row, inputs, baseline=baseline, options=options)
+        chosen, path = _stage(network, stage) if row.staged else (None, "")
+        answer = Answer(_model(network, row, inputs), goal)
+        slices = Slices(answer, network.device, turn, most=settings.get(row.piece, TOGETHER))
+        slices.note = _counter(report, row.passes({**settings, **options}, side=inputs.shape[-1])[0])
+        # Captum's hooks must not see others: such a method keeps its turn, or has a copy of its own.
+        forward = answer if row.copied or row.layered else slices
+        layer = answer.model.get_submodule(path) if path else None
+        found = explain(Task(row, forward, layer, inputs, 0), slices, settings)
     return Attribution(
         method=method,
         target=target,
@@ -102,24 +108,29 @@ def explain(task: Task, slices: Slices, settings: dict[str, Any]) -> Explanation
 
 
 def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:
-    title = task.row.title
-    try:
+    with _in_words(task.row, task.inputs.device):
         values = call(task, settings)
         explained = _rise(task, settings.get("baselines", 0.0)) if task.row.complete else None
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise AttributionError(
-            f"{task.inputs.device} has too little memory left for {title}, with as few images in a pass as it can "
-            "have. Lower SE_VIZ_NETWORKS, or choose a smaller network or the device cpu."
-        ) from error
-    except SeVizError:
-        raise
-    except (TypeError, ValueError, AssertionError, RuntimeError) as refusal:
-        raise AttributionError(f"{title} cannot run with these options: {refusal}. Change them.") from refusal
     if task.row.layered:
         size = (task.inputs.shape[-2], task.inputs.shape[-1])
         return captum.attr.LayerAttribution.interpolate(values, size, "bilinear"), None, None
     error = None if explained is None else abs(_total(values, settings.get("feature_mask")) - explained)
     return values, error, explained
+
+
+@contextmanager
+def _in_words(row: Method, device: torch.device) -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise AttributionError(
+            f"{device} has too little memory left for {row.title}, with as few images in a pass as it can have. Lower "
+            "SE_VIZ_NETWORKS, or choose a smaller network or the device cpu."
+        ) from error
+    except SeVizError:
+        raise
+    except (TypeError, ValueError, AssertionError, RuntimeError) as refusal:
+        raise AttributionError(f"{row.title} cannot run with these options: {refusal}. Change them.") from refusal
 
 
 @torch.no_grad()
@@ -158,12 +169,11 @@ def _method(key: str, stage: int | None) -> Method:
     return row
 
 
-def _task(network: Network, row: Method, goal: Target, path: str | None, inputs: Tensor, slices: Slices) -> Task:
-    if not row.copied and not row.layered:
-        return Task(row, slices, None, inputs, 0)
-    # Captum's hooks must not see others: such a method keeps its turn, or has a copy of its own.
-    model = copy_unrolled(network.model, inputs) if row.copied else network.model
-    return Task(row, Answer(model, goal), model.get_submodule(path) if path else None, inputs, 0)
+def _model(network: Network, row: Method, inputs: Tensor) -> nn.Module:
+    if not row.copied:
+        return network.model
+    with _in_words(row, network.device):
+        return copy_unrolled(network.model, inputs)
 
 
 def stage_ends(sites: Sequence[GateSite]) -> dict[int, str]:
