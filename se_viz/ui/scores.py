@@ -27,7 +27,7 @@ from se_viz.ui.words import plain
 _MEASURES = {"deletion": "Deletion ↓", "insertion": "Insertion ↑", "infidelity": "Infidelity ↓"}
 
 
-@st.fragment
+# No fragment of its own: of one inside another Streamlit still sends what belongs to a run that was cut short.
 def show_scores(
     choices: Choices, analysis: Analysis, target: Target, baseline: str, attributions: Sequence[Attribution]
 ) -> None:

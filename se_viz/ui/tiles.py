@@ -53,19 +53,22 @@ class Wall:
     def __init__(self, photo: Image.Image, look: Look, waits: Mapping[str, str]) -> None:
         """Lay the places out; ``waits`` says for each method how long it takes."""
         self._photo, self._look, self._waits = photo, look, waits
-        self._places: dict[str, DeltaGenerator] = {}
+        self._places: dict[str, tuple[DeltaGenerator, DeltaGenerator]] = {}
         self._drawn: dict[str, float | None] = {}
-        cells = [cell for _ in range(0, len(waits) + 1, _ACROSS) for cell in st.columns(_ACROSS)]
+        grid = st.container()
+        cells = [cell for _ in range(0, len(waits) + 1, _ACROSS) for cell in grid.columns(_ACROSS)]
         cells[0].markdown("**The photo**", help="As the network sees it.")
         cells[0].image(photo, width="stretch", alt="The photo as the network sees it")
         for cell, method in zip(cells[1:], waits, strict=False):
             row = METHODS[method]
             cell.markdown(f"**{row.title}**", help=f"{row.looks_for} ({row.source})")
-            self._places[method] = cell.empty()
+            # Two elements and no container: of a run that is cut short Streamlit still sends pictures that the browser
+            # knows, and an element that it takes for their container ends the page.
+            self._places[method] = cell.empty(), cell.empty()
 
     def wait(self, methods: Iterable[str]) -> None:
         """Say in the places of these methods that they are not done."""
-        grey = self._photo.convert("L")
+        grey = self._photo.convert("L").resize((96, 96))
         for method in methods:
             _fill(self._places[method], grey, f"Will take {self._waits[method]}.", "The photo in grey: no map yet")
 
@@ -74,18 +77,18 @@ class Wall:
         reach = reach_of(maps_of(answers), self._look)
         for method, one in answers.items():
             if isinstance(one, SeVizError):
-                self._places[method].info(str(one))
+                self._places[method][0].info(str(one))
+                self._places[method][1].empty()
             elif self._drawn.get(method, -1.0) != reach:
                 self._drawn[method] = reach
                 picture = paint(self._photo, one, self._look, reach)
                 _fill(self._places[method], picture, describe(one, self._look), f"{METHODS[method].title}, a map")
 
 
-def _fill(place: DeltaGenerator, picture: Image.Image, words: str, alt: str) -> None:
-    with place.container():
-        # Not as a file on the server: one that is replaced soon would be gone before a browser asks for it.
-        st.image(to_uri(picture), width="stretch", alt=alt)
-        st.caption(words)
+def _fill(place: tuple[DeltaGenerator, DeltaGenerator], picture: Image.Image, words: str, alt: str) -> None:
+    # Not as a file on the server: one that is replaced soon would be gone before a browser asks for it.
+    place[0].image(to_uri(picture), width="stretch", alt=alt)
+    place[1].caption(words)
 
 
 def reach_of(maps: Sequence[Attribution], look: Look) -> float | None:
