@@ -141,6 +141,7 @@ def test_guided_grad_cam_is_captums_on_a_network_without_reuse(network, image, s
     expected = quietly(lambda: direct.attribute(image.clone().requires_grad_(), target=TARGET))
     found = attribute(network, image, TARGET, "guided_grad_cam", stage=stage)
     assert_same(found.map, expected[0].sum(0))
+    assert found.stage == (stage or 5)
 
 
 @pytest.mark.parametrize("baseline", ["mean", "black"])

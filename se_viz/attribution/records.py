@@ -27,7 +27,7 @@ class Attribution:
     explained: float | None
     """Logit of the image minus logit of the baseline: what a complete method distributes; None: nothing promised."""
     stage: int | None
-    """Stage whose output was attributed to; None where it was the input."""
+    """Stage whose output was attributed to, or took part in the map; None where the input alone was."""
     against: int | None = None
     """Index of the class whose logit was subtracted; None: none was."""
     baseline: str | None = None

@@ -74,7 +74,7 @@ def attribute(
         seconds=found.seconds,
         completeness_error=found.error,
         explained=found.explained,
-        stage=chosen if row.layered else None,
+        stage=chosen,
         against=against,
         baseline=baseline if row.baseline and "baselines" not in options else None,
     )

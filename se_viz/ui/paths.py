@@ -60,9 +60,9 @@ def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> 
         st.subheader("Block by block", anchor=False)
         held = choose_option("Gates of", {name: name_set(name) for name in trace.flows}, key="held-gates")
         _show_blocks(analysis, trace, held)
-    st.subheader("Where did the gates look?", anchor=False)
+    st.header("Where did the gates look?", anchor=False, divider="gray")
     _show_maps(choices, trace, held)
-    st.subheader("Whose gates carried it?", anchor=False)
+    st.header("Whose gates carried it?", anchor=False, divider="gray")
     show_carriers(choices, analysis, (trace, held, baseline))
 
 
