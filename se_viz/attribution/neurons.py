@@ -55,7 +55,8 @@ def attribute_neuron(
         slices = Slices(partial(_read, network.model, neuron), network.device, turn, most=most)
         found = explain(Task(row, slices, None, inputs, 0), slices, settings)
         with torch.no_grad():
-            value = slices(inputs).item()
+            # Not in slices: as a capture reads it, to the bit.
+            value = _read(network.model, neuron, inputs).item()
     return NeuronAttribution(
         method=method,
         neuron=neuron,
