@@ -53,11 +53,15 @@ def test_where_nothing_moved_there_is_still_an_axis():
     assert low < 0 < high
 
 
-def test_one_part_alone_needs_no_legend():
-    """Blocks are drawn with what came through them only."""
-    figure = draw_flows(TABLE.assign(past=np.nan), 1.2, LIGHT).to_dict()
+def test_one_part_alone_has_no_legend_and_a_scale_of_its_own():
+    """Blocks are drawn with what came through them only: on the scale of a rise of 120 they would be lines."""
+    figure = draw_flows(TABLE.assign(past=np.nan), 120.0, LIGHT).to_dict()
+    layout = figure["layout"]
     assert len(figure["data"]) == 1
-    assert figure["layout"]["showlegend"] is False
+    assert layout["showlegend"] is False
+    assert "shapes" not in layout or not layout["shapes"]
+    assert layout["xaxis"]["range"][1] < 1
+    assert layout["xaxis"]["title"]["text"] == "logits, of a rise by +120.00"
 
 
 @pytest.mark.parametrize(("side", "cells"), [(192, 32), (224, 28), (64, 32), (299, 299), (20, 20)])

@@ -8,7 +8,7 @@ import pandas as pd
 from PIL import Image
 from plotly.graph_objects import Figure
 
-from se_viz.charts.dress import colour_axis, divide, make_figure
+from se_viz.charts.dress import colour_axis, divide, heading, make_figure
 from se_viz.charts.maps import photo_layer
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import encode, fit_span
@@ -26,28 +26,28 @@ def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
     """Draw one row for each place, from the top: what came past its gates and through them, in logits.
 
     ``table`` has the columns place, past and through; a value that is missing has no bar. ``path``, where there is
-    one, is what a click on a bar opens. A rule marks the rise, which both parts of a row add up to.
+    one, is what a click on a bar opens. Where both parts are drawn, a rule marks the rise that they add up to.
     """
     kinds = [(PAST, "past", palette.series[0]), (THROUGH, "through", palette.series[1])]
     shown = [kind for kind in kinds if not np.isnan(table[kind[1]]).all()]
     data = [_bars(table, *kind, palette) for kind in shown]
-    low, high = _reach(table, rise)
+    whole = len(shown) > 1
     layout = {
         "height": _FRAME + _ROW * int(table[[kind[1] for kind in shown]].notna().to_numpy().sum()),
         "margin": {"l": 0, "r": 0, "t": 30, "b": 0},
         "dragmode": False,
         "bargap": 0.25,
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "showlegend": len(shown) > 1,
+        "showlegend": whole,
         "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
         "xaxis": {
-            "title": f"logits (dotted: the rise, {rise:+.2f})",
-            "range": [low, high],
+            "title": f"logits (dotted: the rise, {rise:+.2f})" if whole else f"logits, of a rise by {rise:+.2f}",
+            "range": _reach(table, rise if whole else 0.0),
             "zeroline": True,
             "zerolinecolor": palette.faint,
         },
         "yaxis": {"title": "", "autorange": "reversed", "automargin": True, "ticks": "", "showgrid": False},
-        "shapes": [_rule(rise, palette)],
+        "shapes": [_rule(rise, palette)] if whole else [],
     }
     return make_figure(data, layout, palette)
 
@@ -77,9 +77,7 @@ def draw_evidence(photo: Image.Image, maps: Sequence[tuple[str, np.ndarray]], pa
         look = {"type": "heatmap", "coloraxis": "coloraxis", "hoverinfo": "skip", "opacity": 0.85, "zsmooth": False}
         data.append({**look, "z": encode(values, span), "xaxis": x, "yaxis": y})
         layout["images"].append({**photo_layer(photo, width, height), "xref": x, "yref": y})
-        place = {"x": sum(across) / 2, "y": 1, "xref": "paper", "yref": "paper"}
-        place |= {"xanchor": "center", "yanchor": "bottom"}
-        layout["annotations"].append({"text": title, "showarrow": False, "font": {"size": 15}, **place})
+        layout["annotations"].append(heading(title, sum(across) / 2))
         layout[f"xaxis{number}"] = {**still, "range": [-0.5, width - 0.5], "domain": across, "anchor": y}
         layout[f"yaxis{number}"] = {**still, "range": [height - 0.5, -0.5], "scaleanchor": x, "anchor": x}
         # Below its heading, also where a phone leaves no width.
