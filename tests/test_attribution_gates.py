@@ -106,6 +106,16 @@ class Twice(nn.Module):
         return self.end(self.se(self.se(self.start(images)).tanh()).mean((2, 3)))
 
 
+def test_grad_cam_at_a_gate_leaves_one_number_for_all_channels(network: Network, image: Tensor):
+    """The reason that is given, tried out: Captum's map has one channel and one place, and the sum of them all."""
+    found = direct(network, MIDDLE, "LayerGradCam")(image.clone().requires_grad_(), target=2)
+    assert found.shape == (1, 1, 1, 1)
+    by_channel = attribute_gates(network, image, 2, "gradient_x_gate", MIDDLE).values
+    assert found.item() == pytest.approx(by_channel.sum().item(), abs=1e-6)
+    with pytest.raises(AttributionError, match=r"^Grad-CAM is not run at gates.*Choose Gradient x gate"):
+        attribute_gates(network, image, 2, "grad_cam", MIDDLE)
+
+
 @pytest.mark.parametrize("method", ["gradient_x_gate", "ablation"])
 def test_the_second_use_of_a_block_has_values_of_its_own(image: Tensor, method: str):
     """After the second use all is linear, s_c times its mean: both methods give that term of the logit."""

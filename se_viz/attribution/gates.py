@@ -77,6 +77,12 @@ GATE_METHODS = {
 }
 """Every method at the gates, by key, in the order they are offered."""
 
+NO_GRAD_CAM = (
+    "Grad-CAM is not run at gates: it sums over channels, and a gate's map is a single place, so that one number would "
+    "be left of them all. Choose Gradient x gate, which keeps one for each channel."
+)
+"""Why a method that people look for is missing here."""
+
 
 @dataclass(frozen=True, slots=True)
 class GateAttribution:
@@ -119,6 +125,8 @@ def attribute_gates(
     """
     target = Target(target) if isinstance(target, int) else target
     target.check(len(network.classes))
+    if method == "grad_cam":
+        raise AttributionError(NO_GRAD_CAM)
     if method not in GATE_METHODS:
         raise AttributionError(f"No method {method!r} explains gates. Choose one of: {', '.join(GATE_METHODS)}.")
     site = next((site for site in network.inspection.sites if site.name == block), None)

@@ -36,14 +36,19 @@ _SHOWN = 8
 def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
     """Show gate against what came through it for the open block, the strongest channels, and other methods."""
     # Here, so that the page does not wait for Captum where another view is open.
-    from se_viz.attribution.gates import GATE_METHODS
+    from se_viz.attribution.gates import GATE_METHODS, NO_GRAD_CAM
 
     titles = {_WAY: "On the way, as above"} | {key: row.title for key, row in GATE_METHODS.items()}
     first, second = st.columns(2)
     with first:
         block = choose_block(analysis)
     method = second.selectbox(
-        "By", list(titles), format_func=titles.__getitem__, key="gate-attribution", persist_state="session"
+        "By",
+        list(titles),
+        format_func=titles.__getitem__,
+        key="gate-attribution",
+        persist_state="session",
+        help=NO_GRAD_CAM,
     )
     values, words = _values(choices, asked, method, block)
     table = tabulate_effects(gates_of(analysis)[block], values)
@@ -70,8 +75,16 @@ def _values(choices: Choices, asked: Asked, method: str, block: str) -> tuple[Fl
             *choices.key[:3], trace.target, baseline, method, block, _photo=choices.photo, _watch=watch
         )
     row = GATE_METHODS[method]
-    rest = f" {bypass:+.2f} logits of the rise bypass this block's gates." if bypass is not None else ""
-    return values, f"{row.sentence}{rest} ({row.source})"
+    return values, f"{row.sentence}{_say_bypass(bypass)} ({row.source})"
+
+
+def _say_bypass(bypass: float | None) -> str:
+    if bypass is None:
+        return ""
+    return (
+        f" {bypass:+.2f} logits of the rise bypass this block's gates. Captum calls that the convergence delta of a "
+        "layer; at a gate it is no error."
+    )
 
 
 def _draw(choices: Choices, table: pd.DataFrame, title: str) -> None:
