@@ -31,9 +31,8 @@ from se_viz.gates import capture_gates, inspect_gates
 SIZES = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512)
 """Sides of the image that are tried, smallest first. At 64, stride 32 still leaves 2 x 2 places to compare."""
 WORDS = re.compile(
-    "squeeze|excit|^Quantizable|^SE[A-Z]|EffectiveSE|Ese|C?Eca[A-Z]|Gather|GlobalContext|Cbam|ChannelAtt|LightChannel"
-    "|SelectiveKernel|SplitAttn|CoordAttn|LocalAttn|StripAttn|NonLocal|FocalMod",
-    re.IGNORECASE,
+    "(?i:squeeze|excit|gather|cbam)|^Quantizable|^SE[A-Z]|EffectiveSE|EseModule|Eca[A-Z]|Ceca[A-Z]|GlobalContext|ChannelAtt"
+    "|LightChannel|SelectiveKernel|SplitAttn|CoordAttn|LocalAttn|StripAttn|NonLocal|FocalMod"
 )
 """Names of classes that may weigh channels. A network with none is left out, but for the smallest of each family."""
 

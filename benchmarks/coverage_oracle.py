@@ -59,8 +59,10 @@ def is_gating(before: Tensor, after: Tensor) -> bool:
     # A map of one value, as pooling and attention leave nearly, becomes another one whatever is done to it.
     span = flat.amax(2, keepdim=True) - flat.amin(2, keepdim=True)
     uneven = (span / flat.abs().amax(2, keepdim=True)).amin(0) > 1e-2
+    # A hard activation shuts some maps wholly and lets others through as they are; a gate also does things in between.
+    graded = (factor * (factor - 1)).abs().amax(0) > 1e-3
     # Far more than the slack: the sum of a map and very little else is nearly the map.
-    return bool(same and ((factor[0] - factor[-1]).abs() > 1e-3)[alive & uneven].any())
+    return bool(same and ((factor[0] - factor[-1]).abs() > 1e-3)[alive & uneven & graded].any())
 
 
 @contextmanager

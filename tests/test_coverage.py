@@ -49,6 +49,13 @@ def test_maps_of_one_value_tell_nothing():
     assert not is_gating(nearly, nearly**2)
 
 
+def test_a_hard_activation_is_no_gate(maps: Tensor):
+    """Where every map lies beyond its bend, it is shut or let through as it is, which looks like gates of 0 and 1."""
+    signs = torch.tensor([[1.0, -1, 1, -1, 1, -1], [-1.0, 1, 1, -1, 1, 1]])[:, :, None, None]
+    beyond = signs * (3 + maps.abs())
+    assert not is_gating(beyond, nn.functional.hardswish(beyond))
+
+
 def test_gating_modules_are_found_by_what_they_do():
     """No name is looked at: the block alone is returned, not the container whose output it is."""
     torch.manual_seed(0)
