@@ -8,8 +8,8 @@ from se_viz.attribution.perturbing import SHAP, TOGETHER, list_perturbing
 __all__ = ["COMMON", "METHODS", "Method", "collapse"]
 
 
-def _of_gradients() -> Iterator[Method]:
-    yield Method(
+_GRADIENTS = (
+    Method(
         "integrated_gradients",
         "Integrated Gradients",
         "Sundararajan et al., arXiv 1703.01365",
@@ -22,8 +22,8 @@ def _of_gradients() -> Iterator[Method]:
         piece="internal_batch_size",
         repeats=("n_steps",),
         options={"n_steps": 32, "internal_batch_size": TOGETHER},
-    )
-    yield Method(
+    ),
+    Method(
         "saliency",
         "Saliency",
         "Simonyan et al., arXiv 1312.6034",
@@ -31,16 +31,16 @@ def _of_gradients() -> Iterator[Method]:
         "Saliency",
         channels="max",
         signed=False,
-    )
-    yield Method(
+    ),
+    Method(
         "input_x_gradient",
         "Input x Gradient",
         "Shrikumar et al., arXiv 1605.01713",
         "The gradient times the pixel's distance from the mean colour.",
         "InputXGradient",
         channels="sum",
-    )
-    yield Method(
+    ),
+    Method(
         "grad_cam",
         "Grad-CAM",
         "Selvaraju et al., arXiv 1610.02391",
@@ -52,8 +52,8 @@ def _of_gradients() -> Iterator[Method]:
         layered=True,
         staged=True,
         options={"relu_attributions": True},
-    )
-    yield Method(
+    ),
+    Method(
         "gradient_shap",
         "GradientShap",
         SHAP,
@@ -65,7 +65,8 @@ def _of_gradients() -> Iterator[Method]:
         baseline=True,
         repeats=("n_samples",),
         options={"n_samples": 24, "draws": 8, "seed": 0},
-    )
+    ),
+)
 
 
 def _smoothed() -> Iterator[Method]:
@@ -111,8 +112,8 @@ def _smoothed() -> Iterator[Method]:
         )
 
 
-def _of_rules() -> Iterator[Method]:
-    yield Method(
+_RULES = (
+    Method(
         "deep_lift",
         "DeepLift",
         "Shrikumar et al., arXiv 1704.02685",
@@ -122,8 +123,8 @@ def _of_rules() -> Iterator[Method]:
         kind="rule",
         complete=True,
         baseline=True,
-    )
-    yield Method(
+    ),
+    Method(
         "deep_lift_shap",
         "DeepLiftShap",
         SHAP,
@@ -135,8 +136,8 @@ def _of_rules() -> Iterator[Method]:
         baseline=True,
         repeats=("draws",),
         options={"draws": 4, "seed": 0},
-    )
-    yield Method(
+    ),
+    Method(
         "guided_backprop",
         "Guided Backprop",
         "Springenberg et al., arXiv 1412.6806",
@@ -144,8 +145,8 @@ def _of_rules() -> Iterator[Method]:
         "GuidedBackprop",
         channels="sum",
         kind="rule",
-    )
-    yield Method(
+    ),
+    Method(
         "deconvolution",
         "Deconvolution",
         "Zeiler and Fergus, arXiv 1311.2901",
@@ -153,8 +154,8 @@ def _of_rules() -> Iterator[Method]:
         "Deconvolution",
         channels="sum",
         kind="rule",
-    )
-    yield Method(
+    ),
+    Method(
         "guided_grad_cam",
         "Guided Grad-CAM",
         "Selvaraju et al., arXiv 1610.02391",
@@ -163,10 +164,10 @@ def _of_rules() -> Iterator[Method]:
         channels="sum",
         kind="rule",
         staged=True,
-    )
+    ),
+)
 
-
-METHODS = {method.key: method for rows in (_of_gradients, _smoothed, _of_rules, list_perturbing) for method in rows()}
+METHODS = {method.key: method for method in (*_GRADIENTS, *_smoothed(), *_RULES, *list_perturbing())}
 """Every method, by key, in the order they are offered."""
 
 COMMON = ("integrated_gradients", "saliency", "input_x_gradient", "grad_cam", "occlusion")
