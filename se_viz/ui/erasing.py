@@ -6,6 +6,7 @@ from torch import Tensor
 
 from se_viz.attribution.erasure import FILLS, REPEATS, Erasure, check_region, mark_strongest
 from se_viz.attribution.records import NeuronAttribution
+from se_viz.charts.sheets import to_uri
 from se_viz.gates.neurons import Neuron
 from se_viz.line import Watch
 from se_viz.ui.cached import borrow_network
@@ -33,7 +34,7 @@ def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
     _show_numbers(result, word)
     st.markdown(describe_erasure(result, word))
     caption = f"What the network saw: {result.share:.1%} of the photo is replaced by {FILLS[fill]}."
-    st.image(result.picture, caption=caption, alt="The photo without the marked pixels", width=300)
+    st.image(to_uri(result.picture), caption=caption, alt="The photo without the marked pixels", width=300)
 
 
 def describe_erasure(result: Erasure, word: str) -> str:

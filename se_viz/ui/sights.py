@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
+from PIL import ImageOps
 
 from se_viz.analysis import Analysis
 from se_viz.charts.channel import draw_places, draw_strip
 from se_viz.charts.scales import CLIPPED, gate_span
+from se_viz.charts.sheets import to_uri
 from se_viz.gates.peaks import find_peaks
 from se_viz.gates.records import GateRecord
 from se_viz.ui.cached import get_analysis
@@ -18,6 +20,7 @@ from se_viz.ui.photos import get_photo
 from se_viz.ui.state import ChosenImage
 
 _PLACES = 4
+_SIDE = 80
 _ENDS = 3
 
 
@@ -84,7 +87,9 @@ def _show_thumbnails(choices: Choices, ranked: list[_Sight], value: str) -> None
             photo = get_photo(sight.image.digest, view, sight.image.content)
             mark = "◆ " if sight.image.digest == choices.image.digest else ""
             caption = f"{mark}{getattr(sight, value):.3f}"
-            st.image(photo, caption=caption, alt=f"{sight.image.name}, {value} {caption}", width=80)
+            # Inside the page: a file on the server may be gone before the browser asks, when clicks come quickly.
+            picture = to_uri(ImageOps.contain(photo, (2 * _SIDE, 2 * _SIDE)))
+            st.image(picture, caption=caption, alt=f"{sight.image.name}, {value} {caption}", width=_SIDE)
 
 
 def _show_strip(choices: Choices, sights: list[_Sight]) -> None:

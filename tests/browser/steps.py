@@ -51,8 +51,8 @@ def open_visit(browser: Browser, address: str, **options: Any) -> Iterator[Visit
         yield visit
     finally:
         context.close()
-    assert visit.complaints == []
-    assert visit.strangers() == []
+    assert visit.complaints == [], visit.complaints
+    assert visit.strangers() == [], visit.strangers()
 
 
 def upload(page: Page, file: Path | FilePayload, *, area: str = "stSidebar") -> None:
