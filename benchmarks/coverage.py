@@ -41,7 +41,7 @@ WORDS = re.compile(
 class Row:
     """What was found in one network."""
 
-    library: str
+    package: str
     name: str
     family: str = ""
     parameters: int = 0
@@ -68,18 +68,18 @@ def main(words: list[str] | None = None) -> None:
     warnings.simplefilter("ignore")
     rows = _read(arguments.rows)
     names = [(library, name) for library, name in list_names() if fnmatch.fnmatch(name, arguments.only)]
-    done = {(row.library, row.name) for row in rows if row.size or not row.error}
+    done = {(row.package, row.name) for row in rows if row.size or not row.error}
     for library, name in names:
         if (library, name) not in done:
             rows.append(_kept(arguments.rows, check(library, name)))
     for row in smallest_of_each(rows):
-        rows.append(_kept(arguments.rows, check(row.library, row.name, always=True)))
+        rows.append(_kept(arguments.rows, check(row.package, row.name, always=True)))
     print(write_report([asdict(row) for row in latest(rows)], arguments.out, listed=len(names)))
 
 
 def latest(rows: list[Row]) -> list[Row]:
     """Return one row a network, the last: it may have been left out first, and looked into as its family's smallest."""
-    return list({(row.library, row.name): row for row in rows}.values())
+    return list({(row.package, row.name): row for row in rows}.values())
 
 
 def list_names() -> Iterator[tuple[str, str]]:
@@ -90,11 +90,11 @@ def list_names() -> Iterator[tuple[str, str]]:
 
 def smallest_of_each(rows: list[Row]) -> list[Row]:
     """Return the smallest network of each family of which none was looked into."""
-    seen = {(row.library, row.family) for row in rows if row.size or row.error}
+    seen = {(row.package, row.family) for row in rows if row.size or row.error}
     smallest: dict[tuple[str, str], Row] = {}
     for row in sorted(rows, key=lambda row: row.parameters):
-        if (row.library, row.family) not in seen:
-            smallest.setdefault((row.library, row.family), row)
+        if (row.package, row.family) not in seen:
+            smallest.setdefault((row.package, row.family), row)
     return list(smallest.values())
 
 
@@ -193,7 +193,7 @@ def _kept(path: Path | None, row: Row) -> Row:
         with path.open("a") as file:
             file.write(json.dumps(asdict(row)) + "\n")
     if row.size or row.error:
-        print(f"{row.library} {row.name}: {row.gating} gating, {row.found} found, {row.exact} exact {row.error}")
+        print(f"{row.package} {row.name}: {row.gating} gating, {row.found} found, {row.exact} exact {row.error}")
     return row
 
 

@@ -39,8 +39,8 @@ def write_report(rows: Sequence[dict[str, Any]], out: Path | None, *, listed: in
 def _totals(rows: Sequence[dict[str, Any]], gated: Sequence[dict[str, Any]], listed: int) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm"))
     lines = []
-    for library in dict.fromkeys(row["library"] for row in rows):
-        mine = [row for row in gated if row["library"] == library]
+    for library in dict.fromkeys(row["package"] for row in rows):
+        mine = [row for row in gated if row["package"] == library]
         found, exact, missing = (sum(_count(row, key) for row in mine) for key in ("found", "exact", "missing"))
         lines.append(
             f"- {library}: {len(mine)} networks with gates, {found:,} blocks found, {exact:,} captured exactly, "
@@ -55,7 +55,7 @@ def _totals(rows: Sequence[dict[str, Any]], gated: Sequence[dict[str, Any]], lis
 def _families(gated: Iterable[dict[str, Any]]) -> list[list[str]]:
     families: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in gated:
-        families[row["library"], row["family"]].append(row)
+        families[row["package"], row["family"]].append(row)
     return [_family(*key, rows) for key, rows in sorted(families.items(), reverse=True)]
 
 
@@ -67,7 +67,7 @@ def _family(library: str, family: str, rows: Sequence[dict[str, Any]]) -> list[s
 
 def _wrong(rows: Iterable[dict[str, Any]]) -> str:
     lines = [
-        f"- {row['library']} {row['name']}: {row['found'] - row['exact']} not exact, missing {row['missing']}, "
+        f"- {row['package']} {row['name']}: {row['found'] - row['exact']} not exact, missing {row['missing']}, "
         f"refused {row['refused']}"
         for row in rows
         if row["found"] != row["exact"] or row["missing"] or row["refused"]
@@ -87,13 +87,13 @@ def _other_kinds(rows: Iterable[dict[str, Any]]) -> str:
 def _names(title: str, rows: Iterable[dict[str, Any]]) -> str:
     families: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in rows:
-        families[row["library"], row["family"]].append(f"{row['name']} ({row['exact']}/{row['found']})")
+        families[row["package"], row["family"]].append(f"{row['name']} ({row['exact']}/{row['found']})")
     lines = [f"- {library} {family}: {', '.join(names)}" for (library, family), names in sorted(families.items())]
     return "\n".join([f"## {title}", "", "Captured exactly / found.", "", *_folded(lines)])
 
 
 def _failed(rows: Iterable[dict[str, Any]]) -> str:
-    lines = [f"- {row['library']} {row['name']}: {row['error']}" for row in rows if row["error"]]
+    lines = [f"- {row['package']} {row['name']}: {row['error']}" for row in rows if row["error"]]
     return "\n".join(["## Could not be run", "", *_folded(lines)]) if lines else ""
 
 

@@ -30,9 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="se_viz", description="See what squeeze-and-excitation gates do to an image.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
-    gates = commands.add_parser("gates", help="every gate of an SE network for one or more images")
-    gates.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    gates.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
+    gates = _add_gates(commands.add_parser("gates", help="every gate of an SE network for one or more images"))
     health = _add_health(commands.add_parser("health", help="whether gates do anything, over several images"))
     counterfactuals = _add_counterfactuals(commands.add_parser("counterfactuals", help="does it matter what gates do?"))
     score = _add_score(commands.add_parser("score", help="do the maps of attribution methods stand their tests?"))
@@ -54,6 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     for command in (gates, health, counterfactuals, score, networks, evaluate, info):
         command.add_argument("--checkpoints", type=Path, help="folder of the networks (default: all there are)")
     return parser
+
+
+def _add_gates(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    command.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
+    return command
 
 
 def _add_health(command: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -79,9 +79,9 @@ def draw_evidence(photo: Image.Image, maps: Sequence[tuple[str, np.ndarray]], pa
         layout["images"].append({**photo_layer(photo, width, height), "xref": x, "yref": y})
         layout["annotations"].append(heading(title, sum(across) / 2))
         layout[f"xaxis{number}"] = {**still, "range": [-0.5, width - 0.5], "domain": across, "anchor": y}
-        layout[f"yaxis{number}"] = {**still, "range": [height - 0.5, -0.5], "scaleanchor": x, "anchor": x}
         # Below its heading, also where a phone leaves no width.
-        layout[f"yaxis{number}"] |= {"constraintoward": "top"}
+        below = {"scaleanchor": x, "constraintoward": "top"}
+        layout[f"yaxis{number}"] = {**still, **below, "range": [height - 0.5, -0.5], "anchor": x}
     return make_figure(data, layout, palette)
 
 
