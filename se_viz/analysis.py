@@ -115,6 +115,7 @@ def _pass(network: Network, keep: frozenset[str], changes: _Changes, images: Seq
 
 
 def _row(record: GateRecord, row: int) -> GateRecord:
-    # An index in a list copies: a view would keep, and store in a cache, what belongs to all.
-    features = None if record.features is None else record.features[[row]]
-    return replace(record, squeeze=record.squeeze[[row]], gate=record.gate[[row]], features=features)
+    # Copies: a view would keep, and store in a cache, what belongs to all.
+    mine = slice(row, row + 1)
+    features = None if record.features is None else record.features[mine].clone()
+    return replace(record, squeeze=record.squeeze[mine].clone(), gate=record.gate[mine].clone(), features=features)

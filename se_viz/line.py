@@ -46,6 +46,8 @@ class Turn:
         self._wait()
 
     def _wait(self) -> None:
+        if not self._called.is_set():
+            self._line._rest()
         while not self._called.is_set():
             self._watch(self._line.before(self))
             self._called.wait(_LOOK)
@@ -60,9 +62,13 @@ class Line:
     long the whole of them takes, and a long one goes on however many short ones come.
     """
 
-    def __init__(self, name: str, bound: int) -> None:
-        """Make the line of the device ``name``, in which at most ``bound`` passes wait."""
+    def __init__(self, name: str, bound: int, *, rest: Callable[[], None] = lambda: None) -> None:
+        """Make the line of the device ``name``, in which at most ``bound`` passes wait.
+
+        ``rest`` is called by each thread that is about to wait, or is done.
+        """
         self.name, self.bound = name, bound
+        self._rest = rest
         self.step: float | None = None
         """Seconds that the last pass or slice took."""
         self._lock = threading.Lock()
@@ -137,6 +143,7 @@ class Line:
             turn._wait()
             yield turn
         finally:
+            self._rest()
             self._leave(turn)
 
     def _waiting_for(self, kind: Hashable) -> list[_Errand]:

@@ -11,6 +11,7 @@ import torch
 
 from se_viz.errors import DeviceError, SettingError
 from se_viz.line import Line
+from se_viz.teams import dismiss_team
 
 SETTINGS = {"SE_VIZ_WAITING": 200, "SE_VIZ_NETWORKS": 4, "SE_VIZ_TOGETHER": 16}
 """Environment variables and their defaults, each for one device.
@@ -86,7 +87,8 @@ def line_of(device: torch.device) -> Line:
     name = device.type if device.type == "cpu" else f"{device.type}:{device.index or 0}"
     with _lock:
         if name not in _lines:
-            _lines[name] = Line(name, setting("SE_VIZ_WAITING"))
+            rest = {"rest": dismiss_team} if name == "cpu" else {}
+            _lines[name] = Line(name, setting("SE_VIZ_WAITING"), **rest)
         return _lines[name]
 
 

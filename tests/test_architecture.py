@@ -23,7 +23,7 @@ HOMES = {
 
 LAYERS = (
     {"errors"},
-    {"line", "residents"},
+    {"line", "residents", "teams"},
     {"gates", "images", "runtime"},
     {"networks"},
     {"analysis", "variants"},

@@ -251,6 +251,41 @@ def test_one_that_has_the_turn_keeps_it():
     assert is_free(line)
 
 
+def test_who_waits_or_is_done_rests():
+    """On a CPU the team of a thread that waits would slow down the pass of the one that runs."""
+    log: list[str] = []
+    line = Line("cpu", 4, rest=lambda: log.append(threading.current_thread().name))
+
+    def visit() -> None:
+        with line.turn(stands_in_line):
+            log.append("second runs")
+
+    stands = threading.Event()
+
+    def stands_in_line(_: int) -> None:
+        stands.set()
+
+    second = threading.Thread(target=visit, name="second")
+    with line.turn():
+        second.start()
+        assert stands.wait(PATIENCE)
+        log.append("first runs")
+    second.join(PATIENCE)
+    first = threading.current_thread().name
+    assert log == ["second", "first runs", first, "second runs", "second"]
+
+
+def test_who_goes_on_at_once_does_not_rest():
+    """A long run alone on the device would make a new team for each slice."""
+    rests: list[None] = []
+    line = Line("cpu", 4, rest=lambda: rests.append(None))
+    with line.turn(sliced=True) as turn:
+        for _ in range(5):
+            turn.give_way()
+        assert rests == []
+    assert rests == [None]
+
+
 def test_the_last_step_is_timed():
     """The footer shows it; before the first there is none."""
     line = Line("cpu", 1)
