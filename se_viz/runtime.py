@@ -13,7 +13,7 @@ from se_viz.errors import DeviceError, SettingError
 from se_viz.line import Line
 from se_viz.teams import dismiss_team
 
-SETTINGS = {"SE_VIZ_WAITING": 200, "SE_VIZ_NETWORKS": 4, "SE_VIZ_TOGETHER": 16}
+SETTINGS = {"SE_VIZ_WAITING": 200, "SE_VIZ_NETWORKS": 4, "SE_VIZ_TOGETHER": 4}
 """Environment variables and their defaults, each for one device.
 
 How many passes may wait, how many networks stay loaded, and how many people's images go into one pass.
