@@ -61,8 +61,10 @@ def is_gating(before: Tensor, after: Tensor) -> bool:
     uneven = (span / flat.abs().amax(2, keepdim=True)).amin(0) > 1e-2
     # A hard activation shuts some maps wholly and lets others through as they are; a gate also does things in between.
     graded = (factor * (factor - 1)).abs().amax(0) > 1e-3
-    # Far more than the slack: the sum of a map and very little else is nearly the map.
-    return bool(same and ((factor[0] - factor[-1]).abs() > 1e-3)[alive & uneven & graded].any())
+    # Far more than the slack: the sum of a map and very little else is nearly the map, and a norm whose epsilon is far
+    # above a faded signal multiplies by nearly the same, however large that is.
+    differ = (factor[0] - factor[-1]).abs() > 1e-3 * factor.abs().amax(0).clamp(min=1)
+    return bool(same and differ[alive & uneven & graded].any())
 
 
 @contextmanager

@@ -56,6 +56,12 @@ def test_a_hard_activation_is_no_gate(maps: Tensor):
     assert not is_gating(beyond, nn.functional.hardswish(beyond))
 
 
+def test_a_norm_of_a_faded_signal_is_no_gate(maps: Tensor):
+    """Where epsilon is all it divides by, it multiplies by a thousand and thousandths that depend on the image."""
+    faded = 3e-6 * maps
+    assert not is_gating(faded, faded * (faded.square().mean(1, keepdim=True) + 1e-6).rsqrt())
+
+
 def test_gating_modules_are_found_by_what_they_do():
     """No name is looked at: the block alone is returned, not the container whose output it is."""
     torch.manual_seed(0)
