@@ -129,8 +129,9 @@ def test_hovering_tells_the_mean_of_the_channels_there(table: pd.DataFrame):
     points = marks(draw_gates(table, LIGHT, order="channel"), "x")[0]
     gates = values_of(table, "one.se", "gate")
     texts = [text for text, path in zip(points.text, points.customdata, strict=True) if path == "one.se"]
-    expected = [f"gate {(gates[2 * part] + gates[2 * part + 1]) / 2:.3f} (mean of 2 channels" for part in range(32)]
-    assert all(words in text for words, text in zip(expected, texts, strict=True))
+    expected = [f"{(gates[2 * part] + gates[2 * part + 1]) / 2:.3f}, mean of 2" for part in range(32)]
+    assert texts == expected
+    assert points.hovertemplate.startswith("<b>%{y}</b><br>gate %{text} channels here")
 
 
 @pytest.mark.parametrize("value", ["gate", "squeeze"])

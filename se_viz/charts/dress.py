@@ -21,6 +21,10 @@ LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "contai
 """Where a legend is: at the lower edge, since the buttons of a figure lie over its upper one."""
 
 
+validated = False
+"""Whether Plotly looks at every property of a figure, which takes it longer than all else together; tests do."""
+
+
 def make_figure(data: Sequence[dict[str, Any]], layout: dict[str, Any], palette: Palette) -> Figure:
     """Make a dressed figure from traces and a layout as mappings.
 
@@ -29,12 +33,14 @@ def make_figure(data: Sequence[dict[str, Any]], layout: dict[str, Any], palette:
     dressed = {key: _dress_axis(value, palette) if key[1:5] == "axis" else value for key, value in layout.items()}
     for note in (notes := [dict(note) for note in layout.get("annotations", ())]):
         note["font"] = {"color": palette.ink, **note.get("font", {})}
-    return Figure({"data": data, "layout": {**dressed, "annotations": notes, "font": {"color": palette.ink}}})
+    whole = {"data": data, "layout": {**dressed, "annotations": notes, "font": {"color": palette.ink}}}
+    return Figure(whole, _validate=validated)
 
 
 def _dress_axis(axis: dict[str, Any], palette: Palette) -> dict[str, Any]:
     ink = {"color": palette.ink}
-    return {**axis, "fixedrange": True, "tickfont": ink, "title": {"text": axis.get("title"), "font": ink}}
+    title = {"text": axis["title"]} if "title" in axis else {}
+    return {**axis, "fixedrange": True, "tickfont": ink, "title": {**title, "font": ink}}
 
 
 def divide(parts: int, gap: float) -> list[tuple[float, float]]:

@@ -1,8 +1,8 @@
 """The gate map: every channel of every block as one row a block, in one figure of a few traces."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,12 @@ class _Row:
     block: str
     path: str
     stage: int
-    place: float
+    place: int
     values: np.ndarray
 
 
 def draw_gates(
-    table: pd.DataFrame,
+    table: pd.DataFrame | Mapping[str, np.ndarray],
     palette: Palette,
     *,
     value: str = "gate",
@@ -43,7 +43,7 @@ def draw_gates(
     selected: str | None = None,
     gates: Span = GATES,
 ) -> Figure:
-    """Draw a gate table of one image: colours for channels, beside them mean and spread of each block.
+    """Draw a gate table of one image, or its columns: colours for channels, beside them mean and spread of each block.
 
     ``value`` is ``gate`` (on the fixed scale ``gates``, 0..1 for sigmoids), ``squeeze`` (symmetric about 0,
     shared by all blocks) or another column, on the scale ``gates``; ``order`` sorts the channels of each block by
@@ -75,17 +75,20 @@ def draw_gates(
     return make_figure(data, layout, palette)
 
 
-def _rows(table: pd.DataFrame, value: str, order: str) -> list[_Row]:
+def _rows(table: pd.DataFrame | Mapping[str, np.ndarray], value: str, order: str) -> list[_Row]:
+    names = ("block", "path", "stage", "channel", order)
+    blocks, paths, stages, channels, keys = (np.asarray(table[name]) for name in names)
+    values = np.asarray(table[value], dtype=np.float32)
     rows: list[_Row] = []
-    place, previous = 0.0, 0
-    for path, block in table.groupby("path", sort=False):
-        stage = int(block["stage"].iloc[0])
+    place, previous = 0, 0
+    # Of one image, in forward order: each block begins with its channel 0.
+    for start, end in pairwise([*np.flatnonzero(channels == 0), len(channels)]):
+        stage = int(stages[start])
         # Every stage begins with an empty line for its heading.
-        place += 1.0 + (stage != previous)
+        place += 1 + (stage != previous)
         previous = stage
-        block = block.sort_values(order, ascending=order == "channel", kind="stable")
-        values = block[value].to_numpy(dtype=np.float32)
-        rows.append(_Row(block["block"].iloc[0], str(path), stage, place, values))
+        sorting = (keys[start:end] if order == "channel" else -keys[start:end]).argsort(kind="stable")
+        rows.append(_Row(str(blocks[start]), str(paths[start]), stage, place, values[start:end][sorting]))
     return rows
 
 
@@ -113,21 +116,22 @@ def _heading(rows: list[_Row]) -> dict[str, Any]:
 
 
 def _targets(rows: list[_Row], value: str) -> dict[str, Any]:
-    texts, xs, ys, paths = [], [], [], []
-    for row in rows:
-        count = min(_BINS, row.values.size)
+    counts = [min(_BINS, row.values.size) for row in rows]
+    texts: list[str] = []
+    for row, count in zip(rows, counts, strict=True):
         ends = np.arange(count + 1) * row.values.size // count
         sizes = np.diff(ends)
         means = np.add.reduceat(row.values, ends[:-1]) / sizes
-        xs += [(part + 0.5) * 100 / count for part in range(count)]
-        ys += [row.place] * count
-        paths += [row.path] * count
-        texts += [
-            f"<b>{row.block}</b><br>{value} {mean:.3f} (mean of {size} channels here)"
-            for mean, size in zip(means.tolist(), sizes.tolist(), strict=True)
-        ]
-    words = "%{text}<br>click to open the block<extra></extra>"
-    return {**invisible_marks(14), "x": xs, "y": ys, "text": texts, "customdata": paths, "hovertemplate": words}
+        texts += [f"{mean:.3f}, mean of {size}" for mean, size in zip(means.tolist(), sizes.tolist(), strict=True)]
+    return {
+        **invisible_marks(14),
+        "x": np.concatenate([(np.arange(count, dtype=np.float32) + 0.5) * 100 / count for count in counts]),
+        "y": np.repeat([row.place for row in rows], counts).astype(np.int16),
+        "text": texts,
+        "customdata": [row.path for row, count in zip(rows, counts, strict=True) for _ in range(count)],
+        # The block's name stands on the axis: in each of the texts, it would be a third of all that is sent.
+        "hovertemplate": f"<b>%{{y}}</b><br>{value} %{{text}} channels here<br>click to open the block<extra></extra>",
+    }
 
 
 def _means(rows: list[_Row], palette: Palette, value: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from se_viz.errors import DataError
 from se_viz.gates.records import GateRecord, GateSite
@@ -44,10 +45,32 @@ def tabulate_gates(records: Sequence[GateRecord], *, images: Sequence[str] = ())
     Raises:
         DataError: there are no records.
     """
+    return pd.DataFrame(gather_gates(records, images=images))
+
+
+def gather_gates(records: Sequence[GateRecord], *, images: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Return the columns of `tabulate_gates` alone: a picture needs no table, which takes longer than to draw it.
+
+    Raises:
+        DataError: there are no records.
+    """
     if not records:
         raise DataError("There are no records yet. Run the model inside `with capture_gates(model) as records`.")
     labels = label_blocks(records)
-    return pd.concat([_rows(record, labels[record.name], images) for record in records], ignore_index=True)
+    shapes = [record.gate.shape for record in records]
+
+    def spread(values: list[Any]) -> np.ndarray:
+        return np.repeat(np.array(values), [record.gate.numel() for record in records])
+
+    return {
+        "image": np.concatenate([np.repeat(images or range(batch), channels) for batch, channels in shapes]),
+        "block": spread([labels[record.name] for record in records]),
+        "path": spread([record.name for record in records]),
+        "stage": spread([record.stage for record in records]),
+        "channel": np.concatenate([np.tile(np.arange(channels), batch) for batch, channels in shapes]),
+        "squeeze": torch.cat([record.squeeze.flatten() for record in records]).numpy(),
+        "gate": torch.cat([record.gate.flatten() for record in records]).numpy(),
+    }
 
 
 def summarise_blocks(records: Sequence[GateRecord]) -> pd.DataFrame:
@@ -93,22 +116,6 @@ def table_bytes(table: pd.DataFrame, suffix: str) -> bytes:
         columns: dict[str, Any] = {str(name): np.asarray(table[name].tolist()) for name in table}
         np.savez_compressed(file, **columns)
     return file.getvalue()
-
-
-def _rows(record: GateRecord, label: str, images: Sequence[str]) -> pd.DataFrame:
-    batch, channels = record.gate.shape
-    names = list(images) if images else list(range(batch))
-    return pd.DataFrame(
-        {
-            "image": np.repeat(names, channels),
-            "block": label,
-            "path": record.name,
-            "stage": record.stage,
-            "channel": np.tile(np.arange(channels), batch),
-            "squeeze": record.squeeze.flatten().numpy(),
-            "gate": record.gate.flatten().numpy(),
-        }
-    )
 
 
 def _summary(record: GateRecord, label: str) -> dict[str, object]:
