@@ -5,23 +5,24 @@ import streamlit as st
 from se_viz.ui import health, panels
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import require_choices
+from se_viz.ui.pickers import block_kept_open
 
 st.title("What did the gates do?")
 choices = require_choices()
-analysis = get_analysis(*choices.key)
-table = panels.gate_table(choices, analysis)
+# With the maps of the block that is open: one pass for all that the page shows of the photo.
+analysis = get_analysis(*choices.key, block_kept_open(choices.network.inspection.sites))
 
 panels.show_answer(choices, analysis)
 
 gates, pixels = st.columns([3, 2], gap="medium")
 with gates:
     st.subheader("Recalibration, stage by stage")
-    selected = panels.show_gates(choices, table, analysis)
+    selected = panels.show_gates(choices, analysis)
 opened = st.container()
 
 st.subheader("Numbers")
 panels.show_numbers(analysis)
-panels.show_downloads(choices, table)
+panels.show_downloads(choices, analysis)
 
 with opened:
     panels.show_block(choices, analysis, selected)

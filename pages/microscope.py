@@ -6,11 +6,11 @@ from se_viz.ui import influence, microscope
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import require_choices
 from se_viz.ui.evidence import show_evidence
-from se_viz.ui.pickers import choose_block, choose_channel
+from se_viz.ui.pickers import block_kept_open, choose_block, choose_channel
 
 st.title("Open a gate")
 choices = require_choices()
-analysis = get_analysis(*choices.key)
+analysis = get_analysis(*choices.key, block_kept_open(choices.network.inspection.sites))
 left, right, hint = st.columns([2, 2, 5], vertical_alignment="bottom")
 with left:
     block = choose_block(analysis)

@@ -19,6 +19,8 @@ from se_viz.networks import Network
 from se_viz.runtime import line_of, run_halving, setting
 
 _Changes: TypeAlias = Mapping[str, Callable[[Tensor], Tensor]]
+_Item: TypeAlias = tuple[Tensor, frozenset[str]]
+"""One image, and the blocks whose features it is to keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,43 +81,49 @@ def analyse(
     """
     keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
     inputs = network.preprocess(image)
-    run = partial(_analyse, network, keep, compile_edits(edits, network.inspection.sites))
-    kind = _kind(network, inputs, keep, tuple(edits))
-    return line_of(network.device).share(kind, inputs, run, most=setting("SE_VIZ_TOGETHER"), watch=watch)
+    run = partial(_analyse, network, compile_edits(edits, network.inspection.sites))
+    # A name that no block has must fail for this image alone.
+    strange = keep.difference(*((site.block, site.name) for site in network.inspection.sites))
+    kind = _kind(network, inputs, strange, tuple(edits))
+    return line_of(network.device).share(kind, (inputs, keep), run, most=setting("SE_VIZ_TOGETHER"), watch=watch)
 
 
-def _kind(network: Network, inputs: Tensor, keep: frozenset[str], edits: tuple[GateEdit, ...]) -> Hashable:
+def _kind(network: Network, inputs: Tensor, strange: frozenset[str], edits: tuple[GateEdit, ...]) -> Hashable:
     if is_watching():
         # Captures and edits belong to this thread: nobody else may run this, and it may run for nobody else.
         return object()
     device = network.device.type
     precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
-    return network.model, inputs.shape, keep, edits, precision
+    return network.model, inputs.shape, strange, edits, precision
 
 
-def _analyse(network: Network, keep: frozenset[str], changes: _Changes, images: list[Tensor]) -> list[Analysis]:
+def _analyse(network: Network, changes: _Changes, items: list[_Item]) -> list[Analysis]:
     problem = (
         f"{network.device} has too little memory left for {network.card.title}. Choose a smaller network, or the "
         "device cpu."
     )
-    return run_halving(partial(_pass, network, keep, changes), images, problem=problem)
+    return run_halving(partial(_pass, network, changes), items, problem=problem)
 
 
-def _pass(network: Network, keep: frozenset[str], changes: _Changes, images: Sequence[Tensor]) -> list[Analysis]:
+def _pass(network: Network, changes: _Changes, items: Sequence[_Item]) -> list[Analysis]:
     blocks = {site.block for site in network.inspection.sites}
-    capture = capture_gates(network.model, keep_features=keep, blocks=blocks)
+    images, keeps = zip(*items, strict=True)
+    capture = capture_gates(network.model, keep_features=frozenset().union(*keeps), blocks=blocks)
     with torch.inference_mode(), edit_gates(network.model, changes), capture as records:
-        logits = network.model(torch.cat([*images])).float().cpu()
+        logits = network.model(torch.cat(images)).float().cpu()
     # Outside inference mode, so that the records may be used in autograd.
     with torch.inference_mode(False):
         return [
-            Analysis(logits[row].softmax(0), tuple(_row(record, row) for record in records), logits[row].clone())
-            for row in range(len(images))
+            Analysis(logits[row].softmax(0), tuple(_row(record, row, keep) for record in records), logits[row].clone())
+            for row, keep in enumerate(keeps)
         ]
 
 
-def _row(record: GateRecord, row: int) -> GateRecord:
+def _row(record: GateRecord, row: int, keep: frozenset[str]) -> GateRecord:
     # Copies: a view would keep, and store in a cache, what belongs to all.
     mine = slice(row, row + 1)
-    features = None if record.features is None else record.features[mine].clone()
+    features = None
+    # Those of a block that another image of the pass has asked for stay behind.
+    if record.features is not None and not keep.isdisjoint((record.block, record.name)):
+        features = record.features[mine].clone()
     return replace(record, squeeze=record.squeeze[mine].clone(), gate=record.gate[mine].clone(), features=features)

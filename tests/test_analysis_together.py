@@ -20,7 +20,7 @@ from se_viz.networks import Network
 from se_viz.runtime import line_of
 
 PATIENCE = 60.0
-BLOCK = "layer3.1.bn3.1"
+BLOCK, OTHER = "layer3.1.bn3.1", "layer1.0.bn3.1"
 
 
 @pytest.fixture
@@ -104,16 +104,35 @@ def test_people_can_be_kept_apart(network, photos, monkeypatch):
 
 
 def test_feature_maps_are_kept_for_those_who_asked(network, photos):
-    """Feature maps are tens of megabytes: a pass keeps them for nobody else, and the maps are the asker's own."""
-    ask = looks_at(network, photos[1], keep_features=[BLOCK])
+    """People have different blocks open and share a pass: each gets the maps of that block alone."""
+    asked = [None, BLOCK, OTHER]
+    visits = [
+        looks_at(network, photo, keep_features=[block] if block else [])
+        for photo, block in zip(photos[:3], asked, strict=True)
+    ]
     with batches(network.model) as sizes:
-        first, opened, last = wait_together(network, [looks_at(network, photos[0]), ask, looks_at(network, photos[2])])
+        found = wait_together(network, visits)
+    assert sizes == [3]
+    for analysis, block in zip(found, asked, strict=True):
+        kept = [record for record in analysis.records if record.features is not None]
+        assert [record.block for record in kept] == ([block] if block else [])
+        for record in kept:
+            # The definition of the squeeze, on the maps of this image.
+            torch.testing.assert_close(record.features.mean((2, 3)), record.squeeze)
+
+
+def test_a_name_that_no_block_has_fails_for_its_asker_alone(network, photos):
+    """One person's mistake in a shared pass would otherwise be an error on everybody's page."""
+    wrong = looks_at(network, photos[1], keep_features=["layer9"])
+
+    def refused(watch) -> Analysis:
+        with pytest.raises(NoSEBlocksError, match="no SE block 'layer9'"):
+            wrong(watch=watch)
+        return analyse(network, photos[1])
+
+    with batches(network.model) as sizes:
+        wait_together(network, [looks_at(network, photos[0]), refused, looks_at(network, photos[2])])
     assert sizes == [2, 1]
-    assert all(record.features is None for analysis in (first, last) for record in analysis.records)
-    kept = next(record for record in opened.records if record.block == BLOCK)
-    assert kept.features is not None
-    # The definition of the squeeze, on the maps of this image.
-    torch.testing.assert_close(kept.features.mean((2, 3)), kept.squeeze)
 
 
 def test_an_edit_reaches_nobody_else(network, photos):

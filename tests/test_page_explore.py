@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.networks import Network
+from se_viz.ui.cached import get_network
 from se_viz.ui.state import ChosenImage
 
 pytestmark = pytest.mark.usefixtures("bundled")
@@ -247,3 +249,26 @@ def test_the_opened_block_shows_its_extreme_gates(explore: AppTest, network: Net
     for key, channels in (("most-open", order[::-1][:4]), ("most-closed", order[:4])):
         titles = [note["text"] for note in figure(explore, key)["layout"]["annotations"]]
         assert titles == [f"#{channel}<br>s = {gate[channel]:.2f}" for channel in channels]
+
+
+def test_a_photo_takes_one_forward_pass(explore: AppTest, network_passes: list[int]):
+    """Answer, gates, the open block's maps and the gallery come from one pass: a class of 200 would wait for more."""
+    first, file = explore.session_state["image"], BytesIO()
+    Image.effect_noise((64, 64), 60).convert("RGB").save(file, "PNG")
+    second = ChosenImage("next.png", file.getvalue(), hashlib.sha256(file.getvalue()).hexdigest())
+    explore.session_state["image"], explore.session_state["own_photos"] = second, (first, second)
+    clean(explore.run())
+    assert network_passes == [1]
+
+
+@pytest.fixture
+def network_passes() -> Iterator[list[int]]:
+    """Note the images of each pass through the app's network that is no attribution's, which has gradients."""
+    sizes: list[int] = []
+
+    def note(_: torch.nn.Module, args: tuple[Tensor, ...]) -> None:
+        if torch.is_inference_mode_enabled():
+            sizes.append(len(args[0]))
+
+    with get_network("tiny", "cpu").model.register_forward_pre_hook(note):
+        yield sizes

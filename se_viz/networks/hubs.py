@@ -36,7 +36,7 @@ def find_weights(card: NetworkCard) -> Path | None:
 
 def repository_folder(card: NetworkCard) -> Path:
     """Return the folder that Hugging Face's client gives to a network's repository."""
-    return hub_folder() / f"models--{card.source.replace('/', '--')}"
+    return hub_folder() / local_name(card)
 
 
 def local_names() -> set[str]:
@@ -46,7 +46,8 @@ def local_names() -> set[str]:
 
 def local_name(card: NetworkCard) -> str:
     """Return the name that a network would have among `local_names`."""
-    return Path(card.source).name if from_address(card) else repository_folder(card).name
+    # No path is made of it: the app asks for hundreds at every run.
+    return card.source.rpartition("/")[2] if from_address(card) else f"models--{card.source.replace('/', '--')}"
 
 
 def from_address(card: NetworkCard) -> bool:

@@ -1,6 +1,5 @@
 """The parts of the Explore page: answer, gate map, attribution, one opened block, downloads."""
 
-import pandas as pd
 import streamlit as st
 
 from se_viz.analysis import Analysis
@@ -15,6 +14,7 @@ from se_viz.gates.tables import (
     NEAR_HALF,
     NEAR_ONE,
     NEAR_ZERO,
+    gather_gates,
     label_blocks,
     summarise_blocks,
     table_bytes,
@@ -47,7 +47,7 @@ def show_answer(choices: Choices, analysis: Analysis) -> None:
     )
 
 
-def show_gates(choices: Choices, table: pd.DataFrame, analysis: Analysis) -> str:
+def show_gates(choices: Choices, analysis: Analysis) -> str:
     """Show every gate of every block; return the path of the block that a click or the list has opened."""
     first, left, right = st.columns([3, 3, 4])
     with first:
@@ -57,8 +57,9 @@ def show_gates(choices: Choices, table: pd.DataFrame, analysis: Analysis) -> str
     with right:
         order = choose_option("Sort by", ORDERS, key="order")
     inspection = choices.network.inspection
-    span = gate_span(inspection.sites, table["gate"].to_numpy())
-    figure = draw_gates(table, current_palette(), value=value, order=order, selected=selected, gates=span)
+    gates = gather_gates(analysis.records)
+    span = gate_span(inspection.sites, gates["gate"])
+    figure = draw_gates(gates, current_palette(), value=value, order=order, selected=selected, gates=span)
     show_figure(figure, "gates", alt="Gates of all blocks: one row a block, one column a channel", on_click=open_block)
     if value == "gate":
         st.caption(
@@ -129,7 +130,10 @@ def _describe(result: Attribution) -> str:
 
 def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     """Show one block's most open and most closed channels, before and after scaling."""
-    record = next(record for record in get_analysis(*choices.key, path).records if record.name == path)
+    record = next(record for record in analysis.records if record.name == path)
+    if record.features is None:
+        # Only now is it known which block is open: a session's first photo opens one.
+        record = next(record for record in get_analysis(*choices.key, path).records if record.name == path)
     label = label_blocks(analysis.records)[path]
     st.subheader(f"Block {label}")
     st.caption(
@@ -176,8 +180,9 @@ def show_numbers(analysis: Analysis) -> None:
     link_block(analysis)
 
 
-def show_downloads(choices: Choices, table: pd.DataFrame) -> None:
+def show_downloads(choices: Choices, analysis: Analysis) -> None:
     """Offer the gates as files; nothing is made before somebody asks for it."""
+    name, records = choices.image.name, analysis.records
     stem = f"gates-{choices.image.digest[:8]}"
     for column, (suffix, mime) in zip(
         st.columns(3),
@@ -186,15 +191,10 @@ def show_downloads(choices: Choices, table: pd.DataFrame) -> None:
     ):
         column.download_button(
             f"Gates as {suffix[1:].upper() if suffix != '.parquet' else 'Parquet'}",
-            lambda suffix=suffix: table_bytes(table, suffix),
+            lambda suffix=suffix: table_bytes(tabulate_gates(records, images=[name]), suffix),
             file_name=stem + suffix,
             mime=mime,
             key=f"download{suffix}",
             on_click="ignore",
             width="stretch",
         )
-
-
-def gate_table(choices: Choices, analysis: Analysis) -> pd.DataFrame:
-    """Return the table of all gates, with the image's name in its first column."""
-    return tabulate_gates(analysis.records, images=[choices.image.name])

@@ -1,15 +1,21 @@
 """Widgets by which several pages let people choose the same things."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import streamlit as st
 
 from se_viz.analysis import Analysis
-from se_viz.gates.records import GateRecord
+from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.tables import label_blocks
 
 Option = TypeVar("Option", str, int)
+
+
+def block_kept_open(uses: Sequence[GateRecord | GateSite]) -> str | None:
+    """Return the name of the block that the session has open, if it is among these."""
+    name = st.session_state.get("block")
+    return name if name in {use.name for use in uses} else None
 
 
 def open_block_of(analysis: Analysis) -> str:
@@ -18,7 +24,7 @@ def open_block_of(analysis: Analysis) -> str:
     That is the block whose gates differ most: the first sight should be a block that chooses, not one whose gates
     all stand open.
     """
-    if st.session_state.get("block") not in {record.name for record in analysis.records}:
+    if block_kept_open(analysis.records) is None:
         widest = max(analysis.records, key=lambda record: record.gate.std(correction=0).item())
         st.session_state.block = widest.name
     return st.session_state.block
