@@ -1,16 +1,23 @@
 """Fixtures of the test suite, and the runtime check of tensor shapes, which only tests pay for."""
 
+import copy
+import shutil
+from collections import OrderedDict
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import streamlit as st
 import torch
 from jaxtyping import Float, install_import_hook
 from torch import Tensor, nn
 from torch.nn import init
+from torchvision.models.resnet import Bottleneck
+from torchvision.ops import SqueezeExcitation
 
-# Before the first import of se_viz: a module that is already loaded stays unchecked.
-install_import_hook("se_viz", "beartype.beartype")
+# Before the first import of se_viz: a module that is already loaded stays unchecked. A machine that is lent for its
+# GPU may have no more than PyTorch.
+if find_spec("beartype"):
+    install_import_hook("se_viz", "beartype.beartype")
 torch.set_num_threads(1)
 
 from se_viz.charts import dress  # noqa: E402
@@ -23,9 +30,9 @@ dress.validated = True
 CLASSES = ("ant", "bee", "cat", "dog", "elk")
 
 
-@pytest.fixture
-def se_net() -> nn.Module:
-    """SE-ResNet-50 at a quarter of its width: 16 blocks, 5 classes, evaluation mode, gradients on."""
+@pytest.fixture(scope="session")
+def built() -> nn.Module:
+    """Return the network of all tests, built once; a test takes ``se_net``, its own copy."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build_se_resnet("se_resnet50", num_classes=len(CLASSES), width=0.25)
@@ -34,13 +41,19 @@ def se_net() -> nn.Module:
 
 
 @pytest.fixture
+def se_net(built: nn.Module) -> nn.Module:
+    """SE-ResNet-50 at a quarter of its width: 16 blocks, 5 classes, evaluation mode, gradients on."""
+    return copy.deepcopy(built)
+
+
+@pytest.fixture
 def images() -> Float[Tensor, "2 3 64 64"]:
     """Two inputs as the network sees them: about zero mean and unit spread."""
     return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture
-def card(se_net: nn.Module) -> NetworkCard:
+@pytest.fixture(scope="session")
+def card(built: nn.Module) -> NetworkCard:
     """Return the card of ``se_net``, named ``tiny``, before it is saved: it has no hash yet."""
     return NetworkCard(
         name="tiny",
@@ -51,7 +64,7 @@ def card(se_net: nn.Module) -> NetworkCard:
         input_size=64,
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
-        parameters=sum(value.numel() for value in se_net.parameters()),
+        parameters=sum(value.numel() for value in built.parameters()),
         top1=0.2,
         evaluated_with="nothing: it was never trained",
         trained_with="nothing: it was never trained",
@@ -62,27 +75,69 @@ def card(se_net: nn.Module) -> NetworkCard:
     )
 
 
-@pytest.fixture
-def network_folder(tmp_path: Path, se_net: nn.Module, card: NetworkCard) -> Path:
-    """Return a folder that bundles one network, named ``tiny``; a test may damage it."""
-    folder = tmp_path / "checkpoints"
-    save_checkpoint(se_net, card, folder)
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory: pytest.TempPathFactory, built: nn.Module, card: NetworkCard) -> Path:
+    """Return a folder that bundles one network, named ``tiny``, for all tests: nobody may write into it."""
+    folder = tmp_path_factory.mktemp("bundled") / "checkpoints"
+    save_checkpoint(built, card, folder)
     return folder
+
+
+@pytest.fixture
+def network_folder(tmp_path: Path, saved: Path) -> Path:
+    """Return a folder that bundles one network, named ``tiny``; a test may damage it."""
+    return shutil.copytree(saved, tmp_path / "checkpoints")
 
 
 @pytest.fixture
 def bundled(monkeypatch: pytest.MonkeyPatch, network_folder: Path) -> Path:
     """Let the app find one small network, and nothing that another test has cached."""
+    import streamlit as st
+
     monkeypatch.setattr(checkpoints, "FOLDER", network_folder)
     st.cache_data.clear()
     st.cache_resource.clear()
     return network_folder
 
 
+@pytest.fixture(scope="session")
+def loaded(saved: Path) -> Network:
+    """Return the bundled network for all tests; a test takes ``network``, its own copy."""
+    return load_network("tiny", "cpu", folder=saved)
+
+
 @pytest.fixture
-def network(network_folder: Path) -> Network:
+def network(loaded: Network) -> Network:
     """Return the bundled network, loaded to the CPU; its input is 64 pixels."""
-    return load_network("tiny", "cpu", folder=network_folder)
+    return copy.deepcopy(loaded)
+
+
+@pytest.fixture(scope="session")
+def built_shallow(card: NetworkCard) -> Network:
+    """Return the shallow network for all tests; a test takes ``shallow``, its own copy."""
+    with torch.random.fork_rng(devices=[]):
+        # A seed with which Grad-CAM at the last two stages is not 0 everywhere.
+        torch.manual_seed(2)
+        stem = nn.Conv2d(3, 16, 4, stride=4)
+        layers = {f"layer{index}": _residual(8 * 2**index, stride=min(index, 2)) for index in (1, 2, 3, 4)}
+        ends = {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(), "fc": nn.Linear(128, len(CLASSES))}
+        model = nn.Sequential(OrderedDict(conv1=stem, **layers, **ends))
+        randomise(model)
+    return Network(model.eval().requires_grad_(False), card, torch.device("cpu"))
+
+
+@pytest.fixture
+def shallow(built_shallow: Network) -> Network:
+    """An SE block a stage, as ``network`` names them: for what does not depend on the depth, at a third of the time."""
+    return copy.deepcopy(built_shallow)
+
+
+def _residual(channels: int, *, stride: int) -> nn.Sequential:
+    inputs = channels if stride == 1 else channels // 2
+    shortcut = None if stride == 1 else nn.Conv2d(inputs, channels, 1, stride)
+    unit = type("Bottleneck", (Bottleneck,), {"expansion": 1})(inputs, channels, stride, shortcut)
+    unit.bn3 = nn.Sequential(unit.bn3, SqueezeExcitation(channels, channels // 4, scale_activation=nn.Sigmoid))
+    return nn.Sequential(unit)
 
 
 def randomise(model: nn.Module) -> None:

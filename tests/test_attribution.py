@@ -105,9 +105,9 @@ def test_integrated_gradients_explains_the_change_of_the_logit(network, image, l
 
 
 @pytest.mark.parametrize("key", [key for key in METHODS if not METHODS[key].complete])
-def test_methods_that_promise_no_completeness_report_none(network, image, key):
+def test_methods_that_promise_no_completeness_report_none(shallow, image, key):
     """A number there would be read as an error of a method that never promised a sum."""
-    found = attribute(network, image, TARGET, key)
+    found = attribute(shallow, image, TARGET, key)
     assert (found.completeness_error, found.explained) == (None, None)
 
 
@@ -194,40 +194,41 @@ def state(model: nn.Module, image: Tensor) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("key", METHODS)
-def test_an_attribution_leaves_model_and_input_as_they_were(se_net, card, image, key):
+def test_an_attribution_leaves_model_and_input_as_they_were(shallow, image, key):
     """One model serves every session: no hook, gradient or mode may stay, and no answer may change."""
-    se_net.fc.train()  # One module in another mode, without effect on the answer.
-    before = state(se_net, image)
-    attribute(Network(se_net, card, torch.device("cpu")), image, TARGET, key)
-    assert state(se_net, image) == before
+    model = shallow.model.requires_grad_()
+    model.fc.train()  # One module in another mode, without effect on the answer.
+    before = state(model, image)
+    attribute(shallow, image, TARGET, key)
+    assert state(model, image) == before
     assert before["hooks"] == 0
     assert (image.requires_grad, image.grad) == (False, None)
 
 
 @pytest.mark.parametrize("key", METHODS)
-def test_a_failing_attribution_leaves_the_model_as_it_was(se_net, card, image, key):
+def test_a_failing_attribution_leaves_the_model_as_it_was(shallow, image, key):
     """Methods fail half-way when memory runs out; the next session must not find their hooks."""
-    before = state(se_net, image)
+    model = shallow.model
+    before = state(model, image)
 
     def fail(*_: object) -> None:
         # The black image by which Grad-CAM finds the stages, and the copy's proof, run without gradients.
         if torch.is_grad_enabled() or METHODS[key].kind in ("occlusion", "superpixel"):
             raise RuntimeError("out of memory")
 
-    network = Network(se_net, card, torch.device("cpu"))
-    with se_net.layer4.register_forward_hook(fail), pytest.raises(AttributionError, match="out of memory"):
-        attribute(network, image, TARGET, key)
-    assert state(se_net, image) == before
+    with model.layer4.register_forward_hook(fail), pytest.raises(AttributionError, match="out of memory"):
+        attribute(shallow, image, TARGET, key)
+    assert state(model, image) == before
 
 
 @pytest.mark.parametrize("key", METHODS)
-@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
-def test_a_callers_gradient_mode_does_not_matter(network, image, key, mode):
+def test_a_callers_gradient_mode_does_not_matter(shallow, image, key):
     """Pages and notebooks wrap whole scripts in inference mode; gradients are the method's own business."""
-    expected = attribute(network, image, TARGET, key).map
-    with mode():
-        found = attribute(network, image.clone(), TARGET, key).map
-    assert torch.equal(found, expected)
+    expected = attribute(shallow, image, TARGET, key).map
+    for mode in (torch.inference_mode, torch.no_grad):
+        with mode():
+            found = attribute(shallow, image.clone(), TARGET, key).map
+        assert torch.equal(found, expected), mode
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,12 @@ RANDOM = [key for key, row in METHODS.items() if "seed" in row.options]
 
 
 @pytest.fixture
+def network(shallow: Network) -> Network:
+    """What Captum makes of a residual unit, whose ReLU runs three times, does not depend on how many there are."""
+    return shallow
+
+
+@pytest.fixture
 def image(images: Tensor) -> Tensor:
     return images[:1]
 
