@@ -3,6 +3,8 @@
 PORT ?= 8501
 PYTHON ?=
 ARGS ?=
+# One process a core; a file's tests stay together, for what they share.
+WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 
 BIN := .venv/bin
 # The name of a stamp holds a checksum of what was installed: changed requirements install again, equal ones cost nothing.
@@ -15,7 +17,7 @@ run: $(app_stamp)
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT) $(ARGS)
 
 test: $(test_stamp) chromium lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 lint: $(test_stamp)
 	$(BIN)/ruff check

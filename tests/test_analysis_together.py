@@ -2,15 +2,13 @@
 
 import pickle
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
 
 from se_viz.analysis import Analysis, analyse, compare_answers
 from se_viz.errors import DeviceError, EditError, NoSEBlocksError
@@ -18,28 +16,14 @@ from se_viz.gates import capture_gates, edit_gates
 from se_viz.gates.surgery import compile_edits, level_gates, scale_gates, set_gates
 from se_viz.networks import Network
 from se_viz.runtime import line_of
+from tests.passes import PATIENCE, batches
 
-PATIENCE = 60.0
 BLOCK, OTHER = "layer3.1.bn3.1", "layer1.0.bn3.1"
 
 
 @pytest.fixture
 def photos() -> list[Image.Image]:
     return [Image.effect_noise((64, 64), spread).convert("RGB") for spread in (10, 40, 70, 100, 130)]
-
-
-@contextmanager
-def batches(model: nn.Module, most: int = 999) -> Iterator[list[int]]:
-    """Note the images of each pass; one with more than ``most`` fails as on a GPU whose memory is full."""
-    sizes: list[int] = []
-
-    def note(_: nn.Module, args: tuple[Tensor, ...]) -> None:
-        sizes.append(len(args[0]))
-        if len(args[0]) > most:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    with model.register_forward_pre_hook(note):
-        yield sizes
 
 
 def wait_together(network: Network, visits: Sequence[Callable[..., Analysis]]) -> list[Analysis]:

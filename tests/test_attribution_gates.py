@@ -14,7 +14,13 @@ from se_viz.errors import AttributionError, NoSEBlocksError
 from se_viz.gates import edit_gates
 from se_viz.networks import Network
 
-MIDDLE, LAST = "layer3.2.bn3.1", "layer4.2.bn3.1"
+MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
+
+
+@pytest.fixture
+def network(shallow: Network) -> Network:
+    """What a method makes of one gate does not depend on how many blocks there are."""
+    return shallow
 
 
 @pytest.fixture
@@ -61,7 +67,7 @@ def test_integrated_gradients_are_captums_of_the_layer(network: Network, image: 
     found = attribute_gates(network, image, 2, "integrated_gradients", MIDDLE)
     assert_same(found.values, expected)
     assert found.bypass == pytest.approx(-delta.item(), abs=1e-5)
-    assert abs(delta.item()) > 1e-3
+    assert abs(delta.item()) > 1e-4
 
 
 @pytest.mark.parametrize(
@@ -79,7 +85,7 @@ def test_ablation_is_an_edited_gate(network: Network, image: Tensor):
     found = attribute_gates(network, image, Target(2, 0), "ablation", LAST).values
     with torch.no_grad():
         live = network.model(image)[0]
-        for channel in (0, 5, 511):
+        for channel in (0, 5, 127):
             shut = {LAST: lambda gates, c=channel: gates.index_fill(1, torch.tensor([c]), 0)}
             with edit_gates(network.model, shut):
                 lost = live - network.model(image)[0]
@@ -135,7 +141,7 @@ def test_the_model_is_left_as_it_was(network: Network, image: Tensor, method: st
     """No hook, no gradient; and a caller's inference mode does not matter."""
     with torch.inference_mode():
         found = attribute_gates(network, image.clone(), 2, method, LAST)
-    assert found.values.shape == (512,)
+    assert found.values.shape == (128,)
     assert not found.values.requires_grad
     assert sum(len(module._forward_hooks) for module in network.model.modules()) == 0
     assert not any(value.requires_grad or value.grad is not None for value in network.model.parameters())

@@ -1,9 +1,5 @@
 """A long attribution lets others run in between, stops when nobody wants it, and fits into the memory there is."""
 
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,8 +14,8 @@ from se_viz.errors import AttributionError, OvertakenError
 from se_viz.gates import edit_gates
 from se_viz.gates.surgery import compile_edits, set_gates
 from se_viz.networks import Network
+from tests.passes import batches, uploading
 
-PATIENCE = 60.0
 SLICED = [key for key, row in METHODS.items() if not row.layered and not row.copied]
 PIECES = [key for key, row in METHODS.items() if row.piece]
 
@@ -44,20 +40,6 @@ def photo() -> Image.Image:
     return Image.effect_noise((64, 64), 90).convert("RGB")
 
 
-@contextmanager
-def batches(model: nn.Module, most: int = 999) -> Iterator[list[int]]:
-    """Note the images of each pass; one with more than ``most`` fails as on a GPU whose memory is full."""
-    sizes: list[int] = []
-
-    def note(_: nn.Module, args: tuple[Tensor, ...]) -> None:
-        sizes.append(len(args[0]))
-        if len(args[0]) > most:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    with model.register_forward_pre_hook(note):
-        yield sizes
-
-
 def hooks_on(model: nn.Module) -> int:
     return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
 
@@ -80,51 +62,29 @@ def test_grad_cam_keeps_its_turn(network, image):
 
 
 @pytest.mark.parametrize("key", SLICED)
-def test_an_upload_in_between_changes_neither(network, image, photo, key):
+def test_an_upload_in_between_changes_neither(network, image, key):
     """What two people get is to the bit what each gets alone, also where their passes alternate."""
-    alone, answer = attribute(network, image, 1, key), analyse(network, photo)
-    found = []
-    with ThreadPoolExecutor(16) as pool:
-
-        def watch(before: int) -> None:
-            if before == 0:
-                stands = threading.Event()
-                found.append(pool.submit(analyse, network, photo, watch=lambda _: stands.set()))
-                assert stands.wait(PATIENCE)
-
-        shared = attribute(network, image, 1, key, watch=watch)
-        analyses = [future.result(PATIENCE) for future in found]
+    alone = attribute(network, image, 1, key)
+    with uploading(network) as others:
+        shared = attribute(network, image, 1, key, watch=others.watch)
+        others.expect_alike()
     assert torch.equal(shared.map, alone.map)
-    for other in analyses:
-        assert torch.equal(other.probabilities, answer.probabilities)
-        for record, expected in zip(other.records, answer.records, strict=True):
-            assert torch.equal(record.gate, expected.gate)
-            assert torch.equal(record.squeeze, expected.squeeze)
 
 
 @pytest.mark.parametrize("key", SLICED)
-def test_an_edit_in_force_stays_with_its_thread_between_slices(network, image, photo, key):
+def test_an_edit_in_force_stays_with_its_thread_between_slices(network, image, key):
     """Others run while the turn is away, with the gates the network has; the map is that of the edited network."""
     changes = compile_edits([set_gates("layer2.0.bn3.1", 0.0)], network.inspection.sites)
     # The logits of a random network are small, and so has Lime's penalty to be.
     options: dict[str, Any] = {"alpha": 1e-6} if key == "lime" else {}
     with edit_gates(network.model, changes):
         alone = attribute(network, image, 1, key, **options)
-    answer, found = analyse(network, photo), []
-    with ThreadPoolExecutor(16) as pool:
-
-        def watch(before: int) -> None:
-            if before == 0:
-                stands = threading.Event()
-                found.append(pool.submit(analyse, network, photo, watch=lambda _: stands.set()))
-                assert stands.wait(PATIENCE)
-
+    with uploading(network) as others:
         with edit_gates(network.model, changes):
-            shared = attribute(network, image, 1, key, watch=watch, **options)
-        analyses = [future.result(PATIENCE) for future in found]
+            shared = attribute(network, image, 1, key, watch=others.watch, **options)
+        others.expect_alike()
     assert torch.equal(shared.map, alone.map)
     assert not torch.equal(shared.map, attribute(network, image, 1, key, **options).map)
-    assert all(torch.equal(other.logits, answer.logits) for other in analyses)
     assert hooks_on(network.model) == 0
 
 
