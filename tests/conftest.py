@@ -3,6 +3,8 @@
 import copy
 import shutil
 from collections import OrderedDict
+from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -89,8 +91,18 @@ def network_folder(tmp_path: Path, saved: Path) -> Path:
     return shutil.copytree(saved, tmp_path / "checkpoints")
 
 
+@pytest.fixture(scope="session")
+def components() -> Iterator[None]:
+    """Let Streamlit look for installed components once, as a server does, and not for every page that is opened."""
+    from streamlit.components.v2 import manifest_scanner as scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scanner, "scan_component_manifests", cache(scanner.scan_component_manifests))
+        yield
+
+
 @pytest.fixture
-def bundled(monkeypatch: pytest.MonkeyPatch, network_folder: Path) -> Path:
+def bundled(monkeypatch: pytest.MonkeyPatch, network_folder: Path, components: None) -> Path:
     """Let the app find one small network, and nothing that another test has cached."""
     import streamlit as st
 
