@@ -1,8 +1,12 @@
-"""What only a GPU can show: the CPU's gates within its precision, and one copy a pass."""
+"""What only a GPU can show: the CPU's numbers within its precision, and one copy a pass."""
 
 import copy
-from collections.abc import Iterator
+import importlib
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,14 +15,20 @@ from torch.profiler import ProfilerActivity, profile
 
 from se_viz.analysis import analyse
 from se_viz.attribution.catalogue import METHODS
-from se_viz.attribution.run import attribute
+from se_viz.attribution.paths import trace_paths
+from se_viz.attribution.targets import Target
+from se_viz.counterfactuals import Question, gates_of, run_counterfactuals
+from se_viz.effects import ablate_channels
 from se_viz.gates import GateRecord, capture_gates
+from se_viz.gates.jacobian import gate_jacobian
+from se_viz.gates.surgery import level_gates, set_gates
 from se_viz.networks import Network
 from se_viz.residents import Residents
 from se_viz.runtime import line_of, peak_memory
 
 pytestmark = pytest.mark.gpu
 CUDA = torch.device("cuda:0")
+LAST = "layer4.2.bn3.1"
 
 
 @pytest.fixture
@@ -57,18 +67,18 @@ def assert_near(found: list[GateRecord], expected: list[GateRecord], *, within: 
 
 @pytest.mark.usefixtures("exact")
 def test_gates_on_a_gpu_are_those_of_the_cpu(network, on_gpu, images):
-    """Only the order of additions differs: float32 rounding through 50 layers."""
-    assert_near(capture(on_gpu, images), capture(network, images), within=1e-4)
+    """Only the order of additions differs: through 50 layers, double precision is 3e-7 away."""
+    assert_near(capture(on_gpu, images), capture(network, images), within=1e-5)
 
 
 def test_gates_of_the_default_precision_are_near(network, on_gpu, images):
-    """cuDNN may round factors to TF32, a relative error of 2**-11 each, through 50 layers."""
-    assert_near(capture(on_gpu, images), capture(network, images), within=0.02)
+    """cuDNN may round factors to TF32, a relative error of 2**-11 each: 4e-4 when that is done on the CPU."""
+    assert_near(capture(on_gpu, images), capture(network, images), within=4e-3)
 
 
-@pytest.mark.parametrize(("dtype", "within"), [(torch.float16, 0.02), (torch.bfloat16, 0.1)])
+@pytest.mark.parametrize(("dtype", "within"), [(torch.float16, 5e-3), (torch.bfloat16, 4e-2)])
 def test_gates_under_autocast_are_near_and_float32(network, on_gpu, images, dtype, within):
-    """float16 keeps 11 bits and bfloat16 8, in every layer; the record is float32 all the same."""
+    """float16 keeps 11 bits and bfloat16 8: on the CPU 6e-4 and 4e-3 away. The record is float32 all the same."""
     with torch.autocast("cuda", dtype=dtype):
         found = capture(on_gpu, images)
     assert_near(found, capture(network, images), within=within)
@@ -77,7 +87,8 @@ def test_gates_under_autocast_are_near_and_float32(network, on_gpu, images, dtyp
 def test_all_gates_of_a_pass_come_in_one_copy(on_gpu, images):
     """Each copy to the CPU waits for the device: sixteen blocks with two each would cost thirty-two waits."""
     capture(on_gpu, images)
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as trace:
+    # Without `acc_events`, older releases warn that events of an earlier cycle are gone.
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True) as trace:
         records = capture(on_gpu, images)
         torch.cuda.synchronize()
     assert len(records) == 16
@@ -85,21 +96,109 @@ def test_all_gates_of_a_pass_come_in_one_copy(on_gpu, images):
     assert len(copies) == 1, copies
 
 
+def assert_alike(found: Tensor, expected: Tensor, *, within: float = 5e-3) -> None:
+    """Compare on the scale of the greatest value: small differences of logits are taken in float32."""
+    assert (found.device.type, found.dtype) == ("cpu", expected.dtype)
+    size = expected.abs().max().item()
+    assert size > 0
+    torch.testing.assert_close(found, expected, rtol=0, atol=within * size)
+
+
+def attribution(module: str) -> ModuleType:
+    """Return a module that calls Captum, or skip the test where there is none."""
+    pytest.importorskip("captum", reason="needs Captum")
+    return importlib.import_module(f"se_viz.attribution.{module}")
+
+
 @pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("key", METHODS)
 def test_attributions_on_a_gpu_are_those_of_the_cpu(network, on_gpu, images, key):
-    """The map does not depend on where it was computed; Occlusion takes small differences of logits."""
-    expected = attribute(network, images[:1], 2, key).map
-    found = attribute(on_gpu, images[:1].to(CUDA), 2, key).map
-    assert found.device.type == "cpu"
-    torch.testing.assert_close(found, expected, rtol=0, atol=5e-3 * expected.abs().max().item())
+    """The map does not depend on where it was computed, nor do the random numbers that it is made with."""
+    attribute = attribution("run").attribute
+    # The logits of a random network are small, and so has Lime's penalty to be; its Lasso stops when near enough.
+    options: dict[str, Any] = {"alpha": 1e-6} if key == "lime" else {}
+    expected, found = (
+        attribute(where, images[:1].to(where.device), 2, key, **options).map for where in (network, on_gpu)
+    )
+    assert_alike(found, expected, within=2e-2 if key == "lime" else 5e-3)
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.parametrize("key", ["conductance", "feature_ablation", "deep_lift"])
+def test_layers_on_a_gpu_are_explained_as_on_the_cpu(network, on_gpu, images, key):
+    """A tap holds a feature map on the network's device, and what is made of it comes back."""
+    layer = attribution("places").Layer("after", LAST)
+    explain = attribution("layers").attribute_layer
+    expected, found = (
+        explain(where, images[:1].to(where.device), Target(2), key, layer=layer).values for where in (network, on_gpu)
+    )
+    assert_alike(found, expected)
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.parametrize("key", ["gradient_x_gate", "ablation", "integrated_gradients", "conductance"])
+def test_gates_on_a_gpu_are_explained_as_on_the_cpu(network, on_gpu, images, key):
+    """Gates are replaced where they are."""
+    explain = attribution("gates").attribute_gates
+    expected, found = (explain(where, images[:1].to(where.device), 2, key, LAST).values for where in (network, on_gpu))
+    assert_alike(found, expected)
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_gate_on_a_gpu_is_explained_as_on_the_cpu(network, on_gpu, images):
+    """A pass ends at the gate, and the way back begins there."""
+    neuron = importlib.import_module("se_viz.gates.neurons").Neuron(LAST, 5)
+    explain = attribution("neurons").attribute_neuron
+    expected, found = (explain(where, images[:1].to(where.device), neuron).map for where in (network, on_gpu))
+    assert_alike(found, expected)
+
+
+@pytest.mark.usefixtures("exact")
+def test_ways_through_gates_on_a_gpu_are_those_of_the_cpu(network, on_gpu, images):
+    """Derivatives come back in double precision; the steps are the same."""
+    expected, found = (trace_paths(where, images[:1].to(where.device), 2, n_steps=8) for where in (network, on_gpu))
+    for name, flow in expected.flows.items():
+        assert_alike(found.flows[name].map, flow.map)
+        assert_alike(torch.cat([*found.flows[name].through.values()]), torch.cat([*flow.through.values()]))
+
+
+PHOTO = Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+"""The same for both devices."""
+
+
+def ones(network: Network) -> Tensor:
+    """Return how far each block's answer is from the network's where all its gates are 1."""
+    question = Question("ones", "block")
+    found = run_counterfactuals(network, PHOTO, question, gates_of(analyse(network, PHOTO)))
+    return torch.tensor([one.probability - one.live for one in found])
+
+
+def edited(network: Network) -> Tensor:
+    """Return the logits with some gates shut, and others at their mean."""
+    edits = [set_gates("layer2.1.bn3.1", 0.0, channels=[3, 4]), level_gates("layer3.2.bn3.1")]
+    return analyse(network, PHOTO, edits=edits).logits
+
+
+def slopes(network: Network) -> Tensor:
+    """Return the derivatives of two gates by all squeezes of their block."""
+    record = analyse(network, PHOTO).records[-1]
+    return gate_jacobian(network.model, record, channels=[0, 7])
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.parametrize(
+    "ask", [ones, edited, slopes, lambda network: ablate_channels(network, PHOTO, LAST, channels=[0, 5, 9])]
+)
+def test_changed_gates_on_a_gpu_give_what_they_give_on_the_cpu(network, on_gpu, ask: Callable[[Network], Tensor]):
+    """Whatever is put in the place of a gate has to be on its device."""
+    assert_alike(ask(on_gpu), ask(network))
 
 
 def test_peak_memory_is_what_pytorch_allocated_there(on_gpu):
     """The footer of a GPU speaks of the GPU: at least the weights, and more after a pass."""
     torch.cuda.reset_peak_memory_stats(CUDA)
     weights = sum(value.numel() * value.element_size() for value in on_gpu.model.parameters())
-    analyse(on_gpu, Image.effect_noise((64, 64), 90).convert("RGB"))
+    analyse(on_gpu, PHOTO)
     peak = peak_memory(CUDA)
     assert peak is not None
     assert peak > weights
@@ -113,6 +212,8 @@ def test_a_network_that_makes_room_frees_the_gpu(network):
     def load() -> Network:
         return Network(copy.deepcopy(network.model).to(CUDA), network.card, CUDA)
 
+    # The first pass of a process takes memory for the libraries, which stays.
+    load()
     start = torch.cuda.memory_allocated(CUDA)
     with residents.borrow("first", load) as first:
         one = torch.cuda.memory_allocated(CUDA) - start

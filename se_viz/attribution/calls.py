@@ -152,23 +152,22 @@ _DRAWS = (
 
 
 class _Draws(TorchFunctionMode):
-    """Random numbers of this thread come from generators of its own: others draw while the turn is away."""
+    """Random numbers of this thread come from a generator of its own: others draw while the turn is away."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
-        self._seed = seed
-        self._generators: dict[torch.device, torch.Generator] = {}
+        self._generator = torch.Generator().manual_seed(seed)
 
     # Tests check types at run time, which this would pay for at every operation.
     @no_type_check
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in _DRAWS:
-            device = next((value.device for value in args if isinstance(value, Tensor)), torch.device("cpu"))
-            if device not in self._generators:
-                self._generators[device] = torch.Generator(device).manual_seed(self._seed)
-            kwargs = {**kwargs, "generator": kwargs.get("generator") or self._generators[device]}
-        return func(*args, **kwargs)
+        if func not in _DRAWS:
+            return func(*args, **kwargs)
+        # On the CPU, so that the same seed gives the same map on every device.
+        device = next((value.device for value in args if isinstance(value, Tensor)), torch.device("cpu"))
+        args = [value.cpu() if isinstance(value, Tensor) else value for value in args]
+        return func(*args, **{**kwargs, "generator": kwargs.get("generator") or self._generator}).to(device)
 
 
 @contextmanager
