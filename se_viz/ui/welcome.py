@@ -1,8 +1,8 @@
 """What a newcomer sees first: what this is, a place for a photo, and samples; it needs no PyTorch."""
 
 import streamlit as st
-from PIL import Image
 
+from se_viz.charts.sheets import to_uri
 from se_viz.images import EXTENSIONS, MAX_BYTES, Sample, centre_square, list_samples, open_image
 from se_viz.ui.state import choose_file, choose_sample
 
@@ -53,6 +53,7 @@ def show_upload(*, area: str = "sidebar") -> None:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _thumbnail(sample: Sample) -> Image.Image:
-    # One shape for all: the buttons below stand in line.
-    return centre_square(open_image(sample.path), 240)
+def _thumbnail(sample: Sample) -> str:
+    # One shape for all: the buttons below stand in line. Inside the page: a file would be gone for a browser that asks
+    # for it after somebody has already chosen a photo.
+    return to_uri(centre_square(open_image(sample.path), 240))
