@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, FilePayload, FloatRect, Locator, Page, expect
+from playwright.sync_api import Browser, FilePayload, FloatRect, Locator, Page, Position, expect
 
 PATIENCE = 120_000
 """Milliseconds until a page that does not answer has failed: a busy machine is no failure."""
@@ -87,6 +87,29 @@ def box(element: Locator) -> FloatRect:
     rectangle = element.bounding_box()
     assert rectangle is not None
     return rectangle
+
+
+_PLACE = """(mark, [layer, share]) => {
+    const figure = mark.closest('.js-plotly-plot');
+    const [inner, outer] = [mark, figure.querySelector(layer)].map(element => element.getBoundingClientRect());
+    const x = share === null ? inner.x + inner.width / 2 - outer.x : share * outer.width;
+    return {x: x, y: inner.y + inner.height / 2 - outer.y};
+}"""
+
+
+def place_of(mark: Locator, *, layer: str = ".nsewdrag", share: float | None = None) -> Position:
+    """Return where a mark of a figure stands in the layer that takes its clicks, or a share of it at that height."""
+    return mark.evaluate(_PLACE, [layer, share])
+
+
+def click_mark(page: Page, key: str, mark: Locator, *, layer: str = ".nsewdrag", share: float | None = None) -> None:
+    """Click a mark of a figure.
+
+    At its place in the layer, not on the screen: while other figures are drawn the page may move, and a locator
+    waits until it stands.
+    """
+    place = place_of(mark, layer=layer, share=share)
+    figure(page, key).locator(layer).first.click(position=place)
 
 
 def expect_open(page: Page, block: str) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import FilePayload, expect
 
 from se_viz.images import list_samples
 
-from .steps import BLOCKS, Visit, box, expect_answer, expect_idle, expect_open, figure, upload
+from .steps import BLOCKS, Visit, click_mark, expect_answer, expect_idle, expect_open, figure, upload
 
 pytestmark = pytest.mark.browser
 
@@ -45,7 +45,7 @@ def test_the_photo_of_a_phone_stands_upright(tour: Visit):
 
 def test_every_block_is_named_in_the_gate_map(tour: Visit):
     """All 16 blocks in forward order, as text that the browser has drawn."""
-    assert figure(tour.page, "gates").locator(".ytick text").all_text_contents() == BLOCKS
+    expect(figure(tour.page, "gates").locator(".ytick text")).to_have_text(BLOCKS)
 
 
 def test_the_attribution_says_its_time_and_its_error(tour: Visit):
@@ -60,9 +60,7 @@ def test_a_click_on_a_row_opens_its_block(tour: Visit, block: str, share: float)
     """Any place of a row will do, its ends too: a visitor aims at colours and not at points."""
     expect_idle(tour.page)
     label = figure(tour.page, "gates").locator(".ytick text", has_text=block)
-    label.evaluate("label => label.scrollIntoView({block: 'center'})")
-    row, plot = box(label), box(figure(tour.page, "gates").locator(".nsewdrag[data-subplot=xy]"))
-    tour.page.mouse.click(plot["x"] + share * plot["width"], row["y"] + row["height"] / 2)
+    click_mark(tour.page, "gates", label, layer=".nsewdrag[data-subplot=xy]", share=share)
     expect_open(tour.page, block)
     expect(tour.page.get_by_role("combobox", name=re.compile("Open block"))).to_have_value(block)
 
@@ -71,9 +69,7 @@ def test_a_click_on_a_mean_opens_its_block(tour: Visit):
     """The dots beside the rows stand for blocks too."""
     expect_idle(tour.page)
     dot = figure(tour.page, "gates").locator(".x2y2 .scatterlayer .point").nth(BLOCKS.index("SE_4_2"))
-    dot.evaluate("dot => dot.scrollIntoView({block: 'center'})")
-    place = box(dot)
-    tour.page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    click_mark(tour.page, "gates", dot, layer=".nsewdrag[data-subplot=x2y2]")
     expect_open(tour.page, "SE_4_2")
 
 

@@ -115,7 +115,7 @@ def test_own_weights_lead_to_their_gates(page: Page):
     expect_idle(page)
     page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(list_samples()[0].path)
     expect_answer(page)
-    assert figure(page, "gates").locator(".ytick text").all_text_contents() == BLOCKS
+    expect(figure(page, "gates").locator(".ytick text")).to_have_text(BLOCKS)
 
 
 def test_a_file_of_no_weights_is_a_sentence(page: Page, tmp_path: Path):

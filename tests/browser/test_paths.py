@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from .steps import Visit, box, expect_answer, expect_idle, figure
+from .steps import Visit, click_mark, expect_answer, expect_idle, figure
 
 pytestmark = pytest.mark.browser
 
@@ -24,11 +24,7 @@ def test_a_rise_is_followed_from_stage_to_block_to_channel(visit: Callable[..., 
     expect(page.get_by_text(re.compile(r"^From a mean-coloured image to this one the logit of "))).to_be_visible()
     expect(figure(page, "carriers").locator(".main-svg").first).to_be_visible()
     expect_idle(page)
-    bar = figure(page, "flow-blocks").locator(".bars .point path").nth(5)
-    bar.scroll_into_view_if_needed()
-    # The figure takes the click above its bars, for which a locator would wait in vain.
-    place = box(bar)
-    page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    click_mark(page, "flow-blocks", figure(page, "flow-blocks").locator(".bars .point path").nth(5))
     expect(page.get_by_text(re.compile(r"channels of SE_3_3 make up half"))).to_be_visible()
     page.get_by_role("button", name=re.compile(r"^#\d+ · gate")).first.click()
     expect_idle(page)

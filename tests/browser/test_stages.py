@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from .steps import Visit, box, expect_answer, expect_idle, figure
+from .steps import Visit, box, click_mark, expect_answer, expect_idle, figure
 
 pytestmark = pytest.mark.browser
 
@@ -34,11 +34,7 @@ def test_a_channel_behind_the_difference_is_opened_under_the_microscope(visit: C
     label = figure(page, "makers").locator(".ytick text").last.text_content()
     channel = re.match(r"#(\d+) · s = \d\.\d\d", label or "")
     assert channel is not None
-    bar = figure(page, "makers").locator(".barlayer .point path").first
-    # To the middle: at the top of the window the page's own header would take the click.
-    bar.evaluate("bar => bar.scrollIntoView({block: 'center'})")
-    place = box(bar)
-    page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    click_mark(page, "makers", figure(page, "makers").locator(".barlayer .point path").first)
     link = page.get_by_role("link", name=re.compile(rf"^Open channel {channel[1]} of SE_\d_\d under the microscope"))
     expect(link).to_be_visible()
     expect_idle(page)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from .steps import Visit, box, expect_answer, expect_idle, figure
+from .steps import Visit, box, expect_answer, expect_idle, figure, place_of
 
 pytestmark = pytest.mark.browser
 
@@ -68,21 +68,18 @@ def test_a_click_picks_a_channel_and_another_one_lets_it_go(visit: Callable[...,
         expect_idle(page)
     expect(page.get_by_text("A click picks a channel", exact=False)).to_be_visible()
     points = page.locator(".st-key-pick .points path")
-    # Hovering tries again where the figure is drawn once more after the script has ended.
-    page.locator(".st-key-pick .nsewdrag").hover(position={"x": 4, "y": 2})
-    expect(points.nth(7)).to_be_visible()
-    place = box(points.nth(7))
-    spot = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
     for chosen in (True, False, True):
-        click(page, *spot)
+        click(page, points.nth(7))
         expect(page.get_by_text(re.compile(r"^SE_\d_\d: channel \d+$"))).to_have_count(int(chosen))
         expect_idle(page)
 
 
-def click(page: Page, x: float, y: float) -> None:
-    """Click where a point is, once the figure says that it is there."""
-    page.mouse.move(x - 40, y - 40)
-    page.mouse.move(x, y, steps=4)
+def click(page: Page, point: Locator) -> None:
+    """Click a point, once the figure says that it is there."""
+    layer = page.locator(".st-key-pick .nsewdrag")
+    # Hovering tries again where the figure is drawn once more after the script has ended.
+    layer.hover(position={"x": 4, "y": 2})
+    place = place_of(point)
+    layer.hover(position=place)
     expect(page.locator(".st-key-pick .hoverlayer .hovertext")).to_be_visible()
-    page.mouse.down()
-    page.mouse.up()
+    layer.click(position=place)
