@@ -1,5 +1,6 @@
 """Each map equals its definition, computed another way, and the model is left as it was."""
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,15 @@ def gradient(logit: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
 def assert_same(found: Tensor, expected: Tensor, *, within: float = 1e-5) -> None:
     """Compare maps on the scale of their greatest value: logits of a random network are small."""
     torch.testing.assert_close(found, expected, rtol=0, atol=within * expected.abs().max().item())
+
+
+def test_an_attribution_keeps_its_options_and_can_be_cached(network, image):
+    """The app's cache pickles what it keeps, and records with other options are other keys."""
+    found = attribute(network, image, TARGET, "occlusion", sliding_window_shapes=(3, 32, 32), strides=(3, 32, 32))
+    again = pickle.loads(pickle.dumps(found))
+    assert again.options == (("sliding_window_shapes", (3, 32, 32)), ("strides", (3, 32, 32)))
+    assert hash(again.options) == hash(found.options)
+    assert torch.equal(again.map, found.map)
 
 
 @pytest.mark.parametrize("key", ["integrated_gradients", "input_x_gradient"])
@@ -236,7 +246,12 @@ def test_a_callers_gradient_mode_does_not_matter(shallow, image, key):
     [
         (5, "saliency", {}, r"^There is no class 5: this network has 0 to 4\. Choose"),
         (-1, "saliency", {}, r"^There is no class -1: "),
-        (0, "lrp", {}, r"^There is no method 'lrp'\. Choose one of: integrated_gradients, saliency, .*kernel_shap\.$"),
+        (
+            0,
+            "lrpp",
+            {},
+            r"^There is no method 'lrpp'\. Choose one of: integrated_gradients, saliency, .*kernel_shap\.$",
+        ),
         (0, "grad_cam", {"stage": 6}, r"^There is no stage 6 with SE blocks\. Choose one of: 2, 3, 4, 5\.$"),
         (
             0,

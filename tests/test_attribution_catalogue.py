@@ -106,6 +106,19 @@ def test_gradient_shap_is_captums(network, image):
     assert_same(found.map, expected[0].sum(0))
 
 
+def test_gradient_shap_neither_asks_nor_moves_a_generator_that_all_share(network, image):
+    """NumPy's own belongs to all threads: what others draw from it meanwhile must not depend on this call."""
+    before: Any = np.random.get_state()
+    first = attribute(network, image, TARGET, "gradient_shap")
+    after: Any = np.random.get_state()
+    np.random.random(5)
+    second = attribute(network, image, TARGET, "gradient_shap")
+    np.random.set_state(before)
+    assert after[2] == before[2]
+    assert np.array_equal(after[1], before[1])
+    assert torch.equal(first.map, second.map)
+
+
 @pytest.mark.parametrize("key", ["smoothgrad", "smoothgrad_sq", "vargrad"])
 def test_smoothed_saliency_is_captums(network, image, key):
     """Noise of 0.15 of the image's range, as the paper advises (arXiv 1706.03825, section 3)."""

@@ -7,8 +7,8 @@ import torchvision
 from torch import nn
 
 from se_viz.attribution.baselines import make_baseline
-from se_viz.attribution.catalogue import METHODS
-from se_viz.attribution.fitness import REFUSED, judge_method
+from se_viz.attribution.catalogue import METHODS, REFUSED
+from se_viz.attribution.fitness import judge_method
 from se_viz.attribution.run import attribute
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
@@ -70,12 +70,66 @@ def test_without_relu_modules_guided_methods_do_not_run(silu, key):
     assert sum(isinstance(module, nn.SiLU) for module in silu.model.modules()) == 49
 
 
-@pytest.mark.parametrize("key", ["guided_backprop", "deconvolution"])
-def test_without_relu_modules_the_map_is_the_plain_gradient(silu, images, key):
-    """The reason that is given, tried out to the bit."""
+@pytest.mark.parametrize("algorithm", ["GuidedBackprop", "Deconvolution"])
+def test_without_relu_modules_the_map_would_be_the_plain_gradient(silu, images, algorithm):
+    """The reason that is given, tried out on Captum to the bit."""
     image = images[:1].clone().requires_grad_()
     slope = torch.autograd.grad(silu.model(image)[0, 1], image)[0]
-    assert torch.equal(attribute(silu, images[:1], 1, key).map, slope[0].sum(0))
+    with pytest.warns(UserWarning, match="hooks"):
+        found = getattr(captum.attr, algorithm)(silu.model).attribute(image, target=1)
+    assert torch.equal(found, slope)
+
+
+class Bends(nn.Module):
+    """One SE block, and no module that a rule could be set for: each function is called as such."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start, self.end = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 5)
+        self.se = torchvision.ops.SqueezeExcitation(8, 4, nn.SiLU, nn.Hardsigmoid)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits."""
+        return self.end(self.se(torch.relu(self.start(images))).mean((2, 3)))
+
+
+@pytest.fixture
+def bends() -> Network:
+    """A network in which DeepLift has nothing to do."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return wrap(Bends())
+
+
+@pytest.mark.parametrize("key", SHARES)
+def test_without_a_module_that_has_a_rule_deep_lift_does_not_run(bends, key):
+    """One relu that is called, a SiLU and a Hardsigmoid: Captum has a rule for a module of none of these kinds."""
+    verdict = judge_method(bends, key)
+    assert not verdict.runs
+    assert "runs none (1 of relu, 1 of silu, 1 of hardsigmoid instead): its map would be the plain" in verdict.words
+
+
+def test_without_a_module_that_has_a_rule_it_would_be_the_gradient_times_the_difference(bends, images):
+    """The reason that is given, tried out on Captum."""
+    image, start = images[:1].clone().requires_grad_(), images[1:]
+    with pytest.warns(UserWarning, match="hooks"):
+        found = captum.attr.DeepLift(bends.model).attribute(image, start, target=1)
+    slope = torch.autograd.grad(bends.model(image)[0, 1], image)[0]
+    torch.testing.assert_close(found, slope * (image - start))
+
+
+@pytest.mark.parametrize(
+    ("fixture", "keys"), [("silu", GUIDED), ("bends", [*GUIDED, *SHARES]), ("network", list(REFUSED))]
+)
+def test_what_is_judged_not_to_run_is_refused_in_the_same_words(request, images, fixture, keys):
+    """Whoever does not ask for a judgement first gets no picture of another method either."""
+    network = request.getfixturevalue(fixture)
+    for key in keys:
+        verdict = judge_method(network, key)
+        with pytest.raises(AttributionError) as refusal:
+            attribute(network, images[:1], 1, key)
+        assert str(refusal.value) == verdict.words
+        assert not verdict.runs
 
 
 @pytest.mark.parametrize("key", GUIDED)
@@ -150,3 +204,47 @@ def test_a_judgement_leaves_the_network_as_it_was(network, images, key):
         judge_method(network, key)
         assert torch.equal(network.model(images), before)
     assert not any(module._forward_hooks or module._backward_hooks for module in network.model.modules())
+
+
+class Stem(nn.Module):
+    """A convolution and a max-pool, with a ReLU between them as in a ResNet or without."""
+
+    def __init__(self, side: int, bend: nn.Module) -> None:
+        super().__init__()
+        self.convolution, self.bend, self.pool = nn.Conv2d(3, 8, 3), bend, nn.MaxPool2d(side, 2)
+        self.end = nn.Linear(8, 5)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits."""
+        return self.end(self.pool(self.bend(self.convolution(images))).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("side", "bend", "colourful", "complete"),
+    [
+        (2, nn.Identity(), True, True),
+        (3, nn.Identity(), True, False),
+        (2, nn.ReLU(), True, False),
+        (3, nn.ReLU(), True, False),
+        (3, nn.ReLU(), False, True),
+    ],
+)
+def test_captums_rule_for_a_max_pool_fails_after_a_relu_and_where_windows_overlap(
+    images, side: int, bend: nn.Module, colourful: bool, complete: bool
+):
+    """The remark, tried out on Captum alone: elsewhere, and with a baseline of one colour, the shares add up."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = Stem(side, bend).eval()
+    image, start = images[:1].requires_grad_(), images[1:] if colourful else torch.zeros_like(images[1:])
+    with pytest.warns(UserWarning, match="hooks"):
+        _, missed = captum.attr.DeepLift(model).attribute(image, start, target=1, return_convergence_delta=True)
+    # float32; what fails misses a thousand times as much.
+    assert (missed.abs().item() < 1e-6) == complete
+
+
+def test_a_max_pool_is_said(network):
+    """A ResNet has one after its first ReLU; without it there is no such remark."""
+    assert "for a max-pool fails right after a ReLU" in judge_method(network, "deep_lift").words
+    network.model.maxpool = nn.AvgPool2d(3, 2, 1)
+    assert "max-pool" not in judge_method(network, "deep_lift").words

@@ -129,7 +129,7 @@ def test_one_that_nobody_wants_stops_at_its_next_slice(network, image):
             "grad_cam",
             {},
             AttributionError,
-            r"^No method 'grad_cam' explains a gate\. Choose one of: i",
+            r"^Grad-CAM explains no gate here\. Choose one of: i",
         ),
         (
             Neuron(LAST, 0),

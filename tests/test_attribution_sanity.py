@@ -49,6 +49,13 @@ def test_a_copy_as_it_is_gives_the_same_map_and_gates(network: Network, image: T
     assert all((one.ranks, one.distance) == (1, 0) for one in first.gates.values())
 
 
+def test_a_map_with_options_is_made_again_with_them(network: Network, image: Tensor):
+    """Other options would make another map, and the likeness to it would be blamed on the weights."""
+    found = attribute(network, image, 2, "integrated_gradients", n_steps=3, method="riemann_left", baseline="black")
+    assert check_sanity(network, image, found)[0].likeness.absolute == 1
+    assert not torch.equal(found.map, attribute(network, image, 2, "integrated_gradients", baseline="black").map)
+
+
 def test_maps_lose_their_likeness_from_the_classifier_back(steps: tuple[Step, ...]):
     """A gradient depends on every weight (arXiv 1810.03292, section 3.1); gates only on those before them."""
     assert [step.part for step in steps] == [NOTHING, HEAD, 5, 4, 3, 2]

@@ -201,14 +201,20 @@ def test_squares_lie_inside_and_differ_in_size():
     assert all(0 <= square.top <= 64 - square.side and 0 <= square.left <= 96 - square.side for square in squares)
 
 
-def test_sensitivity_is_the_greatest_change_of_a_map_as_a_share_of_it(network: Network, images: Tensor):
-    """The definition in a plain loop over the same draws."""
-    found = attribute(network, images[:1], 2, "saliency")
+@pytest.mark.parametrize(
+    ("method", "asked"),
+    [("saliency", {}), ("integrated_gradients", {"n_steps": 3, "baseline": "black"}), ("grad_cam", {"stage": 3})],
+)
+def test_sensitivity_is_the_greatest_change_of_a_map_as_a_share_of_it(
+    network: Network, images: Tensor, method: str, asked: dict[str, Any]
+):
+    """The definition in a plain loop over the same draws, with the options that the map was made with."""
+    found = attribute(network, images[:1], 2, method, **asked)
     generator = torch.Generator().manual_seed(0)
     moved = []
     for _ in range(SAMPLES):
         noise = RADIUS * (2 * torch.rand(1, 3, 64, 64, generator=generator) - 1)
-        again = attribute(network, images[:1] + noise, 2, "saliency").map
+        again = attribute(network, images[:1] + noise, 2, method, **asked).map
         moved.append(((again - found.map).norm() / found.map.norm()).item())
     assert measure_sensitivity(network, images[:1], found) == pytest.approx(max(moved), rel=1e-5)
 

@@ -117,7 +117,8 @@ def test_a_broken_image_is_left_out(run, tmp_path: Path, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--methods", "lrp"), "There is no method 'lrp'. Choose among: "),
+        (("--methods", "lrpp"), "There is no method 'lrpp'. Choose one of: "),
+        (("--methods", "lrp"), "LRP (Bach et al., PLOS ONE 10, 2015) is not run here: "),
         (("--target", "dogs"), "A tiny SE-ResNet-50 has no class 'dogs'. Try: dog."),
         (("--target", "zebra"), "A tiny SE-ResNet-50 has no class 'zebra'. Try: a number from 0 to 4."),
         (("--plot", "plot.png"), "plot.png ends in none of .html. Name the file with one of these."),

@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from se_viz.attribution.catalogue import METHODS
-from se_viz.attribution.fitness import REFUSED, judge_method
+from se_viz.attribution.catalogue import METHODS, REFUSED
+from se_viz.attribution.fitness import judge_method
 from se_viz.attribution.methods import KINDS
 from se_viz.attribution.run import attribute
 from se_viz.attribution.targets import Target

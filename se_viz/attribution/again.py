@@ -18,10 +18,7 @@ def attribute_again(
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> Float[Tensor, "height width"]:
-    """Return the map of an attribution's method, class, baseline and stage; for the errors see `attribute`.
-
-    What was overridden of the method's options is not known any more: it runs with those of the catalogue.
-    """
+    """Return the map of an attribution's method, class, baseline, stage and options; for the errors see `attribute`."""
     return attribute(
         network,
         inputs,
@@ -32,6 +29,7 @@ def attribute_again(
         stage=found.stage,
         watch=watch,
         report=report,
+        **dict(found.options),
     ).map
 
 

@@ -1,14 +1,12 @@
 """Each row of the catalogue as one call of Captum: what is prepared for it, and what it is asked."""
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, no_type_check
 
 import captum.attr
-import numpy as np
 import torch
 from captum._utils.models.linear_model import SkLearnLasso
 from torch import Tensor, nn
@@ -18,6 +16,7 @@ from se_viz.attribution.baselines import make_baseline, scatter
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.limits import check_settings
 from se_viz.attribution.methods import Method
+from se_viz.attribution.shap import GradientShap
 from se_viz.attribution.superpixels import find_superpixels
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
@@ -73,7 +72,9 @@ def call(task: Task, settings: dict[str, Any]) -> Tensor:
     settings = dict(settings)
     if "seed" not in task.row.options:
         return _call(task, settings)
-    with _seeded(settings.pop("seed")):
+    # GradientShap needs it for a generator of another kind too.
+    seed = settings["seed"] if task.row.key == "gradient_shap" else settings.pop("seed")
+    with _Draws(seed):
         return _call(task, settings)
 
 
@@ -90,6 +91,8 @@ def _call(task: Task, settings: dict[str, Any]) -> Tensor:
 
 
 def _algorithm(task: Task, settings: dict[str, Any]) -> Any:
+    if task.row.key == "gradient_shap":
+        return GradientShap(task.forward)
     algorithm = getattr(captum.attr, task.row.algorithm)
     if task.row.kind == "smooth":
         return algorithm(getattr(captum.attr, METHODS[settings.pop("over")].algorithm)(task.forward))
@@ -168,15 +171,3 @@ class _Draws(TorchFunctionMode):
         device = next((value.device for value in args if isinstance(value, Tensor)), torch.device("cpu"))
         args = [value.cpu() if isinstance(value, Tensor) else value for value in args]
         return func(*args, **{**kwargs, "generator": kwargs.get("generator") or self._generator}).to(device)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    # GradientShap draws from NumPy too, all before its first pass, so that nobody else has had the turn.
-    before = np.random.get_state()
-    np.random.seed(seed)
-    try:
-        with _Draws(seed):
-            yield
-    finally:
-        np.random.set_state(before)

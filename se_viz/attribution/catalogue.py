@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from se_viz.attribution.methods import Method, collapse
 from se_viz.attribution.perturbing import SHAP, TOGETHER, list_perturbing
+from se_viz.errors import AttributionError
 
-__all__ = ["COMMON", "METHODS", "Method", "collapse"]
+__all__ = ["COMMON", "METHODS", "REFUSED", "Method", "collapse", "find_method"]
 
 
 _GRADIENTS = (
@@ -172,3 +173,26 @@ METHODS = {method.key: method for method in (*_GRADIENTS, *_smoothed(), *_RULES,
 
 COMMON = ("integrated_gradients", "saliency", "input_x_gradient", "grad_cam", "occlusion")
 """The methods that are offered where there is room for few."""
+
+REFUSED = {
+    "lrp": (
+        "Layer-wise Relevance Propagation",
+        "LRP (Bach et al., PLOS ONE 10, 2015) is not run here: it has no rule for the sigmoid of a gate nor for the "
+        "product of gate and feature map, and Captum's leaves its rules on the model, which everybody shares. Choose "
+        "Integrated Gradients, whose map sums to the logit's rise without any rule.",
+    )
+}
+"""Methods of Captum that are never run: their titles and why."""
+
+
+def find_method(key: str) -> Method:
+    """Return a method.
+
+    Raises:
+        AttributionError: there is none of this name, or it is never run.
+    """
+    if key in REFUSED:
+        raise AttributionError(REFUSED[key][1])
+    if key not in METHODS:
+        raise AttributionError(f"There is no method {key!r}. Choose one of: {', '.join(METHODS)}.")
+    return METHODS[key]

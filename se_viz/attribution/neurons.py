@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from se_viz.attribution.calls import Task, prepare
-from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.catalogue import METHODS, find_method
 from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.records import NeuronAttribution
 from se_viz.attribution.run import explain
@@ -44,9 +44,9 @@ def attribute_neuron(
         NoSEBlocksError: the network has no such block.
         BusyError: too many wait for the device.
     """
+    row = find_method(method)
     if method not in NEURON_METHODS:
-        raise AttributionError(f"No method {method!r} explains a gate. Choose one of: {', '.join(NEURON_METHODS)}.")
-    row = NEURON_METHODS[method]
+        raise AttributionError(f"{row.title} explains no gate here. Choose one of: {', '.join(NEURON_METHODS)}.")
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()

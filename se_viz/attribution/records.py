@@ -1,6 +1,7 @@
 """What an attribution leaves behind."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -32,6 +33,8 @@ class Attribution:
     """Index of the class whose logit was subtracted; None: none was."""
     baseline: str | None = None
     """Key of the baseline that the image was compared with; None: the method has none, or was given another one."""
+    options: tuple[tuple[str, Any], ...] = ()
+    """Options that the caller has set: with these, the same call gives the same map again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from se_viz.attribution.calls import Task, call, prepare
-from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.catalogue import METHODS, find_method
 from se_viz.attribution.copies import copy_unrolled
 from se_viz.attribution.methods import Method, collapse
 from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.records import Attribution
+from se_viz.attribution.rules import check_rules
 from se_viz.attribution.slices import Report, Slices
 from se_viz.attribution.targets import Answer, Target
 from se_viz.errors import AttributionError, SeVizError
@@ -24,6 +25,12 @@ from se_viz.gates import GateSite
 from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
+
+NO_STAGE = (
+    "Each SE block of this network is used in several stages, so that no module ends one. Choose a method that "
+    "explains the input, such as saliency."
+)
+"""Why no method can look at a stage."""
 
 
 def attribute(
@@ -77,6 +84,7 @@ def attribute(
         stage=chosen,
         against=against,
         baseline=baseline if row.baseline and "baselines" not in options else None,
+        options=tuple(options.items()),
     )
 
 
@@ -160,9 +168,7 @@ def _counter(report: Report, total: int) -> Callable[[int], None]:
 
 
 def _method(key: str, stage: int | None) -> Method:
-    if key not in METHODS:
-        raise AttributionError(f"There is no method {key!r}. Choose one of: {', '.join(METHODS)}.")
-    row = METHODS[key]
+    row = find_method(key)
     if stage is not None and not row.staged:
         staged = ", ".join(row.key for row in METHODS.values() if row.staged)
         raise AttributionError(f"{row.title} explains the input. Leave stage {stage} out, or use {staged}.")
@@ -173,7 +179,9 @@ def _model(network: Network, row: Method, inputs: Tensor) -> nn.Module:
     if not row.copied:
         return network.model
     with _in_words(row, network.device):
-        return copy_unrolled(network.model, inputs)
+        twin = copy_unrolled(network.model, inputs)
+        check_rules(row, twin, inputs)
+        return twin
 
 
 def stage_ends(sites: Sequence[GateSite]) -> dict[int, str]:
@@ -197,10 +205,7 @@ def _shortest_own_path(site: GateSite, sites: Sequence[GateSite]) -> str | None:
 def _stage(network: Network, stage: int | None) -> tuple[int, str]:
     ends = stage_ends(network.inspection.sites)
     if not ends:
-        raise AttributionError(
-            "Each SE block of this network is used in several stages, so that no module ends one. Choose a method that "
-            "explains the input, such as saliency."
-        )
+        raise AttributionError(NO_STAGE)
     chosen = max(ends) if stage is None else stage
     if chosen not in ends:
         raise AttributionError(f"There is no stage {stage} with SE blocks. Choose one of: {', '.join(map(str, ends))}.")

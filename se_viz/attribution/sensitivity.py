@@ -32,8 +32,8 @@ def measure_sensitivity(
     """Run a method again on images moved a little, and return the greatest change of the map as a share of it.
 
     It is Captum's ``sensitivity_max`` (Yeh et al., arXiv 1901.09392, section 4) of the map with `SAMPLES` draws,
-    uniform within `RADIUS`; 0 is best, and a map that does not look at the image has it too. The method runs once
-    more than there are draws; ``report`` is told of its passes. For the errors see `attribute`.
+    uniform within `RADIUS`; 0 is best, and a map that does not look at the image has it too. ``found`` is the map of
+    ``inputs``. The method runs once for each draw; ``report`` is told of its passes. For the errors see `attribute`.
     """
     generator, run = torch.Generator().manual_seed(seed), count()
 
@@ -41,11 +41,11 @@ def measure_sensitivity(
         return images + (RADIUS * (2 * torch.rand(images.shape, generator=generator) - 1)).to(images)
 
     def explain(images: Tensor | tuple[Tensor]) -> tuple[Tensor]:
-        # Captum wraps the first image in a tuple, and would take a bare map for a tuple of its rows.
-        image = images if isinstance(images, Tensor) else images[0]
-        told = nth_of(SAMPLES + 1, next(run), report)
-        again = attribute_again(network, image, found, watch=watch, report=told)
-        return (again[None],)
+        # Captum wraps the image itself in a tuple, and would take a bare map for a tuple of its rows.
+        if not isinstance(images, Tensor):
+            return (found.map[None],)
+        told = nth_of(SAMPLES, next(run), report)
+        return (attribute_again(network, images, found, watch=watch, report=told)[None],)
 
     moved = captum.metrics.sensitivity_max(
         explain, (inputs,), move, n_perturb_samples=SAMPLES, max_examples_per_batch=1

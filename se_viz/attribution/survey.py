@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from se_viz.attribution.catalogue import COMMON, METHODS
+from se_viz.attribution.catalogue import COMMON, METHODS, find_method
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.run import attribute
 from se_viz.attribution.scores import MEASURES, MapScore, make_yardstick, score_map, tabulate_curves, tabulate_scores
@@ -38,8 +38,8 @@ class Survey:
         Raises:
             AttributionError: there is no such method.
         """
-        if unknown := [method for method in self.methods if method not in METHODS]:
-            raise AttributionError(f"There is no method {unknown[0]!r}. Choose among: {', '.join(METHODS)}.")
+        for method in self.methods:
+            find_method(method)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.catalogue import METHODS, REFUSED
 from se_viz.attribution.cost import Pace, measure_pace
 from se_viz.attribution.methods import KINDS, Method
 from se_viz.line import Watch
@@ -106,9 +106,6 @@ def _tick(costs: dict[str, float]) -> None:
 
 
 def _name_the_refused() -> None:
-    # Here, so that the page does not wait for Captum.
-    from se_viz.attribution.fitness import REFUSED
-
     for key, (title, words) in REFUSED.items():
         st.checkbox(f"{title} · never", help=words, key=f"refused-{key}", disabled=True, wrap=True)
 

@@ -47,7 +47,7 @@ def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
         show_figure(figure, "sanity-steps", alt="Likeness of map and gates to the first ones, part by part")
         st.caption(
             "Look for a line that stays high above: that map does not need the weights. At *nothing*, an untouched "
-            "copy, all should be 1; less says that the method draws at random, or ran with other settings."
+            "copy, all are 1."
         )
 
 

@@ -35,8 +35,10 @@ class Subject:
 
     @property
     def digest(self) -> str:
-        """Return what tells its values from all others; settings of methods are not known here."""
-        return blake2b(self.found.map.numpy().tobytes(), digest_size=16).hexdigest()
+        """Return what tells it from all others: its values, and what it takes to make it again."""
+        found = self.found
+        asked = (found.method, found.target, found.against, found.baseline, found.stage, found.options)
+        return blake2b(repr(asked).encode() + found.map.numpy().tobytes(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
