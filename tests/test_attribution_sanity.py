@@ -51,7 +51,7 @@ def test_a_copy_as_it_is_gives_the_same_map_and_gates(network: Network, image: T
 
 def test_a_map_with_options_is_made_again_with_them(network: Network, image: Tensor):
     """Other options would make another map, and the likeness to it would be blamed on the weights."""
-    found = attribute(network, image, 2, "integrated_gradients", n_steps=3, method="riemann_left", baseline="black")
+    found = attribute(network, image, 2, "integrated_gradients", n_steps=3, baseline="black")
     assert check_sanity(network, image, found)[0].likeness.absolute == 1
     assert not torch.equal(found.map, attribute(network, image, 2, "integrated_gradients", baseline="black").map)
 

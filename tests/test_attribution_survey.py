@@ -16,6 +16,7 @@ from se_viz.__main__ import main
 from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.scores import MEASURES, make_yardstick, score_map
+from se_viz.attribution.sensitivity import measure_sensitivity
 from se_viz.attribution.survey import Survey, average_curves, summarise_scores, survey_scores
 from se_viz.attribution.targets import Target
 from se_viz.images import list_samples
@@ -51,6 +52,9 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
     rows = table[(table["image"] == str(folder / COFFEE.name))].set_index("map")
     assert rows.loc["Saliency", "class"] == network.classes[best]
     assert rows.loc["Saliency", list(MEASURES)].tolist() == pytest.approx([found.read(one) for one in MEASURES])
+    saliency = attribute(network, inputs, best, "saliency")
+    assert rows.loc["Saliency", "sensitivity"] == pytest.approx(measure_sensitivity(network, inputs, saliency))
+    assert rows.loc[CONTROLS, "sensitivity"].tolist() == [0, 0, 0]
     pixels = [score.read("insertion") for score in yardstick.controls["pixels"]]
     assert rows.loc["Random pixels", "insertion"] == pytest.approx(np.mean(pixels))
     assert rows.loc["Random pixels", "insertion_std"] == pytest.approx(np.std(pixels, ddof=1))
@@ -64,10 +68,11 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
 
 def test_the_summary_is_over_images():
     """By hand: of 0.1, 0.3 and 0.5 the mean is 0.3 and the sample deviation 0.2; one image has none."""
-    numbers = {key: [0.1, 0.3, 0.5, 0.7] for key in MEASURES}
+    numbers = {key: [0.1, 0.3, 0.5, 0.7] for key in (*MEASURES, "sensitivity")}
     table = pd.DataFrame({"map": ["A", "A", "A", "B"], **numbers})
     summary = summarise_scores(table).set_index("map")
     assert summary.loc["A", ["deletion", "deletion_std", "images"]].tolist() == pytest.approx([0.3, 0.2, 3])
+    assert summary.loc["A", ["sensitivity", "sensitivity_std"]].tolist() == pytest.approx([0.3, 0.2])
     assert summary.loc["B", ["deletion", "deletion_std", "images"]].tolist() == pytest.approx([0.7, 0.0, 1])
 
 

@@ -11,6 +11,7 @@ from se_viz.attribution.catalogue import COMMON, METHODS, find_method
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.run import attribute
 from se_viz.attribution.scores import MEASURES, MapScore, make_yardstick, score_map, tabulate_curves, tabulate_scores
+from se_viz.attribution.sensitivity import measure_sensitivity
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
@@ -30,7 +31,7 @@ class Survey:
     baseline: str = "mean"
     """A key of ``BASELINES``."""
     seed: int = 0
-    """Seed of ties, squares and random maps."""
+    """Seed of ties, squares, random maps and moves of the image."""
 
     def __post_init__(self) -> None:
         """Check the methods.
@@ -47,7 +48,7 @@ class Surveyed:
     """What was found of one image."""
 
     scores: pd.DataFrame
-    """As of `tabulate_scores`, and the name of the class."""
+    """As of `tabulate_scores`, and ``class``, its name, and ``sensitivity``: 0 for controls, which see no image."""
     curves: pd.DataFrame
     """As of `tabulate_curves`."""
     problems: dict[str, str]
@@ -68,16 +69,19 @@ def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surve
     exam = Exam(target, survey.baseline, seed=survey.seed)
     yardstick = make_yardstick(network, inputs, exam)
     scores: dict[str, MapScore] = {}
+    moves: dict[str, float] = {}
     problems: dict[str, str] = {}
     for method in dict.fromkeys(survey.methods):
         title, asked = METHODS[method].title, {"against": target.against, "baseline": survey.baseline}
         try:
             found = attribute(network, inputs, target.index, method, **asked)
+            moves[title] = measure_sensitivity(network, inputs, found, seed=survey.seed)
             scores[title] = score_map(network, inputs, found.map, exam, yardstick.falls)
         except AttributionError as problem:
             problems[title] = str(problem)
     table = tabulate_scores(scores, yardstick)
     table.insert(0, "class", network.classes[target.index])
+    table["sensitivity"] = [moves.get(name, 0.0) for name in table["map"]]
     return Surveyed(table, tabulate_curves(scores, yardstick), problems)
 
 
@@ -89,7 +93,7 @@ def summarise_scores(table: pd.DataFrame) -> pd.DataFrame:
     """
     groups = table.groupby("map", sort=False)
     columns = {}
-    for measure in MEASURES:
+    for measure in (*MEASURES, "sensitivity"):
         columns[measure] = groups[measure].mean()
         columns[f"{measure}_std"] = groups[measure].std().fillna(0.0)
     return pd.DataFrame({**columns, "images": groups.size()}).reset_index()

@@ -73,7 +73,8 @@ def _tell(found: "dict[Path, Surveyed]", arguments: argparse.Namespace) -> None:
     table.insert(0, "image", table.pop("image"))
     print(summarise_scores(table).to_string(index=False, float_format="{:.4f}".format))
     count = f"{len(found)} {'image' if len(found) == 1 else 'images'}"
-    print(f"Mean and standard deviation over {count}. Low deletion, high insertion and low infidelity are good.")
+    print(f"Mean and standard deviation over {count}. Low deletion, high insertion and low infidelity are good,")
+    print("and so is a low sensitivity; that of controls is 0, for they do not look at the image.")
     if arguments.out:
         write(table, arguments.out, "scores")
     if arguments.plot:
