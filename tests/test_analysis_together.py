@@ -98,11 +98,11 @@ def test_feature_maps_are_kept_for_those_who_asked(network, photos):
         found = wait_together(network, visits)
     assert sizes == [3]
     for analysis, block in zip(found, asked, strict=True):
-        kept = [record for record in analysis.records if record.features is not None]
-        assert [record.block for record in kept] == ([block] if block else [])
-        for record in kept:
+        kept = [(record, record.features) for record in analysis.records if record.features is not None]
+        assert [record.block for record, _ in kept] == ([block] if block else [])
+        for record, features in kept:
             # The definition of the squeeze, on the maps of this image.
-            torch.testing.assert_close(record.features.mean((2, 3)), record.squeeze)
+            torch.testing.assert_close(features.mean((2, 3)), record.squeeze)
 
 
 def test_a_name_that_no_block_has_fails_for_its_asker_alone(network, photos):

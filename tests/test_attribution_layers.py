@@ -195,7 +195,7 @@ def test_deep_lift_behind_the_last_gates_is_the_rescale_rule(network: Network, i
     with capture_gates(network.model, keep_features=[LAST]) as records, torch.no_grad():
         sums: list[Tensor] = []
         shortcut = network.model.get_submodule("layer4.0.downsample")
-        with shortcut.register_forward_hook(lambda _module, _args, output: sums.append(output)):
+        with shortcut.register_forward_hook(lambda *seen: sums.append(seen[2])):
             network.model(image)
             network.model(torch.zeros_like(image))
     after, before = [one.features * one.gate[..., None, None] for one in records if one.features is not None]

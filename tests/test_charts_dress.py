@@ -15,7 +15,7 @@ def test_a_figure_that_was_not_looked_at_draws_the_same(monkeypatch: pytest.Monk
     """The app leaves out Plotly's validation, which must not change what the browser is given."""
     checked = make_figure(DATA, LAYOUT, LIGHT)
     monkeypatch.setattr(dress, "validated", False)
-    assert json.loads(make_figure(DATA, LAYOUT, LIGHT).to_json()) == json.loads(checked.to_json())
+    assert json.loads(str(make_figure(DATA, LAYOUT, LIGHT).to_json())) == json.loads(str(checked.to_json()))
 
 
 def test_tests_look_at_every_property():
