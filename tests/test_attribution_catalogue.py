@@ -141,7 +141,8 @@ def test_other_methods_can_be_smoothed(network, image, inner):
     settings = {"nt_type": "smoothgrad", "nt_samples": 4, "stdevs": 0.5, **more}
     expected = seeded(lambda: direct.attribute(image, target=TARGET, **settings))
     found = attribute(network, image, TARGET, "smoothgrad", over=key, nt_samples=4, stdevs=0.5, **more)
-    assert_same(found.map, expected[0].abs().amax(0), within=1e-4)
+    # Where a value is about 0, another rounding may put it on the other side of a ReLU.
+    assert_same(found.map, expected[0].abs().amax(0), within=1e-3)
 
 
 @pytest.mark.parametrize(("key", "name"), [("guided_backprop", "GuidedBackprop"), ("deconvolution", "Deconvolution")])

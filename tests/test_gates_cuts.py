@@ -22,7 +22,7 @@ def test_with_no_gate_held_it_is_the_plain_gradient(se_net: nn.Module, sites: tu
     plain = se_net(images)[:, 1].sum()
     with cut_gates(se_net, sites) as cuts:
         value = se_net(images)[:, 1].sum()
-    slope, slopes = cuts.slopes(value, images, [])
+    slope, slopes = cuts.slopes(value, images, {"none": []})["none"]
     assert torch.equal(value, plain)
     assert torch.equal(slope, torch.autograd.grad(plain, images)[0])
     assert slopes == {}
@@ -36,8 +36,8 @@ def test_a_held_gate_is_an_input_like_the_image(
     images = images.requires_grad_()
     with cut_gates(se_net, sites) as cuts:
         value = se_net(images)[:, 1].sum()
-    cuts.slopes(value, images, [site.name for site in sites])
-    slope, slopes = cuts.slopes(value, images, held)
+    sets = {"all": [site.name for site in sites], "some": held}
+    slope, slopes = cuts.slopes(value, images, sets)["some"]
     leaves = {block: cuts.gates[block].clone().requires_grad_() for block in held}
     with edit_gates(se_net, {block: lambda _, leaf=leaf: leaf.clone() for block, leaf in leaves.items()}):
         expected = torch.autograd.grad(se_net(images)[:, 1].sum(), [images, *leaves.values()])

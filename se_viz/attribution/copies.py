@@ -1,12 +1,15 @@
 """A private copy of a model for methods that change derivatives: each use of a function has a module of its own."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from se_viz.attribution.kept import kept_with
 from se_viz.errors import AttributionError
 from se_viz.gates.hooks import is_watching
 
@@ -33,6 +36,21 @@ class Unrolled(nn.Module):
         else:
             self._next = self._next % len(self.uses) + 1
         return self.uses[self._next - 1](inputs)
+
+
+@contextmanager
+def borrow_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -> Iterator[nn.Module]:
+    """Yield a copy that `copy_unrolled` made and proved, of which nobody else knows inside the ``with`` block.
+
+    It is kept for the next one, and takes as much memory as the model's weights for as long as these stay where and
+    as they are. After an error it is not kept: rules may be left on it.
+    """
+    kept = kept_with(model)
+    twin = kept.copies.pop("unrolled", None) if kept else None
+    twin = twin or copy_unrolled(model, inputs)
+    yield twin
+    if kept:
+        kept.copies["unrolled"] = twin
 
 
 def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -> nn.Module:

@@ -7,11 +7,12 @@ from math import ceil, sqrt
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.flows import Flow, Trace
 from se_viz.attribution.steps import Evaluate, Point, Slopes, Step, Way, refine, sum_up, walk, worst_error
+from se_viz.attribution.swift import lay_out, swift_copy
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError, NoSEBlocksError
 from se_viz.gates import GateSite
@@ -82,7 +83,7 @@ def trace_paths(
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone()
         start = make_baseline(network, inputs, baseline) if isinstance(baseline, str) else baseline.to(inputs)
-        path = _Path(network, start, inputs - start, target, chosen, turn)
+        path = _Path(network, swift_copy(network.model, inputs), start, inputs - start, target, chosen, turn)
         return _conclude(_walk(path.points, n_steps, report), target, path.seconds)
 
 
@@ -91,6 +92,7 @@ class _Path:
     """The straight way, and what is asked at its points."""
 
     network: Network
+    model: nn.Module
     start: Tensor
     direction: Tensor
     target: Target
@@ -125,14 +127,14 @@ class _Path:
         return [*self._look(places[:half]), *self._look(places[half:])]
 
     def _differentiate(self, places: Tensor) -> list[Point]:
-        """Run forward once, and back once for each set."""
-        images = (self.start + places.to(self.start).view(-1, 1, 1, 1) * self.direction).requires_grad_()
-        with cut_gates(self.network.model, self.network.inspection.sites) as cuts:
-            values = self.target.read(self.network.model(images))
-        ways = {}
-        for name, held in self.sets.items():
-            slope, slopes = cuts.slopes(values.sum(), images, held)
-            ways[name] = (slope * self.direction).sum(1).float().cpu(), _unload(slopes)
+        """Run forward once, and back for each set as far as it differs."""
+        images = lay_out(self.start + places.to(self.start).view(-1, 1, 1, 1) * self.direction).requires_grad_()
+        with cut_gates(self.model, self.network.inspection.sites) as cuts:
+            values = self.target.read(self.model(images))
+        ways = {
+            name: ((slope * self.direction).sum(1).float().cpu(), _unload(slopes))
+            for name, (slope, slopes) in cuts.slopes(values.sum(), images, self.sets).items()
+        }
         return _points(places, values.detach(), _unload(cuts.gates), ways)
 
 

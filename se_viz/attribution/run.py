@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from se_viz.attribution.calls import Task, call, prepare
 from se_viz.attribution.catalogue import METHODS, find_method
-from se_viz.attribution.copies import copy_unrolled
+from se_viz.attribution.copies import borrow_unrolled
+from se_viz.attribution.kept import kept_with
 from se_viz.attribution.methods import Method, collapse
 from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.rules import check_rules
-from se_viz.attribution.slices import Report, Slices
+from se_viz.attribution.slices import Recall, Report, Slices
+from se_viz.attribution.swift import LEAST, swift_copy
 from se_viz.attribution.targets import Answer, Target
 from se_viz.errors import AttributionError, SeVizError
 from se_viz.gates import GateSite
@@ -66,13 +68,15 @@ def attribute(
         inputs = inputs.detach().clone().requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
         chosen, path = _stage(network, stage) if row.staged else (None, "")
-        answer = Answer(_model(network, row, inputs), goal)
-        slices = Slices(answer, network.device, turn, most=settings.get(row.piece, TOGETHER))
-        slices.note = _counter(report, row.passes({**settings, **options}, side=inputs.shape[-1])[0])
-        # Captum's hooks must not see others: such a method keeps its turn, or has a copy of its own.
-        forward = answer if row.copied or row.layered else slices
-        layer = answer.model.get_submodule(path) if path else None
-        found = explain(Task(row, forward, layer, inputs, 0), slices, settings)
+        passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
+        with _lend(network, row, inputs, passes) as model:
+            answer, most = Answer(model, goal), settings.get(row.piece, TOGETHER)
+            slices = Slices(answer, network.device, turn, most=most, recall=_memory(network, model, goal))
+            slices.note = _counter(report, passes)
+            # Captum's hooks must not see others: such a method keeps its turn, or has a copy of its own.
+            forward = answer if row.copied or row.layered else slices
+            layer = model.get_submodule(path) if path else None
+            found = explain(Task(row, forward, layer, inputs, 0), slices, settings)
     return Attribution(
         method=method,
         target=target,
@@ -175,13 +179,25 @@ def _method(key: str, stage: int | None) -> Method:
     return row
 
 
-def _model(network: Network, row: Method, inputs: Tensor) -> nn.Module:
-    if not row.copied:
-        return network.model
-    with _in_words(row, network.device):
-        twin = copy_unrolled(network.model, inputs)
-        check_rules(row, twin, inputs)
-        return twin
+@contextmanager
+def _lend(network: Network, row: Method, inputs: Tensor, passes: int) -> Iterator[nn.Module]:
+    """Yield what a method runs on: the network's model, or a copy where the method needs one or it pays."""
+    if row.copied:
+        with _in_words(row, network.device), borrow_unrolled(network.model, inputs) as twin:
+            check_rules(row, twin, inputs)
+            yield twin
+    else:
+        pays = passes >= LEAST and not row.layered
+        yield swift_copy(network.model, inputs) if pays else network.model
+
+
+def _memory(network: Network, model: nn.Module, goal: Target) -> Recall:
+    kept, swift = kept_with(network.model), model is not network.model
+
+    def recall(what: str, images: Tensor, run: Callable[[Tensor], Any]) -> Any:
+        return kept.recall((what, goal, swift), images, run) if kept else run(images)
+
+    return recall
 
 
 def stage_ends(sites: Sequence[GateSite]) -> dict[int, str]:

@@ -2,15 +2,20 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from se_viz.attribution.swift import lay_out
 from se_viz.line import Turn
 
 Report = Callable[[int, int], None]
 """Told after each slice how many images have run, and how many will have run in the end."""
+
+Recall = Callable[[str, Tensor, Callable[[Tensor], Any]], Any]
+"""Returns what a function makes of images, maybe without calling it; the word says which function it is."""
 
 
 class Slices:
@@ -18,13 +23,20 @@ class Slices:
 
     A slice holds at most ``most`` images (None: all of a call); where memory runs out, half as many from then on.
     A call with gradients differentiates each slice at once, so that no graph outlives it. That is right for a
-    function with one number an image that depends on this image alone.
+    function with one number an image that depends on this image alone. ``recall`` is asked for single images.
     """
 
     def __init__(
-        self, forward: Callable[[Tensor], Tensor], device: torch.device, turn: Turn, *, most: int | None = None
+        self,
+        forward: Callable[[Tensor], Tensor],
+        device: torch.device,
+        turn: Turn,
+        *,
+        most: int | None = None,
+        recall: Recall = lambda _, images, run: run(images),
     ) -> None:
         self._forward, self._device, self._turn, self._most = forward, device, turn, most
+        self._recall = recall
         self._called = False
         self.note: Callable[[int], None] = lambda _: None
         """Told after each slice how many images it held."""
@@ -34,8 +46,11 @@ class Slices:
     def __call__(self, inputs: Tensor) -> Tensor:
         """Call the function; before every slice but the first, let others run."""
         if torch.is_grad_enabled() and inputs.requires_grad:
-            return _Sloped.apply(inputs, self._differentiate)
-        return self._cut(inputs, self._forward)
+            return _Sloped.apply(inputs, partial(self._once, "slopes", self._differentiate))
+        return self._once("values", partial(self._cut, run=self._forward), inputs).clone()
+
+    def _once(self, what: str, run: Callable[[Tensor], Any], inputs: Tensor) -> Any:
+        return self._recall(what, inputs, run) if len(inputs) == 1 else run(inputs)
 
     def _differentiate(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         slopes: list[Tensor] = []
@@ -53,7 +68,7 @@ class Slices:
     def _cut(self, inputs: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
         values, start = list[Tensor](), 0
         while start < len(inputs):
-            images = _lay_out(inputs[start : start + (self._most or len(inputs))])
+            images = lay_out(inputs[start : start + (self._most or len(inputs))])
             found = self._fit(images, run)
             if found is None:
                 # Only here, after the error and its tensors are gone.
@@ -85,12 +100,6 @@ class Slices:
         self.away += time.perf_counter() - left
 
 
-def _lay_out(images: Tensor) -> Tensor:
-    # On a CPU, convolutions and pools of a batch are a fifth faster where the colours of a pixel lie side by side.
-    fast = images.device.type == "cpu" and images.ndim == 4
-    return images.contiguous(memory_format=torch.channels_last) if fast else images
-
-
 class _Sloped(torch.autograd.Function):
     """A function of images whose derivative is found together with its value."""
 
@@ -99,7 +108,8 @@ class _Sloped(torch.autograd.Function):
         """Keep the derivative by each image."""
         values, slopes = run(inputs)
         ctx.save_for_backward(slopes)
-        return values
+        # Copies here and above: what is recalled must not get a graph, nor be written to.
+        return values.clone()
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:

@@ -1,6 +1,6 @@
 """Gates that can be held as inputs, in the way back only: one pass forward serves every set of held gates."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from se_viz.gates.edits import edit_gates
+from se_viz.gates.narrows import Narrows
 from se_viz.gates.records import GateSite, use_name
 
 
@@ -23,16 +25,32 @@ class Cuts:
     _held: frozenset[str] = frozenset()
     _slopes: dict[str, Tensor] = field(default_factory=dict)
 
-    def slopes(self, output: Tensor, inputs: Tensor, held: Collection[str]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the derivatives of ``output`` by ``inputs`` and by each held gate, all held gates being inputs.
+    def slopes(
+        self, output: Tensor, inputs: Tensor, sets: Mapping[str, Collection[str]]
+    ) -> dict[str, tuple[Tensor, dict[str, Tensor]]]:
+        """Return for each set of held gates the derivatives of ``output`` by ``inputs`` and by each gate of the set.
 
-        Gates that are not held depend on what is before them, as in the network. The graph stays for another set.
+        The gates of the set are inputs then; others depend on what is before them, as in the network. What comes
+        after the last gate of a set acts as if none were held, and the way back leads through it once for all sets.
         """
-        self._held, self._slopes = frozenset(held), {}
-        # Where every way leads through held gates, nothing arrives at the inputs.
-        (slope,) = torch.autograd.grad(output, inputs, retain_graph=True, materialize_grads=True)
-        found = {name: self._slopes.get(name, torch.zeros_like(self.gates[name])) for name in held}
-        return slope, found
+        narrows, end = Narrows(output), get_gradient_edge(inputs)
+        uses = {use: node for node in narrows.nodes if (use := getattr(node, "use", None))}
+        edges = [narrows.before([end.node, *(uses[use] for use in held if use in uses)]) for held in sets.values()]
+        slope, *arrived = self._back(get_gradient_edge(output), torch.ones_like(output), (), [end, *edges])
+        found = {}
+        for (name, held), edge, one in zip(sets.items(), edges, arrived, strict=True):
+            self._slopes = {}
+            by_inputs = self._back(edge, one, held, [end])[0] if held and one is not None else slope
+            slopes = {use: self._slopes.get(use, torch.zeros_like(self.gates[use])) for use in held}
+            found[name] = torch.zeros_like(inputs) if by_inputs is None else by_inputs, slopes
+        return found
+
+    def _back(
+        self, start: GradientEdge, arrived: Tensor, held: Collection[str], ends: Sequence[GradientEdge]
+    ) -> tuple[Tensor | None, ...]:
+        self._held = frozenset(held)
+        # Where every way leads through held gates, nothing arrives. The graph stays for another set.
+        return torch.autograd.grad([start], ends, [arrived], retain_graph=True, allow_unused=True)
 
 
 class _Cut(torch.autograd.Function):
@@ -40,15 +58,15 @@ class _Cut(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, gate: Tensor, cuts: Cuts, name: str) -> Tensor:
-        ctx.cuts, ctx.name = cuts, name
+        ctx.cuts, ctx.use = cuts, name
         # A copy: what comes next may work in place.
         return gate.clone()
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, None, None]:
-        if ctx.name not in ctx.cuts._held:
+        if ctx.use not in ctx.cuts._held:
             return grad_outputs[0], None, None
-        ctx.cuts._slopes[ctx.name] = grad_outputs[0]
+        ctx.cuts._slopes[ctx.use] = grad_outputs[0]
         return None, None, None
 
 

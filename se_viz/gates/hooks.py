@@ -103,6 +103,15 @@ def is_watching() -> bool:
     return bool(_watches.get())
 
 
+def has_others(model: nn.Module) -> bool:
+    """Return whether hooks that are not of here hang on a model: they may change its passes, and a copy has none."""
+    ours = {_start, _finish, _enter, _squeeze, _gate, _part, _leave, _take, _give}
+    kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+    # Copies of the tables: other threads attach ours meanwhile.
+    hung = (hook for module in model.modules() for kind in kinds for hook in [*getattr(module, kind).values()])
+    return any(hook not in ours for hook in hung)
+
+
 def _wanted(watch: Watch) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
     yield from ((module, _take) for module in watch.take)
     yield from ((module, _give) for module in watch.give)
