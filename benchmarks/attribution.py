@@ -4,8 +4,8 @@ python -m benchmarks.attribution [--repeats 5] [--network se_resnet50_half_image
 
 Both explain the same class of the same photo with the same settings (steps, samples, squares, patches, seed). Captum's
 own batch sizes and whatever else it leaves open are as it has them. Before each run of se_viz the answers that it keeps
-for the next method are forgotten; its copies of the network stay, as in a session. The greatest difference of the two maps stands
-beside, in shares of the greatest value of Captum's.
+for the next method are forgotten; its copies of the network stay, as in a session. The greatest difference of the two
+maps stands beside, in shares of the greatest value of Captum's.
 """
 
 import argparse
