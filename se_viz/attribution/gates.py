@@ -9,10 +9,11 @@ from typing import Any
 import captum.attr
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.paths import trace_paths
+from se_viz.attribution.swift import lay_out, swift_copy
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError, DeviceError, NoSEBlocksError
 from se_viz.gates import GateSite, edit_gates
@@ -152,26 +153,29 @@ def _ask(
     network: Network, inputs: Tensor, target: Target, asked: tuple[str, GateSite], baseline: str
 ) -> GateAttribution:
     method, site = asked
-    row, answer = GATE_METHODS[method], partial(_answer, network, inputs, target, site)
-    after, gates = _read(network, inputs, target, site)
+    row = GATE_METHODS[method]
+    # Those with options run it many times.
+    model = swift_copy(network.model, inputs) if row.options else network.model
+    answer = partial(_answer, model, inputs, target, site)
+    after, gates = _read(model, inputs, target, site)
     settings, rise = dict(row.options), None
     if row.from_baseline:
-        before, settings["baselines"] = _read(network, make_baseline(network, inputs, baseline), target, site)
+        before, settings["baselines"] = _read(model, make_baseline(network, inputs, baseline), target, site)
         rise = after - before
     values = getattr(captum.attr, row.algorithm)(answer).attribute(gates.requires_grad_(), **settings)
     found = values.detach()[0].float().cpu()
     return GateAttribution(method, site.name, found, None if rise is None else rise - found.double().sum().item())
 
 
-def _answer(network: Network, inputs: Tensor, target: Target, site: GateSite, gates: Tensor) -> Tensor:
+def _answer(model: nn.Module, inputs: Tensor, target: Target, site: GateSite, gates: Tensor) -> Tensor:
     """Return what is explained as a function of a block's gates, one row of them for each answer."""
     # A copy: what comes next may work in place, which a leaf does not allow.
-    with edit_gates(network.model, {site.block: _at_use(site, lambda _: gates.clone())}):
-        return target.read(network.model(inputs.expand(len(gates), -1, -1, -1)))
+    with edit_gates(model, {site.block: _at_use(site, lambda _: gates.clone())}):
+        return target.read(model(lay_out(inputs.expand(len(gates), -1, -1, -1))))
 
 
 @torch.no_grad()
-def _read(network: Network, inputs: Tensor, target: Target, site: GateSite) -> tuple[float, Tensor]:
+def _read(model: nn.Module, inputs: Tensor, target: Target, site: GateSite) -> tuple[float, Tensor]:
     """Return what is explained, and a block's gates as they are."""
     seen: list[Tensor] = []
 
@@ -179,8 +183,8 @@ def _read(network: Network, inputs: Tensor, target: Target, site: GateSite) -> t
         seen.append(gates.clone())
         return gates
 
-    with edit_gates(network.model, {site.block: _at_use(site, see)}):
-        value = target.read(network.model(inputs)).item()
+    with edit_gates(model, {site.block: _at_use(site, see)}):
+        value = target.read(model(inputs)).item()
     return value, seen[0]
 
 
