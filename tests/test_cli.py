@@ -294,18 +294,20 @@ try:
 except SystemExit:
     pass
 early = {"torch", "pandas"} & set(sys.modules)
+from se_viz.networks import list_networks
+listed = len(list_networks())
 code = main(sys.argv[1:])
-late = {"captum", "plotly", "streamlit", "se_viz.train.data"} & set(sys.modules)
-print(sorted(early), sorted(late), code)
+unused = {"captum", "plotly", "streamlit", "se_viz.train.data", "timm", "huggingface_hub"}
+print(sorted(early), listed > 100, sorted(unused & set(sys.modules)), code)
 """
 
 
-def test_help_and_gates_import_only_what_they_use(network_folder, tmp_path):
-    """PyTorch alone takes a second: help comes before it, and gates without pictures need no charts."""
+def test_help_networks_and_gates_import_only_what_they_use(network_folder, tmp_path):
+    """PyTorch takes a second and timm as much: help comes before the one, listing without the other."""
     words = ["gates", CAT, "--out", str(tmp_path / "gates.csv"), "--checkpoints", str(network_folder)]
     command = [sys.executable, "-c", IMPORTED, *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[] [] 0"
+    assert done.stdout.splitlines()[-1] == "[] True [] 0"
 
 
 def test_the_package_runs_as_a_command():

@@ -1,11 +1,7 @@
-import hashlib
 import re
 from collections.abc import Iterator
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -21,33 +17,27 @@ from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
 from se_viz.ui.methods import TICKED, Request
-from se_viz.ui.state import ChosenImage
+from tests.pages import chosen, clean, noise, session, words
 
 pytestmark = pytest.mark.usefixtures("bundled")
-
-PAGE = Path(__file__).parents[1] / "pages" / "attribution.py"
 
 
 @pytest.fixture
 def page() -> AppTest:
     """Return the page in a session that has chosen a network, and no image yet."""
-    page = AppTest.from_file(str(PAGE), default_timeout=120)
-    page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
-    return page
+    return session("attribution.py")
 
 
 @pytest.fixture
 def photo() -> Image.Image:
     """Return coloured noise of the network's own size."""
-    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    return noise()
 
 
 @pytest.fixture
 def look(page: AppTest, photo: Image.Image) -> AppTest:
     """Return the page with an image chosen, after its first run."""
-    file = BytesIO()
-    photo.save(file, "PNG")
-    page.session_state["image"] = ChosenImage("noise.png", file.getvalue(), hashlib.sha256(file.getvalue()).hexdigest())
+    page.session_state["image"] = chosen(photo)
     return clean(page.run())
 
 
@@ -65,13 +55,6 @@ def passes() -> Iterator[list[int]]:
     handle.remove()
 
 
-def clean(page: AppTest) -> AppTest:
-    """Check that a run ended without a traceback and without a complaint."""
-    assert not page.exception
-    assert not page.error
-    return page
-
-
 def test_without_an_image_the_page_says_what_to_do(page: AppTest):
     """Samples and an uploader stand where the result will be."""
     clean(page.run())
@@ -87,10 +70,6 @@ def test_the_predicted_class_is_explained_first(look: AppTest, network: Network,
     assert classes.value == order[0]
     assert others.options == classes.options[1:]
     assert others.value is None
-
-
-def words(page: AppTest) -> str:
-    return "\n".join(text.value for text in [*page.markdown, *page.caption])
 
 
 def tick(page: AppTest, *methods: str) -> AppTest:

@@ -1,8 +1,4 @@
 import base64
-import hashlib
-import json
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +10,10 @@ from streamlit.testing.v1 import AppTest
 from se_viz import edit_gates
 from se_viz.networks import Network
 from se_viz.ui.progress import estimate_rest
-from se_viz.ui.state import ChosenImage
+from tests.pages import chosen, clean, figure, noise, session
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
-PAGE = Path(__file__).parents[1] / "pages" / "counterfactuals.py"
 BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3)) for unit in range(1, units + 1)]
 """Every block of an SE-ResNet-50 by stage and position (arXiv 1709.01507, Fig. 5)."""
 
@@ -26,43 +21,26 @@ BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((2, 3), (3, 4), (4, 6), (5, 
 @pytest.fixture
 def photo() -> Image.Image:
     """Return coloured noise of the network's own size."""
-    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    return noise()
 
 
 @pytest.fixture
 def page() -> AppTest:
     """Return the page in a session that has chosen a network, and no image yet."""
-    page = AppTest.from_file(str(PAGE), default_timeout=120)
-    page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
-    return page
+    return session("counterfactuals.py")
 
 
 @pytest.fixture
 def matter(page: AppTest, photo: Image.Image) -> AppTest:
     """Return the page with an image chosen, after its first run."""
-    file = BytesIO()
-    photo.save(file, "PNG")
-    digest = hashlib.sha256(file.getvalue()).hexdigest()
-    page.session_state["image"] = ChosenImage("noise_*1*.png", file.getvalue(), digest)
+    page.session_state["image"] = chosen(photo, "noise_*1*.png")
     return clean(page.run())
-
-
-def clean(page: AppTest) -> AppTest:
-    """Check that a run ended without a traceback and without a complaint."""
-    assert not page.exception
-    assert not page.error
-    return page
 
 
 def choose(page: AppTest, key: str, value: str) -> AppTest:
     """Choose one of a few options side by side."""
     page.session_state[key] = value
     return clean(page.run())
-
-
-def figure(page: AppTest, key: str) -> dict[str, Any]:
-    """Return what the browser is told to draw."""
-    return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
 
 
 def words(page: AppTest) -> str:

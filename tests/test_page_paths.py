@@ -1,10 +1,6 @@
 """The view *Through the gates* shows what the library found, and goes on where something is missing."""
 
 import base64
-import hashlib
-import json
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,31 +13,23 @@ from se_viz.attribution.gates import GATE_METHODS, attribute_gates
 from se_viz.attribution.paths import NETWORK, trace_paths
 from se_viz.attribution.targets import Target
 from se_viz.networks import Network
-from se_viz.ui.state import ChosenImage
+from tests.pages import chosen, clean, figure, noise, session, words
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
-PAGE = Path(__file__).parents[1] / "pages" / "attribution.py"
 BLOCK = "layer1.0.bn3.1"
 
 
 @pytest.fixture
 def photo() -> Image.Image:
     """Return coloured noise of the network's own size."""
-    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    return noise()
 
 
 @pytest.fixture
 def page(photo: Image.Image) -> AppTest:
     """Return the page in a session that has chosen everything, before its first run."""
-    page = AppTest.from_file(str(PAGE), default_timeout=120)
-    page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
-    file = BytesIO()
-    photo.save(file, "PNG")
-    page.session_state["image"] = ChosenImage("noise.png", file.getvalue(), hashlib.sha256(file.getvalue()).hexdigest())
-    page.session_state["attribution-view"] = "Through the gates"
-    page.session_state["block"] = BLOCK
-    return page
+    return session("attribution.py", image=chosen(photo), block=BLOCK, **{"attribution-view": "Through the gates"})
 
 
 @pytest.fixture
@@ -51,27 +39,11 @@ def best(network: Network, photo: Image.Image) -> int:
         return int(network.model(network.preprocess(photo)).argmax())
 
 
-def clean(page: AppTest) -> AppTest:
-    """Check that a run ended without a traceback and without a complaint."""
-    assert not page.exception
-    assert not page.error
-    return page
-
-
-def figure(page: AppTest, key: str) -> dict[str, Any]:
-    """Return what the browser is told to draw."""
-    return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
-
-
 def decoded(values: Any) -> list[float]:
     """Return the numbers of Plotly's own encoding."""
     if isinstance(values, list):
         return values
     return np.frombuffer(base64.b64decode(values["bdata"]), dtype=values["dtype"]).tolist()
-
-
-def words(page: AppTest) -> str:
-    return "\n".join(text.value for text in [*page.markdown, *page.caption])
 
 
 def test_stages_blocks_and_channels_are_those_of_the_library(

@@ -1,9 +1,5 @@
 """The view *Stage by stage*, without a browser: its numbers by the library, and its words where there is nothing."""
 
-import hashlib
-import json
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,48 +14,29 @@ from se_viz.attribution.places import Layer
 from se_viz.attribution.targets import Target
 from se_viz.networks import Network
 from se_viz.ui.recalibration import describe_makers, describe_sides
-from se_viz.ui.state import ChosenImage
+from tests.pages import chosen, clean, figure, noise, session
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
-PAGE = Path(__file__).parents[1] / "pages" / "attribution.py"
 BLOCK = "layer3.2.bn3.1"
 
 
 @pytest.fixture
 def photo() -> Image.Image:
     """Return coloured noise of the network's own size."""
-    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    return noise()
 
 
 @pytest.fixture
 def view(photo: Image.Image) -> AppTest:
     """Return the page at this view, after its first run."""
-    file = BytesIO()
-    photo.save(file, "PNG")
-    page = AppTest.from_file(str(PAGE), default_timeout=120)
-    image = ChosenImage("noise.png", file.getvalue(), hashlib.sha256(file.getvalue()).hexdigest())
-    for key, value in {"network": "tiny", "device": "cpu", "image": image, "block": BLOCK}.items():
-        page.session_state[key] = value
-    page.session_state["attribution-view"] = "Stage by stage"
+    page = session("attribution.py", image=chosen(photo), block=BLOCK, **{"attribution-view": "Stage by stage"})
     return clean(page.run())
-
-
-def clean(page: AppTest) -> AppTest:
-    """Check that a run ended without a traceback and without a complaint."""
-    assert not page.exception
-    assert not page.error
-    return page
 
 
 def choose(page: AppTest, key: str, value: Any) -> AppTest:
     page.session_state[key] = value
     return clean(page.run())
-
-
-def figure(page: AppTest, key: str) -> dict[str, Any]:
-    """Return what the browser is told to draw."""
-    return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
 
 
 def figures(page: AppTest) -> set[str]:

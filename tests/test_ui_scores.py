@@ -1,12 +1,5 @@
 """The panel below the maps: nothing before it is asked for, the library's numbers after, and words for what fails."""
 
-import hashlib
-import json
-from io import BytesIO
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -19,52 +12,31 @@ from se_viz.attribution.scores import make_yardstick, score_map
 from se_viz.attribution.sensitivity import measure_sensitivity
 from se_viz.attribution.targets import Target
 from se_viz.networks import Network
-from se_viz.ui.state import ChosenImage
+from tests.pages import chosen, clean, figure, noise, session, words
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
-PAGE = Path(__file__).parents[1] / "pages" / "attribution.py"
 TITLES = ["Saliency", "Input x Gradient"]
 
 
 @pytest.fixture
 def photo() -> Image.Image:
     """Return coloured noise of the network's own size."""
-    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    return noise()
 
 
 @pytest.fixture
 def page(photo: Image.Image) -> AppTest:
     """Return the page with an image and two quick methods, after its first run."""
-    page, file = AppTest.from_file(str(PAGE), default_timeout=300), BytesIO()
-    photo.save(file, "PNG")
-    digest = hashlib.sha256(file.getvalue()).hexdigest()
-    page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
-    page.session_state["image"] = ChosenImage("noise.png", file.getvalue(), digest)
+    page = session("attribution.py", image=chosen(photo))
     for method in METHODS:
         page.session_state[f"tick-{method}"] = METHODS[method].title in TITLES
     return clean(page.run())
 
 
-def clean(page: AppTest) -> AppTest:
-    """Check that a run ended without a traceback and without a complaint."""
-    assert not page.exception
-    assert not page.error
-    return page
-
-
 def press(page: AppTest, label: str) -> AppTest:
     """Press the button with this label."""
     return clean(next(button for button in page.button if button.label == label).click().run())
-
-
-def words(page: AppTest) -> str:
-    return "\n".join(text.value for text in [*page.markdown, *page.caption])
-
-
-def figure(page: AppTest, key: str) -> dict[str, Any]:
-    """Return what the browser is told to draw."""
-    return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
 
 
 def test_nothing_is_scored_before_it_is_asked_for(page: AppTest):
