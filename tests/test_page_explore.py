@@ -1,9 +1,5 @@
 import base64
-import hashlib
-import json
 from collections.abc import Iterator
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +14,11 @@ from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.networks import Network
 from se_viz.ui.cached import get_network
 from se_viz.ui.state import ChosenImage
+from tests import pages
+from tests.pages import clean, figure
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
-PAGE = Path(__file__).parents[1] / "pages" / "explore.py"
 BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3)) for unit in range(1, units + 1)]
 """Every block of an SE-ResNet-50 by stage and position (arXiv 1709.01507, Fig. 5)."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -43,17 +40,13 @@ def inputs(pixels: np.ndarray) -> Float[Tensor, "1 3 64 64"]:
 @pytest.fixture
 def chosen(pixels: np.ndarray) -> ChosenImage:
     """Return the image as a session holds it once somebody has chosen it."""
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return ChosenImage("noise.png", file.getvalue(), hashlib.sha256(file.getvalue()).hexdigest())
+    return pages.chosen(Image.fromarray(pixels))
 
 
 @pytest.fixture
 def page() -> AppTest:
     """Return the page in a session that has chosen a network, and no image yet."""
-    page = AppTest.from_file(str(PAGE), default_timeout=120)
-    page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
-    return page
+    return pages.session("explore.py")
 
 
 @pytest.fixture
@@ -61,18 +54,6 @@ def explore(page: AppTest, chosen: ChosenImage) -> AppTest:
     """Return the page with an image chosen, after its first run."""
     page.session_state["image"] = chosen
     return clean(page.run())
-
-
-def clean(page: AppTest) -> AppTest:
-    """Check that a run ended without a traceback and without a complaint."""
-    assert not page.exception
-    assert not page.error
-    return page
-
-
-def figure(page: AppTest, key: str) -> dict[str, Any]:
-    """Return what the browser is told to draw."""
-    return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
 
 
 def codes(heat: dict[str, Any]) -> np.ndarray:

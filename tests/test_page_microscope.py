@@ -1,8 +1,5 @@
-import hashlib
 import json
 import math
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +12,10 @@ from torch import nn
 
 from se_viz.networks import Network
 from se_viz.ui.cached import _residents
-from se_viz.ui.state import ChosenImage
+from tests.pages import chosen, clean, figure, session
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
-PAGE = Path(__file__).parents[1] / "pages" / "microscope.py"
 BLOCK, CHANNEL = "layer3.2.bn3.1", 17
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -33,21 +29,12 @@ def pixels() -> np.ndarray:
 @pytest.fixture
 def page(pixels: np.ndarray) -> AppTest:
     """Return the page in a session that has chosen a network, an image, a block and a channel; not run yet."""
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    page = AppTest.from_file(str(PAGE), default_timeout=120)
-    page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
-    page.session_state["image"] = ChosenImage("noise.png", file.getvalue(), hashlib.sha256(file.getvalue()).hexdigest())
-    page.session_state["block"], page.session_state["channel"] = BLOCK, CHANNEL
-    return page
+    return session("microscope.py", image=chosen(Image.fromarray(pixels)), block=BLOCK, channel=CHANNEL)
 
 
 def run(page: AppTest) -> AppTest:
     """Run a page and check that it ended without a traceback and without a complaint."""
-    page.run()
-    assert not page.exception
-    assert not page.error
-    return page
+    return clean(page.run())
 
 
 def drawn(page: AppTest) -> dict[str, Any]:
@@ -58,10 +45,6 @@ def drawn(page: AppTest) -> dict[str, Any]:
 
 def captions(page: AppTest) -> str:
     return "\n".join(caption.value for caption in page.caption)
-
-
-def figure(page: AppTest, key: str) -> dict[str, Any]:
-    return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
 
 
 def by_hand(network: Network, pixels: np.ndarray) -> dict[str, np.ndarray]:
