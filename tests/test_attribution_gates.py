@@ -5,7 +5,6 @@ from collections.abc import Callable
 import captum.attr
 import pytest
 import torch
-from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 
 from se_viz.attribution.gates import GATE_METHODS, attribute_gates
@@ -13,6 +12,7 @@ from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError, NoSEBlocksError
 from se_viz.gates import edit_gates
 from se_viz.networks import Network
+from tests.reused import TwiceApart
 
 MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
 
@@ -100,18 +100,6 @@ def test_gradient_x_gate_is_the_summed_gradient_x_activation_of_the_block(networ
     assert_same(attribute_gates(network, image, 2, "gradient_x_gate", MIDDLE).values, expected.sum((2, 3)))
 
 
-class Twice(nn.Module):
-    """One block at two places: Captum's layer methods would mix up its two uses."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.start, self.se, self.end = nn.Conv2d(3, 8, 3, 2), SEModule(8, rd_channels=2), nn.Linear(8, 4)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return four logits."""
-        return self.end(self.se(self.se(self.start(images)).tanh()).mean((2, 3)))
-
-
 def test_grad_cam_at_a_gate_leaves_one_number_for_all_channels(network: Network, image: Tensor):
     """The reason that is given, tried out: Captum's map has one channel and one place, and the sum of them all."""
     found = direct(network, MIDDLE, "LayerGradCam")(image.clone().requires_grad_(), target=2)
@@ -127,7 +115,7 @@ def test_the_second_use_of_a_block_has_values_of_its_own(image: Tensor, method: 
     """After the second use all is linear, s_c times its mean: both methods give that term of the logit."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        model = Twice()
+        model = TwiceApart()
     network = Network.from_model(model, input_size=64)
     with torch.no_grad():
         pooled = model.se(model.se(model.start(image)).tanh()).mean((2, 3))[0]

@@ -18,6 +18,7 @@ from se_viz.attribution.places import Layer
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError, OvertakenError
 from se_viz.networks import Network
+from tests.reused import Twice
 
 TARGET = Target(2)
 MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
@@ -254,18 +255,6 @@ def test_deep_lift_is_refused_where_its_shares_do_not_add_up():
     network = Network.from_model(Squared(), input_size=16)
     with pytest.raises(AttributionError, match=r"shares miss what the answer changes by .*Choose Integrated Gradients"):
         attribute_layer(network, torch.randn(1, 3, 16, 16), Target(0), "deep_lift", layer=Layer("after", "se"))
-
-
-class Twice(nn.Module):
-    """One SE block that a pass goes through twice."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.se = nn.Conv2d(3, 8, 1), SqueezeExcitation(8, 2)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return one logit a channel."""
-        return self.se(self.se(self.stem(images))).mean((2, 3))
 
 
 @pytest.mark.parametrize("key", RUNS)

@@ -1,9 +1,7 @@
 import pytest
 import timm
 import torch
-from timm.layers.squeeze_excite import SqueezeExciteCl
 from torch import Tensor, nn
-from torchvision.ops import SqueezeExcitation
 
 from se_viz.attribution.layers import attribute_layer
 from se_viz.attribution.places import WHERE, Layer, find_spot, gates_behind, name_layer
@@ -11,32 +9,9 @@ from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
 from se_viz.gates.taps import Spot
 from se_viz.networks import Network
+from tests.reused import Last, Twice
 
 BLOCK = "layer3.2.bn3.1"
-
-
-class Folded(nn.Module):
-    """One SE block that a pass goes through twice at one resolution."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.se = nn.Conv2d(3, 8, 1), SqueezeExcitation(8, 2)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return one logit a channel."""
-        return self.se(self.se(self.stem(images))).mean((2, 3))
-
-
-class Last(nn.Module):
-    """An SE block that has its channels last."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.se = nn.Conv2d(3, 8, 1), SqueezeExciteCl(8)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return one logit a channel."""
-        return self.se(self.stem(images).movedim(1, -1)).mean((1, 2))
 
 
 def test_sides_of_a_block_are_what_its_module_takes_in_and_puts_out(network: Network):
@@ -48,7 +23,7 @@ def test_sides_of_a_block_are_what_its_module_takes_in_and_puts_out(network: Net
 
 def test_a_second_use_is_a_place_of_its_own():
     """Blocks may share their weights: the name says which use is meant."""
-    network = Network.from_model(Folded(), input_size=16)
+    network = Network.from_model(Twice(), input_size=16)
     assert find_spot(network, Layer("after", "se#2")) == Spot("se", after=True, call=1)
     assert gates_behind(network, Layer("before", "se")) == 2
     assert gates_behind(network, Layer("after", "se#2")) == 0
@@ -68,7 +43,7 @@ def test_places_have_names_for_people(network: Network):
     assert set(WHERE) == {"before", "after", "end"}
 
 
-@pytest.mark.parametrize("build", [Folded, Last])
+@pytest.mark.parametrize("build", [Twice, Last])
 def test_a_stage_without_an_end_of_its_own_is_refused(build: type[nn.Module]):
     """The last of two uses, or another order of axes: which tensor ends the stage is not known, so none is drawn."""
     network = Network.from_model(build(), input_size=16)

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 
 from se_viz import edit_gates
@@ -15,6 +14,7 @@ from se_viz.analysis import analyse
 from se_viz.effects import ablate_channels, estimate_effects, find_outliers, rank_correlation, tabulate_effects
 from se_viz.errors import AttributionError, EditError, NoSEBlocksError
 from se_viz.networks import Network
+from tests.reused import TwiceApart
 
 BLOCK, LAST = "layer1.1.bn3.1", "layer4.2.bn3.1"
 
@@ -103,23 +103,11 @@ def test_inference_mode_around_it_changes_nothing(network: Network, photo: Image
     assert not plain.requires_grad
 
 
-class Twice(nn.Module):
-    """One block at two places, so that its uses have to be told apart."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.start, self.se, self.end = nn.Conv2d(3, 8, 3, 2), SEModule(8, rd_channels=2), nn.Linear(8, 4)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return four logits."""
-        return self.end(self.se(self.se(self.start(images)).tanh()).mean((2, 3)))
-
-
 def test_the_second_use_of_a_block_has_effects_of_its_own(photo: Image.Image):
     """After the second use all is linear: there estimate and ablation agree, which for the first they need not."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        network = Network.from_model(Twice(), input_size=64)
+        network = Network.from_model(TwiceApart(), input_size=64)
     first, second = (ablate_channels(network, photo, name)[:, 3] for name in ("se", "se#2"))
     torch.testing.assert_close(estimate_effects(network, photo, "se#2", 3), second, rtol=1e-4, atol=1e-6)
     assert not torch.allclose(first, second, atol=1e-4)

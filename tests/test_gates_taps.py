@@ -6,40 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from timm.layers.squeeze_excite import SqueezeExciteCl
 from torch import Tensor, nn
-from torchvision.ops import SqueezeExcitation
 
 from se_viz import capture_gates
 from se_viz.errors import CaptureError
 from se_viz.gates.taps import Spot, Tapped
+from tests.reused import Last, Twice
 
 BLOCK = "layer3.2.bn3.1"
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
-class Twice(nn.Module):
-    """One SE block that a pass goes through twice."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.se = nn.Conv2d(3, 8, 1), SqueezeExcitation(8, 2)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return one logit a channel."""
-        return self.se(self.se(self.stem(images))).mean((2, 3))
-
-
-class Last(nn.Module):
-    """An SE block that has its channels last, between layers that have them first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem, self.se = nn.Conv2d(3, 8, 1), SqueezeExciteCl(8)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return one logit a channel."""
-        return self.se(self.stem(images).movedim(1, -1)).mean((1, 2))
 
 
 class Named(Twice):

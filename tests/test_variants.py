@@ -13,6 +13,7 @@ from se_viz.errors import DeviceError, EditError, NoSEBlocksError, OvertakenErro
 from se_viz.networks import Network
 from se_viz.runtime import line_of
 from se_viz.variants import run_variants
+from tests.reused import TwiceApart
 
 FIRST, MIDDLE, LAST = "layer1.0.bn3.1", "layer3.2.bn3.1", "layer4.2.bn3.1"
 
@@ -29,19 +30,7 @@ def shared() -> Network:
     """Return a network whose one SE block is used twice in a pass."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        return Network.from_model(Twice(), input_size=64)
-
-
-class Twice(nn.Module):
-    """One block at two places, so that its uses have to be told apart."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.start, self.se, self.end = nn.Conv2d(3, 8, 3, 2), SEModule(8, rd_channels=2), nn.Linear(8, 4)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return four logits."""
-        return self.end(self.se(self.se(self.start(images)).tanh()).mean((2, 3)))
+        return Network.from_model(TwiceApart(), input_size=64)
 
 
 def alone(network: Network, photo: Image.Image, path: str, edit: Callable[[Tensor], Tensor]) -> Tensor:
@@ -88,7 +77,7 @@ def test_the_uses_of_a_block_are_told_apart(shared: Network, photo: Image.Image,
     """Only the named use changes; the expectation is the network written out by hand."""
     answers = run_variants(shared, photo, [{use: torch.zeros_like}])
     net, images = shared.model, shared.preprocess(photo)
-    assert isinstance(net, Twice)
+    assert isinstance(net, TwiceApart)
     with torch.no_grad():
         maps = net.start(images)
         maps = (0 * maps if use == "se" else net.se(maps)).tanh()
