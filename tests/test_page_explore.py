@@ -234,9 +234,8 @@ def test_the_opened_block_shows_its_extreme_gates(explore: AppTest, network: Net
 
 def test_a_photo_takes_one_forward_pass(explore: AppTest, network_passes: list[int]):
     """Answer, gates, the open block's maps and the gallery come from one pass: a class of 200 would wait for more."""
-    first, file = explore.session_state["image"], BytesIO()
-    Image.effect_noise((64, 64), 60).convert("RGB").save(file, "PNG")
-    second = ChosenImage("next.png", file.getvalue(), hashlib.sha256(file.getvalue()).hexdigest())
+    first = explore.session_state["image"]
+    second = pages.chosen(Image.effect_noise((64, 64), 60).convert("RGB"), "next.png")
     explore.session_state["image"], explore.session_state["own_photos"] = second, (first, second)
     clean(explore.run())
     assert network_passes == [1]
