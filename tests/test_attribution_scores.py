@@ -20,7 +20,7 @@ from se_viz.attribution.scores import (
     MapScore,
     Yardstick,
     count_passes,
-    describe_score,
+    describe_scores,
     make_yardstick,
     score_map,
     tabulate_curves,
@@ -327,7 +327,17 @@ def yardstick(linear: Network, photo: Tensor) -> Yardstick:
 )
 def test_a_map_must_beat_every_draw_of_every_control(yardstick: Yardstick, score: MapScore, words: str):
     """One lucky draw of chance that does as well is enough to doubt; equal is not better."""
-    assert describe_score("Map", score, yardstick) == words
+    assert describe_scores({"Map": score}, yardstick) == [words]
+
+
+def test_maps_of_one_verdict_share_a_sentence(yardstick: Yardstick):
+    """Of twenty maps nobody reads twenty sentences; the best stand first."""
+    scores = {"A": scored(0.15, 0.8), "B": scored(0.05, 0.8), "C": scored(0.12, 0.9), "D": scored(0.19, 0.9)}
+    assert describe_scores(scores, yardstick) == [
+        "**B** beats every control, at deletion and at insertion.",
+        "**A**, **C** and **D** are no better at deletion than random pixels.",
+    ]
+    assert describe_scores({"B": scores["B"], "E": scores["B"]}, yardstick)[0].startswith("**B** and **E** beat every")
 
 
 def test_the_table_has_maps_and_controls_with_their_spread(yardstick: Yardstick):

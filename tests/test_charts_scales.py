@@ -84,6 +84,13 @@ def test_a_fitted_range_leaves_out_the_strongest_values():
     assert fit_span(values, signed=False).high == pytest.approx(995)
 
 
+def test_a_peak_that_is_no_outlier_keeps_its_colour():
+    """A smooth map ends in a peak, and marked as beyond the scale it would look like a hole in the evidence."""
+    values = np.append(np.linspace(0, 1, 1000), 1.4)
+    assert fit_span(values, signed=False) == Span(0.0, 1.4)
+    assert fit_span(np.append(values, 1.6), signed=True).high == pytest.approx(1, rel=0.01)
+
+
 @pytest.mark.parametrize("signed", [True, False])
 def test_a_map_of_zeros_is_shown_as_zeros(signed: bool):
     """Without a range of its own it would be divided by zero; its colour is that of 0."""

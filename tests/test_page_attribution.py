@@ -177,6 +177,14 @@ def test_what_is_wrong_with_a_method_here_is_said_below(look: AppTest, network: 
     assert any(caption.value.startswith("**DeepLift**: ") and "no rule" in caption.value for caption in look.caption)
 
 
+def test_methods_that_share_a_remark_share_its_sentence(look: AppTest, network: Network):
+    """Three times the same words below each other are a wall that nobody reads."""
+    clean(tick(look, "deconvolution", "guided_backprop").run())
+    titles = f"{METHODS['guided_backprop'].title}, {METHODS['deconvolution'].title}"
+    words = judge_method(network, "deconvolution").words
+    assert [one.value for one in look.caption if one.value.endswith(words)] == [f"**{titles}**: {words}"]
+
+
 def test_a_method_that_is_never_run_says_why(look: AppTest):
     """LRP can be looked for; its tick cannot be set, and tells the reason."""
     for title, reason in REFUSED.values():

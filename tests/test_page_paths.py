@@ -13,6 +13,7 @@ from se_viz.attribution.gates import GATE_METHODS, attribute_gates
 from se_viz.attribution.paths import NETWORK, trace_paths
 from se_viz.attribution.targets import Target
 from se_viz.networks import Network
+from se_viz.ui.rise import say_part
 from tests.pages import chosen, clean, figure, noise, session, words
 
 pytestmark = pytest.mark.usefixtures("bundled")
@@ -74,7 +75,8 @@ def test_a_stage_can_be_looked_at_by_itself(page: AppTest, network: Network, pho
     assert blocks["y"] == ["SE_3_1", "SE_3_2", "SE_3_3", "SE_3_4"]
     headings = [note["text"] for note in figure(page, "flow-maps")["layout"]["annotations"]]
     flow = trace.flows["stage 3"]
-    assert headings == [f"past the gates<br>{flow.bypass:+.2f}", f"through the gates<br>{flow.carried:+.2f}"]
+    parts = ("past the gates", flow.bypass), ("through the gates", flow.carried)
+    assert headings == [f"{way}<br>{say_part(part, trace)}" for way, part in parts]
     assert "held apart: all gates." in words(page)
 
 

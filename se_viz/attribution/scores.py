@@ -17,6 +17,9 @@ from se_viz.variants import Report
 MEASURES = {"deletion": -1, "insertion": 1, "infidelity": -1}
 """What is measured, and whether more is better (1) or less (-1)."""
 
+_JUDGED = ("deletion", "insertion")
+_NAMES = {key: title.lower() for key, title in CONTROLS.items()} | {"blob": "the centred blob"}
+
 
 @dataclass(frozen=True, slots=True)
 class MapScore:
@@ -125,13 +128,26 @@ def find_unbeaten(score: MapScore, yardstick: Yardstick, measure: str) -> list[s
     ]
 
 
-def describe_score(title: str, score: MapScore, yardstick: Yardstick) -> str:
-    """Say whether a map beats every draw of every control at deletion and at insertion."""
-    unbeaten = {measure: find_unbeaten(score, yardstick, measure) for measure in ("deletion", "insertion")}
-    if not any(unbeaten.values()):
-        return f"**{title}** beats every control, at deletion and at insertion."
-    words = [f"at {measure} than {_join(keys)}" for measure, keys in unbeaten.items() if keys]
-    return f"**{title}** is no better {', and '.join(words)}."
+def describe_scores(scores: Mapping[str, MapScore], yardstick: Yardstick) -> list[str]:
+    """Say which maps beat every draw of every control at deletion and at insertion, and which do not.
+
+    Maps by title that share a verdict share a sentence; those that beat most come first.
+    """
+    verdicts: dict[tuple[tuple[str, ...], ...], list[str]] = {}
+    for title, score in scores.items():
+        unbeaten = tuple(tuple(find_unbeaten(score, yardstick, measure)) for measure in _JUDGED)
+        verdicts.setdefault(unbeaten, []).append(title)
+    order = sorted(verdicts, key=lambda unbeaten: sum(map(len, unbeaten)))
+    return [_describe(verdicts[unbeaten], unbeaten) for unbeaten in order]
+
+
+def _describe(titles: Sequence[str], unbeaten: Sequence[Sequence[str]]) -> str:
+    names, alone = _join([f"**{title}**" for title in titles]), len(titles) == 1
+    if not any(unbeaten):
+        return f"{names} {'beats' if alone else 'beat'} every control, at deletion and at insertion."
+    named = [[_NAMES[key] for key in keys] for keys in unbeaten]
+    words = [f"at {measure} than {_join(keys)}" for measure, keys in zip(_JUDGED, named, strict=True) if keys]
+    return f"{names} {'is' if alone else 'are'} no better {', and '.join(words)}."
 
 
 def _summarise(drawn: Sequence[MapScore]) -> dict[str, float]:
@@ -146,6 +162,5 @@ def _tabulate(curves: Sequence[Curve]) -> pd.DataFrame:
     return pd.DataFrame({"share": curves[0].shares, **columns}).rename_axis("step").reset_index()
 
 
-def _join(keys: Sequence[str]) -> str:
-    names = [CONTROLS[key].lower() if key != "blob" else "the centred blob" for key in keys]
+def _join(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

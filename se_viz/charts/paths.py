@@ -1,7 +1,7 @@
 """The two parts of a logit's rise: bars through gates and past them, and a map of each over the photo."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from plotly.graph_objects import Figure
 
 from se_viz.charts.dress import colour_axis, divide, heading, make_figure
 from se_viz.charts.maps import photo_layer
+from se_viz.charts.numbers import count_decimals, signed
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import encode, fit_span
 
@@ -21,6 +22,9 @@ CELLS = 28
 
 _ROW, _FRAME = 26, 92
 
+_Kind: TypeAlias = tuple[str, str, str]
+"""What bars are called, their column, and their colour."""
+
 
 def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
     """Draw one row for each place, from the top: what came past its gates and through them, in logits.
@@ -30,7 +34,7 @@ def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
     """
     kinds = [(PAST, "past", palette.series[0]), (THROUGH, "through", palette.series[1])]
     shown = [kind for kind in kinds if not np.isnan(table[kind[1]]).all()]
-    data = [_bars(table, *kind, palette) for kind in shown]
+    data = [_bars(table, kind, palette) for kind in shown]
     whole = len(shown) > 1
     layout = {
         "height": _FRAME + _ROW * int(table[[kind[1] for kind in shown]].notna().to_numpy().sum()),
@@ -41,7 +45,7 @@ def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
         "showlegend": whole,
         "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
         "xaxis": {
-            "title": f"logits (dotted: the rise, {rise:+.2f})" if whole else f"logits, of a rise by {rise:+.2f}",
+            "title": _name_axis(rise, whole=whole),
             "range": _reach(table, rise if whole else 0.0),
             "zeroline": True,
             "zerolinecolor": palette.faint,
@@ -59,9 +63,10 @@ def draw_evidence(photo: Image.Image, maps: Sequence[tuple[str, np.ndarray]], pa
     """
     maps = [(title, sum_cells(values)) for title, values in maps]
     span = fit_span(np.stack([values for _, values in maps]), signed=True)
-    height, width = maps[0][1].shape
-    still = {"visible": False, "constrain": "domain"}
-    data: list[dict[str, Any]] = []
+    shape = maps[0][1].shape
+    sides = [(f"x{number}", f"y{number}", across) for number, across in enumerate(divide(len(maps), 0.03), 1)]
+    look = {"type": "heatmap", "coloraxis": "coloraxis", "hoverinfo": "skip", "opacity": 0.85, "zsmooth": False}
+    ground = photo_layer(photo, shape[1], shape[0])
     bar = {"thickness": 10, "y": -0.02, "yanchor": "top", "len": 0.5}
     layout: dict[str, Any] = {
         "height": 460,
@@ -69,20 +74,25 @@ def draw_evidence(photo: Image.Image, maps: Sequence[tuple[str, np.ndarray]], pa
         "dragmode": False,
         "plot_bgcolor": "rgba(0,0,0,0)",
         "coloraxis": colour_axis(palette.veil, palette, span, title="lowers the logit ← 0 → raises it", **bar),
-        "images": [],
-        "annotations": [],
+        "images": [{**ground, "xref": x, "yref": y} for x, y, _ in sides],
+        "annotations": [heading(title, sum(side[-1]) / 2) for (title, _), side in zip(maps, sides, strict=True)],
     }
-    for number, ((title, values), across) in enumerate(zip(maps, divide(len(maps), 0.03), strict=True), 1):
-        x, y = f"x{number}", f"y{number}"
-        look = {"type": "heatmap", "coloraxis": "coloraxis", "hoverinfo": "skip", "opacity": 0.85, "zsmooth": False}
-        data.append({**look, "z": encode(values, span), "xaxis": x, "yaxis": y})
-        layout["images"].append({**photo_layer(photo, width, height), "xref": x, "yref": y})
-        layout["annotations"].append(heading(title, sum(across) / 2))
-        layout[f"xaxis{number}"] = {**still, "range": [-0.5, width - 0.5], "domain": across, "anchor": y}
-        # Below its heading, also where a phone leaves no width.
-        below = {"scaleanchor": x, "constraintoward": "top"}
-        layout[f"yaxis{number}"] = {**still, **below, "range": [height - 0.5, -0.5], "anchor": x}
+    for side in sides:
+        layout |= _still_axes(side, shape)
+    pairs = zip(maps, sides, strict=True)
+    data = [{**look, "z": encode(values, span), "xaxis": x, "yaxis": y} for (_, values), (x, y, _) in pairs]
     return make_figure(data, layout, palette)
+
+
+def _still_axes(side: tuple[str, str, tuple[float, float]], shape: tuple[int, ...]) -> dict[str, Any]:
+    (x, y, across), (height, width) = side, shape
+    still = {"visible": False, "constrain": "domain"}
+    # Below its heading, also where a phone leaves no width.
+    below = {"scaleanchor": x, "constraintoward": "top"}
+    return {
+        f"xaxis{x[1:]}": {**still, "range": [-0.5, width - 0.5], "domain": across, "anchor": y},
+        f"yaxis{y[1:]}": {**still, **below, "range": [height - 0.5, -0.5], "anchor": x},
+    }
 
 
 def sum_cells(values: np.ndarray) -> np.ndarray:
@@ -92,8 +102,14 @@ def sum_cells(values: np.ndarray) -> np.ndarray:
     return values.reshape(height // size, size, width // size, size).sum((1, 3))
 
 
-def _bars(table: pd.DataFrame, name: str, column: str, colour: str, palette: Palette) -> dict[str, Any]:
-    values = table[column]
+def _name_axis(rise: float, *, whole: bool) -> str:
+    number = signed(rise, count_decimals([rise]))
+    return f"logits (dotted: the rise, {number})" if whole else f"logits, of a rise by {number}"
+
+
+def _bars(table: pd.DataFrame, kind: _Kind, palette: Palette) -> dict[str, Any]:
+    name, column, colour = kind
+    values, decimals = table[column], count_decimals(table[["past", "through"]].to_numpy().ravel())
     clear = {"marker": {"opacity": 1}}
     return {
         "type": "bar",
@@ -101,9 +117,13 @@ def _bars(table: pd.DataFrame, name: str, column: str, colour: str, palette: Pal
         "name": name,
         "x": [None if np.isnan(value) else value for value in values],
         "y": table["place"].tolist(),
-        "text": ["" if np.isnan(value) else f"{value:+.2f}" for value in values],
-        "textposition": "outside",
-        "textfont": {"color": palette.ink},
+        "text": ["" if np.isnan(value) else signed(value, decimals) for value in values],
+        # Inside of a bar that is long enough: beyond its end the rule would cross the number.
+        "textposition": "auto",
+        "insidetextanchor": "end",
+        "insidetextfont": {"color": palette.page},
+        "outsidetextfont": {"color": palette.ink},
+        "textangle": 0,
         "cliponaxis": False,
         "marker": {"color": colour},
         # A click must not pale all others.

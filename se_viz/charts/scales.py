@@ -11,8 +11,11 @@ from se_viz.gates.records import GateSite
 KEEP = 0.995
 """Share of values that a fitted scale covers; one bright pixel must not make all others pale."""
 
-CLIPPED = f"The strongest {1 - KEEP:.1%} lie beyond the scale and have a colour of their own."
+CLIPPED = f"The strongest {1 - KEEP:.1%} may lie beyond the scale, in a colour of their own."
 """What a caption says of a fitted scale."""
+
+# A maximum within this many times what the scale would cover is no outlier: a mark on it would look like a hole.
+_NEAR = 1.5
 
 _TOP = 126
 
@@ -37,10 +40,14 @@ GATES = Span(0.0, 1.0)
 
 
 def fit_span(values: np.ndarray, *, signed: bool, keep: float = KEEP) -> Span:
-    """Cover the share ``keep`` of the values; symmetric about 0 when signed, else from 0."""
+    """Cover the share ``keep`` of the values, symmetric about 0 when signed, else from 0.
+
+    All are covered where none is far above the others.
+    """
     magnitudes = np.abs(values[np.isfinite(values)])
+    most, top = (float(np.quantile(magnitudes, keep)), float(magnitudes.max())) if magnitudes.size else (0.0, 0.0)
     # A map of zeros still needs a range.
-    high = (float(np.quantile(magnitudes, keep)) or float(magnitudes.max()) or 1.0) if magnitudes.size else 1.0
+    high = (top if top <= _NEAR * most else most) or top or 1.0
     return Span(-high if signed else 0.0, high)
 
 

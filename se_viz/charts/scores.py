@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from plotly.graph_objects import Figure
 
-from se_viz.charts.dress import divide, make_figure
+from se_viz.charts.dress import LEGEND, divide, make_figure
 from se_viz.charts.palettes import Palette
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -41,8 +41,9 @@ def draw_curves(table: pd.DataFrame, palette: Palette, *, unit: str, fixed: bool
     layout = {
         **_FRAME,
         "margin": {**_FRAME["margin"], "t": 28},
-        "height": 640,
-        "legend": {**_LEGEND, "y": -0.13, "yanchor": "top"},
+        # A phone has two names in a row of the legend.
+        "height": 560 + 12 * table["map"].nunique(),
+        "legend": LEGEND,
         "annotations": notes,
         "xaxis": {**across, "anchor": "y", "showticklabels": False},
         "xaxis2": {**across, "anchor": "y2", "title": "pixels changed, in the order of the map (%)", "matches": "x"},
@@ -107,6 +108,8 @@ def draw_steps(table: pd.DataFrame, palette: Palette) -> Figure:
     across = {"range": [-0.3, len(parts) - 0.7], "tickvals": list(range(len(parts))), **_BLANK}
     layout = {
         **_FRAME,
+        # Room for the last name on the axis: one that would leave the figure is not drawn.
+        "margin": {**_FRAME["margin"], "r": 24},
         "height": 470,
         "legend": _LEGEND,
         "legend2": {**_LEGEND, "y": lower[1] + 0.015},

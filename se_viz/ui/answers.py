@@ -49,14 +49,17 @@ def ask(choices: Choices, target: Target, request: Request, told: tuple[Watch, R
 
 
 def list_remarks(choices: Choices, maps: Sequence[Attribution]) -> list[str]:
-    """Return what is known of these methods on this network, where it is worth a word.
+    """Return what is known of these methods on this network, where it is worth a word; once for all that share it.
 
     Raises:
         OvertakenError: from the watch.
     """
+    shown, sharing = {one.method for one in maps}, dict[str, list[str]]()
     with waiting("Judging the methods…") as watch:
-        verdicts = {one.method: _verdict(*choices.key[:2], one.method, _watch=watch) for one in maps}
-    return [f"**{METHODS[method].title}**: {verdict.words}" for method, verdict in verdicts.items() if verdict.words]
+        for method in filter(shown.__contains__, METHODS):
+            words = _verdict(*choices.key[:2], method, _watch=watch).words
+            sharing.setdefault(words, []).append(METHODS[method].title)
+    return [f"**{', '.join(titles)}**: {words}" for words, titles in sharing.items() if words]
 
 
 @st.cache_data(max_entries=1024, show_spinner=False)

@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from se_viz.errors import SeVizError
-from se_viz.networks.zoo import list_on_disk
+from se_viz.networks.zoo import OWN, list_on_disk
 from se_viz.runtime import available_devices, choose_device
 from se_viz.ui.cached import get_network
 
@@ -48,6 +48,7 @@ def _choose() -> None:
     name = st.selectbox("Network", list(cards), format_func=lambda key: cards[key].title, key="network")
     card = cards[name]
     top1 = "" if card.top1 is None else f", top-1 {card.top1:.1%}"
-    st.caption(f"{card.parameters / 1e6:.1f} M parameters{top1} on {card.data}.")
+    origin = f", {card.data}" if name.startswith(OWN) else f"{top1} on {card.data}"
+    st.caption(f"{card.parameters / 1e6:.1f} M parameters{origin}.")
     device = st.selectbox("Device", available_devices(), key="device")
     st.caption(choose_device(device).reason)

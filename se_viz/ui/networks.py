@@ -9,7 +9,7 @@ from se_viz.gates.tables import label_blocks
 from se_viz.networks import NetworkCard, downloads, list_networks
 from se_viz.networks.architectures import build, has_library, require_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
-from se_viz.networks.zoo import is_on_disk, list_on_disk
+from se_viz.networks.zoo import OWN, is_on_disk, list_on_disk
 from se_viz.ui.state import use_network
 
 _ADDED = "What the SE blocks add to the rest of the network"
@@ -112,15 +112,24 @@ def show_details(card: NetworkCard) -> None:
     with st.container(horizontal=True, gap="large"):
         for label, value in values.items():
             st.metric(label, value, width="content")
-    origin = f"weights {card.weights} of {card.library}" if card.weights else card.library
-    licence = f" Licence: {card.licence}." if card.licence else ""
-    st.caption(f"`{card.name}`: {origin}, trained on {card.data}, sees {card.input_size} pixels.{licence}")
+    st.caption(f"`{card.name}`: {_origin(card)}, sees {card.input_size} pixels.{_licence(card)}")
     try:
         require_library(card)
     except SeVizError as error:
         st.info(str(error))
         return
     _show_choice(card)
+
+
+def _origin(card: NetworkCard) -> str:
+    if card.name.startswith(OWN):
+        return f"{card.data} for {card.architecture} of {card.library}"
+    weights = f"weights {card.weights} of {card.library}" if card.weights else card.library
+    return f"{weights}, trained on {card.data}"
+
+
+def _licence(card: NetworkCard) -> str:
+    return f" Licence: {card.licence}." if card.licence else ""
 
 
 def _show_choice(card: NetworkCard) -> None:

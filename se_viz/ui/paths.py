@@ -20,7 +20,7 @@ from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import progress
-from se_viz.ui.rise import describe_rise, name_set
+from se_viz.ui.rise import describe_rise, name_set, say_part
 from se_viz.ui.state import open_block
 from se_viz.variants import Report
 
@@ -75,7 +75,7 @@ def _show_stages(trace: Trace) -> None:
         "Look for orange bars that are not short: there the gates, by moving, changed the answer. The two bars of a "
         "row add up to the rise (dotted). Rows do not add up: for a stage, only its own gates are set apart, and "
         f"those of the others act within both parts. Integrated in {trace.steps} steps, {trace.seconds:.1f} s; the "
-        f"sums miss the rise by {abs(error):.3f} at most."
+        f"sums miss the rise by {abs(error):.1g} at most."
     )
 
 
@@ -86,16 +86,17 @@ def _show_blocks(analysis: Analysis, trace: Trace, held: str) -> None:
     figure = draw_flows(table, trace.rise, current_palette())
     show_figure(figure, "flow-blocks", alt="What came through the gates of each block", on_click=open_block)
     st.caption(
-        f"What came through each block's gates, the others of these held: together {flow.carried:+.2f}; past all of "
-        f"them {flow.bypass:+.2f}. A click opens a block below."
+        "What came through each block's gates, the others of these held: together "
+        f"{say_part(flow.carried, trace)}; past all of them {say_part(flow.bypass, trace)}. A click opens a block "
+        "below."
     )
 
 
 def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
     flow = trace.flows[held]
     maps = [
-        (f"{PAST}<br>{flow.bypass:+.2f}", flow.map.numpy()),
-        (f"{THROUGH}<br>{flow.carried:+.2f}", trace.gate_map(held).numpy()),
+        (f"{PAST}<br>{say_part(flow.bypass, trace)}", flow.map.numpy()),
+        (f"{THROUGH}<br>{say_part(flow.carried, trace)}", trace.gate_map(held).numpy()),
     ]
     figure = draw_evidence(choices.photo, maps, current_palette())
     show_figure(figure, "flow-maps", alt="Pixels that acted past the gates, and pixels that acted through them")

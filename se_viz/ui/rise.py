@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from se_viz.attribution.flows import Flow, Trace
 from se_viz.attribution.targets import Target
+from se_viz.charts.numbers import count_decimals, signed
 from se_viz.ui.words import plain
 
 _PICTURES = {
@@ -22,12 +23,17 @@ def name_set(name: str) -> str:
     return "All gates" if name == _NETWORK else name.capitalize()
 
 
+def say_part(value: float, trace: Trace) -> str:
+    """Return logits with their sign, and with as many decimals as the parts of this rise need."""
+    return signed(value, count_decimals(part for flow in trace.flows.values() for part in (flow.bypass, flow.carried)))
+
+
 def describe_rise(trace: Trace, classes: Sequence[str], baseline: str) -> str:
     """Say what rose, what of it came through all gates, and which stage's gates carried most by themselves."""
     word = "rises" if trace.rise >= 0 else "falls"
     start = (
         f"From {_PICTURES.get(baseline, 'the baseline')} to this one the logit of **{_name(trace.target, classes)}** "
-        f"{word} by **{abs(trace.rise):.2f}**"
+        f"{word} by **{say_part(abs(trace.rise), trace).lstrip('+')}**"
     )
     return f"{start}. {_describe_network(trace)} {_describe_stages(trace)}".strip()
 
@@ -41,7 +47,7 @@ def _describe_network(trace: Trace) -> str:
     flow = trace.flows.get(_NETWORK)
     if flow is None:
         return ""
-    past, through = f"{flow.bypass:+.2f}", f"**{flow.carried:+.2f}**"
+    past, through = say_part(flow.bypass, trace), f"**{say_part(flow.carried, trace)}**"
     if abs(trace.rise) < _TINY * flow.size:
         return (
             f"That is little beside what moves: {past} came past the gates and {through} through them, and they "
@@ -64,7 +70,7 @@ def _describe_stages(trace: Trace) -> str:
 
 
 def _say(flow: Flow, trace: Trace) -> str:
-    carried = f"{flow.carried:+.2f}"
+    carried = say_part(flow.carried, trace)
     share = flow.carried / trace.rise if trace.rise else -1.0
     if not 0 <= share <= 1 or abs(trace.rise) < _TINY * flow.size:
         return carried

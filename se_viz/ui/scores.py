@@ -11,7 +11,7 @@ from se_viz.analysis import Analysis
 from se_viz.attribution.baselines import BASELINES
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.records import Attribution
-from se_viz.attribution.scores import describe_score, tabulate_curves, tabulate_scores
+from se_viz.attribution.scores import describe_scores, tabulate_curves, tabulate_scores
 from se_viz.attribution.sensitivity import SAMPLES
 from se_viz.attribution.targets import Target
 from se_viz.charts.scores import draw_curves
@@ -57,8 +57,7 @@ def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> N
         scored = get_scores(choices, exam, subjects, stop=partial(_want, None))
     for title, problem in scored.problems.items():
         st.info(f"{title}: {problem}")
-    lines = [f"- {describe_score(title, score, scored.yardstick)}" for title, score in scored.scores.items()]
-    st.markdown("\n".join(lines))
+    st.markdown("\n".join(f"- {line}" for line in describe_scores(scored.scores, scored.yardstick)))
     table = st.container()
     plot, words = st.columns([3, 2], gap="medium")
     with plot:
@@ -110,12 +109,15 @@ def _forgo_sensitivity() -> None:
 
 
 def _show_table(scored: Scored, sensitivities: Mapping[str, float]) -> None:
-    table = tabulate_scores(scored.scores, scored.yardstick)
+    # Controls first: they are what is to be beaten, and widths of columns come from the first rows.
+    table = tabulate_scores(scored.scores, scored.yardstick).sort_values("draws", ascending=False, kind="stable")
     shown = pd.DataFrame({"Map": table["map"]} | {title: _say(table, key) for key, title in _MEASURES.items()})
     if sensitivities:
         # Controls do not look at the image, so that they cannot move with it.
         shown["Sensitivity ↓"] = [f"{sensitivities.get(title, 0):.3f}" for title in table["map"]]
-    st.dataframe(shown, hide_index=True, height="content", alt="Areas and infidelity of maps and controls")
+    widths = {"Map": st.column_config.TextColumn(width=190)}
+    alt = "Areas and infidelity of maps and controls"
+    st.dataframe(shown, hide_index=True, height="content", column_config=widths, alt=alt)
 
 
 def _say(table: pd.DataFrame, measure: str) -> list[str]:

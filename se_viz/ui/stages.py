@@ -127,12 +127,12 @@ def _show_stage(choices: Choices, analysis: Analysis, asked: tuple[int, str], si
         curves=curves,
         gates=gate_span(choices.network.inspection.sites, np.concatenate(list(gates.values()))),
     )
-    height, width = sight.map.shape
-    st.caption(f"{height} x {width} cells. {_say_focus(sight.focus, method)}")
     alt = f"{name_stage(stage)}: the map over the photo, and the gates of the stage"
     st.plotly_chart(
         figure, key=f"stage-{stage}", config={"displaylogo": False, "modeBarButtons": [["toImage"]]}, alt=alt
     )
+    height, width = sight.map.shape
+    st.caption(f"{height} x {width} cells. {_say_focus(sight.focus, method)}")
 
 
 def name_scale(method: str, *, signed: bool) -> str:
