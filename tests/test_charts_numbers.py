@@ -7,7 +7,16 @@ from se_viz.charts.numbers import count_decimals, signed
 
 @pytest.mark.parametrize(
     ("values", "decimals"),
-    [([3.61, -0.003], 2), ([120.0], 2), ([0.5], 2), ([0.05, 0.01], 3), ([-0.0012, 0.0001], 4), ([0.0], 2), ([], 2)],
+    [
+        ([3.61, -0.003], 2),
+        ([120.0], 2),
+        ([0.5], 2),
+        ([0.05, 0.01], 3),
+        ([-0.0012, 0.0001], 4),
+        ([1e-11], 5),
+        ([0.0], 2),
+        ([], 2),
+    ],
 )
 def test_the_largest_number_shows_two_figures(values: list[float], decimals: int):
     """A network that hardly moves has rises of a thousandth of a logit: each bar said +0.00."""

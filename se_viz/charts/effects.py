@@ -55,7 +55,7 @@ def _frame(table: pd.DataFrame, palette: Palette, span: Span, title: str) -> dic
         "height": 460,
         "legend": LEGEND,
         "xaxis": {"title": "gate s", "range": [span.low - margin, span.high + margin], **bare},
-        "yaxis": {"title": title, "range": [-reach, reach], "zeroline": False},
+        "yaxis": {"title": title, "range": [-reach, reach], "zeroline": False, "exponentformat": "power"},
         "shapes": [rule(palette, y=0), rule(palette, x=span.middle)],
     }
 

@@ -5,9 +5,9 @@ from math import floor, isfinite, log10
 
 
 def count_decimals(values: Iterable[float]) -> int:
-    """Return with how many decimals the largest of some numbers shows two figures; 2 at least."""
+    """Return with how many decimals the largest of some numbers shows two figures; from 2 to 5."""
     largest = max((abs(value) for value in values if isfinite(value)), default=0.0)
-    return max(2, 1 - floor(log10(largest))) if largest else 2
+    return min(max(2, 1 - floor(log10(largest))), 5) if largest else 2
 
 
 def signed(value: float, decimals: int = 2) -> str:

@@ -47,6 +47,7 @@ def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
         "xaxis": {
             "title": _name_axis(rise, whole=whole),
             "range": _reach(table, rise if whole else 0.0),
+            "exponentformat": "power",
             "zeroline": True,
             "zerolinecolor": palette.faint,
         },

@@ -25,6 +25,7 @@ def draw_makers(table: pd.DataFrame, palette: Palette, *, unit: str, selected: i
         "xaxis": {
             "title": f"after - before ({unit})",
             "range": [-1.25 * reach, 1.25 * reach],
+            "exponentformat": "power",
             "zeroline": True,
             "zerolinecolor": palette.faint,
             "showgrid": False,

@@ -13,6 +13,7 @@ from se_viz.analysis import Analysis
 from se_viz.attribution.flows import Trace
 from se_viz.attribution.targets import Target
 from se_viz.charts.effects import draw_effects
+from se_viz.charts.numbers import count_decimals, signed
 from se_viz.charts.scales import gate_span
 from se_viz.counterfactuals import gates_of
 from se_viz.effects import tabulate_effects
@@ -82,8 +83,8 @@ def _say_bypass(bypass: float | None) -> str:
     if bypass is None:
         return ""
     return (
-        f" {bypass:+.2f} logits of the rise bypass this block's gates. Captum calls that the convergence delta of a "
-        "layer; at a gate it is no error."
+        f" {signed(bypass, count_decimals([bypass]))} logits of the rise bypass this block's gates. Captum calls that "
+        "the convergence delta of a layer; at a gate it is no error."
     )
 
 
@@ -103,10 +104,11 @@ def _describe(table: pd.DataFrame, label: str) -> str:
     sizes = np.sort(table["effect"].abs().to_numpy())[::-1]
     if not sizes.any():
         return f"No gate of {label} carried anything."
+    total = float(table["effect"].sum())
     half = int(np.searchsorted(sizes.cumsum(), sizes.sum() / 2)) + 1
     return (
         f"**{half} of {len(sizes)}** channels of {label} make up half of all that its gates did, for and against; "
-        f"in sum {table['effect'].sum():+.3f}. The strongest:"
+        f"in sum {signed(total, count_decimals([total]))}. The strongest:"
     )
 
 

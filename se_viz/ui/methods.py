@@ -117,6 +117,12 @@ def say_seconds(seconds: float) -> str:
     return f"{seconds:.0f}\N{NO-BREAK SPACE}s" if seconds < 90 else f"{seconds / 60:.0f}\N{NO-BREAK SPACE}min"
 
 
+def say_about(seconds: float) -> str:
+    """Say how long something takes, as an estimate in a sentence."""
+    words = say_seconds(seconds)
+    return words if words.startswith("under") else f"about {words}"
+
+
 def get_pace(choices: Choices) -> Pace:
     """Return how long one pass takes; measured once for a network and device."""
     with waiting("Timing one pass…") as watch:

@@ -20,7 +20,7 @@ from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import progress
-from se_viz.ui.rise import describe_rise, name_set, say_part
+from se_viz.ui.rise import describe_rise, is_still, name_set, say_part
 from se_viz.ui.state import open_block
 from se_viz.variants import Report
 
@@ -51,7 +51,11 @@ def show_paths(choices: Choices, analysis: Analysis, target: Target, baseline: s
 
 
 def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> None:
-    st.markdown(describe_rise(trace, choices.network.classes, baseline))
+    words = describe_rise(trace, choices.network.classes, baseline)
+    if is_still(trace):
+        st.info(words)
+        return
+    st.markdown(words)
     stages, blocks = st.columns(2, gap="large")
     with stages:
         st.subheader("Stage by stage", anchor=False)

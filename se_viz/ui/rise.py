@@ -14,6 +14,8 @@ _PICTURES = {
     "noise": "noise",
 }
 _NETWORK = "network"
+# Logits. Of less than this no part can be told from rounding.
+_STILL = 1e-4
 # Below this share of what moves by either way, a total is what cancels, and shares of it mean nothing.
 _TINY = 0.1
 
@@ -28,14 +30,21 @@ def say_part(value: float, trace: Trace) -> str:
     return signed(value, count_decimals(part for flow in trace.flows.values() for part in (flow.bypass, flow.carried)))
 
 
+def is_still(trace: Trace) -> bool:
+    """Tell whether nothing moves on the way: then there is nothing to split."""
+    return all(abs(value) < _STILL for flow in trace.flows.values() for value in (flow.bypass, flow.carried))
+
+
 def describe_rise(trace: Trace, classes: Sequence[str], baseline: str) -> str:
     """Say what rose, what of it came through all gates, and which stage's gates carried most by themselves."""
-    word = "rises" if trace.rise >= 0 else "falls"
     start = (
-        f"From {_PICTURES.get(baseline, 'the baseline')} to this one the logit of **{_name(trace.target, classes)}** "
-        f"{word} by **{say_part(abs(trace.rise), trace).lstrip('+')}**"
+        f"From {_PICTURES.get(baseline, 'the baseline')} to this one the logit of **{_name(trace.target, classes)}**"
     )
-    return f"{start}. {_describe_network(trace)} {_describe_stages(trace)}".strip()
+    if is_still(trace):
+        words = f"moves by less than {_STILL:g}: there is nothing to split. Choose another class, photo or baseline."
+        return f"{start} {words}"
+    word, size = "rises" if trace.rise >= 0 else "falls", say_part(abs(trace.rise), trace).lstrip("+")
+    return f"{start} {word} by **{size}**. {_describe_network(trace)} {_describe_stages(trace)}".strip()
 
 
 def _name(target: Target, classes: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from se_viz.line import Watch
 from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
-from se_viz.ui.methods import say_seconds
+from se_viz.ui.methods import say_about
 from se_viz.ui.progress import progress
 from se_viz.ui.scoring import Subject
 from se_viz.variants import Report
@@ -58,8 +58,8 @@ def _offer(choices: Choices, subject: Subject, token: tuple) -> None:
         "one that stays the same shows the photo, not what was learned from others."
     )
     st.button("Randomise a copy", on_click=_want, args=(token,), icon=":material/casino:")
-    seconds = say_seconds(runs * subject.found.seconds)
-    st.caption(f"It takes about {seconds}: the method runs {runs} times. The network itself stays as it is.")
+    time = say_about(runs * subject.found.seconds)
+    st.caption(f"It takes {time}: the method runs {runs} times. The network itself stays as it is.")
 
 
 def _want(token: tuple | None) -> None:

@@ -18,7 +18,7 @@ from se_viz.charts.scores import draw_curves
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
-from se_viz.ui.methods import get_pace, say_seconds
+from se_viz.ui.methods import get_pace, say_about
 from se_viz.ui.sanity import show_sanity
 from se_viz.ui.scoring import Scored, Subject, count_pictures, get_scores, get_sensitivities
 from se_viz.ui.targets import name_target
@@ -71,13 +71,13 @@ def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> N
 
 def _offer(choices: Choices, exam: Exam, subjects: Sequence[Subject], token: tuple) -> None:
     pictures = count_pictures(exam, subjects)
-    seconds = say_seconds(pictures * get_pace(choices).forward)
+    seconds = say_about(pictures * get_pace(choices).forward)
     st.markdown(
         "A map that looks right need not be: paint over the pixels it marks, and see whether the answer falls. Maps "
         "that know nothing of the network take the same test."
     )
     st.button("Score these maps", on_click=_want, args=(token,), icon=":material/rule:", type="primary")
-    st.caption(f"It takes about {seconds}: {pictures:,} pictures go through the network.")
+    st.caption(f"It takes {seconds}: {pictures:,} pictures go through the network.")
 
 
 def _want(token: tuple | None) -> None:
@@ -99,7 +99,7 @@ def _draw(choices: Choices, exam: Exam, scored: Scored) -> None:
 def _ask_sensitivities(choices: Choices, subjects: Sequence[Subject]) -> Mapping[str, float]:
     seconds = SAMPLES * sum(subject.found.seconds for subject in subjects)
     if not st.toggle("Measure sensitivity too", key="sensitivity", persist_state="session"):
-        st.caption(f"Every method runs {SAMPLES} times more, about {say_seconds(seconds)} in all.")
+        st.caption(f"Every method runs {SAMPLES} times more, {say_about(seconds)} in all.")
         return {}
     return get_sensitivities(choices, subjects, stop=_forgo_sensitivity)
 
