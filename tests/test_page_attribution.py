@@ -16,6 +16,7 @@ from se_viz.attribution.run import attribute
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
+from se_viz.ui.cases import Case
 from se_viz.ui.methods import TICKED, Request
 from tests.pages import chosen, clean, noise, session, words
 
@@ -162,7 +163,8 @@ def test_a_class_is_never_held_against_itself(look: AppTest):
 def test_a_method_without_a_map_says_why_in_its_place(look: AppTest):
     """The others are drawn as ever; nothing on the page is an error of the page."""
     target = Target(look.selectbox[0].value or 0)
-    token = ("tiny", "cpu", look.session_state["image"].digest, target, Request("saliency", "mean", ()))
+    case = Case("tiny", "cpu", look.session_state["image"].digest)
+    token = (case, target, Request("saliency", "mean", ()))
     look.session_state["attributed"][token] = AttributionError("This network has no slope. Choose Occlusion.")
     clean(look.run())
     assert [info.value for info in look.info] == ["This network has no slope. Choose Occlusion."]

@@ -1,7 +1,7 @@
 """Attribution to the gates of one block: one number a channel, by Captum's methods on a network of gates."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from typing import Any
@@ -141,7 +141,7 @@ def attribute_gates(
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch), torch.inference_mode(False), torch.enable_grad():
         try:
-            return _ask(network, inputs.detach().clone(), target, (method, site), baseline)
+            return _ask(network, _Scene(network.model, inputs.detach().clone(), target, site), method, baseline)
         except torch.OutOfMemoryError as error:
             raise DeviceError(
                 f"{network.device} has too little memory left for {network.card.title}. Choose a smaller network, or "
@@ -149,33 +149,41 @@ def attribute_gates(
             ) from error
 
 
-def _ask(
-    network: Network, inputs: Tensor, target: Target, asked: tuple[str, GateSite], baseline: str
-) -> GateAttribution:
-    method, site = asked
-    row = GATE_METHODS[method]
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What stays while the gates of one block are asked."""
+
+    model: nn.Module
+    inputs: Tensor
+    target: Target
+    site: GateSite
+
+
+def _ask(network: Network, scene: _Scene, method: str, baseline: str) -> GateAttribution:
+    row, rise = GATE_METHODS[method], None
     # Those with options run it many times.
-    model = swift_copy(network.model, inputs) if row.options else network.model
-    answer = partial(_answer, model, inputs, target, site)
-    after, gates = _read(model, inputs, target, site)
-    settings, rise = dict(row.options), None
+    scene = replace(scene, model=swift_copy(scene.model, scene.inputs)) if row.options else scene
+    settings, (after, gates) = dict(row.options), _read(scene)
     if row.from_baseline:
-        before, settings["baselines"] = _read(model, make_baseline(network, inputs, baseline), target, site)
+        start = make_baseline(network, scene.inputs, baseline)
+        before, settings["baselines"] = _read(replace(scene, inputs=start))
         rise = after - before
-    values = getattr(captum.attr, row.algorithm)(answer).attribute(gates.requires_grad_(), **settings)
+    algorithm = getattr(captum.attr, row.algorithm)(partial(_answer, scene))
+    values = algorithm.attribute(gates.requires_grad_(), **settings)
     found = values.detach()[0].float().cpu()
-    return GateAttribution(method, site.name, found, None if rise is None else rise - found.double().sum().item())
+    return GateAttribution(method, scene.site.name, found, None if rise is None else rise - found.double().sum().item())
 
 
-def _answer(model: nn.Module, inputs: Tensor, target: Target, site: GateSite, gates: Tensor) -> Tensor:
+def _answer(scene: _Scene, gates: Tensor) -> Tensor:
     """Return what is explained as a function of a block's gates, one row of them for each answer."""
     # A copy: what comes next may work in place, which a leaf does not allow.
-    with edit_gates(model, {site.block: _at_use(site, lambda _: gates.clone())}):
-        return target.read(model(lay_out(inputs.expand(len(gates), -1, -1, -1))))
+    edits = {scene.site.block: _at_use(scene.site, lambda _: gates.clone())}
+    with edit_gates(scene.model, edits):
+        return scene.target.read(scene.model(lay_out(scene.inputs.expand(len(gates), -1, -1, -1))))
 
 
 @torch.no_grad()
-def _read(model: nn.Module, inputs: Tensor, target: Target, site: GateSite) -> tuple[float, Tensor]:
+def _read(scene: _Scene) -> tuple[float, Tensor]:
     """Return what is explained, and a block's gates as they are."""
     seen: list[Tensor] = []
 
@@ -183,8 +191,8 @@ def _read(model: nn.Module, inputs: Tensor, target: Target, site: GateSite) -> t
         seen.append(gates.clone())
         return gates
 
-    with edit_gates(model, {site.block: _at_use(site, see)}):
-        value = target.read(model(inputs)).item()
+    with edit_gates(scene.model, {scene.site.block: _at_use(scene.site, see)}):
+        value = scene.target.read(scene.model(scene.inputs)).item()
     return value, seen[0]
 
 

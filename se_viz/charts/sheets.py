@@ -47,15 +47,14 @@ def to_sheet(heading: str, tiles: Sequence[Tile], palette: Palette) -> Image.Ima
     across, down = min(_ACROSS, len(tiles)), -(-len(tiles) // _ACROSS)
     wide, high = _SIDE + _GAP, _HEAD + _SIDE + _LINES * _LINE + _GAP
     sheet = Image.new("RGB", (across * wide + _GAP, _TOP + down * high), palette.page)
-    pen = ImageDraw.Draw(sheet)
-    pen.text((_GAP, _GAP), heading, palette.ink, ImageFont.load_default(20))
+    ImageDraw.Draw(sheet).text((_GAP, _GAP), heading, palette.ink, ImageFont.load_default(20))
     for index, tile in enumerate(tiles):
-        _place(pen, sheet, tile, (_GAP + index % across * wide, _TOP + index // across * high), palette)
+        _place(sheet, tile, (_GAP + index % across * wide, _TOP + index // across * high), palette)
     return sheet
 
 
-def _place(pen: ImageDraw.ImageDraw, sheet: Image.Image, tile: Tile, corner: tuple[int, int], palette: Palette) -> None:
-    left, top = corner
+def _place(sheet: Image.Image, tile: Tile, corner: tuple[int, int], palette: Palette) -> None:
+    (left, top), pen = corner, ImageDraw.Draw(sheet)
     pen.text((left, top), tile.title, palette.ink, ImageFont.load_default(17))
     picture = tile.picture.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
     sheet.paste(picture, (left, top + _HEAD))

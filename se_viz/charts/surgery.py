@@ -42,7 +42,8 @@ def draw_choice(
     }
     if stressed.any() and not areas:
         points["marker"] |= {"size": np.where(stressed, 9, 4), "opacity": np.where(stressed, 1, 0.2)}
-    return make_figure([points, _stems(old, new, palette)], _frame_choice(new, palette, order, span, areas), palette)
+    frame = _frame_choice(new, order, span, palette) | {"dragmode": "select" if areas else False}
+    return make_figure([points, _stems(old, new, palette)], frame, palette)
 
 
 def _browser_stress(stressed: np.ndarray) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def _stems(old: np.ndarray, new: np.ndarray, palette: Palette) -> dict[str, Any]
     return {"type": "scatter", "mode": "lines", "line": line, "opacity": 0.35, "hoverinfo": "skip", **place}
 
 
-def _frame_choice(gates: np.ndarray, palette: Palette, order: str, span: Span, areas: bool) -> dict[str, Any]:
+def _frame_choice(gates: np.ndarray, order: str, span: Span, palette: Palette) -> dict[str, Any]:
     low, high = min(span.low, float(gates.min())), max(span.high, float(gates.max()))
     slack = 0.04 * (high - low)
     words = "channels, widest open first (before any edit)" if order == "gate" else "channels, by index"
@@ -71,7 +72,6 @@ def _frame_choice(gates: np.ndarray, palette: Palette, order: str, span: Span, a
     return {
         **LAYOUT,
         "height": 290,
-        "dragmode": "select" if areas else False,
         "xaxis": {"title": words, "range": [-0.02 * len(gates), 1.02 * len(gates)], **bare},
         "yaxis": {"title": "gate", "range": [low - slack, high + slack], **bare},
         "shapes": [rule(palette, y=span.middle)],

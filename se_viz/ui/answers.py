@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import streamlit as st
-from PIL import Image
 
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.records import Attribution
@@ -12,10 +11,10 @@ from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError, OvertakenError, SeVizError
 from se_viz.line import Watch
 from se_viz.ui.cached import borrow_network
+from se_viz.ui.cases import Case, Work, borrow_inputs
 from se_viz.ui.choices import Choices
 from se_viz.ui.methods import Request
 from se_viz.ui.waiting import waiting
-from se_viz.variants import Report
 
 if TYPE_CHECKING:
     from se_viz.attribution.fitness import Verdict
@@ -29,19 +28,17 @@ def maps_of(answers: Answers) -> list[Attribution]:
     return [one for one in answers.values() if isinstance(one, Attribution)]
 
 
-def ask(choices: Choices, target: Target, request: Request, told: tuple[Watch, Report]) -> Attribution | SeVizError:
-    """Return what a method finds, or why there is no map; ``told`` are the watch, and the report of progress.
+def ask(case: Case, target: Target, request: Request, work: Work) -> Attribution | SeVizError:
+    """Return what a method finds, or why there is no map.
 
     Raises:
         OvertakenError: from the watch.
     """
-    name, device, digest, photo = choices.key
-    watch, report = told
     try:
-        verdict = _verdict(name, device, request.method, _watch=watch)
+        verdict = _verdict(case.network, case.device, request.method, _watch=work.watch)
         if not verdict.runs:
             return AttributionError(verdict.words)
-        return _attribution(name, device, digest, target, request, _photo=photo, _watch=watch, _report=report)
+        return _attribution(case, target, request, _work=work)
     except OvertakenError:
         raise
     except SeVizError as error:
@@ -73,29 +70,19 @@ def _verdict(name: str, device: str, method: str, *, _watch: Watch) -> "Verdict"
 
 
 @st.cache_data(max_entries=1024, max_size="512MB", show_spinner=False)
-def _attribution(
-    name: str,
-    device: str,
-    digest: str,
-    target: Target,
-    request: Request,
-    *,
-    _photo: Image.Image,
-    _watch: Watch,
-    _report: Report,
-) -> Attribution:
+def _attribution(case: Case, target: Target, request: Request, *, _work: Work) -> Attribution:
     # Here, so that the page does not wait for Captum.
     from se_viz.attribution.run import attribute
 
-    with borrow_network(name, device) as network:
+    with borrow_inputs(case, _work) as (network, inputs):
         return attribute(
             network,
-            network.preprocess(_photo),
+            inputs,
             target.index,
             request.method,
             against=target.against,
             baseline=request.baseline,
-            watch=_watch,
-            report=_report,
+            watch=_work.watch,
+            report=_work.report,
             **dict(request.options),
         )

@@ -1,6 +1,7 @@
 """The view *Side by side*: any set of methods for the same image and class, each drawn as soon as it is done."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -12,9 +13,10 @@ from se_viz.attribution.targets import Target
 from se_viz.charts.scales import CLIPPED
 from se_viz.errors import AttributionError, OvertakenError, SeVizError
 from se_viz.ui.answers import Answers, ask, list_remarks, maps_of
+from se_viz.ui.cases import Work, case_of
 from se_viz.ui.choices import Choices
 from se_viz.ui.methods import Request, choose_methods, count_passes, say_seconds, tick_of
-from se_viz.ui.progress import progress
+from se_viz.ui.progress import part_of, progress
 from se_viz.ui.scores import show_scores
 from se_viz.ui.sheets import show_downloads
 from se_viz.ui.targets import name_target
@@ -50,7 +52,7 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
     for words in (_describe(f"the logit of {name}: {logit:+.1f} for this photo", look), *remarks):
         st.caption(words)
     show_downloads(choices, target, look, maps)
-    show_scores(choices, analysis, target, baseline, maps)
+    show_scores(choices, target, baseline, maps)
 
 
 def _describe(number: str, look: Look) -> str:
@@ -62,7 +64,8 @@ def _describe(number: str, look: Look) -> str:
 
 
 def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall: Wall) -> Answers:
-    tokens = {request.method: (*choices.key[:3], target, request) for request in requests}
+    case = case_of(choices)
+    tokens = {request.method: (case, target, request) for request in requests}
     # What this session has seen done, and the error where there was no map: drawn first, and not tried again.
     seen: dict[tuple, AttributionError | None] = st.session_state.setdefault("attributed", {})
     known = [request for request in requests if tokens[request.method] in seen]
@@ -70,13 +73,14 @@ def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall
     new = sorted(passes, key=passes.__getitem__)
     wall.wait(request.method for request in new)
     answers: dict[str, Attribution | SeVizError] = {}
-    stop = partial(_untick, tokens)
-    with progress(f"Computing {len(new)} of {len(requests)} maps…", key="attributions", stop=stop) as (watch, report):
+    stop, text = partial(_untick, tokens), f"Computing {len(new)} of {len(requests)} maps…"
+    with progress(text, key="attributions", stop=stop) as (watch, report):
+        work = Work(choices.photo, watch)
         for request in known:
-            answers[request.method] = seen[tokens[request.method]] or ask(choices, target, request, (watch, _silent))
+            answers[request.method] = seen[tokens[request.method]] or ask(case, target, request, work)
         wall.show(answers)
         for request, part in zip(new, _share(report, [passes[request] for request in new]), strict=True):
-            answer = answers[request.method] = ask(choices, target, request, (watch, part))
+            answer = answers[request.method] = ask(case, target, request, replace(work, report=part))
             # Others may pass, as a long line does.
             if isinstance(answer, Attribution | AttributionError):
                 seen[tokens[request.method]] = None if isinstance(answer, Attribution) else answer
@@ -88,17 +92,9 @@ def _share(report: Report, weights: Sequence[int]) -> Iterator[Report]:
     """Yield for each of several runs, one after another, a report of its part of the whole."""
     before, whole = 0, sum(weights)
     for weight in weights:
-
-        def part(done: int, total: int, *, before: int = before, weight: int = weight) -> None:
-            report(max(1, before + weight * done // total), whole)
-
-        yield part
+        yield part_of(report, before=before, weight=weight, whole=whole)
         before += weight
         report(before, whole)
-
-
-def _silent(done: int, total: int) -> None:
-    """Report nothing."""
 
 
 def _untick(tokens: dict[str, tuple]) -> None:

@@ -6,20 +6,17 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.flows import Trace
-from se_viz.attribution.targets import Target
 from se_viz.charts.effects import draw_effects
 from se_viz.charts.numbers import count_decimals, signed
 from se_viz.charts.scales import gate_span
 from se_viz.counterfactuals import gates_of
 from se_viz.effects import tabulate_effects
 from se_viz.gates.tables import label_blocks
-from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
+from se_viz.ui.cases import Case, Question, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.pickers import choose_block
@@ -72,9 +69,8 @@ def _values(choices: Choices, asked: Asked, method: str, block: str) -> tuple[Fl
         words = f"What came through each gate on the way from the baseline, held apart: {name_set(name).lower()}."
         return trace.flows[name].through[block], words
     with waiting("Asking the gates…", slow=True) as watch:
-        values, bypass = _attribution(
-            *choices.key[:3], trace.target, baseline, method, block, _photo=choices.photo, _watch=watch
-        )
+        work, question = Work(choices.photo, watch), Question(trace.target, method, baseline)
+        values, bypass = _attribution(case_of(choices), block, question, _work=work)
     row = GATE_METHODS[method]
     return values, f"{row.sentence}{_say_bypass(bypass)} ({row.source})"
 
@@ -104,7 +100,7 @@ def _describe(table: pd.DataFrame, label: str) -> str:
     sizes = np.sort(table["effect"].abs().to_numpy())[::-1]
     if not sizes.any():
         return f"No gate of {label} carried anything."
-    total = float(table["effect"].sum())
+    total = float(table["effect"].to_numpy().sum())
     half = int(np.searchsorted(sizes.cumsum(), sizes.sum() / 2)) + 1
     return (
         f"**{half} of {len(sizes)}** channels of {label} make up half of all that its gates did, for and against; "
@@ -130,20 +126,11 @@ def _open(channel: int) -> None:
 
 @st.cache_data(max_entries=256, max_size="16MB", show_spinner=False)
 def _attribution(
-    name: str,
-    device: str,
-    digest: str,
-    target: Target,
-    baseline: str,
-    method: str,
-    block: str,
-    *,
-    _photo: Image.Image,
-    _watch: Watch,
+    case: Case, block: str, question: Question, *, _work: Work
 ) -> tuple[Float[Tensor, "channels"], float | None]:
     from se_viz.attribution.gates import attribute_gates
 
-    with borrow_network(name, device) as network:
-        inputs = network.preprocess(_photo)
-        found = attribute_gates(network, inputs, target, method, block, baseline=baseline, watch=_watch)
+    target, method, baseline = question.target, question.method, question.baseline
+    with borrow_inputs(case, _work) as (network, inputs):
+        found = attribute_gates(network, inputs, target, method, block, baseline=baseline, watch=_work.watch)
     return found.values, found.bypass

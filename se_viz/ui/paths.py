@@ -4,7 +4,6 @@ from functools import partial
 
 import pandas as pd
 import streamlit as st
-from PIL import Image
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.flows import Trace
@@ -13,22 +12,20 @@ from se_viz.charts.paths import PAST, THROUGH, draw_evidence, draw_flows
 from se_viz.charts.scales import CLIPPED
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.tables import label_blocks
-from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
 from se_viz.ui.carriers import show_carriers
+from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import progress
 from se_viz.ui.rise import describe_rise, is_still, name_set, say_part
 from se_viz.ui.state import open_block
-from se_viz.variants import Report
 
 
 @st.fragment
 def show_paths(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
     """Show what came through the gates and past them: by stage, by block, by pixel, and by channel."""
-    token = (*choices.key[:3], target, baseline)
+    token = (case_of(choices), target, baseline)
     if st.session_state.get("paths-stopped") == token:
         st.info("Stopped. Choose another class, image or baseline, or go on.")
         st.button("Go on", on_click=_note_stop, args=(None,), key="go-on-paths")
@@ -41,7 +38,7 @@ def show_paths(choices: Choices, analysis: Analysis, target: Target, baseline: s
                 "Following the way from the baseline to the photo…", key="paths", stop=partial(_note_stop, token)
             ) as (watch, report),
         ):
-            trace = _trace(*token, _photo=choices.photo, _watch=watch, _report=report)
+            trace = _trace(*token, _work=Work(choices.photo, watch, report))
         _show(choices, analysis, trace, baseline)
     except OvertakenError:
         # The newer choice draws this part again at once.
@@ -116,19 +113,9 @@ def _note_stop(token: tuple | None) -> None:
 
 
 @st.cache_data(max_entries=64, max_size="128MB", show_spinner=False)
-def _trace(
-    name: str,
-    device: str,
-    digest: str,
-    target: Target,
-    baseline: str,
-    *,
-    _photo: Image.Image,
-    _watch: Watch,
-    _report: Report,
-) -> Trace:
+def _trace(case: Case, target: Target, baseline: str, *, _work: Work) -> Trace:
     # Here, so that the page does not wait for it where another view is open.
     from se_viz.attribution.paths import trace_paths
 
-    with borrow_network(name, device) as network:
-        return trace_paths(network, network.preprocess(_photo), target, baseline=baseline, watch=_watch, report=_report)
+    with borrow_inputs(case, _work) as (network, inputs):
+        return trace_paths(network, inputs, target, baseline=baseline, watch=_work.watch, report=_work.report)

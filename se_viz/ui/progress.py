@@ -9,6 +9,7 @@ import streamlit as st
 
 from se_viz.line import Watch
 from se_viz.ui.waiting import waiting
+from se_viz.variants import Report
 
 
 @contextmanager
@@ -38,6 +39,12 @@ def progress(text: str, *, key: str, stop: Callable[[], None]) -> Iterator[tuple
             yield watch, lambda *numbers: outside.run(show, *numbers)
     finally:
         place.empty()
+
+
+def part_of(report: Report, *, before: int, weight: int, whole: int) -> Report:
+    """Return the report of one of several runs: of the ``whole`` it takes a ``weight``, after what came ``before``."""
+    # Something must be done before an estimate can be made.
+    return lambda done, total: report(max(1, before + weight * done // total), whole)
 
 
 def estimate_rest(seconds: float, *, done: int, total: int, already: int = 0) -> float:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 from torch import Tensor
 
 from se_viz.analysis import Analysis
@@ -17,8 +16,7 @@ from se_viz.charts.stages import draw_panel
 from se_viz.counterfactuals import gates_of
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.tables import label_blocks
-from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
+from se_viz.ui.cases import Case, Question, Work, ask_layers, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.links import link_channel
@@ -46,9 +44,7 @@ def show_recalibration(choices: Choices, analysis: Analysis, target: Target, bas
     try:
         # A container, so that what was there before holds its place meanwhile.
         with st.container():
-            # A method without a baseline has always the same one: another would be another key.
-            needed = baseline if LAYER_METHODS[method].baseline else "mean"
-            found = _get_sides(choices, analysis, block, (target, method, needed))
+            found = _get_sides(choices, analysis, block, ask_layers(target, method, baseline))
     except OvertakenError:
         # The newer choice draws this part again at once.
         return
@@ -119,31 +115,26 @@ def describe_makers(differences: np.ndarray, shown: int) -> str:
     )
 
 
-def _get_sides(choices: Choices, analysis: Analysis, block: str, asked: tuple[Target, str, str]) -> Recalibration:
-    name, device, digest, photo = choices.key
-    gates = gates_of(analysis)[block]
+def _get_sides(choices: Choices, analysis: Analysis, block: str, question: Question) -> Recalibration:
     with waiting("Computing both sides…", slow=True) as watch:
-        return _sides(name, device, digest, block, *asked, _photo=photo, _gates=gates, _watch=watch)
+        work = Work(choices.photo, watch)
+        return _sides(case_of(choices), (block, question), _gates=gates_of(analysis)[block], _work=work)
 
 
 @st.cache_data(max_entries=128, max_size="64MB", show_spinner=False)
-def _sides(
-    name: str,
-    device: str,
-    digest: str,
-    block: str,
-    target: Target,
-    method: str,
-    baseline: str,
-    *,
-    _photo: Image.Image,
-    _gates: Tensor,
-    _watch: Watch,
-) -> Recalibration:
-    with borrow_network(name, device) as network:
-        inputs = network.preprocess(_photo)
+def _sides(case: Case, asked: tuple[str, Question], *, _gates: Tensor, _work: Work) -> Recalibration:
+    block, question = asked
+    with borrow_inputs(case, _work) as (network, inputs):
         before, after = (
-            attribute_layer(network, inputs, target, method, layer=Layer(where, block), baseline=baseline, watch=_watch)
+            attribute_layer(
+                network,
+                inputs,
+                question.target,
+                question.method,
+                layer=Layer(where, block),
+                baseline=question.baseline,
+                watch=_work.watch,
+            )
             for where in ("before", "after")
         )
     return compare_sides(before, after, _gates)

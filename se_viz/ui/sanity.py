@@ -4,20 +4,17 @@ from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
-from PIL import Image
 
 from se_viz.attribution.sanity import Step, check_sanity, describe_steps, name_part, tabulate_steps
 from se_viz.charts.attributions import Map, fit_reach, paint_map
 from se_viz.charts.scores import draw_steps
 from se_viz.charts.sheets import to_uri
-from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
+from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.methods import say_about
 from se_viz.ui.progress import progress
-from se_viz.ui.scoring import Subject
-from se_viz.variants import Report
+from se_viz.ui.scoring import BY_DIGEST, Subject
 
 _SIDE, _OPACITY = 136, 0.8
 
@@ -32,12 +29,12 @@ def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
     if st.session_state.get("sanity-map") not in titles:
         st.session_state["sanity-map"] = next(iter(titles))
     subject = titles[st.selectbox("Map", list(titles), key="sanity-map", persist_state="session", width=320)]
-    token = (*choices.key[:3], subject.digest, subject.found.target, subject.found.against)
+    token = (case_of(choices), subject.digest)
     if st.session_state.get("randomised") != token:
         _offer(choices, subject, token)
         return
     with progress("Randomising a copy…", key="sanity", stop=partial(_want, None)) as (watch, report):
-        steps = _steps(*token, _photo=choices.photo, _subject=subject, _watch=watch, _report=report)
+        steps = _steps(case_of(choices), subject, _work=Work(choices.photo, watch, report))
     st.markdown(describe_steps(subject.title, steps))
     maps, plot = st.columns(2, gap="medium")
     with maps:
@@ -80,20 +77,7 @@ def _show_maps(choices: Choices, subject: Subject, steps: Sequence[Step]) -> Non
     )
 
 
-@st.cache_data(max_entries=256, max_size="256MB", show_spinner=False)
-def _steps(
-    name: str,
-    device: str,
-    digest: str,
-    of: str,
-    target: int,
-    against: int | None,
-    *,
-    _photo: Image.Image,
-    _subject: Subject,
-    _watch: Watch,
-    _report: Report,
-) -> tuple[Step, ...]:
-    with borrow_network(name, device) as network:
-        inputs = network.preprocess(_photo)
-        return check_sanity(network, inputs, _subject.found, watch=_watch, report=_report)
+@st.cache_data(max_entries=256, max_size="256MB", show_spinner=False, hash_funcs=BY_DIGEST)
+def _steps(case: Case, subject: Subject, *, _work: Work) -> tuple[Step, ...]:
+    with borrow_inputs(case, _work) as (network, inputs):
+        return check_sanity(network, inputs, subject.found, watch=_work.watch, report=_work.report)

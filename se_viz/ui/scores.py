@@ -7,7 +7,6 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from se_viz.analysis import Analysis
 from se_viz.attribution.baselines import BASELINES
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.records import Attribution
@@ -16,6 +15,7 @@ from se_viz.attribution.sensitivity import SAMPLES
 from se_viz.attribution.targets import Target
 from se_viz.charts.scores import draw_curves
 from se_viz.errors import OvertakenError, SeVizError
+from se_viz.ui.cases import case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.methods import get_pace, say_about
@@ -28,9 +28,7 @@ _MEASURES = {"deletion": "Deletion ↓", "insertion": "Insertion ↑", "infideli
 
 
 # No fragment of its own: of one inside another Streamlit still sends what belongs to a run that was cut short.
-def show_scores(
-    choices: Choices, analysis: Analysis, target: Target, baseline: str, attributions: Sequence[Attribution]
-) -> None:
+def show_scores(choices: Choices, target: Target, baseline: str, attributions: Sequence[Attribution]) -> None:
     """Offer to score the maps that are shown, and to randomise the network under one of them."""
     subjects = [Subject(found) for found in attributions]
     if not subjects:
@@ -48,7 +46,7 @@ def show_scores(
 
 
 def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> None:
-    token = (*choices.key[:3], exam)
+    token = (case_of(choices), exam)
     if st.session_state.get("scored") != token:
         _offer(choices, exam, subjects, token)
         return

@@ -1,23 +1,22 @@
 """Scores as pages ask for them: with a bar over all their parts, and each part cached by itself."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import Any
 
 import streamlit as st
-from PIL import Image
 
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.curves import Exam
+from se_viz.attribution.infidelity import Falls
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.scores import MapScore, Yardstick, count_passes, make_yardstick, score_map
 from se_viz.attribution.sensitivity import measure_sensitivity
 from se_viz.errors import AttributionError
-from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
+from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices
-from se_viz.ui.progress import progress
-from se_viz.variants import Report
+from se_viz.ui.progress import part_of, progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,10 @@ class Subject:
         found = self.found
         asked = (found.method, found.target, found.against, found.baseline, found.stage, found.options)
         return blake2b(repr(asked).encode() + found.map.numpy().tobytes(), digest_size=16).hexdigest()
+
+
+BY_DIGEST: dict[str | type[Any], Callable[[Any], Any]] = {Subject: lambda subject: subject.digest}
+"""How caches know a map: its tensor cannot be hashed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +67,16 @@ def get_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject], *, sto
     Raises:
         SeVizError: too many wait, or there is too little memory; the text says what to do.
     """
-    name, device, digest, photo = choices.key
-    done, whole = count_passes(exam), count_pictures(exam, subjects)
+    case, done, whole = case_of(choices), count_passes(exam), count_pictures(exam, subjects)
     scores: dict[str, MapScore] = {}
     problems: dict[str, str] = {}
     with progress("Scoring maps…", key="scores", stop=stop) as (watch, report):
-        yardstick = _yardstick(
-            name, device, digest, exam, _photo=photo, _watch=watch, _report=_part(report, 0, done, whole)
-        )
+        work = Work(choices.photo, watch, part_of(report, before=0, weight=done, whole=whole))
+        yardstick = _yardstick(case, exam, _work=work)
         for subject in subjects:
-            told = {"_watch": watch, "_report": _part(report, done, exam.passes, whole)}
-            key = (name, device, digest, exam, subject.digest)
+            work = replace(work, report=part_of(report, before=done, weight=exam.passes, whole=whole))
             try:
-                scores[subject.title] = _score(*key, _photo=photo, _subject=subject, _yardstick=yardstick, **told)
+                scores[subject.title] = _score(case, exam, subject, _falls=yardstick.falls, _work=work)
             except AttributionError as problem:
                 problems[subject.title] = str(problem)
             done += exam.passes
@@ -91,60 +91,29 @@ def get_sensitivities(
     Raises:
         SeVizError: a method cannot run, or too many wait; the text says what to do.
     """
-    name, device, digest, photo = choices.key
+    case, weight = case_of(choices), 100 // len(subjects)
     found: dict[str, float] = {}
     with progress("Moving the image…", key="sensitivity", stop=stop) as (watch, report):
         for place, subject in enumerate(subjects):
-            told = {"_watch": watch, "_report": _part(report, 100 * place // len(subjects), 100 // len(subjects), 100)}
-            key = (name, device, digest, subject.digest)
-            found[subject.title] = _sensitivity(*key, _photo=photo, _subject=subject, **told)
+            part = part_of(report, before=weight * place, weight=weight, whole=100)
+            found[subject.title] = _sensitivity(case, subject, _work=Work(choices.photo, watch, part))
     return found
 
 
-def _part(report: Report, before: int, weight: int, whole: int) -> Report:
-    # Something must be done before an estimate can be made.
-    return lambda done, total: report(max(1, before + weight * done // total), whole)
-
-
 @st.cache_data(max_entries=512, max_size="64MB", show_spinner=False)
-def _yardstick(
-    name: str, device: str, digest: str, exam: Exam, *, _photo: Image.Image, _watch: Watch, _report: Report
-) -> Yardstick:
-    with borrow_network(name, device) as network:
-        return make_yardstick(network, network.preprocess(_photo), exam, watch=_watch, report=_report)
+def _yardstick(case: Case, exam: Exam, *, _work: Work) -> Yardstick:
+    with borrow_inputs(case, _work) as (network, inputs):
+        return make_yardstick(network, inputs, exam, watch=_work.watch, report=_work.report)
 
 
-@st.cache_data(max_entries=2048, max_size="32MB", show_spinner=False)
-def _score(
-    name: str,
-    device: str,
-    digest: str,
-    exam: Exam,
-    of: str,
-    *,
-    _photo: Image.Image,
-    _subject: Subject,
-    _yardstick: Yardstick,
-    _watch: Watch,
-    _report: Report,
-) -> MapScore:
-    with borrow_network(name, device) as network:
-        inputs, values = network.preprocess(_photo), _subject.found.map
-        return score_map(network, inputs, values, exam, _yardstick.falls, watch=_watch, report=_report)
+@st.cache_data(max_entries=2048, max_size="32MB", show_spinner=False, hash_funcs=BY_DIGEST)
+def _score(case: Case, exam: Exam, subject: Subject, *, _falls: Falls, _work: Work) -> MapScore:
+    values = subject.found.map
+    with borrow_inputs(case, _work) as (network, inputs):
+        return score_map(network, inputs, values, exam, _falls, watch=_work.watch, report=_work.report)
 
 
-@st.cache_data(max_entries=2048, max_size="8MB", show_spinner=False)
-def _sensitivity(
-    name: str,
-    device: str,
-    digest: str,
-    of: str,
-    *,
-    _photo: Image.Image,
-    _subject: Subject,
-    _watch: Watch,
-    _report: Report,
-) -> float:
-    with borrow_network(name, device) as network:
-        inputs = network.preprocess(_photo)
-        return measure_sensitivity(network, inputs, _subject.found, watch=_watch, report=_report)
+@st.cache_data(max_entries=2048, max_size="8MB", show_spinner=False, hash_funcs=BY_DIGEST)
+def _sensitivity(case: Case, subject: Subject, *, _work: Work) -> float:
+    with borrow_inputs(case, _work) as (network, inputs):
+        return measure_sensitivity(network, inputs, subject.found, watch=_work.watch, report=_work.report)

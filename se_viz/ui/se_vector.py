@@ -4,7 +4,6 @@ from contextlib import suppress
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.layers import LayerAttribution, attribute_layer, enlarge
@@ -17,8 +16,8 @@ from se_viz.charts.stages import draw_panel
 from se_viz.errors import AttributionError, OvertakenError, SeVizError
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
-from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network, get_analysis
+from se_viz.ui.cached import get_analysis
+from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.targets import name_target
 from se_viz.ui.waiting import waiting
@@ -111,14 +110,11 @@ def _describe(choices: Choices, target: Target) -> str:
 
 
 def _get_weights(choices: Choices, block: str, target: Target) -> LayerAttribution:
-    name, device, digest, photo = choices.key
     with waiting("Asking for the class…", slow=True) as watch:
-        return _weights(name, device, digest, block, target, _photo=photo, _watch=watch)
+        return _weights(case_of(choices), block, target, _work=Work(choices.photo, watch))
 
 
 @st.cache_data(max_entries=64, max_size="128MB", show_spinner=False)
-def _weights(
-    name: str, device: str, digest: str, block: str, target: Target, *, _photo: Image.Image, _watch: Watch
-) -> LayerAttribution:
-    with borrow_network(name, device) as network:
-        return attribute_layer(network, network.preprocess(_photo), target, layer=Layer("after", block), watch=_watch)
+def _weights(case: Case, block: str, target: Target, *, _work: Work) -> LayerAttribution:
+    with borrow_inputs(case, _work) as (network, inputs):
+        return attribute_layer(network, inputs, target, layer=Layer("after", block), watch=_work.watch)

@@ -1,11 +1,9 @@
 """The view *Stage by stage*: the same map at every stage, on both sides of a gate, and from the gates alone."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 from torch import Tensor
 
 from se_viz.analysis import Analysis
@@ -19,15 +17,13 @@ from se_viz.charts.stages import draw_panel
 from se_viz.counterfactuals import gates_of
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.tables import label_blocks, name_stage
-from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
+from se_viz.ui.cases import Case, Question, Work, ask_layers, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.pickers import choose_option
-from se_viz.ui.progress import progress
+from se_viz.ui.progress import part_of, progress
 from se_viz.ui.recalibration import show_recalibration
 from se_viz.ui.se_vector import show_se_vector
 from se_viz.ui.waiting import waiting
-from se_viz.variants import Report
 
 _PLACES = {"end": "the stage's end", "after": "X~ of its last block", "before": "U of its last block"}
 _DETAIL = 128
@@ -70,7 +66,7 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
     try:
         # A container, so that what was there before holds its place meanwhile.
         with st.container():
-            found = _find(choices, layers, (target, method, _needed(method, baseline)))
+            found = _find(choices, layers, ask_layers(target, method, baseline))
     except OvertakenError:
         # The newer choice draws this part again at once.
         return
@@ -87,11 +83,6 @@ def _announce(analysis: Analysis, method: str, stages: list[int]) -> None:
     passes = sum(row.cost(row.options.get("n_steps", 1), widths[stage])[0] for stage in stages)
     if passes > 4 * len(stages):
         st.caption(f"{row.title} runs the network about {passes:,} times for all stages; what it finds is kept.")
-
-
-def _needed(method: str, baseline: str) -> str:
-    """Return the baseline, or for a method that has none always the same: another one would be another key."""
-    return baseline if LAYER_METHODS[method].baseline else "mean"
 
 
 def _last(analysis: Analysis, stage: int) -> str:
@@ -149,33 +140,28 @@ def _say_focus(focus: float | None, method: str) -> str:
     return f"Half of what {what} lies in **{focus:.0%}** of the photo."
 
 
-def _find(choices: Choices, layers: dict[int, Layer], asked: tuple[Target, str, str]) -> dict[int, _Sight | str]:
+def _find(choices: Choices, layers: dict[int, Layer], question: Question) -> dict[int, _Sight | str]:
     """Return what each stage shows, or the sentence why it cannot."""
-    if LAYER_METHODS[asked[1]].cost(2, 2)[0] <= 1:
+    case, photo = case_of(choices), choices.photo
+    if LAYER_METHODS[question.method].cost(2, 2)[0] <= 1:
         with waiting("Computing the maps…", slow=True) as watch:
-            return {stage: _try(choices, layer, asked, watch, lambda *_: None) for stage, layer in layers.items()}
+            return {stage: _try(case, layer, question, Work(photo, watch)) for stage, layer in layers.items()}
+    share = 100 // len(layers)
     with progress("Computing the maps…", key="stages", stop=_stop) as (watch, report):
+        parts = [part_of(report, before=share * place, weight=share, whole=100) for place in range(len(layers))]
         return {
-            stage: _try(choices, layer, asked, watch, _shifted(report, place, len(layers)))
-            for place, (stage, layer) in enumerate(layers.items())
+            stage: _try(case, layer, question, Work(photo, watch, part))
+            for (stage, layer), part in zip(layers.items(), parts, strict=True)
         }
-
-
-def _shifted(report: Report, place: int, count: int) -> Report:
-    """Return a report that tells of one of several equal parts, in parts of a hundred."""
-    return lambda done, total: report(max(1, round(100 * (place + done / total) / count)), 100)
 
 
 def _stop() -> None:
     st.session_state["stage-method"] = next(iter(LAYER_METHODS))
 
 
-def _try(
-    choices: Choices, layer: Layer, asked: tuple[Target, str, str], watch: Watch, report: Callable[[int, int], None]
-) -> _Sight | str:
-    name, device, digest, photo = choices.key
+def _try(case: Case, layer: Layer, question: Question, work: Work) -> _Sight | str:
     try:
-        return _sight(name, device, digest, layer, *asked, _photo=photo, _watch=watch, _report=report)
+        return _sight(case, layer, question, _work=work)
     except OvertakenError:
         raise
     except SeVizError as error:
@@ -183,22 +169,16 @@ def _try(
 
 
 @st.cache_data(max_entries=512, max_size="64MB", show_spinner=False)
-def _sight(
-    name: str,
-    device: str,
-    digest: str,
-    layer: Layer,
-    target: Target,
-    method: str,
-    baseline: str,
-    *,
-    _photo: Image.Image,
-    _watch: Watch,
-    _report: Report,
-) -> _Sight:
-    with borrow_network(name, device) as network:
-        inputs = network.preprocess(_photo)
+def _sight(case: Case, layer: Layer, question: Question, *, _work: Work) -> _Sight:
+    with borrow_inputs(case, _work) as (network, inputs):
         found = attribute_layer(
-            network, inputs, target, method, layer=layer, baseline=baseline, watch=_watch, report=_report
+            network,
+            inputs,
+            question.target,
+            question.method,
+            layer=layer,
+            baseline=question.baseline,
+            watch=_work.watch,
+            report=_work.report,
         )
     return _Sight(found.map, found.seconds, find_focus(enlarge(found.map, (_DETAIL, _DETAIL))))
