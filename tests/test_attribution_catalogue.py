@@ -348,17 +348,23 @@ def test_the_catalogue_counts_the_passes(network, image, key):
     ("key", "options", "message"),
     [
         ("occlusion", {"strides": (3, 0, 0)}, r"^Occlusion cannot run with strides=\(3, 0, 0\)\. Choose 1 or more\.$"),
-        ("integrated_gradients", {"n_steps": 10**6}, r"1,000,002 times, and the most here .* 2,000 steps\. Lower n_st"),
+        ("integrated_gradients", {"n_steps": 10**6}, r"can take 2,000 steps at most, not 1,000,000\. Lower n_st"),
         (
             "gradient_shap",
             {"n_samples": 150_000},
-            r"^GradientShap would hold 150,000 copies of the image at once, 7 GB, and the most is 4 GB\. Lower n_samp",
+            r"^GradientShap would hold 150,009 copies of the image at once, 7 GB, and the most is 4 GB\. Lower n_samp",
         ),
         (
-            "occlusion",
-            {"perturbations_per_eval": 10**6},
-            r"would hold 1,000,000 copies .* Lower perturbations_per_eval",
+            "lime",
+            {"n_samples": 150_000, "perturbations_per_eval": 10**6},
+            r"would hold 150,001 copies .* Lower perturbations_per_eval",
         ),
+        (
+            "integrated_gradients",
+            {"n_steps": "4"},
+            r"^Integrated Gradients cannot read its options\. Give whole numbers",
+        ),
+        ("occlusion", {"strides": 16}, r"^Occlusion cannot read its options\. .* sizes and strides as \(3, rows, col"),
         ("lime", {"n_samples": 10**6}, r"^Lime would run the network 1,000,001 times"),
         ("smoothgrad", {"over": "occlusion"}, r"^SmoothGrad cannot smooth 'occlusion'\. Choose one of: saliency, "),
         ("saliency", {"baseline": "white"}, r"^There is no baseline 'white'\. Choose one of: mean, black, blur, noise"),
@@ -400,3 +406,11 @@ def test_a_network_without_one_logit_a_class_is_refused(network, image, key):
     message = r"^The network returns \(\d, 5, 1, 1\) for \d images?, and an attribution needs \(batch, classes\) logits"
     with pytest.raises(AttributionError, match=message):
         attribute(strange, image, TARGET, key)
+
+
+def test_a_piece_larger_than_the_whole_is_the_whole(network, image):
+    """All windows of this image go into one pass, however many would be let into one."""
+    expected = attribute(network, image, TARGET, "occlusion", perturbations_per_eval=9)
+    found = attribute(network, image, TARGET, "occlusion", perturbations_per_eval=10**6)
+    # Batches of other sizes add in another order, and the map is of small differences.
+    assert_same(found.map, expected.map, within=1e-3)

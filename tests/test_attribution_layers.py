@@ -349,7 +349,7 @@ def test_a_callers_gradient_mode_does_not_matter(network: Network, image: Tensor
         ({"layer": Layer("end", 7)}, r"There is no stage 7 with SE blocks\. Choose one of: 2, 3, 4, 5"),
         ({"layer": Layer("beside", LAST)}, r"no feature map 'beside'\. Choose one of: before, after, end"),
         ({"method": "conductance", "baseline": "none"}, r"There is no baseline 'none'"),
-        ({"method": "conductance", "n_steps": -1}, r"Conductance cannot run with these options"),
+        ({"method": "conductance", "n_steps": -1}, r"Conductance cannot run with n_steps=-1"),
         ({"colour": "red"}, r"Grad-CAM cannot run with these options: .*colour.*Change them"),
     ],
 )

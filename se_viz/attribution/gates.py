@@ -12,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from se_viz.attribution.baselines import make_baseline
+from se_viz.attribution.limits import check_question
 from se_viz.attribution.paths import trace_paths
 from se_viz.attribution.swift import lay_out, swift_copy
-from se_viz.attribution.targets import Target
+from se_viz.attribution.targets import Target, aim
 from se_viz.errors import AttributionError, DeviceError, NoSEBlocksError
 from se_viz.gates import GateSite, edit_gates
 from se_viz.line import Watch
@@ -124,8 +125,8 @@ def attribute_gates(
         BusyError: too many wait for the device.
         DeviceError: it has too little memory.
     """
-    target = Target(target) if isinstance(target, int) else target
-    target.check(len(network.classes))
+    target = aim(target)
+    check_question(network, inputs, target)
     if method == "grad_cam":
         raise AttributionError(NO_GRAD_CAM)
     if method not in GATE_METHODS:

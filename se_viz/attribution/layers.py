@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.layer_catalogue import LAYER_METHODS, LayerMethod
 from se_viz.attribution.lifts import lift
+from se_viz.attribution.limits import check_question, check_steps
 from se_viz.attribution.places import Layer, find_spot, gates_behind, name_layer
 from se_viz.attribution.slices import Report
 from se_viz.attribution.targets import Target
@@ -70,13 +71,13 @@ def attribute_layer(
         BusyError: too many wait for the device.
     """
     row = _method(network, method, layer)
-    target.check(len(network.classes))
+    check_question(network, inputs, target)
     spot = find_spot(network, layer)
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone()
         settings = {**row.options, **({"baselines": make_baseline(network, inputs, baseline)} if row.baseline else {})}
-        settings |= options
+        check_steps(row.title, settings := settings | options)
         passes = _Passes(Tapped(network.model, spot, target.read), turn, report)
         started = time.perf_counter()
         values = _run_in_memory(row, passes, inputs, settings)

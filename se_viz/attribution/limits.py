@@ -1,13 +1,15 @@
-"""Options that no method can run with: numbers below 1, and more passes or images at once than anybody has room for."""
+"""What no method can run with: an image that is none, no such class, and more passes than anybody has room for."""
 
 from collections.abc import Mapping
-from math import prod
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from se_viz.attribution.methods import Method
+from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
+from se_viz.networks import Network
 
 MOST_STEPS = 2_000
 """Steps of Integrated Gradients: the nodes of its quadrature are found in cubic time."""
@@ -16,23 +18,77 @@ MOST_BYTES = 4 << 30
 """Of inputs that lie in memory at once, before the network makes anything of them."""
 
 
+def check_question(network: Network, inputs: Any, target: Target) -> None:
+    """Refuse a class that a network does not have, and what `check_inputs` refuses.
+
+    Raises:
+        AttributionError: there is no such class, or the inputs are no image.
+    """
+    target.check(len(network.classes))
+    check_inputs(network, inputs)
+
+
+def check_inputs(network: Network, inputs: Any) -> None:
+    """Refuse what is not one image for a network.
+
+    Raises:
+        AttributionError: no tensor of (1, 3, height, width), of another type or device, or with values that are no
+            numbers.
+    """
+    like = next(network.model.parameters())
+    if not isinstance(inputs, Tensor):
+        found = f"a {type(inputs).__name__}"
+    elif inputs.ndim != 4 or inputs.shape[:2] != (1, 3) or not inputs.numel():
+        found = f"a tensor of {tuple(inputs.shape)}"
+    elif inputs.dtype not in (torch.float32, like.dtype):
+        found = f"of {inputs.dtype}"
+    elif inputs.device != like.device:
+        found = f"on {inputs.device}"
+    elif not inputs.isfinite().all():
+        found = "one with values that are no numbers"
+    else:
+        return
+    raise AttributionError(
+        f"One image is needed, (1, 3, height, width) of {like.dtype} on {like.device}, and this is {found}. Make it "
+        "with network.preprocess(image)."
+    )
+
+
+def check_steps(title: str, settings: Mapping[str, Any]) -> None:
+    """Refuse whole numbers below 1, and more steps than there can be.
+
+    Raises:
+        AttributionError: such a number.
+    """
+    for name, value in settings.items():
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, int) and name != "seed" and not isinstance(number, bool) and number < 1:
+                raise AttributionError(f"{title} cannot run with {name}={value!r}. Choose 1 or more.")
+    steps = settings.get("n_steps")
+    if isinstance(steps, int) and steps > MOST_STEPS:
+        raise AttributionError(f"{title} can take {MOST_STEPS:,} steps at most, not {steps:,}. Lower n_steps.")
+
+
 def check_settings(row: Method, settings: Mapping[str, Any], inputs: Tensor) -> None:
     """Refuse numbers that a method would fail with, or never end.
 
     Raises:
         AttributionError: a whole number below 1, or a number too large.
     """
-    for name, value in settings.items():
-        for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, int) and name != "seed" and not isinstance(number, bool) and number < 1:
-                raise AttributionError(f"{row.title} cannot run with {name}={value!r}. Choose 1 or more.")
-    passes, _ = row.passes(settings, side=inputs.shape[-1])
-    if passes > MOST_PASSES or settings.get("n_steps", 1) > MOST_STEPS:
+    check_steps(row.title, settings)
+    try:
+        passes, _ = row.passes(settings, side=inputs.shape[-1])
+        # A piece larger than the whole is the whole.
+        together = min(settings.get(row.piece) or passes, passes)
+    except (TypeError, IndexError) as error:
         raise AttributionError(
-            f"{row.title} would run the network {passes:,} times, and the most here is {MOST_PASSES:,} passes and "
-            f"{MOST_STEPS:,} steps. Lower {_names(row)}."
+            f"{row.title} cannot read its options. Give whole numbers, and sizes and strides as (3, rows, columns)."
+        ) from error
+    if passes > MOST_PASSES:
+        raise AttributionError(
+            f"{row.title} would run the network {passes:,} times, and the most here is {MOST_PASSES:,}. Lower "
+            f"{_names(row)}."
         )
-    together = settings.get(row.piece) or prod(settings.get(name, 1) for name in row.repeats)
     if (size := together * inputs.numel() * inputs.element_size()) > MOST_BYTES:
         raise AttributionError(
             f"{row.title} would hold {together:,} copies of the image at once, {size / 1e9:.0f} GB, and the most is "

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from se_viz.attribution.calls import Task, prepare
 from se_viz.attribution.catalogue import METHODS, find_method
+from se_viz.attribution.limits import check_inputs
 from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.records import NeuronAttribution
 from se_viz.attribution.run import explain
@@ -47,6 +48,7 @@ def attribute_neuron(
     row = find_method(method)
     if method not in NEURON_METHODS:
         raise AttributionError(f"{row.title} explains no gate here. Choose one of: {', '.join(NEURON_METHODS)}.")
+    check_inputs(network, inputs)
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()

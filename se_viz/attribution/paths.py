@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.flows import Flow, Trace
+from se_viz.attribution.limits import check_question, check_steps
 from se_viz.attribution.steps import Evaluate, Point, Slopes, Step, Way, refine, sum_up, walk, worst_error
 from se_viz.attribution.swift import lay_out, swift_copy
-from se_viz.attribution.targets import Target
+from se_viz.attribution.targets import Target, aim
 from se_viz.errors import AttributionError, NoSEBlocksError
 from se_viz.gates import GateSite
 from se_viz.gates.cuts import cut_gates
@@ -75,8 +76,8 @@ def trace_paths(
         NoSEBlocksError: a set names no use of an SE block.
         BusyError: too many wait for the device.
     """
-    target = Target(target) if isinstance(target, int) else target
-    target.check(len(network.classes))
+    target = aim(target)
+    check_question(network, inputs, target)
     chosen = {_LIVE: (), **(gate_sets(network.inspection.sites) if sets is None else sets)}
     _check(network, chosen, n_steps)
     # Inference mode of the caller would keep gradients off, whatever else is set.
@@ -142,8 +143,8 @@ def _check(network: Network, sets: Mapping[str, Collection[str]], n_steps: int |
     known = [site.name for site in network.inspection.sites]
     if unknown := sorted({block for blocks in sets.values() for block in blocks} - set(known)):
         raise NoSEBlocksError(f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(known)}.")
-    if n_steps is not None and n_steps < 1:
-        raise AttributionError(f"{n_steps} steps lead nowhere. Ask for one at least, or for none in particular.")
+    if n_steps is not None:
+        check_steps("The way through the gates", {"n_steps": n_steps})
 
 
 def _unload(values: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -15,13 +15,14 @@ from se_viz.attribution.calls import Task, call, prepare
 from se_viz.attribution.catalogue import METHODS, find_method
 from se_viz.attribution.copies import borrow_unrolled
 from se_viz.attribution.kept import kept_with
+from se_viz.attribution.limits import check_question
 from se_viz.attribution.methods import Method, collapse
 from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.rules import check_rules
 from se_viz.attribution.slices import Recall, Report, Slices
 from se_viz.attribution.swift import LEAST, swift_copy
-from se_viz.attribution.targets import Answer, Target
+from se_viz.attribution.targets import Answer, Target, aim
 from se_viz.errors import AttributionError, SeVizError
 from se_viz.gates import GateSite
 from se_viz.line import Watch
@@ -61,8 +62,8 @@ def attribute(
             the method cannot explain, or too little memory.
         BusyError: too many wait for the device.
     """
-    row, goal = _method(method, stage), Target(target, against)
-    goal.check(len(network.classes))
+    row, goal = _method(method, stage), aim(target, against)
+    check_question(network, inputs, goal)
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()
@@ -79,14 +80,14 @@ def attribute(
             found = explain(Task(row, forward, layer, inputs, 0), slices, settings)
     return Attribution(
         method=method,
-        target=target,
+        target=goal.index,
         map=found.map,
         signed=row.signed,
         seconds=found.seconds,
         completeness_error=found.error,
         explained=found.explained,
         stage=chosen,
-        against=against,
+        against=goal.against,
         baseline=baseline if row.baseline and "baselines" not in options else None,
         options=tuple(options.items()),
     )

@@ -28,8 +28,8 @@ def select_channels(gates: Float[Tensor, "channels"], z: float = USUAL_Z) -> tup
     """Mark the channels whose gate is above mean + ``z`` x standard deviation, and return that threshold.
 
     The standard deviation is the population's: a block's gates for one image are all there are, not a sample of
-    more, and it is what the summary of a block shows. The paper does not say which; for C gates the other one lifts
-    Z by a factor of sqrt(C / (C - 1)), 1.0005 for 1,024. Source: Roxo et al., arXiv 2412.05134.
+    more. So it is in the authors' own code for such maps (github.com/Tiago-Roxo/BIAS, NumPy's ``std`` and a strict
+    >); the sample's would lift Z by a factor of sqrt(C / (C - 1)), 1.0005 for 1,024. Source: arXiv 2412.05134.
 
     Raises:
         AttributionError: no gate is above it.
@@ -50,7 +50,9 @@ def make_se_vector(
 ) -> SEVector:
     """Average those channels of X~ = s U whose gate stands out; no gradient, no class. Source: arXiv 2412.05134.
 
-    The paper puts one SE block before the classifier; here any block of a network can be asked.
+    The authors' code averages the maps as they leave the block too, each times its gate, and enlarges them
+    bicubically; here maps are enlarged bilinearly, like all others. The paper puts one SE block before the
+    classifier; here any block of a network can be asked.
 
     Raises:
         AttributionError: no gate stands out.

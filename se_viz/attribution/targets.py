@@ -1,11 +1,33 @@
 """What an attribution explains: one logit, or how far it leads another."""
 
+import operator
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from se_viz.errors import AttributionError
+
+
+def aim(index: Any, against: Any = None) -> "Target":
+    """Return what is explained: a `Target` as it is, or the one of a class, and of the one that it is compared with.
+
+    Raises:
+        AttributionError: a class is no whole number.
+    """
+    if isinstance(index, Target):
+        return index
+    return Target(_read_number(index), None if against is None else _read_number(against))
+
+
+def _read_number(value: Any) -> int:
+    # True is a whole number to Python, and hardly meant for one.
+    with suppress(TypeError):
+        if not isinstance(value, bool):
+            return operator.index(value)
+    raise AttributionError(f"A class is given by its number, and {value!r} is none. Give a whole number from 0 on.")
 
 
 @dataclass(frozen=True, slots=True)
