@@ -18,8 +18,6 @@ Watch = Callable[[int], None]
 
 # Seconds between two calls of a watch; the turn itself wakes a thread at once.
 _LOOK = 0.1
-# Long runs that have begun, and hold memory between their slices: Integrated Gradients about 100 MB.
-_BEGUN = 4
 
 
 @dataclass(eq=False, slots=True)
@@ -38,7 +36,6 @@ class Turn:
         self._line, self._watch, self._sliced, self._errand = line, watch, sliced, errand
         self._thread = threading.get_ident()
         self._called = threading.Event()
-        self._begun = False
 
     def give_way(self) -> None:
         """Let others run, if any wait; return when it is this one's turn again.
@@ -62,8 +59,7 @@ class Line:
 
     Short passes stand in one queue and slices of long ones in another, each in order of arrival; while both
     wait they alternate. So a short pass waits for as many slices as there are short passes before it, however
-    long the whole of them takes, and a long one goes on however many short ones come. Only a few long ones are
-    under way at a time, as each holds memory until it is done: the next begins when one of them has ended.
+    long the whole of them takes, and a long one goes on however many short ones come.
     """
 
     def __init__(self, name: str, bound: int, *, rest: Callable[[], None] = lambda: None) -> None:
@@ -79,7 +75,6 @@ class Line:
         self._passes: deque[Turn] = deque()
         self._slices: deque[Turn] = deque()
         self._now: Turn | None = None
-        self._begun = 0
         self._since = 0.0
         self._slice_is_due = False
 
@@ -134,12 +129,8 @@ class Line:
     def before(self, turn: Turn) -> int:
         """Return how many of its own kind run before a turn, the running one included; 0: it runs."""
         with self._lock:
-            queue = [*self._queue(turn)]
-            if turn not in queue:
-                return 0
-            place = queue.index(turn)
-            held_back = turn._sliced and not self._may_run(turn)
-            return 1 + place + held_back * sum(other._begun for other in queue[place:])
+            queue = self._queue(turn)
+            return queue.index(turn) + 1 if turn in queue else 0
 
     def _held(self) -> Turn | None:
         turn = self._now
@@ -191,29 +182,21 @@ class Line:
 
     def _leave(self, turn: Turn) -> None:
         with self._lock:
-            self._begun -= turn._begun
             if self._now is turn:
                 self._call_next()
             elif turn in self._queue(turn):
                 self._queue(turn).remove(turn)
 
-    def _may_run(self, turn: Turn) -> bool:
-        return not turn._sliced or turn._begun or self._begun < _BEGUN
-
     def _call_next(self) -> None:
         self._note_step()
         self._now = None
-        queues = (self._slices, self._passes) if self._slice_is_due else (self._passes, self._slices)
-        if turn := next((turn for queue in queues for turn in queue if self._may_run(turn)), None):
-            self._queue(turn).remove(turn)
-            self._call(turn)
+        queue = (self._slices or self._passes) if self._slice_is_due else (self._passes or self._slices)
+        if queue:
+            self._call(queue.popleft())
 
     def _call(self, turn: Turn) -> None:
         self._now, self._since = turn, time.perf_counter()
         self._slice_is_due = not turn._sliced
-        if turn._sliced and not turn._begun:
-            turn._begun = True
-            self._begun += 1
         turn._called.set()
 
     def _note_step(self) -> None:

@@ -135,35 +135,6 @@ def test_a_long_one_goes_on_however_many_short_ones_come():
     assert "".join(here.log) == "SpSpSpSpSpSppp"
 
 
-def test_few_long_ones_are_under_way_at_a_time():
-    """Each holds memory until it is done, and 32 of them held gigabytes. By hand: a fifth begins as the first ends."""
-    with street() as here:
-        with here.line.turn():
-            long = [here.join(name, slices=3) for name in "abcdef"]
-        finish(*long)
-    assert here.log[:9] == [*"abcdabcda"]
-    assert here.log.index("e") == 9
-    assert here.log.index("f") == 11
-    assert sorted(here.log) == sorted("abcdef" * 3)
-
-
-def test_one_that_gives_up_makes_room_for_the_next_to_begin():
-    """A run that was replaced between two slices no longer counts, or the places would be used up for ever."""
-    with street() as here:
-        gone = GoneError()
-
-        def leave(before: int) -> None:
-            if here.log:
-                raise gone
-
-        with here.line.turn():
-            replaced = [here.join(name, slices=2, watch=leave) for name in "abcd"]
-        for one in replaced:
-            assert one.exception(PATIENCE) in (None, gone)
-        finish(here.join("e", slices=2), here.join("f", slices=2))
-    assert here.log.count("e") == here.log.count("f") == 2
-
-
 def test_past_the_bound_nobody_may_join():
     """A line of an hour helps nobody: the sentence says how many wait, and what to do."""
     with street(bound=2) as here:
