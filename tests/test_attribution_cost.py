@@ -12,6 +12,11 @@ def test_an_estimate_is_passes_times_what_one_takes():
     assert pace.estimate(METHODS["saliency"], {}, side=64) == pytest.approx(0.3)
 
 
+def test_the_time_of_passes_is_theirs_one_by_one():
+    """3 forward at a second each, and 2 back at a tenth."""
+    assert Pace(forward=1.0, backward=0.1).time((3, 2)) == pytest.approx(3.2)
+
+
 def test_squares_are_counted_for_the_size_of_the_photo():
     """32-pixel squares, 16 apart: 3 x 3 places on 64 pixels, 7 x 7 on 128, and the photo itself."""
     pace = Pace(forward=1.0, backward=0.0)

@@ -24,7 +24,11 @@ class Pace:
 
     def estimate(self, row: Method, options: Mapping[str, Any], *, side: int) -> float:
         """Return about how many seconds a method takes for an image of ``side`` pixels, alone on the device."""
-        forward, backward = row.passes(options, side=side)
+        return self.time(row.passes(options, side=side))
+
+    def time(self, passes: tuple[int, int]) -> float:
+        """Return about how many seconds so many images take forward and backward, alone on the device."""
+        forward, backward = passes
         return forward * self.forward + backward * self.backward
 
 

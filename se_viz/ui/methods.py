@@ -9,9 +9,11 @@ from se_viz.attribution.catalogue import METHODS, REFUSED
 from se_viz.attribution.cost import Pace, measure_pace
 from se_viz.attribution.methods import KINDS, Method
 from se_viz.line import Watch
+from se_viz.runtime import line_of
 from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices
 from se_viz.ui.pickers import choose_option
+from se_viz.ui.progress import describe_line
 from se_viz.ui.waiting import waiting
 
 TICKED = ("saliency", "integrated_gradients", "grad_cam")
@@ -47,6 +49,8 @@ def choose_methods(choices: Choices, baseline: str) -> dict[Request, float]:
     costs = {one: pace.estimate(METHODS[one.method], dict(one.options), side=side) for one in requests}
     with ticks:
         _tick({request.method: seconds for request, seconds in costs.items()})
+        words = "Times are estimates: the passes that a method takes, times that of one pass on this device."
+        st.caption(words + describe_line(line_of(choices.network.device)))
     return {request: seconds for request, seconds in costs.items() if st.session_state[tick_of(request.method)]}
 
 
@@ -102,7 +106,6 @@ def _tick(costs: dict[str, float]) -> None:
                 )
     with columns[kinds.index("rule") % _COLUMNS]:
         _name_the_refused()
-    st.caption("Times are estimates: the passes that a method takes, times that of one pass on this device.")
 
 
 def _name_the_refused() -> None:

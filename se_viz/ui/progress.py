@@ -7,7 +7,7 @@ from contextvars import copy_context
 
 import streamlit as st
 
-from se_viz.line import Watch
+from se_viz.line import Line, Watch
 from se_viz.ui.waiting import waiting
 from se_viz.variants import Report
 
@@ -45,6 +45,14 @@ def part_of(report: Report, *, before: int, weight: int, whole: int) -> Report:
     """Return the report of one of several runs: of the ``whole`` it takes a ``weight``, after what came ``before``."""
     # Something must be done before an estimate can be made.
     return lambda done, total: report(max(1, before + weight * done // total), whole)
+
+
+def describe_line(line: Line) -> str:
+    """Say how much longer than alone something long takes; nothing where nobody else waits."""
+    if not line.waiting:
+        return ""
+    others = line.waiting + 1
+    return f" {others} others use {line.name} now: while they do, it takes up to {others + 1} times as long."
 
 
 def estimate_rest(seconds: float, *, done: int, total: int, already: int = 0) -> float:

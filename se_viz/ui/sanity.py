@@ -9,11 +9,12 @@ from se_viz.attribution.sanity import Step, check_sanity, describe_steps, name_p
 from se_viz.charts.attributions import Map, fit_reach, paint_map
 from se_viz.charts.scores import draw_steps
 from se_viz.charts.sheets import to_uri
+from se_viz.runtime import line_of
 from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.methods import say_about
-from se_viz.ui.progress import progress
+from se_viz.ui.progress import describe_line, progress
 from se_viz.ui.scoring import BY_DIGEST, Subject
 
 _SIDE, _OPACITY = 136, 0.8
@@ -56,7 +57,8 @@ def _offer(choices: Choices, subject: Subject, token: tuple) -> None:
     )
     st.button("Randomise a copy", on_click=_want, args=(token,), icon=":material/casino:")
     time = say_about(runs * subject.found.seconds)
-    st.caption(f"It takes {time}: the method runs {runs} times. The network itself stays as it is.")
+    line = describe_line(line_of(choices.network.device))
+    st.caption(f"It takes {time}: the method runs {runs} times. The network itself stays as it is.{line}")
 
 
 def _want(token: tuple | None) -> None:

@@ -15,10 +15,12 @@ from se_viz.attribution.sensitivity import SAMPLES
 from se_viz.attribution.targets import Target
 from se_viz.charts.scores import draw_curves
 from se_viz.errors import OvertakenError, SeVizError
+from se_viz.runtime import line_of
 from se_viz.ui.cases import case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.methods import get_pace, say_about
+from se_viz.ui.progress import describe_line
 from se_viz.ui.sanity import show_sanity
 from se_viz.ui.scoring import Scored, Subject, count_pictures, get_scores, get_sensitivities
 from se_viz.ui.targets import name_target
@@ -75,7 +77,8 @@ def _offer(choices: Choices, exam: Exam, subjects: Sequence[Subject], token: tup
         "that know nothing of the network take the same test."
     )
     st.button("Score these maps", on_click=_want, args=(token,), icon=":material/rule:", type="primary")
-    st.caption(f"It takes {seconds}: {pictures:,} pictures go through the network.")
+    line = describe_line(line_of(choices.network.device))
+    st.caption(f"It takes {seconds}: {pictures:,} pictures go through the network.{line}")
 
 
 def _want(token: tuple | None) -> None:

@@ -17,10 +17,12 @@ from se_viz.charts.stages import draw_panel
 from se_viz.counterfactuals import gates_of
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.tables import label_blocks, name_stage
+from se_viz.runtime import line_of
 from se_viz.ui.cases import Case, Question, Work, ask_layers, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.methods import get_pace, say_about
 from se_viz.ui.pickers import choose_option
-from se_viz.ui.progress import part_of, progress
+from se_viz.ui.progress import describe_line, part_of, progress
 from se_viz.ui.recalibration import show_recalibration
 from se_viz.ui.se_vector import show_se_vector
 from se_viz.ui.waiting import waiting
@@ -61,14 +63,17 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
     with right:
         where = choose_option("Explained by", _PLACES, key="stage-place")
     stages = sorted({record.stage for record in analysis.records})
-    _announce(analysis, method, stages)
     layers = {stage: Layer(where, stage if where == "end" else _last(analysis, stage)) for stage in stages}
     try:
+        _announce(choices, analysis, method, stages=stages)
         # A container, so that what was there before holds its place meanwhile.
         with st.container():
             found = _find(choices, layers, ask_layers(target, method, baseline))
     except OvertakenError:
         # The newer choice draws this part again at once.
+        return
+    except SeVizError as error:
+        st.error(str(error))
         return
     for column, (stage, sight) in zip(st.columns(len(found), gap="small"), found.items(), strict=True):
         with column:
@@ -77,12 +82,15 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
     st.caption(_describe(method, seconds))
 
 
-def _announce(analysis: Analysis, method: str, stages: list[int]) -> None:
+def _announce(choices: Choices, analysis: Analysis, method: str, *, stages: list[int]) -> None:
     """Say before a long run how long it is."""
     row, widths = LAYER_METHODS[method], {record.stage: record.gate.shape[1] for record in analysis.records}
-    passes = sum(row.cost(row.options.get("n_steps", 1), widths[stage])[0] for stage in stages)
+    costs = [row.cost(row.options.get("n_steps", 1), widths[stage]) for stage in stages]
+    passes, back = (sum(part) for part in zip(*costs, strict=True))
     if passes > 4 * len(stages):
-        st.caption(f"{row.title} runs the network about {passes:,} times for all stages; what it finds is kept.")
+        seconds, line = say_about(get_pace(choices).time((passes, back))), line_of(choices.network.device)
+        words = f"{row.title} takes {seconds}: it runs the network about {passes:,} times for all stages"
+        st.caption(f"{words}; what it finds is kept.{describe_line(line)}")
 
 
 def _last(analysis: Analysis, stage: int) -> str:
