@@ -152,6 +152,21 @@ def test_a_difference_of_two_classes_is_explained(look: AppTest, network: Networ
     assert name in words(look)
 
 
+def test_each_photo_keeps_the_class_that_was_chosen_for_it(look: AppTest, network: Network):
+    """Another photo begins with its own answer, in the same pickers; back at the first one, its choice stands."""
+    first, best = look.session_state["image"], look.selectbox[0].value
+    other = next(index for index in range(5) if index != best)
+    clean(look.selectbox[0].set_value(other).run())
+    clean(look.selectbox[1].set_value(best).run())
+    look.session_state["image"] = chosen(Image.new("RGB", (64, 64), "teal"), "teal.png")
+    clean(look.run())
+    assert network.classes[look.selectbox[0].value or 0] == look.selectbox[0].options[0]
+    assert look.selectbox[1].value is None
+    look.session_state["image"] = first
+    clean(look.run())
+    assert (look.selectbox[0].value, look.selectbox[1].value) == (other, best)
+
+
 def test_a_class_is_never_held_against_itself(look: AppTest):
     """Who then chooses that very class to be explained has no other any more, and the page goes on."""
     rival = next(index for index in range(5) if index != look.selectbox[0].value)

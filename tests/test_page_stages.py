@@ -130,7 +130,7 @@ def test_the_map_of_the_gates_counts_its_channels_and_denies_a_class(view: AppTe
     assert len(counts) == 1
     assert "It does not depend on the class" in words(view)
     kept = figure(view, "vector-map")["data"][0]["z"]
-    other = next(box for box in view.selectbox if str(box.key).startswith("target-"))
+    other = view.selectbox(key="target")
     other.select_index(1)
     clean(view.run())
     assert figure(view, "vector-map")["data"][0]["z"] == kept

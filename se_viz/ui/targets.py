@@ -12,10 +12,10 @@ def choose_target(choices: Choices, analysis: Analysis) -> tuple[Target, str]:
     """Offer the class, another one that it is held against, and the baseline; return them as chosen."""
     names = choices.network.classes
     ranked = [index for index, _ in analysis.top(len(names))]
-    token = f"{choices.image.digest}-{choices.name}"
+    _recall((choices.image.digest, choices.name), ranked[0])
     first, second, third = st.columns([4, 4, 3])
     index = first.selectbox(
-        "Why this class", ranked, format_func=names.__getitem__, key=f"target-{token}", persist_state="session"
+        "Why this class", ranked, format_func=names.__getitem__, key="target", persist_state="session"
     )
     against = second.selectbox(
         "And not that one",
@@ -23,7 +23,7 @@ def choose_target(choices: Choices, analysis: Analysis) -> tuple[Target, str]:
         index=None,
         placeholder="No other: the class by itself",
         format_func=names.__getitem__,
-        key=f"against-{token}",
+        key="against",
         persist_state="session",
     )
     baseline = third.selectbox(
@@ -34,7 +34,19 @@ def choose_target(choices: Choices, analysis: Analysis) -> tuple[Target, str]:
         key="baseline",
         persist_state="session",
     )
+    st.session_state.targets[choices.image.digest, choices.name] = index, against
     return Target(index, against), baseline
+
+
+def _recall(token: tuple[str, str], predicted: int) -> None:
+    """Set the pickers to what was chosen for an image and network, at first to the predicted class.
+
+    Not by keys of their own: the browser keeps a picker whose key is gone until the run ends, which may take minutes.
+    """
+    targets = st.session_state.setdefault("targets", {})
+    if st.session_state.get("target-of") != token:
+        st.session_state["target-of"] = token
+        st.session_state.target, st.session_state.against = targets.get(token, (predicted, None))
 
 
 def name_target(choices: Choices, target: Target) -> str:
