@@ -49,7 +49,8 @@ class Turn:
         if not self._called.is_set():
             self._line._rest()
         while not self._called.is_set():
-            self._watch(self._line.before(self))
+            if before := self._line.before(self):
+                self._watch(before)
             self._called.wait(_LOOK)
         self._watch(0)
 

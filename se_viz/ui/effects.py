@@ -27,7 +27,7 @@ from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.links import link_channel
-from se_viz.ui.pickers import choose_block, choose_option, open_channel_of
+from se_viz.ui.pickers import choose_block, choose_class, choose_option, open_channel_of
 from se_viz.ui.state import open_channel
 from se_viz.ui.waiting import waiting
 from se_viz.ui.words import plain
@@ -110,10 +110,8 @@ def _choose(choices: Choices, analysis: Analysis) -> tuple[str, int, str]:
     first, second, third = st.columns([3, 3, 4])
     with first:
         block = choose_block(analysis)
-    names = choices.network.classes
-    ranked = [index for index, _ in analysis.top(len(names))]
-    key = f"effect-target-{choices.image.digest}-{choices.name}"
-    target = second.selectbox("Class", ranked, format_func=names.__getitem__, key=key, persist_state="session")
+    with second:
+        target = choose_class(choices, analysis)
     with third:
         measure = choose_option("Effect by", _MEASURES, key="measure")
     return block, target, measure

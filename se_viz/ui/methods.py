@@ -8,6 +8,7 @@ import streamlit as st
 from se_viz.attribution.catalogue import METHODS, REFUSED
 from se_viz.attribution.cost import Pace, measure_pace
 from se_viz.attribution.methods import KINDS, Method
+from se_viz.errors import SeVizError
 from se_viz.line import Watch
 from se_viz.runtime import line_of
 from se_viz.ui.cached import borrow_network
@@ -127,9 +128,13 @@ def say_about(seconds: float) -> str:
 
 
 def get_pace(choices: Choices) -> Pace:
-    """Return how long one pass takes; measured once for a network and device."""
-    with waiting("Timing one pass…") as watch:
-        return _pace(choices.name, choices.device, _watch=watch)
+    """Return how long one pass takes, measured once for a network and device. Where it cannot, end the page here."""
+    try:
+        with waiting("Timing one pass…") as watch:
+            return _pace(choices.name, choices.device, _watch=watch)
+    except SeVizError as problem:
+        st.error(str(problem))
+        st.stop()
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -24,7 +24,7 @@ from se_viz.ui.cached import get_analysis, get_attribution
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.links import link_attributions, link_block, link_channel, show_rows
-from se_viz.ui.pickers import choose_block, choose_option
+from se_viz.ui.pickers import choose_block, choose_class, choose_option
 from se_viz.ui.remarks import describe_scale, name_the_undrawn
 from se_viz.ui.state import open_block, open_channel
 
@@ -101,15 +101,12 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
 
 
 def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, str, int | None]:
-    names = choices.network.classes
-    ranked = [index for index, _ in analysis.top(len(names))]
     left, right = st.columns(2)
     method = left.selectbox(
         "Method", COMMON, format_func=lambda key: METHODS[key].title, key="method", persist_state="session"
     )
-    # The same on the page that this one links to.
-    key = f"target-{choices.image.digest}-{choices.name}"
-    target = right.selectbox("Class", ranked, format_func=names.__getitem__, key=key, persist_state="session")
+    with right:
+        target = choose_class(choices, analysis)
     if not METHODS[method].layered:
         return target, method, None
     stages = {stage: str(stage) for stage in sorted({record.stage for record in analysis.records})}

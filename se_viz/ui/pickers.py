@@ -8,6 +8,7 @@ import streamlit as st
 from se_viz.analysis import Analysis
 from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.tables import label_blocks
+from se_viz.ui.choices import Choices
 
 Option = TypeVar("Option", str, int)
 
@@ -58,6 +59,22 @@ def choose_channel(record: GateRecord) -> int:
     return st.number_input(
         f"Channel, 0 to {channels - 1}", 0, channels - 1, step=1, key="channel", persist_state="session"
     )
+
+
+def choose_class(choices: Choices, analysis: Analysis, label: str = "Class") -> int:
+    """Offer every class, the most probable first; the choice for an image and network holds on all pages.
+
+    Its key is not the image's own: the browser keeps a picker whose key is gone until the run ends, which may take
+    minutes.
+    """
+    names, token = choices.network.classes, (choices.image.digest, choices.name)
+    ranked = [index for index, _ in analysis.top(len(names))]
+    chosen = st.session_state.setdefault("targets", {})
+    kept = st.session_state.get("target") if st.session_state.get("target_of") == token else chosen.get(token)
+    # Set also where it is the same, as for the block.
+    st.session_state.target_of, st.session_state.target = token, ranked[0] if kept is None else kept
+    chosen[token] = st.selectbox(label, ranked, format_func=names.__getitem__, key="target", persist_state="session")
+    return chosen[token]
 
 
 def choose_option(label: str, options: Mapping[Option, str], *, key: str, default: Option | None = None) -> Option:

@@ -26,6 +26,7 @@ from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.edits import Edits, History, get_edited, get_edited_attribution, history_of, keep_history
 from se_viz.ui.figures import show_figure
 from se_viz.ui.links import link_block
+from se_viz.ui.pickers import choose_class
 from se_viz.ui.state import open_block
 
 _TITLES = {key: METHODS[key].title for key in COMMON}
@@ -201,8 +202,7 @@ def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
 
 
 def _choose_map(choices: Choices, before: Analysis) -> tuple[int, str]:
-    names, keys = choices.network.classes, list(_TITLES)
-    ranked = [index for index, _ in before.top(len(names))]
+    keys = list(_TITLES)
     left, right = st.columns(2)
     method = left.selectbox(
         "Method",
@@ -212,5 +212,5 @@ def _choose_map(choices: Choices, before: Analysis) -> tuple[int, str]:
         key="surgery-method",
         persist_state="session",
     )
-    key = f"surgery-target-{choices.name}-{choices.image.digest}"
-    return right.selectbox("Class", ranked, format_func=names.__getitem__, key=key, persist_state="session"), method
+    with right:
+        return choose_class(choices, before), method

@@ -6,26 +6,16 @@ from se_viz.analysis import Analysis
 from se_viz.attribution.baselines import BASELINES
 from se_viz.attribution.targets import Target
 from se_viz.ui.choices import Choices
+from se_viz.ui.pickers import choose_class
 
 
 def choose_target(choices: Choices, analysis: Analysis) -> tuple[Target, str]:
     """Offer the class, another one that it is held against, and the baseline; return them as chosen."""
-    names = choices.network.classes
-    ranked = [index for index, _ in analysis.top(len(names))]
-    _recall((choices.image.digest, choices.name), ranked[0])
     first, second, third = st.columns([4, 4, 3])
-    index = first.selectbox(
-        "Why this class", ranked, format_func=names.__getitem__, key="target", persist_state="session"
-    )
-    against = second.selectbox(
-        "And not that one",
-        [other for other in ranked if other != index],
-        index=None,
-        placeholder="No other: the class by itself",
-        format_func=names.__getitem__,
-        key="against",
-        persist_state="session",
-    )
+    with first:
+        index = choose_class(choices, analysis, "Why this class")
+    with second:
+        against = _choose_other(choices, analysis, index)
     baseline = third.selectbox(
         "Compared with",
         list(BASELINES),
@@ -34,19 +24,26 @@ def choose_target(choices: Choices, analysis: Analysis) -> tuple[Target, str]:
         key="baseline",
         persist_state="session",
     )
-    st.session_state.targets[choices.image.digest, choices.name] = index, against
     return Target(index, against), baseline
 
 
-def _recall(token: tuple[str, str], predicted: int) -> None:
-    """Set the pickers to what was chosen for an image and network, at first to the predicted class.
-
-    Not by keys of their own: the browser keeps a picker whose key is gone until the run ends, which may take minutes.
-    """
-    targets = st.session_state.setdefault("targets", {})
-    if st.session_state.get("target-of") != token:
-        st.session_state["target-of"] = token
-        st.session_state.target, st.session_state.against = targets.get(token, (predicted, None))
+def _choose_other(choices: Choices, analysis: Analysis, index: int) -> int | None:
+    names, token = choices.network.classes, (choices.image.digest, choices.name)
+    others = [other for other, _ in analysis.top(len(names)) if other != index]
+    chosen = st.session_state.setdefault("others", {})
+    # The class may have been chosen on another page since.
+    kept = st.session_state.get("against") if st.session_state.get("others_of") == token else chosen.get(token)
+    st.session_state.others_of, st.session_state.against = token, kept if kept in others else None
+    chosen[token] = st.selectbox(
+        "And not that one",
+        others,
+        index=None,
+        placeholder="No other: the class by itself",
+        format_func=names.__getitem__,
+        key="against",
+        persist_state="session",
+    )
+    return chosen[token]
 
 
 def name_target(choices: Choices, target: Target) -> str:
