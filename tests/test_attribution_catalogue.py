@@ -380,11 +380,12 @@ def test_options_that_lead_nowhere_are_said_before_anything_runs(network, image,
 
 
 def test_values_that_are_no_numbers_are_not_drawn(network, image):
-    """A map of NaN is no map; here the image itself holds one."""
-    image = image.clone()
-    image[0, 0, 0, 0] = float("nan")
-    with pytest.raises(AttributionError, match=r"^Saliency gives values that are no numbers with these options"):
-        attribute(network, image, TARGET, "saliency")
+    """A map of NaN is no map; here the baseline holds one."""
+    start = torch.zeros_like(image)
+    start[0, 0, 0, 0] = float("nan")
+    message = r"^Integrated Gradients gives values that are no numbers with these options"
+    with pytest.raises(AttributionError, match=message):
+        attribute(network, image, TARGET, "integrated_gradients", baselines=start)
 
 
 class Pixels(nn.Module):

@@ -44,7 +44,10 @@ def prepare(network: Network, row: Method, inputs: Tensor, *, baseline: str, opt
     """
     inner = _inner(row, options)
     settings = {**inner.options, **row.options, **options}
-    check_settings(row, settings, inputs)
+    passes = check_settings(row, settings, inputs)
+    if settings.get(row.piece):
+        # Captum makes room for whole pieces, however little there is to go into them.
+        settings[row.piece] = min(settings[row.piece], passes)
     start = make_baseline(network, inputs, baseline)
     if inner.baseline:
         draws = settings.pop("draws", 0)

@@ -69,8 +69,8 @@ def check_steps(title: str, settings: Mapping[str, Any]) -> None:
         raise AttributionError(f"{title} can take {MOST_STEPS:,} steps at most, not {steps:,}. Lower n_steps.")
 
 
-def check_settings(row: Method, settings: Mapping[str, Any], inputs: Tensor) -> None:
-    """Refuse numbers that a method would fail with, or never end.
+def check_settings(row: Method, settings: Mapping[str, Any], inputs: Tensor) -> int:
+    """Refuse numbers that a method would fail with, or never end; return how many images run forward.
 
     Raises:
         AttributionError: a whole number below 1, or a number too large.
@@ -94,6 +94,7 @@ def check_settings(row: Method, settings: Mapping[str, Any], inputs: Tensor) -> 
             f"{row.title} would hold {together:,} copies of the image at once, {size / 1e9:.0f} GB, and the most is "
             f"{MOST_BYTES / 1e9:.0f} GB. Lower {row.piece or _names(row)}."
         )
+    return passes
 
 
 def _names(row: Method) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from .steps import BLOCKS, Visit, expect_idle, figure
+from .steps import BLOCKS, Visit, expect_answer, expect_idle, figure
 
 pytestmark = pytest.mark.browser
 
@@ -16,6 +16,7 @@ def matter(visit: Callable[..., Visit]) -> Page:
     """Return the page with a sample chosen."""
     page = visit().page
     page.get_by_test_id("stMain").get_by_role("button", name="Coffee", exact=True).click()
+    expect_answer(page)
     page.get_by_test_id("stSidebarNav").get_by_role("link", name=re.compile("Does it matter")).click()
     expect(figure(page, "effects").locator(".main-svg").first).to_be_visible()
     expect_idle(page)
