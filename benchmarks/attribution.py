@@ -22,6 +22,7 @@ from torch import Tensor
 
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, ratios, spread, time_pairs
+from se_viz.allocator import keep_freed_memory
 from se_viz.attribution.baselines import scatter
 from se_viz.attribution.catalogue import METHODS, collapse
 from se_viz.attribution.copies import copy_unrolled
@@ -62,6 +63,8 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--methods", nargs="+", choices=MOST_USED, default=MOST_USED, help="default: all ten")
     asked = parser.parse_args(words)
     machine = describe_machine()
+    # As the app does; both sides have it.
+    keep_freed_memory()
     network = load_network(asked.network)
     inputs = network.preprocess(open_image(list_samples()[0].path))
     with torch.inference_mode():

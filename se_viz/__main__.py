@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from se_viz import __version__
+from se_viz.allocator import keep_freed_memory
 from se_viz.errors import SeVizError
 from se_viz.train.options import add_options
 
@@ -13,6 +14,7 @@ def main(words: list[str] | None = None) -> int:
     """Run one command; return 0, or 1 if an input was left out, or 2 if nothing could be done."""
     words = sys.argv[1:] if words is None else words
     arguments = _parser().parse_args(words, argparse.Namespace(words=words))
+    keep_freed_memory()
     try:
         # Only now: it brings PyTorch, and a slip of the pen should be told at once.
         from se_viz import commands

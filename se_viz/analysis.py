@@ -16,7 +16,7 @@ from se_viz.gates.hooks import is_watching
 from se_viz.gates.surgery import GateEdit, compile_edits
 from se_viz.line import Watch
 from se_viz.networks import Network
-from se_viz.runtime import line_of, run_halving, setting
+from se_viz.runtime import lay_out, line_of, run_halving, setting
 
 _Changes: TypeAlias = Mapping[str, Callable[[Tensor], Tensor]]
 _Item: TypeAlias = tuple[Tensor, frozenset[str]]
@@ -107,10 +107,12 @@ def _analyse(network: Network, changes: _Changes, items: list[_Item]) -> list[An
 
 def _pass(network: Network, changes: _Changes, items: Sequence[_Item]) -> list[Analysis]:
     blocks = {site.block for site in network.inspection.sites}
-    images, keeps = zip(*items, strict=True)
+    images, keeps = [image for image, _ in items], [keep for _, keep in items]
+    # One alone gets the digits of a plain pass.
+    batch = lay_out(torch.cat(images)) if len(images) > 1 else images[0]
     capture = capture_gates(network.model, keep_features=frozenset().union(*keeps), blocks=blocks)
     with torch.inference_mode(), edit_gates(network.model, changes), capture as records:
-        logits = network.model(torch.cat(images)).float().cpu()
+        logits = network.model(batch).float().cpu()
     # Outside inference mode, so that the records may be used in autograd.
     with torch.inference_mode(False):
         return [

@@ -51,9 +51,8 @@ def assert_close(found: Analysis, expected: Analysis) -> None:
         torch.testing.assert_close(record.gate, other.gate, rtol=1e-4, atol=1e-5)
 
 
-def test_all_that_wait_share_one_pass(network, photos, monkeypatch):
+def test_all_that_wait_share_one_pass(network, photos):
     """Five people wait behind a sixth: one pass of five serves them, and each gets their own image's gates."""
-    monkeypatch.setenv("SE_VIZ_TOGETHER", "5")
     alone = [analyse(network, photo) for photo in photos]
     with batches(network.model) as sizes:
         found = wait_together(network, [looks_at(network, photo) for photo in photos])
@@ -72,8 +71,9 @@ def test_one_that_waits_alone_gets_the_single_pass(network, photos):
         assert torch.equal(mine.squeeze, expected.squeeze)
 
 
-def test_a_pass_holds_no_more_than_the_setting(network, photos):
-    """On a CPU large batches are slower than small ones: by default, four people and then the fifth."""
+def test_a_pass_holds_no_more_than_the_setting(network, photos, monkeypatch):
+    """On a CPU large batches are slower than small ones: with room for four, four people and then the fifth."""
+    monkeypatch.setenv("SE_VIZ_TOGETHER", "4")
     with batches(network.model) as sizes:
         wait_together(network, [looks_at(network, photo) for photo in photos])
     assert sizes == [4, 1]
@@ -206,9 +206,8 @@ def test_a_capture_around_an_analysis_sees_its_pass(network, photos):
     wait_together(network, [looks_at(network, photos[1]), captured])
 
 
-def test_where_memory_runs_out_fewer_share_a_pass(network, photos, monkeypatch):
+def test_where_memory_runs_out_fewer_share_a_pass(network, photos):
     """Five do not fit and three do not: two, then one and two, in the order they came."""
-    monkeypatch.setenv("SE_VIZ_TOGETHER", "5")
     alone = [analyse(network, photo) for photo in photos]
     with batches(network.model, most=2) as sizes:
         found = wait_together(network, [looks_at(network, photo) for photo in photos])

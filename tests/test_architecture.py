@@ -23,7 +23,7 @@ HOMES = {
 
 LAYERS = (
     {"errors"},
-    {"line", "residents", "teams"},
+    {"allocator", "line", "residents", "teams"},
     {"gates", "images", "runtime"},
     {"networks"},
     {"analysis", "variants"},

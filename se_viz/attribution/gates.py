@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.limits import check_question
 from se_viz.attribution.paths import trace_paths
-from se_viz.attribution.swift import lay_out, swift_copy
+from se_viz.attribution.swift import swift_copy
 from se_viz.attribution.targets import Target, aim
 from se_viz.errors import AttributionError, DeviceError, NoSEBlocksError
 from se_viz.gates import GateSite, edit_gates
 from se_viz.line import Watch
 from se_viz.networks import Network
-from se_viz.runtime import line_of
+from se_viz.runtime import lay_out, line_of
 
 _STEPS = 32
 _ROWS = 16

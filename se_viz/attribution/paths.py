@@ -13,14 +13,14 @@ from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.flows import Flow, Trace
 from se_viz.attribution.limits import check_question, check_steps
 from se_viz.attribution.steps import Evaluate, Point, Slopes, Step, Way, refine, sum_up, walk, worst_error
-from se_viz.attribution.swift import lay_out, swift_copy
+from se_viz.attribution.swift import swift_copy
 from se_viz.attribution.targets import Target, aim
 from se_viz.errors import AttributionError, NoSEBlocksError
 from se_viz.gates import GateSite
 from se_viz.gates.cuts import cut_gates
 from se_viz.line import Turn, Watch
 from se_viz.networks import Network
-from se_viz.runtime import line_of
+from se_viz.runtime import lay_out, line_of
 
 NETWORK = "network"
 """Name of the set of all gates."""

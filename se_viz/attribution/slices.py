@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from se_viz.attribution.swift import lay_out
 from se_viz.line import Turn
+from se_viz.runtime import lay_out
 
 Report = Callable[[int, int], None]
 """Told after each slice how many images have run, and how many will have run in the end."""

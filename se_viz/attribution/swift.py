@@ -12,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from se_viz.attribution.kept import kept_with
 from se_viz.gates.hooks import Watch, watching
+from se_viz.runtime import lay_out
 
 LEAST = 16
 """Images from which on a run asks for a copy: making one takes as long as about five passes, proving it as two."""
@@ -109,9 +110,3 @@ def _agree(twin: nn.Module, model: nn.Module, images: Tensor) -> bool:
     if not isinstance(expected, Tensor) or found.shape != expected.shape:
         return False
     return bool((found - expected).abs().max() <= TOLERANCE * expected.abs().max())
-
-
-def lay_out(images: Tensor) -> Tensor:
-    """Return the images as a CPU likes them: a batch runs a fifth faster where a pixel's colours lie side by side."""
-    fast = images.device.type == "cpu" and images.ndim == 4
-    return images.contiguous(memory_format=torch.channels_last) if fast else images
