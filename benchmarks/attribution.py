@@ -27,7 +27,8 @@ from se_viz.attribution.baselines import scatter
 from se_viz.attribution.catalogue import METHODS, collapse
 from se_viz.attribution.copies import copy_unrolled
 from se_viz.attribution.kept import kept_with
-from se_viz.attribution.run import attribute, stage_ends
+from se_viz.attribution.places import stage_ends
+from se_viz.attribution.run import attribute
 from se_viz.attribution.superpixels import find_superpixels
 from se_viz.images import list_samples, open_image
 from se_viz.networks import Network, load_network

@@ -5,17 +5,33 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from se_viz.analysis import Analysis, analyse
 from se_viz.networks import Network
 
 PATIENCE = 60.0
 """Seconds after which a test that hangs fails."""
+
+
+class Passes(TorchFunctionMode):
+    """How many images each pass of a network held; no hook, which would keep things from being kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # The first layer alone sees three colours.
+        if func is torch.conv2d and args[0].shape[1] == 3:
+            self.sizes.append(len(args[0]))
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from torchvision.ops import SqueezeExcitation
 
 from se_viz.attribution.catalogue import METHODS
-from se_viz.attribution.run import attribute, stage_ends
+from se_viz.attribution.places import stage_ends
+from se_viz.attribution.run import attribute
 from se_viz.errors import AttributionError
 from se_viz.gates import GateSite, find_gates
 from se_viz.networks import Network

@@ -388,27 +388,6 @@ def test_values_that_are_no_numbers_are_not_drawn(network, image):
         attribute(network, image, TARGET, "integrated_gradients", baselines=start)
 
 
-class Pixels(nn.Module):
-    """A network with a logit for each pixel."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return (batch, classes, 1, 1)."""
-        return self.model(images)[..., None, None]
-
-
-@pytest.mark.parametrize("key", METHODS)
-def test_a_network_without_one_logit_a_class_is_refused(network, image, key):
-    """A segmentation network, say: no sum over its places is made up."""
-    strange = Network(Pixels(network.model), network.card, network.device)
-    message = r"^The network returns \(\d, 5, 1, 1\) for \d images?, and an attribution needs \(batch, classes\) logits"
-    with pytest.raises(AttributionError, match=message):
-        attribute(strange, image, TARGET, key)
-
-
 def test_a_piece_larger_than_the_whole_is_the_whole(network, image):
     """All windows of this image go into one pass, however many would be let into one."""
     expected = attribute(network, image, TARGET, "occlusion", perturbations_per_eval=9)

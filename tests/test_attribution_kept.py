@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from se_viz.attribution.copies import borrow_unrolled
-from se_viz.attribution.kept import ANSWERS, kept_with
+from se_viz.attribution.kept import ANSWERS, MOST_BYTES, kept_with
 from se_viz.attribution.run import attribute
 from se_viz.errors import AttributionError
 from se_viz.gates import capture_gates
 from se_viz.networks import Network
+from tests.passes import Passes
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 SINGLE = ("saliency", "input_x_gradient")
@@ -24,20 +24,6 @@ SINGLE = ("saliency", "input_x_gradient")
 @pytest.fixture
 def image(images: Tensor) -> Tensor:
     return images[:1]
-
-
-class Passes(TorchFunctionMode):
-    """How many images each pass of a network held; no hook, which would keep things from being kept."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sizes: list[int] = []
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        # The first layer alone sees three colours.
-        if func is torch.conv2d and args[0].shape[1] == 3:
-            self.sizes.append(len(args[0]))
-        return func(*args, **(kwargs or {}))
 
 
 def fresh(network: Network) -> Network:
@@ -105,7 +91,7 @@ def test_what_is_kept_is_not_handed_out(network, image):
 
 
 def test_the_last_answers_are_kept_and_no_more(network):
-    """Derivatives of many images would fill the memory."""
+    """Answers to many images would be looked through for ever."""
     kept = kept_with(network.model)
     assert kept is not None
     runs: list[float] = []
@@ -120,6 +106,28 @@ def test_the_last_answers_are_kept_and_no_more(network):
         assert kept.recall("value", torch.tensor([[float(value)]]), run) == value
     assert runs == [*map(float, range(ANSWERS + 1)), 0.0]
     assert len(kept.answers) == ANSWERS
+
+
+def test_large_answers_make_room_for_each_other(network, image):
+    """Feature maps of many images would fill the memory: four of a third of the room are one too many, or two."""
+    kept = kept_with(network.model)
+    assert kept is not None
+    third = torch.zeros(MOST_BYTES // 3 // 2, dtype=torch.int8)
+    for name in "abc":
+        kept.keep(name, image, (third, third))
+    assert all(kept.find(name, image) is not None for name in "abc")
+    kept.keep("d", image, (third, third))
+    assert [kept.find(name, image) is None for name in "abcd"] == [True, False, False, False]
+
+
+def test_an_answer_too_large_to_be_kept_is_given(network, image):
+    """It takes the place of no other one."""
+    kept = kept_with(network.model)
+    assert kept is not None
+    kept.keep("small", image, 1)
+    assert len(kept.recall("large", image, lambda _: torch.zeros(MOST_BYTES + 1, dtype=torch.int8))) == MOST_BYTES + 1
+    assert kept.find("large", image) is None
+    assert kept.find("small", image) == 1
 
 
 def test_models_with_the_same_weights_are_told_apart(network):

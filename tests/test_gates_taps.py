@@ -31,9 +31,9 @@ def whole(answer: Tensor) -> Tensor:
 
 def see(model: nn.Module, images: Tensor, spot: Spot) -> tuple[Tensor, Tensor]:
     """Return a tapped model's answer, and what its tap was given."""
-    tapped, seen = Tapped(model, spot, whole), []
+    tapped, seen = Tapped(model, [spot], whole), []
     with (
-        tapped.tap.register_forward_hook(lambda _module, _inputs, output: seen.append(output.clone())),
+        tapped.taps[0].register_forward_hook(lambda _module, _inputs, output: seen.append(output.clone())),
         torch.no_grad(),
     ):
         answer = tapped(images)
@@ -67,8 +67,8 @@ def test_what_is_read_is_not_overwritten_by_the_next_layer(se_net: nn.Module, im
     record = next(one for one in records if one.block == BLOCK)
     assert record.features is not None
     scaled = record.features * record.gate[:, :, None, None]
-    tapped, kept = Tapped(se_net, Spot(BLOCK), whole), list[Any]()
-    with tapped.tap.register_forward_hook(lambda _m, _i, output: kept.append(output)), torch.no_grad():
+    tapped, kept = Tapped(se_net, [Spot(BLOCK)], whole), list[Any]()
+    with tapped.taps[0].register_forward_hook(lambda _m, _i, output: kept.append(output)), torch.no_grad():
         tapped(images)
     assert torch.equal(kept[0], scaled)
     assert not torch.equal(plain[0], scaled)
@@ -77,9 +77,9 @@ def test_what_is_read_is_not_overwritten_by_the_next_layer(se_net: nn.Module, im
 def test_what_a_tap_returns_is_what_the_model_goes_on_with(images: Tensor):
     """A network of one block ends in the mean of X~: put zeros there, and the answer is 0."""
     torch.manual_seed(0)
-    tapped = Tapped(Last().eval(), Spot("se"), whole)
+    tapped = Tapped(Last().eval(), [Spot("se")], whole)
     nothing: Any = lambda _module, _inputs, output: 0 * output  # noqa: E731
-    with tapped.tap.register_forward_hook(nothing):
+    with tapped.taps[0].register_forward_hook(nothing):
         assert torch.equal(tapped(images), torch.zeros(2, 8))
     assert tapped(images).abs().min() > 0
 
@@ -88,7 +88,7 @@ def test_others_do_not_pass_through_a_tap(se_net: nn.Module, images: Tensor):
     """One model serves every session: a pass of another thread, in the middle of a tapped one, is like any other."""
     with torch.no_grad():
         expected = se_net(images)
-    tapped, answers, seen = Tapped(se_net, Spot(BLOCK), whole), list[Tensor](), list[int]()
+    tapped, answers, seen = Tapped(se_net, [Spot(BLOCK)], whole), list[Tensor](), list[int]()
 
     def meanwhile(_module: nn.Module, _inputs: tuple[Tensor], output: Tensor) -> Tensor:
         seen.append(1)
@@ -96,7 +96,7 @@ def test_others_do_not_pass_through_a_tap(se_net: nn.Module, images: Tensor):
             answers.append(pool.submit(lambda: se_net(images).detach()).result())
         return 0 * output
 
-    with tapped.tap.register_forward_hook(meanwhile), torch.no_grad():
+    with tapped.taps[0].register_forward_hook(meanwhile), torch.no_grad():
         changed = tapped(images)
     assert seen == [1]
     assert torch.equal(answers[0], expected)
@@ -109,8 +109,8 @@ def test_nothing_stays_on_the_model_after_an_error(se_net: nn.Module, images: Te
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    tapped = Tapped(se_net, Spot(BLOCK), whole)
-    with tapped.tap.register_forward_hook(stop), pytest.raises(KeyboardInterrupt):
+    tapped = Tapped(se_net, [Spot(BLOCK)], whole)
+    with tapped.taps[0].register_forward_hook(stop), pytest.raises(KeyboardInterrupt):
         tapped(images)
     assert sum(len(getattr(module, name)) for module in se_net.modules() for name in HOOKS) == 0
 
@@ -118,10 +118,10 @@ def test_nothing_stays_on_the_model_after_an_error(se_net: nn.Module, images: Te
 def test_a_use_that_no_pass_reaches_is_named():
     """Nothing would be tapped, and the map be that of another place."""
     with pytest.raises(CaptureError, match=r"se is not used so often in a pass\. Choose one of its uses"):
-        Tapped(Twice().eval(), Spot("se", call=2), whole)(torch.ones(1, 3, 4, 4))
+        Tapped(Twice().eval(), [Spot("se", call=2)], whole)(torch.ones(1, 3, 4, 4))
 
 
 def test_what_is_no_feature_map_is_refused(se_net: nn.Module, images: Tensor):
     """The classifier puts out logits: they have no places."""
     with pytest.raises(CaptureError, match=r"fc has \(2, 5\) where a feature map should be"):
-        Tapped(se_net, Spot("fc"), whole)(images)
+        Tapped(se_net, [Spot("fc")], whole)(images)

@@ -210,6 +210,18 @@ def test_a_missing_tensor_is_named(model: nn.Module):
     refused(content, r"features\.0\.0\.weight is missing\. Choose the architecture they were trained with")
 
 
+def test_a_file_without_a_classifier_is_told_from_one_of_another_architecture(model: nn.Module):
+    """Weights of a backbone are half of what is needed, and choosing another architecture would not help."""
+
+    def cut(state: dict[str, Tensor]) -> None:
+        for name in ("classifier.3.weight", "classifier.3.bias"):
+            del state[name]
+
+    refused(
+        edited(model, cut), r"has no classifier: classifier\.3\.weight and classifier\.3\.bias are missing.* Save the"
+    )
+
+
 def test_a_wrong_shape_is_named(model: nn.Module):
     """Both shapes: what was found and what is needed."""
     content = edited(model, lambda state: state.update({"features.0.1.bias": torch.zeros(5)}))
@@ -284,7 +296,7 @@ def test_a_module_that_se_viz_cannot_show_is_said(se_net: nn.Module):
     """Without SE blocks there is nothing to see; without logits nothing to name."""
     with pytest.raises(NoSEBlocksError, match="has no squeeze-and-excitation block"):
         Network.from_model(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()), input_size=8)
-    with pytest.raises(NetworkError, match=r"returns 5 logits for 2 class names\. Name every class"):
+    with pytest.raises(NetworkError, match=r"returns 5 values for 2 class names: .* or name every class"):
         Network.from_model(se_net, classes=("a", "b"), input_size=64)
-    with pytest.raises(NetworkError, match=r"returns \(1, 1, 5\) for one image; se_viz needs \(1, classes\) logits"):
+    with pytest.raises(NetworkError, match=r"returns \(1, 1, 5\) for one image, and se_viz needs a classifier's"):
         Network.from_model(nn.Sequential(se_net, nn.Unflatten(1, (1, 5))), input_size=64)

@@ -1,21 +1,27 @@
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from se_viz.attribution import limits
 from se_viz.attribution.catalogue import METHODS, REFUSED
 from se_viz.attribution.fitness import judge_method
 from se_viz.attribution.methods import KINDS
 from se_viz.attribution.run import attribute
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
-from se_viz.networks import Network
+from se_viz.networks import Network, NetworkCard
+from se_viz.networks.cache import own_folder
+from se_viz.networks.checkpoints import save_checkpoint
 from se_viz.ui.cases import Case
 from se_viz.ui.methods import TICKED, Request
 from tests.pages import chosen, clean, noise, session, words
@@ -185,6 +191,43 @@ def test_a_method_without_a_map_says_why_in_its_place(look: AppTest):
     clean(look.run())
     assert [info.value for info in look.info] == ["This network has no slope. Choose Occlusion."]
     assert len(re.findall(r"^\d+\.\d s\.", words(look), re.MULTILINE)) == len(TICKED) - 1
+
+
+def test_a_network_without_a_classifier_is_one_sentence(
+    page: AppTest, photo: Image.Image, card: NetworkCard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """A backbone that somebody has put among the kept networks: the page says what it lacks, and stays."""
+    monkeypatch.setenv("SE_VIZ_CACHE", str(tmp_path / "cache"))
+    backbone = timm.create_model("legacy_seresnet18", num_classes=0)
+    mine = replace(card, name="bare", title="Bare", library="timm", architecture="legacy_seresnet18", classes=())
+    save_checkpoint(backbone, replace(mine, arguments={}), own_folder())
+    page.session_state["network"] = "own/bare"
+    page.session_state["image"] = chosen(photo)
+    page.run()
+    assert not page.exception
+    assert len(page.error) == 1
+    assert page.error[0].value.startswith("Bare returns 512 values for 0 class names: its last layer is not the")
+    page.session_state["network"] = "tiny"
+    clean(page.run())
+
+
+def test_too_many_passes_are_said_in_the_methods_place(look: AppTest, monkeypatch: pytest.MonkeyPatch):
+    """Nine squares and the photo itself are ten passes: with eight allowed, the other maps are still drawn."""
+    monkeypatch.setattr(limits, "MOST_PASSES", 8)
+    clean(tick(look, "saliency", "occlusion").run())
+    assert [info.value for info in look.info] == [
+        "Occlusion would run the network 10 times, and the most here is 8. Lower the number of windows: larger strides."
+    ]
+    assert "**Saliency**" in words(look)
+
+
+def test_too_much_for_the_memory_is_said_in_the_methods_place(look: AppTest, monkeypatch: pytest.MonkeyPatch):
+    """Pictures that GradientShap goes by lie in memory at once: two of them are more than what is allowed here."""
+    monkeypatch.setattr(limits, "MOST_BYTES", 90_000)
+    clean(tick(look, "saliency", "gradient_shap").run())
+    (sentence,) = [info.value for info in look.info]
+    assert re.fullmatch(r"GradientShap would hold \d+ copies of the image at once, .* Lower \w+\.", sentence)
+    assert "**Saliency**" in words(look)
 
 
 def test_what_is_wrong_with_a_method_here_is_said_below(look: AppTest, network: Network):

@@ -167,6 +167,21 @@ def test_own_weights_that_do_not_fit_are_one_sentence(page: AppTest, tmp_path: P
     assert not (tmp_path / "cache" / "own").exists()
 
 
+def test_own_weights_without_a_classifier_are_one_sentence(page: AppTest, tmp_path: Path):
+    """What a backbone answers cannot be explained: the page says so, and the network in use stays."""
+    state = torch.load(BytesIO(weights(3)))
+    backbone = BytesIO()
+    torch.save({name: value for name, value in state.items() if not name.startswith("classifier.3")}, backbone)
+    run(page).selectbox(key="own-architecture-tiny").set_value("torchvision/mobilenet_v3_small")
+    page.file_uploader(key="own-weights").set_value(("mine.pt", backbone.getvalue(), "application/octet-stream"))
+    run(page)
+    next(button for button in page.button if button.label == "Check and use them").click()
+    run(page)
+    assert [error.startswith("mine.pt has no classifier: classifier.3.weight and") for error in errors(page)] == [True]
+    assert page.session_state["network"] == "tiny"
+    assert not (tmp_path / "cache" / "own").exists()
+
+
 def test_the_cache_is_shown_and_emptied_after_a_question(page: AppTest, hub: Hub, tmp_path: Path):
     """The network in use was emptied away: the sidebar goes back to the first."""
     choose(page, SMALL)

@@ -9,8 +9,9 @@ from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.catalogue import REFUSED, find_method
 from se_viz.attribution.copies import copy_unrolled
 from se_viz.attribution.methods import Method
+from se_viz.attribution.places import NO_STAGE, stage_ends
 from se_viz.attribution.rules import Facts, check_rules, trace_rules
-from se_viz.attribution.run import NO_STAGE, attribute, stage_ends
+from se_viz.attribution.run import attribute
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
 from se_viz.runtime import line_of

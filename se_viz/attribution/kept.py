@@ -18,8 +18,11 @@ from se_viz.gates.hooks import has_others, is_watching
 Kind = TypeVar("Kind")
 State: TypeAlias = list[tuple[int, int]]
 
-ANSWERS = 16
-"""How many answers are kept with one model; the largest is a derivative by the image, 0.6 MB at 224 pixels."""
+ANSWERS = 64
+"""How many answers are kept with one model,"""
+MOST_BYTES = 32 << 20
+"""and how large they may be together: a derivative by the image has 0.6 MB at 224 pixels, the feature maps at the stage
+ends of SE-ResNet-50, with the derivatives by them, 12 MB."""
 
 
 @dataclass(eq=False, slots=True)
@@ -33,19 +36,41 @@ class Kept:
     copies: dict[str, nn.Module | None] = field(default_factory=dict)
     """Copies of the model by what they are for; None: it cannot be copied so."""
     answers: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
-    """What passes of single images gave, the last `ANSWERS` that were asked for."""
+    """What passes of single images gave, those that were asked for last; see `ANSWERS` and `MOST_BYTES`."""
 
     def recall(self, question: Hashable, images: Tensor, run: Callable[[Tensor], Kind]) -> Kind:
         """Return what ``run`` makes of images, which is asked once for each question, image and setting of PyTorch."""
-        values = images.detach().cpu().contiguous().numpy()
-        digest = hashlib.blake2b(values.tobytes()).digest()
-        settings = (torch.get_num_threads(), torch.is_autocast_enabled(images.device.type))
-        key = (question, digest, values.shape, images.dtype, *settings)
-        answer = self.answers.pop(key) if key in self.answers else run(images)
+        key = _sign(question, images)
+        return self._put(key, self.answers.pop(key) if key in self.answers else run(images))
+
+    def find(self, question: Hashable, images: Tensor) -> Any:
+        """Return what is kept of a question to images; None: nothing."""
+        key = _sign(question, images)
+        return self._put(key, self.answers.pop(key)) if key in self.answers else None
+
+    def keep(self, question: Hashable, images: Tensor, answer: Any) -> None:
+        """Keep the answer to a question to images."""
+        self._put(_sign(question, images), answer)
+
+    def _put(self, key: Hashable, answer: Kind) -> Kind:
+        if _size(answer) > MOST_BYTES:
+            return answer
         self.answers[key] = answer
-        while len(self.answers) > ANSWERS:
+        while len(self.answers) > ANSWERS or sum(map(_size, self.answers.values())) > MOST_BYTES:
             self.answers.popitem(last=False)
         return answer
+
+
+def _sign(question: Hashable, images: Tensor) -> Hashable:
+    values = images.detach().cpu().contiguous().numpy()
+    digest = hashlib.blake2b(values.tobytes()).digest()
+    settings = (torch.get_num_threads(), torch.is_autocast_enabled(images.device.type))
+    return question, digest, values.shape, images.dtype, *settings
+
+
+def _size(answer: Any) -> int:
+    parts = answer if isinstance(answer, tuple) else (answer,)
+    return sum(part.nbytes for part in parts if isinstance(part, Tensor))
 
 
 # By the model's first parameter: it goes with the model, and also when the model is moved out to "meta".

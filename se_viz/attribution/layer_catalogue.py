@@ -42,6 +42,11 @@ class LayerMethod:
     """Option that says how many images one pass holds, halved when memory runs out; empty: always one."""
 
     @property
+    def single(self) -> bool:
+        """Whether all that it asks of the network is one pass of the image, which methods and feature maps share."""
+        return self.cost(2, 2)[0] == 1
+
+    @property
     def signed(self) -> bool:
         """Whether the map has negative values."""
         return self.collapse in ("sum", "mean")

@@ -1,10 +1,9 @@
 """Run one attribution method on one feature map of a network."""
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import captum.attr
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -12,14 +11,13 @@ from torch.nn import functional as F
 
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.layer_catalogue import LAYER_METHODS, LayerMethod
-from se_viz.attribution.lifts import lift
-from se_viz.attribution.limits import check_question, check_steps
+from se_viz.attribution.layer_runs import LayerTask, run_alone, share
+from se_viz.attribution.limits import check_question, check_steps, in_words
 from se_viz.attribution.places import Layer, find_spot, gates_behind, name_layer
 from se_viz.attribution.slices import Report
 from se_viz.attribution.targets import Target
-from se_viz.errors import AttributionError, SeVizError
-from se_viz.gates.taps import Tapped
-from se_viz.line import Turn, Watch
+from se_viz.errors import AttributionError
+from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
 
@@ -70,33 +68,59 @@ def attribute_layer(
             option that Captum refuses, or too little memory.
         BusyError: too many wait for the device.
     """
-    row = _method(network, method, layer)
+    asked = {"baseline": baseline, "watch": watch, "report": report, **options}
+    return attribute_layers(network, inputs, target, method, layers=[layer], **asked)[0]
+
+
+def attribute_layers(
+    network: Network,
+    inputs: Float[Tensor, "1 3 height width"],
+    target: Target,
+    method: str = "grad_cam",
+    *,
+    layers: Sequence[Layer],
+    baseline: str = "mean",
+    watch: Watch = lambda _: None,
+    report: Report = lambda done, total: None,
+    **options: Any,
+) -> list[LayerAttribution]:
+    """Explain an answer by several feature maps, one after another, as `attribute_layer` does by one.
+
+    A method that asks for one pass of the image makes it for all of them; its time is shared out evenly. ``report``
+    is told of each feature map anew.
+
+    Raises:
+        AttributionError: one of the feature maps cannot be explained.
+        BusyError: too many wait for the device.
+    """
+    row = _method(method)
+    if not layers:
+        return []
+    if refusal := next(filter(None, (explain_refusal(network, method, layer) for layer in layers)), ""):
+        raise AttributionError(refusal)
     check_question(network, inputs, target)
-    spot = find_spot(network, layer)
+    spots = [find_spot(network, layer) for layer in layers]
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone()
         settings = {**row.options, **({"baselines": make_baseline(network, inputs, baseline)} if row.baseline else {})}
         check_steps(row.title, settings := settings | options)
-        passes = _Passes(Tapped(network.model, spot, target.read), turn, report)
-        started = time.perf_counter()
-        values = _run_in_memory(row, passes, inputs, settings)
-        heat = _collapse(row, values, passes, inputs)
-        seconds = time.perf_counter() - started - passes.away
-    return LayerAttribution(
-        method=method,
-        target=target,
-        baseline=baseline if row.baseline and "baselines" not in options else None,
-        layer=layer,
-        values=values[0].detach().float().cpu(),
-        map=heat.detach().float().cpu(),
-        signed=row.signed,
-        seconds=seconds,
-    )
+        task = LayerTask(network, row, inputs, target, settings)
+        with in_words(row.title, network.device):
+            found = share(task, spots) if row.single else [run_alone(task, spot, turn, report) for spot in spots]
+    chosen = baseline if row.baseline and "baselines" not in options else None
+    return [
+        LayerAttribution(method, target, chosen, layer, _bring(values[0]), _bring(heat), row.signed, seconds)
+        for layer, (values, heat, seconds) in zip(layers, found, strict=True)
+    ]
 
 
 def explain_refusal(network: Network, method: str, layer: Layer) -> str:
     """Return the sentence why a method is not right for a feature map, or an empty one where it may be."""
+    try:
+        find_spot(network, layer)
+    except AttributionError as refusal:
+        return str(refusal)
     behind = gates_behind(network, layer)
     if method != "deep_lift" or not behind:
         return ""
@@ -113,81 +137,11 @@ def enlarge(values: Float[Tensor, "height width"], size: tuple[int, int]) -> Flo
     return F.interpolate(values[None, None], size, mode="bilinear")[0, 0]
 
 
-class _Passes:
-    """A network with a tap, called many times: between two calls, the turn on its device is given away."""
-
-    def __init__(self, tapped: Tapped, turn: Turn, report: Report) -> None:
-        self.tapped, self._turn, self._report = tapped, turn, report
-        self._done = 0
-        self.total = 1
-        """About how many images will run."""
-        self.away = 0.0
-        """Seconds that others had the turn."""
-
-    def __call__(self, images: Tensor) -> Tensor:
-        if self._done:
-            self._report(self._done, max(self._done, self.total))
-            self._give_way(images.device)
-        self._done += len(images)
-        return self.tapped(images)
-
-    def _give_way(self, device: torch.device) -> None:
-        # A GPU works on after a call returns: the turn would be given away too early.
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        left = time.perf_counter()
-        self._turn.give_way()
-        self.away += time.perf_counter() - left
-
-
-def _method(network: Network, key: str, layer: Layer) -> LayerMethod:
+def _method(key: str) -> LayerMethod:
     if key not in LAYER_METHODS:
         raise AttributionError(f"No method {key!r} explains a layer. Choose one of: {', '.join(LAYER_METHODS)}.")
-    find_spot(network, layer)
-    if refusal := explain_refusal(network, key, layer):
-        raise AttributionError(refusal)
     return LAYER_METHODS[key]
 
 
-def _run_in_memory(row: LayerMethod, passes: _Passes, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
-    while True:
-        try:
-            return _run(row, passes, inputs, settings)
-        except torch.OutOfMemoryError as error:
-            images = (settings[row.piece] or settings["n_steps"]) if row.piece else 1
-            if images == 1:
-                raise AttributionError(
-                    f"{inputs.device} has too little memory left for {row.title}, even with one image in a pass. "
-                    "Lower SE_VIZ_NETWORKS, or choose a smaller network or the device cpu."
-                ) from error
-        except SeVizError:
-            raise
-        except (TypeError, ValueError, AssertionError, RuntimeError) as refusal:
-            raise AttributionError(f"{row.title} cannot run with these options: {refusal}. Change them.") from refusal
-        settings = {**settings, row.piece: images // 2}
-        # Only here, after the error and its tensors are gone.
-        torch.cuda.empty_cache()
-
-
-def _run(row: LayerMethod, passes: _Passes, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
-    if row.key == "deep_lift":
-        return lift(passes.tapped, inputs, settings)
-    algorithm, channels = getattr(captum.attr, row.algorithm)(passes, passes.tapped.tap), 1
-    if row.key == "feature_ablation":
-        channels = _activation(passes, inputs).shape[1]
-        settings = {"layer_mask": torch.arange(channels, device=inputs.device)[None, :, None, None], **settings}
-    passes.total = row.cost(settings.get("n_steps", 1), channels)[0]
-    return algorithm.attribute(inputs, **settings)
-
-
-def _activation(passes: _Passes, inputs: Tensor) -> Tensor:
-    keep: Any = captum.attr.LayerActivation(passes, passes.tapped.tap)
-    return keep.attribute(inputs)
-
-
-def _collapse(row: LayerMethod, values: Tensor, passes: _Passes, inputs: Tensor) -> Tensor:
-    if row.collapse == "weigh":
-        return (values * _activation(passes, inputs))[0].sum(0).clamp_min(0)
-    if row.collapse == "mean":
-        return values[0].mean(0)
-    return values[0].sum(0).clamp_min(0) if row.collapse == "relu" else values[0].sum(0)
+def _bring(values: Tensor) -> Tensor:
+    return values.detach().float().cpu()

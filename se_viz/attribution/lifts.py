@@ -23,7 +23,7 @@ class _Tail(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return what is read from the answer with these values at the spot."""
-        self.tapped.tap = _Replaced(features)
+        self.tapped.taps[0] = _Replaced(features)
         return self.tapped(self._inputs.expand(len(features), -1, -1, -1))
 
 
@@ -37,7 +37,7 @@ class _Replaced(nn.Module):
 
 
 def lift(tapped: Tapped, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
-    """Return DeepLift's values at the spot of a network, (1, channels, height, width).
+    """Return DeepLift's values at the one spot of a network, (1, channels, height, width).
 
     Each use of a function has a module of its own in the copy that this runs on. Whether the rules fit the rest
     of the network is tried out: all that bypasses the feature map held, its shares must add up to what the
@@ -46,12 +46,12 @@ def lift(tapped: Tapped, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
     Raises:
         AttributionError: they do not.
     """
-    private = Tapped(copy_unrolled(tapped.model, inputs), tapped.spot, tapped.read)
+    private = Tapped(copy_unrolled(tapped.model, inputs), tapped.spots, tapped.read)
     with warnings.catch_warnings():
         # That hooks are set, for the copy: nobody else sees them.
         warnings.filterwarnings("ignore", message=".*hooks", category=UserWarning)
         try:
-            values = captum.attr.LayerDeepLift(private, private.tap).attribute(inputs.requires_grad_(), **settings)
+            values = captum.attr.LayerDeepLift(private, private.taps[0]).attribute(inputs.requires_grad_(), **settings)
             missed = _missed(private, inputs, settings["baselines"])
         except RuntimeError as error:
             raise AttributionError(f"DeepLift cannot run here: {error} Choose Integrated Gradients instead.") from error
@@ -64,7 +64,7 @@ def lift(tapped: Tapped, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
 
 
 def _missed(private: Tapped, inputs: Tensor, baseline: Tensor) -> float:
-    keep: Any = captum.attr.LayerActivation(private, private.tap)
+    keep: Any = captum.attr.LayerActivation(private, private.taps[0])
     after, before = keep.attribute(inputs), keep.attribute(baseline)
     tail: Any = captum.attr.DeepLift(_Tail(private, inputs))
     shares, delta = tail.attribute(after.clone().requires_grad_(), before, return_convergence_delta=True)

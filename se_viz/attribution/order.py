@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from se_viz.attribution.run import stage_ends
+from se_viz.attribution.places import stage_ends
 from se_viz.gates import GateSite
 
 HEAD = "head"

@@ -1,8 +1,8 @@
 """Where in a network a feature map is explained: before or after a block's gates, or at the end of a stage."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from se_viz.attribution.run import stage_ends
 from se_viz.errors import AttributionError
 from se_viz.gates import SPELLINGS, GateSite
 from se_viz.gates.tables import label_blocks
@@ -11,6 +11,12 @@ from se_viz.networks import Network
 
 WHERE = {"before": "U, before the gates", "after": "X~, after the gates", "end": "the end of the stage"}
 """Feature maps that can be explained, and how to say it."""
+
+NO_STAGE = (
+    "Each SE block of this network is used in several stages, so that no module ends one. Choose a method that "
+    "explains the input, such as saliency."
+)
+"""Why no method can look at a stage."""
 
 # Whether what is around such a block has its order of axes too is not known.
 _TURNED = frozenset(row.form for row in SPELLINGS if row.channels_last)
@@ -40,6 +46,47 @@ def find_spot(network: Network, layer: Layer) -> Spot:
     if site is None:
         raise AttributionError(_no_block(network, layer.of))
     return Spot(site.block, layer.where == "after", site.call)
+
+
+def stage_ends(sites: Sequence[GateSite]) -> dict[int, str]:
+    """Return for each stage the path of the module whose output ends it.
+
+    It is the shortest path that holds the stage's last block and no block of another stage: ``layer3`` for
+    the fourth stage of a ResNet. A stage is left out whose last block is used in another one too.
+    """
+    last = {site.stage: site for site in sites}
+    paths = {stage: _shortest_own_path(site, sites) for stage, site in last.items()}
+    return {stage: path for stage, path in paths.items() if path}
+
+
+def end_spots(sites: Sequence[GateSite]) -> dict[int, Spot]:
+    """Return for each stage of `stage_ends` the feature map that ends it."""
+    last = {site.stage: site for site in sites}
+    # Of a block that ends its stage itself, the last use.
+    calls = {(stage, site.block): site.call for stage, site in last.items()}
+    return {stage: Spot(path, call=calls.get((stage, path), 0)) for stage, path in stage_ends(sites).items()}
+
+
+def choose_end(network: Network, stage: int | None) -> tuple[int, Spot]:
+    """Return a stage, by default the last one, and the feature map that ends it.
+
+    Raises:
+        AttributionError: there is no such stage, or none that a module ends.
+    """
+    ends = end_spots(network.inspection.sites)
+    if not ends:
+        raise AttributionError(NO_STAGE)
+    chosen = max(ends) if stage is None else stage
+    if chosen not in ends:
+        raise AttributionError(f"There is no stage {stage} with SE blocks. Choose one of: {', '.join(map(str, ends))}.")
+    return chosen, ends[chosen]
+
+
+def _shortest_own_path(site: GateSite, sites: Sequence[GateSite]) -> str | None:
+    parts = site.block.split(".")
+    others = [other.block for other in sites if other.stage != site.stage]
+    paths = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+    return next((path for path in paths if not any(f"{other}.".startswith(f"{path}.") for other in others)), None)
 
 
 def gates_behind(network: Network, layer: Layer) -> int:

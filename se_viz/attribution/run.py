@@ -1,9 +1,9 @@
 """Run one attribution method on one image."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import captum.attr
@@ -14,26 +14,21 @@ from torch import Tensor, nn
 from se_viz.attribution.calls import Task, call, prepare
 from se_viz.attribution.catalogue import METHODS, find_method
 from se_viz.attribution.copies import borrow_unrolled
-from se_viz.attribution.kept import kept_with
-from se_viz.attribution.limits import check_question
+from se_viz.attribution.limits import check_question, in_words
 from se_viz.attribution.methods import Method, collapse
 from se_viz.attribution.perturbing import TOGETHER
+from se_viz.attribution.places import choose_end
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.rules import check_rules
-from se_viz.attribution.slices import Recall, Report, Slices
+from se_viz.attribution.shared import remember, share_pass
+from se_viz.attribution.slices import Report, Slices
 from se_viz.attribution.swift import LEAST, swift_copy
-from se_viz.attribution.targets import Answer, Target, aim
-from se_viz.errors import AttributionError, SeVizError
-from se_viz.gates import GateSite
+from se_viz.attribution.targets import Answer, aim
+from se_viz.errors import AttributionError
+from se_viz.gates.taps import Spot
 from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
-
-NO_STAGE = (
-    "Each SE block of this network is used in several stages, so that no module ends one. Choose a method that "
-    "explains the input, such as saliency."
-)
-"""Why no method can look at a stage."""
 
 
 def attribute(
@@ -68,16 +63,17 @@ def attribute(
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
-        chosen, path = _stage(network, stage) if row.staged else (None, "")
+        chosen, end = choose_end(network, stage) if row.staged else (None, None)
         passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
         with _lend(network, row, inputs, passes) as model:
             answer, most = Answer(model, goal), settings.get(row.piece, TOGETHER)
-            slices = Slices(answer, network.device, turn, most=most, recall=_memory(network, model, goal))
+            slices = Slices(answer, network.device, turn, most=most, recall=remember(network, model, goal))
             slices.note = _counter(report, passes)
-            # Captum's hooks must not see others: such a method keeps its turn, or has a copy of its own.
-            forward = answer if row.copied or row.layered else slices
-            layer = model.get_submodule(path) if path else None
-            found = explain(Task(row, forward, layer, inputs, 0), slices, settings)
+            started = time.perf_counter()
+            # Captum's hooks must not see others: a method that sets some has a copy of its own.
+            task = Task(row, answer if row.copied else slices, None, inputs, 0)
+            task = _look_at(end, network, task, answer) if end else task
+            found = explain(task, slices, settings, since=started)
     return Attribution(
         method=method,
         target=goal.index,
@@ -93,6 +89,14 @@ def attribute(
     )
 
 
+def _look_at(end: Spot, network: Network, task: Task, answer: Answer) -> Task:
+    if not task.row.layered:
+        return replace(task, layer=answer.model.get_submodule(end.path))
+    with in_words(task.row.title, network.device):
+        seen = share_pass(network, task.inputs, answer.target, [end])[end]
+    return replace(task, forward=seen, layer=seen.tap)
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What a method leaves of one number, a logit or a gate."""
@@ -103,14 +107,14 @@ class Explanation:
     explained: float | None
 
 
-def explain(task: Task, slices: Slices, settings: dict[str, Any]) -> Explanation:
-    """Run a method that has its turn, in inference mode off and gradients on.
+def explain(task: Task, slices: Slices, settings: dict[str, Any], *, since: float | None = None) -> Explanation:
+    """Run a method that has its turn, in inference mode off and gradients on; its time counts from ``since``, or now.
 
     Raises:
         AttributionError: the method refuses its settings, its values are no numbers, or not even one image fits
             into memory.
     """
-    started = time.perf_counter()
+    started = time.perf_counter() if since is None else since
     values, error, explained = _run(task, settings)
     if not values.isfinite().all():
         raise AttributionError(
@@ -121,7 +125,7 @@ def explain(task: Task, slices: Slices, settings: dict[str, Any]) -> Explanation
 
 
 def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:
-    with _in_words(task.row, task.inputs.device):
+    with in_words(task.row.title, task.inputs.device):
         values = call(task, settings)
         explained = _rise(task, settings.get("baselines", 0.0)) if task.row.complete else None
     if task.row.layered:
@@ -129,21 +133,6 @@ def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, fl
         return captum.attr.LayerAttribution.interpolate(values, size, "bilinear"), None, None
     error = None if explained is None else abs(_total(values, settings.get("feature_mask")) - explained)
     return values, error, explained
-
-
-@contextmanager
-def _in_words(row: Method, device: torch.device) -> Iterator[None]:
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise AttributionError(
-            f"{device} has too little memory left for {row.title}, with as few images in a pass as it can have. Lower "
-            "SE_VIZ_NETWORKS, or choose a smaller network or the device cpu."
-        ) from error
-    except SeVizError:
-        raise
-    except (TypeError, ValueError, AssertionError, RuntimeError) as refusal:
-        raise AttributionError(f"{row.title} cannot run with these options: {refusal}. Change them.") from refusal
 
 
 @torch.no_grad()
@@ -184,46 +173,9 @@ def _method(key: str, stage: int | None) -> Method:
 def _lend(network: Network, row: Method, inputs: Tensor, passes: int) -> Iterator[nn.Module]:
     """Yield what a method runs on: the network's model, or a copy where the method needs one or it pays."""
     if row.copied:
-        with _in_words(row, network.device), borrow_unrolled(network.model, inputs) as twin:
+        with in_words(row.title, network.device), borrow_unrolled(network.model, inputs) as twin:
             check_rules(row, twin, inputs)
             yield twin
     else:
         pays = passes >= LEAST and not row.layered
         yield swift_copy(network.model, inputs) if pays else network.model
-
-
-def _memory(network: Network, model: nn.Module, goal: Target) -> Recall:
-    kept, swift = kept_with(network.model), model is not network.model
-
-    def recall(what: str, images: Tensor, run: Callable[[Tensor], Any]) -> Any:
-        return kept.recall((what, goal, swift), images, run) if kept else run(images)
-
-    return recall
-
-
-def stage_ends(sites: Sequence[GateSite]) -> dict[int, str]:
-    """Return for each stage the path of the module whose output ends it.
-
-    It is the shortest path that holds the stage's last block and no block of another stage: ``layer3`` for
-    the fourth stage of a ResNet. A stage is left out whose last block is used in another one too.
-    """
-    last = {site.stage: site for site in sites}
-    paths = {stage: _shortest_own_path(site, sites) for stage, site in last.items()}
-    return {stage: path for stage, path in paths.items() if path}
-
-
-def _shortest_own_path(site: GateSite, sites: Sequence[GateSite]) -> str | None:
-    parts = site.block.split(".")
-    others = [other.block for other in sites if other.stage != site.stage]
-    paths = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
-    return next((path for path in paths if not any(f"{other}.".startswith(f"{path}.") for other in others)), None)
-
-
-def _stage(network: Network, stage: int | None) -> tuple[int, str]:
-    ends = stage_ends(network.inspection.sites)
-    if not ends:
-        raise AttributionError(NO_STAGE)
-    chosen = max(ends) if stage is None else stage
-    if chosen not in ends:
-        raise AttributionError(f"There is no stage {stage} with SE blocks. Choose one of: {', '.join(map(str, ends))}.")
-    return chosen, ends[chosen]

@@ -37,7 +37,7 @@ class Slices:
     ) -> None:
         self._forward, self._device, self._turn, self._most = forward, device, turn, most
         self._recall = recall
-        self._called = False
+        self._runs = 0
         self.note: Callable[[int], None] = lambda _: None
         """Told after each slice how many images it held."""
         self.away = 0.0
@@ -50,7 +50,13 @@ class Slices:
         return self._once("values", partial(self._cut, run=self._forward), inputs).clone()
 
     def _once(self, what: str, run: Callable[[Tensor], Any], inputs: Tensor) -> Any:
-        return self._recall(what, inputs, run) if len(inputs) == 1 else run(inputs)
+        if len(inputs) > 1:
+            return run(inputs)
+        before, found = self._runs, self._recall(what, inputs, run)
+        if self._runs == before:
+            # No slice of this run, and yet an image of the total.
+            self.note(1)
+        return found
 
     def _differentiate(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         slopes: list[Tensor] = []
@@ -81,9 +87,9 @@ class Slices:
         return torch.cat(values)
 
     def _fit(self, images: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor | None:
-        if self._called:
+        if self._runs:
             self._give_way()
-        self._called = True
+        self._runs += 1
         try:
             return run(images)
         except torch.OutOfMemoryError:

@@ -69,16 +69,5 @@ class Answer(nn.Module):
         self.model, self.target = model, target
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return one number an image.
-
-        Raises:
-            AttributionError: the model returns no logits, one for each class.
-        """
-        logits = self.model(images)
-        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
-            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise AttributionError(
-                f"The network returns {shape} for {len(images)} images, and an attribution needs (batch, classes) "
-                "logits. Choose a classifier, or wrap the model in a module that returns them."
-            )
-        return self.target.read(logits)[:, None]
+        """Return one number an image."""
+        return self.target.read(self.model(images))[:, None]

@@ -221,7 +221,7 @@ def _take(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> t
     return args, kwargs
 
 
-def _give(module: nn.Module, _: tuple[Any, ...], output: Tensor) -> Tensor:
+def _give(module: nn.Module, _: tuple[Any, ...], output: Any) -> Any:
     for watch in _watches.get():
         if change := watch.give.get(module):
             output = change(output)

@@ -61,12 +61,14 @@ def inspect_gates(model: nn.Module, *, size: int | tuple[int, int, int] = 224) -
     image = _noise((1, 3, size, size) if isinstance(size, int) else (1, *size), model)
     with evaluating(model), torch.no_grad():
         with watching(Watch(model, scan.blocks, see=check.see, leave=check.leave)):
-            model(image)
+            answer = model(image)
         _ask_silent(check)
     ran = {site.block for site in check.sites} | check.refused.keys()
     idle = {place.path: "It does not run in a pass of one image." for place in scan.blocks.values()}
     refused = scan.misfits | {path: words for path, words in idle.items() if path not in ran} | check.refused
-    return Inspection(tuple(site for site in check.sites if site.block not in refused), refused, scan.others)
+    sites = tuple(site for site in check.sites if site.block not in refused)
+    returned = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+    return Inspection(sites, refused, scan.others, returned)
 
 
 def find_gates(model: nn.Module, *, size: int | tuple[int, int, int] = 224) -> tuple[GateSite, ...]:

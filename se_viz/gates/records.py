@@ -54,6 +54,8 @@ class Inspection:
     """Path of an SE block that is not to be drawn, and why, in a sentence."""
     others: dict[str, str]
     """Path of an attention that is no SE gate, and what it does instead, in a sentence."""
+    returned: tuple[int, ...] | str = ""
+    """What the model returned for one image: the shape of a tensor, of anything else the name of its type."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""A spot of a network, and the network with a part of one's own there, that others may hang hooks on."""
+"""Spots of a network, and the network with parts of one's own there, that others may hang hooks on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -24,48 +25,65 @@ class Spot:
 
 
 class Tapped(nn.Module):
-    """A model whose feature map at one spot passes through `tap`, which changes nothing and belongs to this object.
+    """A model whose feature maps at some spots pass through `taps`, which change nothing and belong to this object.
 
-    Hooks on `tap` see and change that feature map as (batch, channels, height, width), whatever the block's own
-    order of axes, in passes of this object alone: others may use the model meanwhile. What `tap` is given or
+    Hooks on a tap see and change its feature map as (batch, channels, height, width), whatever the block's own
+    order of axes, in passes of this object alone: others may use the model meanwhile. What a tap is given or
     puts out is overwritten by no later layer.
     """
 
-    def __init__(self, model: nn.Module, spot: Spot, read: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, model: nn.Module, spots: Sequence[Spot], read: Callable[[Tensor], Tensor]) -> None:
         """Tap a model, whose answers go through ``read``.
 
         Raises:
             NoSEBlocksError: the model is compiled, so that hooks would be ignored.
-            AttributeError: it has no module of that path.
+            AttributeError: it has no module of such a path.
         """
         super().__init__()
-        self.model = model
-        self.tap: nn.Module = nn.Identity()
-        self.spot, self.read = spot, read
-        place = scan_model(model).blocks.get(model.get_submodule(spot.path))
-        self._last = place is not None and place.row.channels_last
+        self.model, self.spots, self.read = model, tuple(spots), read
+        self.taps = nn.ModuleList(nn.Identity() for _ in spots)
+        blocks = scan_model(model).blocks
+        places = [blocks.get(model.get_submodule(spot.path)) for spot in spots]
+        self._last = [place is not None and place.row.channels_last for place in places]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return what is read from the model's answer.
 
         Raises:
-            CaptureError: no pass comes through the spot, or what is there is no feature map.
+            CaptureError: no pass comes through a spot, or what is there is no feature map.
         """
-        use, module = count(), self.model.get_submodule(self.spot.path)
-        watch = Watch(self.model, {})
-        change = {module: lambda features: self._pass(features) if next(use) == self.spot.call else features}
-        watch.give, watch.take = (change, {}) if self.spot.after else ({}, change)
+        met, watch = set[Spot](), Watch(self.model, {})
+        watch.take, watch.give = (self._changes(after, met) for after in (False, True))
         with watching(watch):
             answer = self.read(self.model(images))
-        if next(use) <= self.spot.call:
-            raise CaptureError(f"{self.spot.path} is not used so often in a pass. Choose one of its uses.")
+        if missed := [spot.path for spot in self.spots if spot not in met]:
+            raise CaptureError(f"{missed[0]} is not used so often in a pass. Choose one of its uses.")
         return answer
 
-    def _pass(self, features: Tensor) -> Tensor:
+    def _changes(self, after: bool, met: set[Spot]) -> dict[nn.Module, Callable[[Tensor], Tensor]]:
+        """Return for each module what is done on one side of it, which notes the spots that are met."""
+        paths = dict.fromkeys(spot.path for spot in self.spots if spot.after is after)
+        return {self.model.get_submodule(path): self._change(path, after, met) for path in paths}
+
+    def _change(self, path: str, after: bool, met: set[Spot]) -> Callable[[Tensor], Tensor]:
+        uses = count()
+
+        def change(features: Any) -> Any:
+            spot = Spot(path, after, next(uses))
+            if spot not in self.spots:
+                return features
+            met.add(spot)
+            return self._pass(features, self.spots.index(spot))
+
+        return change
+
+    def _pass(self, features: Any, index: int) -> Tensor:
         if not isinstance(features, Tensor) or features.ndim != 4:
             found = tuple(features.shape) if isinstance(features, Tensor) else f"a {type(features).__name__}"
-            raise CaptureError(f"{self.spot.path} has {found} where a feature map should be. Choose another place.")
+            path = self.spots[index].path
+            raise CaptureError(f"{path} has {found} where a feature map should be. Choose another place.")
+        tap = self.taps[index]
         # Clone before and after: layers around the spot may write into their input.
-        if self._last:
-            return self.tap(features.movedim(-1, 1).clone()).movedim(1, -1).clone()
-        return self.tap(features.clone()).clone()
+        if self._last[index]:
+            return tap(features.movedim(-1, 1).clone()).movedim(1, -1).clone()
+        return tap(features.clone()).clone()

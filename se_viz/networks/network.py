@@ -34,11 +34,19 @@ class Network:
 
         Raises:
             NoSEBlocksError: the model has no SE block that can be read.
+            NetworkError: it does not return one logit for each class.
         """
         found = inspect_gates(self.model, size=self.card.input_size)
         if not found.sites:
             # Raises, with the reason.
             find_gates(self.model, size=self.card.input_size)
+        count = _count_logits(found.returned, self.card.title)
+        if count != len(self.classes):
+            raise NetworkError(
+                f"{self.card.title} returns {count} values for {len(self.classes)} class names: its last layer is not "
+                "the classifier that they name. Give the network with its classifier, or name every class, in the "
+                "order of the logits."
+            )
         object.__setattr__(self, "inspection", found)
 
     @property
@@ -65,16 +73,14 @@ class Network:
             NoSEBlocksError: the model has no SE block that se_viz knows.
             NetworkError: it does not return one logit for each class.
         """
-        like = next(model.parameters())
-        with torch.no_grad():
-            logits = model.eval().requires_grad_(False)(like.new_zeros(1, 3, input_size, input_size))
-        _check_logits(logits, len(classes))
+        found, name = inspect_gates(model.eval().requires_grad_(False), size=input_size), type(model).__name__
+        count = _count_logits(found.returned, name)
         card = NetworkCard(
-            name=type(model).__name__,
-            title=type(model).__name__,
-            architecture=type(model).__name__,
+            name=name,
+            title=name,
+            architecture=name,
             arguments={},
-            classes=tuple(classes) or numbered_classes(logits.shape[1]),
+            classes=tuple(classes) or numbered_classes(count),
             input_size=input_size,
             mean=mean,
             std=std,
@@ -83,7 +89,7 @@ class Network:
             library="own",
             **dict.fromkeys(("evaluated_with", "trained_with", "data", "date", "sha256", "licence"), ""),
         )
-        return cls(model, card, like.device)
+        return cls(model, card, next(model.parameters()).device)
 
     def crop(self, image: Image.Image) -> Image.Image:
         """Return the square that the network sees, in pixels of its input."""
@@ -95,15 +101,10 @@ class Network:
         return transforms.normalize(pixels, list(self.card.mean), list(self.card.std))[None].to(self.device)
 
 
-def _check_logits(logits: object, named: int) -> None:
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+def _count_logits(returned: tuple[int, ...] | str, title: str) -> int:
+    if isinstance(returned, str) or len(returned) != 2 or returned[0] != 1:
         raise NetworkError(
-            f"The model returns {shape} for one image; se_viz needs (1, classes) logits. Wrap it in a module that "
-            "returns them."
+            f"{title} returns {returned} for one image, and se_viz needs a classifier's (1, classes) logits. Choose "
+            "another network, or wrap the model in a module that returns them."
         )
-    if named and named != logits.shape[1]:
-        raise NetworkError(
-            f"The model returns {logits.shape[1]} logits for {named} class names. Name every class, in the order of "
-            "the logits."
-        )
+    return returned[1]

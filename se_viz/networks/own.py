@@ -133,6 +133,11 @@ def _count_classes(card: NetworkCard, tensors: dict[str, Tensor], name: str) -> 
     known = sum(key in tensors for key in ten)
     heads = [key for key in ten if ten[key].shape != eleven[key].shape]
     head = next((key for key in heads if key in tensors), None)
+    if head is None and 2 * known > len(ten):
+        raise CheckpointError(
+            f"{name} has no classifier: {' and '.join(heads)} are missing, and se_viz explains what a classifier "
+            "answers. Save the whole model, with its last layer."
+        )
     if head is None or 2 * known < len(ten):
         raise CheckpointError(
             f"{name} holds other weights than {card.architecture}: {known} of its {len(ten)} tensors are in the file. "

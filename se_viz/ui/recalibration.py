@@ -6,7 +6,7 @@ from torch import Tensor
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layers import attribute_layer, enlarge
+from se_viz.attribution.layers import attribute_layers, enlarge
 from se_viz.attribution.places import Layer
 from se_viz.attribution.recalibration import COMPARABLE, Recalibration, compare_sides
 from se_viz.attribution.targets import Target
@@ -125,16 +125,13 @@ def _get_sides(choices: Choices, analysis: Analysis, block: str, question: Quest
 def _sides(case: Case, asked: tuple[str, Question], *, _gates: Tensor, _work: Work) -> Recalibration:
     block, question = asked
     with borrow_inputs(case, _work) as (network, inputs):
-        before, after = (
-            attribute_layer(
-                network,
-                inputs,
-                question.target,
-                question.method,
-                layer=Layer(where, block),
-                baseline=question.baseline,
-                watch=_work.watch,
-            )
-            for where in ("before", "after")
+        before, after = attribute_layers(
+            network,
+            inputs,
+            question.target,
+            question.method,
+            layers=[Layer(where, block) for where in ("before", "after")],
+            baseline=question.baseline,
+            watch=_work.watch,
         )
     return compare_sides(before, after, _gates)

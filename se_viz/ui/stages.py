@@ -9,7 +9,7 @@ from torch import Tensor
 from se_viz.analysis import Analysis
 from se_viz.attribution.focus import find_focus
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layers import attribute_layer, enlarge
+from se_viz.attribution.layers import LayerAttribution, attribute_layer, attribute_layers, enlarge, explain_refusal
 from se_viz.attribution.places import Layer
 from se_viz.attribution.targets import Target
 from se_viz.charts.scales import CLIPPED, fit_span, gate_span
@@ -151,9 +151,10 @@ def _say_focus(focus: float | None, method: str) -> str:
 def _find(choices: Choices, layers: dict[int, Layer], question: Question) -> dict[int, _Sight | str]:
     """Return what each stage shows, or the sentence why it cannot."""
     case, photo = case_of(choices), choices.photo
-    if LAYER_METHODS[question.method].cost(2, 2)[0] <= 1:
+    if LAYER_METHODS[question.method].single:
         with waiting("Computing the maps…", slow=True) as watch:
-            return {stage: _try(case, layer, question, Work(photo, watch)) for stage, layer in layers.items()}
+            found = _sights(case, tuple(layers.values()), question, _work=Work(photo, watch))
+        return dict(zip(layers, found, strict=True))
     share = 100 // len(layers)
     with progress("Computing the maps…", key="stages", stop=_stop) as (watch, report):
         parts = [part_of(report, before=share * place, weight=share, whole=100) for place in range(len(layers))]
@@ -176,6 +177,18 @@ def _try(case: Case, layer: Layer, question: Question, work: Work) -> _Sight | s
         return str(error)
 
 
+@st.cache_data(max_entries=128, max_size="64MB", show_spinner=False)
+def _sights(case: Case, layers: tuple[Layer, ...], question: Question, *, _work: Work) -> list[_Sight | str]:
+    """Return what each feature map shows, from the one pass that all share, or the sentence why it cannot."""
+    target, method = question.target, question.method
+    with borrow_inputs(case, _work) as (network, inputs):
+        refusals = {layer: explain_refusal(network, method, layer) for layer in layers}
+        right = [layer for layer in layers if not refusals[layer]]
+        shown = attribute_layers(network, inputs, target, method, layers=right, watch=_work.watch) if right else []
+    sights = {found.layer: _see(found) for found in shown}
+    return [sights.get(layer, refusals[layer]) for layer in layers]
+
+
 @st.cache_data(max_entries=512, max_size="64MB", show_spinner=False)
 def _sight(case: Case, layer: Layer, question: Question, *, _work: Work) -> _Sight:
     with borrow_inputs(case, _work) as (network, inputs):
@@ -189,4 +202,8 @@ def _sight(case: Case, layer: Layer, question: Question, *, _work: Work) -> _Sig
             watch=_work.watch,
             report=_work.report,
         )
+    return _see(found)
+
+
+def _see(found: LayerAttribution) -> _Sight:
     return _Sight(found.map, found.seconds, find_focus(enlarge(found.map, (_DETAIL, _DETAIL))))

@@ -1,0 +1,127 @@
+"""How a layer method runs: on what one pass has seen, or in passes of its own between which others have the device."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import captum.attr
+import torch
+from torch import Tensor, nn
+
+from se_viz.attribution.layer_catalogue import LayerMethod
+from se_viz.attribution.lifts import lift
+from se_viz.attribution.shared import Replay, share_pass
+from se_viz.attribution.slices import Report
+from se_viz.attribution.targets import Target
+from se_viz.gates.taps import Spot, Tapped
+from se_viz.line import Turn
+from se_viz.networks import Network
+
+Found: TypeAlias = tuple[Tensor, Tensor, float]
+"""Values (1, channels, height, width), their map (height, width), and seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTask:
+    """What a method is asked, wherever."""
+
+    network: Network
+    row: LayerMethod
+    inputs: Tensor
+    target: Target
+    settings: dict[str, Any]
+
+
+class _Passes:
+    """A network with a tap, called many times: between two calls, the turn on its device is given away."""
+
+    def __init__(self, tapped: Tapped, turn: Turn, report: Report) -> None:
+        self.tapped, self._turn, self._report = tapped, turn, report
+        self._done = 0
+        self.total = 1
+        """About how many images will run."""
+        self.away = 0.0
+        """Seconds that others had the turn."""
+
+    @property
+    def tap(self) -> nn.Module:
+        """Return where Captum's hooks hang."""
+        return self.tapped.taps[0]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        if self._done:
+            self._report(self._done, max(self._done, self.total))
+            self._give_way(images.device)
+        self._done += len(images)
+        return self.tapped(images)
+
+    def _give_way(self, device: torch.device) -> None:
+        # A GPU works on after a call returns: the turn would be given away too early.
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        left = time.perf_counter()
+        self._turn.give_way()
+        self.away += time.perf_counter() - left
+
+
+def share(task: LayerTask, spots: Sequence[Spot]) -> list[Found]:
+    """Run a method that asks for one pass of the image, at all spots; its time is shared out evenly."""
+    started = time.perf_counter()
+    seen = share_pass(task.network, task.inputs, task.target, spots)
+    values = [_ask(task, seen[spot]) for spot in spots]
+    maps = [_collapse(task.row, one) for one in values]
+    seconds = time.perf_counter() - started
+    return [(one, heat, seconds / len(spots)) for one, heat in zip(values, maps, strict=True)]
+
+
+def run_alone(task: LayerTask, spot: Spot, turn: Turn, report: Report) -> Found:
+    """Run a method that makes passes of its own, at one spot; ``report`` is told of them."""
+    passes = _Passes(Tapped(task.network.model, [spot], task.target.read), turn, report)
+    started = time.perf_counter()
+    values = _run_in_memory(task, passes)
+    heat = _collapse(task.row, values * _activation(passes, task.inputs) if task.row.collapse == "weigh" else values)
+    return values, heat, time.perf_counter() - started - passes.away
+
+
+def _run_in_memory(task: LayerTask, passes: _Passes) -> Tensor:
+    while True:
+        try:
+            return _run(task, passes)
+        except torch.OutOfMemoryError:
+            piece, settings = task.row.piece, task.settings
+            images = (settings[piece] or settings["n_steps"]) if piece else 1
+            if images == 1:
+                raise
+        task = replace(task, settings={**settings, piece: images // 2})
+        # Only here, after the error and its tensors are gone.
+        torch.cuda.empty_cache()
+
+
+def _run(task: LayerTask, passes: _Passes) -> Tensor:
+    row, channels = task.row, 1
+    if row.key == "deep_lift":
+        return lift(passes.tapped, task.inputs, task.settings)
+    if row.key == "feature_ablation":
+        channels = _activation(passes, task.inputs).shape[1]
+        mask = torch.arange(channels, device=task.inputs.device)[None, :, None, None]
+        task = replace(task, settings={"layer_mask": mask, **task.settings})
+    passes.total = row.cost(task.settings.get("n_steps", 1), channels)[0]
+    return _ask(task, passes)
+
+
+def _ask(task: LayerTask, runner: _Passes | Replay) -> Tensor:
+    algorithm = getattr(captum.attr, task.row.algorithm)(runner, runner.tap)
+    return algorithm.attribute(task.inputs, **task.settings)
+
+
+def _activation(passes: _Passes, inputs: Tensor) -> Tensor:
+    keep: Any = captum.attr.LayerActivation(passes, passes.tap)
+    return keep.attribute(inputs)
+
+
+def _collapse(row: LayerMethod, values: Tensor) -> Tensor:
+    """Make one map of all channels; for ``weigh`` the values are weighed already."""
+    if row.collapse == "mean":
+        return values[0].mean(0)
+    return values[0].sum(0).clamp_min(0) if row.collapse in ("relu", "weigh") else values[0].sum(0)

@@ -1,0 +1,111 @@
+"""One pass of one image there and back, shared by all methods that ask no more of the network."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from se_viz.attribution.kept import kept_with
+from se_viz.attribution.places import end_spots
+from se_viz.attribution.slices import Recall
+from se_viz.attribution.targets import Target
+from se_viz.errors import CaptureError
+from se_viz.gates.taps import Spot, Tapped
+from se_viz.networks import Network
+from se_viz.runtime import lay_out
+
+
+class Replay(nn.Module):
+    """A network as one pass of one image saw it at one feature map: the same answer, the same derivative by that map.
+
+    For methods that need nothing else. They hang their hooks on `tap`, and run no network however often they call.
+    """
+
+    def __init__(self, answer: Tensor, features: Tensor, slopes: Tensor) -> None:
+        super().__init__()
+        self.tap: nn.Module = nn.Identity()
+        self._answer, self._features, self._slopes = answer, features, slopes
+
+    def forward(self, _: Tensor) -> Tensor:
+        """Return the answer, (1, 1), whatever the image."""
+        # A copy: what is kept must not get a graph, nor be written to.
+        features = self.tap(self._features.clone().requires_grad_())
+        return self._answer + ((features - self._features) * self._slopes).sum()
+
+
+class _Note(nn.Module):
+    """Keeps what passes through it."""
+
+    features: Tensor
+
+    def forward(self, features: Tensor) -> Tensor:
+        self.features = features
+        return features
+
+
+def share_pass(
+    network: Network, inputs: Float[Tensor, "1 3 height width"], target: Target, spots: Sequence[Spot]
+) -> dict[Spot, Replay]:
+    """Return what one pass saw at each spot, whose spots need no pass if others have asked for them.
+
+    To be called by who has the turn on the network's device, with gradients on.
+
+    Raises:
+        CaptureError: no pass comes through a spot, or what is there is no feature map.
+        torch.OutOfMemoryError: the pass does not fit into memory.
+    """
+    kept = kept_with(network.model)
+    found = {spot: kept.find(("seen", spot, target), inputs) for spot in spots} if kept else {}
+    if not found or None in found.values():
+        _, _, found = _run(network, inputs, target, spots)
+    return {spot: Replay(*seen) for spot, seen in found.items()}
+
+
+def remember(network: Network, model: nn.Module, target: Target) -> Recall:
+    """Return what is asked for single images before ``model`` runs, the network's own or its swift copy.
+
+    A derivative by the image comes from a pass that sees the last stage's end too.
+    """
+    kept, swift = kept_with(network.model), model is not network.model
+
+    def recall(what: str, images: Tensor, run: Callable[[Tensor], Any]) -> Any:
+        if kept is None:
+            return run(images)
+        if what == "slopes" and not swift:
+            run = partial(_find_slopes, network, target)
+        return kept.recall((what, target, swift), images, run)
+
+    return recall
+
+
+def _find_slopes(network: Network, target: Target, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    ends = end_spots(network.inspection.sites)
+    try:
+        return _run(network, inputs, target, [ends[max(ends)]] if ends else [])[:2]
+    except CaptureError:
+        # What ends the stage is no feature map, which does not matter to the image.
+        return _run(network, inputs, target, [])[:2]
+
+
+def _run(
+    network: Network, inputs: Tensor, target: Target, spots: Sequence[Spot]
+) -> tuple[Tensor, Tensor, dict[Spot, tuple[Tensor, Tensor, Tensor]]]:
+    tapped, noted = Tapped(network.model, spots, target.read), [_Note() for _ in spots]
+    tapped.taps = nn.ModuleList(noted)
+    # Captum's methods may have turned gradients off around it.
+    with torch.enable_grad():
+        images = lay_out(inputs.detach()).requires_grad_()
+        answer = tapped(images)[:, None]
+    # What the answer does not depend on has a derivative too: 0.
+    by = [images, *(note.features for note in noted)]
+    slope, *slopes = torch.autograd.grad(answer, by, materialize_grads=True)
+    answer, rows = answer.detach(), zip(spots, noted, slopes, strict=True)
+    found = {spot: (answer, note.features.detach(), one) for spot, note, one in rows}
+    if kept := kept_with(network.model):
+        kept.keep(("slopes", target, False), inputs, (answer, slope))
+        for spot, one in found.items():
+            kept.keep(("seen", spot, target), inputs, one)
+    return answer, slope, found
