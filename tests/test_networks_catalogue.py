@@ -1,5 +1,6 @@
 """The zoo's table against the libraries it was made from."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from PIL import Image
 from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
+from torch import nn
 from torchvision import models
 from torchvision.ops import SqueezeExcitation
 
@@ -139,7 +141,8 @@ def test_a_photo_becomes_the_input_that_the_source_states(name: str):
         assert stated is not None
         theirs = create_transform(**resolve_data_config(pretrained_cfg=stated.to_dict()))
     assert callable(theirs)
-    ours = Network(torch.nn.Sequential(SqueezeExcitation(3, 1)), card, torch.device("cpu")).preprocess(PHOTO)
+    model = nn.Sequential(SqueezeExcitation(3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    ours = Network(model, replace(card, classes=tuple("rgb")), torch.device("cpu")).preprocess(PHOTO)
     torch.testing.assert_close(ours[0], theirs(PHOTO), rtol=0, atol=1e-6)
 
 

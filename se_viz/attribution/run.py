@@ -23,7 +23,7 @@ from se_viz.attribution.rules import check_rules
 from se_viz.attribution.shared import remember, share_pass
 from se_viz.attribution.slices import Report, Slices
 from se_viz.attribution.swift import LEAST, swift_copy
-from se_viz.attribution.targets import Answer, aim
+from se_viz.attribution.targets import Answer, Target, aim
 from se_viz.errors import AttributionError
 from se_viz.gates.taps import Spot
 from se_viz.line import Watch
@@ -63,7 +63,7 @@ def attribute(
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
-        chosen, end = choose_end(network, stage) if row.staged else (None, None)
+        stage, end = choose_end(network, stage) if row.staged else (None, None)
         passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
         with _lend(network, row, inputs, passes) as model:
             answer, most = Answer(model, goal), settings.get(row.piece, TOGETHER)
@@ -74,18 +74,21 @@ def attribute(
             task = Task(row, answer if row.copied else slices, None, inputs, 0)
             task = _look_at(end, network, task, answer) if end else task
             found = explain(task, slices, settings, since=started)
+    chosen = baseline if row.baseline and "baselines" not in options else None
+    return _sum_up(row, goal, found, stage=stage, baseline=chosen, options=tuple(options.items()))
+
+
+def _sum_up(row: Method, goal: Target, found: "Explanation", **asked: Any) -> Attribution:
     return Attribution(
-        method=method,
+        method=row.key,
         target=goal.index,
         map=found.map,
         signed=row.signed,
         seconds=found.seconds,
         completeness_error=found.error,
         explained=found.explained,
-        stage=chosen,
         against=goal.against,
-        baseline=baseline if row.baseline and "baselines" not in options else None,
-        options=tuple(options.items()),
+        **asked,
     )
 
 

@@ -52,16 +52,7 @@ class _Sight:
 
 @st.fragment
 def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
-    left, right = st.columns(2)
-    method = left.selectbox(
-        "Method",
-        list(LAYER_METHODS),
-        format_func=lambda key: LAYER_METHODS[key].title,
-        key="stage-method",
-        persist_state="session",
-    )
-    with right:
-        where = choose_option("Explained by", _PLACES, key="stage-place")
+    method, where = _choose()
     stages = sorted({record.stage for record in analysis.records})
     layers = {stage: Layer(where, stage if where == "end" else _last(analysis, stage)) for stage in stages}
     try:
@@ -80,6 +71,20 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
             _show_stage(choices, analysis, (stage, method), sight)
     seconds = sum(sight.seconds for sight in found.values() if isinstance(sight, _Sight))
     st.caption(_describe(method, seconds))
+
+
+def _choose() -> tuple[str, str]:
+    """Ask for a method, and for the feature map of each stage that it is to explain the answer by."""
+    left, right = st.columns(2)
+    method = left.selectbox(
+        "Method",
+        list(LAYER_METHODS),
+        format_func=lambda key: LAYER_METHODS[key].title,
+        key="stage-method",
+        persist_state="session",
+    )
+    with right:
+        return method, choose_option("Explained by", _PLACES, key="stage-place")
 
 
 def _announce(choices: Choices, analysis: Analysis, method: str, *, stages: list[int]) -> None:
