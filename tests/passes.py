@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from se_viz.analysis import Analysis, analyse
@@ -21,7 +22,7 @@ PATIENCE = 60.0
 
 
 class Passes(TorchFunctionMode):
-    """How many images each pass of a network held; no hook, which would keep things from being kept."""
+    """How many images each pass of this thread held; no hook, which would keep things from being kept."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,6 +46,19 @@ def batches(model: nn.Module, most: int = 999) -> Iterator[list[int]]:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     with model.register_forward_pre_hook(note):
+        yield sizes
+
+
+@contextmanager
+def everywhere() -> Iterator[list[int]]:
+    """Note the images of each pass of a whole ResNet, in all threads: a page runs in one of its own."""
+    sizes: list[int] = []
+
+    def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if hasattr(module, "layer4"):
+            sizes.append(len(inputs[0]))
+
+    with register_module_forward_pre_hook(note):
         yield sizes
 
 

@@ -2,15 +2,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import timm
 import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
-from torch import nn
-from torch.nn.modules.module import register_module_forward_pre_hook
 
 from se_viz.attribution import limits
 from se_viz.attribution.catalogue import METHODS, REFUSED
@@ -25,6 +22,7 @@ from se_viz.networks.checkpoints import save_checkpoint
 from se_viz.ui.cases import Case
 from se_viz.ui.methods import TICKED, Request
 from tests.pages import chosen, clean, noise, session, words
+from tests.passes import everywhere
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
@@ -51,15 +49,8 @@ def look(page: AppTest, photo: Image.Image) -> AppTest:
 @pytest.fixture
 def passes() -> Iterator[list[int]]:
     """Note the images of every pass of a whole network, whoever makes it."""
-    seen: list[int] = []
-
-    def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        if hasattr(module, "layer4"):
-            seen.append(len(inputs[0]))
-
-    handle = register_module_forward_pre_hook(note)
-    yield seen
-    handle.remove()
+    with everywhere() as sizes:
+        yield sizes
 
 
 def test_without_an_image_the_page_says_what_to_do(page: AppTest):

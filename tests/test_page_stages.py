@@ -16,6 +16,7 @@ from se_viz.attribution.targets import Target
 from se_viz.networks import Network
 from se_viz.ui.recalibration import describe_makers, describe_sides
 from tests.pages import chosen, clean, figure, noise, session
+from tests.passes import everywhere
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
@@ -71,6 +72,16 @@ def test_every_stage_has_its_map_its_grid_and_its_focus(view: AppTest, network: 
         curves = [trace["name"] for trace in figure(view, f"stage-{stage}")["data"][1:]]
         blocks = {2: 3, 3: 4, 4: 6, 5: 3}[stage]
         assert curves == [f"SE_{stage}_{unit}" for unit in range(1, blocks + 1)]
+
+
+def test_another_method_of_the_same_pass_runs_no_network(view: AppTest):
+    """Grad-CAM has left what all stages and both sides of the gates need; other places of the stages take one pass."""
+    with everywhere() as sizes:
+        choose(view, "stage-method", "gradient_x_activation")
+        choose(view, "side-method", "activation")
+        assert sizes == []
+        choose(view, "stage-place", "before")
+        assert sizes == [1]
 
 
 def test_a_method_that_is_not_right_at_a_stage_says_so_there(view: AppTest):
