@@ -57,13 +57,6 @@ def test_one_pass_serves_input_and_last_stage(network: Network, image: Tensor, p
         assert torch.equal(one, attribute(fresh(network), image, 2, key).map)
 
 
-def test_the_order_of_methods_does_not_matter(network: Network, image: Tensor, passes: list[int]):
-    """Whoever comes first leaves the pass to the others."""
-    attribute(network, image, 2, "grad_cam")
-    attribute(network, image, 2, "saliency")
-    assert passes == [1]
-
-
 def test_one_pass_serves_all_feature_maps_and_methods(network: Network, image: Tensor, passes: list[int]):
     """Four stages and both sides of a gate, three methods each: a page that shows them runs the network once."""
     found = {key: attribute_layers(network, image, TARGET, key, layers=LAYERS) for key in SINGLE}

@@ -84,28 +84,29 @@ def remember(network: Network, model: nn.Module, target: Target) -> Recall:
 def _find_slopes(network: Network, target: Target, inputs: Tensor) -> tuple[Tensor, Tensor]:
     ends = end_spots(network.inspection.sites)
     try:
-        return _run(network, inputs, target, [ends[max(ends)]] if ends else [])[:2]
+        answer, slopes, _ = _run(network, inputs, target, [ends[max(ends)]] if ends else [], by_image=True)
     except CaptureError:
         # What ends the stage is no feature map, which does not matter to the image.
-        return _run(network, inputs, target, [])[:2]
+        answer, slopes, _ = _run(network, inputs, target, [], by_image=True)
+    return answer, slopes[-1]
 
 
 def _run(
-    network: Network, inputs: Tensor, target: Target, spots: Sequence[Spot]
-) -> tuple[Tensor, Tensor, dict[Spot, tuple[Tensor, Tensor, Tensor]]]:
+    network: Network, inputs: Tensor, target: Target, spots: Sequence[Spot], *, by_image: bool = False
+) -> tuple[Tensor, tuple[Tensor, ...], dict[Spot, tuple[Tensor, Tensor, Tensor]]]:
+    """Return the answer, its derivatives by each spot and, last, the image, and what is to be replayed of each spot."""
     tapped, noted = Tapped(network.model, spots, target.read), [_Note() for _ in spots]
     tapped.taps = nn.ModuleList(noted)
     # Captum's methods may have turned gradients off around it.
     with torch.enable_grad():
         images = lay_out(inputs.detach()).requires_grad_()
         answer = tapped(images)[:, None]
+    by = [*(note.features for note in noted), *([images] if by_image else [])]
     # What the answer does not depend on has a derivative too: 0.
-    by = [images, *(note.features for note in noted)]
-    slope, *slopes = torch.autograd.grad(answer, by, materialize_grads=True)
-    answer, rows = answer.detach(), zip(spots, noted, slopes, strict=True)
-    found = {spot: (answer, note.features.detach(), one) for spot, note, one in rows}
+    slopes = torch.autograd.grad(answer, by, materialize_grads=True)
+    answer, rows = answer.detach(), zip(spots, noted, slopes, strict=False)
+    seen = {spot: (answer, note.features.detach(), slope) for spot, note, slope in rows}
     if kept := kept_with(network.model):
-        kept.keep(("slopes", target, False), inputs, (answer, slope))
-        for spot, one in found.items():
+        for spot, one in seen.items():
             kept.keep(("seen", spot, target), inputs, one)
-    return answer, slope, found
+    return answer, slopes, seen
