@@ -20,7 +20,7 @@ from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.places import choose_end
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.rules import check_rules
-from se_viz.attribution.shared import remember, share_pass
+from se_viz.attribution.shared import SharedPass
 from se_viz.attribution.slices import Report, Slices
 from se_viz.attribution.swift import LEAST, swift_copy
 from se_viz.attribution.targets import Answer, Target, aim
@@ -66,13 +66,13 @@ def attribute(
         stage, end = choose_end(network, stage) if row.staged else (None, None)
         passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
         with _lend(network, row, inputs, passes) as model:
-            answer, most = Answer(model, goal), settings.get(row.piece, TOGETHER)
-            slices = Slices(answer, network.device, turn, most=most, recall=remember(network, model, goal))
+            answer, shared, most = Answer(model, goal), SharedPass(network, goal), settings.get(row.piece, TOGETHER)
+            slices = Slices(answer, network.device, turn, most=most, recall=shared.remember(model))
             slices.note = _counter(report, passes)
             started = time.perf_counter()
             # Captum's hooks must not see others: a method that sets some has a copy of its own.
             task = Task(row, answer if row.copied else slices, None, inputs, 0)
-            task = _look_at(end, network, task, answer) if end else task
+            task = _look_at(end, task, model, shared) if end else task
             found = explain(task, slices, settings, since=started)
     chosen = baseline if row.baseline and "baselines" not in options else None
     return _sum_up(row, goal, found, stage=stage, baseline=chosen, options=tuple(options.items()))
@@ -92,11 +92,11 @@ def _sum_up(row: Method, goal: Target, found: "Explanation", **asked: Any) -> At
     )
 
 
-def _look_at(end: Spot, network: Network, task: Task, answer: Answer) -> Task:
+def _look_at(end: Spot, task: Task, model: nn.Module, shared: SharedPass) -> Task:
     if not task.row.layered:
-        return replace(task, layer=answer.model.get_submodule(end.path))
-    with in_words(task.row.title, network.device):
-        seen = share_pass(network, task.inputs, answer.target, [end])[end]
+        return replace(task, layer=model.get_submodule(end.path))
+    with in_words(task.row.title, task.inputs.device):
+        seen = shared.view(task.inputs, [end])[end]
     return replace(task, forward=seen, layer=seen.tap)
 
 
