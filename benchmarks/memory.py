@@ -14,7 +14,8 @@ from benchmarks.measure import as_table, resident_memory, show_memory
 from benchmarks.paint import make_photo
 from se_viz import list_networks
 from se_viz.runtime import choose_device
-from se_viz.ui.cached import get_analysis, get_network
+from se_viz.ui.cached import get_analysis
+from se_viz.ui.loaded import get_network
 from se_viz.ui.photos import get_photo
 
 HEAD = ("images analysed", "resident memory", "more than when the caches were full")

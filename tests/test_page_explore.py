@@ -12,7 +12,7 @@ from torch import Tensor
 
 from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.networks import Network
-from se_viz.ui.cached import get_network
+from se_viz.ui.loaded import get_network
 from se_viz.ui.state import ChosenImage
 from tests import pages
 from tests.pages import clean, figure

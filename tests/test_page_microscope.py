@@ -11,7 +11,7 @@ from timm.layers.eca import EcaModule
 from torch import nn
 
 from se_viz.networks import Network
-from se_viz.ui.cached import _residents
+from se_viz.ui.loaded import _residents
 from tests.pages import chosen, clean, figure, session
 
 pytestmark = pytest.mark.usefixtures("bundled")

@@ -21,8 +21,8 @@ from se_viz.attribution.erasure import Erasure, check_region, mark_strongest
 from se_viz.gates.neurons import Neuron
 from se_viz.images import centre_square, list_samples, open_image
 from se_viz.networks import Network
-from se_viz.ui.cached import get_network
 from se_viz.ui.erasing import describe_erasure
+from se_viz.ui.loaded import get_network
 from se_viz.ui.state import ChosenImage
 
 pytestmark = pytest.mark.usefixtures("bundled")

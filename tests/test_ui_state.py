@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from se_viz.errors import ImageError
 from se_viz.images import list_samples
 from se_viz.networks import View
-from se_viz.ui import cached, photos
+from se_viz.ui import cached, loaded, photos
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
@@ -93,7 +93,7 @@ def test_a_file_that_failed_is_tried_again():
 
 def test_one_network_serves_all_sessions():
     """Weights are large and never change: the second session gets the very object of the first."""
-    assert cached.get_network("tiny", "cpu") is cached.get_network("tiny", "cpu")
+    assert loaded.get_network("tiny", "cpu") is loaded.get_network("tiny", "cpu")
 
 
 def test_only_the_opened_block_keeps_its_feature_maps():

@@ -14,7 +14,7 @@ from torch import nn
 
 from se_viz import runtime
 from se_viz.networks import NetworkCard, checkpoints
-from se_viz.ui import cached
+from se_viz.ui import cached, loaded
 
 PATIENCE = 60.0
 
@@ -149,12 +149,12 @@ def test_past_the_bound_the_page_says_how_many_wait(monkeypatch: pytest.MonkeyPa
 def test_the_longest_unused_network_makes_room(monkeypatch: pytest.MonkeyPatch):
     """Open pages still hold it: what is moved out has to give its memory back all the same, and load again."""
     monkeypatch.setenv("SE_VIZ_NETWORKS", "1")
-    held = cached.get_network("tiny", "cpu")
+    held = loaded.get_network("tiny", "cpu")
     weights = [value.clone() for value in held.model.parameters()]
-    cached.get_network("other", "cpu")
-    assert cached.peek_network("tiny", "cpu") is None
+    loaded.get_network("other", "cpu")
+    assert loaded.peek_network("tiny", "cpu") is None
     assert {value.device.type for value in held.model.parameters()} == {"meta"}
-    again = cached.get_network("tiny", "cpu")
+    again = loaded.get_network("tiny", "cpu")
     assert all(torch.equal(one, other) for one, other in zip(again.model.parameters(), weights, strict=True))
     photo = Image.new("RGB", (64, 64), "teal")
     assert len(cached.get_analysis("tiny", "cpu", "digest", photo).records) == 16

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from se_viz.effects import ablate_channels
 from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices
+from se_viz.ui.loaded import borrow_network
 from se_viz.ui.progress import progress
 from se_viz.variants import Report
 

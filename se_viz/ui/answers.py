@@ -10,9 +10,9 @@ from se_viz.attribution.records import Attribution
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError, OvertakenError, SeVizError
 from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
 from se_viz.ui.cases import Case, Work, borrow_inputs
 from se_viz.ui.choices import Choices
+from se_viz.ui.loaded import borrow_network
 from se_viz.ui.methods import Request
 from se_viz.ui.waiting import waiting
 

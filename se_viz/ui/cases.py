@@ -12,8 +12,8 @@ from se_viz.attribution.layer_catalogue import LAYER_METHODS
 from se_viz.attribution.targets import Target
 from se_viz.line import Watch
 from se_viz.networks import Network
-from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices
+from se_viz.ui.loaded import borrow_network
 from se_viz.variants import Report
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from se_viz.charts.palettes import DARK, LIGHT, Palette
 from se_viz.errors import SeVizError
 from se_viz.networks import Network
-from se_viz.ui.cached import get_network
+from se_viz.ui.loaded import get_network
 from se_viz.ui.photos import get_photo
 from se_viz.ui.state import ChosenImage, chosen_image
 from se_viz.ui.welcome import show_welcome

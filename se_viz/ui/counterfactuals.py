@@ -23,11 +23,11 @@ from se_viz.counterfactuals import (
     tabulate_counterfactuals,
 )
 from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.gallery import get_gallery
 from se_viz.ui.links import link_block, show_rows
+from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import progress
 from se_viz.ui.state import ChosenImage, open_block

@@ -12,8 +12,9 @@ from se_viz.attribution.records import Attribution
 from se_viz.gates import edit_gates
 from se_viz.gates.surgery import GateEdit, compile_edits
 from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network, get_attribution
+from se_viz.ui.cached import get_attribution
 from se_viz.ui.choices import Choices
+from se_viz.ui.loaded import borrow_network
 from se_viz.ui.waiting import waiting
 
 _STEPS = 100

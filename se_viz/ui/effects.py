@@ -23,10 +23,10 @@ from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
 from se_viz.line import Watch
 from se_viz.ui.ablation import get_ablation, show_rest
-from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.links import link_channel
+from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_block, choose_class, choose_option, open_channel_of
 from se_viz.ui.state import open_channel
 from se_viz.ui.waiting import waiting

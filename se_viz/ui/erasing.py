@@ -9,8 +9,8 @@ from se_viz.attribution.records import NeuronAttribution
 from se_viz.charts.sheets import to_uri
 from se_viz.gates.neurons import Neuron
 from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices
+from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.waiting import waiting
 

@@ -13,10 +13,10 @@ from se_viz.gates.neurons import Neuron
 from se_viz.gates.records import GateSite
 from se_viz.gates.tables import label_blocks
 from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.erasing import show_erasing
 from se_viz.ui.figures import show_figure
+from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.sights import show_sights
 from se_viz.ui.waiting import waiting

@@ -6,7 +6,7 @@ import streamlit as st
 
 from se_viz.errors import SeVizError
 from se_viz.runtime import choose_device, line_of, peak_memory
-from se_viz.ui.cached import peek_network
+from se_viz.ui.loaded import peek_network
 
 
 def show_footer() -> None:

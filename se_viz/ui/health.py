@@ -26,10 +26,10 @@ from se_viz.gates.health import (
 from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
 from se_viz.line import Watch
-from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices
 from se_viz.ui.gallery import get_gallery
 from se_viz.ui.links import link_block, show_rows
+from se_viz.ui.loaded import borrow_network
 from se_viz.ui.photos import get_photo
 from se_viz.ui.pickers import open_block_of
 from se_viz.ui.waiting import waiting

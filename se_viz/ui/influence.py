@@ -12,9 +12,9 @@ from se_viz.gates import GateRecord, gate_jacobian
 from se_viz.gates.jacobian import Pattern, Strongest, average_cells, find_pattern, find_strongest
 from se_viz.line import Watch
 from se_viz.runtime import line_of
-from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
+from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.state import open_channel
 from se_viz.ui.waiting import waiting

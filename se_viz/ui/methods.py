@@ -11,8 +11,8 @@ from se_viz.attribution.methods import KINDS, Method
 from se_viz.errors import SeVizError
 from se_viz.line import Watch
 from se_viz.runtime import line_of
-from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices
+from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import describe_line
 from se_viz.ui.waiting import waiting

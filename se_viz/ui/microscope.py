@@ -18,8 +18,8 @@ from se_viz.gates import Excitation, GateRecord, GateSite, open_gate
 from se_viz.gates.tables import label_blocks
 from se_viz.line import Watch
 from se_viz.runtime import line_of
-from se_viz.ui.cached import borrow_network
 from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.loaded import borrow_network
 from se_viz.ui.waiting import waiting
 
 _DIGITS, _INPUTS, _THUMB, _PHOTO = 6, 8, 16, 256

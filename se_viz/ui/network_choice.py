@@ -8,7 +8,7 @@ from streamlit.navigation.page import StreamlitPage
 from se_viz.errors import SeVizError
 from se_viz.networks.zoo import OWN, list_on_disk
 from se_viz.runtime import available_devices, choose_device
-from se_viz.ui.cached import get_network
+from se_viz.ui.loaded import get_network
 
 
 def show_network_choice(more: StreamlitPage | None = None) -> None:
