@@ -15,8 +15,10 @@ from benchmarks.paint import make_photo
 from se_viz import list_networks
 from se_viz.runtime import choose_device
 from se_viz.ui.cached import get_analysis
+from se_viz.ui.choices import Choices
 from se_viz.ui.loaded import get_network
 from se_viz.ui.photos import get_photo
+from se_viz.ui.state import ChosenImage
 
 HEAD = ("images analysed", "resident memory", "more than when the caches were full")
 """What the columns of the table hold."""
@@ -43,12 +45,12 @@ def main(words: list[str] | None = None) -> None:
 
 def measure(name: str, device: str, images: int) -> list[tuple[int, float | None]]:
     """Return the resident memory in MiB before the first photo, when the caches are full, and then on."""
-    view = get_network(name, device).card.view
+    network = get_network(name, device)
     marks = [(0, _held())]
     for count in range(1, images + 1):
         content = make_photo((640, 480), count)
-        digest = hashlib.sha256(content).hexdigest()
-        get_analysis(name, device, digest, get_photo(digest, view, content))
+        image = ChosenImage("photo", content, hashlib.sha256(content).hexdigest())
+        get_analysis(Choices(image, network, name, device, get_photo(image.digest, network.card.view, content)))
         # Twice as many as fit: the allocator has then met its usual holes.
         if count >= 2 * FULL and (count % (2 * FULL) == 0 or count == images):
             marks.append((count, _held()))

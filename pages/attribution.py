@@ -12,7 +12,7 @@ from se_viz.ui.targets import choose_target
 
 st.title("Where did it look?")
 choices = require_choices()
-analysis = get_analysis(*choices.key)
+analysis = get_analysis(choices)
 target, baseline = choose_target(choices, analysis)
 
 views = {

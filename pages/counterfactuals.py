@@ -10,7 +10,7 @@ from se_viz.ui.effects import show_effects
 
 st.title("Does it matter?")
 choices = require_choices()
-analysis = get_analysis(*choices.key)
+analysis = get_analysis(choices)
 
 st.markdown("A gate that opens differently for every image need not matter to the answer. Replace it, and see.")
 chosen = choose_counterfactual(choices)

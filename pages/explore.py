@@ -10,7 +10,7 @@ from se_viz.ui.pickers import block_kept_open
 st.title("What did the gates do?")
 choices = require_choices()
 # With the maps of the block that is open: one pass for all that the page shows of the photo.
-analysis = get_analysis(*choices.key, block_kept_open(choices.network.inspection.sites))
+analysis = get_analysis(choices, block_kept_open(choices.network.inspection.sites))
 
 panels.show_answer(choices, analysis)
 

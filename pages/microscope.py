@@ -10,11 +10,11 @@ from se_viz.ui.pickers import block_kept_open, choose_block, choose_channel
 
 st.title("Open a gate")
 choices = require_choices()
-analysis = get_analysis(*choices.key, block_kept_open(choices.network.inspection.sites))
+analysis = get_analysis(choices, block_kept_open(choices.network.inspection.sites))
 left, right, hint = st.columns([2, 2, 5], vertical_alignment="bottom")
 with left:
     block = choose_block(analysis)
-record = next(record for record in get_analysis(*choices.key, block).records if record.name == block)
+record = next(record for record in get_analysis(choices, block).records if record.name == block)
 with right:
     channel = choose_channel(record)
 hint.caption(microscope.describe_channel(record, channel))

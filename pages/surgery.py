@@ -8,4 +8,4 @@ from se_viz.ui.surgery import show_surgery
 
 st.title("Change the gates")
 choices = require_choices()
-show_surgery(choices, get_analysis(*choices.key))
+show_surgery(choices, get_analysis(choices))

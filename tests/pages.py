@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from se_viz.ui.choices import Choices
+from se_viz.ui.loaded import get_network
 from se_viz.ui.state import ChosenImage
 
 PAGES = Path(__file__).parents[1] / "pages"
@@ -25,6 +27,11 @@ def chosen(photo: Image.Image, name: str = "noise.png") -> ChosenImage:
     file = BytesIO()
     photo.save(file, "PNG")
     return ChosenImage(name, file.getvalue(), hashlib.sha256(file.getvalue()).hexdigest())
+
+
+def choices(photo: Image.Image) -> Choices:
+    """Return the choice of the small network and of a photo as the network sees it; the file does not count."""
+    return Choices(ChosenImage("photo", b"", "digest"), get_network("tiny", "cpu"), "tiny", "cpu", photo)
 
 
 def session(page: str, **state: Any) -> AppTest:

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from se_viz import edit_gates
 from se_viz.networks import Network
+from se_viz.ui.cases import Case
 from se_viz.ui.progress import estimate_rest
 from tests.pages import chosen, clean, figure, noise, session
 
@@ -101,8 +102,8 @@ def test_the_chosen_other_image_lends_its_gates(matter: AppTest):
 
 def test_a_stopped_run_stays_stopped_until_it_is_told_to_go_on(matter: AppTest):
     """Otherwise the rerun that the button causes would begin anew; another choice needs no word."""
-    digest = matter.session_state["image"].digest
-    matter.session_state["stopped"] = ("tiny", "cpu", digest, "mean", "block")
+    case = Case("tiny", "cpu", matter.session_state["image"].digest)
+    matter.session_state["stopped"] = (case, "mean", "block")
     clean(matter.run())
     assert [info.value for info in matter.info] == ["Stopped. Choose something else above, or go on."]
     next(button for button in matter.button if button.label == "Go on").click()
@@ -156,7 +157,7 @@ def test_what_was_asked_before_a_stop_stays(matter: AppTest):
     matter.session_state["block"] = block
     whole = drawn(choose(matter, "measure", "exact"))
     assert sorted(whole) == list(range(channels))
-    asked = ("tiny", "cpu", matter.session_state["image"].digest, block)
+    asked = (Case("tiny", "cpu", matter.session_state["image"].digest), block)
     matter.session_state["stopped_ablations"] = {asked: 60}
     clean(matter.run())
     assert [info.value for info in matter.info] == [
@@ -176,7 +177,7 @@ def test_what_was_asked_before_a_stop_stays(matter: AppTest):
 def test_a_stop_before_the_first_channels_leaves_a_way_on(matter: AppTest):
     """No point, no rank, no list; the sentence and its button are there."""
     matter.session_state["block"] = "layer2.0.bn3.1"
-    asked = ("tiny", "cpu", matter.session_state["image"].digest, "layer2.0.bn3.1")
+    asked = (Case("tiny", "cpu", matter.session_state["image"].digest), "layer2.0.bn3.1")
     matter.session_state["stopped_ablations"] = {asked: 0}
     choose(matter, "measure", "exact")
     assert "Stopped: 0 of 128 channels" in matter.info[0].value

@@ -39,7 +39,7 @@ def page() -> None:
     from se_viz.ui.evidence import show_evidence
 
     choices = require_choices()
-    analysis = get_analysis(*choices.key)
+    analysis = get_analysis(choices)
     show_evidence(choices, analysis, st.session_state.block, st.session_state.channel)
 
 

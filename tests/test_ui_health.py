@@ -31,7 +31,7 @@ def part() -> AppTest:
 
         st.session_state.setdefault("image", list_gallery()[0])
         choices = require_choices()
-        show_health(choices, get_analysis(*choices.key))
+        show_health(choices, get_analysis(choices))
 
     part = AppTest.from_function(script, default_timeout=120)
     part.session_state["network"], part.session_state["device"] = "tiny", "cpu"

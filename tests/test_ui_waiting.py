@@ -15,6 +15,7 @@ from torch import nn
 from se_viz import runtime
 from se_viz.networks import NetworkCard, checkpoints
 from se_viz.ui import cached, loaded
+from tests.pages import choices
 
 PATIENCE = 60.0
 
@@ -128,8 +129,9 @@ def test_past_the_bound_the_page_says_how_many_wait(monkeypatch: pytest.MonkeyPa
         from PIL import Image
 
         from se_viz.ui.cached import get_analysis
+        from tests.pages import choices
 
-        get_analysis("tiny", "cpu", "digest", Image.new("RGB", (64, 64)))
+        get_analysis(choices(Image.new("RGB", (64, 64))))
 
     line, stands = runtime.line_of(torch.device("cpu")), threading.Event()
 
@@ -156,8 +158,7 @@ def test_the_longest_unused_network_makes_room(monkeypatch: pytest.MonkeyPatch):
     assert {value.device.type for value in held.model.parameters()} == {"meta"}
     again = loaded.get_network("tiny", "cpu")
     assert all(torch.equal(one, other) for one, other in zip(again.model.parameters(), weights, strict=True))
-    photo = Image.new("RGB", (64, 64), "teal")
-    assert len(cached.get_analysis("tiny", "cpu", "digest", photo).records) == 16
+    assert len(cached.get_analysis(choices(Image.new("RGB", (64, 64), "teal"))).records) == 16
 
 
 def test_the_footer_says_what_runs_where():
@@ -168,9 +169,10 @@ def test_the_footer_says_what_runs_where():
 
         from se_viz.ui.cached import get_analysis
         from se_viz.ui.footer import show_footer
+        from tests.pages import choices
 
         show_footer()
-        get_analysis("tiny", "cpu", "digest", Image.new("RGB", (64, 64), "teal"))
+        get_analysis(choices(Image.new("RGB", (64, 64), "teal")))
         show_footer()
 
     page = AppTest.from_function(script, default_timeout=60)

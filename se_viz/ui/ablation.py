@@ -6,21 +6,19 @@ from typing import TypeAlias
 import streamlit as st
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from se_viz.effects import ablate_channels
-from se_viz.line import Watch
+from se_viz.ui.cases import Case, Work, case_of
 from se_viz.ui.choices import Choices
 from se_viz.ui.loaded import borrow_network
 from se_viz.ui.progress import progress
-from se_viz.variants import Report
 
 _TOGETHER = 60
 """Channels of a part: four whole passes on a CPU, or one that begins at the block."""
 
-_Asked: TypeAlias = tuple[str, str, str, str]
-"""Network, device, digest of the image, and block."""
+_Asked: TypeAlias = tuple[Case, str]
+"""A case, and one of its blocks."""
 
 
 def get_ablation(choices: Choices, block: str, target: int) -> Float[Tensor, "channels"]:
@@ -41,7 +39,7 @@ def get_ablation(choices: Choices, block: str, target: int) -> Float[Tensor, "ch
 
         for start in range(0, _most(asked, channels), _TOGETHER):
             some = tuple(range(start, min(start + _TOGETHER, channels)))
-            part = _part(*asked, some, _photo=choices.photo, _watch=watch, _report=partial(report, start=start))
+            part = _part(*asked, some, _work=Work(choices.photo, watch, partial(report, start=start)))
             effects[list(some)] = part[:, target]
             st.session_state.ablated = asked, start + len(some)
     return effects
@@ -56,7 +54,7 @@ def show_rest(choices: Choices, block: str, effects: Float[Tensor, "channels"]) 
 
 
 def _asked(choices: Choices, block: str) -> _Asked:
-    return (*choices.key[:3], block)
+    return case_of(choices), block
 
 
 def _most(asked: _Asked, channels: int) -> int:
@@ -74,16 +72,6 @@ def _go_on(asked: _Asked) -> None:
 
 
 @st.cache_data(max_entries=1024, max_size="256MB", show_spinner=False)
-def _part(
-    name: str,
-    device: str,
-    digest: str,
-    block: str,
-    channels: tuple[int, ...],
-    *,
-    _photo: Image.Image,
-    _watch: Watch,
-    _report: Report,
-) -> Float[Tensor, "some classes"]:
-    with borrow_network(name, device) as network:
-        return ablate_channels(network, _photo, block, channels=channels, watch=_watch, report=_report)
+def _part(case: Case, block: str, channels: tuple[int, ...], *, _work: Work) -> Float[Tensor, "some classes"]:
+    with borrow_network(case.network, case.device) as network:
+        return ablate_channels(network, _work.photo, block, channels=channels, watch=_work.watch, report=_work.report)

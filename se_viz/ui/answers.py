@@ -10,7 +10,8 @@ from se_viz.attribution.records import Attribution
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError, OvertakenError, SeVizError
 from se_viz.line import Watch
-from se_viz.ui.cases import Case, Work, borrow_inputs
+from se_viz.ui.cached import attribute_pixels
+from se_viz.ui.cases import Case, Work
 from se_viz.ui.choices import Choices
 from se_viz.ui.loaded import borrow_network
 from se_viz.ui.methods import Request
@@ -38,7 +39,7 @@ def ask(case: Case, target: Target, request: Request, work: Work) -> Attribution
         verdict = _verdict(case.network, case.device, request.method, _watch=work.watch)
         if not verdict.runs:
             return AttributionError(verdict.words)
-        return _attribution(case, target, request, _work=work)
+        return attribute_pixels(case, target, request, _work=work)
     except OvertakenError:
         raise
     except SeVizError as error:
@@ -54,7 +55,7 @@ def list_remarks(choices: Choices, maps: Sequence[Attribution]) -> list[str]:
     shown, sharing = {one.method for one in maps}, dict[str, list[str]]()
     with waiting("Judging the methods…") as watch:
         for method in filter(shown.__contains__, METHODS):
-            words = _verdict(*choices.key[:2], method, _watch=watch).words
+            words = _verdict(choices.name, choices.device, method, _watch=watch).words
             sharing.setdefault(words, []).append(METHODS[method].title)
     return [f"**{', '.join(titles)}**: {words}" for words, titles in sharing.items() if words]
 
@@ -67,22 +68,3 @@ def _verdict(name: str, device: str, method: str, *, _watch: Watch) -> "Verdict"
     _watch(0)
     with borrow_network(name, device) as network:
         return judge_method(network, method)
-
-
-@st.cache_data(max_entries=1024, max_size="512MB", show_spinner=False)
-def _attribution(case: Case, target: Target, request: Request, *, _work: Work) -> Attribution:
-    # Here, so that the page does not wait for Captum.
-    from se_viz.attribution.run import attribute
-
-    with borrow_inputs(case, _work) as (network, inputs):
-        return attribute(
-            network,
-            inputs,
-            target.index,
-            request.method,
-            against=target.against,
-            baseline=request.baseline,
-            watch=_work.watch,
-            report=_work.report,
-            **dict(request.options),
-        )

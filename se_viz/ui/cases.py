@@ -1,8 +1,9 @@
-"""What cached calls of attributions are about, which is their key, and what they need besides, which is not."""
+"""What cached calls are about, which is their key, and what they need besides, which is not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from jaxtyping import Float
 from PIL import Image
@@ -10,11 +11,15 @@ from torch import Tensor
 
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
 from se_viz.attribution.targets import Target
+from se_viz.gates.records import GateRecord
 from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.ui.choices import Choices
 from se_viz.ui.loaded import borrow_network
 from se_viz.variants import Report
+
+HashFuncs: TypeAlias = dict[str | type[Any], Callable[[Any], Any]]
+"""How caches know what cannot be hashed, or only slowly, by its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,10 @@ class Work:
     """Called before each pass."""
     report: Report = lambda *_: None
     """Told how far it is."""
+
+
+BY_NAME: HashFuncs = {GateRecord: lambda record: record.name}
+"""How caches know a block's record: of one case, by its name."""
 
 
 def case_of(choices: Choices) -> Case:

@@ -26,14 +26,8 @@ class Choices:
     """Its name."""
     device: str
     """Name of the device it runs on."""
-
     photo: Image.Image
     """The square that the network sees."""
-
-    @property
-    def key(self) -> tuple[str, str, str, Image.Image]:
-        """The first arguments of every cached call."""
-        return self.name, self.device, self.image.digest, self.photo
 
 
 def require_choices() -> Choices:

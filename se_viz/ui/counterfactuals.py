@@ -5,7 +5,6 @@ from functools import partial
 from typing import TypeAlias
 
 import streamlit as st
-from PIL import Image
 
 from se_viz.analysis import Analysis
 from se_viz.charts.counterfactuals import draw_counterfactuals
@@ -22,7 +21,7 @@ from se_viz.counterfactuals import (
     summarise_counterfactuals,
     tabulate_counterfactuals,
 )
-from se_viz.line import Watch
+from se_viz.ui.cases import Case, Work, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.gallery import get_gallery
@@ -30,9 +29,8 @@ from se_viz.ui.links import link_block, show_rows
 from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import progress
-from se_viz.ui.state import ChosenImage, open_block
+from se_viz.ui.state import open_block
 from se_viz.ui.words import plain
-from se_viz.variants import Report
 from se_viz.verdicts import THRESHOLDS, describe, judge
 
 EXPLAINED = {
@@ -58,7 +56,7 @@ class Chosen:
     """One of ``KINDS``."""
     scope: str
     """One of ``SCOPES``."""
-    gallery: list[tuple[ChosenImage, Analysis]]
+    gallery: list[tuple[Choices, Analysis]]
     """Every other image, analysed."""
     other: int
     """Which of them lends its gates."""
@@ -71,8 +69,8 @@ def choose_counterfactual(choices: Choices) -> Chosen:
         kind = choose_option("Replace the live gates by", KINDS, key="counterfactual")
     with second:
         scope = choose_option("In", SCOPES, key="scope")
-    gallery = [pair for pair in get_gallery(choices) if pair[0].digest != choices.image.digest]
-    names = [image.name for image, _ in gallery]
+    gallery = [pair for pair in get_gallery(choices) if pair[0].image.digest != choices.image.digest]
+    names = [lender.image.name for lender, _ in gallery]
     with third:
         other = st.selectbox(
             "Other image",
@@ -93,8 +91,8 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -
     kinds = dict.fromkeys(["mean", "other", "ones", chosen.kind])
     # One container, so that what was there before holds its place meanwhile.
     with st.container():
-        found = {kind: _ask(choices, analysis, chosen, kind) for kind in kinds}
-    sources = {"mean": "static gates", "other": f"the gates of {chosen.gallery[chosen.other][0].name}"}
+        found = {kind: _ask(choices, analysis, chosen, kind=kind) for kind in kinds}
+    sources = {"mean": "static gates", "other": f"the gates of {chosen.gallery[chosen.other][0].image.name}"}
     verdict = judge([*found["mean"], *found["other"]])
     words, reasons = describe(verdict, found["ones"], choices.network.classes, sources=sources).split(":", 1)
     st.markdown(f"**{words}:**{plain(reasons)}")
@@ -155,49 +153,28 @@ def _label(found: tuple[Counterfactual, ...], place: str, choices: Choices) -> s
     return f"{len(flipped)} of {len(here)} flip"
 
 
-def _token(choices: Choices, chosen: Chosen) -> tuple[str, ...]:
-    return (*choices.key[:3], chosen.kind, chosen.scope)
+def _token(choices: Choices, chosen: Chosen) -> tuple[Case, str, str]:
+    return case_of(choices), chosen.kind, chosen.scope
 
 
-def _note_stop(token: tuple[str, ...] | None) -> None:
+def _note_stop(token: tuple[Case, str, str] | None) -> None:
     st.session_state.stopped = token
 
 
-def _ask(choices: Choices, analysis: Analysis, chosen: Chosen, kind: str) -> tuple[Counterfactual, ...]:
-    lenders = {
-        "mean": [image.digest for image, _ in chosen.gallery],
-        "other": [chosen.gallery[chosen.other][0].digest],
-    }.get(kind, [])
-    gates = mean_gates([gates_of(seen) for _, seen in chosen.gallery]) if kind == "mean" else gates_of(analysis)
-    if kind == "other":
-        gates = gates_of(chosen.gallery[chosen.other][1])
+def _ask(choices: Choices, analysis: Analysis, chosen: Chosen, *, kind: str) -> tuple[Counterfactual, ...]:
+    lent = {"mean": chosen.gallery, "other": [chosen.gallery[chosen.other]]}.get(kind)
+    lenders = tuple(lender.image.digest for lender, _ in lent or ())
+    gates = gates_of(analysis) if lent is None else mean_gates([gates_of(seen) for _, seen in lent])
     stop = partial(_note_stop, _token(choices, chosen))
     with progress("Replacing gates…", key=f"counterfactuals-{kind}", stop=stop) as (watch, report):
-        return _counterfactuals(
-            *choices.key[:3],
-            kind,
-            chosen.scope,
-            tuple(lenders),
-            _photo=choices.photo,
-            _gates=gates,
-            _watch=watch,
-            _report=report,
-        )
+        work = Work(choices.photo, watch, report)
+        return _counterfactuals(case_of(choices), (Question(kind, chosen.scope), lenders), _gates=gates, _work=work)
 
 
 @st.cache_data(max_entries=256, max_size="32MB", show_spinner=False)
 def _counterfactuals(
-    name: str,
-    device: str,
-    digest: str,
-    kind: str,
-    scope: str,
-    lenders: tuple[str, ...],
-    *,
-    _photo: Image.Image,
-    _gates: Gates,
-    _watch: Watch,
-    _report: Report,
+    case: Case, asked: tuple[Question, tuple[str, ...]], *, _gates: Gates, _work: Work
 ) -> tuple[Counterfactual, ...]:
-    with borrow_network(name, device) as network:
-        return run_counterfactuals(network, _photo, Question(kind, scope), _gates, watch=_watch, report=_report)
+    question, _ = asked
+    with borrow_network(case.network, case.device) as network:
+        return run_counterfactuals(network, _work.photo, question, _gates, watch=_work.watch, report=_work.report)

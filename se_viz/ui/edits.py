@@ -1,23 +1,25 @@
 """The edits of gates that a session has in force, for each network: done, undone, and run."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TypeAlias
 
 import streamlit as st
-from PIL import Image
 
 from se_viz.analysis import Analysis, analyse
 from se_viz.attribution.records import Attribution
+from se_viz.attribution.targets import Target
 from se_viz.gates import edit_gates
 from se_viz.gates.surgery import GateEdit, compile_edits
-from se_viz.line import Watch
 from se_viz.ui.cached import get_attribution
+from se_viz.ui.cases import Case, HashFuncs, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices
 from se_viz.ui.loaded import borrow_network
+from se_viz.ui.methods import Request
 from se_viz.ui.waiting import waiting
 
 _STEPS = 100
+# Streamlit would hash thousands of channel numbers one by one.
+_AS_TEXT: HashFuncs = {GateEdit: repr}
 
 Edits: TypeAlias = tuple[GateEdit, ...]
 
@@ -63,55 +65,34 @@ def get_edited(choices: Choices, edits: Edits) -> Analysis:
         SeVizError: an edit does not fit this network, or the device cannot; the text says what to do.
     """
     with waiting("Running the changed network…") as watch:
-        name, device, digest, photo = choices.key
-        return _edited(name, device, digest, _digest(edits), _edits=edits, _photo=photo, _watch=watch)
+        return _edited(case_of(choices), edits, _work=Work(choices.photo, watch))
 
 
-def get_edited_attribution(choices: Choices, edits: Edits, target: int, method: str) -> Attribution:
+def get_edited_attribution(choices: Choices, edits: Edits, *, target: int, method: str) -> Attribution:
     """Attribute a class of the photo to its pixels with changed gates.
 
     Raises:
         SeVizError: an edit does not fit this network, or the method cannot run; the text says what to do.
     """
-    name, device, digest, photo = choices.key
     if not edits:
-        return get_attribution(name, device, digest, photo, target, method, None)
+        return get_attribution(choices, Target(target), Request(method))
     with waiting("Computing the attribution…", slow=True) as watch:
-        asked = (name, device, digest, _digest(edits), target, method)
-        return _edited_attribution(*asked, _edits=edits, _photo=photo, _watch=watch)
+        return _edited_attribution(case_of(choices), edits, (target, method), _work=Work(choices.photo, watch))
 
 
-def _digest(edits: Edits) -> str:
-    # Streamlit would hash thousands of channel numbers one by one.
-    return sha256(repr(edits).encode()).hexdigest()
+@st.cache_data(max_entries=256, max_size="128MB", show_spinner=False, hash_funcs=_AS_TEXT)
+def _edited(case: Case, edits: Edits, *, _work: Work) -> Analysis:
+    with borrow_network(case.network, case.device) as network:
+        return analyse(network, _work.photo, edits=edits, watch=_work.watch)
 
 
-@st.cache_data(max_entries=256, max_size="128MB", show_spinner=False)
-def _edited(
-    name: str, device: str, digest: str, key: str, *, _edits: Edits, _photo: Image.Image, _watch: Watch
-) -> Analysis:
-    with borrow_network(name, device) as network:
-        return analyse(network, _photo, edits=_edits, watch=_watch)
-
-
-@st.cache_data(max_entries=256, max_size="64MB", show_spinner=False)
-def _edited_attribution(
-    name: str,
-    device: str,
-    digest: str,
-    key: str,
-    target: int,
-    method: str,
-    *,
-    _edits: Edits,
-    _photo: Image.Image,
-    _watch: Watch,
-) -> Attribution:
+@st.cache_data(max_entries=256, max_size="64MB", show_spinner=False, hash_funcs=_AS_TEXT)
+def _edited_attribution(case: Case, edits: Edits, asked: tuple[int, str], *, _work: Work) -> Attribution:
     # Here, so that the first page does not wait for Captum.
     from se_viz.attribution.run import attribute
 
     with (
-        borrow_network(name, device) as network,
-        edit_gates(network.model, compile_edits(_edits, network.inspection.sites)),
+        borrow_inputs(case, _work) as (network, inputs),
+        edit_gates(network.model, compile_edits(edits, network.inspection.sites)),
     ):
-        return attribute(network, network.preprocess(_photo), target, method, watch=_watch)
+        return attribute(network, inputs, *asked, watch=_work.watch)

@@ -3,7 +3,6 @@
 import pandas as pd
 import streamlit as st
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from se_viz.analysis import Analysis
@@ -21,8 +20,8 @@ from se_viz.effects import (
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
-from se_viz.line import Watch
 from se_viz.ui.ablation import get_ablation, show_rest
+from se_viz.ui.cases import Case, Work, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.links import link_channel
@@ -118,11 +117,10 @@ def _choose(choices: Choices, analysis: Analysis) -> tuple[str, int, str]:
 
 
 def _effects(choices: Choices, block: str, target: int, measure: str) -> Float[Tensor, "channels"]:
-    name, device, digest, photo = choices.key
     if measure == "exact":
         return get_ablation(choices, block, target)
     with waiting("Computing the gradient…") as watch:
-        return _estimate(name, device, digest, block, target, _photo=photo, _watch=watch)
+        return _estimate(case_of(choices), block, target, _work=Work(choices.photo, watch))
 
 
 def _describe_effect(measure: str, name: str) -> str:
@@ -161,8 +159,6 @@ def _choose_channel(channel: int) -> None:
 
 
 @st.cache_data(max_entries=256, max_size="16MB", show_spinner=False)
-def _estimate(
-    name: str, device: str, digest: str, block: str, target: int, *, _photo: Image.Image, _watch: Watch
-) -> Float[Tensor, "channels"]:
-    with borrow_network(name, device) as network:
-        return estimate_effects(network, _photo, block, target, watch=_watch)
+def _estimate(case: Case, block: str, target: int, *, _work: Work) -> Float[Tensor, "channels"]:
+    with borrow_network(case.network, case.device) as network:
+        return estimate_effects(network, _work.photo, block, target, watch=_work.watch)

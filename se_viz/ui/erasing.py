@@ -1,20 +1,32 @@
 """The test of a gate's map: erase what it marks, and read the gate before and after."""
 
+from dataclasses import dataclass
+
 import streamlit as st
-from PIL import Image
 from torch import Tensor
 
 from se_viz.attribution.erasure import FILLS, REPEATS, Erasure, check_region, mark_strongest
 from se_viz.attribution.records import NeuronAttribution
 from se_viz.charts.sheets import to_uri
 from se_viz.gates.neurons import Neuron
-from se_viz.line import Watch
+from se_viz.ui.cases import Case, Work, case_of
 from se_viz.ui.choices import Choices
 from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.waiting import waiting
 
 _MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is erased, and the gate that is read."""
+
+    neuron: Neuron
+    method: str
+    """Of the map, which the neuron and this one tell."""
+    share: float
+    fill: str
 
 
 def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
@@ -29,7 +41,9 @@ def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
     )
     with right:
         fill = choose_option("Replace by", {"blur": "blur", "mean": "mean colour"}, key="erase-fill")
-    result = _get_erasure(choices, found, percent / 100, fill)
+    with waiting("Erasing…", slow=True) as watch:
+        asked = _Asked(found.neuron, found.method, percent / 100, fill)
+        result = _erasure(case_of(choices), asked, _map=found.map, _work=Work(choices.photo, watch))
     word = "logit" if found.neuron.logit else "gate"
     _show_numbers(result, word)
     st.markdown(describe_erasure(result, word))
@@ -69,26 +83,8 @@ def _show_numbers(result: Erasure, word: str) -> None:
         )
 
 
-def _get_erasure(choices: Choices, found: NeuronAttribution, share: float, fill: str) -> Erasure:
-    name, device, digest, photo = choices.key
-    key = (name, device, digest, found.neuron, found.method, share, fill)
-    with waiting("Erasing…", slow=True) as watch:
-        return _erasure(*key, _photo=photo, _map=found.map, _watch=watch)
-
-
 @st.cache_data(max_entries=256, max_size="128MB", show_spinner=False)
-def _erasure(
-    name: str,
-    device: str,
-    digest: str,
-    neuron: Neuron,
-    method: str,
-    share: float,
-    fill: str,
-    *,
-    _photo: Image.Image,
-    _map: Tensor,
-    _watch: Watch,
-) -> Erasure:
-    with borrow_network(name, device) as network:
-        return check_region(network, _photo, mark_strongest(_map, share), neuron, fill=fill, watch=_watch)
+def _erasure(case: Case, asked: _Asked, *, _map: Tensor, _work: Work) -> Erasure:
+    region = mark_strongest(_map, asked.share)
+    with borrow_network(case.network, case.device) as network:
+        return check_region(network, _work.photo, region, asked.neuron, fill=asked.fill, watch=_work.watch)

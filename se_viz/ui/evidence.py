@@ -1,7 +1,6 @@
 """Evidence for one gate: which pixels opened it, what erasing them does, and where its channel looks."""
 
 import streamlit as st
-from PIL import Image
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.catalogue import METHODS
@@ -12,11 +11,10 @@ from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.records import GateSite
 from se_viz.gates.tables import label_blocks
-from se_viz.line import Watch
+from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.erasing import show_erasing
 from se_viz.ui.figures import show_figure
-from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.sights import show_sights
 from se_viz.ui.waiting import waiting
@@ -76,20 +74,17 @@ def get_gate_map(choices: Choices, neuron: Neuron, method: str) -> NeuronAttribu
     Raises:
         SeVizError: the method cannot run, or too many wait; the text says what to do.
     """
-    name, device, digest, photo = choices.key
     with waiting("Asking the pixels…", slow=True) as watch:
-        return _gate_map(name, device, digest, neuron, method, _photo=photo, _watch=watch)
+        return _gate_map(case_of(choices), neuron, method, _work=Work(choices.photo, watch))
 
 
 @st.cache_data(max_entries=256, max_size="128MB", show_spinner=False)
-def _gate_map(
-    name: str, device: str, digest: str, neuron: Neuron, method: str, *, _photo: Image.Image, _watch: Watch
-) -> NeuronAttribution:
+def _gate_map(case: Case, neuron: Neuron, method: str, *, _work: Work) -> NeuronAttribution:
     # Here, so that the first page does not wait for Captum.
     from se_viz.attribution.neurons import attribute_neuron
 
-    with borrow_network(name, device) as network:
-        return attribute_neuron(network, network.preprocess(_photo), neuron, method, watch=_watch)
+    with borrow_inputs(case, _work) as (network, inputs):
+        return attribute_neuron(network, inputs, neuron, method, watch=_work.watch)
 
 
 def _draw(choices: Choices, found: NeuronAttribution) -> None:

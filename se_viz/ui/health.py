@@ -26,11 +26,11 @@ from se_viz.gates.health import (
 from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
 from se_viz.line import Watch
+from se_viz.ui.cases import Case, case_of
 from se_viz.ui.choices import Choices
 from se_viz.ui.gallery import get_gallery
 from se_viz.ui.links import link_block, show_rows
 from se_viz.ui.loaded import borrow_network
-from se_viz.ui.photos import get_photo
 from se_viz.ui.pickers import open_block_of
 from se_viz.ui.waiting import waiting
 
@@ -63,12 +63,10 @@ def show_health(choices: Choices, analysis: Analysis) -> None:
     records = [record for _, analysis in gallery for record in analysis.records]
     dead = count_dead(records, sites)
     if unclear := tuple(name for name, count in dead.items() if count is None):
-        view = choices.network.card.view
-        photos = [get_photo(image.digest, view, image.content) for image, _ in gallery]
-        digests = tuple(image.digest for image, _ in gallery)
+        cases, photos = tuple(case_of(one) for one, _ in gallery), [one.photo for one, _ in gallery]
         try:
             with waiting("Looking for dead channels…") as watch:
-                found = _find_dead(choices.name, choices.device, digests, unclear, _photos=photos, _watch=watch)
+                found = _find_dead(cases, unclear, _photos=photos, _watch=watch)
         except SeVizError as problem:
             st.error(str(problem))
             return
@@ -79,15 +77,9 @@ def show_health(choices: Choices, analysis: Analysis) -> None:
 
 @st.cache_data(max_entries=64, max_size="8MB", show_spinner=False)
 def _find_dead(
-    name: str,
-    device: str,
-    digests: tuple[str, ...],
-    blocks: tuple[str, ...],
-    *,
-    _photos: list[Image.Image],
-    _watch: Watch,
+    cases: tuple[Case, ...], blocks: tuple[str, ...], *, _photos: list[Image.Image], _watch: Watch
 ) -> dict[str, int]:
-    with borrow_network(name, device) as network:
+    with borrow_network(cases[0].network, cases[0].device) as network:
         return find_dead(network, _photos, blocks, watch=_watch)
 
 

@@ -12,6 +12,7 @@ from se_viz.gates import GateRecord, gate_jacobian
 from se_viz.gates.jacobian import Pattern, Strongest, average_cells, find_pattern, find_strongest
 from se_viz.line import Watch
 from se_viz.runtime import line_of
+from se_viz.ui.cases import BY_NAME, Case, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.loaded import borrow_network
@@ -36,8 +37,8 @@ def show_influence(choices: Choices, record: GateRecord, channel: int) -> None:
     """Show which squeezes move a channel's gate most, and beside it how all gates of the block answer to all."""
     try:
         with waiting("Differentiating the block…") as watch:
-            row = _row(*choices.key[:3], record.name, channel, _record=record, _watch=watch)
-            whole = _whole(*choices.key[:3], record.name, _record=record, _watch=watch)
+            row = _row(case_of(choices), record, channel, _watch=watch)
+            whole = _whole(case_of(choices), record, _watch=watch)
     except SeVizError as error:
         st.error(str(error))
         return
@@ -90,14 +91,6 @@ def _show_cells(cells: np.ndarray, pattern: Pattern, channel: int) -> None:
     )
 
 
-@st.cache_data(max_entries=512, max_size="32MB", show_spinner=False)
-def _row(
-    name: str, device: str, digest: str, block: str, channel: int, *, _record: GateRecord, _watch: Watch
-) -> np.ndarray:
-    with borrow_network(name, device) as network, line_of(network.device).turn(_watch):
-        return gate_jacobian(network.model, _record, channels=[channel])[0].numpy()
-
-
 def _show_strongest(strongest: Strongest, channel: int) -> None:
     gates, squeezes = strongest.rows.tolist(), strongest.columns.tolist()
     figure = draw_strongest(strongest.values.numpy(), gates, squeezes, current_palette(), own=channel)
@@ -110,10 +103,16 @@ def _show_strongest(strongest: Strongest, channel: int) -> None:
     )
 
 
-@st.cache_data(max_entries=64, max_size="32MB", show_spinner=False)
-def _whole(name: str, device: str, digest: str, block: str, *, _record: GateRecord, _watch: Watch) -> _Whole:
-    with borrow_network(name, device) as network, line_of(network.device).turn(_watch):
-        jacobian = gate_jacobian(network.model, _record)
+@st.cache_data(max_entries=512, max_size="32MB", show_spinner=False, hash_funcs=BY_NAME)
+def _row(case: Case, record: GateRecord, channel: int, *, _watch: Watch) -> np.ndarray:
+    with borrow_network(case.network, case.device) as network, line_of(network.device).turn(_watch):
+        return gate_jacobian(network.model, record, channels=[channel])[0].numpy()
+
+
+@st.cache_data(max_entries=64, max_size="32MB", show_spinner=False, hash_funcs=BY_NAME)
+def _whole(case: Case, record: GateRecord, *, _watch: Watch) -> _Whole:
+    with borrow_network(case.network, case.device) as network, line_of(network.device).turn(_watch):
+        jacobian = gate_jacobian(network.model, record)
     pattern = find_pattern(jacobian)
     cells = average_cells(jacobian[pattern.rows][:, pattern.columns].numpy(), CELLS)
     return _Whole(cells, pattern, find_strongest(jacobian, _STRONGEST))

@@ -33,10 +33,12 @@ class Request:
 
     method: str
     """Its key in the catalogue."""
-    baseline: str
+    baseline: str = "mean"
     """Key of the baseline; where the method compares with none, always the same."""
-    options: tuple[tuple[str, Any], ...]
+    options: tuple[tuple[str, Any], ...] = ()
     """What differs from the catalogue's options."""
+    stage: int | None = None
+    """Whose end a method looks at that looks at a stage; None: the last one's."""
 
 
 def choose_methods(choices: Choices, baseline: str) -> dict[Request, float]:

@@ -18,6 +18,7 @@ from se_viz.gates import Excitation, GateRecord, GateSite, open_gate
 from se_viz.gates.tables import label_blocks
 from se_viz.line import Watch
 from se_viz.runtime import line_of
+from se_viz.ui.cases import BY_NAME, Case, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.loaded import borrow_network
 from se_viz.ui.waiting import waiting
@@ -45,7 +46,7 @@ def show_steps(choices: Choices, analysis: Analysis, record: GateRecord, channel
     excitation, problem = None, None
     try:
         with waiting("Opening the gate…") as watch:
-            excitation = _excitation(*choices.key[:3], record.name, _record=record, _watch=watch)
+            excitation = _excitation(case_of(choices), record, _watch=watch)
     except ExcitationError as error:
         problem = str(error)
     except SeVizError as error:
@@ -112,10 +113,10 @@ def _open_clicked() -> None:
     st.session_state.channel = int(st.session_state.microscope.channel)
 
 
-@st.cache_data(max_entries=64, max_size="128MB", show_spinner=False)
-def _excitation(name: str, device: str, digest: str, block: str, *, _record: GateRecord, _watch: Watch) -> Excitation:
-    with borrow_network(name, device) as network, line_of(network.device).turn(_watch):
-        return open_gate(network.model, _record)
+@st.cache_data(max_entries=64, max_size="128MB", show_spinner=False, hash_funcs=BY_NAME)
+def _excitation(case: Case, record: GateRecord, *, _watch: Watch) -> Excitation:
+    with borrow_network(case.network, case.device) as network, line_of(network.device).turn(_watch):
+        return open_gate(network.model, record)
 
 
 def _numbers(values: torch.Tensor) -> list[float]:

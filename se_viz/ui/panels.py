@@ -5,6 +5,7 @@ import streamlit as st
 from se_viz.analysis import Analysis
 from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.attribution.records import Attribution
+from se_viz.attribution.targets import Target
 from se_viz.charts.gates import ORDERS, draw_gates
 from se_viz.charts.maps import draw_channels, draw_overlay
 from se_viz.charts.scales import CLIPPED, gate_span
@@ -24,6 +25,7 @@ from se_viz.ui.cached import get_analysis, get_attribution
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.links import link_attributions, link_block, link_channel, show_rows
+from se_viz.ui.methods import Request
 from se_viz.ui.pickers import choose_block, choose_class, choose_option
 from se_viz.ui.remarks import describe_scale, name_the_undrawn
 from se_viz.ui.state import open_block, open_channel
@@ -81,10 +83,10 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
 def show_attribution(choices: Choices, analysis: Analysis) -> None:
     """Show which pixels the answer for one class came from."""
     names = choices.network.classes
-    target, method, stage = _choose_attribution(choices, analysis)
+    target, request = _choose_attribution(choices, analysis)
     opacity = st.slider("Opacity of the map", 0.0, 1.0, 0.8, 0.05, key="opacity", persist_state="session")
     try:
-        result = get_attribution(*choices.key, target, method, stage)
+        result = get_attribution(choices, Target(target), request)
     except OvertakenError:
         # The newer choice draws this part again at once.
         return
@@ -95,12 +97,12 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     figure = draw_overlay(
         choices.photo, result.map.numpy(), current_palette(), signed=result.signed, opacity=opacity, title=unit
     )
-    show_figure(figure, "attribution", alt=f"{METHODS[method].title} for {names[target]} over the photo")
+    show_figure(figure, "attribution", alt=f"{METHODS[request.method].title} for {names[target]} over the photo")
     st.caption(_describe(result))
     link_attributions()
 
 
-def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, str, int | None]:
+def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, Request]:
     left, right = st.columns(2)
     method = left.selectbox(
         "Method", COMMON, format_func=lambda key: METHODS[key].title, key="method", persist_state="session"
@@ -108,10 +110,10 @@ def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, str,
     with right:
         target = choose_class(choices, analysis)
     if not METHODS[method].layered:
-        return target, method, None
+        return target, Request(method)
     stages = {stage: str(stage) for stage in sorted({record.stage for record in analysis.records})}
     stage = choose_option("At the end of stage", stages, key=f"stage-{choices.name}", default=max(stages))
-    return target, method, stage
+    return target, Request(method, stage=stage)
 
 
 def _describe(result: Attribution) -> str:
@@ -130,7 +132,7 @@ def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     record = next(record for record in analysis.records if record.name == path)
     if record.features is None:
         # Only now is it known which block is open: a session's first photo opens one.
-        record = next(record for record in get_analysis(*choices.key, path).records if record.name == path)
+        record = next(record for record in get_analysis(choices, path).records if record.name == path)
     label = label_blocks(analysis.records)[path]
     st.subheader(f"Block {label}")
     st.caption(

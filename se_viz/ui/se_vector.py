@@ -31,7 +31,7 @@ _CONFIG = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
 def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None:
     """Show where the channels with the widest gates are active, whatever the class, and weighed by a class."""
     block, z = _choose(choices, analysis)
-    record = next(one for one in get_analysis(*choices.key, block).records if one.name == block)
+    record = next(one for one in get_analysis(choices, block).records if one.name == block)
     assert record.features is not None
     try:
         vector = make_se_vector(record.gate[0], record.features[0], z)

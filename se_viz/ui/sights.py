@@ -16,8 +16,6 @@ from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.gallery import get_gallery
-from se_viz.ui.photos import get_photo
-from se_viz.ui.state import ChosenImage
 
 _PLACES = 4
 _SIDE = 80
@@ -28,7 +26,7 @@ _ENDS = 3
 class _Sight:
     """One image of the gallery, seen by one channel."""
 
-    image: ChosenImage
+    seen: Choices
     gate: float
     squeeze: float
 
@@ -37,9 +35,9 @@ def show_sights(choices: Choices, block: str, channel: int) -> None:
     """Show where a channel is strongest in this photo, and on which images its gate and its mean are highest."""
     here, gallery = st.columns([2, 3], gap="medium")
     with here:
-        _show_places(choices, _record(get_analysis(*choices.key, block), block), channel)
+        _show_places(choices, _record(get_analysis(choices, block), block), channel)
     with gallery:
-        sights = [_sight(image, seen, block, channel) for image, seen in get_gallery(choices)]
+        sights = [_sight(seen, _record(found, block), channel) for seen, found in get_gallery(choices)]
         _show_gallery(choices, sights)
         _show_strip(choices, sights)
 
@@ -48,9 +46,8 @@ def _record(analysis: Analysis, block: str) -> GateRecord:
     return next(record for record in analysis.records if record.name == block)
 
 
-def _sight(image: ChosenImage, analysis: Analysis, block: str, channel: int) -> _Sight:
-    record = _record(analysis, block)
-    return _Sight(image, record.gate[0, channel].item(), record.squeeze[0, channel].item())
+def _sight(seen: Choices, record: GateRecord, channel: int) -> _Sight:
+    return _Sight(seen, record.gate[0, channel].item(), record.squeeze[0, channel].item())
 
 
 def _show_places(choices: Choices, record: GateRecord, channel: int) -> None:
@@ -81,24 +78,23 @@ def _show_gallery(choices: Choices, sights: list[_Sight]) -> None:
 
 def _show_thumbnails(choices: Choices, ranked: list[_Sight], value: str) -> None:
     shown = ranked if len(ranked) <= 2 * _ENDS else [*ranked[:_ENDS], *ranked[-_ENDS:]]
-    view = choices.network.card.view
     with st.container(horizontal=True, gap="small"):
         for sight in shown:
-            photo = get_photo(sight.image.digest, view, sight.image.content)
-            mark = "◆ " if sight.image.digest == choices.image.digest else ""
+            mark = "◆ " if sight.seen.image.digest == choices.image.digest else ""
             caption = f"{mark}{getattr(sight, value):.3f}"
             # Inside the page: a file on the server may be gone before the browser asks, when clicks come quickly.
-            picture = to_uri(ImageOps.contain(photo, (2 * _SIDE, 2 * _SIDE)))
-            st.image(picture, caption=caption, alt=f"{sight.image.name}, {value} {caption}", width=_SIDE)
+            picture = to_uri(ImageOps.contain(sight.seen.photo, (2 * _SIDE, 2 * _SIDE)))
+            st.image(picture, caption=caption, alt=f"{sight.seen.image.name}, {value} {caption}", width=_SIDE)
 
 
 def _show_strip(choices: Choices, sights: list[_Sight]) -> None:
-    digests = [sight.image.digest for sight in sights]
+    digests = [sight.seen.image.digest for sight in sights]
     marked = digests.index(choices.image.digest) if choices.image.digest in digests else -1
     sites = choices.network.inspection.sites
     values = [sight.gate for sight in sights]
     span = gate_span(sites, np.array(values))
-    figure = draw_strip(values, [sight.image.name for sight in sights], current_palette(), marked=marked, span=span)
+    names = [sight.seen.image.name for sight in sights]
+    figure = draw_strip(values, names, current_palette(), marked=marked, span=span)
     show_figure(figure, "gallery-gates", alt="This gate for every image of the gallery")
     own = len(st.session_state.get("own_photos", ()))
     st.caption(

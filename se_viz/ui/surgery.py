@@ -187,7 +187,7 @@ def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
     st.subheader("Where the answer comes from")
     target, method = _choose_map(choices, before)
     try:
-        maps = [get_edited_attribution(choices, one, target, method) for one in ((), edits)]
+        maps = [get_edited_attribution(choices, one, target=target, method=method) for one in ((), edits)]
     except OvertakenError:
         # The newer choice draws this part again at once.
         return
