@@ -49,7 +49,7 @@ def assert_same(found: Tensor, expected: Tensor, within: float = 1e-4) -> None:
 def test_gradient_x_gate_is_captums_gradient_x_activation(network: Network, image: Tensor, block: str):
     """Of the sigmoid's output."""
     expected = direct(network, block, "LayerGradientXActivation")(image.requires_grad_(), target=2)
-    assert_same(attribute_gates(network, image, 2, "gradient_x_gate", block).values, expected)
+    assert_same(attribute_gates(network, image, 2, "gradient_x_gate", block=block).values, expected)
 
 
 @pytest.mark.parametrize("block", [MIDDLE, LAST])
@@ -57,14 +57,14 @@ def test_ablation_is_captums_of_the_layer(network: Network, image: Tensor, block
     """One output of the sigmoid after another is 0."""
     with torch.no_grad():
         expected = direct(network, block, "LayerFeatureAblation")(image, layer_baselines=0.0, target=2)
-    assert_same(attribute_gates(network, image, 2, "ablation", block).values, expected)
+    assert_same(attribute_gates(network, image, 2, "ablation", block=block).values, expected)
 
 
 def test_integrated_gradients_are_captums_of_the_layer(network: Network, image: Tensor):
     """Between the gates of the two images; what Captum calls the delta is minus the rise that no gate carried."""
     ask = direct(network, MIDDLE, "LayerIntegratedGradients")
     expected, delta = ask(image, target=2, n_steps=32, return_convergence_delta=True)
-    found = attribute_gates(network, image, 2, "integrated_gradients", MIDDLE)
+    found = attribute_gates(network, image, 2, "integrated_gradients", block=MIDDLE)
     assert_same(found.values, expected)
     assert found.bypass == pytest.approx(-delta.item(), abs=1e-5)
     assert abs(delta.item()) > 1e-4
@@ -77,12 +77,12 @@ def test_methods_on_the_images_way_are_captums(network: Network, image: Tensor, 
     """Many steps there, few where they tell here."""
     expected = direct(network, MIDDLE, algorithm)(image, target=2, n_steps=256, internal_batch_size=32)
     # Two rules for a function with kinks.
-    assert_same(attribute_gates(network, image, 2, method, MIDDLE).values, expected, within=0.05)
+    assert_same(attribute_gates(network, image, 2, method, block=MIDDLE).values, expected, within=0.05)
 
 
 def test_ablation_is_an_edited_gate(network: Network, image: Tensor):
     """The logit with the gate, minus the logit with 0 in its place."""
-    found = attribute_gates(network, image, Target(2, 0), "ablation", LAST).values
+    found = attribute_gates(network, image, Target(2, 0), "ablation", block=LAST).values
     with torch.no_grad():
         live = network.model(image)[0]
         for channel in (0, 5, 127):
@@ -97,17 +97,17 @@ def test_gradient_x_gate_is_the_summed_gradient_x_activation_of_the_block(networ
     layer = captum.attr.LayerGradientXActivation(network.model, network.model.get_submodule(MIDDLE))
     expected = layer.attribute(image.requires_grad_(), target=2)
     assert isinstance(expected, Tensor)
-    assert_same(attribute_gates(network, image, 2, "gradient_x_gate", MIDDLE).values, expected.sum((2, 3)))
+    assert_same(attribute_gates(network, image, 2, "gradient_x_gate", block=MIDDLE).values, expected.sum((2, 3)))
 
 
 def test_grad_cam_at_a_gate_leaves_one_number_for_all_channels(network: Network, image: Tensor):
     """The reason that is given, tried out: Captum's map has one channel and one place, and the sum of them all."""
     found = direct(network, MIDDLE, "LayerGradCam")(image.clone().requires_grad_(), target=2)
     assert found.shape == (1, 1, 1, 1)
-    by_channel = attribute_gates(network, image, 2, "gradient_x_gate", MIDDLE).values
+    by_channel = attribute_gates(network, image, 2, "gradient_x_gate", block=MIDDLE).values
     assert found.item() == pytest.approx(by_channel.sum().item(), abs=1e-6)
     with pytest.raises(AttributionError, match=r"^Grad-CAM is not run at gates.*Choose Gradient x gate"):
-        attribute_gates(network, image, 2, "grad_cam", MIDDLE)
+        attribute_gates(network, image, 2, "grad_cam", block=MIDDLE)
 
 
 @pytest.mark.parametrize("method", ["gradient_x_gate", "ablation"])
@@ -119,16 +119,16 @@ def test_the_second_use_of_a_block_has_values_of_its_own(image: Tensor, method: 
     network = Network.from_model(model, input_size=64)
     with torch.no_grad():
         pooled = model.se(model.se(model.start(image)).tanh()).mean((2, 3))[0]
-    found = attribute_gates(network, image, 3, method, "se#2").values
+    found = attribute_gates(network, image, 3, method, block="se#2").values
     torch.testing.assert_close(found, pooled * model.end.weight[3].detach(), rtol=1e-4, atol=1e-6)
-    assert not torch.allclose(found, attribute_gates(network, image, 3, method, "se").values, atol=1e-6)
+    assert not torch.allclose(found, attribute_gates(network, image, 3, method, block="se").values, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", GATE_METHODS)
 def test_the_model_is_left_as_it_was(network: Network, image: Tensor, method: str):
     """No hook, no gradient; and a caller's inference mode does not matter."""
     with torch.inference_mode():
-        found = attribute_gates(network, image.clone(), 2, method, LAST)
+        found = attribute_gates(network, image.clone(), 2, method, block=LAST)
     assert found.values.shape == (128,)
     assert not found.values.requires_grad
     assert sum(len(module._forward_hooks) for module in network.model.modules()) == 0
@@ -145,5 +145,6 @@ def test_the_model_is_left_as_it_was(network: Network, image: Tensor, method: st
 )
 def test_what_cannot_be_asked_is_said(network: Network, image: Tensor, asked, error, message):
     """Each refusal names the value and ends in what to do."""
+    target, method, block = asked
     with pytest.raises(error, match=message):
-        attribute_gates(network, image, *asked)
+        attribute_gates(network, image, target, method, block=block)

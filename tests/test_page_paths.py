@@ -88,7 +88,7 @@ def test_other_methods_at_the_gates_are_those_of_the_library(
     """One point a channel; where a rise is explained, what bypasses the block is said, and not as an error."""
     page.session_state["gate-attribution"] = method
     clean(page.run())
-    found = attribute_gates(network, network.preprocess(photo), best, method, BLOCK)
+    found = attribute_gates(network, network.preprocess(photo), best, method, block=BLOCK)
     points = figure(page, "carriers")["data"][0]
     np.testing.assert_allclose(decoded(points["y"]), found.values.numpy(), rtol=1e-4, atol=1e-6)
     assert (found.bypass is not None) == ("bypass this block's gates" in words(page))

@@ -108,8 +108,8 @@ def attribute_gates(
     inputs: Float[Tensor, "1 3 height width"],
     target: Target | int,
     method: str,
-    block: str,
     *,
+    block: str,
     baseline: str = "mean",
     watch: Watch = lambda _: None,
 ) -> GateAttribution:

@@ -2,7 +2,7 @@
 
 import copy
 from collections import Counter
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -70,26 +70,20 @@ def _find_pairs(model: nn.Module, inputs: Tensor) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     uses: Counter[nn.Module] = Counter()
 
-    def note(convolution: nn.Module) -> Callable[[Tensor], Tensor]:
-        def give(output: Tensor) -> Tensor:
-            uses[convolution] += 1
-            # Kept meanwhile: the place of a tensor that is gone would be another one's.
-            made[id(output)] = output, convolution
-            return output
+    def note(convolution: nn.Module, output: Tensor) -> Tensor:
+        uses[convolution] += 1
+        # Kept meanwhile: the place of a tensor that is gone would be another one's.
+        made[id(output)] = output, convolution
+        return output
 
-        return give
+    def meet(norm: nn.Module, features: Tensor) -> Tensor:
+        uses[norm] += 1
+        if id(features) in made:
+            found[norm] = made[id(features)][1]
+        return features
 
-    def meet(norm: nn.Module) -> Callable[[Tensor], Tensor]:
-        def take(features: Tensor) -> Tensor:
-            uses[norm] += 1
-            if id(features) in made:
-                found[norm] = made[id(features)][1]
-            return features
-
-        return take
-
-    give = {module: note(module) for module in model.modules() if _is_plain(module)}
-    take = {module: meet(module) for module in model.modules() if _has_statistics(module)}
+    give = {module: partial(note, module) for module in model.modules() if _is_plain(module)}
+    take = {module: partial(meet, module) for module in model.modules() if _has_statistics(module)}
     with watching(Watch(model, {}, give=give, take=take)):
         model(inputs)
     return {norm: one for norm, one in found.items() if uses[norm] == uses[one] == 1}

@@ -11,7 +11,7 @@ from se_viz.errors import CaptureError, NoSEBlocksError
 from se_viz.gates import spellings
 from se_viz.gates.spellings import OTHERS, Spelling, path_of
 
-_Meaning: TypeAlias = tuple[Spelling | None, str | None] | None
+_Meaning: TypeAlias = tuple[Spelling | None, str | None]
 """The row of a class and what it is instead, if either is known."""
 
 
@@ -55,7 +55,7 @@ def scan_model(model: nn.Module) -> Scan:
         if kind not in known:
             known[kind] = _meaning(kind, rows)
         if meaning := known[kind]:
-            _file(scan, path, module, *meaning)
+            _file(scan, path, module, meaning=meaning)
     # The name that `torch.compile` gives what it wraps: the model itself, or a part of it.
     if any("_orig_mod" in place.path.split(".") for place in scan.blocks.values()):
         raise NoSEBlocksError(
@@ -103,12 +103,12 @@ def _walk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 @lru_cache(maxsize=2)
-def _tables(rows: tuple[Spelling, ...]) -> tuple[dict[object, Spelling], dict[type, _Meaning]]:
+def _tables(rows: tuple[Spelling, ...]) -> tuple[dict[object, Spelling], dict[type, _Meaning | None]]:
     # A changed table is another key, so that nothing learned from the old one stays.
     return {row.kind: row for row in rows}, {}
 
 
-def _meaning(kind: type, rows: dict[object, Spelling]) -> _Meaning:
+def _meaning(kind: type, rows: dict[object, Spelling]) -> _Meaning | None:
     for base in kind.__mro__:
         path = path_of(base)
         row = rows.get(base) or rows.get(path) or rows.get(f"*.{base.__name__}")
@@ -117,7 +117,8 @@ def _meaning(kind: type, rows: dict[object, Spelling]) -> _Meaning:
     return None
 
 
-def _file(scan: Scan, path: str, module: nn.Module, row: Spelling | None, other: str | None) -> None:
+def _file(scan: Scan, path: str, module: nn.Module, *, meaning: _Meaning) -> None:
+    row, other = meaning
     if row and (place := _place(path, module, row)):
         scan.blocks[module] = place
     elif other:

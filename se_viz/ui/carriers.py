@@ -132,5 +132,5 @@ def _attribution(
 
     target, method, baseline = question.target, question.method, question.baseline
     with borrow_inputs(case, _work) as (network, inputs):
-        found = attribute_gates(network, inputs, target, method, block, baseline=baseline, watch=_work.watch)
+        found = attribute_gates(network, inputs, target, method, block=block, baseline=baseline, watch=_work.watch)
     return found.values, found.bypass

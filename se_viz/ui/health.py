@@ -1,6 +1,7 @@
 """The part of Explore that says whether gates do anything: over the gallery, with limits that can be moved."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import streamlit as st
 from PIL import Image
@@ -23,7 +24,6 @@ from se_viz.gates.health import (
     count_dead,
     tabulate_health,
 )
-from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
 from se_viz.line import Watch
 from se_viz.ui.cases import Case, case_of
@@ -72,7 +72,7 @@ def show_health(choices: Choices, analysis: Analysis) -> None:
             return
         dead.update(found)
     told = {name: count for name, count in dead.items() if count is not None}
-    _show(analysis, records, sites, told, open_block_of(analysis))
+    _show(analysis, open_block_of(analysis), check=partial(check_health, records, sites, dead=told))
 
 
 @st.cache_data(max_entries=64, max_size="8MB", show_spinner=False)
@@ -84,13 +84,7 @@ def _find_dead(
 
 
 @st.fragment
-def _show(
-    analysis: Analysis,
-    records: Sequence[GateRecord],
-    sites: Sequence[GateSite],
-    dead: dict[str, int],
-    opened: str,
-) -> None:
+def _show(analysis: Analysis, opened: str, *, check: Callable[..., tuple[BlockHealth, ...]]) -> None:
     if open_block_of(analysis) != opened:
         # Clicked here: the page above has to follow.
         st.rerun()
@@ -100,7 +94,7 @@ def _show(
         meanings = st.container()
         with st.expander("Move the limits", icon=":material/tune:"):
             limits = _choose_limits()
-    blocks = check_health(records, sites, limits=limits, dead=dead)
+    blocks = check(limits=limits)
     with verdict:
         _show_verdict(blocks)
     with table:

@@ -31,6 +31,15 @@ from se_viz.ui.remarks import describe_scale, name_the_undrawn
 from se_viz.ui.state import open_block, open_channel
 
 _SHOWN = 4
+_EVEN = (
+    "One row is one block, from the first (top) to the last. {scale} Look for rows that are far from even: there the "
+    "network chose for this image. The framed row is the open block, at first the one whose gates differ most; a click "
+    "opens another."
+)
+_SQUEEZE = (
+    "The squeeze: each channel's mean over the image, in units of the feature map, symmetric about 0 on one scale for "
+    f"all blocks. {CLIPPED}"
+)
 
 
 def show_answer(choices: Choices, analysis: Analysis) -> None:
@@ -63,18 +72,8 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
     span = gate_span(inspection.sites, gates["gate"])
     figure = draw_gates(gates, current_palette(), value=value, order=order, selected=selected, gates=span)
     show_figure(figure, "gates", alt="Gates of all blocks: one row a block, one column a channel", on_click=open_block)
-    if value == "gate":
-        st.caption(
-            f"One row is one block, from the first (top) to the last. {describe_scale(inspection.sites, span)} "
-            "Look for rows that are far from even: there the network chose for this image. The framed row is the open "
-            "block, at first the one whose gates differ most; a click opens another."
-        )
-    else:
-        st.caption(
-            "The squeeze: each channel's mean over the image, in units of the feature map, symmetric about 0 on one "
-            f"scale for all blocks. {CLIPPED}"
-        )
-    for sentence in name_the_undrawn(inspection):
+    words = _EVEN.format(scale=describe_scale(inspection.sites, span)) if value == "gate" else _SQUEEZE
+    for sentence in (words, *name_the_undrawn(inspection)):
         st.caption(sentence)
     return selected
 
