@@ -56,6 +56,12 @@ def images() -> Float[Tensor, "2 3 64 64"]:
     return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.fixture
+def image(images: Tensor) -> Tensor:
+    """One of them alone: what methods explain is one image."""
+    return images[:1]
+
+
 @pytest.fixture(scope="session")
 def card(built: nn.Module) -> NetworkCard:
     """Return the card of ``se_net``, named ``tiny``, before it is saved: it has no hash yet."""

@@ -54,6 +54,11 @@ def figure(page: AppTest, key: str) -> dict[str, Any]:
     return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
 
 
+def captions(page: AppTest) -> str:
+    """Return what is written below pictures."""
+    return "\n".join(caption.value for caption in page.caption)
+
+
 def words(page: AppTest) -> str:
     """Return all that is written, in paragraphs and captions."""
     return "\n".join(text.value for text in [*page.markdown, *page.caption])

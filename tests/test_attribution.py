@@ -23,11 +23,6 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 
 @pytest.fixture
-def image(images: Tensor) -> Tensor:
-    return images[:1]
-
-
-@pytest.fixture
 def logit(network: Network) -> Callable[[Tensor], Tensor]:
     """The explained logit of each image in a batch."""
     return lambda inputs: network.model(inputs)[:, TARGET]

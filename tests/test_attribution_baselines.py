@@ -9,11 +9,6 @@ from se_viz.attribution.baselines import BASELINES, make_baseline, scatter
 from se_viz.errors import AttributionError
 
 
-@pytest.fixture
-def image(images: Tensor) -> Tensor:
-    return images[:1]
-
-
 def pixels(network, inputs: Tensor) -> Tensor:
     """Undo the normalisation: colours from 0 to 1."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (network.card.mean, network.card.std))

@@ -44,11 +44,6 @@ def network(shallow: Network) -> Network:
 
 
 @pytest.fixture
-def image(images: Tensor) -> Tensor:
-    return images[:1]
-
-
-@pytest.fixture
 def patches(network: Network, image: Tensor) -> Tensor:
     return find_superpixels(network, image, 40)
 

@@ -23,11 +23,6 @@ def network(shallow: Network) -> Network:
     return shallow
 
 
-@pytest.fixture
-def image(images: Tensor) -> Tensor:
-    return images[:1]
-
-
 def gate_module(network: Network, block: str) -> nn.Module:
     """Return the sigmoid whose output is the gate, by its name in torchvision."""
     return network.model.get_submodule(f"{block}.scale_activation")

@@ -21,11 +21,6 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 SINGLE = ("saliency", "input_x_gradient")
 
 
-@pytest.fixture
-def image(images: Tensor) -> Tensor:
-    return images[:1]
-
-
 def fresh(network: Network) -> Network:
     """Return the network with a model of its own, of which nothing is kept yet."""
     return Network(copy.deepcopy(network.model), network.card, network.device)

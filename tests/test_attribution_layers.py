@@ -42,11 +42,6 @@ def network(shallow: Network) -> Network:
 
 
 @pytest.fixture
-def image(images: Tensor) -> Tensor:
-    return images[:1]
-
-
-@pytest.fixture
 def safe(network: Network) -> nn.Module:
     """Return a copy of the model whose blocks are followed by a copy of X~, which the shortcut may be added to."""
     model = copy.deepcopy(network.model)

@@ -25,11 +25,6 @@ def network(shallow: Network) -> Network:
     return shallow
 
 
-@pytest.fixture
-def image(images: Tensor) -> Tensor:
-    return images[:1]
-
-
 def modules(network: Any, path: str) -> dict[bool, nn.Module]:
     """Return the modules whose outputs are the logit and the gate of torchvision's block."""
     block = network.model.get_submodule(path)

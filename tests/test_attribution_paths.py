@@ -65,11 +65,6 @@ def network(shallow: Network) -> Network:
     return shallow
 
 
-@pytest.fixture
-def image(images: Tensor) -> Tensor:
-    return images[:1]
-
-
 def network_of(model: nn.Module, size: int = 8) -> Network:
     return Network.from_model(model, input_size=size)
 

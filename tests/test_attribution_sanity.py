@@ -30,11 +30,6 @@ from se_viz.networks.zoo import find_card
 
 
 @pytest.fixture
-def image(images: Tensor) -> Tensor:
-    return images[:1]
-
-
-@pytest.fixture
 def steps(network: Network, image: Tensor) -> tuple[Step, ...]:
     return check_sanity(network, image, attribute(network, image, 2, "input_x_gradient"))
 

@@ -27,11 +27,6 @@ SINGLE = [key for key, row in LAYER_METHODS.items() if row.single]
 
 
 @pytest.fixture
-def image(images: Tensor) -> Tensor:
-    return images[:1]
-
-
-@pytest.fixture
 def passes() -> Iterator[list[int]]:
     """How many images each pass of a network held."""
     with Passes() as passes:

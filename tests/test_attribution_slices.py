@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from se_viz.analysis import analyse
 from se_viz.attribution.catalogue import METHODS
@@ -28,11 +28,6 @@ class GoneError(Exception):
 def network(shallow: Network) -> Network:
     """Where a long run is cut does not depend on the depth."""
     return shallow
-
-
-@pytest.fixture
-def image(images: Tensor) -> Tensor:
-    return images[:1]
 
 
 @pytest.fixture

@@ -21,11 +21,6 @@ BLOCK = "layer2.1.bn3.1"
 
 
 @pytest.fixture
-def image(images: Tensor) -> Tensor:
-    return images[:1]
-
-
-@pytest.fixture
 def swift(network: Network, image: Tensor) -> nn.Module:
     return swift_copy(network.model, image)
 

@@ -15,7 +15,7 @@ from se_viz.networks import Network
 from se_viz.ui.loaded import get_network
 from se_viz.ui.state import ChosenImage
 from tests import pages
-from tests.pages import clean, figure
+from tests.pages import captions, clean, figure
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
@@ -73,10 +73,6 @@ def class_key(page: AppTest) -> str:
     (key,) = [box.key for box in page.selectbox if box.label == "Class"]
     assert key is not None
     return key
-
-
-def captions(page: AppTest) -> str:
-    return "\n".join(caption.value for caption in page.caption)
 
 
 def gates_of(network: Network, inputs: Tensor) -> list[Tensor]:

@@ -12,7 +12,7 @@ from torch import nn
 
 from se_viz.networks import Network
 from se_viz.ui.loaded import _residents
-from tests.pages import chosen, clean, figure, session
+from tests.pages import captions, chosen, clean, figure, session
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
@@ -41,10 +41,6 @@ def drawn(page: AppTest) -> dict[str, Any]:
     """Return the numbers that the browser is given to draw the block with."""
     (element,) = page.get("bidi_component")
     return json.loads(element.proto.json)
-
-
-def captions(page: AppTest) -> str:
-    return "\n".join(caption.value for caption in page.caption)
 
 
 def by_hand(network: Network, pixels: np.ndarray) -> dict[str, np.ndarray]:

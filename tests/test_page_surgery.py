@@ -17,6 +17,7 @@ from se_viz.networks import Network
 from se_viz.networks.crop import crop_image
 from se_viz.ui.edits import History
 from se_viz.ui.state import ChosenImage
+from tests.pages import captions, clean
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
@@ -38,13 +39,6 @@ def page() -> AppTest:
 def sample(index: int) -> ChosenImage:
     content = list_samples()[index].path.read_bytes()
     return ChosenImage(f"{index}.jpg", content, hashlib.sha256(content).hexdigest())
-
-
-def clean(page: AppTest) -> AppTest:
-    """Check that a run ended without a traceback and without a complaint."""
-    assert not page.exception
-    assert not page.error
-    return page
 
 
 def figure(page: AppTest, key: str) -> dict[str, Any]:
@@ -72,10 +66,6 @@ def press(page: AppTest, button: str) -> AppTest:
 
 def edits(page: AppTest) -> list[str]:
     return [text.value for text in page.text]
-
-
-def captions(page: AppTest) -> str:
-    return "\n".join(caption.value for caption in page.caption)
 
 
 def expected_bars(network: Network, image: ChosenImage, *steps: GateEdit) -> list[float]:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from io import BytesIO
@@ -24,6 +23,7 @@ from se_viz.networks import Network
 from se_viz.ui.erasing import describe_erasure
 from se_viz.ui.loaded import get_network
 from se_viz.ui.state import ChosenImage
+from tests.pages import captions, clean, figure
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
@@ -66,18 +66,6 @@ def evidence(chosen: ChosenImage) -> AppTest:
     return clean(test.run())
 
 
-def clean(test: AppTest) -> AppTest:
-    """Check that a run ended without a traceback and without a complaint."""
-    assert not test.exception
-    assert not test.error
-    return test
-
-
-def figure(test: AppTest, key: str) -> dict[str, Any]:
-    """Return what the browser is told to draw."""
-    return json.loads(next(chart.proto.spec for chart in test.get("plotly_chart") if chart.key == key))
-
-
 def codes(heat: dict[str, Any]) -> np.ndarray:
     """Return the colour codes of a heat map from Plotly's own encoding."""
     shape = [int(side) for side in heat["z"]["shape"].split(",")]
@@ -86,10 +74,6 @@ def codes(heat: dict[str, Any]) -> np.ndarray:
 
 def metrics(test: AppTest) -> list[tuple[str, str]]:
     return [(metric.value, metric.delta) for metric in test.metric]
-
-
-def captions(test: AppTest) -> str:
-    return "\n".join(caption.value for caption in test.caption)
 
 
 def choose(test: AppTest, key: str, value: str) -> AppTest:

@@ -13,6 +13,7 @@ from se_viz.gates import Limits, capture_gates
 from se_viz.images import list_samples, open_image
 from se_viz.networks import Network, NetworkCard
 from se_viz.networks.checkpoints import save_checkpoint
+from tests.pages import clean
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
@@ -36,12 +37,6 @@ def part() -> AppTest:
     part = AppTest.from_function(script, default_timeout=120)
     part.session_state["network"], part.session_state["device"] = "tiny", "cpu"
     return clean(part.run())
-
-
-def clean(part: AppTest) -> AppTest:
-    assert not part.exception
-    assert not part.error
-    return part
 
 
 def table(part: AppTest) -> pd.DataFrame:

@@ -64,6 +64,17 @@ def upload(page: Page, file: Path | FilePayload, *, area: str = "stSidebar") -> 
         expect_answer(page)
 
 
+def choose_sample(page: Page, name: str) -> None:
+    """Choose a sample on the welcome page, and wait for all of its answer."""
+    page.get_by_test_id("stMain").get_by_role("button", name=name, exact=True).click()
+    expect_answer(page)
+
+
+def go_to(page: Page, title: str) -> None:
+    """Open another page by its link in the sidebar."""
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
+
+
 def expect_answer(page: Page) -> None:
     """Wait until everything down to the downloads is there."""
     expect(figure(page, "most-closed").locator(".main-svg").first).to_be_visible()

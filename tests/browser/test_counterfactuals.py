@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from .steps import BLOCKS, Visit, expect_answer, expect_idle, figure
+from .steps import BLOCKS, Visit, choose_sample, expect_idle, figure, go_to
 
 pytestmark = pytest.mark.browser
 
@@ -15,9 +15,8 @@ pytestmark = pytest.mark.browser
 def matter(visit: Callable[..., Visit]) -> Page:
     """Return the page with a sample chosen."""
     page = visit().page
-    page.get_by_test_id("stMain").get_by_role("button", name="Coffee", exact=True).click()
-    expect_answer(page)
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name=re.compile("Does it matter")).click()
+    choose_sample(page, "Coffee")
+    go_to(page, "Does it matter")
     expect(figure(page, "effects").locator(".main-svg").first).to_be_visible()
     expect_idle(page)
     return page

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from .steps import Visit, expect_answer, expect_idle, figure
+from .steps import Visit, choose_sample, expect_idle, figure, go_to
 
 pytestmark = pytest.mark.browser
 
@@ -18,9 +18,8 @@ def numbers(page: Page) -> list[str]:
 
 def open_gate(page: Page) -> None:
     """Choose a sample, and open the page of one gate."""
-    page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
-    expect_answer(page)
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Open a gate").click()
+    choose_sample(page, "Cat")
+    go_to(page, "Open a gate")
     expect_evidence(page)
 
 

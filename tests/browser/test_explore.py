@@ -12,7 +12,7 @@ from playwright.sync_api import FilePayload, expect
 
 from se_viz.images import list_samples
 
-from .steps import BLOCKS, Visit, click_mark, expect_answer, expect_idle, expect_open, figure, upload
+from .steps import BLOCKS, Visit, click_mark, expect_answer, expect_idle, expect_open, figure, go_to, upload
 
 pytestmark = pytest.mark.browser
 
@@ -98,10 +98,10 @@ def test_choices_survive_a_look_at_the_guide(tour: Visit, photo: Path):
     expect_open(page, "SE_5_1")
     network = page.get_by_test_id("stSidebar").get_by_role("combobox", name=re.compile("Network"))
     name = network.input_value()
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name="How to read it").click()
+    go_to(page, "How to read it")
     expect(page.get_by_role("heading", name="How to read it")).to_be_visible()
     expect(page.get_by_text(f"Shown: {photo.name}", exact=True)).to_be_visible()
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Explore").click()
+    go_to(page, "Explore")
     expect_answer(page)
     expect_open(page, "SE_5_1")
     expect(page.get_by_text(f"Shown: {photo.name}", exact=True)).to_be_visible()

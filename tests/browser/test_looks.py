@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
-from .steps import Visit, expect_answer, figure
+from .steps import Visit, choose_sample, figure
 
 pytestmark = pytest.mark.browser
 
@@ -43,17 +43,11 @@ def style(element: Locator, name: str) -> str:
     return element.first.evaluate(f"element => getComputedStyle(element).{name}")
 
 
-def look_at_sample(page: Page) -> None:
-    """Choose a sample on the welcome page and wait for all of its answer."""
-    page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
-    expect_answer(page)
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_and_figures_can_be_read(visit: Callable[..., Visit], scheme: str):
     """The page follows the visitor's scheme, and Plotly's text follows the page."""
     page = visit(color_scheme=scheme).page
-    look_at_sample(page)
+    choose_sample(page, "Cat")
     behind = style(page.get_by_test_id("stApp"), "backgroundColor")
     assert (luminance(behind) < 0.1) == (scheme == "dark")
     assert contrast(style(page.get_by_role("heading", name="Numbers"), "color"), behind) > READABLE
@@ -65,7 +59,7 @@ def test_text_and_figures_can_be_read(visit: Callable[..., Visit], scheme: str):
 def test_a_phone_shows_everything_without_scrolling_sideways(visit: Callable[..., Visit]):
     """390 pixels is a common phone: the page fits, and the sidebar is behind its button."""
     page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).page
-    look_at_sample(page)
+    choose_sample(page, "Cat")
     for area in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
         assert page.evaluate(f"{area}.scrollWidth <= {area}.clientWidth"), area
     network = page.get_by_role("combobox", name=re.compile("Network"))

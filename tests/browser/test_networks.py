@@ -16,7 +16,7 @@ from se_viz.networks.checkpoints import FOLDER
 from se_viz.networks.zoo import find_card
 from tests.loopback import Hub, run_hub
 
-from .steps import BLOCKS, expect_answer, expect_idle, figure, open_visit
+from .steps import BLOCKS, expect_answer, expect_idle, figure, go_to, open_visit
 
 pytestmark = pytest.mark.browser
 
@@ -109,7 +109,7 @@ def test_own_weights_lead_to_their_gates(page: Page):
     expect(page.get_by_role("heading", name=f"{name}-")).to_be_visible()
     expect(page.get_by_text("In use on all pages")).to_be_visible()
     expect_idle(page)
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Explore").click()
+    go_to(page, "Explore")
     # Only then: this page has an uploader too.
     expect(page.get_by_role("button", name="Cat", exact=True)).to_be_visible()
     expect_idle(page)
@@ -120,7 +120,7 @@ def test_own_weights_lead_to_their_gates(page: Page):
 
 def test_a_file_of_no_weights_is_a_sentence(page: Page, tmp_path: Path):
     """A photo with the wrong name changes nothing."""
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Networks").click()
+    go_to(page, "Networks")
     expect_page(page)
     wrong = tmp_path / "cat.pt"
     wrong.write_bytes(list_samples()[0].path.read_bytes())

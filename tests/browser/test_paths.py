@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from .steps import Visit, click_mark, expect_answer, expect_idle, figure
+from .steps import Visit, choose_sample, click_mark, expect_idle, figure, go_to
 
 pytestmark = pytest.mark.browser
 
@@ -14,9 +14,8 @@ pytestmark = pytest.mark.browser
 def test_a_rise_is_followed_from_stage_to_block_to_channel(visit: Callable[..., Visit]):
     """A sentence, bars for stages and blocks, two maps; a click on a bar opens its block below."""
     page = visit().page
-    page.get_by_test_id("stMain").get_by_role("button", name="Coffee", exact=True).click()
-    expect_answer(page)
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Where did it look?").click()
+    choose_sample(page, "Coffee")
+    go_to(page, "Where did it look?")
     page.get_by_test_id("stMain").get_by_text("Through the gates", exact=True).click()
     expect(figure(page, "flows").locator(".bars .point")).to_have_count(10)
     expect(figure(page, "flow-blocks").locator(".bars .point")).to_have_count(16)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from .steps import Visit, box, click_mark, expect_answer, expect_idle, figure
+from .steps import Visit, box, choose_sample, click_mark, expect_idle, figure, go_to
 
 pytestmark = pytest.mark.browser
 
@@ -15,9 +15,8 @@ STAGES = [f"stage-{stage}" for stage in (2, 3, 4, 5)]
 
 def open_view(page: Page) -> None:
     """Choose a sample, and open the view."""
-    page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
-    expect_answer(page)
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Where did it look?").click()
+    choose_sample(page, "Cat")
+    go_to(page, "Where did it look?")
     page.get_by_test_id("stMain").get_by_role("radio", name="Stage by stage").click()
     expect(figure(page, "vector-class").locator(".heatmaplayer image")).to_have_count(1)
     expect_idle(page)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from .steps import Visit, box, expect_answer, expect_idle, figure, place_of
+from .steps import Visit, box, choose_sample, expect_idle, figure, go_to, place_of
 
 pytestmark = pytest.mark.browser
 
@@ -30,9 +30,8 @@ def drag_a_box(page: Page) -> None:
 def test_gates_are_picked_and_shut_and_the_old_answer_comes_back(visit: Callable[..., Visit]):
     """Open a block, pick, edit, see another top five, undo, see the old one: number by number."""
     page = visit().page
-    page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
-    expect_answer(page)
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Change the gates").click()
+    choose_sample(page, "Cat")
+    go_to(page, "Change the gates")
     expect(answers(page)).to_have_count(10)
     block = page.get_by_role("combobox", name=re.compile("Open block"))
     block.fill("SE_4_6")
@@ -59,9 +58,8 @@ def test_gates_are_picked_and_shut_and_the_old_answer_comes_back(visit: Callable
 def test_a_click_picks_a_channel_and_another_one_lets_it_go(visit: Callable[..., Visit]):
     """The same point three times: in, out and in again."""
     page = visit().page
-    page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
-    expect_answer(page)
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Change the gates").click()
+    choose_sample(page, "Cat")
+    go_to(page, "Change the gates")
     expect(answers(page)).to_have_count(10)
     for choice in ("By click", "index"):
         page.get_by_test_id("stMain").get_by_role("radio", name=choice).click()
