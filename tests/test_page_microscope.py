@@ -43,17 +43,23 @@ def drawn(page: AppTest) -> dict[str, Any]:
     return json.loads(element.proto.json)
 
 
-def by_hand(network: Network, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Return U and every step of the block's excitation by a hook of the test's own and NumPy (eqs. 2 to 4)."""
-    normal = (pixels / 255 - np.array(MEAN)) / np.array(STD)
-    inputs = torch.from_numpy(normal.transpose(2, 0, 1)[None].astype(np.float32))
-    block, seen = network.model.get_submodule(BLOCK), []
+def features_of(network: Network, pixels: np.ndarray) -> np.ndarray:
+    """Return U of the block, seen by a hook of the test's own."""
+    normal, seen = (pixels / 255 - np.array(MEAN)) / np.array(STD), []
+    block = network.model.get_submodule(BLOCK)
     handle = block.register_forward_pre_hook(lambda _, args: seen.append(args[0][0].double().numpy()))
     with torch.no_grad():
-        network.model(inputs)
+        network.model(torch.from_numpy(normal.transpose(2, 0, 1)[None].astype(np.float32)))
     handle.remove()
     (features,) = seen
-    w1, b1, w2, b2 = (value.detach().double().numpy().squeeze() for value in block.parameters())
+    return features
+
+
+def by_hand(network: Network, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Return U and every step of the block's excitation by NumPy (eqs. 2 to 4)."""
+    features = features_of(network, pixels)
+    parameters = network.model.get_submodule(BLOCK).parameters()
+    w1, b1, w2, b2 = (value.detach().double().numpy().squeeze() for value in parameters)
     squeeze = features.mean((1, 2))
     before = w1 @ squeeze + b1
     hidden = np.maximum(before, 0)

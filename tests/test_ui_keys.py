@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from se_viz.analysis import Analysis, analyse
+from se_viz.attribution.places import Layer
 from se_viz.attribution.targets import Target
-from se_viz.counterfactuals import Question, gates_of
+from se_viz.counterfactuals import Question as Replaced
+from se_viz.counterfactuals import gates_of
 from se_viz.errors import SeVizError
 from se_viz.gates import GateRecord
 from se_viz.gates.neurons import Neuron
@@ -19,6 +22,7 @@ from se_viz.networks import Network, checkpoints
 from se_viz.ui import (
     ablation,
     cached,
+    carriers,
     counterfactuals,
     edits,
     effects,
@@ -27,8 +31,12 @@ from se_viz.ui import (
     health,
     influence,
     microscope,
+    paths,
+    recalibration,
+    se_vector,
+    stages,
 )
-from se_viz.ui.cases import Case, Work
+from se_viz.ui.cases import Case, Question, Work
 from se_viz.ui.methods import Request
 from tests import pages
 
@@ -44,6 +52,9 @@ SWAPPED = {
     "integrated_gradients": "saliency",
     "input_x_gradient": "integrated_gradients",
     "grad_cam": "saliency",
+    "activation": "gradient_x_activation",
+    "ablation": "gradient_x_gate",
+    "after": "before",
     "mean": "black",
     "blur": "mean",
     "shuffle": "ones",
@@ -101,34 +112,50 @@ def rows(analysis: Analysis, watch: Callable[[int], None]) -> Iterator[Row]:
         watch(0)
         return analysis
 
-    record = next(record for record in analysis.records if record.name == BLOCK)
-    photo, shut = pages.noise(), (set_gates({BLOCK: (0, 2)}, 0.5),)
-    work, neuron = {"_work": Work(photo, watch)}, Neuron(BLOCK, 3)
-    found = evidence._gate_map(CASE, neuron, "saliency", _work=Work(photo, lambda _: None)).map
-    steps, staged = Request("integrated_gradients", options=(("n_steps", 2),)), Request("grad_cam", stage=3)
-    shuffle = (Question("shuffle", "network", repeats=1), ("a third file",))
     yield Row(cached._analysis, (CASE,), {"_look": look})
     yield Row(cached._features, (CASE, BLOCK), {"_look": look})
-    yield Row(cached.attribute_pixels, (CASE, Target(0), steps), work)
-    yield Row(cached.attribute_pixels, (CASE, Target(0), staged), work)
-    yield Row(edits._edited, (CASE, shut), work)
-    yield Row(edits._edited_attribution, (CASE, shut, (0, "grad_cam")), work)
-    yield Row(counterfactuals._counterfactuals, (CASE, shuffle), {"_gates": gates_of(analysis), **work})
+    yield from _rows_of_gates(analysis, watch)
+    yield from _rows_of_maps(analysis, {"_work": Work(pages.noise(), watch)})
+
+
+def _rows_of_gates(analysis: Analysis, watch: Callable[[int], None]) -> Iterator[Row]:
+    record = next(record for record in analysis.records if record.name == BLOCK)
+    photo, cut = pages.noise(), (set_gates({BLOCK: (0, 2)}, 0.5),)
+    work: dict[str, Any] = {"_work": Work(photo, watch)}
+    shuffled = (Replaced("shuffle", "network", repeats=1), ("a third file",))
+    several = (CASE, replace(CASE, digest="a third file"))
+    yield Row(edits._edited, (CASE, cut), work)
+    yield Row(edits._edited_attribution, (CASE, cut, (0, "grad_cam")), work)
+    yield Row(counterfactuals._counterfactuals, (CASE, shuffled), {"_gates": gates_of(analysis), **work})
     yield Row(ablation._part, (CASE, BLOCK, (0, 2)), work)
     yield Row(effects._estimate, (CASE, BLOCK, 0), work)
-    yield Row(evidence._gate_map, (CASE, neuron, "input_x_gradient"), work)
-    yield Row(erasing._erasure, (CASE, erasing._Asked(neuron, "grad_cam", 0.1, "blur")), {"_map": found, **work})
     yield Row(influence._row, (CASE, record, 3), {"_watch": watch})
     yield Row(influence._whole, (CASE, record), {"_watch": watch})
     yield Row(microscope._excitation, (CASE, record), {"_watch": watch})
-    cases, unseen = (CASE, replace(CASE, digest="a third file")), {"_photos": [photo, photo], "_watch": watch}
-    yield Row(health._find_dead, (cases, (BLOCK,)), unseen)
+    yield Row(health._find_dead, (several, (BLOCK,)), {"_photos": [photo, photo], "_watch": watch})
+
+
+def _rows_of_maps(analysis: Analysis, work: dict[str, Any]) -> Iterator[Row]:
+    steps, neuron = Request("integrated_gradients", options=(("n_steps", 2),)), Neuron(BLOCK, 3)
+    layer, active = Layer("after", BLOCK), Question(Target(0), "activation", "mean")
+    erased = erasing._Asked(neuron, "grad_cam", 0.1, "blur")
+    yield Row(cached.attribute_pixels, (CASE, Target(0), steps), work)
+    yield Row(cached.attribute_pixels, (CASE, Target(0), Request("grad_cam", stage=3)), work)
+    yield Row(evidence._gate_map, (CASE, neuron, "input_x_gradient"), work)
+    yield Row(erasing._erasure, (CASE, erased), {"_map": torch.eye(64), **work})
+    yield Row(stages._sights, (CASE, (layer,), active), work)
+    yield Row(stages._sight, (CASE, layer, active), work)
+    yield Row(recalibration._sides, (CASE, (BLOCK, active)), {"_gates": gates_of(analysis)[BLOCK], **work})
+    yield Row(se_vector._weights, (CASE, BLOCK, Target(0)), work)
+    yield Row(paths._trace, (CASE, Target(0), "mean"), work)
+    yield Row(carriers._attribution, (CASE, BLOCK, Question(Target(0), "ablation", "mean")), work)
 
 
 def test_no_two_questions_share_an_answer(analysis: Analysis):
     """A field that a key lacks would show one person's answer to another's question, and nobody would notice."""
     asked: list[int] = []
     for row in rows(analysis, asked.append):
+        asked.clear()
         row.function(*row.key, **row.rest)
         assert asked, f"{row.function.__qualname__} asks no device: this test cannot see it compute"
         for key in swaps(row.key):
