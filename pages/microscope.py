@@ -14,7 +14,7 @@ analysis = get_analysis(choices, block_kept_open(choices.network.inspection.site
 left, right, hint = st.columns([2, 2, 5], vertical_alignment="bottom")
 with left:
     block = choose_block(analysis)
-record = next(record for record in get_analysis(choices, block).records if record.name == block)
+record = get_analysis(choices, block).record(block)
 with right:
     channel = choose_channel(record)
 hint.caption(microscope.describe_channel(record, channel))

@@ -34,6 +34,10 @@ class Analysis:
     logits: Float[Tensor, "classes"]
     """What the softmax was taken of, float32 on the CPU."""
 
+    def record(self, name: str) -> GateRecord:
+        """Return the record of one use of a block, by its name."""
+        return next(record for record in self.records if record.name == name)
+
     def top(self, count: int = 5) -> list[tuple[int, float]]:
         """Return the most probable class indices with their probabilities, best first."""
         values, indices = self.probabilities.topk(min(count, len(self.probabilities)))

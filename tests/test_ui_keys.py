@@ -119,7 +119,7 @@ def rows(analysis: Analysis, watch: Callable[[int], None]) -> Iterator[Row]:
 
 
 def _rows_of_gates(analysis: Analysis, watch: Callable[[int], None]) -> Iterator[Row]:
-    record = next(record for record in analysis.records if record.name == BLOCK)
+    record = analysis.record(BLOCK)
     photo, cut = pages.noise(), (set_gates({BLOCK: (0, 2)}, 0.5),)
     work: dict[str, Any] = {"_work": Work(photo, watch)}
     shuffled = (Replaced("shuffle", "network", repeats=1), ("a third file",))

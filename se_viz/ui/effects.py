@@ -52,8 +52,9 @@ def show_effects(choices: Choices, analysis: Analysis) -> None:
     table = tabulate_effects(gates_of(analysis)[block], effects).dropna()
     if len(table):
         st.markdown(describe_ranks(table))
-        record = next(record for record in analysis.records if record.name == block)
-        _show_channels(choices, table, record, _describe_effect(measure, choices.network.classes[target]))
+        _show_channels(
+            choices, table, analysis.record(block), _describe_effect(measure, choices.network.classes[target])
+        )
 
 
 def _show_channels(choices: Choices, table: pd.DataFrame, record: GateRecord, words: str) -> None:

@@ -8,6 +8,11 @@ from se_viz.charts.maps import Figure, to_html
 from se_viz.ui.choices import current_palette
 
 
+def show_panel(figure: Figure, key: str, *, alt: str) -> None:
+    """Show one of several small figures side by side; the camera is its only button."""
+    st.plotly_chart(figure, key=key, config={"displaylogo": False, "modeBarButtons": [["toImage"]]}, alt=alt)
+
+
 def show_figure(
     figure: Figure, key: str, *, alt: str, on_click: Callable[[str], None] | None = None, areas: bool = False
 ) -> None:

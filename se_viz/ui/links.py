@@ -24,9 +24,7 @@ def link_channel(record: GateRecord, label: str) -> None:
 def link_block(analysis: Analysis) -> None:
     """Show the link for the block that is open on every page."""
     name = open_block_of(analysis)
-    link_channel(
-        next(record for record in analysis.records if record.name == name), label_blocks(analysis.records)[name]
-    )
+    link_channel(analysis.record(name), label_blocks(analysis.records)[name])
 
 
 def show_rows(table: pd.DataFrame, names: Sequence[str], *, key: str, **options: Any) -> None:

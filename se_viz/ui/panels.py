@@ -128,10 +128,10 @@ def _describe(result: Attribution) -> str:
 
 def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     """Show one block's most open and most closed channels, before and after scaling."""
-    record = next(record for record in analysis.records if record.name == path)
+    record = analysis.record(path)
     if record.features is None:
         # Only now is it known which block is open: a session's first photo opens one.
-        record = next(record for record in get_analysis(choices, path).records if record.name == path)
+        record = get_analysis(choices, path).record(path)
     label = label_blocks(analysis.records)[path]
     st.subheader(f"Block {label}")
     st.caption(

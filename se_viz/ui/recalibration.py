@@ -18,7 +18,7 @@ from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.cases import Case, Question, Work, ask_layers, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
-from se_viz.ui.figures import show_figure
+from se_viz.ui.figures import show_figure, show_panel
 from se_viz.ui.links import link_channel
 from se_viz.ui.pickers import choose_block
 from se_viz.ui.state import open_channel
@@ -83,13 +83,11 @@ def _show_maps(choices: Choices, found: Recalibration, method: str) -> None:
         with place:
             st.markdown(f"**{name}**")
             figure = draw_panel(choices.photo, values, current_palette(), span=shared, title=title)
-            config = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
-            st.plotly_chart(figure, key=f"side-{name[0]}", config=config, alt=f"{name}: the map over the photo")
+            show_panel(figure, f"side-{name[0]}", alt=f"{name}: the map over the photo")
     st.caption(f"{describe_sides(method)} All three share one scale. {CLIPPED} ({LAYER_METHODS[method].source})")
 
 
 def _show_makers(analysis: Analysis, found: Recalibration, block: str, method: str) -> None:
-    record = next(record for record in analysis.records if record.name == block)
     table = found.channels.head(_SHOWN)
     st.markdown("**The channels that make the difference**, the largest first")
     plot, words = st.columns([3, 2], gap="medium")
@@ -100,7 +98,7 @@ def _show_makers(analysis: Analysis, found: Recalibration, block: str, method: s
     with words:
         st.markdown(describe_makers(found.channels["difference"].to_numpy(), len(table)))
         st.caption("A bar is a channel's part in the difference, summed over the cells; a click opens the channel.")
-        link_channel(record, label_blocks(analysis.records)[block])
+        link_channel(analysis.record(block), label_blocks(analysis.records)[block])
 
 
 def describe_makers(differences: np.ndarray, shown: int) -> str:

@@ -19,19 +19,19 @@ from se_viz.gates.tables import label_blocks
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.figures import show_panel
 from se_viz.ui.targets import name_target
 from se_viz.ui.waiting import waiting
 from se_viz.ui.words import plain
 
 _DETAIL = 128
-_CONFIG = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
 
 
 @st.fragment
 def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None:
     """Show where the channels with the widest gates are active, whatever the class, and weighed by a class."""
     block, z = _choose(choices, analysis)
-    record = next(one for one in get_analysis(choices, block).records if one.name == block)
+    record = get_analysis(choices, block).record(block)
     assert record.features is not None
     try:
         vector = make_se_vector(record.gate[0], record.features[0], z)
@@ -78,7 +78,7 @@ def _show(choices: Choices, record: GateRecord, found: tuple[SEVector, LayerAttr
         st.markdown(f"**{count} of {len(vector.kept)} channels kept**, gate above {vector.threshold:.3f}")
         span = gate_span(choices.network.inspection.sites, record.gate.numpy())
         figure = draw_threshold(record.gate[0].numpy(), vector.threshold, current_palette(), span=span)
-        st.plotly_chart(figure, key="vector-gates", config=_CONFIG, alt="The block's gates, and which are kept")
+        show_panel(figure, "vector-gates", alt="The block's gates, and which are kept")
     with maps:
         st.markdown("**The gates alone**: no class")
         _draw(choices, enlarge(vector.map, (_DETAIL, _DETAIL)).numpy(), "vector-map")
@@ -95,7 +95,7 @@ def _draw(choices: Choices, values: np.ndarray, key: str) -> None:
     signed = bool((values < 0).any())
     title = "below 0 ← 0 → above" if signed else "none → strongest"
     figure = draw_panel(choices.photo, values, current_palette(), span=fit_span(values, signed=signed), title=title)
-    st.plotly_chart(figure, key=key, config=_CONFIG, alt="The map of the kept channels over the photo")
+    show_panel(figure, key, alt="The map of the kept channels over the photo")
 
 
 def _describe(choices: Choices, target: Target) -> str:

@@ -6,7 +6,6 @@ import numpy as np
 import streamlit as st
 from PIL import ImageOps
 
-from se_viz.analysis import Analysis
 from se_viz.charts.channel import draw_places, draw_strip
 from se_viz.charts.scales import CLIPPED, gate_span
 from se_viz.charts.sheets import to_uri
@@ -35,15 +34,11 @@ def show_sights(choices: Choices, block: str, channel: int) -> None:
     """Show where a channel is strongest in this photo, and on which images its gate and its mean are highest."""
     here, gallery = st.columns([2, 3], gap="medium")
     with here:
-        _show_places(choices, _record(get_analysis(choices, block), block), channel)
+        _show_places(choices, get_analysis(choices, block).record(block), channel)
     with gallery:
-        sights = [_sight(seen, _record(found, block), channel) for seen, found in get_gallery(choices)]
+        sights = [_sight(seen, found.record(block), channel) for seen, found in get_gallery(choices)]
         _show_gallery(choices, sights)
         _show_strip(choices, sights)
-
-
-def _record(analysis: Analysis, block: str) -> GateRecord:
-    return next(record for record in analysis.records if record.name == block)
 
 
 def _sight(seen: Choices, record: GateRecord, channel: int) -> _Sight:

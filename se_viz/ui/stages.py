@@ -20,6 +20,7 @@ from se_viz.gates.tables import label_blocks, name_stage
 from se_viz.runtime import line_of
 from se_viz.ui.cases import Case, Question, Work, ask_layers, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.figures import show_panel
 from se_viz.ui.methods import get_pace, say_about
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import describe_line, part_of, progress
@@ -132,9 +133,7 @@ def _show_stage(choices: Choices, analysis: Analysis, asked: tuple[int, str], si
         gates=gate_span(choices.network.inspection.sites, np.concatenate(list(gates.values()))),
     )
     alt = f"{name_stage(stage)}: the map over the photo, and the gates of the stage"
-    st.plotly_chart(
-        figure, key=f"stage-{stage}", config={"displaylogo": False, "modeBarButtons": [["toImage"]]}, alt=alt
-    )
+    show_panel(figure, f"stage-{stage}", alt=alt)
     height, width = sight.map.shape
     st.caption(f"{height} x {width} cells. {_say_focus(sight.focus, method)}")
 
