@@ -18,9 +18,10 @@ with names:
     guide.show(guide.NAMES)
 
 st.header("The pictures", anchor=False, divider="gray")
-for column, picture in zip(st.columns(3, gap="medium"), guide.PICTURES, strict=True):
-    with column:
-        guide.show(picture)
+for row in (guide.GATES, guide.PIXELS):
+    for column, picture in zip(st.columns(2, gap="large"), row, strict=True):
+        with column:
+            guide.show(picture)
 
 guide.show(guide.HEALTHY, width=760)
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from se_viz.charts.maps import draw_channels, draw_overlay, to_html
 from se_viz.charts.palettes import DARK, LIGHT, Palette
+from se_viz.charts.scales import Span, fit_span
 
 
 class Addresses(HTMLParser):
@@ -42,7 +43,8 @@ def heats(figure: go.Figure) -> list[np.ndarray]:
 
 
 def overlay(photo: Image.Image, values: np.ndarray, *, signed: bool = True) -> go.Figure:
-    return draw_overlay(photo, values, LIGHT, signed=signed, opacity=0.8, title="what it means")
+    span = fit_span(values, signed=signed)
+    return draw_overlay(photo, values, LIGHT, span=span, opacity=0.8, title="what it means")
 
 
 def ticks(figure: go.Figure) -> list[str]:
@@ -73,6 +75,23 @@ def test_a_map_of_zeros_leaves_the_photo_as_it_is(photo: Image.Image):
     assert set(heats(overlay(photo, np.zeros((4, 6))))[0].flat) == {63}
 
 
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_map_of_zeros_is_called_one(photo: Image.Image, signed: bool):
+    """A bar from 0 to 1 would promise values that are nowhere: words, no numbers, and no colour but that of 0."""
+    axis = overlay(photo, np.zeros((4, 6)), signed=signed).layout.coloraxis
+    assert axis.colorbar.title.text == "0 everywhere"
+    assert axis.colorbar.showticklabels is False
+    assert {colour.endswith(",0)") for _, colour in axis.colorscale} == {True}
+
+
+def test_a_map_may_be_drawn_on_a_wider_scale(photo: Image.Image):
+    """Of two maps that share one, equal colours are equal values: 1 is a quarter of the way from 0 to 4 of 63 codes."""
+    figure = draw_overlay(photo, np.ones((4, 6)), LIGHT, span=Span(-4.0, 4.0), opacity=1.0, title="")
+    assert ticks(figure) == ["-4", "0", "4"]
+    # 63 + 63 / 4 = 78.75.
+    assert set(heats(figure)[0].flat) == {79}
+
+
 def test_map_and_photo_cover_each_other(photo: Image.Image):
     """Pixel centres are whole numbers, so both span from -0.5 to size - 0.5, the first row at the top."""
     layout = overlay(photo, np.zeros((4, 6))).layout
@@ -95,7 +114,7 @@ def test_the_photo_under_a_map_is_grey(photo: Image.Image):
 @pytest.mark.parametrize("opacity", [0.0, 0.35, 1.0])
 def test_opacity_is_that_of_the_map(photo: Image.Image, opacity: float):
     """At 0 only the photo is left; the photo itself never fades."""
-    figure = draw_overlay(photo, np.ones((4, 6)), LIGHT, signed=True, opacity=opacity, title="")
+    figure = draw_overlay(photo, np.ones((4, 6)), LIGHT, span=Span(-1.0, 1.0), opacity=opacity, title="")
     assert [trace.opacity for trace in maps(figure)] == [opacity]
     assert figure.layout.images[0].opacity in (None, 1)
 
@@ -165,7 +184,7 @@ def test_feature_maps_stand_upright():
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 def test_all_text_has_the_ink_of_its_palette(photo: Image.Image, palette: Palette):
     """What a figure leaves open, the page's theme fills with a grey of too little contrast (WCAG 2.2, 1.4.3)."""
-    maps = draw_overlay(photo, np.ones((4, 6)), palette, signed=True, opacity=1.0, title="words").layout
+    maps = draw_overlay(photo, np.ones((4, 6)), palette, span=Span(-1.0, 1.0), opacity=1.0, title="words").layout
     pairs = draw_channels(np.zeros((1, 2, 2)), np.ones(1), [0], palette).layout
     bar = maps.coloraxis.colorbar
     inks = {bar.tickfont.color, bar.title.font.color, maps.font.color, pairs.font.color, pairs.yaxis.title.font.color}

@@ -1,24 +1,15 @@
 """Bars and maps show the numbers they are given, on scales that are shared."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
-from PIL import Image
 
 from se_viz.charts.palettes import LIGHT
-from se_viz.charts.paths import draw_evidence, draw_flows, sum_cells
+from se_viz.charts.paths import draw_flows, sum_cells
 
 TABLE = pd.DataFrame(
     {"place": ["All gates", "Stage 2"], "past": [3.5, 0.9], "through": [-2.3, 0.3], "path": ["a", "b"]}
 )
-
-
-def heats(figure: go.Figure) -> list[Any]:
-    """Return the heat maps of a figure; Plotly's own types say too little."""
-    return [trace for trace in figure.data if isinstance(trace, go.Heatmap)]
 
 
 def test_a_row_has_both_parts_with_their_numbers():
@@ -73,17 +64,3 @@ def test_cells_are_sums_that_lose_nothing(side: int, cells: int):
     assert found.sum() == pytest.approx(values.sum())
     step = side // cells
     assert found[0, 1] == pytest.approx(values[:step, step : 2 * step].sum())
-
-
-def test_both_maps_share_one_scale_over_the_photo():
-    """Side by side, equal colours have to be equal values; the veil is clear at 0."""
-    maps = [("past", np.full((56, 56), 0.5)), ("through", np.full((56, 56), -0.25))]
-    drawn = draw_evidence(Image.new("RGB", (56, 56)), maps, LIGHT)
-    left, right = (trace.z for trace in heats(drawn))
-    figure = drawn.to_dict()
-    # Sums of 2 x 2 pixels, 2 and -1, on a scale from -2 to 2 in 126 steps.
-    assert (left == 126).all()
-    assert (np.abs(right - 126 / 4) <= 0.5).all()
-    assert {trace["coloraxis"] for trace in figure["data"]} == {"coloraxis"}
-    assert len(figure["layout"]["images"]) == 2
-    assert [note["text"] for note in figure["layout"]["annotations"]] == ["past", "through"]

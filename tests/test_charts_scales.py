@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from se_viz.charts.palettes import DARK, LIGHT, Palette
-from se_viz.charts.scales import CODE_RANGE, KEEP, Span, code_ticks, coded_scale, encode, fit_span, gate_span
+from se_viz.charts.scales import CODE_RANGE, KEEP, Span, code_ticks, coded_scale, encode, fit_span, gate_span, widest
 from se_viz.gates import GateSite
 
 UNIT = Span(0.0, 1.0)
@@ -98,6 +98,15 @@ def test_a_map_of_zeros_is_shown_as_zeros(signed: bool):
     span = fit_span(zeros, signed=signed)
     assert span.low < span.high or (span.low, span.high) == (0.0, 1.0)
     assert set(encode(zeros, span).flat) == {63 if signed else 0}
+    assert span.empty
+    assert not fit_span(np.array([0.0, 1e-30]), signed=signed).empty
+
+
+def test_a_map_of_zeros_does_not_widen_a_shared_scale():
+    """The range that stands in for its own would make the others pale."""
+    weak, strong, zero = (fit_span(np.full(3, value), signed=True) for value in (1e-4, 2e-3, 0.0))
+    assert widest([weak, zero, strong]) == strong
+    assert widest([zero, zero]).empty
 
 
 def test_one_bright_pixel_in_darkness_is_not_clipped():

@@ -74,11 +74,22 @@ def test_a_stage_can_be_looked_at_by_itself(page: AppTest, network: Network, pho
     trace = trace_paths(network, network.preprocess(photo), best)
     (blocks,) = figure(page, "flow-blocks")["data"]
     assert blocks["y"] == ["SE_3_1", "SE_3_2", "SE_3_3", "SE_3_4"]
-    headings = [note["text"] for note in figure(page, "flow-maps")["layout"]["annotations"]]
     flow = trace.flows["stage 3"]
-    parts = ("past the gates", flow.bypass), ("through the gates", flow.carried)
-    assert headings == [f"{way}<br>{say_part(part, trace)}" for way, part in parts]
+    for way, part in (("Past the gates", flow.bypass), ("Through the gates", flow.carried)):
+        assert f"**{way}**: {say_part(part, trace)}" in words(page)
     assert "held apart: all gates." in words(page)
+
+
+def test_both_maps_share_one_scale(page: AppTest, network: Network, photo: Image.Image, best: int):
+    """Equal colours have to be equal values: the scale holds both maps, whose cells are sums of 2 x 2 pixels."""
+    clean(page.run())
+    bars = [figure(page, f"flow-map-{way}")["layout"]["coloraxis"]["colorbar"] for way in ("past", "through")]
+    assert bars[0]["ticktext"] == bars[1]["ticktext"]
+    trace = trace_paths(network, network.preprocess(photo), best)
+    maps = torch.stack([trace.flows[NETWORK].map, trace.gate_map(NETWORK)])
+    cells = maps.reshape(2, 32, 2, 32, 2).sum((2, 4)).abs().flatten()
+    assert cells.quantile(0.995) <= float(bars[0]["ticktext"][-1]) * 1.05
+    assert float(bars[0]["ticktext"][-1]) <= cells.max() * 1.05
 
 
 @pytest.mark.parametrize("method", GATE_METHODS)

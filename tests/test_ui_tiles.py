@@ -39,6 +39,13 @@ def test_a_method_that_promises_no_sum_has_no_error():
     assert describe(UNSIGNED, LOOK) == "2.0 s. Colours reach to 1."
 
 
+def test_a_map_of_zeros_has_words_and_no_reach():
+    """Colours that reach to 1 would be a claim about values that are not there."""
+    zero = replace(UNSIGNED, map=torch.zeros(2, 2))
+    assert describe(zero, LOOK) == "2.0 s. The map is 0 everywhere."
+    assert describe(zero, replace(LOOK, shared=True)) == "2.0 s. The map is 0 everywhere."
+
+
 def test_what_a_method_cannot_tell_is_said():
     """A map without signs has nothing that speaks against; an empty picture alone would look like a finding."""
     against = replace(LOOK, sign="against")

@@ -10,7 +10,7 @@ from plotly.graph_objects import Figure
 from se_viz.charts.dress import dress
 from se_viz.charts.maps import draw_overlay
 from se_viz.charts.palettes import Palette
-from se_viz.charts.scales import Span
+from se_viz.charts.scales import Span, fit_span
 from se_viz.gates.peaks import Peak
 
 _ROOM = 20
@@ -22,7 +22,8 @@ def draw_places(
     """Lay a channel's (height, width) map over the photo, a flat square for each cell, and number its peaks."""
     cells, sides = features.shape, (photo.height, photo.width)
     rows, columns = (np.arange(side) * count // side for side, count in zip(sides, cells, strict=True))
-    figure = draw_overlay(photo, features[np.ix_(rows, columns)], palette, signed=True, opacity=0.75, title=title)
+    span, pixels = fit_span(features, signed=True), features[np.ix_(rows, columns)]
+    figure = draw_overlay(photo, pixels, palette, span=span, opacity=0.75, title=title)
     high, wide = (side / count for side, count in zip(sides, cells, strict=True))
     for number, peak in enumerate(peaks, 1):
         left, top = peak.column * wide - 0.5, peak.row * high - 0.5

@@ -20,6 +20,8 @@ LAYOUT: dict[str, Any] = {
 LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom"}
 """Where a legend is: at the lower edge, since the buttons of a figure lie over its upper one."""
 
+NOTHING = "0 everywhere"
+"""What colours are called where all values are 0."""
 
 validated = False
 """Whether Plotly looks at every property of a figure, which takes it longer than all else together; tests do."""
@@ -84,17 +86,26 @@ def dress(figure: Figure, palette: Palette) -> Figure:
 
 
 def colour_axis(scale: Scale, palette: Palette, span: Span, *, title: str, **bar: Any) -> dict[str, Any]:
-    """Return the layout of a colour axis for encoded values, with a thin bar that lies flat; ``bar`` places it."""
+    """Return the layout of a colour axis for encoded values, with a thin bar that lies flat; ``bar`` places it.
+
+    Where all values are 0, it has the colour of 0 alone, and says so.
+    """
     return {
-        "colorscale": coded_scale(scale, palette),
+        "colorscale": _only_zero(scale, span) if span.empty else coded_scale(scale, palette),
         "cmin": CODE_RANGE[0],
         "cmax": CODE_RANGE[1],
         "colorbar": {
-            "title": {"text": title, "side": "top", "font": {"color": palette.ink}},
+            "title": {"text": NOTHING if span.empty else title, "side": "top", "font": {"color": palette.ink}},
             "tickfont": {"color": palette.ink},
             "orientation": "h",
             "outlinewidth": 0,
-            **code_ticks(span),
+            **({"showticklabels": False, "ticks": ""} if span.empty else code_ticks(span)),
             **bar,
         },
     }
+
+
+def _only_zero(scale: Scale, span: Span) -> Scale:
+    place = -span.low / (span.high - span.low)
+    colour = min(scale, key=lambda stop: abs(stop[0] - place))[1]
+    return [(0.0, colour), (1.0, colour)]

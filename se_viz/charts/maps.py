@@ -11,19 +11,19 @@ from plotly.graph_objects import Figure
 
 from se_viz.charts.dress import colour_axis, divide, invisible_marks, make_figure
 from se_viz.charts.palettes import Palette
-from se_viz.charts.scales import CODE_RANGE, coded_scale, encode, fit_span
+from se_viz.charts.scales import CODE_RANGE, Span, coded_scale, encode, fit_span
 
 _COLOURS = {"type": "heatmap", "coloraxis": "coloraxis", "hoverinfo": "skip"}
 
 
 def draw_overlay(
-    photo: Image.Image, values: np.ndarray, palette: Palette, *, signed: bool, opacity: float, title: str
+    photo: Image.Image, values: np.ndarray, palette: Palette, *, span: Span, opacity: float, title: str
 ) -> Figure:
-    """Lay a map of (height, width) values over the photo of the same size, in grey so that only the map has colour.
+    """Lay a map of (height, width) values over the photo, in grey so that only the map has colour.
 
-    Where the map is 0 it is clear. Signed maps are symmetric about 0. ``opacity`` runs from 0 (photo only) to 1.
+    Where the map is 0 it is clear. A ``span`` that goes below 0 has the colours of a signed map. ``opacity`` runs
+    from 0 (photo only) to 1.
     """
-    span = fit_span(values, signed=signed)
     height, width = values.shape
     heat = {"z": encode(values, span), "opacity": opacity, "zsmooth": False}
     bar = {"thickness": 10, "y": -0.02, "yanchor": "top"}
@@ -33,7 +33,7 @@ def draw_overlay(
         "margin": {"l": 0, "r": 0, "t": 8, "b": 34},
         "dragmode": False,
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "coloraxis": colour_axis(palette.veil if signed else palette.glow, palette, span, title=title, **bar),
+        "coloraxis": colour_axis(palette.veil if span.low < 0 else palette.glow, palette, span, title=title, **bar),
         "images": [{**photo_layer(photo, width, height), "xref": "x", "yref": "y"}],
         "xaxis": {**still, "range": [-0.5, width - 0.5]},
         "yaxis": {**still, "range": [height - 0.5, -0.5], "scaleanchor": "x"},

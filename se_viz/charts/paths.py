@@ -1,18 +1,14 @@
-"""The two parts of a logit's rise: bars through gates and past them, and a map of each over the photo."""
+"""The two parts of a logit's rise: bars through gates and past them, and maps in cells."""
 
-from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from plotly.graph_objects import Figure
 
-from se_viz.charts.dress import colour_axis, divide, heading, make_figure
-from se_viz.charts.maps import photo_layer
+from se_viz.charts.dress import LEGEND, make_figure
 from se_viz.charts.numbers import count_decimals, signed
 from se_viz.charts.palettes import Palette
-from se_viz.charts.scales import encode, fit_span
 
 PAST, THROUGH = "past the gates", "through the gates"
 """What the two parts are called."""
@@ -20,7 +16,7 @@ PAST, THROUGH = "past the gates", "through the gates"
 CELLS = 28
 """Fewest cells along the side of a map, where the side can be divided."""
 
-_ROW, _FRAME = 26, 92
+_ROW, _FRAME, _LEGEND = 26, 92, 30
 
 _Kind: TypeAlias = tuple[str, str, str]
 """What bars are called, their column, and their colour."""
@@ -37,13 +33,13 @@ def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
     data = [_bars(table, kind, palette) for kind in shown]
     whole = len(shown) > 1
     layout = {
-        "height": _FRAME + _ROW * int(table[[kind[1] for kind in shown]].notna().to_numpy().sum()),
+        "height": _FRAME + _LEGEND * whole + _ROW * int(table[[kind[1] for kind in shown]].notna().to_numpy().sum()),
         "margin": {"l": 0, "r": 0, "t": 30, "b": 0},
         "dragmode": False,
         "bargap": 0.25,
         "plot_bgcolor": "rgba(0,0,0,0)",
         "showlegend": whole,
-        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
+        "legend": {**LEGEND, "traceorder": "normal"},
         "xaxis": {
             "title": _name_axis(rise, whole=whole),
             "range": _reach(table, rise if whole else 0.0),
@@ -57,47 +53,11 @@ def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
     return make_figure(data, layout, palette)
 
 
-def draw_evidence(photo: Image.Image, maps: Sequence[tuple[str, np.ndarray]], palette: Palette) -> Figure:
-    """Lay signed maps of one size over the photo beside each other, each under its heading, on one scale.
-
-    A cell is the sum of its pixels: single ones alternate in sign, and what is left of a place tells more.
-    """
-    maps = [(title, sum_cells(values)) for title, values in maps]
-    span = fit_span(np.stack([values for _, values in maps]), signed=True)
-    shape = maps[0][1].shape
-    sides = [(f"x{number}", f"y{number}", across) for number, across in enumerate(divide(len(maps), 0.03), 1)]
-    look = {"type": "heatmap", "coloraxis": "coloraxis", "hoverinfo": "skip", "opacity": 0.85, "zsmooth": False}
-    ground = photo_layer(photo, shape[1], shape[0])
-    bar = {"thickness": 10, "y": -0.02, "yanchor": "top", "len": 0.5}
-    layout: dict[str, Any] = {
-        "height": 460,
-        "margin": {"l": 0, "r": 0, "t": 48, "b": 40},
-        "dragmode": False,
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "coloraxis": colour_axis(palette.veil, palette, span, title="lowers the logit ← 0 → raises it", **bar),
-        "images": [{**ground, "xref": x, "yref": y} for x, y, _ in sides],
-        "annotations": [heading(title, sum(side[-1]) / 2) for (title, _), side in zip(maps, sides, strict=True)],
-    }
-    for side in sides:
-        layout |= _still_axes(side, shape)
-    pairs = zip(maps, sides, strict=True)
-    data = [{**look, "z": encode(values, span), "xaxis": x, "yaxis": y} for (_, values), (x, y, _) in pairs]
-    return make_figure(data, layout, palette)
-
-
-def _still_axes(side: tuple[str, str, tuple[float, float]], shape: tuple[int, ...]) -> dict[str, Any]:
-    (x, y, across), (height, width) = side, shape
-    still = {"visible": False, "constrain": "domain"}
-    # Below its heading, also where a phone leaves no width.
-    below = {"scaleanchor": x, "constraintoward": "top"}
-    return {
-        f"xaxis{x[1:]}": {**still, "range": [-0.5, width - 0.5], "domain": across, "anchor": y},
-        f"yaxis{y[1:]}": {**still, **below, "range": [height - 0.5, -0.5], "anchor": x},
-    }
-
-
 def sum_cells(values: np.ndarray) -> np.ndarray:
-    """Return sums over square cells, about as many of them along a side as ``CELLS``; a side of no divisor stays."""
+    """Return sums over square cells, about as many of them along a side as ``CELLS``; a side of no divisor stays.
+
+    Single pixels alternate in sign, and what is left of a place tells more.
+    """
     height, width = values.shape
     size = max(size for size in range(1, max(width // CELLS, 1) + 1) if width % size == 0 == height % size)
     return values.reshape(height // size, size, width // size, size).sum((1, 3))

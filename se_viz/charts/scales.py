@@ -1,6 +1,6 @@
 """Values to colour codes: a shared range, symmetric where signed, with codes of their own for what is clipped."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,8 @@ class Span:
     """Value of the first colour."""
     high: float
     """Value of the last colour."""
+    empty: bool = False
+    """Whether it stands for values that are all 0, which have no range of their own."""
 
     @property
     def middle(self) -> float:
@@ -42,13 +44,17 @@ GATES = Span(0.0, 1.0)
 def fit_span(values: np.ndarray, *, signed: bool, keep: float = KEEP) -> Span:
     """Cover the share ``keep`` of the values, symmetric about 0 when signed, else from 0.
 
-    All are covered where none is far above the others.
+    All are covered where none is far above the others. Zeros alone get a range that says that it is ``empty``.
     """
     magnitudes = np.abs(values[np.isfinite(values)])
     most, top = (float(np.quantile(magnitudes, keep)), float(magnitudes.max())) if magnitudes.size else (0.0, 0.0)
-    # A map of zeros still needs a range.
     high = (top if top <= _NEAR * most else most) or top or 1.0
-    return Span(-high if signed else 0.0, high)
+    return Span(-high if signed else 0.0, high, empty=bool(magnitudes.size) and top == 0)
+
+
+def widest(spans: Iterable[Span]) -> Span:
+    """Return the span that holds all of several that begin at 0 or are symmetric about it; zeros need no room."""
+    return max(spans, key=lambda span: (not span.empty, span.high))
 
 
 def gate_span(sites: Sequence[GateSite], gates: np.ndarray) -> Span:

@@ -6,7 +6,7 @@ from se_viz.analysis import Analysis
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.records import NeuronAttribution
 from se_viz.charts.maps import draw_overlay
-from se_viz.charts.scales import CLIPPED
+from se_viz.charts.scales import CLIPPED, fit_span
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.records import GateSite
@@ -90,9 +90,9 @@ def _gate_map(case: Case, neuron: Neuron, method: str, *, _work: Work) -> Neuron
 def _draw(choices: Choices, found: NeuronAttribution) -> None:
     word = "logit" if found.neuron.logit else "gate"
     title = "closes it ← 0 → opens it" if found.signed else "none → strongest"
-    figure = draw_overlay(
-        choices.photo, found.map.numpy(), current_palette(), signed=found.signed, opacity=0.85, title=title
-    )
+    values = found.map.numpy()
+    span = fit_span(values, signed=found.signed)
+    figure = draw_overlay(choices.photo, values, current_palette(), span=span, opacity=0.85, title=title)
     show_figure(figure, "gate-map", alt=f"{METHODS[found.method].title} for a {word} over the photo")
     sites = {site.name: site for site in choices.network.inspection.sites}
     st.caption(_describe(found, word))

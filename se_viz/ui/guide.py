@@ -54,7 +54,7 @@ NAMES = Passage(
     "(4), 14 x 14 in stage 4 (6) and 7 x 7 in stage 5 (3).",
 )
 
-PICTURES = (
+GATES = (
     Passage(
         "The gate map",
         "One row is a block, one cell a channel, and all rows share the scale 0 to 1. **0.5 is the sigmoid of 0**: the "
@@ -64,26 +64,32 @@ PICTURES = (
         "Sorted rows show *how many* channels were turned up. Only sorting by index keeps every channel in its place.",
     ),
     Passage(
+        "The opened block",
+        "The channels with the highest and lowest gates, before and after scaling. Each pair shares one scale.\n\n"
+        "No gate exceeds 1, so no channel grows: *turned up* means that it shrinks less than at 0.5.\n\n"
+        "Look at a second image before you give a channel a meaning.\n\n"
+        "The page **Open a gate** follows one of them through the block's arithmetic.",
+    ),
+)
+PIXELS = (
+    Passage(
         "The attribution",
         "Where the logit of **one class** came from. For another class the map changes; the gates stay.\n\n"
         "Signed maps are symmetric about 0: orange speaks for the class, blue against. Grad-CAM is as coarse as its "
         "stage's grid; Occlusion as its square.\n\n"
         "Integrated Gradients promises that its map sums to the logit's rise from the baseline. The **completeness "
         "error** is what is missing. A small one says the sum is right, not that the map is.\n\n"
-        "**Where did it look?** holds methods side by side. What several agree on is worth a second look; what they "
-        "differ in says which question each asks. **Score these maps** there paints over what each map marks, and over "
-        "what maps mark that know nothing: one that loses to those is no evidence on this image.\n\n"
-        "*Through the gates* splits that rise: what pixels did while gates were held still, and what they did by "
-        "moving gates. The two are exact parts of one sum, and may have opposite signs.\n\n"
         "The same methods explain **one gate**. Then erase what the map marks: if the gate falls no further than with "
         "the same shape erased elsewhere, the map is no proof.",
     ),
     Passage(
-        "The opened block",
-        "The channels with the highest and lowest gates, before and after scaling. Each pair shares one scale.\n\n"
-        "No gate exceeds 1, so no channel grows: *turned up* means that it shrinks less than at 0.5.\n\n"
-        "Look at a second image before you give a channel a meaning.\n\n"
-        "The page **Open a gate** follows one of them through the block's arithmetic.",
+        "Where did it look?",
+        "Methods *side by side*. What several agree on is worth a second look; what they differ in says which question "
+        "each asks. **Score these maps** paints over what each map marks, and over what maps mark that know nothing: "
+        "one that loses to those is no evidence on this image.\n\n"
+        "*Stage by stage* draws the same map at every depth, and before and after a block's gates.\n\n"
+        "*Through the gates* splits the logit's rise: what pixels did while gates were held still, and what they did "
+        "by moving gates. The two are exact parts of one sum, and may have opposite signs.",
     ),
 )
 HEALTHY = Passage(

@@ -1,5 +1,6 @@
 """Which attribution methods to run, and how thoroughly: ticks, an estimate for each, and a few settings."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +53,17 @@ def choose_methods(choices: Choices, baseline: str) -> dict[Request, float]:
     costs = {one: pace.estimate(METHODS[one.method], dict(one.options), side=side) for one in requests}
     with ticks:
         _tick({request.method: seconds for request, seconds in costs.items()})
+        ticked = {request: cost for request, cost in costs.items() if st.session_state[tick_of(request.method)]}
         words = "Times are estimates: the passes that a method takes, times that of one pass on this device."
-        st.caption(words + describe_line(line_of(choices.network.device)))
-    return {request: seconds for request, seconds in costs.items() if st.session_state[tick_of(request.method)]}
+        st.caption(f"{sum_up(ticked.values())}{words}{describe_line(line_of(choices.network.device))}")
+    return ticked
+
+
+def sum_up(costs: Collection[float]) -> str:
+    """Say how long the ticked methods take together; nothing of one alone, whose time stands beside it."""
+    if len(costs) < 2:
+        return ""
+    return f"The {len(costs)} ticked take **{say_about(sum(costs))}** together; what is kept of them comes at once. "
 
 
 def tick_of(method: str) -> str:

@@ -46,7 +46,7 @@ def choose_card() -> NetworkCard | None:
 
 
 def _filtered(cards: tuple[NetworkCard, ...], here: set[str]) -> list[NetworkCard]:
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left, right = st.columns([3, 2])
     words = left.text_input("Search", placeholder="seresnet, b0, in1k …", key="network-search").lower().split()
     choice = right.segmented_control(
         "Show", ["All", "On this disk", "torchvision", "timm"], default="All", required=True, key="network-filter"
@@ -109,7 +109,7 @@ def show_details(card: NetworkCard) -> None:
         "SE adds FLOPs": _or_dash(_added(card.gflops, card.se_gflops), "{:.2f}%"),
         "Top-1": _or_dash(card.top1, "{:.1%}"),
     }
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for label, value in values.items():
             st.metric(label, value, width="content")
     st.caption(f"`{card.name}`: {_origin(card)}, sees {card.input_size} pixels.{_licence(card)}")

@@ -8,7 +8,7 @@ from se_viz.attribution.records import Attribution
 from se_viz.attribution.targets import Target
 from se_viz.charts.gates import ORDERS, draw_gates
 from se_viz.charts.maps import draw_channels, draw_overlay
-from se_viz.charts.scales import CLIPPED, gate_span
+from se_viz.charts.scales import CLIPPED, fit_span, gate_span
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import (
@@ -93,9 +93,9 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
         st.error(str(error))
         return
     unit = "speaks against ← 0 → speaks for" if result.signed else "none → strongest"
-    figure = draw_overlay(
-        choices.photo, result.map.numpy(), current_palette(), signed=result.signed, opacity=opacity, title=unit
-    )
+    values = result.map.numpy()
+    span = fit_span(values, signed=result.signed)
+    figure = draw_overlay(choices.photo, values, current_palette(), span=span, opacity=opacity, title=unit)
     show_figure(figure, "attribution", alt=f"{METHODS[request.method].title} for {names[target]} over the photo")
     st.caption(_describe(result))
     link_attributions()

@@ -2,14 +2,16 @@
 
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.flows import Trace
 from se_viz.attribution.targets import Target
-from se_viz.charts.paths import PAST, THROUGH, draw_evidence, draw_flows
-from se_viz.charts.scales import CLIPPED
+from se_viz.charts.maps import draw_overlay
+from se_viz.charts.paths import PAST, THROUGH, draw_flows, sum_cells
+from se_viz.charts.scales import CLIPPED, fit_span
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.carriers import show_carriers
@@ -94,17 +96,22 @@ def _show_blocks(analysis: Analysis, trace: Trace, held: str) -> None:
 
 
 def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
-    flow = trace.flows[held]
-    maps = [
-        (f"{PAST}<br>{say_part(flow.bypass, trace)}", flow.map.numpy()),
-        (f"{THROUGH}<br>{say_part(flow.carried, trace)}", trace.gate_map(held).numpy()),
-    ]
-    figure = draw_evidence(choices.photo, maps, current_palette())
-    show_figure(figure, "flow-maps", alt="Pixels that acted past the gates, and pixels that acted through them")
+    flow, palette = trace.flows[held], current_palette()
+    maps = {PAST: sum_cells(flow.map.numpy()), THROUGH: sum_cells(trace.gate_map(held).numpy())}
+    span = fit_span(np.stack([*maps.values()]), signed=True)
+    parts = (flow.bypass, flow.carried)
+    # Columns and no subplots: on a phone they stand one below the other, each as wide as the page.
+    for place, part, (way, cells) in zip(st.columns(2, gap="large"), parts, maps.items(), strict=True):
+        with place:
+            st.markdown(f"**{way.capitalize()}**: {say_part(part, trace)}")
+            title = "lowers the logit ← 0 → raises it"
+            figure = draw_overlay(choices.photo, cells, palette, span=span, opacity=0.85, title=title)
+            show_figure(figure, f"flow-map-{way.split()[0]}", alt=f"Pixels that acted {way}, over the photo")
     st.caption(
-        f"{name_set(held)}. Left: what pixels did while these gates were held still. Right: what they did by moving "
-        "them, the rest of the integrated gradients. Look for places on the right that the left has not: there the "
-        f"photo spoke to the gates alone. A cell is the sum of its pixels; both maps share one scale. {CLIPPED}"
+        f"{name_set(held)}. Past them: what pixels did while these gates were held still. Through them: what they did "
+        "by moving them, the rest of the integrated gradients. Look for places in the second map that the first has "
+        "not: there the photo spoke to the gates alone. A cell is the sum of its pixels; both maps share one scale. "
+        f"{CLIPPED}"
     )
 
 

@@ -11,7 +11,7 @@ from se_viz.attribution.places import Layer
 from se_viz.attribution.recalibration import COMPARABLE, Recalibration, compare_sides
 from se_viz.attribution.targets import Target
 from se_viz.charts.recalibration import draw_makers
-from se_viz.charts.scales import CLIPPED, Span, fit_span
+from se_viz.charts.scales import CLIPPED, fit_span, widest
 from se_viz.charts.stages import draw_panel
 from se_viz.counterfactuals import gates_of
 from se_viz.errors import OvertakenError, SeVizError
@@ -20,7 +20,7 @@ from se_viz.ui.cases import Case, Question, Work, ask_layers, borrow_inputs, cas
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure, show_panel
 from se_viz.ui.links import link_channel
-from se_viz.ui.pickers import choose_block
+from se_viz.ui.pickers import choose_block, open_channel_of
 from se_viz.ui.state import open_channel
 from se_viz.ui.waiting import waiting
 
@@ -76,8 +76,7 @@ def _show_maps(choices: Choices, found: Recalibration, method: str) -> None:
         "The difference, after - before": found.difference,
     }
     large = {name: enlarge(one, (_DETAIL, _DETAIL)).numpy() for name, one in maps.items()}
-    spans = [fit_span(one, signed=True) for one in large.values()]
-    shared = Span(min(span.low for span in spans), max(span.high for span in spans))
+    shared = widest(fit_span(one, signed=True) for one in large.values())
     title = "below 0 ← 0 → above" if LAYER_METHODS[method].classless else "against ← 0 → for"
     for place, (name, values) in zip(st.columns(3, gap="small"), large.items(), strict=True):
         with place:
@@ -88,17 +87,23 @@ def _show_maps(choices: Choices, found: Recalibration, method: str) -> None:
 
 
 def _show_makers(analysis: Analysis, found: Recalibration, block: str, method: str) -> None:
-    table = found.channels.head(_SHOWN)
+    record = analysis.record(block)
+    channel, ranked = open_channel_of(record), found.channels
+    # The open channel too, which the link names.
+    table = ranked.loc[(ranked.index < _SHOWN) | (ranked["channel"] == channel)]
     st.markdown("**The channels that make the difference**, the largest first")
     plot, words = st.columns([3, 2], gap="medium")
     with plot:
         unit = "mean activation, cells summed" if LAYER_METHODS[method].classless else "cells summed"
-        figure = draw_makers(table, current_palette(), unit=unit, selected=st.session_state.get("channel"))
+        figure = draw_makers(table, current_palette(), unit=unit, selected=channel)
         show_figure(figure, "makers", alt="Channels by their part in the difference", on_click=open_channel)
     with words:
-        st.markdown(describe_makers(found.channels["difference"].to_numpy(), len(table)))
-        st.caption("A bar is a channel's part in the difference, summed over the cells; a click opens the channel.")
-        link_channel(analysis.record(block), label_blocks(analysis.records)[block])
+        st.markdown(describe_makers(ranked["difference"].to_numpy(), _SHOWN))
+        st.caption(
+            "A bar is a channel's part in the difference, summed over the cells; a click opens the channel. The open "
+            "one is orange, and comes last where it is not among the largest."
+        )
+        link_channel(record, label_blocks(analysis.records)[block])
 
 
 def describe_makers(differences: np.ndarray, shown: int) -> str:
@@ -106,10 +111,11 @@ def describe_makers(differences: np.ndarray, shown: int) -> str:
     moved = np.abs(differences)
     if not moved.sum():
         return "Both maps are the same: these gates change nothing here."
-    share = moved[:shown].sum() / moved.sum()
+    first = moved[:shown]
+    share = first.sum() / moved.sum()
     return (
-        f"These {shown} of {len(moved)} channels make **{share:.0%}** of all that moved, up or down. The smaller the "
-        "share, the more channels the block works through."
+        f"The {len(first)} largest of {len(moved)} channels make **{share:.0%}** of all that moved, up or down. The "
+        "smaller the share, the more channels the block works through."
     )
 
 

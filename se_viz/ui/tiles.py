@@ -108,7 +108,9 @@ def describe(found: Attribution, look: Look) -> str:
     words = [f"{found.seconds:.1f} s."]
     if found.completeness_error is not None and found.explained is not None:
         words.append(_describe_error(found.completeness_error, found.explained))
-    if not look.shared:
+    if _is_zero(found):
+        words.append("The map is 0 everywhere.")
+    elif not look.shared:
         words.append(f"Colours reach to {fit_reach([_map(found)]):.2g}.")
     if look.sign == "against" and not found.signed:
         words.append("It does not tell against from for.")
@@ -124,8 +126,11 @@ def _describe_error(error: float, explained: float) -> str:
 def show_legend(maps: Sequence[Attribution], look: Look) -> None:
     """Show the colours of the maps from end to end, with the values where they share one scale."""
     reach = reach_of(maps, look)
-    low, high = ("", "") if reach is None else (f", -{reach:.2g}", f", {reach:.2g}")
-    with st.container(horizontal=True, gap="large"):
+    if reach is None or all(map(_is_zero, maps)):
+        low, high = "", ""
+    else:
+        low, high = f", -{reach:.2g}", f", {reach:.2g}"
+    with st.container(horizontal=True, gap="medium"):
         for signed in sorted({one.signed and look.sign != "size" for one in maps}, reverse=True):
             ends = (f"speaks against{low}", f"speaks for{high}") if signed else ("nothing", f"strongest{high}")
             _show_scale(ends, paint_scale(look.palette, signed=signed, opacity=look.opacity))
@@ -136,6 +141,10 @@ def _show_scale(ends: tuple[str, str], scale: Image.Image) -> None:
         st.caption(ends[0], width="content")
         st.image(scale, width=scale.width, alt="The colours of the maps")
         st.caption(ends[1], width="content")
+
+
+def _is_zero(found: Attribution) -> bool:
+    return not found.map.any()
 
 
 def _map(found: Attribution) -> Map:
