@@ -30,15 +30,14 @@ def show_figure(
     mode = ("box", "lasso") if areas else "points"
     st.plotly_chart(figure, key=key, config=config, alt=alt, on_select=event, selection_mode=mode)
     palette = current_palette()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Download as HTML",
-            lambda: to_html(figure, palette),
-            file_name=f"se_viz-{key}.html",
-            mime="text/html",
-            key=f"html-{key}",
-            on_click="ignore",
-            type="tertiary",
-            icon=":material/download:",
-        )
-        st.caption("PNG: the camera at the top right of the figure.", width="content")
+    st.download_button(
+        "Download as HTML",
+        lambda: to_html(figure, palette),
+        file_name=f"se_viz-{key}.html",
+        mime="text/html",
+        key=f"html-{key}",
+        help="As PNG: the camera at the top right of the figure.",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+    )

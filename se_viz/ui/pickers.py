@@ -78,7 +78,7 @@ def choose_class(choices: Choices, analysis: Analysis, label: str = "Class") -> 
 
 
 def choose_option(label: str, options: Mapping[Option, str], *, key: str, default: Option | None = None) -> Option:
-    """Offer a few options side by side; the choice, at first ``default`` or the first one, survives the page."""
+    """Offer a few options in one row; the choice, at first ``default`` or the first one, survives the page."""
     return st.segmented_control(
         label,
         list(options),
@@ -87,4 +87,6 @@ def choose_option(label: str, options: Mapping[Option, str], *, key: str, defaul
         format_func=options.__getitem__,
         key=key,
         persist_state="session",
+        # Where Streamlit decides, some rows scroll on a phone, and others break into two halves of a frame.
+        wrap=False,
     )

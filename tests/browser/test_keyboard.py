@@ -1,0 +1,71 @@
+"""A page without a mouse: Tab goes as the page is read, arrows and Enter choose, and nothing holds the focus."""
+
+import re
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .steps import Visit, expect_answer, expect_idle, figure
+
+pytestmark = pytest.mark.browser
+
+MOST = 60
+"""More stops than this page has, the sidebar's with it."""
+
+
+def walk(page: Page, key: str, role: Literal["button", "link", "radio"], *names: str) -> None:
+    """Press a key once for each of these controls, which gets the focus in turn, in sight and with a frame."""
+    for name in names:
+        page.keyboard.press(key)
+        control = page.get_by_test_id("stMain").get_by_role(role, name=re.compile(name)).first
+        expect(control).to_be_focused()
+        expect(control).to_be_in_viewport()
+        if role == "radio":
+            expect(control).not_to_have_css("box-shadow", "none")
+
+
+def test_gates_are_changed_without_a_mouse(visit: Callable[..., Visit]):
+    """From the block past every control to the button that shuts its gates, back by undo, and out of the page."""
+    page = visit().page
+    page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).press("Enter")
+    expect_answer(page)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Change the gates").press("Enter")
+    expect(figure(page, "answers").locator(".annotation-text")).to_have_count(10)
+    block = page.get_by_role("combobox", name="Open block")
+    block.focus()
+    page.keyboard.type("SE_4_6")
+    page.keyboard.press("Enter")
+    expect(block).to_have_value("SE_4_6")
+    expect_idle(page)
+    walk(page, "Tab", "radio", "By box")
+    walk(page, "ArrowRight", "radio", "By click", "By value", "One", "All")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("SE_4_6: all channels")).to_be_visible()
+    expect_idle(page)
+    walk(page, "Tab", "radio", "^gate", "This block")
+    walk(page, "Tab", "button", "Download plot as a PNG", "Download as HTML")
+    walk(page, "Tab", "link", "under the microscope")
+    walk(page, "Tab", "button", "Set to 0")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1. SE_4_6: all channels set to 0")).to_be_visible()
+    expect_idle(page)
+    # The focus has stayed where the work is.
+    walk(page, "Tab", "button", "Set to 1", "Set to their mean")
+    undo = page.get_by_role("button", name="Undo")
+    expect(undo).to_be_enabled()
+    reach(page, "Undo")
+    page.keyboard.press("Enter")
+    expect(figure(page, "reaction")).to_have_count(0)
+    expect_idle(page)
+    reach(page, "Explore")
+
+
+def reach(page: Page, words: str) -> None:
+    """Press Tab until what has the focus holds these words; at the page's end it goes on from its beginning."""
+    for _ in range(MOST):
+        page.keyboard.press("Tab")
+        if words in page.evaluate("document.activeElement.innerText"):
+            return
+    pytest.fail(f"Tab does not come to {words}")
