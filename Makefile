@@ -38,7 +38,7 @@ $(BIN)/python:
 	if [ -z "$$found" ]; then \
 	  echo "No Python 3.11 or newer was found. Install one, or name it: make run PYTHON=/path/to/python3" >&2; exit 1; \
 	fi; \
-	if uv --version >/dev/null 2>&1; then uv venv --quiet --clear --python "$$found" .venv; \
+	if uv --version >/dev/null 2>&1; then uv venv --quiet --clear --seed --python "$$found" .venv; \
 	else "$$found" -m venv --clear .venv; fi
 
 # Old stamps go first: going back to earlier requirements has to install them again.
