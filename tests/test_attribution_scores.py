@@ -361,7 +361,7 @@ def test_scoring_leaves_the_model_as_it_was(network: Network, images: Tensor, lo
     before = logits()
     exam = Exam(Target(0), steps=2, squares=2, repeats=2)
     yardstick = make_yardstick(network, images[:1], exam)
-    score_map(network, images[:1], torch.rand(64, 64), exam, yardstick.falls)
+    score_map(network, images[:1], torch.rand(64, 64), yardstick.falls)
     assert torch.equal(logits(), before)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.model.modules())
 

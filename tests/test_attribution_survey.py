@@ -48,7 +48,7 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
         best = int(network.model(inputs).argmax())
     exam = Exam(Target(best))
     yardstick = make_yardstick(network, inputs, exam)
-    found = score_map(network, inputs, attribute(network, inputs, best, "saliency").map, exam, yardstick.falls)
+    found = score_map(network, inputs, attribute(network, inputs, best, "saliency").map, yardstick.falls)
     rows = table[(table["image"] == str(folder / COFFEE.name))].set_index("map")
     assert rows.loc["Saliency", "class"] == network.classes[best]
     assert rows.loc["Saliency", list(MEASURES)].tolist() == pytest.approx([found.read(one) for one in MEASURES])

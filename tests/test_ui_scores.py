@@ -56,7 +56,7 @@ def test_scores_are_the_librarys_beside_controls(page: AppTest, network: Network
         best = int(network.model(inputs).argmax())
     exam = Exam(Target(best))
     found = attribute(network, inputs, best, "saliency")
-    score = score_map(network, inputs, found.map, exam, make_yardstick(network, inputs, exam).falls)
+    score = score_map(network, inputs, found.map, make_yardstick(network, inputs, exam).falls)
     numbers = [f"{score.read(measure):.3f}" for measure in ("deletion", "insertion", "infidelity")]
     assert table.loc["Saliency"].tolist() == numbers
     assert "±" in table.loc["Random pixels", "Deletion ↓"]

@@ -120,10 +120,16 @@ def trace_curves(
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> tuple[Curve, Curve]:
-    """Trace the deletion and the insertion curve of a map (Petsiuk et al., arXiv 1806.07421, section 4.2).
+    """Trace the deletion and the insertion curve of a map (Petsiuk et al., arXiv 1806.07421, section 4).
 
     Deletion puts the pixels of the exam's baseline into the image, insertion those of the image into a blurred
-    one; both in the order of `rank_pixels`. The batch runs as in `answer_pictures`, which see for the errors.
+    one; both in the order of `rank_pixels`. The passes run as in `answer_pictures`, which see for the errors.
+
+    As in the paper and its code: pixels go with all their colours, the highest first, in steps of one size; the mean
+    colour takes the place of what goes; a curve has both ends; its area is the trapezoid rule's over shares. Other
+    than there: 24 steps, not 224, which moves areas by less than 0.01 and takes a tenth of the time; ties in random
+    order; a class that was asked for, not the image's best; and another blur. Theirs is a Gaussian of 5 pixels cut to
+    11 x 11, at 224, in which many objects can still be made out: that of `START` has 14 there.
 
     Raises:
         AttributionError: the map gives no order.

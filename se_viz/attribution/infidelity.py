@@ -36,6 +36,8 @@ class Square:
 class Falls:
     """What an image loses with each of some squares; the same for all of its maps."""
 
+    exam: Exam
+    """How they were measured."""
     squares: tuple[Square, ...]
     """Where each square lies."""
     losses: tuple[float, ...]
@@ -52,32 +54,36 @@ def measure_falls(
 ) -> Falls:
     """Remove squares of an image, one at a time, and read what the logit loses.
 
-    Their sides are drawn between an eighth and a third of the image's shorter side, and their places all over
-    it. The passes run as in `answer_pictures`, which see for the errors.
+    This is the square removal of Yeh et al. (arXiv 1901.09392, section 2), who take every square with sides of 1 to 10
+    pixels of 28, too many for photos. Here their sides are drawn between an eighth and a third of the image's shorter
+    side, and their places all over it; what shows instead is the exam's baseline, theirs 0. The passes run as in
+    `answer_pictures`, which see for the errors.
     """
     squares = draw_squares(inputs.shape[-2], inputs.shape[-1], exam.squares, seed=exam.seed)
     baseline = make_baseline(network, inputs, exam.baseline)
 
     def make(numbers: Tensor) -> Tensor:
         pictures = inputs.repeat(len(numbers), 1, 1, 1)
-        # The last picture is the image itself.
-        for picture, square in zip(pictures, [*squares, None][int(numbers[0]) :], strict=False):
+        # The first picture is the image itself.
+        for picture, square in zip(pictures, [None, *squares][int(numbers[0]) :], strict=False):
             if square:
                 square.cut(picture)[:] = square.cut(baseline[0])
         return pictures
 
     logits = answer_pictures(network, make, len(squares) + 1, watch=watch, report=report)
-    *without, whole = exam.target.read(logits).tolist()
-    return Falls(squares, tuple(whole - value for value in without))
+    whole, *without = exam.target.read(logits).tolist()
+    return Falls(exam, squares, tuple(whole - value for value in without))
 
 
 def infidelity(values: Float[Tensor, "height width"], falls: Falls) -> float:
     """Return the share of the losses that a map does not foretell, 0 to 1; 0 is best (Yeh et al., arXiv 1901.09392).
 
-    The map foretells for a square the sum of its values there. Of the paper's square removal this is the expected
-    squared error, E[(b * foretold - loss)^2], divided by E[loss^2]. The factor b, 0 at least, is the best for the
-    map, so that maps in other units than logits can be compared; a map that points the wrong way has 1. Where no
-    square changes the logit at all there is nothing to foretell, and it is 0.
+    The map foretells for a square the sum of its values there: the paper's infidelity (definition 2.1) with a
+    perturbation of ones and zeros. It is E[(b * foretold - loss)^2] / E[loss^2], where b is the best factor for the
+    map, so that maps in other units than logits can be compared, as in the paper's code and Captum's ``normalize``.
+    Other than there it is divided by E[loss^2], so that it is a share for every image; b is 0 at least, so that a map
+    that points the wrong way has 1; and gradients are not multiplied by the image first, since what is shown is
+    scored. Where no square changes the logit at all there is nothing to foretell, and it is 0.
     """
     foretold = torch.stack([square.cut(values).sum(dtype=torch.float64) for square in falls.squares])
     losses = torch.tensor(falls.losses, dtype=torch.float64)

@@ -14,10 +14,9 @@ from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.variants import Report
 
-MEASURES = {"deletion": -1, "insertion": 1, "infidelity": -1}
+MEASURES = {"gap": 1, "deletion": -1, "insertion": 1, "infidelity": -1}
 """What is measured, and whether more is better (1) or less (-1)."""
 
-_JUDGED = ("deletion", "insertion")
 _NAMES = {key: title.lower() for key, title in CONTROLS.items()} | {"blob": "the centred blob"}
 
 
@@ -32,8 +31,17 @@ class MapScore:
     infidelity: float
     """Share of what squares take from the logit that the map does not foretell, 0 to 1: a low one is good."""
 
+    @property
+    def gap(self) -> float:
+        """Return the area of insertion less that of deletion, in the units of their curves: a wide gap is good.
+
+        Neither area alone tells a map from noise: single pixels all over a photo break every texture, so that noise
+        does well at deletion, and for the same reason badly at insertion.
+        """
+        return self.insertion.area - self.deletion.area
+
     def read(self, measure: str) -> float:
-        """Return the number for one of ``MEASURES``: an area, in the units of its curve, or the infidelity."""
+        """Return the number for one of ``MEASURES``: an area or their gap, in units of the curve, or the infidelity."""
         value = getattr(self, measure)
         return value.area if isinstance(value, Curve) else value
 
@@ -71,7 +79,6 @@ def make_yardstick(
             network,
             inputs,
             values,
-            exam,
             falls,
             watch=watch,
             report=lambda done, _, before=before: report(before + done, whole),
@@ -85,14 +92,13 @@ def score_map(
     network: Network,
     inputs: Float[Tensor, "1 3 height width"],
     values: Float[Tensor, "rows columns"],
-    exam: Exam,
     falls: Falls,
     *,
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> MapScore:
-    """Score one map with what squares of the same image take away. For errors see `trace_curves`."""
-    deletion, insertion = trace_curves(network, inputs, values, exam, watch=watch, report=report)
+    """Score one map as ``falls``, which are of the same image, were measured. For errors see `trace_curves`."""
+    deletion, insertion = trace_curves(network, inputs, values, falls.exam, watch=watch, report=report)
     return MapScore(deletion, insertion, infidelity(values, falls))
 
 
@@ -118,7 +124,7 @@ def tabulate_curves(scores: Mapping[str, MapScore], yardstick: Yardstick) -> pd.
     return pd.concat(parts, ignore_index=True)
 
 
-def find_unbeaten(score: MapScore, yardstick: Yardstick, measure: str) -> list[str]:
+def find_unbeaten(score: MapScore, yardstick: Yardstick, measure: str = "gap") -> list[str]:
     """Return the keys of the controls with a draw that is as good as a map or better, by one of ``MEASURES``."""
     sign = MEASURES[measure]
     return [
@@ -129,25 +135,21 @@ def find_unbeaten(score: MapScore, yardstick: Yardstick, measure: str) -> list[s
 
 
 def describe_scores(scores: Mapping[str, MapScore], yardstick: Yardstick) -> list[str]:
-    """Say which maps beat every draw of every control at deletion and at insertion, and which do not.
+    """Say which maps have a wider gap than every draw of every control, and which do not.
 
     Maps by title that share a verdict share a sentence; those that beat most come first.
     """
-    verdicts: dict[tuple[tuple[str, ...], ...], list[str]] = {}
-    for title, score in scores.items():
-        unbeaten = tuple(tuple(find_unbeaten(score, yardstick, measure)) for measure in _JUDGED)
-        verdicts.setdefault(unbeaten, []).append(title)
-    order = sorted(verdicts, key=lambda unbeaten: sum(map(len, unbeaten)))
-    return [_describe(verdicts[unbeaten], unbeaten) for unbeaten in order]
+    verdicts: dict[tuple[str, ...], list[str]] = {}
+    for title in sorted(scores, key=lambda title: -scores[title].gap):
+        verdicts.setdefault(tuple(find_unbeaten(scores[title], yardstick)), []).append(title)
+    return [_describe(titles, unbeaten) for unbeaten, titles in verdicts.items()]
 
 
-def _describe(titles: Sequence[str], unbeaten: Sequence[Sequence[str]]) -> str:
+def _describe(titles: Sequence[str], unbeaten: Sequence[str]) -> str:
     names, alone = _join([f"**{title}**" for title in titles]), len(titles) == 1
-    if not any(unbeaten):
-        return f"{names} {'beats' if alone else 'beat'} every control, at deletion and at insertion."
-    named = [[_NAMES[key] for key in keys] for keys in unbeaten]
-    words = [f"at {measure} than {_join(keys)}" for measure, keys in zip(_JUDGED, named, strict=True) if keys]
-    return f"{names} {'is' if alone else 'are'} no better {', and '.join(words)}."
+    if not unbeaten:
+        return f"{names} {'has' if alone else 'have'} a wider gap than every control."
+    return f"{names} {'is' if alone else 'are'} no better than {_join([_NAMES[key] for key in unbeaten])}."
 
 
 def _summarise(drawn: Sequence[MapScore]) -> dict[str, float]:

@@ -31,9 +31,11 @@ def measure_sensitivity(
 ) -> float:
     """Run a method again on images moved a little, and return the greatest change of the map as a share of it.
 
-    It is Captum's ``sensitivity_max`` (Yeh et al., arXiv 1901.09392, section 4) of the map with `SAMPLES` draws,
-    uniform within `RADIUS`; 0 is best, and a map that does not look at the image has it too. ``found`` is the map of
-    ``inputs``. The method runs once for each draw; ``report`` is told of its passes. For the errors see `attribute`.
+    It is Captum's ``sensitivity_max`` (Yeh et al., arXiv 1901.09392, section 3) of the map with `SAMPLES` draws,
+    uniform within `RADIUS`; 0 is best, and a map that does not look at the image has it too. The greatest of some draws
+    is no more than the paper's greatest of all. Radius, draws and the division by the map's norm are Captum's, but for
+    half as many draws, since each runs the method again; and it is the map of pixels that is compared, not of colours.
+    ``found`` is the map of ``inputs``. ``report`` is told of the method's passes. For the errors see `attribute`.
     """
     generator, run = torch.Generator().manual_seed(seed), count()
 

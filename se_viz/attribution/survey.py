@@ -76,7 +76,7 @@ def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surve
         try:
             found = attribute(network, inputs, target.index, method, **asked)
             moves[title] = measure_sensitivity(network, inputs, found, seed=survey.seed)
-            scores[title] = score_map(network, inputs, found.map, exam, yardstick.falls)
+            scores[title] = score_map(network, inputs, found.map, yardstick.falls)
         except AttributionError as problem:
             problems[title] = str(problem)
     table = tabulate_scores(scores, yardstick)

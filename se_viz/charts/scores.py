@@ -13,6 +13,9 @@ from se_viz.charts.palettes import Palette
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x")
 _CURVES = {"deletion": "Deletion: lower is better", "insertion": "Insertion: higher is better"}
+OTHERS = "Other maps"
+"""What the legend calls maps that have no colour."""
+
 _LEGEND = {"orientation": "h", "x": 0, "y": 1.03, "yanchor": "bottom"}
 _BLANK = {"showgrid": False, "zeroline": False}
 _FRAME: dict[str, Any] = {
@@ -24,10 +27,11 @@ _FRAME: dict[str, Any] = {
 
 
 def draw_curves(table: pd.DataFrame, palette: Palette, *, unit: str, fixed: bool = True) -> Figure:
-    """Draw a table of curves: deletion above, insertion below, maps in colours and controls in grey.
+    """Draw a table of curves, deletion above and insertion below: a few in colours, the others faint.
 
-    ``unit`` names what the network answers; a ``fixed`` axis is that of a probability, 0 to 1. Where low and high
-    of a curve are apart, a band shows them.
+    Column ``colour`` says which of the palette's colours a map has, NaN: none. Controls are one grey band over all of
+    their draws, and a thin line each. ``unit`` names what the network answers; a ``fixed`` axis is that of a
+    probability, 0 to 1. Where low and high of a coloured curve are apart, a band shows them.
     """
     data = [trace for place, curve in enumerate(_CURVES) for trace in _curves(table, curve, place, palette)]
     lower, upper = divide(2, 0.13)
@@ -41,8 +45,7 @@ def draw_curves(table: pd.DataFrame, palette: Palette, *, unit: str, fixed: bool
     layout = {
         **_FRAME,
         "margin": {**_FRAME["margin"], "t": 28},
-        # A phone has two names in a row of the legend.
-        "height": 560 + 12 * table["map"].nunique(),
+        "height": 620,
         "legend": LEGEND,
         "annotations": notes,
         "xaxis": {**across, "anchor": "y", "showticklabels": False},
@@ -55,42 +58,53 @@ def draw_curves(table: pd.DataFrame, palette: Palette, *, unit: str, fixed: bool
 
 def _curves(table: pd.DataFrame, curve: str, place: int, palette: Palette) -> Iterator[dict[str, Any]]:
     rows = table.loc[table["curve"] == curve]
-    # Controls first, so that they lie below.
-    for control in (True, False):
-        alike = rows.loc[rows["control"] == control]
-        for index, name in enumerate(dict.fromkeys(alike["map"])):
-            points = alike.loc[alike["map"] == name]
-            turn = len(palette.series)
-            colour = palette.faint if control else palette.series[index % turn]
-            dash = _DASHES[1 + index % 4] if control else _DASHES[index // turn % len(_DASHES)]
-            axes = {"xaxis": "x2", "yaxis": "y2"} if place else {}
-            if np.any(points["low"] < points["high"]):
-                yield _band(points, colour) | axes
-            yield axes | {
-                "type": "scatter",
-                "mode": "lines",
-                "x": 100 * np.asarray(points["share"]),
-                "y": np.asarray(points["value"]),
-                "name": name,
-                "legendgroup": name,
-                "legendrank": 2000 if control else 1000,
-                "showlegend": not place,
-                "line": {"color": colour, "width": 1.5 if control else 2.5, "dash": dash},
-                "hovertemplate": f"<b>{name}</b><br>%{{x:.0f}} %: %{{y:.3f}}<extra></extra>",
-            }
+    axes = {"xaxis": "x2", "yaxis": "y2"} if place else {}
+    first = {"showlegend": not place}
+    controls, maps = rows.loc[rows["control"]], rows.loc[~rows["control"]]
+    # What comes first lies below.
+    if len(controls):
+        yield _surround(controls, palette.faint) | axes
+    for index, (name, points) in enumerate(controls.groupby("map", sort=False)):
+        line = {"color": palette.faint, "width": 1.5, "dash": _DASHES[1 + index % 4]}
+        yield _line(name, points, line) | axes | first | {"legendrank": 3000}
+    plain = maps.loc[maps["colour"].isna()]
+    for index, (name, points) in enumerate(plain.groupby("map", sort=False)):
+        style = {"opacity": 0.5, "legendgroup": OTHERS, "legendrank": 2000, "name": OTHERS}
+        shown = {"showlegend": not place and not index}
+        yield _line(name, points, {"color": palette.faint, "width": 1}) | axes | style | shown
+    coloured = maps.dropna(subset="colour").sort_values(["colour", "step"])
+    for name, points in coloured.groupby("map", sort=False):
+        colour = palette.series[int(points["colour"].iloc[0])]
+        if np.any(points["low"] < points["high"]):
+            yield _surround(points, colour) | axes | {"legendgroup": name}
+        yield _line(name, points, {"color": colour, "width": 2.5}) | axes | first
 
 
-def _band(points: pd.DataFrame, colour: str) -> dict[str, Any]:
-    share = 100 * points["share"]
+def _line(name: object, points: pd.DataFrame, line: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": 100 * np.asarray(points["share"]),
+        "y": np.asarray(points["value"]),
+        "name": name,
+        "legendgroup": name,
+        "line": line,
+        "hovertemplate": f"<b>{name}</b><br>%{{x:.0f}} %: %{{y:.3f}}<extra></extra>",
+    }
+
+
+def _surround(rows: pd.DataFrame, colour: str) -> dict[str, Any]:
+    """Return the band from the lowest to the highest of some curves at each step."""
+    steps = rows.groupby("step").agg({"share": "first", "low": "min", "high": "max"})
+    share = 100 * steps["share"]
     return {
         "type": "scatter",
         "x": [*share, *share[::-1]],
-        "y": [*points["high"], *points["low"][::-1]],
+        "y": [*steps["high"], *steps["low"][::-1]],
         "fill": "toself",
         "fillcolor": colour,
-        "opacity": 0.15,
+        "opacity": 0.2,
         "mode": "none",
-        "legendgroup": points["map"].iloc[0],
         "showlegend": False,
         "hoverinfo": "skip",
     }

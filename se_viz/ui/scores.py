@@ -18,6 +18,7 @@ from se_viz.errors import OvertakenError, SeVizError
 from se_viz.runtime import line_of
 from se_viz.ui.cases import case_of
 from se_viz.ui.choices import Choices, current_palette
+from se_viz.ui.curves import MOST, TABLE, colour_curves, pick_rows, tick_rows
 from se_viz.ui.figures import show_figure
 from se_viz.ui.methods import get_pace, say_about
 from se_viz.ui.progress import describe_line
@@ -26,7 +27,8 @@ from se_viz.ui.scoring import Scored, Subject, count_pictures, get_scores, get_s
 from se_viz.ui.targets import name_target
 from se_viz.ui.words import plain
 
-_MEASURES = {"deletion": "Deletion ↓", "insertion": "Insertion ↑", "infidelity": "Infidelity ↓"}
+_MEASURES = {"gap": "Gap ↑", "deletion": "Deletion ↓", "insertion": "Insertion ↑", "infidelity": "Infidelity ↓"}
+_SENSITIVITY = "Sensitivity ↓"
 
 
 # No fragment of its own: of one inside another Streamlit still sends what belongs to a run that was cut short.
@@ -58,15 +60,18 @@ def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> N
     for title, problem in scored.problems.items():
         st.info(f"{title}: {problem}")
     st.markdown("\n".join(f"- {line}" for line in describe_scores(scored.scores, scored.yardstick)))
-    table = st.container()
-    plot, words = st.columns([3, 2], gap="medium")
+    table = tabulate_scores(scored.scores, scored.yardstick).sort_values("gap", ascending=False)
+    colours = colour_curves(table.loc[table["draws"] == 0, "map"].tolist())
+    numbers, plot = st.columns([7, 6], gap="medium")
     with plot:
-        _draw(choices, exam, scored)
-    with words:
-        st.caption(_explain(exam))
+        _draw(choices, exam, scored, colours)
+    with numbers:
+        place = st.container()
         sensitivities = _ask_sensitivities(choices, subjects)
-    with table:
-        _show_table(scored, sensitivities)
+        with st.expander("What the numbers mean"):
+            st.markdown(_explain(exam))
+    with place:
+        _show_table(table, colours, sensitivities)
 
 
 def _offer(choices: Choices, exam: Exam, subjects: Sequence[Subject], token: tuple) -> None:
@@ -85,15 +90,17 @@ def _want(token: tuple | None) -> None:
     st.session_state.scored = token
 
 
-def _draw(choices: Choices, exam: Exam, scored: Scored) -> None:
+def _draw(choices: Choices, exam: Exam, scored: Scored, colours: Mapping[str, int]) -> None:
     name = escape(name_target(choices, exam.target))
     unit = f"logits: {name}" if exam.compares else f"probability<br>of {name}"
     table = tabulate_curves(scored.scores, scored.yardstick)
+    table["colour"] = [colours.get(title) for title in table["map"]]
     figure = draw_curves(table, current_palette(), unit=unit, fixed=not exam.compares)
     show_figure(figure, "score-curves", alt="Deletion and insertion curves of each map and of the controls")
+    thin = " A thin line tells its name when it is touched." if len(colours) < len(scored.scores) else ""
     st.caption(
-        "Look for a line that falls at once above, and rises at once below, well away from the grey ones: those are "
-        "maps that know nothing. A band runs from the lowest to the highest of several draws."
+        "Look for a line that runs low above and high below. Broken grey lines are maps that know nothing, each the "
+        f"mean of its draws; the grey band holds all draws.{thin}"
     )
 
 
@@ -109,37 +116,52 @@ def _forgo_sensitivity() -> None:
     st.session_state.sensitivity = False
 
 
-def _show_table(scored: Scored, sensitivities: Mapping[str, float]) -> None:
-    # Controls first: they are what is to be beaten, and widths of columns come from the first rows.
-    table = tabulate_scores(scored.scores, scored.yardstick).sort_values("draws", ascending=False, kind="stable")
-    shown = pd.DataFrame({"Map": table["map"]} | {title: _say(table, key) for key, title in _MEASURES.items()})
+def _show_table(table: pd.DataFrame, colours: Mapping[str, int], sensitivities: Mapping[str, float]) -> None:
+    shown = pd.DataFrame({"Map": table["map"]} | {title: table[key] for key, title in _MEASURES.items()})
     if sensitivities:
         # Controls do not look at the image, so that they cannot move with it.
-        shown["Sensitivity ↓"] = [f"{sensitivities.get(title, 0):.3f}" for title in table["map"]]
-    widths = {"Map": st.column_config.TextColumn(width=190)}
-    alt = "Areas and infidelity of maps and controls"
-    st.dataframe(shown, hide_index=True, height="content", column_config=widths, alt=alt)
+        shown[_SENSITIVITY] = [sensitivities.get(title, 0.0) for title in table["map"]]
+    knowing = set(table.loc[table["draws"] == 0, "map"])
+    palette = current_palette()
 
+    def dye(row: pd.Series) -> list[str]:
+        title = str(row["Map"])
+        if title in colours:
+            return [f"color: {palette.series[colours[title]]}; font-weight: 600", *[""] * (len(row) - 1)]
+        return ["" if title in knowing else f"color: {palette.faint}"] * len(row)
 
-def _say(table: pd.DataFrame, measure: str) -> list[str]:
-    return [
-        f"{value:.3f} ± {spread:.3f}" if draws > 1 else f"{value:.3f}"
-        for value, spread, draws in zip(table[measure], table[f"{measure}_std"], table["draws"], strict=True)
-    ]
+    tick_rows(shown["Map"].tolist(), colours)
+    st.dataframe(
+        shown.style.apply(dye, axis=1),
+        hide_index=True,
+        height="content",
+        column_config={
+            "Map": st.column_config.TextColumn(width=160),
+            **{name: st.column_config.NumberColumn(width=74, format="%.3f") for name in shown.columns[1:]},
+        },
+        key=TABLE,
+        on_select=pick_rows,
+        selection_mode="multi-row",
+        alt="Gap, areas and infidelity of maps and controls, the widest gap first",
+    )
+    st.caption(
+        f"**Scores of this image only**, the widest gap first. Tick up to {MOST} maps to colour their curves. Grey "
+        "rows know nothing of the network: a map below one of them is no better."
+    )
 
 
 def _explain(exam: Exam) -> str:
     baseline = plain(BASELINES[exam.baseline].title.lower())
     return (
-        "**Scores of this image only.**\n"
         "- *Deletion*, the area under the upper curve: the pixels where the map is highest give way first "
         f"({baseline}). **Low** is good.\n"
         "- *Insertion*, the area under the lower one: they come back first, into a blurred photo. **High** is good.\n"
+        "- *Gap*: insertion less deletion. A pixel of noise in many breaks every texture, so that random pixels are "
+        "hard to beat at deletion; but so they are bad at insertion. **High** is good.\n"
         f"- *Infidelity*: {exam.squares} squares are removed, one at a time; the share of what the logit loses that "
         "the map's sum there does not foretell, 0 to 1. **Low** is good.\n"
         "- *Sensitivity*: the greatest change of the map, as a share of it, when values of the image move by a grey "
         "level at most. **Low** is good, but 0 for what does not look at the image.\n\n"
-        "Pixels go by value: what speaks against the class goes last, and equal ones in random order. Random maps: "
-        f"mean ± standard deviation of {exam.repeats} draws. A pixel of noise in many breaks every texture, so that "
-        "random pixels are hard to beat at deletion."
+        "Pixels go by value: what speaks against the class goes last, and equal ones in random order. Random pixels "
+        f"and patches: the mean of {exam.repeats} draws; a map beats them if it beats the best draw."
     )

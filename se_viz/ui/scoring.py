@@ -110,7 +110,7 @@ def _yardstick(case: Case, exam: Exam, *, _work: Work) -> Yardstick:
 def _score(case: Case, exam: Exam, subject: Subject, *, _falls: Falls, _work: Work) -> MapScore:
     values = subject.found.map
     with borrow_inputs(case, _work) as (network, inputs):
-        return score_map(network, inputs, values, exam, _falls, watch=_work.watch, report=_work.report)
+        return score_map(network, inputs, values, _falls, watch=_work.watch, report=_work.report)
 
 
 @st.cache_data(max_entries=2048, max_size="8MB", show_spinner=False, hash_funcs=BY_DIGEST)
