@@ -21,6 +21,7 @@ from se_viz.attribution.survey import Survey, average_curves, summarise_scores, 
 from se_viz.attribution.targets import Target
 from se_viz.images import list_samples
 from se_viz.networks import Network
+from se_viz.networks.checkpoints import save_checkpoint
 
 CAT, COFFEE = (next(s.path for s in list_samples() if s.name == name) for name in ("chelsea", "coffee"))
 CONTROLS = ["Random pixels", "Random patches", "Centred blob"]
@@ -59,8 +60,15 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
     assert rows.loc["Random pixels", "insertion"] == pytest.approx(np.mean(pixels))
     assert rows.loc["Random pixels", "insertion_std"] == pytest.approx(np.std(pixels, ddof=1))
     printed = capsys.readouterr().out
-    mean = table[table["map"] == "Saliency"]["deletion"].mean()
-    assert re.search(rf"Saliency +{mean:.4f} ", printed)
+    gaps = table[table["map"] == "Saliency"]["gap"]
+    assert re.search(rf"Saliency +2 +{gaps.mean():.3f} ± {gaps.std():.3f} ", printed)
+    lines = printed.splitlines()[1:6]
+    # Rows in the order of the mean gap; what knows nothing of the network is marked.
+    means = {name: table.loc[table["map"] == name, "gap"].mean() for name in (*titles, *CONTROLS)}
+    order = sorted(means, key=lambda name: -means[name])
+    assert [line.split(" 2 ")[0].strip() for line in lines] == [
+        f"{name} *" if name in CONTROLS else name for name in order
+    ]
     assert "over 2 images" in printed
     assert "<script src=" not in plot.read_text()
     assert "pixels changed, in the order of the map" in json.dumps(plot.read_text())
@@ -126,6 +134,9 @@ def test_a_broken_image_is_left_out(run, tmp_path: Path, capsys):
         (("--methods", "lrp"), "LRP (Bach et al., PLOS ONE 10, 2015) is not run here: "),
         (("--target", "dogs"), "A tiny SE-ResNet-50 has no class 'dogs'. Try: dog."),
         (("--target", "zebra"), "A tiny SE-ResNet-50 has no class 'zebra'. Try: a number from 0 to 4."),
+        (("--target", "9"), "A tiny SE-ResNet-50 has no class '9'. Try: a number from 0 to 4."),
+        (("--target", "3", "--against", "3"), "Class 3 does not differ from itself. Choose another class to compare"),
+        (("--baseline", "white"), "There is no baseline 'white'. Choose one of: mean, black, blur, noise."),
         (("--plot", "plot.png"), "plot.png ends in none of .html. Name the file with one of these."),
         (("--out", "table.xlsx"), "table.xlsx ends in none of .csv"),
     ],
@@ -136,14 +147,13 @@ def test_wrong_words_are_refused_before_anything_is_computed(run, capsys, words:
     assert capsys.readouterr().err.startswith(f"se_viz: {sentence}")
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (("--target", "9"), "There is no class 9: this network has 0 to 4. Choose one of these."),
-        (("--baseline", "white"), "There is no baseline 'white'. Choose one of: mean, black, blur, noise."),
-    ],
-)
-def test_what_an_image_cannot_be_asked_is_said(run, capsys, words: tuple[str, ...], sentence: str):
-    """A number that is no class, a baseline that is none."""
-    assert run(CAT, "--methods", "saliency", *words) == 2
-    assert f"{CAT}: {sentence}" in capsys.readouterr().err
+def test_what_holds_for_every_image_is_said_once(card, se_net, tmp_path: Path, capsys):
+    """A folder of photos would bury its table under one sentence."""
+    with torch.no_grad():
+        se_net.fc.weight.zero_()
+    save_checkpoint(se_net, card, tmp_path)
+    words = [str(CAT), str(COFFEE), "--methods", "saliency", "--checkpoints", str(tmp_path), "--device", "cpu"]
+    assert main(["score", *words]) == 0
+    errors = capsys.readouterr().err
+    assert errors.count("This map is 0 everywhere") == 1
+    assert "se_viz: every image: Saliency: " in errors

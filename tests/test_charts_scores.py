@@ -24,40 +24,63 @@ def table() -> pd.DataFrame:
     ]
     values = pd.DataFrame(rows)
     apart = 0.1 * values["control"]
-    return values.assign(low=values["value"] - apart, high=values["value"] + apart)
+    colour = [{"map 2": 1, "map 4": 0}.get(name) for name in values["map"]]
+    return values.assign(low=values["value"] - apart, high=values["value"] + apart, colour=colour)
 
 
 def traces(figure: Figure) -> list[dict[str, Any]]:
     return [trace.to_plotly_json() for trace in cast(tuple[BaseTraceType, ...], figure.data)]
 
 
+def told(trace: dict[str, Any]) -> str:
+    """Return the name that a line tells when it is touched."""
+    return trace["hovertemplate"].split("</b>")[0].removeprefix("<b>")
+
+
 def test_every_curve_is_drawn_once_in_each_half(table: pd.DataFrame):
     """Deletion above, insertion below, both in percent of the pixels and on the scale of a probability."""
     figure = draw_curves(table, LIGHT, unit="probability")
     lines = [trace for trace in traces(figure) if trace["mode"] == "lines"]
-    assert len(lines) == 14
+    assert sorted(map(told, lines)) == sorted(2 * table["map"].unique().tolist())
     for trace in lines:
         assert np.asarray(trace["x"]).tolist() == [0, 100]
         half = "insertion" if trace.get("yaxis") == "y2" else "deletion"
-        rows = table.loc[(table["map"] == trace["name"]) & (table["curve"] == half)]
+        rows = table.loc[(table["map"] == told(trace)) & (table["curve"] == half)]
         np.testing.assert_allclose(np.asarray(trace["y"]), rows["value"])
     assert figure.layout["yaxis"]["range"] == pytest.approx((-0.03, 1.03))
     assert draw_curves(table, LIGHT, unit="logits", fixed=False).layout["yaxis"]["range"] is None
 
 
-def test_no_two_lines_look_alike_and_only_controls_are_grey(table: pd.DataFrame):
-    """Also with more maps than there are colours."""
-    data = traces(draw_curves(table, LIGHT, unit="probability"))
-    looks = {trace["name"]: (trace["line"]["color"], trace["line"]["dash"]) for trace in data if "name" in trace}
-    assert len(set(looks.values())) == len(looks) == 7
-    assert [name for name, (colour, _) in looks.items() if colour == LIGHT.faint] == ["Random"]
+def test_only_picked_maps_are_in_colour(table: pd.DataFrame):
+    """Twenty colours and dashes are a tangle: the others are thin and grey, below, and one entry of the legend."""
+    lines = [trace for trace in traces(draw_curves(table, LIGHT, unit="")) if trace["mode"] == "lines"]
+    colours = {told(trace): trace["line"]["color"] for trace in lines}
+    picked = {"map 4": LIGHT.series[0], "map 2": LIGHT.series[1]}
+    assert {name: colour for name, colour in colours.items() if colour != LIGHT.faint} == picked
+    above = [trace for trace in lines if "yaxis" not in trace]
+    assert [told(trace) for trace in above][-2:] == ["map 4", "map 2"]
+    assert sorted(trace["name"] for trace in lines if trace["showlegend"]) == ["Other maps", "Random", "map 2", "map 4"]
+    widths = {told(trace): trace["line"]["width"] for trace in lines}
+    assert min(widths["map 2"], widths["map 4"]) > max(widths["map 1"], widths["Random"])
 
 
-def test_a_band_is_where_draws_differ(table: pd.DataFrame):
-    """From the lowest to the highest, around the control alone; it takes no hover and no place in the legend."""
-    bands = [trace for trace in traces(draw_curves(table, LIGHT, unit="")) if trace["mode"] == "none"]
-    assert [band["legendgroup"] for band in bands] == ["Random", "Random"]
-    assert bands[0]["y"] == pytest.approx([0.7, 0.6, 0.4, 0.5])
+def test_controls_are_broken_lines_in_one_band(table: pd.DataFrame):
+    """The band is around all of them, from the lowest draw to the highest; it takes no hover and no legend."""
+    other = table.loc[table["control"]].assign(map="Other", low=0.2, high=0.65, value=0.6)
+    data = traces(draw_curves(pd.concat([table, other]), LIGHT, unit=""))
+    bands = [trace for trace in data if trace["mode"] == "none"]
+    assert [(band["showlegend"], band["hoverinfo"]) for band in bands] == 2 * [(False, "skip")]
+    # Of Random 0.5 to 0.7 and then 0.4 to 0.6, and 0.2 to 0.65 of the other.
+    assert bands[0]["y"] == pytest.approx([0.7, 0.65, 0.2, 0.2])
+    dashes = {told(trace): trace["line"].get("dash") for trace in data if trace["mode"] == "lines"}
+    assert len({dashes["Random"], dashes["Other"], dashes["map 0"]}) == 3
+
+
+def test_a_coloured_map_with_a_spread_has_a_band_of_its_own(table: pd.DataFrame):
+    """Means over images have one; the others would fill the figure."""
+    wide = table.assign(low=table["value"] - 0.1, high=table["value"] + 0.1)
+    bands = [trace for trace in traces(draw_curves(wide, LIGHT, unit="")) if trace["mode"] == "none"]
+    assert [band["fillcolor"] for band in bands] == 2 * [LIGHT.faint, LIGHT.series[0], LIGHT.series[1]]
 
 
 def test_a_map_without_an_order_leaves_a_gap():

@@ -75,6 +75,17 @@ BASELINES = {
 """Every baseline, by key, in the order they are offered."""
 
 
+def find_baseline(key: str) -> Baseline:
+    """Return a baseline's row.
+
+    Raises:
+        AttributionError: there is no such baseline.
+    """
+    if key not in BASELINES:
+        raise AttributionError(f"There is no baseline {key!r}. Choose one of: {', '.join(BASELINES)}.")
+    return BASELINES[key]
+
+
 def make_baseline(
     network: Network, inputs: Float[Tensor, "batch 3 height width"], key: str
 ) -> Float[Tensor, "batch 3 height width"]:
@@ -83,9 +94,7 @@ def make_baseline(
     Raises:
         AttributionError: there is no such baseline.
     """
-    if key not in BASELINES:
-        raise AttributionError(f"There is no baseline {key!r}. Choose one of: {', '.join(BASELINES)}.")
-    return BASELINES[key].paint(network, inputs.detach())
+    return find_baseline(key).paint(network, inputs.detach())
 
 
 def scatter(baseline: Float[Tensor, "1 3 height width"], draws: int) -> Float[Tensor, "draws 3 height width"]:

@@ -14,8 +14,8 @@ from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.variants import Report
 
-MEASURES = {"gap": 1, "deletion": -1, "insertion": 1, "infidelity": -1}
-"""What is measured, and whether more is better (1) or less (-1)."""
+MEASURES = ("gap", "deletion", "insertion", "infidelity")
+"""What is measured."""
 
 _NAMES = {key: title.lower() for key, title in CONTROLS.items()} | {"blob": "the centred blob"}
 
@@ -124,14 +124,9 @@ def tabulate_curves(scores: Mapping[str, MapScore], yardstick: Yardstick) -> pd.
     return pd.concat(parts, ignore_index=True)
 
 
-def find_unbeaten(score: MapScore, yardstick: Yardstick, measure: str = "gap") -> list[str]:
-    """Return the keys of the controls with a draw that is as good as a map or better, by one of ``MEASURES``."""
-    sign = MEASURES[measure]
-    return [
-        key
-        for key, drawn in yardstick.controls.items()
-        if max(sign * one.read(measure) for one in drawn) >= sign * score.read(measure)
-    ]
+def find_unbeaten(score: MapScore, yardstick: Yardstick) -> list[str]:
+    """Return the keys of the controls with a draw whose gap is as wide as a map's, or wider."""
+    return [key for key, drawn in yardstick.controls.items() if max(one.gap for one in drawn) >= score.gap]
 
 
 def describe_scores(scores: Mapping[str, MapScore], yardstick: Yardstick) -> list[str]:

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
+from se_viz.attribution.baselines import find_baseline
 from se_viz.attribution.catalogue import COMMON, METHODS, find_method
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.run import attribute
@@ -34,11 +35,12 @@ class Survey:
     """Seed of ties, squares, random maps and moves of the image."""
 
     def __post_init__(self) -> None:
-        """Check the methods.
+        """Check methods and baseline.
 
         Raises:
-            AttributionError: there is no such method.
+            AttributionError: there is no such method or baseline.
         """
+        find_baseline(self.baseline)
         for method in self.methods:
             find_method(method)
 
@@ -59,7 +61,7 @@ def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surve
     """Make and score the maps of one image, and score the controls.
 
     Raises:
-        AttributionError: there is no such class or baseline.
+        AttributionError: there is no such class.
         DeviceError: the device has too little memory.
     """
     inputs = network.preprocess(image)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from se_viz.attribution.controls import CONTROLS
 from se_viz.charts.palettes import LIGHT
 
 TABLE = "scores-table"
@@ -27,19 +28,20 @@ def colour_curves(ranked: Sequence[str]) -> dict[str, int]:
 
 
 def tick_rows(titles: Sequence[str], colours: Mapping[str, int]) -> None:
-    """Tick the rows of what has a colour; to be called before the table is shown."""
+    """Tick the rows of what has a colour, and no others; to be called before the table is shown."""
     st.session_state.curve_rows = [*titles]
     rows = [row for row, title in enumerate(titles) if title in colours]
-    # Set on each run, also where it is the same: rows are told by place, and places change with the photo.
-    st.session_state[TABLE] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    # Only where it differs: the browser looks at what is set when that is not what was set last.
+    if st.session_state.get(TABLE, {"selection": {"rows": []}})["selection"]["rows"] != rows:
+        st.session_state[TABLE] = {"selection": {"rows": rows, "columns": [], "cells": []}}
 
 
 def pick_rows() -> None:
-    """Pick what people have ticked; beyond the most, what was picked first makes room."""
+    """Pick the maps that people have ticked; beyond the most, what was picked first makes room."""
     rows, before = st.session_state.curve_rows, [*st.session_state.curve_colours]
     ticked = [rows[row] for row in st.session_state[TABLE]["selection"]["rows"]]
-    kept = [title for title in before if title in ticked]
-    st.session_state.picked_curves = [*kept, *(title for title in ticked if title not in kept)][-MOST:]
+    new = [title for title in ticked if title not in (*before, *CONTROLS.values())]
+    st.session_state.picked_curves = [*new, *(title for title in before if title in ticked)][:MOST]
 
 
 def keep_colours(titles: Sequence[str], before: Mapping[str, int]) -> dict[str, int]:
