@@ -9,7 +9,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from se_viz.networks import Network
-from se_viz.ui.cached import _residents
+from se_viz.ui.loaded import _residents
 from tests.pages import chosen, clean, figure, noise, session, words
 
 FIRST, SECOND = "layer3.1.bn3.1", "layer3.1.bn3.1#2"
