@@ -64,7 +64,7 @@ SPELLINGS: list[Spelling] = [
     Spelling("*.SEBlock", squeeze="fc.0", gate="fc.3"),
     Spelling("*.SEModule", squeeze="fc1", gate="sigmoid"),
 ]
-"""Every spelling that se_viz knows. A module's nearest class counts; of two rows for one class, the later."""
+"""Every spelling that se_viz knows. A module's nearest class counts; of two rows that name it alike, the later."""
 
 _SPLIT = "Split attention (arXiv 2004.08955) gates the output of its own convolution, by a softmax over its branches."
 _KERNEL = "A selective kernel (arXiv 1903.06586) shares each channel out between kernel sizes by a softmax."
