@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from PIL import Image
 
 from se_viz.charts.palettes import LIGHT
 from se_viz.charts.scales import GATES
-from se_viz.charts.surgery import draw_answers, draw_choice, draw_maps, draw_reaction
+from se_viz.charts.surgery import draw_answers, draw_choice, draw_reaction
 
 NOBODY = np.array([], dtype=int)
 
@@ -135,24 +134,3 @@ def test_where_every_block_was_edited_the_scale_is_theirs(network: pd.DataFrame)
     layout: Any = draw_reaction(network, LIGHT, edited={"a", "b", "c"}, selected="b").layout
     assert float(layout.coloraxis.colorbar.ticktext[2]) == pytest.approx(0.9, rel=0.05)
     assert len([shape for shape in layout.shapes if shape.type == "rect"]) == 1
-
-
-def test_both_maps_share_one_scale():
-    """Half as strong after as before is half the colour: codes 126 and 63 of a scale from 0."""
-    photo = Image.new("RGB", (6, 4), "red")
-    before, after = np.full((4, 6), 2.0), np.full((4, 6), 1.0)
-    figure = draw_maps(photo, before, after, LIGHT, signed=False)
-    left, right = traces(figure, go.Heatmap)
-    assert (np.unique(left.z).tolist(), np.unique(right.z).tolist()) == ([126], [63])
-    layout: Any = figure.layout
-    assert [note.text for note in layout.annotations] == ["before", "after"]
-    assert [(image.xref, image.yref) for image in layout.images] == [("x", "y"), ("x2", "y2")]
-    assert (layout.yaxis.scaleanchor, layout.yaxis2.scaleanchor) == ("x", "x2")
-
-
-def test_signed_maps_are_symmetric_about_zero():
-    """-1 beside 4 lies a quarter of the way from 63 to 0, whichever map it is in."""
-    photo = Image.new("RGB", (6, 4), "red")
-    figure = draw_maps(photo, np.full((4, 6), 4.0), np.full((4, 6), -1.0), LIGHT, signed=True)
-    left, right = traces(figure, go.Heatmap)
-    assert (np.unique(left.z).tolist(), np.unique(right.z).tolist()) == ([126], [47])

@@ -82,7 +82,7 @@ def test_a_few_quick_methods_are_ticked_at_first(look: AppTest):
     ticked = [METHODS[method].title for method in TICKED]
     assert [box.label.split(" · ")[0] for box in look.checkbox if box.value] == sorted(ticked, key=order)
     assert all(f"**{title}**" in words(look) for title in ticked)
-    assert len(re.findall(r"^\d+\.\d s\.", words(look), re.MULTILINE)) == len(ticked)
+    assert len(re.findall(r"^(?:\d+\.\d|Under 0\.1) s\.", words(look), re.MULTILINE)) == len(ticked)
 
 
 def order(title: str) -> int:
@@ -98,6 +98,15 @@ def test_every_method_can_be_ticked_and_says_what_it_is(look: AppTest):
     for row in METHODS.values():
         assert re.fullmatch(r"(under )?\d+\s(s|min)", boxes[row.title].label.split(" · ")[1])
         assert boxes[row.title].help == f"{row.looks_for} ({row.source})"
+
+
+def test_what_is_ticked_takes_its_sum(look: AppTest):
+    """Who ticks ten methods wants to know before they start; of one alone the time stands beside it."""
+    assert sum_up([0.4, 1.2, 60.0]).startswith("The 3 ticked take **about 62\N{NO-BREAK SPACE}s** together")
+    assert sum_up([0.1, 0.2]).startswith("The 2 ticked take **under 1\N{NO-BREAK SPACE}s** together")
+    assert sum_up([5.0]) == sum_up([]) == ""
+    assert f"The {len(TICKED)} ticked take **" in words(look)
+    assert "ticked take" not in words(clean(tick(look, "saliency").run()))
 
 
 def test_without_a_tick_the_page_says_what_to_do(look: AppTest):
@@ -181,7 +190,7 @@ def test_a_method_without_a_map_says_why_in_its_place(look: AppTest):
     look.session_state["attributed"][token] = AttributionError("This network has no slope. Choose Occlusion.")
     clean(look.run())
     assert [info.value for info in look.info] == ["This network has no slope. Choose Occlusion."]
-    assert len(re.findall(r"^\d+\.\d s\.", words(look), re.MULTILINE)) == len(TICKED) - 1
+    assert len(re.findall(r"^(?:\d+\.\d|Under 0\.1) s\.", words(look), re.MULTILINE)) == len(TICKED) - 1
 
 
 def test_a_network_without_a_classifier_is_one_sentence(

@@ -83,7 +83,7 @@ def test_a_stage_can_be_looked_at_by_itself(page: AppTest, network: Network, pho
 def test_both_maps_share_one_scale(page: AppTest, network: Network, photo: Image.Image, best: int):
     """Equal colours have to be equal values: the scale holds both maps, whose cells are sums of 2 x 2 pixels."""
     clean(page.run())
-    bars = [figure(page, f"flow-map-{way}")["layout"]["coloraxis"]["colorbar"] for way in ("past", "through")]
+    bars = [figure(page, f"flow-{way}")["layout"]["coloraxis"]["colorbar"] for way in ("past", "through")]
     assert bars[0]["ticktext"] == bars[1]["ticktext"]
     trace = trace_paths(network, network.preprocess(photo), best)
     maps = torch.stack([trace.flows[NETWORK].map, trace.gate_map(NETWORK)])

@@ -238,7 +238,7 @@ def test_both_maps_are_those_of_the_library(page: AppTest, network: Network):
     """Saliency of the class that came first, by autograd, without and with the edit, on one scale of 126 steps."""
     page.session_state["surgery-method"] = "saliency"
     press(choose(page.run(), "all"), "one")
-    left, right = (numbers(heat["z"]) for heat in figure(page, "maps")["data"])
+    left, right = (numbers(figure(page, f"map-{when}")["data"][0]["z"]) for when in ("before", "after"))
     inputs = network.preprocess(crop_image(open_image(sample(3).content), network.card.view)).requires_grad_()
     with torch.enable_grad():
         plain = network.model(inputs)

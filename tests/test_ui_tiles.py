@@ -28,6 +28,11 @@ def test_what_a_complete_method_misses_is_a_share_of_what_it_explains():
     assert describe(COMPLETE, LOOK) == "2.0 s. Misses 0.5% of the -4 logits it explains. Colours reach to 1."
 
 
+def test_what_took_no_time_is_not_said_to_take_none():
+    """A map that came out of another method's pass took some milliseconds."""
+    assert describe(replace(UNSIGNED, seconds=0.004), LOOK) == "Under 0.1 s. Colours reach to 1."
+
+
 def test_of_hardly_any_change_there_is_no_share():
     """A share of nothing would be a division by zero, or a number that frightens."""
     words = describe(replace(COMPLETE, explained=0.0), LOOK)

@@ -58,12 +58,6 @@ def rule(palette: Palette, *, x: int | float | None = None, y: int | float | Non
     return {"type": "line", **along, **refs, "line": {"color": palette.faint, "width": 1, "dash": "dot"}}
 
 
-def heading(text: str, x: float) -> dict[str, Any]:
-    """Return the annotation that stands over a part of a figure."""
-    place = {"x": x, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}
-    return {"text": text, "font": {"size": 16}, "showarrow": False, **place}
-
-
 def invisible_marks(size: int) -> dict[str, Any]:
     """Return the part of a scatter trace that takes clicks and hovers over colours, which alone tell neither."""
     clear = {"marker": {"opacity": 0}}

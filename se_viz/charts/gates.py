@@ -175,11 +175,11 @@ def _axes(rows: list[_Row], order: str, span: Span | None) -> dict[str, Any]:
     left, right = {"domain": [0, _SPLIT - _GAP / 2]}, {"domain": [_SPLIT + _GAP / 2, 1], "anchor": "y2"}
     ticks = {"tickvals": [row.place for row in rows], "ticktext": [row.block for row in rows], "ticks": ""}
     down = {"range": [rows[-1].place + 0.6, rows[0].place - 1.4], **blank, **ticks}
-    ends = {"range": [span.low, span.high], "tickvals": [span.low, span.middle, span.high]} if span else {}
+    ends = {"range": [span.low, span.high], "tickvals": [span.low, span.middle, span.high]} if span else {"nticks": 4}
     sorting = f"channels, sorted by {ORDERS[order]}" if order != "channel" else "channels, by index"
     return {
         "xaxis": {"title": f"{sorting} (% of the block)", "range": [0, 100], **blank, **left},
         "yaxis": down,
-        "xaxis2": {"title": "mean ± std", **blank, **right, **ends},
+        "xaxis2": {"title": "mean ± std", "tickangle": 0, **blank, **right, **ends},
         "yaxis2": {**down, "matches": "y", "showticklabels": False, "anchor": "x2"},
     }

@@ -1,18 +1,16 @@
-"""What changed gates do: the gates of one block to pick from, the answer, later gates and a map, old against new."""
+"""What changed gates do: the gates of one block to pick from, the answer, and later gates, old against new."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from plotly.graph_objects import Figure
 
-from se_viz.charts.dress import LAYOUT, colour_axis, divide, heading, make_figure, rule
+from se_viz.charts.dress import LAYOUT, make_figure, rule
 from se_viz.charts.gates import draw_gates
-from se_viz.charts.maps import photo_layer
 from se_viz.charts.palettes import Palette
-from se_viz.charts.scales import Span, encode, fit_span
+from se_viz.charts.scales import Span, fit_span
 
 _NAME = 26
 
@@ -119,33 +117,6 @@ def draw_reaction(table: pd.DataFrame, palette: Palette, *, edited: set[str], se
     reach = 1.2 * float((groups.mean().abs() + groups.std(ddof=0)).max()) if free.size else 0.0
     figure.update_traces(cliponaxis=True, selector={"cliponaxis": False})
     return figure.update_layout(xaxis2_range=[-reach, reach] if reach else None)
-
-
-def draw_maps(photo: Image.Image, before: np.ndarray, after: np.ndarray, palette: Palette, *, signed: bool) -> Figure:
-    """Lay two maps of (height, width) values over the photo, side by side on one scale; where one is 0 it is clear."""
-    span = fit_span(np.stack([before, after]), signed=signed)
-    height, width = before.shape
-    unit = "speaks against ← 0 → speaks for" if signed else "none → strongest"
-    bar = {"thickness": 10, "y": -0.02, "yanchor": "top", "len": 0.5}
-    layout: dict[str, Any] = {
-        **LAYOUT,
-        "height": 430,
-        "margin": {"l": 0, "r": 0, "t": 30, "b": 40},
-        "coloraxis": colour_axis(palette.veil if signed else palette.glow, palette, span, title=unit, **bar),
-        "images": [],
-        "annotations": [],
-    }
-    heats = []
-    look = {"type": "heatmap", "coloraxis": "coloraxis", "opacity": 0.8, "hoverinfo": "skip", "zsmooth": False}
-    for number, (values, word) in enumerate(((before, "before"), (after, "after"))):
-        across, x, y = divide(2, 0.03)[number], f"x{number + 1}", f"y{number + 1}"
-        heats.append({**look, "z": encode(values, span), "xaxis": x, "yaxis": y})
-        layout["images"].append({**photo_layer(photo, width, height), "xref": x, "yref": y})
-        layout["annotations"].append(heading(word, sum(across) / 2))
-        still = {"visible": False, "constrain": "domain"}
-        layout[f"xaxis{number + 1}"] = {**still, "range": [-0.5, width - 0.5], "domain": across, "anchor": y}
-        layout[f"yaxis{number + 1}"] = {**still, "range": [height - 0.5, -0.5], "scaleanchor": x, "anchor": x}
-    return make_figure(heats, layout, palette)
 
 
 def _short(name: str) -> str:

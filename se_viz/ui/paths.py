@@ -2,22 +2,21 @@
 
 from functools import partial
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.flows import Trace
 from se_viz.attribution.targets import Target
-from se_viz.charts.maps import draw_overlay
 from se_viz.charts.paths import PAST, THROUGH, draw_flows, sum_cells
-from se_viz.charts.scales import CLIPPED, fit_span
+from se_viz.charts.scales import CLIPPED
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.carriers import show_carriers
 from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
+from se_viz.ui.pairs import show_pair
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import progress
 from se_viz.ui.rise import describe_rise, is_still, name_set, say_part
@@ -96,17 +95,16 @@ def _show_blocks(analysis: Analysis, trace: Trace, held: str) -> None:
 
 
 def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
-    flow, palette = trace.flows[held], current_palette()
-    maps = {PAST: sum_cells(flow.map.numpy()), THROUGH: sum_cells(trace.gate_map(held).numpy())}
-    span = fit_span(np.stack([*maps.values()]), signed=True)
-    parts = (flow.bypass, flow.carried)
-    # Columns and no subplots: on a phone they stand one below the other, each as wide as the page.
-    for place, part, (way, cells) in zip(st.columns(2, gap="large"), parts, maps.items(), strict=True):
-        with place:
-            st.markdown(f"**{way.capitalize()}**: {say_part(part, trace)}")
-            title = "lowers the logit ← 0 → raises it"
-            figure = draw_overlay(choices.photo, cells, palette, span=span, opacity=0.85, title=title)
-            show_figure(figure, f"flow-map-{way.split()[0]}", alt=f"Pixels that acted {way}, over the photo")
+    flow = trace.flows[held]
+    parts = {
+        PAST: ("flow-past", flow.bypass, flow.map),
+        THROUGH: ("flow-through", flow.carried, trace.gate_map(held)),
+    }
+    maps = {
+        key: (f"**{way.capitalize()}**: {say_part(part, trace)}", sum_cells(pixels.numpy()))
+        for way, (key, part, pixels) in parts.items()
+    }
+    show_pair(choices.photo, maps, signed=True, title="lowers the logit ← 0 → raises it")
     st.caption(
         f"{name_set(held)}. Past them: what pixels did while these gates were held still. Through them: what they did "
         "by moving them, the rest of the integrated gradients. Look for places in the second map that the first has "

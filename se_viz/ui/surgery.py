@@ -9,7 +9,7 @@ import streamlit as st
 from se_viz.analysis import Analysis, compare_answers
 from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.charts.scales import CLIPPED, Span, gate_span
-from se_viz.charts.surgery import draw_answers, draw_maps, draw_reaction
+from se_viz.charts.surgery import draw_answers, draw_reaction
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.surgery import (
     GateEdit,
@@ -26,6 +26,7 @@ from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.edits import Edits, History, get_edited, get_edited_attribution, history_of, keep_history
 from se_viz.ui.figures import show_figure
 from se_viz.ui.links import link_block
+from se_viz.ui.pairs import show_pair
 from se_viz.ui.pickers import choose_class
 from se_viz.ui.state import open_block
 
@@ -187,17 +188,16 @@ def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
     st.subheader("Where the answer comes from")
     target, method = _choose_map(choices, before)
     try:
-        maps = [get_edited_attribution(choices, one, target=target, method=method) for one in ((), edits)]
+        old, new = (get_edited_attribution(choices, one, target=target, method=method) for one in ((), edits))
     except OvertakenError:
         # The newer choice draws this part again at once.
         return
     except SeVizError as problem:
         st.error(str(problem))
         return
-    old, new = (found.map.numpy() for found in maps)
-    figure = draw_maps(choices.photo, old, new, current_palette(), signed=maps[0].signed)
-    name = choices.network.classes[target]
-    show_figure(figure, "maps", alt=f"{_TITLES[method]} for {name} before and after the edits")
+    pair = {"map-before": ("**Before**", old.map.numpy()), "map-after": ("**After**", new.map.numpy())}
+    title = "speaks against ← 0 → speaks for" if old.signed else "none → strongest"
+    show_pair(choices.photo, pair, signed=old.signed, title=title)
     st.caption(f"{METHODS[method].looks_for} Both maps share one scale. {CLIPPED} ({METHODS[method].source})")
 
 

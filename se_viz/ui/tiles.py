@@ -18,6 +18,8 @@ from se_viz.ui.choices import current_palette
 from se_viz.ui.pickers import choose_option
 
 _ACROSS = 4
+# Seconds; less would be written as none.
+_LEAST = 0.05
 # Logits; of less, a share says nothing.
 _NOTHING = 0.001
 
@@ -105,7 +107,7 @@ def paint(photo: Image.Image, found: Attribution, look: Look, reach: float | Non
 
 def describe(found: Attribution, look: Look) -> str:
     """Say how long a method took, what it misses of what it promises, and how far its colours reach."""
-    words = [f"{found.seconds:.1f} s."]
+    words = [f"{found.seconds:.1f} s." if found.seconds >= _LEAST else "Under 0.1 s."]
     if found.completeness_error is not None and found.explained is not None:
         words.append(_describe_error(found.completeness_error, found.explained))
     if _is_zero(found):
@@ -132,7 +134,7 @@ def show_legend(maps: Sequence[Attribution], look: Look) -> None:
         low, high = f", -{reach:.2g}", f", {reach:.2g}"
     with st.container(horizontal=True, gap="medium"):
         for signed in sorted({one.signed and look.sign != "size" for one in maps}, reverse=True):
-            ends = (f"speaks against{low}", f"speaks for{high}") if signed else ("nothing", f"strongest{high}")
+            ends = (f"against{low}", f"for{high}") if signed else ("nothing", f"strongest{high}")
             _show_scale(ends, paint_scale(look.palette, signed=signed, opacity=look.opacity))
 
 

@@ -51,7 +51,7 @@ def test_paint_changes_and_the_numbers_go_home(look: Page):
     """A shared scale is that of the strongest map, so the others are painted anew; the file holds one row a map."""
     before = [picture.get_attribute("src") for picture in maps(look).all()]
     look.get_by_role("radio", name="One for all").click()
-    expect(look.get_by_text(re.compile("^speaks for, "))).to_be_visible()
+    expect(look.get_by_text(re.compile("^for, "))).to_be_visible()
     expect_idle(look)
     anew = [now.get_attribute("src") != was for now, was in zip(maps(look).all(), before, strict=True)]
     assert sum(anew) == len(before) - 1

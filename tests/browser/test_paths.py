@@ -20,7 +20,7 @@ def test_a_rise_is_followed_from_stage_to_block_to_channel(visit: Callable[..., 
     expect(figure(page, "flows").locator(".bars .point")).to_have_count(10)
     expect(figure(page, "flow-blocks").locator(".bars .point")).to_have_count(16)
     for way in ("past", "through"):
-        expect(figure(page, f"flow-map-{way}").locator(".heatmaplayer image")).to_have_count(1)
+        expect(figure(page, f"flow-{way}").locator(".heatmaplayer image")).to_have_count(1)
     expect(page.get_by_text(re.compile(r"^From a mean-coloured image to this one the logit of "))).to_be_visible()
     expect(figure(page, "carriers").locator(".main-svg").first).to_be_visible()
     expect_idle(page)
