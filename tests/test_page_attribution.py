@@ -20,7 +20,7 @@ from se_viz.networks import Network, NetworkCard
 from se_viz.networks.cache import own_folder
 from se_viz.networks.checkpoints import save_checkpoint
 from se_viz.ui.cases import Case
-from se_viz.ui.methods import TICKED, Request
+from se_viz.ui.methods import TICKED, Request, sum_up
 from tests.pages import chosen, clean, noise, session, words
 from tests.passes import everywhere
 
