@@ -211,14 +211,18 @@ def step(part: int | str, sizes: float | None) -> Step:
 def test_the_verdict_goes_by_the_last_step(last: float | None, words: str):
     """A map that outlives all weights shows the photo; one that vanished needed them."""
     steps = [step(NOTHING, 1.0), step(HEAD, last), step(2, last)]
-    found = describe_steps("Map", steps)
+    found, gates = describe_steps("Map", steps)
     assert found.startswith(words)
-    assert "stages 2, 3 end at rank correlations of +0.25, none with what they were, and 0.10, 0.20 away" in found
+    assert gates.endswith("In the end those of stages 2, 3 have moved by 0.10, 0.20 on average.")
 
 
 def test_the_table_of_steps_has_a_row_a_measure():
     """Three likenesses of the map and one of each stage's gates, at each step; none is NaN."""
-    table = tabulate_steps([step(NOTHING, 1.0), step(HEAD, None)])
+    steps = [step(NOTHING, 1.0), step(HEAD, None)]
+    # Without negative values their ranks are those of the sizes, and would hide below them.
+    assert tabulate_steps(steps)["measure"].unique().tolist()[:2] == ["ranks of sizes", "structure (SSIM)"]
+    steps[1].map[0, 0] = -1
+    table = tabulate_steps(steps)
     assert len(table) == 2 * (3 + 2)
     assert table["part"].unique().tolist() == ["nothing", "classifier"]
     gates = table.loc[table["panel"] == "gates"]

@@ -118,28 +118,27 @@ def name_part(part: int | str) -> str:
 def tabulate_steps(steps: Sequence[Step]) -> pd.DataFrame:
     """Return one row a step and measure: ``part``, ``panel`` (``map`` or ``gates``), ``measure``, ``value``.
 
-    A value is NaN where the map is constant.
+    A value is NaN where the map is constant. Values have ranks of their own only where some are negative.
     """
+    signed = any(bool((step.map < 0).any()) for step in steps)
     rows = [
         (name_part(step.part), panel, measure, value)
         for step in steps
-        for panel, values in (("map", _read(step.likeness)), ("gates", _ranks(step.gates)))
+        for panel, values in (("map", _read(step.likeness, signed)), ("gates", _ranks(step.gates)))
         for measure, value in values.items()
     ]
     return pd.DataFrame(rows, columns=["part", "panel", "measure", "value"]).astype({"value": float})
 
 
-def describe_steps(title: str, steps: Sequence[Step]) -> str:
+def describe_steps(title: str, steps: Sequence[Step]) -> list[str]:
     """Say whether a map depends on what the network has learned, by its last step, and what became of the gates."""
-    last = steps[-1]
-    ranks = ", ".join("none" if value is None else f"{value:+.2f}" for value in _ranks(last.gates).values())
-    away = ", ".join(f"{likeness.distance:.2f}" for likeness in last.gates.values())
-    gates = (
-        f"The gates of stages {', '.join(map(str, last.gates))} end at rank correlations of {ranks} with what they "
-        f"were, and {away} away on average; each keeps 1 until its own stage is randomised, for a gate does not see "
-        "what comes after it."
-    )
-    return f"{_describe_map(title, steps)} {gates}"
+    gates = steps[-1].gates
+    stages, away = ", ".join(map(str, gates)), ", ".join(f"{likeness.distance:.2f}" for likeness in gates.values())
+    return [
+        _describe_map(title, steps),
+        "The gates of a stage stay as they are until it is randomised itself, for a gate does not see what comes after "
+        f"it. In the end those of stages {stages} have moved by {away} on average.",
+    ]
 
 
 def _describe_map(title: str, steps: Sequence[Step]) -> str:
@@ -158,12 +157,9 @@ def _describe_map(title: str, steps: Sequence[Step]) -> str:
     return f"**{title} depends on what the network has learned**: {number}."
 
 
-def _read(likeness: MapLikeness) -> dict[str, float | None]:
-    return {
-        "ranks of values": likeness.signed,
-        "ranks of sizes": likeness.absolute,
-        "structure (SSIM)": likeness.structure,
-    }
+def _read(likeness: MapLikeness, signed: bool) -> dict[str, float | None]:
+    ranks = {"ranks of values": likeness.signed} if signed else {}
+    return {**ranks, "ranks of sizes": likeness.absolute, "structure (SSIM)": likeness.structure}
 
 
 def _ranks(gates: Mapping[int, GateLikeness]) -> dict[str, float | None]:

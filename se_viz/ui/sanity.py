@@ -17,7 +17,7 @@ from se_viz.ui.methods import say_about
 from se_viz.ui.progress import describe_line, progress
 from se_viz.ui.scoring import BY_DIGEST, Subject
 
-_SIDE, _OPACITY = 136, 0.8
+_SIDE, _OPACITY = 148, 0.8
 
 
 def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
@@ -36,17 +36,14 @@ def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
         return
     with progress("Randomising a copy…", key="sanity", stop=partial(_want, None)) as (watch, report):
         steps = _steps(case_of(choices), subject, _work=Work(choices.photo, watch, report))
-    st.markdown(describe_steps(subject.title, steps))
-    maps, plot = st.columns(2, gap="medium")
-    with maps:
-        _show_maps(choices, subject, steps)
-    with plot:
-        figure = draw_steps(tabulate_steps(steps), current_palette())
-        show_figure(figure, "sanity-steps", alt="Likeness of map and gates to the first ones, part by part")
-        st.caption(
-            "Look for a line that stays high above: that map does not need the weights. At *nothing*, an untouched "
-            "copy, all are 1."
-        )
+    st.markdown("\n".join(f"- {line}" for line in describe_steps(subject.title, steps)))
+    _show_maps(choices, subject, steps)
+    figure = draw_steps(tabulate_steps(steps), current_palette())
+    show_figure(figure, "sanity-steps", alt="Likeness of map and gates to the first ones, part by part")
+    st.caption(
+        "Look for a line that stays high above: that map does not need the weights. At *nothing*, an untouched copy, "
+        "all are 1."
+    )
 
 
 def _offer(choices: Choices, subject: Subject, token: tuple) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from se_viz.attribution.baselines import BASELINES
+from se_viz.attribution.controls import CONTROLS
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.scores import describe_scores, tabulate_curves, tabulate_scores
@@ -121,18 +122,9 @@ def _show_table(table: pd.DataFrame, colours: Mapping[str, int], sensitivities: 
     if sensitivities:
         # Controls do not look at the image, so that they cannot move with it.
         shown[_SENSITIVITY] = [sensitivities.get(title, 0.0) for title in table["map"]]
-    knowing = set(table.loc[table["draws"] == 0, "map"])
-    palette = current_palette()
-
-    def dye(row: pd.Series) -> list[str]:
-        title = str(row["Map"])
-        if title in colours:
-            return [f"color: {palette.series[colours[title]]}; font-weight: 600", *[""] * (len(row) - 1)]
-        return ["" if title in knowing else f"color: {palette.faint}"] * len(row)
-
     tick_rows(shown["Map"].tolist(), colours)
     st.dataframe(
-        shown.style.apply(dye, axis=1),
+        shown.style.apply(partial(_dye, colours), axis=1),
         hide_index=True,
         height="content",
         column_config={
@@ -148,6 +140,14 @@ def _show_table(table: pd.DataFrame, colours: Mapping[str, int], sensitivities: 
         f"**Scores of this image only**, the widest gap first. Tick up to {MOST} maps to colour their curves. Grey "
         "rows know nothing of the network: a map below one of them is no better."
     )
+
+
+def _dye(colours: Mapping[str, int], row: pd.Series) -> list[str]:
+    """Return the style of each cell of a row: a map's name has the colour of its curve, a control is grey."""
+    title, palette = str(row["Map"]), current_palette()
+    if title in colours:
+        return [f"color: {palette.series[colours[title]]}; font-weight: 600", *[""] * (len(row) - 1)]
+    return [f"color: {palette.faint}" if title in CONTROLS.values() else ""] * len(row)
 
 
 def _explain(exam: Exam) -> str:
