@@ -183,7 +183,7 @@ def _explain_reaction(table: pd.DataFrame, first: int, span: Span, *, others: bo
         yield f"{beyond} gates lie outside {span.low:g} to {span.high:g} now, where no image would put them."
 
 
-@st.fragment
+# No fragment of its own: of one inside another Streamlit still sends what belongs to a run that was cut short.
 def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
     st.subheader("Where the answer comes from")
     target, method = _choose_map(choices, before)
