@@ -84,12 +84,12 @@ def test_the_summary_is_over_images():
     assert summary.loc["B", ["deletion", "deletion_std", "images"]].tolist() == pytest.approx([0.7, 0.0, 1])
 
 
-def test_mean_curves_have_one_deviation_to_either_side():
-    """Of 0.2 and 0.4 at the same step: 0.3, and 0.1414 below and above."""
+def test_mean_curves_have_their_standard_error_to_either_side():
+    """Of 0.2 and 0.4 at the same step: 0.3, and 0.1414 / sqrt(2) below and above."""
     parts = {"map": "A", "control": False, "curve": "deletion", "step": [0, 1], "share": [0.0, 1.0]}
     tables = [pd.DataFrame({**parts, "value": [0.2, 0.0]}), pd.DataFrame({**parts, "value": [0.4, 0.0]})]
     first = average_curves(tables).iloc[0]
-    spread = 0.1 * 2**0.5
+    spread = 0.1
     assert [first["value"], first["low"], first["high"]] == pytest.approx([0.3, 0.3 - spread, 0.3 + spread])
 
 

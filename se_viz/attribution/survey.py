@@ -102,9 +102,9 @@ def summarise_scores(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def average_curves(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the mean over images of each point of each curve, and one standard deviation to either side."""
+    """Return the mean over images of each point of each curve, and its standard error to either side."""
     groups = pd.concat(tables).groupby(["map", "control", "curve", "step"], sort=False)
-    mean, spread = groups["value"].mean(), groups["value"].std().fillna(0.0)
+    mean, spread = groups["value"].mean(), groups["value"].sem().fillna(0.0)
     columns = {"share": groups["share"].mean(), "value": mean, "low": mean - spread, "high": mean + spread}
     return pd.DataFrame(columns).reset_index()
 

@@ -122,4 +122,4 @@ def _plot(tables: Sequence[pd.DataFrame], best: Sequence[str], arguments: argpar
     table = average_curves(tables)
     table["colour"] = [colours.get(name) for name in table["map"]]
     arguments.plot.write_bytes(to_html(draw_curves(table, LIGHT, unit=unit, fixed=not compares), LIGHT))
-    print(f"The mean curves are drawn in {arguments.plot}; bands are one standard deviation over images.")
+    print(f"The mean of each curve is drawn in {arguments.plot}; bands are its standard error over images.")

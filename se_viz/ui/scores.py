@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
+from textwrap import wrap
 
 import pandas as pd
 import streamlit as st
@@ -29,7 +30,9 @@ from se_viz.ui.targets import name_target
 from se_viz.ui.words import plain
 
 _MEASURES = {"gap": "Gap ↑", "deletion": "Deletion ↓", "insertion": "Insertion ↑", "infidelity": "Infidelity ↓"}
+_LINE = 28
 _SENSITIVITY = "Sensitivity ↓"
+_WIDTHS = dict(zip((*_MEASURES.values(), _SENSITIVITY), (64, 76, 76, 76, 90), strict=True))
 
 
 # No fragment of its own: of one inside another Streamlit still sends what belongs to a run that was cut short.
@@ -63,7 +66,8 @@ def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> N
     st.markdown("\n".join(f"- {line}" for line in describe_scores(scored.scores, scored.yardstick)))
     table = tabulate_scores(scored.scores, scored.yardstick).sort_values("gap", ascending=False)
     colours = colour_curves(table.loc[table["draws"] == 0, "map"].tolist())
-    numbers, plot = st.columns([7, 6], gap="medium")
+    # One column more in the table.
+    numbers, plot = st.columns([3, 2] if st.session_state.get("sensitivity") else [7, 6], gap="medium")
     with plot:
         _draw(choices, exam, scored, colours)
     with numbers:
@@ -92,8 +96,9 @@ def _want(token: tuple | None) -> None:
 
 
 def _draw(choices: Choices, exam: Exam, scored: Scored, colours: Mapping[str, int]) -> None:
-    name = escape(name_target(choices, exam.target))
-    unit = f"logits: {name}" if exam.compares else f"probability<br>of {name}"
+    unit = f"{'logits:' if exam.compares else 'probability of'} {name_target(choices, exam.target)}"
+    # Names of classes may be longer than an axis.
+    unit = "<br>".join(map(escape, wrap(unit, _LINE, max_lines=2, placeholder=" …")))
     table = tabulate_curves(scored.scores, scored.yardstick)
     table["colour"] = [colours.get(title) for title in table["map"]]
     figure = draw_curves(table, current_palette(), unit=unit, fixed=not exam.compares)
@@ -129,7 +134,7 @@ def _show_table(table: pd.DataFrame, colours: Mapping[str, int], sensitivities: 
         height="content",
         column_config={
             "Map": st.column_config.TextColumn(width=160),
-            **{name: st.column_config.NumberColumn(width=74, format="%.3f") for name in shown.columns[1:]},
+            **{name: st.column_config.NumberColumn(width=_WIDTHS[name], format="%.3f") for name in shown.columns[1:]},
         },
         key=TABLE,
         on_select=pick_rows,
@@ -152,9 +157,10 @@ def _dye(colours: Mapping[str, int], row: pd.Series) -> list[str]:
 
 def _explain(exam: Exam) -> str:
     baseline = plain(BASELINES[exam.baseline].title.lower())
+    mean = "the mean lead, in logits" if exam.compares else "the mean probability"
     return (
-        "- *Deletion*, the area under the upper curve: the pixels where the map is highest give way first "
-        f"({baseline}). **Low** is good.\n"
+        f"- *Deletion*, the area under the upper curve, which is {mean}: the pixels where the map is highest give way "
+        f"first ({baseline}). **Low** is good.\n"
         "- *Insertion*, the area under the lower one: they come back first, into a blurred photo. **High** is good.\n"
         "- *Gap*: insertion less deletion. A pixel of noise in many breaks every texture, so that random pixels are "
         "hard to beat at deletion; but so they are bad at insertion. **High** is good.\n"
