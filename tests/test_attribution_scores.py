@@ -355,7 +355,7 @@ def yardstick(linear: Network, photo: Tensor) -> Yardstick:
 @pytest.mark.parametrize(
     ("score", "words"),
     [
-        (scored(0.1, 0.5), "**Map** has a wider gap than every control."),
+        (scored(0.1, 0.5), "**Map** beats every map that knows nothing of the network."),
         (scored(0.5, 0.75), "**Map** is no better than random pixels and random patches."),
         (scored(0.6, 0.6), "**Map** is no better than random pixels, random patches and the centred blob."),
     ],
@@ -372,7 +372,7 @@ def test_maps_of_one_verdict_share_a_sentence(yardstick: Yardstick):
     """Of twenty maps nobody reads twenty sentences; the widest gap stands first, also within a sentence."""
     scores = {"A": scored(0.6, 0.5), "B": scored(0.1, 0.5), "C": scored(0.3, 0.1), "D": scored(0.1, 0.8)}
     assert describe_scores(scores, yardstick) == [
-        "**D** and **B** have a wider gap than every control.",
+        "**D** and **B** beat every map that knows nothing of the network.",
         "**A** and **C** are no better than random pixels, random patches and the centred blob.",
     ]
 

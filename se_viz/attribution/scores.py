@@ -143,7 +143,7 @@ def describe_scores(scores: Mapping[str, MapScore], yardstick: Yardstick) -> lis
 def _describe(titles: Sequence[str], unbeaten: Sequence[str]) -> str:
     names, alone = _join([f"**{title}**" for title in titles]), len(titles) == 1
     if not unbeaten:
-        return f"{names} {'has' if alone else 'have'} a wider gap than every control."
+        return f"{names} {'beats' if alone else 'beat'} every map that knows nothing of the network."
     return f"{names} {'is' if alone else 'are'} no better than {_join([_NAMES[key] for key in unbeaten])}."
 
 

@@ -142,8 +142,8 @@ def _show_table(table: pd.DataFrame, colours: Mapping[str, int], sensitivities: 
         alt="Gap, areas and infidelity of maps and controls, the widest gap first",
     )
     st.caption(
-        f"**Scores of this image only**, the widest gap first. Tick up to {MOST} maps to colour their curves. Grey "
-        "rows know nothing of the network: a map below one of them is no better."
+        "**Scores of this image only**, the widest gap first: insertion less deletion. Grey rows know nothing of the "
+        f"network: a map below one of them is no better. Tick up to {MOST} maps to colour their curves."
     )
 
 
