@@ -224,6 +224,7 @@ def test_infidelity_is_captums_for_the_same_squares(network: Network, images: Te
     share = (direct / losses.square().mean()).item()
     falls = measure_falls(network, image, exam)
     assert falls.losses == pytest.approx(losses.tolist(), abs=1e-5)
+    assert falls.moved == pytest.approx(losses.abs().mean().item(), abs=1e-5)
     # Small differences of logits in float32.
     assert infidelity(found, falls) == pytest.approx(share, abs=1e-3)
     assert 0 < share < 1

@@ -43,6 +43,11 @@ class Falls:
     losses: tuple[float, ...]
     """How far the logit, or the difference of two, falls when the square shows the baseline; in logits."""
 
+    @property
+    def moved(self) -> float:
+        """Return how far a square moves the logit, up or down, on average."""
+        return sum(map(abs, self.losses)) / len(self.losses)
+
 
 def measure_falls(
     network: Network,

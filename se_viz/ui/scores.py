@@ -74,7 +74,7 @@ def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> N
         place = st.container()
         sensitivities = _ask_sensitivities(choices, subjects)
         with st.expander("What the numbers mean"):
-            st.markdown(_explain(exam))
+            st.markdown(_explain(exam, scored.yardstick.falls.moved))
     with place:
         _show_table(table, colours, sensitivities)
 
@@ -155,7 +155,8 @@ def _dye(colours: Mapping[str, int], row: pd.Series) -> list[str]:
     return [f"color: {palette.faint}" if title in CONTROLS.values() else ""] * len(row)
 
 
-def _explain(exam: Exam) -> str:
+def _explain(exam: Exam, moved: float) -> str:
+    """Say what the numbers mean; ``moved`` is how far a square moves the logit on average."""
     baseline = plain(BASELINES[exam.baseline].title.lower())
     mean = "the mean lead, in logits" if exam.compares else "the mean probability"
     return (
@@ -164,8 +165,9 @@ def _explain(exam: Exam) -> str:
         "- *Insertion*, the area under the lower one: they come back first, into a blurred photo. **High** is good.\n"
         "- *Gap*: insertion less deletion. A pixel of noise in many breaks every texture, so that random pixels are "
         "hard to beat at deletion; but so they are bad at insertion. **High** is good.\n"
-        f"- *Infidelity*: {exam.squares} squares are removed, one at a time; the share of what the logit loses that "
-        "the map's sum there does not foretell, 0 to 1. **Low** is good.\n"
+        f"- *Infidelity*: {exam.squares} squares are removed, one at a time, and each moves the logit by {moved:.2g} on "
+        "average here. It is the share of these moves that the map's sum there does not foretell, 0 to 1, and 1 where "
+        "the map is high but the logit does not fall. **Low** is good.\n"
         "- *Sensitivity*: the greatest change of the map, as a share of it, when values of the image move by a grey "
         "level at most. **Low** is good, but 0 for what does not look at the image.\n\n"
         "Pixels go by value: what speaks against the class goes last, and equal ones in random order. Random pixels "
