@@ -165,7 +165,7 @@ def _explain(exam: Exam, moved: float) -> str:
         "- *Insertion*, the area under the lower one: they come back first, into a blurred photo. **High** is good.\n"
         "- *Gap*: insertion less deletion. A pixel of noise in many breaks every texture, so that random pixels are "
         "hard to beat at deletion; but so they are bad at insertion. **High** is good.\n"
-        f"- *Infidelity*: {exam.squares} squares are removed, one at a time, and each moves the logit by {moved:.2g} on "
+        f"- *Infidelity*: {exam.squares} squares are removed, one at a time; each moves the logit by {moved:.2g} on "
         "average here. It is the share of these moves that the map's sum there does not foretell, 0 to 1, and 1 where "
         "the map is high but the logit does not fall. **Low** is good.\n"
         "- *Sensitivity*: the greatest change of the map, as a share of it, when values of the image move by a grey "
