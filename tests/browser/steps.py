@@ -95,8 +95,9 @@ def figure(page: Page, key: str) -> Locator:
 
 def box(element: Locator) -> FloatRect:
     """Return where an element stands on the screen."""
-    rectangle = element.bounding_box()
-    assert rectangle is not None
+    # A figure that is drawn once more is away for a moment.
+    while (rectangle := element.bounding_box()) is None:
+        element.wait_for()
     return rectangle
 
 
