@@ -81,7 +81,7 @@ def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> N
 
 def _offer(choices: Choices, exam: Exam, subjects: Sequence[Subject], token: tuple) -> None:
     pictures = count_pictures(exam, subjects)
-    seconds = say_about(pictures * get_pace(choices).forward)
+    seconds = say_about(get_pace(choices).time((pictures, 0)))
     st.markdown(
         "A map that looks right need not be: paint over the pixels it marks, and see whether the answer falls. Maps "
         "that know nothing of the network take the same test."
