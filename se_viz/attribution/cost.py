@@ -8,12 +8,11 @@ from typing import Any
 import torch
 
 from se_viz.attribution.methods import Method
+from se_viz.attribution.perturbing import TOGETHER
 from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.runtime import lay_out, line_of
 
-TOGETHER = 8
-"""Images in one pass from which on a run counts as one of many."""
 _TRIES = 2
 
 
