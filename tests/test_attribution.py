@@ -255,7 +255,12 @@ def test_a_callers_gradient_mode_does_not_matter(shallow, image, key):
             {"stage": 3},
             r"^Saliency explains the input\. Leave stage 3 out, or use grad_cam, guided_grad_cam\.$",
         ),
-        (0, "saliency", {"steps": 9}, r"^Saliency cannot run with these options: .*'steps'\. Change them\.$"),
+        (
+            0,
+            "saliency",
+            {"steps": 9},
+            r"^Saliency cannot run with these options: it knows none, and not 'steps'\. Change them\.$",
+        ),
         (
             0,
             "integrated_gradients",

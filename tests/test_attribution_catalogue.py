@@ -366,6 +366,13 @@ def test_the_catalogue_counts_the_passes(network, image, key):
         ("saliency", {"against": 2}, r"^Class 2 does not differ from itself\. Choose another class"),
         ("saliency", {"against": 7}, r"^There is no class 7: this network has 0 to 4\. Choose"),
         ("input_x_gradient", {"seed": 1}, r"^Input x Gradient cannot run with these options: .*seed"),
+        # Captum takes these two in silence.
+        (
+            "feature_ablation",
+            {"superpixel": 4},
+            r"^Feature Ablation cannot .* superpixels, seed, and not 'superpixel'\.",
+        ),
+        ("feature_permutation", {"donor": 1}, r"^Feature Permutation cannot .* donors, and not 'donor'\. Change them"),
     ],
 )
 def test_options_that_lead_nowhere_are_said_before_anything_runs(network, image, key, options, message):

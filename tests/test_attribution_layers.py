@@ -15,9 +15,11 @@ from se_viz import capture_gates, edit_gates
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
 from se_viz.attribution.layers import attribute_layer, enlarge, explain_refusal
 from se_viz.attribution.places import Layer
+from se_viz.attribution.slices import MOST_ON_CPU
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError, OvertakenError
 from se_viz.networks import Network
+from tests.passes import Passes
 from tests.reused import Twice
 
 TARGET = Target(2)
@@ -361,3 +363,15 @@ def test_a_map_is_enlarged_as_captum_enlarges(image: Tensor):
     assert torch.equal(
         enlarge(coarse[0, 0], (12, 9)), captum.attr.LayerAttribution.interpolate(coarse, (12, 9), "bilinear")[0, 0]
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [("integrated_gradients", {"n_steps": 80, "internal_batch_size": None}), ("conductance", {"n_steps": 80})],
+)
+def test_no_pass_on_a_cpu_holds_more_images_than_a_small_memory(network, image, key, options):
+    """A CPU raises no error when memory runs out: the system ends the whole program, and everybody's page with it."""
+    asked = {"internal_batch_size": 500, **options}
+    with Passes() as passes:
+        attribute_layer(network, image, TARGET, key, layer=Layer("after", LAST), **asked)
+    assert max(passes.sizes) <= MOST_ON_CPU

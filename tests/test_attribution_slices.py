@@ -10,11 +10,12 @@ from torch import nn
 from se_viz.analysis import analyse
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.run import attribute
+from se_viz.attribution.slices import MOST_ON_CPU
 from se_viz.errors import AttributionError, OvertakenError
 from se_viz.gates import edit_gates
 from se_viz.gates.surgery import compile_edits, set_gates
 from se_viz.networks import Network
-from tests.passes import batches, uploading
+from tests.passes import Passes, batches, uploading
 
 SLICED = [key for key, row in METHODS.items() if not row.layered and not row.copied]
 PIECES = [key for key, row in METHODS.items() if row.piece]
@@ -137,3 +138,19 @@ def test_what_does_not_fit_at_all_says_what_to_lower(network, image, key):
     # DeepLift runs the image beside its baseline, DeepLiftShap beside no fewer than two.
     assert passes[-1] == {"deep_lift": 2, "deep_lift_shap": 4}.get(key, 1)
     assert hooks_on(network.model) == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [
+        ("integrated_gradients", {"n_steps": 80, "internal_batch_size": None}),
+        ("occlusion", {"sliding_window_shapes": (3, 8, 8), "strides": (3, 4, 4), "perturbations_per_eval": 500}),
+        ("deep_lift_shap", {"draws": 80}),
+    ],
+)
+def test_no_pass_on_a_cpu_holds_more_images_than_a_small_memory(network, image, key, options):
+    """A CPU raises no error when memory runs out: the system ends the whole program, and everybody's page with it."""
+    with Passes() as passes:
+        attribute(network, image, 0, key, **options)
+    # DeepLift runs the image and its baseline together.
+    assert MOST_ON_CPU // 2 < max(passes.sizes) <= (2 if key == "deep_lift_shap" else 1) * MOST_ON_CPU

@@ -2,8 +2,10 @@
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from typing import Any, no_type_check
 
 import captum.attr
@@ -18,6 +20,7 @@ from se_viz.attribution.kept import kept_with
 from se_viz.attribution.limits import check_settings
 from se_viz.attribution.methods import Method
 from se_viz.attribution.shap import GradientShap
+from se_viz.attribution.slices import cap_piece
 from se_viz.attribution.superpixels import find_superpixels
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
@@ -45,6 +48,7 @@ def prepare(network: Network, row: Method, inputs: Tensor, *, baseline: str, opt
     """
     inner = _inner(row, options)
     settings = {**inner.options, **row.options, **options}
+    _check_names(row, inner, options)
     passes = check_settings(row, settings, inputs)
     if settings.get(row.piece):
         # Captum makes room for whole pieces, however little there is to go into them.
@@ -75,6 +79,23 @@ def _inner(row: Method, options: dict[str, Any]) -> Method:
     if key not in SMOOTHED:
         raise AttributionError(f"{row.title} cannot smooth {key!r}. Choose one of: {', '.join(SMOOTHED)}.")
     return METHODS[key]
+
+
+def _check_names(row: Method, inner: Method, options: dict[str, Any]) -> None:
+    """Refuse options that nobody reads, which some of Captum's methods take in silence."""
+    read = {"baselines", *row.options, *inner.options}
+    for one in (row, inner):
+        read.update(signature(getattr(captum.attr, one.algorithm).attribute).parameters)
+    for name in options:
+        if name not in read - _GIVEN:
+            known = ", ".join({**inner.options, **row.options}) or "none"
+            raise AttributionError(
+                f"{row.title} cannot run with these options: it knows {known}, and not {name!r}. Change them."
+            )
+
+
+_GIVEN = {"self", "inputs", "target", "kwargs"}
+"""What Captum's methods are given here, whatever the options."""
 
 
 def call(task: Task, settings: dict[str, Any]) -> Tensor:
@@ -114,13 +135,13 @@ def _algorithm(task: Task, settings: dict[str, Any]) -> Any:
 def _average(ask: Callable[..., Tensor], settings: dict[str, Any]) -> Tensor:
     """Ask for all baselines at once, or, where they do not fit into memory, for halves of them, no less than two."""
     baselines = settings.get("baselines")
-    try:
+    if not isinstance(baselines, Tensor) or len(baselines) < 4:
         return ask(**settings)
-    except torch.OutOfMemoryError:
-        if not isinstance(baselines, Tensor) or len(baselines) < 4:
-            raise
-    # Only here, after the error and its tensors are gone.
-    torch.cuda.empty_cache()
+    if len(baselines) == cap_piece(len(baselines), baselines.device):
+        with suppress(torch.OutOfMemoryError):
+            return ask(**settings)
+        # Only here, after the error and its tensors are gone.
+        torch.cuda.empty_cache()
     halves = baselines.chunk(2)
     found = [len(half) * _average(ask, {**settings, "baselines": half}) for half in halves]
     return torch.stack(found).sum(0) / len(baselines)

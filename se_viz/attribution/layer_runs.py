@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from se_viz.attribution.layer_catalogue import LayerMethod
 from se_viz.attribution.lifts import lift
 from se_viz.attribution.shared import Replay, SharedPass
-from se_viz.attribution.slices import Report
+from se_viz.attribution.slices import Report, cap_piece
 from se_viz.attribution.targets import Target
 from se_viz.gates.taps import Spot, Tapped
 from se_viz.line import Turn
@@ -85,11 +85,14 @@ def run_alone(task: LayerTask, spot: Spot, turn: Turn, report: Report) -> Found:
 
 
 def _run_in_memory(task: LayerTask, passes: _Passes) -> Tensor:
+    if piece := task.row.piece:
+        most = cap_piece(task.settings[piece], task.inputs.device)
+        task = replace(task, settings={**task.settings, piece: most})
     while True:
         try:
             return _run(task, passes)
         except torch.OutOfMemoryError:
-            piece, settings = task.row.piece, task.settings
+            settings = task.settings
             images = (settings[piece] or settings["n_steps"]) if piece else 1
             if images == 1:
                 raise

@@ -13,7 +13,7 @@ from se_viz.attribution.limits import check_inputs
 from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.records import NeuronAttribution
 from se_viz.attribution.run import explain
-from se_viz.attribution.slices import Slices
+from se_viz.attribution.slices import Slices, cap_piece
 from se_viz.errors import AttributionError
 from se_viz.gates.neurons import Neuron, read_neuron
 from se_viz.line import Watch
@@ -53,7 +53,7 @@ def attribute_neuron(
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
-        most = settings.get(row.piece, TOGETHER)
+        most = cap_piece(settings.get(row.piece, TOGETHER), network.device)
         slices = Slices(partial(_read, network.model, neuron), network.device, turn, most=most)
         found = explain(Task(row, slices, None, inputs, 0), slices, settings)
         with torch.no_grad():

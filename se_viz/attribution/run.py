@@ -21,7 +21,7 @@ from se_viz.attribution.places import choose_end
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.rules import check_rules
 from se_viz.attribution.shared import SharedPass
-from se_viz.attribution.slices import Report, Slices
+from se_viz.attribution.slices import MOST_ON_CPU, Report, Slices, cap_piece
 from se_viz.attribution.swift import LEAST, swift_copy
 from se_viz.attribution.targets import Answer, Target, aim
 from se_viz.errors import AttributionError
@@ -66,7 +66,8 @@ def attribute(
         stage, end = choose_end(network, stage) if row.staged else (None, None)
         passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
         with _lend(network, row, inputs, passes) as model:
-            answer, shared, most = Answer(model, goal), SharedPass(network, goal), settings.get(row.piece, TOGETHER)
+            answer, shared = Answer(model, goal), SharedPass(network, goal)
+            most = cap_piece(settings.get(row.piece, TOGETHER), network.device)
             slices = Slices(answer, network.device, turn, most=most, recall=shared.remember(model))
             slices.note = _counter(report, passes)
             started = time.perf_counter()
@@ -141,7 +142,8 @@ def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, fl
 @torch.no_grad()
 def _rise(task: Task, baselines: float | Tensor | None) -> float:
     start = torch.zeros_like(task.inputs) + (0.0 if baselines is None else baselines)
-    before, after = (task.forward(inputs)[:, task.target].mean() for inputs in (start, task.inputs))
+    parts = ([task.forward(part) for part in inputs.split(MOST_ON_CPU)] for inputs in (start, task.inputs))
+    before, after = (torch.cat(values)[:, task.target].mean() for values in parts)
     return (after - before).item()
 
 

@@ -18,6 +18,15 @@ Recall = Callable[[str, Tensor, Callable[[Tensor], Any]], Any]
 """Returns what a function makes of images, maybe without calling it; the word says which function it is."""
 
 
+MOST_ON_CPU = 32
+"""Images in one pass on a CPU. Eight are as fast, and far too many are no error there: the system ends the program."""
+
+
+def cap_piece(images: int | None, device: torch.device) -> int | None:
+    """Return how many images one pass may hold of those that were asked for; None: all of a call."""
+    return min(images or MOST_ON_CPU, MOST_ON_CPU) if device.type == "cpu" else images
+
+
 class Slices:
     """A function of images that is called many times: between two slices, the turn on its device is given away.
 
