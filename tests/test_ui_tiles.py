@@ -28,6 +28,23 @@ def test_what_a_complete_method_misses_is_a_share_of_what_it_explains():
     assert describe(COMPLETE, LOOK) == "2.0 s. Misses 0.5% of the -4 logits it explains. Colours reach to 1."
 
 
+def test_a_method_that_misses_most_of_its_sum_gives_no_shares():
+    """Without the words, a map that misses 3 of 4 logits looks like any other."""
+    words = describe(replace(COMPLETE, completeness_error=3.0), LOOK)
+    assert "Misses 75.0% of the -4 logits it explains: its values are no shares of them." in words
+    assert "no shares" not in describe(replace(COMPLETE, completeness_error=1.0), LOOK)
+
+
+def test_what_shows_nothing_does_not_stretch_one_scale_for_all():
+    """Saliency is left out of what speaks against, and its large values would fade what is drawn."""
+    shared, faint = replace(LOOK, shared=True), replace(COMPLETE, map=COMPLETE.map / 100)
+    assert reach_of([faint, UNSIGNED], shared) == pytest.approx(1.0)
+    against = replace(shared, sign="against")
+    assert reach_of([faint, UNSIGNED], against) == pytest.approx(0.01)
+    assert reach_of([UNSIGNED], against) == pytest.approx(1.0)
+    assert reach_of([], against) is None
+
+
 def test_what_took_no_time_is_not_said_to_take_none():
     """A map that came out of another method's pass took some milliseconds."""
     assert describe(replace(UNSIGNED, seconds=0.004), LOOK) == "Under 0.1 s. Colours reach to 1."

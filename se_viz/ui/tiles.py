@@ -94,8 +94,9 @@ def _fill(place: tuple[DeltaGenerator, DeltaGenerator], picture: Image.Image, wo
 
 
 def reach_of(maps: Sequence[Attribution], look: Look) -> float | None:
-    """Return how far one scale for all maps reaches; None where each has its own."""
-    return fit_reach(map(_map, maps)) if look.shared and maps else None
+    """Return how far one scale for all maps reaches that show anything; None where each has its own."""
+    shown = [one for one in maps if one.signed or look.sign != "against"] or maps
+    return fit_reach(map(_map, shown)) if look.shared and shown else None
 
 
 def paint(photo: Image.Image, found: Attribution, look: Look, reach: float | None) -> Image.Image:
@@ -122,7 +123,8 @@ def describe(found: Attribution, look: Look) -> str:
 def _describe_error(error: float, explained: float) -> str:
     if abs(explained) < _NOTHING:
         return f"Misses its sum by {error:.2g} logits; from the baseline on there is hardly a change to explain."
-    return f"Misses {error / abs(explained):.1%} of the {explained:+.2g} logits it explains."
+    wrong = ": its values are no shares of them" if error > abs(explained) / 2 else ""
+    return f"Misses {error / abs(explained):.1%} of the {explained:+.2g} logits it explains{wrong}."
 
 
 def show_legend(maps: Sequence[Attribution], look: Look) -> None:
