@@ -9,6 +9,7 @@ from se_viz.attribution.targets import Target
 from se_viz.charts.gates import ORDERS, draw_gates
 from se_viz.charts.maps import draw_channels, draw_overlay
 from se_viz.charts.scales import CLIPPED, fit_span, gate_span
+from se_viz.charts.sheets import to_uri
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import (
@@ -46,7 +47,8 @@ def show_answer(choices: Choices, analysis: Analysis) -> None:
     """Show the photo as the network sees it, and its five most probable classes."""
     photo, answer = st.columns([1, 3], vertical_alignment="center")
     caption = f"As the network sees it: {choices.photo.width} x {choices.photo.height} pixels"
-    photo.image(choices.photo, caption=caption, alt="The cropped photo")
+    # Inside the page: a file on the server may be gone before the browser asks, when clicks come quickly.
+    photo.image(to_uri(choices.photo), caption=caption, alt="The cropped photo")
     for index, share in analysis.top(5):
         answer.progress(min(share, 1.0), text=f"{choices.network.classes[index]} · {share:.1%}")
     known = len(choices.network.classes)

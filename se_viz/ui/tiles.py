@@ -60,7 +60,7 @@ class Wall:
         grid = st.container()
         cells = [cell for _ in range(0, len(waits) + 1, _ACROSS) for cell in grid.columns(_ACROSS)]
         cells[0].markdown("**The photo**", help="As the network sees it.")
-        cells[0].image(photo, width="stretch", alt="The photo as the network sees it")
+        cells[0].image(to_uri(photo), width="stretch", alt="The photo as the network sees it")
         for cell, method in zip(cells[1:], waits, strict=False):
             row = METHODS[method]
             cell.markdown(f"**{row.title}**", help=f"{row.looks_for} ({row.source})")
@@ -143,7 +143,7 @@ def show_legend(maps: Sequence[Attribution], look: Look) -> None:
 def _show_scale(ends: tuple[str, str], scale: Image.Image) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
         st.caption(ends[0], width="content")
-        st.image(scale, width=scale.width, alt="The colours of the maps")
+        st.image(to_uri(scale), width=scale.width, alt="The colours of the maps")
         st.caption(ends[1], width="content")
 
 

@@ -103,6 +103,7 @@ def box(element: Locator) -> FloatRect:
 
 _PLACE = """(mark, [layer, share]) => {
     const figure = mark.closest('.js-plotly-plot');
+    if (figure === null) return null;
     const [inner, outer] = [mark, figure.querySelector(layer)].map(element => element.getBoundingClientRect());
     const x = share === null ? inner.x + inner.width / 2 - outer.x : share * outer.width;
     return {x: x, y: inner.y + inner.height / 2 - outer.y};
@@ -111,7 +112,10 @@ _PLACE = """(mark, [layer, share]) => {
 
 def place_of(mark: Locator, *, layer: str = ".nsewdrag", share: float | None = None) -> Position:
     """Return where a mark of a figure stands in the layer that takes its clicks, or a share of it at that height."""
-    return mark.evaluate(_PLACE, [layer, share])
+    # A figure may be drawn once more just then: the old mark stands in none.
+    while (place := mark.evaluate(_PLACE, [layer, share])) is None:
+        mark.wait_for()
+    return place
 
 
 def click_mark(page: Page, key: str, mark: Locator, *, layer: str = ".nsewdrag", share: float | None = None) -> None:
