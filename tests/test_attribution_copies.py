@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.copies import RULED, Unrolled, copy_unrolled
-from se_viz.attribution.run import attribute
+from se_viz.attribution.run import attribute_unproven
 from se_viz.errors import AttributionError
 from se_viz.gates import edit_gates
 from se_viz.gates.surgery import compile_edits, set_gates
@@ -95,7 +95,7 @@ def test_edits_that_a_copy_would_not_know_are_said(network, images, key):
     changes = compile_edits([set_gates("layer2.1.bn3.1", 0.0)], network.inspection.sites)
     message = r"^This method runs on a copy .* Undo the edits, or choose a method that runs on the network itself"
     with edit_gates(network.model, changes), pytest.raises(AttributionError, match=message):
-        attribute(network, images[:1], 0, key)
+        attribute_unproven(network, images[:1], 0, key)
 
 
 @pytest.mark.parametrize("key", COPIED)
@@ -109,7 +109,7 @@ def test_no_pass_of_the_model_itself_meets_a_rule(network, images, key):
         hooks.append(len(layer._backward_hooks) + len(layer._forward_hooks))
 
     with network.model.conv1.register_forward_hook(look):
-        attribute(network, images[:1], 0, key)
+        attribute_unproven(network, images[:1], 0, key)
     assert set(hooks) == {expected}
 
 

@@ -6,6 +6,7 @@ import torch
 import torchvision
 from torch import nn
 
+from se_viz.attribution import run
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.catalogue import METHODS, REFUSED
 from se_viz.attribution.fitness import judge_method
@@ -194,6 +195,21 @@ def test_an_unknown_method_is_said(network):
     """Its name, and those there are."""
     with pytest.raises(AttributionError, match=r"^There is no method 'lrpp'\. Choose one of: integrated_gradients, "):
         judge_method(network, "lrpp")
+
+
+@pytest.mark.parametrize("key", SHARES)
+def test_shares_that_miss_most_of_their_sum_are_no_map(network, images, key, monkeypatch):
+    """A wrong picture helps nobody: beyond the limit stands a sentence with both numbers, up to it the map."""
+    found = attribute(network, images[:1], 1, key)
+    assert found.completeness_error
+    assert found.explained
+    share = found.completeness_error / abs(found.explained)
+    monkeypatch.setattr(run, "MOST_MISSED", 0.99 * share)
+    numbers = rf"miss {found.completeness_error:.2g} of the {abs(found.explained):.2g} logits"
+    with pytest.raises(AttributionError, match=numbers.replace("+", r"\+") + ".* Choose Integrated Gradients"):
+        attribute(network, images[:1], 1, key)
+    monkeypatch.setattr(run, "MOST_MISSED", 1.01 * share)
+    assert torch.equal(attribute(network, images[:1], 1, key).map, found.map)
 
 
 @pytest.mark.parametrize("key", ["guided_backprop", "deep_lift"])

@@ -174,7 +174,7 @@ def test_after_an_error_the_copy_is_not_kept(network, image):
     with borrow_unrolled(network.model, image) as twin:
         assert twin is not lent[0]
     with pytest.raises(AttributionError, match=r"^Guided Backprop cannot run with these options"):
-        attribute(network, image, 1, "guided_backprop", nonsense=1)
+        attribute(network, image, 1, "guided_backprop", additional_forward_args=(1, 2))
     with borrow_unrolled(network.model, image) as again:
         assert again is not twin
 

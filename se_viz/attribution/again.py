@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from se_viz.attribution.records import Attribution
-from se_viz.attribution.run import attribute
+from se_viz.attribution.run import attribute_unproven
 from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.variants import Report
@@ -19,7 +19,7 @@ def attribute_again(
     report: Report = lambda *_: None,
 ) -> Float[Tensor, "height width"]:
     """Return the map of an attribution's method, class, baseline, stage and options; for the errors see `attribute`."""
-    return attribute(
+    return attribute_unproven(
         network,
         inputs,
         found.target,

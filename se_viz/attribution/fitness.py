@@ -11,7 +11,7 @@ from se_viz.attribution.copies import copy_unrolled
 from se_viz.attribution.methods import Method
 from se_viz.attribution.places import NO_STAGE, stage_ends
 from se_viz.attribution.rules import Facts, check_rules, trace_rules
-from se_viz.attribution.run import attribute
+from se_viz.attribution.run import attribute_unproven
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
 from se_viz.runtime import line_of
@@ -78,7 +78,7 @@ def _remark_guided(facts: Facts) -> str:
 
 
 def _remark_shares(network: Network, row: Method, noise: Tensor, facts: Facts) -> str:
-    found = attribute(network, noise, 0, row.key)
+    found = attribute_unproven(network, noise, 0, row.key)
     assert found.completeness_error is not None
     assert found.explained is not None
     others = f", as it does with {facts.names}" if facts.others else ""
@@ -89,7 +89,8 @@ def _remark_shares(network: Network, row: Method, noise: Tensor, facts: Facts) -
     return (
         f"It has no rule for the product of gate and feature map, and passes it back by the slope{others}: on a "
         f"picture of noise, its shares miss {found.completeness_error:.2g} of the {abs(found.explained):.2g} logits "
-        f"that they should add up to.{pools if facts.pools else ''} Integrated Gradients needs no rule."
+        "that they should add up to. On an image where they miss more than half, there is no map."
+        f"{pools if facts.pools else ''} Integrated Gradients needs no rule."
     )
 
 

@@ -30,6 +30,9 @@ from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
 
+MOST_MISSED = 0.5
+"""How much of what they should add up to the shares of a method with rules may miss, as a share of it."""
+
 
 def attribute(
     network: Network,
@@ -53,8 +56,34 @@ def attribute(
     and about how many will. Where memory runs out, fewer images go into one pass.
 
     Raises:
-        AttributionError: no such method, class, baseline or stage, an option that Captum refuses, a network that
-            the method cannot explain, or too little memory.
+        AttributionError: no such method, class, baseline or stage, an option that Captum refuses, a network or an
+            image that the method cannot explain, or too little memory.
+        BusyError: too many wait for the device.
+    """
+    asked = {"against": against, "baseline": baseline, "stage": stage, "watch": watch, "report": report, **options}
+    found = attribute_unproven(network, inputs, target, method, **asked)
+    if METHODS[method].copied:
+        _check_shares(found)
+    return found
+
+
+def attribute_unproven(
+    network: Network,
+    inputs: Float[Tensor, "1 3 height width"],
+    target: int,
+    method: str,
+    *,
+    against: int | None = None,
+    baseline: str = "mean",
+    stage: int | None = None,
+    watch: Watch = lambda _: None,
+    report: Report = lambda done, total: None,
+    **options: Any,
+) -> Attribution:
+    """Do what `attribute` does, also where the shares of a method with rules miss most of what they should add up to.
+
+    Raises:
+        AttributionError: as there, but for such shares.
         BusyError: too many wait for the device.
     """
     row, goal = _method(method, stage), aim(target, against)
@@ -77,6 +106,16 @@ def attribute(
             found = explain(task, slices, settings, since=started)
     chosen = baseline if row.baseline and "baselines" not in options else None
     return _sum_up(row, goal, found, stage=stage, baseline=chosen, options=tuple(options.items()))
+
+
+def _check_shares(found: Attribution) -> None:
+    error, explained = found.completeness_error, found.explained
+    if error is not None and explained is not None and error > MOST_MISSED * abs(explained):
+        raise AttributionError(
+            f"{METHODS[found.method].title}'s shares miss {error:.2g} of the {abs(explained):.2g} logits that they "
+            "should add up to on this image, so that its map would tell nothing: it has no rule for the product of "
+            "gate and feature map. Choose Integrated Gradients, which needs no rules."
+        )
 
 
 def _sum_up(row: Method, goal: Target, found: "Explanation", **asked: Any) -> Attribution:
