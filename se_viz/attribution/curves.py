@@ -127,7 +127,7 @@ def trace_curves(
 
     As in the paper and its code: pixels go with all their colours, the highest first, in steps of one size; the mean
     colour takes the place of what goes; a curve has both ends; its area is the trapezoid rule's over shares. Other
-    than there: 24 steps, not 224, which moves areas by less than 0.01 and takes a tenth of the time; ties in random
+    than there: 24 steps, not 224, which takes a tenth of the time; ties in random
     order; a class that was asked for, not the image's best; and another blur. Theirs is a Gaussian of 5 pixels cut to
     11 x 11, at 224, in which many objects can still be made out: that of `START` has 14 there.
 
