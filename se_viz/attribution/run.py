@@ -1,8 +1,7 @@
 """Run one attribution method on one image."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,16 +12,14 @@ from torch import Tensor, nn
 
 from se_viz.attribution.calls import Task, call, prepare
 from se_viz.attribution.catalogue import METHODS, find_method
-from se_viz.attribution.copies import borrow_unrolled
+from se_viz.attribution.lent import lend_model
 from se_viz.attribution.limits import check_question, in_words
 from se_viz.attribution.methods import Method, collapse
 from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.places import choose_end
 from se_viz.attribution.records import Attribution
-from se_viz.attribution.rules import check_rules
 from se_viz.attribution.shared import SharedPass
 from se_viz.attribution.slices import MOST_ON_CPU, Report, Slices, cap_piece
-from se_viz.attribution.swift import LEAST, swift_copy
 from se_viz.attribution.targets import Answer, Target, aim
 from se_viz.errors import AttributionError
 from se_viz.gates.taps import Spot
@@ -94,7 +91,7 @@ def attribute_unproven(
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
         stage, end = choose_end(network, stage) if row.staged else (None, None)
         passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
-        with _lend(network, row, inputs, passes) as model:
+        with lend_model(network, row, inputs, passes=passes) as model:
             answer, shared = Answer(model, goal), SharedPass(network, goal)
             most = cap_piece(settings.get(row.piece, TOGETHER), network.device)
             slices = Slices(answer, network.device, turn, most=most, recall=shared.remember(model))
@@ -211,15 +208,3 @@ def _method(key: str, stage: int | None) -> Method:
         staged = ", ".join(row.key for row in METHODS.values() if row.staged)
         raise AttributionError(f"{row.title} explains the input. Leave stage {stage} out, or use {staged}.")
     return row
-
-
-@contextmanager
-def _lend(network: Network, row: Method, inputs: Tensor, passes: int) -> Iterator[nn.Module]:
-    """Yield what a method runs on: the network's model, or a copy where the method needs one or it pays."""
-    if row.copied:
-        with in_words(row.title, network.device), borrow_unrolled(network.model, inputs) as twin:
-            check_rules(row, twin, inputs)
-            yield twin
-    else:
-        pays = passes >= LEAST and not row.layered
-        yield swift_copy(network.model, inputs) if pays else network.model

@@ -1,0 +1,29 @@
+"""Which model a method runs on: the network's own, or a copy where the method needs one or it pays."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from se_viz.attribution.copies import borrow_unrolled
+from se_viz.attribution.limits import in_words
+from se_viz.attribution.methods import Method
+from se_viz.attribution.rules import check_rules
+from se_viz.attribution.swift import LEAST, swift_copy
+from se_viz.networks import Network
+
+
+@contextmanager
+def lend_model(network: Network, row: Method, inputs: Tensor, *, passes: int) -> Iterator[nn.Module]:
+    """Yield the model that a method runs on while it runs about ``passes`` images forward.
+
+    Raises:
+        AttributionError: the method's rules do not fit the network, or a copy does not fit into memory.
+    """
+    if row.copied:
+        with in_words(row.title, network.device), borrow_unrolled(network.model, inputs) as twin:
+            check_rules(row, twin, inputs)
+            yield twin
+    else:
+        pays = passes >= LEAST and not row.layered
+        yield swift_copy(network.model, inputs) if pays else network.model
