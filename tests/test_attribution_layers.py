@@ -13,7 +13,7 @@ from torchvision.ops import SqueezeExcitation
 
 from se_viz import capture_gates, edit_gates
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layers import attribute_layer, enlarge, explain_refusal
+from se_viz.attribution.layers import attribute_layer, enlarge
 from se_viz.attribution.places import Layer
 from se_viz.attribution.slices import MOST_ON_CPU
 from se_viz.attribution.targets import Target
@@ -21,6 +21,7 @@ from se_viz.errors import AttributionError, OvertakenError
 from se_viz.networks import Network
 from tests.passes import Passes
 from tests.reused import Twice
+from tests.written_out import teach_squares, write_out_products
 
 TARGET = Target(2)
 MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
@@ -218,20 +219,20 @@ def test_deep_lift_is_captums_where_every_relu_is_used_once(network: Network, im
     assert_same(found.values, expected[0].detach())
 
 
-@pytest.mark.parametrize(
-    ("layer", "words"),
-    [
-        (Layer("before", "layer4.2.bn3.1"), r"behind SE_5_3 · U come the gates of one SE block"),
-        (Layer("after", "layer3.2.bn3.1"), r"behind SE_4_3 · X~ come the gates of 6 SE blocks"),
-        (Layer("end", 4), r"behind stage 4 come the gates of 3 SE blocks"),
-    ],
-)
-def test_deep_lift_before_other_gates_is_refused_in_words(loaded: Network, image: Tensor, layer: Layer, words: str):
-    """It has no rule for x s; SE-ResNet-50 has 6 blocks in stage 4 and 3 in stage 5."""
-    with pytest.raises(AttributionError, match=f"{words}.*or Integrated Gradients, which needs no rules"):
-        attribute_layer(loaded, image, TARGET, "deep_lift", layer=layer)
-    assert "DeepLift" in explain_refusal(loaded, "deep_lift", layer)
-    assert explain_refusal(loaded, "grad_cam", layer) == ""
+@pytest.mark.parametrize("layer", [Layer("before", MIDDLE), Layer("after", MIDDLE), Layer("end", 4)])
+def test_deep_lift_before_gates_is_captums_where_products_are_written_as_squares(
+    network: Network, image: Tensor, layer: Layer, monkeypatch: pytest.MonkeyPatch
+):
+    """x s = ((x + s)^2 - (x - s)^2) / 4, and a rule for a square makes Captum alone share a product out."""
+    teach_squares(monkeypatch)
+    network = Network.from_model(network.model.double(), input_size=network.card.input_size)
+    image, twin, entry = image.double(), write_out_products(network.model), layer.where == "before"
+    module = twin.get_submodule("layer3" if layer.where == "end" else str(layer.of))
+    direct: Any = captum.attr.LayerDeepLift(twin, module)
+    start = torch.zeros_like(image)
+    expected = direct.attribute(image.requires_grad_(), start, target=TARGET.index, attribute_to_layer_input=entry)
+    found = attribute_layer(network, image, TARGET, "deep_lift", layer=layer)
+    assert_same(found.values, expected[0].detach().float())
 
 
 class Squared(nn.Module):

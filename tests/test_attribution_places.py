@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from se_viz.attribution.layers import attribute_layer
-from se_viz.attribution.places import WHERE, Layer, find_spot, gates_behind, name_layer
+from se_viz.attribution.places import Layer, find_spot
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
 from se_viz.gates.taps import Spot
@@ -25,22 +25,6 @@ def test_a_second_use_is_a_place_of_its_own():
     """Blocks may share their weights: the name says which use is meant."""
     network = Network.from_model(Twice(), input_size=16)
     assert find_spot(network, Layer("after", "se#2")) == Spot("se", after=True, call=1)
-    assert gates_behind(network, Layer("before", "se")) == 2
-    assert gates_behind(network, Layer("after", "se#2")) == 0
-
-
-def test_gates_behind_are_those_that_are_still_to_come(network: Network):
-    """SE-ResNet-50 has 3, 4, 6 and 3 blocks; SE_4_3 is number 10 of 16."""
-    assert gates_behind(network, Layer("before", BLOCK)) == 7
-    assert gates_behind(network, Layer("after", BLOCK)) == 6
-    assert [gates_behind(network, Layer("end", stage)) for stage in (2, 3, 4, 5)] == [13, 9, 3, 0]
-
-
-def test_places_have_names_for_people(network: Network):
-    """As the paper names blocks, and the two sides of them."""
-    assert [name_layer(network, Layer(where, BLOCK)) for where in ("before", "after")] == ["SE_4_3 · U", "SE_4_3 · X~"]
-    assert name_layer(network, Layer("end", 3)) == "stage 3"
-    assert set(WHERE) == {"before", "after", "end"}
 
 
 @pytest.mark.parametrize("build", [Twice, Last])

@@ -231,7 +231,7 @@ def test_too_much_for_the_memory_is_said_in_the_methods_place(look: AppTest, mon
 
 
 def test_what_is_wrong_with_a_method_here_is_said_below(look: AppTest, network: Network):
-    """DeepLift has no rule for the product of gate and feature map: its map is drawn, and its shares are in doubt."""
+    """Captum's DeepLift has no rule for the product of gate and feature map: what is done about it is said."""
     clean(tick(look, "deep_lift").run())
     remark = judge_method(network, "deep_lift").words
     assert "no rule for the product" in remark

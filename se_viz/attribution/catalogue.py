@@ -50,8 +50,7 @@ _GRADIENTS = (
         channels="sum",
         kind="layer",
         signed=False,
-        layered=True,
-        staged=True,
+        needs=("stage",),
         options={"relu_attributions": True},
     ),
     Method(
@@ -122,6 +121,7 @@ _RULES = (
         "DeepLift",
         channels="sum",
         kind="rule",
+        needs=("differences",),
         complete=True,
         baseline=True,
     ),
@@ -133,6 +133,7 @@ _RULES = (
         "DeepLiftShap",
         channels="sum",
         kind="rule",
+        needs=("differences",),
         complete=True,
         baseline=True,
         repeats=("draws",),
@@ -146,6 +147,7 @@ _RULES = (
         "GuidedBackprop",
         channels="sum",
         kind="rule",
+        needs=("relu",),
     ),
     Method(
         "deconvolution",
@@ -155,6 +157,7 @@ _RULES = (
         "Deconvolution",
         channels="sum",
         kind="rule",
+        needs=("relu",),
     ),
     Method(
         "guided_grad_cam",
@@ -164,7 +167,7 @@ _RULES = (
         "GuidedGradCam",
         channels="sum",
         kind="rule",
-        staged=True,
+        needs=("stage", "relu"),
     ),
 )
 

@@ -13,7 +13,7 @@ from se_viz.attribution.kept import kept_with
 from se_viz.errors import AttributionError
 from se_viz.gates.hooks import is_watching
 
-RULED: tuple[type[nn.Module], ...] = tuple(SUPPORTED_NON_LINEAR)
+RULED: tuple[type[nn.Module], ...] = tuple(kind for kind in SUPPORTED_NON_LINEAR if kind is not nn.MaxPool2d)
 """Classes of modules whose derivative a method may replace."""
 
 
@@ -36,6 +36,18 @@ class Unrolled(nn.Module):
         else:
             self._next = self._next % len(self.uses) + 1
         return self.uses[self._next - 1](inputs)
+
+
+class Unseen(nn.Module):
+    """A module that Captum does not find: its rule for a max-pool fails after a ReLU and where windows overlap."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self._module = [module]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Apply the module."""
+        return self._module[0](inputs)
 
 
 @contextmanager
@@ -92,6 +104,8 @@ def _unroll(model: nn.Module) -> nn.Module:
         for name, child in [*parent.named_children()]:
             if type(child) in RULED:
                 setattr(parent, name, unrolled.setdefault(child, Unrolled(child)))
+            elif type(child) is nn.MaxPool2d:
+                setattr(parent, name, Unseen(child))
             else:
                 _keep_input(child)
     return model

@@ -10,7 +10,7 @@ from se_viz.attribution.catalogue import REFUSED, find_method
 from se_viz.attribution.copies import copy_unrolled
 from se_viz.attribution.methods import Method
 from se_viz.attribution.places import NO_STAGE, stage_ends
-from se_viz.attribution.rules import Facts, check_rules, trace_rules
+from se_viz.attribution.rules import Facts, check_relus, trace_rules
 from se_viz.attribution.run import attribute_unproven
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
@@ -26,6 +26,9 @@ class Verdict:
     words: str
     """Empty, a remark, or why it does not run and what to do instead."""
 
+
+_MISSED = 0.01
+"""Share of their sum that shares may miss without a further word."""
 
 _REMARKS = {
     "feature_permutation": "It exchanges patches between the images of a batch. For one image, this one moved around "
@@ -62,9 +65,10 @@ def _remark(network: Network, row: Method) -> str:
     noise = _noise(network)
     with line_of(network.device).turn(), torch.no_grad():
         twin = copy_unrolled(network.model, noise)
-        check_rules(row, twin, noise)
+        if "relu" in row.needs:
+            check_relus(row.title, twin, noise)
         facts = trace_rules(twin, noise)
-    words = _remark_shares(network, row, noise, facts) if row.complete else _remark_guided(facts)
+    words = _remark_shares(network, row, noise) if "differences" in row.needs else _remark_guided(facts)
     return f"{_own_modules(facts)} {words}".strip()
 
 
@@ -77,20 +81,21 @@ def _remark_guided(facts: Facts) -> str:
     )
 
 
-def _remark_shares(network: Network, row: Method, noise: Tensor, facts: Facts) -> str:
+def _remark_shares(network: Network, row: Method, noise: Tensor) -> str:
     found = attribute_unproven(network, noise, 0, row.key)
-    assert found.completeness_error is not None
-    assert found.explained is not None
-    others = f", as it does with {facts.names}" if facts.others else ""
-    pools = (
-        " Captum's rule for a max-pool fails right after a ReLU and where windows overlap: with a baseline of more "
-        "than one colour, such as a blurred photo, they may miss more."
+    error, explained = found.completeness_error, found.explained
+    assert error is not None
+    assert explained is not None
+    words = (
+        "Captum has no rule for the product of gate and feature map. Here each of the two is given its Shapley value: "
+        "its own difference from the baseline times the mean of the other."
     )
+    if error <= _MISSED * abs(explained):
+        return f"{words} On a picture of noise, the shares add up to the {abs(explained):.2g} logits that they should."
     return (
-        f"It has no rule for the product of gate and feature map, and passes it back by the slope{others}: on a "
-        f"picture of noise, its shares miss {found.completeness_error:.2g} of the {abs(found.explained):.2g} logits "
-        "that they should add up to. On an image where they miss more than half, there is no map."
-        f"{pools if facts.pools else ''} Integrated Gradients needs no rule."
+        f"{words} This network also runs functions that differences cannot be passed back through: on a picture of "
+        f"noise, its shares miss {error:.2g} of the {abs(explained):.2g} logits that they should add up to. On an "
+        "image where they miss more than half, there is no map. Integrated Gradients needs no rule."
     )
 
 

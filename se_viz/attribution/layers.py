@@ -13,7 +13,7 @@ from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.layer_catalogue import LAYER_METHODS, LayerMethod
 from se_viz.attribution.layer_runs import LayerTask, run_alone, share
 from se_viz.attribution.limits import check_question, check_steps, in_words
-from se_viz.attribution.places import Layer, find_spot, gates_behind, name_layer
+from se_viz.attribution.places import Layer, find_spot
 from se_viz.attribution.slices import Report
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
@@ -96,8 +96,6 @@ def attribute_layers(
     row = _method(method)
     if not layers:
         return []
-    if refusal := next(filter(None, (explain_refusal(network, method, layer) for layer in layers)), ""):
-        raise AttributionError(refusal)
     check_question(network, inputs, target)
     spots = [find_spot(network, layer) for layer in layers]
     # Inference mode of the caller would keep gradients off, whatever else is set.
@@ -115,21 +113,13 @@ def attribute_layers(
     ]
 
 
-def explain_refusal(network: Network, method: str, layer: Layer) -> str:
-    """Return the sentence why a method is not right for a feature map, or an empty one where it may be."""
+def explain_refusal(network: Network, layer: Layer) -> str:
+    """Return the sentence why a feature map cannot be looked at, or an empty one where it can."""
     try:
         find_spot(network, layer)
     except AttributionError as refusal:
         return str(refusal)
-    behind = gates_behind(network, layer)
-    if method != "deep_lift" or not behind:
-        return ""
-    gates = "the gates of one SE block" if behind == 1 else f"the gates of {behind} SE blocks"
-    return (
-        f"DeepLift has no rule for a product such as s·U, and behind {name_layer(network, layer)} come {gates}: its "
-        "shares would not add up. Choose X~ of the last block or the end of the last stage, or Integrated Gradients, "
-        "which needs no rules."
-    )
+    return ""
 
 
 def enlarge(values: Float[Tensor, "height width"], size: tuple[int, int]) -> Float[Tensor, "rows columns"]:

@@ -1,14 +1,15 @@
 """Which model a method runs on: the network's own, or a copy where the method needs one or it pays."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from torch import Tensor, nn
 
 from se_viz.attribution.copies import borrow_unrolled
+from se_viz.attribution.differences import Differences
 from se_viz.attribution.limits import in_words
 from se_viz.attribution.methods import Method
-from se_viz.attribution.rules import check_rules
+from se_viz.attribution.rules import check_relus
 from se_viz.attribution.swift import LEAST, swift_copy
 from se_viz.networks import Network
 
@@ -22,8 +23,10 @@ def lend_model(network: Network, row: Method, inputs: Tensor, *, passes: int) ->
     """
     if row.copied:
         with in_words(row.title, network.device), borrow_unrolled(network.model, inputs) as twin:
-            check_rules(row, twin, inputs)
-            yield twin
+            if "relu" in row.needs:
+                check_relus(row.title, twin, inputs)
+            with Differences() if "differences" in row.needs else nullcontext():
+                yield twin
     else:
         pays = passes >= LEAST and not row.layered
         yield swift_copy(network.model, inputs) if pays else network.model

@@ -7,7 +7,8 @@ import captum.attr
 import torch
 from torch import Tensor, nn
 
-from se_viz.attribution.copies import copy_unrolled
+from se_viz.attribution.copies import borrow_unrolled
+from se_viz.attribution.differences import Differences
 from se_viz.errors import AttributionError
 from se_viz.gates.taps import Tapped
 
@@ -39,15 +40,15 @@ class _Replaced(nn.Module):
 def lift(tapped: Tapped, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
     """Return DeepLift's values at the one spot of a network, (1, channels, height, width).
 
-    Each use of a function has a module of its own in the copy that this runs on. Whether the rules fit the rest
-    of the network is tried out: all that bypasses the feature map held, its shares must add up to what the
-    answer changes from the baseline's feature map to the image's.
+    Each use of a function has a module of its own in the copy that this runs on, and products have a rule
+    (`Differences`). Whether the rules fit the rest of the network is tried out: all that bypasses the feature map
+    held, its shares must add up to what the answer changes from the baseline's feature map to the image's.
 
     Raises:
         AttributionError: they do not.
     """
-    private = Tapped(copy_unrolled(tapped.model, inputs), tapped.spots, tapped.read)
-    with warnings.catch_warnings():
+    with borrow_unrolled(tapped.model, inputs) as twin, Differences(), warnings.catch_warnings():
+        private = Tapped(twin, tapped.spots, tapped.read)
         # That hooks are set, for the copy: nobody else sees them.
         warnings.filterwarnings("ignore", message=".*hooks", category=UserWarning)
         try:
@@ -57,8 +58,9 @@ def lift(tapped: Tapped, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
             raise AttributionError(f"DeepLift cannot run here: {error} Choose Integrated Gradients instead.") from error
     if missed > _SLACK:
         raise AttributionError(
-            f"DeepLift's shares miss what the answer changes by {missed:.1%} of their size here: this network uses "
-            "functions that it has no rule for. Choose Integrated Gradients, which needs none."
+            f"DeepLift's shares miss what the answer changes by {missed:.1%} of their size here: this network runs "
+            "functions that differences cannot be passed back through. Choose Integrated Gradients, which needs no "
+            "rules."
         )
     return values
 

@@ -30,10 +30,8 @@ class Method:
     """Whether the map has negative values."""
     complete: bool = False
     """Whether the theory promises that the map sums to the change of the logit."""
-    layered: bool = False
-    """Whether it attributes to the output of a stage."""
-    staged: bool = False
-    """Whether a stage can be chosen."""
+    needs: tuple[str, ...] = ()
+    """What not every network has: keys of ``NEEDS``."""
     baseline: bool = False
     """Whether it compares the image with a baseline."""
     piece: str = ""
@@ -42,6 +40,16 @@ class Method:
     """Options whose product says how often the network runs."""
     options: dict[str, Any] = field(default_factory=dict)
     """Arguments of Captum's ``attribute`` and of what is prepared for it; callers may override each."""
+
+    @property
+    def layered(self) -> bool:
+        """Return whether it attributes to the output of a stage."""
+        return self.kind == "layer"
+
+    @property
+    def staged(self) -> bool:
+        """Return whether a stage can be chosen."""
+        return "stage" in self.needs
 
     @property
     def copied(self) -> bool:
@@ -67,6 +75,13 @@ KINDS = {
     "superpixel": "Patches are switched off",
 }
 """What methods compute with, and how to say it."""
+
+NEEDS = {
+    "stage": "a module that ends a stage, whose output it looks at",
+    "relu": "ReLU modules, whose derivative it replaces",
+    "differences": "functions that differences can be passed back through, so that its shares add up",
+}
+"""What methods need that not every network has, and how to say it."""
 
 
 def collapse(values: Tensor, channels: str) -> Tensor:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from se_viz.errors import AttributionError
 from se_viz.gates import SPELLINGS, GateSite
-from se_viz.gates.tables import label_blocks
 from se_viz.gates.taps import Spot
 from se_viz.networks import Network
 
@@ -87,23 +86,6 @@ def _shortest_own_path(site: GateSite, sites: Sequence[GateSite]) -> str | None:
     others = [other.block for other in sites if other.stage != site.stage]
     paths = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
     return next((path for path in paths if not any(f"{other}.".startswith(f"{path}.") for other in others)), None)
-
-
-def gates_behind(network: Network, layer: Layer) -> int:
-    """Return how many uses of SE blocks come after a feature map, so that its values go through their gates."""
-    sites = network.inspection.sites
-    if layer.where == "end":
-        return len(sites) - 1 - max(index for index, site in enumerate(sites) if site.stage == layer.of)
-    index = [site.name for site in sites].index(str(layer.of))
-    return len(sites) - index - (layer.where == "after")
-
-
-def name_layer(network: Network, layer: Layer) -> str:
-    """Return what to call a feature map: ``SE_4_3 · X~`` or ``stage 4``."""
-    if layer.where == "end":
-        return f"stage {layer.of}"
-    label = label_blocks(network.inspection.sites)[str(layer.of)]
-    return f"{label} · {WHERE[layer.where].partition(',')[0]}"
 
 
 def _end(network: Network, stage: str | int) -> Spot:

@@ -10,7 +10,7 @@ from se_viz.attribution.layer_catalogue import LAYER_METHODS
 from se_viz.attribution.layers import LayerAttribution
 from se_viz.errors import AttributionError
 
-COMPARABLE = tuple(key for key, row in LAYER_METHODS.items() if row.additive and key != "deep_lift")
+COMPARABLE = tuple(key for key, row in LAYER_METHODS.items() if row.additive)
 """Methods whose channels add up to the map on both sides of a gate."""
 
 

@@ -1,4 +1,4 @@
-"""Rules in place of derivatives: which modules of a network a method can set them for, and what runs without one."""
+"""The ReLU modules of a copy, whose derivative guided methods replace, and what bends elsewhere."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from se_viz.attribution.copies import RULED, Unrolled
-from se_viz.attribution.methods import Method
+from se_viz.attribution.copies import Unrolled
 from se_viz.errors import AttributionError
 
 _FUNCTIONS: dict[Any, str] = {
@@ -35,34 +34,33 @@ class Facts:
     """ReLU modules."""
     relus: int
     """Uses of them in one pass."""
-    pools: bool
-    """Whether one of these is a max-pool."""
     others: Counter[str]
-    """Functions with a bend that run outside of a module with a rule, by name."""
+    """Functions with a bend that are no ReLU modules, by name."""
 
     @property
     def instead(self) -> str:
-        """Return in brackets what runs where no rule can be set; empty if nothing does."""
-        return f" ({self.names} instead)" if self.others else ""
-
-    @property
-    def names(self) -> str:
-        """Return how many of which functions run where no rule can be set."""
-        return ", ".join(f"{count} of {name}" for name, count in self.others.most_common())
+        """Return in brackets what runs where guided methods change nothing; empty if nothing does."""
+        names = ", ".join(f"{count} of {name}" for name, count in self.others.most_common())
+        return f" ({names} instead)" if names else ""
 
 
-def check_rules(row: Method, twin: nn.Module, images: Tensor) -> None:
-    """Refuse a method on a copy, as `copy_unrolled` makes it, that holds nothing to set the method's rules for.
+def check_relus(title: str, twin: nn.Module, images: Tensor) -> None:
+    """Refuse a method that replaces the derivative of ReLU modules on a copy, as `copy_unrolled` makes it, without any.
 
     Raises:
-        AttributionError: its map would be another method's.
+        AttributionError: its map would be the plain gradient.
     """
-    if not any(type(use) in (RULED if row.complete else (nn.ReLU,)) for use in _uses(twin)):
-        raise AttributionError(_refuse(row, trace_rules(twin, images)))
+    if any(type(use) is nn.ReLU for use in _uses(twin)):
+        return
+    raise AttributionError(
+        f"{title} changes how ReLU modules pass gradients back, and this network runs none"
+        f"{trace_rules(twin, images).instead}: its map would be the plain gradient. Choose Saliency or Input x "
+        "Gradient."
+    )
 
 
 def trace_rules(twin: nn.Module, images: Tensor) -> Facts:
-    """Run a copy, as `copy_unrolled` makes it, and count what has a rule in it and what has none."""
+    """Run a copy, as `copy_unrolled` makes it, and count its ReLU modules and other functions with a bend."""
     with torch.no_grad(), _Calls() as calls:
         twin(images)
     uses = Counter(type(use) for use in _uses(twin))
@@ -70,21 +68,7 @@ def trace_rules(twin: nn.Module, images: Tensor) -> Facts:
         # What a module with a rule called is seen as a call too.
         calls.seen[name] -= uses[kind]
     relus = [one for one in _stand_ins(twin) if any(type(use) is nn.ReLU for use in one.uses)]
-    pools = any(uses[kind] for kind in (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d))
-    return Facts(len(relus), uses[nn.ReLU], pools, +calls.seen)
-
-
-def _refuse(row: Method, facts: Facts) -> str:
-    if row.complete:
-        return (
-            f"{row.title} passes differences back through modules such as ReLU or Sigmoid, and this network runs none"
-            f"{facts.instead}: its map would be the plain gradient times the difference from the baseline. Choose "
-            "Integrated Gradients."
-        )
-    return (
-        f"{row.title} changes how ReLU modules pass gradients back, and this network runs none{facts.instead}: its "
-        "map would be the plain gradient. Choose Saliency or Input x Gradient."
-    )
+    return Facts(len(relus), uses[nn.ReLU], +calls.seen)
 
 
 def _stand_ins(model: nn.Module) -> list[Unrolled]:

@@ -110,8 +110,8 @@ def _check_shares(found: Attribution) -> None:
     if error is not None and explained is not None and error > MOST_MISSED * abs(explained):
         raise AttributionError(
             f"{METHODS[found.method].title}'s shares miss {error:.2g} of the {abs(explained):.2g} logits that they "
-            "should add up to on this image, so that its map would tell nothing: it has no rule for the product of "
-            "gate and feature map. Choose Integrated Gradients, which needs no rules."
+            "should add up to on this image, so that its map would tell nothing: this network runs functions that "
+            "differences cannot be passed back through. Choose Integrated Gradients, which needs no rules."
         )
 
 

@@ -70,8 +70,8 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
     for column, (stage, sight) in zip(st.columns(len(found), gap="small"), found.items(), strict=True):
         with column:
             _show_stage(choices, analysis, (stage, method), sight)
-    seconds = sum(sight.seconds for sight in found.values() if isinstance(sight, _Sight))
-    st.caption(_describe(method, seconds))
+    if drawn := [sight.seconds for sight in found.values() if isinstance(sight, _Sight)]:
+        st.caption(_describe(method, sum(drawn)))
 
 
 def _choose() -> tuple[str, str]:
@@ -186,7 +186,7 @@ def _sights(case: Case, layers: tuple[Layer, ...], question: Question, *, _work:
     """Return what each feature map shows, from the one pass that all share, or the sentence why it cannot."""
     target, method = question.target, question.method
     with borrow_inputs(case, _work) as (network, inputs):
-        refusals = {layer: explain_refusal(network, method, layer) for layer in layers}
+        refusals = {layer: explain_refusal(network, layer) for layer in layers}
         right = [layer for layer in layers if not refusals[layer]]
         shown = attribute_layers(network, inputs, target, method, layers=right, watch=_work.watch) if right else []
     sights = {found.layer: _see(found) for found in shown}
