@@ -1,4 +1,4 @@
-"""The command line: arguments of `python -m se_viz gates | health | counterfactuals | networks | train | …`."""
+"""The command line: arguments of `python -m se_viz gates | health | counterfactuals | methods | …`."""
 
 import argparse
 import sys
@@ -36,7 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     health = _add_health(commands.add_parser("health", help="whether gates do anything, over several images"))
     counterfactuals = _add_counterfactuals(commands.add_parser("counterfactuals", help="does it matter what gates do?"))
     score = _add_score(commands.add_parser("score", help="do the maps of attribution methods stand their tests?"))
-    for command in (gates, health, counterfactuals, score):
+    methods = commands.add_parser("methods", help="every attribution method: what it explains, takes and needs")
+    methods.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
+    for command in (gates, health, counterfactuals, score, methods):
         _add_own_weights(command)
     networks = commands.add_parser("networks", help="the networks that can be loaded")
     networks.add_argument("pattern", nargs="?", default="", help="part of a name, e.g. regnet, or 'timm/se*'")
@@ -48,10 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="top-1 accuracy of a network")
     evaluate.add_argument("--data", type=Path, help="folder with train and val (default: download Imagenette v2)")
     info = commands.add_parser("info", help="versions, devices and networks")
-    for command in (gates, health, counterfactuals, score, evaluate):
+    for command in (gates, health, counterfactuals, score, methods, evaluate):
         command.add_argument("--network", help="name of the network (default: the first of `se_viz networks`)")
         command.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
-    for command in (gates, health, counterfactuals, score, networks, evaluate, info):
+    for command in (gates, health, counterfactuals, score, methods, networks, evaluate, info):
         command.add_argument("--checkpoints", type=Path, help="folder of the networks (default: all there are)")
     return parser
 

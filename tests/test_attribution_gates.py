@@ -12,6 +12,7 @@ from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError, NoSEBlocksError
 from se_viz.gates import edit_gates
 from se_viz.networks import Network
+from tests.passes import batches, uploading
 from tests.reused import TwiceApart
 
 MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
@@ -117,6 +118,27 @@ def test_the_second_use_of_a_block_has_values_of_its_own(image: Tensor, method: 
     found = attribute_gates(network, image, 3, method, block="se#2").values
     torch.testing.assert_close(found, pooled * model.end.weight[3].detach(), rtol=1e-4, atol=1e-6)
     assert not torch.allclose(found, attribute_gates(network, image, 3, method, block="se").values, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", GATE_METHODS)
+def test_an_upload_in_between_changes_neither(network: Network, image: Tensor, method: str):
+    """A block of 2,048 channels is shut 2,048 times, and nobody should wait so long for one pass."""
+    alone = attribute_gates(network, image, 1, method, block=LAST)
+    with uploading(network) as others:
+        shared = attribute_gates(network, image, 1, method, block=LAST, watch=others.watch)
+        others.expect_alike()
+    assert torch.equal(shared.values, alone.values)
+    # Gradient x gate is a single slice.
+    assert (len(others.running) > 1) == (method != "gradient_x_gate")
+
+
+def test_where_memory_runs_out_fewer_gates_are_asked_at_once(network: Network, image: Tensor):
+    """16 and 8 do not fit, 4 do: the values are those of a large memory."""
+    expected = attribute_gates(network, image, 1, "ablation", block=LAST)
+    with batches(network.model, most=4) as sizes:
+        found = attribute_gates(network, image, 1, "ablation", block=LAST)
+    assert sizes[-1] == 4
+    assert_same(found.values, expected.values)
 
 
 @pytest.mark.parametrize("method", GATE_METHODS)

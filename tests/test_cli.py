@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -187,6 +188,43 @@ def test_a_pattern_that_fits_nothing_is_said(cache, capsys):
     """An empty table would look like a mistake of the program."""
     assert main(["networks", "alexnet"]) == 2
     assert capsys.readouterr().err.startswith("se_viz: No network's name holds 'alexnet'. Try a shorter part of it")
+
+
+def test_methods_are_listed_with_what_they_take(capsys):
+    """Each that can be called, by the function to call; no network is loaded for it."""
+    assert main(["methods"]) == 0
+    words = capsys.readouterr().out
+    assert re.search(r"^  integrated_gradients +34 +32  gradients on the way from a baseline$", words, re.MULTILINE)
+    assert re.search(r"^  guided_grad_cam +1 +1  a backward pass .*; needs stage, relu$", words, re.MULTILINE)
+    assert [line.split("`")[1] for line in words.splitlines() if line.endswith("`")] == [
+        "attribute",
+        "attribute_layer",
+        "attribute_gates",
+        "attribute_neuron",
+    ]
+
+
+def test_methods_of_a_network_are_judged_there(network_folder, tmp_path, capsys):
+    """What is said on the page, once for all methods that it is said of; and a file for the table."""
+    target = tmp_path / "methods.csv"
+    words = [
+        "methods",
+        "--network",
+        "tiny",
+        "--checkpoints",
+        str(network_folder),
+        "--device",
+        "cpu",
+        "--out",
+        str(target),
+    ]
+    assert main(words) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "guided_backprop, deconvolution, guided_grad_cam: A pass uses 33 ReLU modules 65 times" in said
+    assert "lrp: does not run here. LRP" in said
+    table = pd.read_csv(target)
+    # 64 pixels hold 3 x 3 squares of 32, 16 apart; and the photo itself.
+    assert table.set_index(["explains", "method"]).loc[("image", "occlusion"), "forward"] == 10
 
 
 def test_the_cache_is_shown_and_emptied(cache, capsys):

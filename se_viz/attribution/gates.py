@@ -13,29 +13,39 @@ from torch import Tensor, nn
 
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.limits import check_question
+from se_viz.attribution.methods import Passes
 from se_viz.attribution.paths import trace_paths
+from se_viz.attribution.slices import Report, Slices, count_up
 from se_viz.attribution.swift import swift_copy
 from se_viz.attribution.targets import Target, aim
 from se_viz.errors import AttributionError, DeviceError, NoSEBlocksError
 from se_viz.gates import GateSite, edit_gates
-from se_viz.line import Watch
+from se_viz.line import Turn, Watch
 from se_viz.networks import Network
 from se_viz.runtime import lay_out, line_of
 
 _STEPS = 32
 _ROWS = 16
+_ON_THE_WAY = 40
+"""Steps of a way, about: they are halved where it bends."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateMethod:
-    """One method that attributes to the gates of a block."""
+    """One method that attributes to the gates of a block; it needs nothing that a network with SE blocks lacks."""
 
+    key: str
+    """Name in calls."""
     title: str
     """Name for people."""
     source: str
     """Where it was published."""
-    sentence: str
+    looks_for: str
     """What one channel's number says, in logits."""
+    kind: str
+    """What it computes with: one of ``KINDS``."""
+    cost: Callable[[int], Passes]
+    """From the number of channels to about how many passes it takes."""
     algorithm: str = ""
     """Captum's class for the logit as a function of the gates alone; empty: it follows the image's way instead."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -45,37 +55,56 @@ class GateMethod:
 
 
 GATE_METHODS = {
-    "gradient_x_gate": GateMethod(
-        "Gradient x gate",
-        "Shrikumar et al., arXiv 1605.01713",
-        "How far the logit would fall without the channel, were the network linear.",
-        "InputXGradient",
-    ),
-    "ablation": GateMethod(
-        "Ablation",
-        "Zeiler and Fergus, arXiv 1311.2901",
-        "How far the logit falls when this gate alone is 0; later gates react.",
-        "FeatureAblation",
-        {"perturbations_per_eval": _ROWS},
-    ),
-    "integrated_gradients": GateMethod(
-        "Integrated Gradients",
-        "Sundararajan et al., arXiv 1703.01365",
-        "Its share when the block's gates go from those of the baseline to those of the image, and the image stays.",
-        "IntegratedGradients",
-        {"n_steps": _STEPS, "internal_batch_size": _ROWS},
-        from_baseline=True,
-    ),
-    "conductance": GateMethod(
-        "Conductance",
-        "Dhamdhere et al., arXiv 1805.12233",
-        "What came through this gate while the baseline turned into the image.",
-    ),
-    "internal_influence": GateMethod(
-        "Internal influence",
-        "Leino et al., arXiv 1802.03788",
-        "The mean slope by this gate on that way, however far the gate moves: logits per unit of gate.",
-    ),
+    row.key: row
+    for row in (
+        GateMethod(
+            "gradient_x_gate",
+            "Gradient x gate",
+            "Shrikumar et al., arXiv 1605.01713",
+            "How far the logit would fall without the channel, were the network linear.",
+            "gradient",
+            lambda channels: (2, 1),
+            "InputXGradient",
+        ),
+        GateMethod(
+            "ablation",
+            "Ablation",
+            "Zeiler and Fergus, arXiv 1311.2901",
+            "How far the logit falls when this gate alone is 0; later gates react.",
+            "channel",
+            lambda channels: (channels + 2, 0),
+            "FeatureAblation",
+            {"perturbations_per_eval": _ROWS},
+        ),
+        GateMethod(
+            "integrated_gradients",
+            "Integrated Gradients",
+            "Sundararajan et al., arXiv 1703.01365",
+            "Its share when the block's gates go from those of the baseline to those of the image, and the image "
+            "stays.",
+            "path",
+            lambda channels: (_STEPS + 2, _STEPS),
+            "IntegratedGradients",
+            {"n_steps": _STEPS, "internal_batch_size": _ROWS},
+            from_baseline=True,
+        ),
+        GateMethod(
+            "conductance",
+            "Conductance",
+            "Dhamdhere et al., arXiv 1805.12233",
+            "What came through this gate while the baseline turned into the image.",
+            "path",
+            lambda channels: (_ON_THE_WAY, 2 * _ON_THE_WAY),
+        ),
+        GateMethod(
+            "internal_influence",
+            "Internal influence",
+            "Leino et al., arXiv 1802.03788",
+            "The mean slope by this gate on that way, however far the gate moves: logits per unit of gate.",
+            "path",
+            lambda channels: (_ON_THE_WAY, 2 * _ON_THE_WAY),
+        ),
+    )
 }
 """Every method at the gates, by key, in the order they are offered."""
 
@@ -112,12 +141,15 @@ def attribute_gates(
     block: str,
     baseline: str = "mean",
     watch: Watch = lambda _: None,
+    report: Report = lambda done, total: None,
 ) -> GateAttribution:
     """Attribute a logit to the gates of one block, one number a channel.
 
     Equal to Captum's layer methods on the module that makes the gate, without a hook of Captum on the model: the
     logit is seen as a function of the gates, the image stays, and later gates react. Conductance and internal
-    influence follow the image's way from the baseline, as `trace_paths` does for this block alone.
+    influence follow the image's way from the baseline, as `trace_paths` does for this block alone. Other passes on
+    the device run in between; ``watch`` is called with how many are before this one, ``report`` with how much is
+    done and about how much there is.
 
     Raises:
         AttributionError: no such method, class or baseline.
@@ -136,13 +168,15 @@ def attribute_gates(
         names = ", ".join(site.name for site in network.inspection.sites)
         raise NoSEBlocksError(f"There is no SE block {block!r}. Choose among: {names}.")
     if not GATE_METHODS[method].algorithm:
-        flow = trace_paths(network, inputs, target, baseline=baseline, sets={block: [block]}, watch=watch).flows[block]
+        asked = {"baseline": baseline, "sets": {block: [block]}, "watch": watch, "report": report}
+        flow = trace_paths(network, inputs, target, **asked).flows[block]
         by = flow.through if method == "conductance" else flow.mean_slope
         return GateAttribution(method, block, by[block], flow.bypass)
     # Inference mode of the caller would keep gradients off, whatever else is set.
-    with line_of(network.device).turn(watch), torch.inference_mode(False), torch.enable_grad():
+    with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         try:
-            return _ask(network, _Scene(network.model, inputs.detach().clone(), target, site), method, baseline)
+            scene = _Scene(network.model, inputs.detach().clone(), target, site)
+            return _ask(scene, GATE_METHODS[method], make_baseline(network, inputs, baseline), turn, report)
         except torch.OutOfMemoryError as error:
             raise DeviceError(
                 f"{network.device} has too little memory left for {network.card.title}. Choose a smaller network, or "
@@ -160,19 +194,19 @@ class _Scene:
     site: GateSite
 
 
-def _ask(network: Network, scene: _Scene, method: str, baseline: str) -> GateAttribution:
-    row, rise = GATE_METHODS[method], None
+def _ask(scene: _Scene, row: GateMethod, start: Tensor, turn: Turn, report: Report) -> GateAttribution:
     # Those with options run it many times.
     scene = replace(scene, model=swift_copy(scene.model, scene.inputs)) if row.options else scene
-    settings, (after, gates) = dict(row.options), _read(scene)
+    settings, rise, (after, gates) = dict(row.options), None, _read(scene)
     if row.from_baseline:
-        start = make_baseline(network, scene.inputs, baseline)
         before, settings["baselines"] = _read(replace(scene, inputs=start))
         rise = after - before
-    algorithm = getattr(captum.attr, row.algorithm)(partial(_answer, scene))
-    values = algorithm.attribute(gates.requires_grad_(), **settings)
+    slices = Slices(partial(_answer, scene), gates.device, turn, most=_ROWS)
+    slices.note = count_up(report, row.cost(gates.shape[1])[0])
+    values = getattr(captum.attr, row.algorithm)(slices).attribute(gates.requires_grad_(), **settings)
     found = values.detach()[0].float().cpu()
-    return GateAttribution(method, scene.site.name, found, None if rise is None else rise - found.double().sum().item())
+    bypass = None if rise is None else rise - found.double().sum().item()
+    return GateAttribution(row.key, scene.site.name, found, bypass)
 
 
 def _answer(scene: _Scene, gates: Tensor) -> Tensor:

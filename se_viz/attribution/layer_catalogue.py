@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
-Passes = tuple[int, int]
-"""How many images run forward, and how many back."""
+from se_viz.attribution.methods import Passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,10 @@ class LayerMethod:
     """Name of Captum's class; it takes the model and the layer."""
     cost: Callable[[int, int], Passes]
     """From the number of steps and of channels to the passes that it takes."""
+    kind: str = "gradient"
+    """What it computes with: one of ``KINDS``."""
+    needs: tuple[str, ...] = ()
+    """What not every network has: keys of ``NEEDS``."""
     collapse: str = "sum"
     """How channels become one map: their ``sum``, its positive part (``relu``), their ``mean``, or the positive part of
     the sum of activations, each times its value (``weigh``)."""
@@ -82,6 +86,7 @@ LAYER_METHODS = {
             "The mean over all channels, whatever the class.",
             "LayerActivation",
             lambda steps, channels: (1, 0),
+            kind="pass",
             collapse="mean",
             classless=True,
         ),
@@ -92,6 +97,7 @@ LAYER_METHODS = {
             "Each cell's share of the logit's rise while this feature map alone comes up from the baseline's.",
             "LayerIntegratedGradients",
             lambda steps, channels: (steps + 2, steps),
+            kind="path",
             baseline=True,
             options=_STEPS,
             piece="internal_batch_size",
@@ -102,7 +108,9 @@ LAYER_METHODS = {
             "Dhamdhere et al., arXiv 1805.12233",
             "What flows through each cell of the logit's rise while the whole image comes up from the baseline.",
             "LayerConductance",
-            lambda steps, channels: (steps + 1, steps + 1),
+            # Pieces of 8 steps each begin where the one before them ended.
+            lambda steps, channels: (steps + ceil(steps / 7), steps + ceil(steps / 7)),
+            kind="path",
             baseline=True,
             # Its steps have to begin at the baseline and to end at the image, or what lies outside is lost.
             options={**_STEPS, "method": "riemann_trapezoid"},
@@ -114,7 +122,8 @@ LAYER_METHODS = {
             "Leino et al., arXiv 1802.03788",
             "Where the channels are active that move the logit, their slopes averaged on the way from the baseline.",
             "InternalInfluence",
-            lambda steps, channels: (steps, steps),
+            lambda steps, channels: (steps + 1, steps),
+            kind="path",
             collapse="weigh",
             additive=False,
             baseline=True,
@@ -127,7 +136,9 @@ LAYER_METHODS = {
             "Shrikumar et al., arXiv 1704.02685",
             "Each cell's share of the logit's rise from the baseline, by the rescale rule.",
             "LayerDeepLift",
-            lambda steps, channels: (4, 2),
+            lambda steps, channels: (8, 4),
+            kind="rule",
+            needs=("differences",),
             baseline=True,
         ),
         LayerMethod(
@@ -136,7 +147,8 @@ LAYER_METHODS = {
             "Desai and Ramaswamy, WACV 2020 (Ablation-CAM)",
             "Where the channels are active without which the logit falls: each is shut once.",
             "LayerFeatureAblation",
-            lambda steps, channels: (channels + 2, 0),
+            lambda steps, channels: (channels + 4, 0),
+            kind="channel",
             collapse="weigh",
             additive=False,
             options={"perturbations_per_eval": 16},

@@ -103,9 +103,9 @@ def _run_in_memory(task: LayerTask, passes: _Passes) -> Tensor:
 
 def _run(task: LayerTask, passes: _Passes) -> Tensor:
     row, channels = task.row, 1
-    if row.key == "deep_lift":
+    if "differences" in row.needs:
         return lift(passes.tapped, task.inputs, task.settings)
-    if row.key == "feature_ablation":
+    if row.kind == "channel":
         channels = _activation(passes, task.inputs).shape[1]
         mask = torch.arange(channels, device=task.inputs.device)[None, :, None, None]
         task = replace(task, settings={"layer_mask": mask, **task.settings})

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil, prod
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
+
+Passes: TypeAlias = tuple[int, int]
+"""How many images run forward, and how many back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Method:
         """Return whether it changes derivatives inside the network, and so runs on a copy of its own."""
         return self.kind == "rule"
 
-    def passes(self, settings: Mapping[str, Any] | None = None, *, side: int = 224) -> tuple[int, int]:
+    def passes(self, settings: Mapping[str, Any] | None = None, *, side: int = 224) -> Passes:
         """Return about how many images run forward and backward, for an input of ``side`` pixels a side."""
         merged = {**self.options, **(settings or {})}
         runs = _windows(merged, side) if "strides" in merged else prod(merged.get(name, 1) for name in self.repeats)
@@ -73,6 +76,8 @@ KINDS = {
     "layer": "One gradient at a stage",
     "occlusion": "Squares are covered",
     "superpixel": "Patches are switched off",
+    "channel": "Channels are shut",
+    "pass": "One pass forward",
 }
 """What methods compute with, and how to say it."""
 

@@ -1,7 +1,6 @@
 """Run one attribution method on one image."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +18,7 @@ from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.places import choose_end
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.shared import SharedPass
-from se_viz.attribution.slices import MOST_ON_CPU, Report, Slices, cap_piece
+from se_viz.attribution.slices import MOST_ON_CPU, Report, Slices, cap_piece, count_up
 from se_viz.attribution.targets import Answer, Target, aim
 from se_viz.errors import AttributionError
 from se_viz.gates.taps import Spot
@@ -95,7 +94,7 @@ def attribute_unproven(
             answer, shared = Answer(model, goal), SharedPass(network, goal)
             most = cap_piece(settings.get(row.piece, TOGETHER), network.device)
             slices = Slices(answer, network.device, turn, most=most, recall=shared.remember(model))
-            slices.note = _counter(report, passes)
+            slices.note = count_up(report, passes)
             started = time.perf_counter()
             # Captum's hooks must not see others: a method that sets some has a copy of its own.
             task = Task(row, answer if row.copied else slices, None, inputs, 0)
@@ -189,17 +188,6 @@ def _total(values: Tensor, patches: Tensor | None) -> float:
     # Every pixel of a patch has the value of the whole.
     areas = patches.flatten().bincount()[patches]
     return (values[:, :1] / areas).sum().item()
-
-
-def _counter(report: Report, total: int) -> Callable[[int], None]:
-    done = 0
-
-    def note(images: int) -> None:
-        nonlocal done
-        done = min(done + images, total)
-        report(done, total)
-
-    return note
 
 
 def _method(key: str, stage: int | None) -> Method:

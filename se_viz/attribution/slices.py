@@ -27,6 +27,19 @@ def cap_piece(images: int | None, device: torch.device) -> int | None:
     return min(images or MOST_ON_CPU, MOST_ON_CPU) if device.type == "cpu" else images
 
 
+def count_up(report: Report, total: int) -> Callable[[int], None]:
+    """Return what is told of each slice and, of how much is done of the total by then, tells a report."""
+
+    done = 0
+
+    def note(images: int) -> None:
+        nonlocal done
+        done = min(done + images, total)
+        report(done, total)
+
+    return note
+
+
 class Slices:
     """A function of images that is called many times: between two slices, the turn on its device is given away.
 

@@ -15,14 +15,16 @@ from se_viz.charts.numbers import count_decimals, signed
 from se_viz.charts.scales import gate_span
 from se_viz.counterfactuals import gates_of
 from se_viz.effects import tabulate_effects
+from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.cases import Case, Question, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
+from se_viz.ui.methods import announce
 from se_viz.ui.pickers import choose_block
+from se_viz.ui.progress import progress
 from se_viz.ui.rise import name_set
 from se_viz.ui.state import open_channel
-from se_viz.ui.waiting import waiting
 
 Asked: TypeAlias = tuple[Trace, str, str]
 """A trace, the set of gates that is shown of it, and its baseline."""
@@ -48,7 +50,7 @@ def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
         persist_state="session",
         help=NO_GRAD_CAM,
     )
-    values, words = _values(choices, asked, method, block)
+    values, words = _values(choices, asked, method, analysis.record(block))
     table = tabulate_effects(gates_of(analysis)[block], values)
     plot, numbers = st.columns([3, 2], gap="medium")
     with plot:
@@ -59,20 +61,27 @@ def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
         st.caption(words)
 
 
-def _values(choices: Choices, asked: Asked, method: str, block: str) -> tuple[Float[Tensor, "channels"], str]:
+def _values(choices: Choices, asked: Asked, method: str, record: GateRecord) -> tuple[Float[Tensor, "channels"], str]:
     from se_viz.attribution.gates import GATE_METHODS
 
     trace, held, baseline = asked
+    block = record.name
     if method == _WAY:
         # A block outside of the set is asked among all.
         name = held if block in trace.flows[held].through else next(iter(trace.flows))
         words = f"What came through each gate on the way from the baseline, held apart: {name_set(name).lower()}."
         return trace.flows[name].through[block], words
-    with waiting("Asking the gates…", slow=True) as watch:
-        work, question = Work(choices.photo, watch), Question(trace.target, method, baseline)
+    row, question = GATE_METHODS[method], Question(trace.target, method, baseline)
+    if row.kind != "gradient":
+        announce(choices, row.title, row.cost(record.gate.shape[1]), what="this block")
+    with progress("Asking the gates…", key="carriers", stop=_stop) as (watch, report):
+        work = Work(choices.photo, watch, report)
         values, bypass = _attribution(case_of(choices), block, question, _work=work)
-    row = GATE_METHODS[method]
-    return values, f"{row.sentence}{_say_bypass(bypass)} ({row.source})"
+    return values, f"{row.looks_for}{_say_bypass(bypass)} ({row.source})"
+
+
+def _stop() -> None:
+    st.session_state["gate-attribution"] = _WAY
 
 
 def _say_bypass(bypass: float | None) -> str:
@@ -132,5 +141,6 @@ def _attribution(
 
     target, method, baseline = question.target, question.method, question.baseline
     with borrow_inputs(case, _work) as (network, inputs):
-        found = attribute_gates(network, inputs, target, method, block=block, baseline=baseline, watch=_work.watch)
+        asked = {"block": block, "baseline": baseline, "watch": _work.watch, "report": _work.report}
+        found = attribute_gates(network, inputs, target, method, **asked)
     return found.values, found.bypass

@@ -8,7 +8,7 @@ import streamlit as st
 
 from se_viz.attribution.catalogue import METHODS, REFUSED
 from se_viz.attribution.cost import Pace, measure_pace
-from se_viz.attribution.methods import KINDS, Method
+from se_viz.attribution.methods import KINDS, Method, Passes
 from se_viz.errors import SeVizError
 from se_viz.line import Watch
 from se_viz.runtime import line_of
@@ -136,6 +136,13 @@ def say_about(seconds: float) -> str:
     """Say how long something takes, as an estimate in a sentence."""
     words = say_seconds(seconds)
     return words if words.startswith("under") else f"about {words}"
+
+
+def announce(choices: Choices, title: str, passes: Passes, *, what: str) -> None:
+    """Say before a long run how long it is, and for ``what``."""
+    seconds, line = say_about(get_pace(choices).time(passes)), line_of(choices.network.device)
+    words = f"{title} takes {seconds}: it runs the network about {passes[0]:,} times for {what}"
+    st.caption(f"{words}; what it finds is kept.{describe_line(line)}")
 
 
 def get_pace(choices: Choices) -> Pace:

@@ -17,13 +17,12 @@ from se_viz.charts.stages import draw_panel
 from se_viz.counterfactuals import gates_of
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.tables import label_blocks, name_stage
-from se_viz.runtime import line_of
 from se_viz.ui.cases import Case, Question, Work, ask_layers, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_panel
-from se_viz.ui.methods import get_pace, say_about
+from se_viz.ui.methods import announce
 from se_viz.ui.pickers import choose_option
-from se_viz.ui.progress import describe_line, part_of, progress
+from se_viz.ui.progress import part_of, progress
 from se_viz.ui.recalibration import show_recalibration
 from se_viz.ui.se_vector import show_se_vector
 from se_viz.ui.waiting import waiting
@@ -94,9 +93,7 @@ def _announce(choices: Choices, analysis: Analysis, method: str, *, stages: list
     costs = [row.cost(row.options.get("n_steps", 1), widths[stage]) for stage in stages]
     passes, back = (sum(part) for part in zip(*costs, strict=True))
     if passes > 4 * len(stages):
-        seconds, line = say_about(get_pace(choices).time((passes, back))), line_of(choices.network.device)
-        words = f"{row.title} takes {seconds}: it runs the network about {passes:,} times for all stages"
-        st.caption(f"{words}; what it finds is kept.{describe_line(line)}")
+        announce(choices, row.title, (passes, back), what="all stages")
 
 
 def _last(analysis: Analysis, stage: int) -> str:
