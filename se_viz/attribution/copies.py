@@ -43,11 +43,16 @@ class Unseen(nn.Module):
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self._module = [module]
+        self._hidden = [module]
+
+    @property
+    def module(self) -> nn.Module:
+        """Return the module."""
+        return self._hidden[0]
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Apply the module."""
-        return self._module[0](inputs)
+        return self.module(inputs)
 
 
 @contextmanager
