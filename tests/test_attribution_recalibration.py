@@ -2,12 +2,14 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
 
 from se_viz import capture_gates, gate_jacobian
+from se_viz.attribution.layer_catalogue import LAYER_METHODS
 from se_viz.attribution.layers import LayerAttribution, attribute_layer
 from se_viz.attribution.places import Layer
-from se_viz.attribution.recalibration import COMPARABLE, Recalibration, compare_sides
+from se_viz.attribution.recalibration import APART, COMPARABLE, Recalibration, compare_sides, sum_up
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
 from se_viz.gates import GateRecord
@@ -31,7 +33,8 @@ def sides(network: Network, images: Tensor, method: str) -> tuple[LayerAttributi
 
 
 def compare(network: Network, images: Tensor, method: str, record: GateRecord) -> Recalibration:
-    return compare_sides(*sides(network, images, method), record.gate[0])
+    before, after = (sum_up(side) for side in sides(network, images, method))
+    return compare_sides(before, after, record.gate[0])
 
 
 def test_activations_differ_by_what_the_gates_take_away(network: Network, images: Tensor, record: GateRecord):
@@ -82,8 +85,50 @@ def test_channels_add_up_to_the_difference_of_the_maps(
 def test_what_does_not_add_up_is_refused(network: Network, images: Tensor, record: GateRecord, first: str, second: str):
     """A list whose parts are not those of the picture would be read as if they were."""
     layer = Layer("after", "layer4.2.bn3.1")
-    one, other = (attribute_layer(network, images[:1], TARGET, method, layer=layer) for method in (first, second))
+    one, other = (
+        sum_up(attribute_layer(network, images[:1], TARGET, method, layer=layer)) for method in (first, second)
+    )
     with pytest.raises(
         AttributionError, match=r"no parts that add up on both sides of a gate\. Choose one of: grad_cam"
     ):
         compare_sides(one, other, record.gate[0])
+
+
+class Scaled(nn.Module):
+    """A network whose feature map is counted in another unit before and after its gates; its answers are the same."""
+
+    def __init__(self, unit: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem, self.se, self.head = nn.Conv2d(3, 8, 1), SqueezeExcitation(8, 2), nn.Conv2d(8, 3, 1)
+        with torch.no_grad():
+            self.stem.weight.mul_(unit)
+            self.stem.get_parameter("bias").mul_(unit)
+            self.se.fc1.weight.div_(unit)
+            self.head.weight.div_(unit)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return three logits."""
+        return self.head(self.se(self.stem(images)).relu()).mean((2, 3))
+
+
+def test_every_method_is_compared_or_stands_apart():
+    """A new row in neither would break the page, one in both would contradict itself."""
+    assert sorted([*COMPARABLE, *APART]) == sorted(LAYER_METHODS)
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("method", APART)
+def test_maps_share_a_scale_where_they_do_not_depend_on_the_unit_of_activations(method: str, where: str):
+    """Gates change that unit: a map that follows it is smaller after them though it says no less.
+
+    Four times as large a feature map, read a quarter as strongly, gives the same answers; a map in logits stays.
+    """
+    image = torch.randn(1, 3, 16, 16)
+    plain, scaled = (
+        attribute_layer(Network.from_model(Scaled(unit).eval(), input_size=16), image, Target(0), method, layer=layer)
+        for unit, layer in ((1.0, Layer(where, "se")), (4.0, Layer(where, "se")))
+    )
+    assert plain.map.any()
+    # Float32 sums in another order.
+    torch.testing.assert_close(scaled.map, plain.map * (1 if APART[method].same_unit else 4), rtol=1e-4, atol=1e-6)

@@ -1,5 +1,6 @@
 """The view *Stage by stage*, without a browser: its numbers by the library, and its words where there is nothing."""
 
+import base64
 import re
 from typing import Any
 
@@ -7,15 +8,25 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState, get_script_run_ctx
 from streamlit.testing.v1 import AppTest
+from torch import nn
 from torch.nn import functional as F
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from se_viz.attribution import lifts
-from se_viz.attribution.layers import attribute_layer
+from se_viz.attribution.layer_catalogue import LAYER_METHODS
+from se_viz.attribution.layers import LayerAttribution, attribute_layer
 from se_viz.attribution.places import Layer
+from se_viz.attribution.recalibration import APART
 from se_viz.attribution.targets import Target
+from se_viz.charts.scales import CLIPPED
+from se_viz.errors import AttributionError
 from se_viz.networks import Network
-from se_viz.ui.recalibration import describe_makers, describe_sides
+from se_viz.ui import layer_maps
+from se_viz.ui.cases import Case, Question, Work
+from se_viz.ui.recalibration import describe_makers, describe_scale, describe_sides
 from tests.pages import chosen, clean, figure, noise, session
 from tests.passes import everywhere
 
@@ -115,6 +126,108 @@ def test_both_sides_and_their_difference_share_a_scale(view: AppTest):
     """Otherwise the same colour would mean another number, and the difference look as large as the maps."""
     ticks = [figure(view, f"side-{side}")["layout"]["coloraxis"]["colorbar"]["ticktext"] for side in "UXT"]
     assert ticks[0] == ticks[1] == ticks[2]
+
+
+def ask(network: Network, photo: Image.Image, method: str, where: str) -> LayerAttribution | str:
+    """Ask the library for a map at the block, or for the sentence why there is none."""
+    inputs, target = network.preprocess(photo), predicted(network, photo)
+    try:
+        return attribute_layer(network, inputs, target, method, layer=Layer(where, BLOCK))
+    except AttributionError as refusal:
+        return str(refusal)
+
+
+def expect_map(page: AppTest, key: str, cells: torch.Tensor) -> None:
+    """Check that a figure draws these cells: each code is at its share of the scale that the bar of colours names."""
+    drawn = figure(page, key)
+    low, _, high = (float(text) for text in drawn["layout"]["coloraxis"]["colorbar"]["ticktext"])
+    expected = F.interpolate(cells[None, None], (128, 128), mode="bilinear")[0, 0].numpy()
+    codes = np.frombuffer(base64.b64decode(drawn["data"][0]["z"]["bdata"]), np.int8).reshape(128, 128)
+    shown = low + codes.clip(0, 126) / 126 * (high - low)
+    # The bar's numbers have two digits, a code is half of 1/126 away.
+    np.testing.assert_allclose(shown, expected.clip(low, high), atol=0.06 * high)
+
+
+@pytest.mark.parametrize("method", LAYER_METHODS)
+def test_every_method_shows_both_sides_of_a_block_in_the_middle_of_a_stage(
+    view: AppTest, network: Network, photo: Image.Image, method: str
+):
+    """SE_4_3 of six: the library's maps, in logits as they add up or as the method makes them; or its sentence."""
+    choose(view, "side-method", method)
+    for where, key in (("before", "side-U"), ("after", "side-X")):
+        found = ask(network, photo, method, where)
+        if isinstance(found, str):
+            assert key not in figures(view)
+            assert found in [one.value for one in view.info]
+            continue
+        whole = found.values.mean(0) if method == "activation" else found.values.sum(0)
+        expect_map(view, key, found.map if method in APART else whole)
+
+
+@pytest.mark.parametrize(("method", "same"), [("internal_influence", True), ("feature_ablation", False)])
+def test_what_does_not_add_up_has_two_maps_and_says_why(view: AppTest, method: str, same: bool):
+    """No list of channels, whose parts would not be those of the picture; one scale where the maps have one unit."""
+    choose(view, "side-method", method)
+    assert "side-T" not in figures(view)
+    assert "makers" not in figures(view)
+    assert view.info[0].value == APART[method].reason
+    ticks = [figure(view, f"side-{side}")["layout"]["coloraxis"]["colorbar"]["ticktext"] for side in "UX"]
+    assert (ticks[0] == ticks[1]) == same
+    assert ("Both share one scale" if same else "Each has a scale of its own") in words(view)
+
+
+@pytest.mark.parametrize(("place", "key"), [("before", "side-U"), ("after", "side-X")])
+def test_one_side_alone_shows_its_map_beside_a_sentence(
+    view: AppTest, network: Network, photo: Image.Image, monkeypatch: pytest.MonkeyPatch, place: str, key: str
+):
+    """DeepLift may fit one side of a block and miss at the other; here one is kept, and nothing more is allowed."""
+    case, target = Case("tiny", "cpu", view.session_state["image"].digest), predicted(network, photo)
+    asked = (case, Layer(place, BLOCK), Question(target, "deep_lift", "mean"))
+    layer_maps._sight(*asked, _work=Work(photo, lambda _: None))
+    monkeypatch.setattr(lifts, "_SLACK", -1.0)
+    choose(view, "side-method", "deep_lift")
+    assert {"side-U", "side-X", "side-T", "makers"} & figures(view) == {key}
+    assert sum("DeepLift's shares miss what the answer changes" in one.value for one in view.info) == 1
+    assert sum("There is no difference where one side has no map" in one.value for one in view.info) == 1
+    assert "share one scale" not in words(view)
+
+
+@pytest.mark.parametrize("method", ["conductance", "internal_influence", "feature_ablation"])
+def test_a_long_method_at_a_block_says_how_long_it_takes(view: AppTest, method: str):
+    """33, 32 or 256 + 2 images forward for each side; at once afterwards, without a pass."""
+    choose(view, "side-method", method)
+    count = {"conductance": 66, "internal_influence": 64, "feature_ablation": 516}[method]
+    title = LAYER_METHODS[method].title
+    assert re.search(rf"{title} takes .*\d\ss: it runs the network about {count} times for both sides", words(view))
+    assert not view.get("progress")
+    with everywhere() as sizes:
+        clean(view.run())
+    assert sizes == []
+
+
+def test_a_newer_choice_ends_a_long_run_without_a_word(view: AppTest):
+    """It comes while the first passes run: the page goes on below, and the panel is drawn for the newer choice."""
+    asked: list[str] = []
+
+    def choose_again(module: nn.Module, _: Any) -> None:
+        context, fragment = get_script_run_ctx(suppress_warning=True), ThreadState.get().fragment_id
+        if not asked and hasattr(module, "layer4") and context and context.script_requests and fragment:
+            asked.append(fragment)
+            context.script_requests.request_rerun(RerunData(fragment_id=fragment))
+
+    with register_module_forward_pre_hook(choose_again):
+        choose(view, "side-method", "feature_ablation")
+    assert asked
+    assert {"side-U", "side-X"} <= figures(view)
+    assert "vector-map" in figures(view)
+
+
+def test_sentences_for_the_scale_of_one_two_and_three_maps():
+    """One map is compared with none; falls of the logit times activations are no one unit on both sides of gates."""
+    assert [describe_scale("deep_lift", count) for count in (0, 1)] == ["", CLIPPED]
+    assert describe_scale("grad_cam", 3).startswith("All three share one scale.")
+    assert describe_scale("internal_influence", 2).startswith("Both share one scale.")
+    assert describe_scale("feature_ablation", 2).startswith("Each has a scale of its own")
 
 
 def test_the_channels_that_make_the_difference_are_named(view: AppTest, network: Network, photo: Image.Image):

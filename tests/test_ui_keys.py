@@ -30,11 +30,10 @@ from se_viz.ui import (
     evidence,
     health,
     influence,
+    layer_maps,
     microscope,
     paths,
-    recalibration,
     se_vector,
-    stages,
 )
 from se_viz.ui.cases import Case, Question, Work
 from se_viz.ui.methods import Request
@@ -115,7 +114,7 @@ def rows(analysis: Analysis, watch: Callable[[int], None]) -> Iterator[Row]:
     yield Row(cached._analysis, (CASE,), {"_look": look})
     yield Row(cached._features, (CASE, BLOCK), {"_look": look})
     yield from _rows_of_gates(analysis, watch)
-    yield from _rows_of_maps(analysis, {"_work": Work(pages.noise(), watch)})
+    yield from _rows_of_maps({"_work": Work(pages.noise(), watch)})
 
 
 def _rows_of_gates(analysis: Analysis, watch: Callable[[int], None]) -> Iterator[Row]:
@@ -135,7 +134,7 @@ def _rows_of_gates(analysis: Analysis, watch: Callable[[int], None]) -> Iterator
     yield Row(health._find_dead, (several, (BLOCK,)), {"_photos": [photo, photo], "_watch": watch})
 
 
-def _rows_of_maps(analysis: Analysis, work: dict[str, Any]) -> Iterator[Row]:
+def _rows_of_maps(work: dict[str, Any]) -> Iterator[Row]:
     steps, neuron = Request("integrated_gradients", options=(("n_steps", 2),)), Neuron(BLOCK, 3)
     layer, active = Layer("after", BLOCK), Question(Target(0), "activation", "mean")
     erased = erasing._Asked(neuron, "grad_cam", 0.1, "blur")
@@ -143,9 +142,8 @@ def _rows_of_maps(analysis: Analysis, work: dict[str, Any]) -> Iterator[Row]:
     yield Row(cached.attribute_pixels, (CASE, Target(0), Request("grad_cam", stage=3)), work)
     yield Row(evidence._gate_map, (CASE, neuron, "input_x_gradient"), work)
     yield Row(erasing._erasure, (CASE, erased), {"_map": torch.eye(64), **work})
-    yield Row(stages._sights, (CASE, (layer,), active), work)
-    yield Row(stages._sight, (CASE, layer, active), work)
-    yield Row(recalibration._sides, (CASE, (BLOCK, active)), {"_gates": gates_of(analysis)[BLOCK], **work})
+    yield Row(layer_maps._sights, (CASE, (layer,), active), work)
+    yield Row(layer_maps._sight, (CASE, layer, active), work)
     yield Row(se_vector._weights, (CASE, BLOCK, Target(0)), work)
     yield Row(paths._trace, (CASE, Target(0), "mean"), work)
     yield Row(carriers._attribution, (CASE, BLOCK, Question(Target(0), "ablation", "mean")), work)

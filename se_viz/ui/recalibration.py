@@ -1,4 +1,7 @@
-"""One map on both sides of a block's gates, their difference, and the channels that make it."""
+"""One method on both sides of a block's gates, their difference, and the channels that make it."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
 import streamlit as st
@@ -6,9 +9,9 @@ from torch import Tensor
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layers import attribute_layers, enlarge
-from se_viz.attribution.places import Layer
-from se_viz.attribution.recalibration import COMPARABLE, Recalibration, compare_sides
+from se_viz.attribution.layers import enlarge
+from se_viz.attribution.places import WHERE, Layer
+from se_viz.attribution.recalibration import APART, Recalibration, compare_sides
 from se_viz.attribution.targets import Target
 from se_viz.charts.recalibration import draw_makers
 from se_viz.charts.scales import CLIPPED, fit_span, widest
@@ -16,16 +19,19 @@ from se_viz.charts.stages import draw_panel
 from se_viz.counterfactuals import gates_of
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.tables import label_blocks
-from se_viz.ui.cases import Case, Question, Work, ask_layers, borrow_inputs, case_of
+from se_viz.ui.cases import ask_layers
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure, show_panel
+from se_viz.ui.layer_maps import DETAIL, Sight, announce_sights, choose_method, find_sights, name_scale
 from se_viz.ui.links import link_channel
 from se_viz.ui.pickers import choose_block, open_channel_of
 from se_viz.ui.state import open_channel
-from se_viz.ui.waiting import waiting
+
+Sides: TypeAlias = Mapping[str, Sight | str]
+"""What a method shows before and after the gates, or the sentence why it cannot there."""
 
 _SHOWN = 10
-_DETAIL = 128
+_DIFFERENCE = "The difference, after - before"
 
 
 @st.fragment
@@ -34,25 +40,32 @@ def show_recalibration(choices: Choices, analysis: Analysis, target: Target, bas
     left, right = st.columns(2)
     with left:
         block = choose_block(analysis)
-    method = right.selectbox(
-        "Method",
-        COMPARABLE,
-        format_func=lambda key: LAYER_METHODS[key].title,
-        key="side-method",
-        persist_state="session",
-    )
+    with right:
+        method = choose_method("side-method")
+    layers = {where: Layer(where, block) for where in ("before", "after")}
     try:
         # A container, so that what was there before holds its place meanwhile.
         with st.container():
-            found = _get_sides(choices, analysis, block, ask_layers(target, method, baseline))
+            announce_sights(choices, analysis, method, layers=layers.values(), what="both sides")
+            sides = find_sights(choices, layers, ask_layers(target, method, baseline), picker="side-method")
     except OvertakenError:
         # The newer choice draws this part again at once.
         return
     except SeVizError as error:
         st.error(str(error))
         return
-    _show_maps(choices, found, method)
-    _show_makers(analysis, found, block, method)
+    found = _compare(sides, gates_of(analysis)[block], method)
+    _show_maps(choices, sides, found, method)
+    if isinstance(found, Recalibration):
+        _show_makers(analysis, found, block, method)
+
+
+def _compare(sides: Sides, gates: Tensor, method: str) -> Recalibration | str:
+    """Compare both sides, or say why there is nothing to compare."""
+    before, after = sides["before"], sides["after"]
+    if isinstance(before, str) or isinstance(after, str):
+        return "There is no difference where one side has no map. Choose another method, or another block."
+    return APART[method].reason if method in APART else compare_sides(before.side, after.side, gates)
 
 
 def describe_sides(method: str) -> str:
@@ -69,21 +82,41 @@ def describe_sides(method: str) -> str:
     )
 
 
-def _show_maps(choices: Choices, found: Recalibration, method: str) -> None:
-    maps = {
-        "U, before the gates": found.before,
-        "X~, after the gates": found.after,
-        "The difference, after - before": found.difference,
-    }
-    large = {name: enlarge(one, (_DETAIL, _DETAIL)).numpy() for name, one in maps.items()}
-    shared = widest(fit_span(one, signed=True) for one in large.values())
-    title = "below 0 ← 0 → above" if LAYER_METHODS[method].classless else "against ← 0 → for"
-    for place, (name, values) in zip(st.columns(3, gap="small"), large.items(), strict=True):
+def describe_scale(method: str, count: int) -> str:
+    """Say on which scale so many maps of a method are drawn beside each other."""
+    if count < 2:
+        return CLIPPED if count else ""
+    if method in APART and not APART[method].same_unit:
+        return (
+            "Each has a scale of its own: it weighs activations, which are smaller in X~ by the gates alone. Compare "
+            f"where they are bright, not how bright. {CLIPPED}"
+        )
+    return f"{'All three' if count == 3 else 'Both'} share one scale. {CLIPPED}"
+
+
+def _show_maps(choices: Choices, sides: Sides, found: Recalibration | str, method: str) -> None:
+    maps = {WHERE[where]: _map_of(side, method) for where, side in sides.items()}
+    maps[_DIFFERENCE] = found if isinstance(found, str) else found.difference
+    large = {name: enlarge(one, (DETAIL, DETAIL)).numpy() for name, one in maps.items() if not isinstance(one, str)}
+    signed, shared = method not in APART, method not in APART or APART[method].same_unit
+    fitted = {name: fit_span(one, signed=signed) for name, one in large.items()}
+    for place, (name, one) in zip(st.columns(3, gap="small"), maps.items(), strict=True):
         with place:
             st.markdown(f"**{name}**")
-            figure = draw_panel(choices.photo, values, current_palette(), span=shared, title=title)
+            if isinstance(one, str):
+                st.info(one)
+                continue
+            span = widest(fitted.values()) if shared else fitted[name]
+            title = name_scale(method, signed=signed)
+            figure = draw_panel(choices.photo, large[name], current_palette(), span=span, title=title)
             show_panel(figure, f"side-{name[0]}", alt=f"{name}: the map over the photo")
-    st.caption(f"{describe_sides(method)} All three share one scale. {CLIPPED} ({LAYER_METHODS[method].source})")
+    words = LAYER_METHODS[method].looks_for if isinstance(found, str) else describe_sides(method)
+    st.caption(f"{words} {describe_scale(method, len(large))} ({LAYER_METHODS[method].source})")
+
+
+def _map_of(side: Sight | str, method: str) -> Tensor | str:
+    """Return all channels together: signed where they add up, and the method's own map where they do not."""
+    return side if isinstance(side, str) else side.map if method in APART else side.side.cells
 
 
 def _show_makers(analysis: Analysis, found: Recalibration, block: str, method: str) -> None:
@@ -117,25 +150,3 @@ def describe_makers(differences: np.ndarray, shown: int) -> str:
         f"The {len(first)} largest of {len(moved)} channels make **{share:.0%}** of all that moved, up or down. The "
         "smaller the share, the more channels the block works through."
     )
-
-
-def _get_sides(choices: Choices, analysis: Analysis, block: str, question: Question) -> Recalibration:
-    with waiting("Computing both sides…", slow=True) as watch:
-        work = Work(choices.photo, watch)
-        return _sides(case_of(choices), (block, question), _gates=gates_of(analysis)[block], _work=work)
-
-
-@st.cache_data(max_entries=128, max_size="64MB", show_spinner=False)
-def _sides(case: Case, asked: tuple[str, Question], *, _gates: Tensor, _work: Work) -> Recalibration:
-    block, question = asked
-    with borrow_inputs(case, _work) as (network, inputs):
-        before, after = attribute_layers(
-            network,
-            inputs,
-            question.target,
-            question.method,
-            layers=[Layer(where, block) for where in ("before", "after")],
-            baseline=question.baseline,
-            watch=_work.watch,
-        )
-    return compare_sides(before, after, _gates)
