@@ -9,13 +9,12 @@ from se_viz.ui.welcome import show_welcome
 st.set_page_config(page_title="se_viz", page_icon="🎚️", layout="wide")
 # Navigation first: with a widget above it, the first interaction after the server's start was lost.
 explore = st.Page("pages/explore.py", title="Explore", icon="🔍", default=True)
-# Paths of their own: as the file's name the first visit after a start would bypass this file.
-microscope = st.Page("pages/microscope.py", title="Open a gate", icon="🔬", url_path="open-a-gate")
-surgery = st.Page("pages/surgery.py", title="Change the gates", icon="🎛️", url_path="gate-surgery")
-matter = st.Page("pages/counterfactuals.py", title="Does it matter?", icon="⚖️", url_path="does-it-matter")
-look = st.Page("pages/attribution.py", title="Where did it look?", icon="🗺️", url_path="attributions")
-networks = st.Page("pages/networks.py", title="Networks", icon="🗂️", url_path="all-networks")
-guide = st.Page("pages/guide.py", title="How to read it", icon="📖", url_path="how-to-read")
+microscope = st.Page("pages/microscope.py", title="Open a gate", icon="🔬")
+surgery = st.Page("pages/surgery.py", title="Change the gates", icon="🎛️")
+matter = st.Page("pages/counterfactuals.py", title="Does it matter?", icon="⚖️")
+look = st.Page("pages/attribution.py", title="Where did it look?", icon="🗺️")
+networks = st.Page("pages/networks.py", title="Networks", icon="🗂️")
+guide = st.Page("pages/guide.py", title="How to read it", icon="📖")
 page = st.navigation([explore, microscope, surgery, matter, look, networks, guide])
 # For links from other pages.
 st.session_state.microscope_page, st.session_state.attribution_page = microscope, look

@@ -41,8 +41,7 @@ def page(hub: Hub, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -
         patch.setenv("HF_ENDPOINT", hub.address)
         patch.setenv("SE_VIZ_CACHE", str(tmp_path_factory.mktemp("cache")))
         with run_app() as server, open_visit(browser, server.url) as visit:
-            # Before app.py has run, the links lead past it.
-            visit.page.locator("a[href$='all-networks']").first.click()
+            go_to(visit.page, "Networks")
             expect_page(visit.page)
             yield visit.page
 

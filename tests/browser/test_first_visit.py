@@ -1,0 +1,28 @@
+"""The very first request to a server asks for a page by its own address, as from a bookmark."""
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from benchmarks.server import run_app
+
+from .steps import PATIENCE, expect_idle
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_first_visit_may_begin_on_any_page(browser: Browser):
+    """A folder named `pages` is the whole app to Streamlit until a run has called `st.navigation`: none has yet."""
+    with run_app() as server:
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{server.url}/counterfactuals")
+        expect(page.get_by_role("button", name="Cat", exact=True)).to_be_visible()
+        expect_idle(page)
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        titles = ["Explore", "Open a gate", "Change the gates", "Does it matter?"]
+        links = page.get_by_test_id("stSidebarNav").get_by_role("link")
+        expect(links).to_contain_text([*titles, "Where did it look?", "Networks", "How to read it"])
+        page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
+        expect(page.get_by_role("heading", name="Does it matter?", exact=True)).to_be_visible()
+        assert page.url == f"{server.url}/counterfactuals"
+        page.close()
