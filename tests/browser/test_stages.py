@@ -52,3 +52,30 @@ def test_the_slider_of_z_keeps_fewer_channels(visit: Callable[..., Visit]):
     slider.press("Home")
     expect(figure(page, "vector-map").locator(".heatmaplayer image")).to_have_count(1)
     expect(page.get_by_text(re.compile(r"It does not depend on the class"))).to_be_visible()
+
+
+def choose_side(page: Page, method: str) -> None:
+    """Choose a method for both sides of the gates, as by hand."""
+    picker = page.get_by_role("combobox", name="Method").nth(1)
+    picker.focus()
+    # By the keyboard: open, its list hides all other pickers.
+    page.keyboard.type(method)
+    page.keyboard.press("Enter")
+    expect(picker).to_have_value(method)
+
+
+def test_a_long_method_at_a_block_can_be_stopped(visit: Callable[..., Visit]):
+    """It says how long it takes before it begins; its panel then shows what it showed first."""
+    page = visit().page
+    open_view(page)
+    choose_side(page, "Feature Ablation")
+    expect(
+        page.get_by_text(re.compile(r"^Feature Ablation takes .* for both sides; what it finds is kept"))
+    ).to_be_visible()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("combobox", name="Method").nth(1)).to_have_value("Grad-CAM")
+    expect(figure(page, "side-T").locator(".heatmaplayer image")).to_have_count(1)
+    choose_side(page, "Internal Influence")
+    expect(page.get_by_text(re.compile(r"^There is no difference by channel"))).to_be_visible()
+    expect(figure(page, "side-X").locator(".heatmaplayer image")).to_have_count(1)
+    expect(figure(page, "side-T")).to_have_count(0)
