@@ -1,5 +1,6 @@
 """The Networks page: finding, looking inside, fetching with the question first, bringing weights, the cache."""
 
+import tomllib
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from se_viz.networks import catalogue
 from se_viz.networks.architectures import build
 from se_viz.networks.catalogue import read_rows, write_rows
+from se_viz.networks.own import MAX_BYTES
 from se_viz.networks.zoo import find_card, is_on_disk
 from tests.loopback import Hub, run_hub
 
@@ -165,6 +167,13 @@ def test_own_weights_that_do_not_fit_are_one_sentence(page: AppTest, tmp_path: P
     assert [error.startswith("mine.pt holds other weights than se_resnet50") for error in errors(page)] == [True]
     assert page.session_state["network"] == "tiny"
     assert not (tmp_path / "cache" / "own").exists()
+
+
+def test_page_server_and_library_take_weights_of_one_size(page: AppTest):
+    """The server turns a larger file away before the page could say why, and the uploader names the server's bound."""
+    config = tomllib.loads((Path(__file__).parents[1] / ".streamlit" / "config.toml").read_text())
+    assert config["server"]["maxUploadSize"] * 2**20 == MAX_BYTES == 2**30
+    assert run(page).file_uploader(key="own-weights").label == "Weights (up to 1 GB)"
 
 
 def test_own_weights_without_a_classifier_are_one_sentence(page: AppTest, tmp_path: Path):

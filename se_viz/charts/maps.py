@@ -30,7 +30,8 @@ def draw_overlay(
     still = {"visible": False, "constrain": "domain"}
     layout = {
         "height": 440,
-        "margin": {"l": 0, "r": 0, "t": 8, "b": 34},
+        # Above the map there is room for the camera, which would lie on it.
+        "margin": {"l": 0, "r": 0, "t": 34, "b": 34},
         "dragmode": False,
         "plot_bgcolor": "rgba(0,0,0,0)",
         "coloraxis": colour_axis(palette.veil if span.low < 0 else palette.glow, palette, span, title=title, **bar),

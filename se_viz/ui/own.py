@@ -6,7 +6,7 @@ from se_viz.errors import SeVizError
 from se_viz.networks import NetworkCard, list_networks
 from se_viz.networks.architectures import has_library
 from se_viz.networks.labels import parse_labels
-from se_viz.networks.own import forget, keep, read_own
+from se_viz.networks.own import MAX_BYTES, forget, keep, read_own
 from se_viz.networks.resnet import PLANS
 from se_viz.networks.zoo import OWN
 from se_viz.ui.state import use_network
@@ -19,9 +19,9 @@ def show_upload(card: NetworkCard | None) -> None:
         "told from the classifier. It is kept on this machine, and everybody who uses this app can choose it."
     )
     architecture = _choose_architecture(card)
-    # Streamlit's own words round 600 MB to 1 GB.
-    most = st.get_option("server.maxUploadSize")
-    file = st.file_uploader(f"Weights (up to {most} MB)", type=["safetensors", "pt", "pth", "bin"], key="own-weights")
+    file = st.file_uploader(
+        f"Weights (up to {MAX_BYTES // 2**30} GB)", type=["safetensors", "pt", "pth", "bin"], key="own-weights"
+    )
     labels = st.text_area("Labels, one a line (optional)", key="own-labels", height=100)
     if not st.button("Check and use them", type="primary", disabled=file is None) or file is None:
         return

@@ -1,5 +1,7 @@
 """The parts of the Explore page: answer, gate map, attribution, one opened block, downloads."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from se_viz.analysis import Analysis
@@ -22,6 +24,7 @@ from se_viz.gates.tables import (
     table_bytes,
     tabulate_gates,
 )
+from se_viz.networks.labels import numbered_classes
 from se_viz.ui.cached import get_analysis, get_attribution
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
@@ -51,13 +54,21 @@ def show_answer(choices: Choices, analysis: Analysis) -> None:
     photo.image(to_uri(choices.photo), caption=caption, alt="The cropped photo")
     for index, share in analysis.top(5):
         answer.progress(min(share, 1.0), text=f"{choices.network.classes[index]} · {share:.1%}")
-    known = len(choices.network.classes)
-    answer.caption(
-        f"Probabilities (softmax over {known} classes). The network knows only these {known}, and has to choose: "
-        f"{', '.join(choices.network.classes)}."
-        if known <= 20
-        else f"Probabilities (softmax over {known} classes)."
-    )
+    answer.caption(describe_classes(choices.network.classes))
+
+
+def describe_classes(classes: Sequence[str]) -> str:
+    """Say among which classes a network chooses."""
+    known = len(classes)
+    words = f"Probabilities (softmax over {known} classes)."
+    if tuple(classes) == numbered_classes(known):
+        return (
+            f"{words} Their names are not known here, so they go by number, from 0: give a list of labels with the "
+            "weights on the page Networks."
+        )
+    if known > 20:
+        return words
+    return f"{words} The network knows only these {known}, and has to choose: {', '.join(classes)}."
 
 
 def show_gates(choices: Choices, analysis: Analysis) -> str:

@@ -13,7 +13,7 @@ from playwright.sync_api import FilePayload, expect
 
 from se_viz.images import list_samples
 
-from .steps import BLOCKS, Visit, click_mark, expect_answer, expect_idle, expect_open, figure, go_to, upload
+from .steps import BLOCKS, Visit, box, click_mark, expect_answer, expect_idle, expect_open, figure, go_to, upload
 
 pytestmark = pytest.mark.browser
 
@@ -54,6 +54,12 @@ def test_the_attribution_says_its_time_and_its_error(tour: Visit):
     expect(figure(tour.page, "attribution").locator(".heatmaplayer image")).to_have_count(1)
     words = r"Took \d+\.\d\d s\. The map should sum to -?\d+\.\d\d logits .* and misses by \d+\.\d{3}\."
     expect(tour.page.get_by_text(re.compile(words))).to_be_visible()
+
+
+def test_no_button_lies_on_the_map(tour: Visit):
+    """The camera stands above the map, whose corner could not be seen below it."""
+    camera, pixels = (box(figure(tour.page, "attribution").locator(part)) for part in (".modebar-group", ".heatmaplayer image"))
+    assert camera["y"] + camera["height"] <= pixels["y"]
 
 
 @pytest.mark.parametrize(("block", "share"), [("SE_3_2", 0.37), ("SE_2_1", 0.995), ("SE_5_2", 0.005)])
