@@ -29,13 +29,15 @@ def draw_places(
         left, top = peak.column * wide - 0.5, peak.row * high - 0.5
         for line in ({"color": "#000000", "width": 4}, {"color": "#ffffff", "width": 2}):
             figure.add_shape(type="rect", x0=left, x1=left + wide, y0=top, y1=top + high, line=line)
+        # Beside a small cell, which it would cover; below it where there is no room above.
+        beside = (top, "bottom") if top > _ROOM else (top + high, "top")
+        y, anchor = (top + high / 2, "middle") if high > _ROOM else beside
         figure.add_annotation(
             x=left + wide / 2,
-            y=top + high / 2,
+            y=y,
+            yanchor=anchor,
             text=f"<b>{number}</b>",
             showarrow=False,
-            # Beside a small cell, which it would cover; below it where there is no room above.
-            yshift=0 if high > _ROOM else 16 if top > _ROOM else -16,
             font={"color": "#ffffff", "size": 13},
             bgcolor="rgba(0,0,0,0.55)",
         )

@@ -51,7 +51,7 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
     data: list[dict[str, Any]] = []
     colours = {"colorscale": coded_scale(palette.diverging, palette), "cmin": CODE_RANGE[0], "cmax": CODE_RANGE[1]}
     layout: dict[str, Any] = {
-        "height": 310,
+        "height": 284,
         "margin": {"l": 46, "r": 0, "t": 66, "b": 4},
         "dragmode": False,
         "coloraxis": {**colours, "showscale": False},

@@ -58,7 +58,9 @@ def test_the_attribution_says_its_time_and_its_error(tour: Visit):
 
 def test_no_button_lies_on_the_map(tour: Visit):
     """The camera stands above the map, whose corner could not be seen below it."""
-    camera, pixels = (box(figure(tour.page, "attribution").locator(part)) for part in (".modebar-group", ".heatmaplayer image"))
+    camera, pixels = (
+        box(figure(tour.page, "attribution").locator(part)) for part in (".modebar-group", ".heatmaplayer image")
+    )
     assert camera["y"] + camera["height"] <= pixels["y"]
 
 
