@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from se_viz import capture_gates
 from se_viz.attribution.catalogue import METHODS
-from se_viz.attribution.neurons import NEURON_METHODS, attribute_neuron
+from se_viz.attribution.neuron_catalogue import NEURON_METHODS
+from se_viz.attribution.neurons import attribute_neuron
 from se_viz.errors import AttributionError, CaptureError, OvertakenError
 from se_viz.gates.neurons import Neuron
 from se_viz.networks import Network

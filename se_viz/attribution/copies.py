@@ -37,6 +37,10 @@ class Unrolled(nn.Module):
             self._next = self._next % len(self.uses) + 1
         return self.uses[self._next - 1](inputs)
 
+    def rewind(self) -> None:
+        """Begin with the module of the first use again."""
+        self._next = 0
+
 
 class Unseen(nn.Module):
     """A module that Captum does not find: its rule for a max-pool fails after a ReLU and where windows overlap."""
@@ -67,7 +71,21 @@ def borrow_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height widt
     twin = twin or copy_unrolled(model, inputs)
     yield twin
     if kept:
+        for use in (use for one in _stand_ins(twin) for use in one.uses):
+            # What DeepLift notes in a module that ran, and takes away only where its derivative counted.
+            for name in ("input", "output"):
+                use.__dict__.pop(name, None)
         kept.copies["unrolled"] = twin
+
+
+def rewind(twin: nn.Module) -> None:
+    """Let the next pass of a copy begin with the first use of each module, where one has ended early."""
+    for one in _stand_ins(twin):
+        one.rewind()
+
+
+def _stand_ins(twin: nn.Module) -> Iterator[Unrolled]:
+    return (module for module in twin.modules() if isinstance(module, Unrolled))
 
 
 def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -> nn.Module:

@@ -33,7 +33,7 @@ class LayerTask:
     settings: dict[str, Any]
 
 
-class _Passes:
+class Passes:
     """A network with a tap, called many times: between two calls, the turn on its device is given away."""
 
     def __init__(self, tapped: Tapped, turn: Turn, report: Report) -> None:
@@ -50,6 +50,7 @@ class _Passes:
         return self.tapped.taps[0]
 
     def __call__(self, images: Tensor) -> Tensor:
+        """Call the network; before every pass but the first, let others run."""
         if self._done:
             self._report(self._done, max(self._done, self.total))
             self._give_way(images.device)
@@ -77,14 +78,19 @@ def share(task: LayerTask, spots: Sequence[Spot]) -> list[Found]:
 
 def run_alone(task: LayerTask, spot: Spot, turn: Turn, report: Report) -> Found:
     """Run a method that makes passes of its own, at one spot; ``report`` is told of them."""
-    passes = _Passes(Tapped(task.network.model, [spot], task.target.read), turn, report)
+    passes = Passes(Tapped(task.network.model, [spot], task.target.read), turn, report)
     started = time.perf_counter()
-    values = _run_in_memory(task, passes)
+    values = run_in_memory(task, passes)
     heat = _collapse(task.row, values * _activation(passes, task.inputs) if task.row.collapse == "weigh" else values)
     return values, heat, time.perf_counter() - started - passes.away
 
 
-def _run_in_memory(task: LayerTask, passes: _Passes) -> Tensor:
+def run_in_memory(task: LayerTask, passes: Passes) -> Tensor:
+    """Return what a method makes of a network with a tap; where memory runs out, with fewer images in a pass.
+
+    Raises:
+        torch.OutOfMemoryError: one image does not fit.
+    """
     if piece := task.row.piece:
         most = cap_piece(task.settings[piece], task.inputs.device)
         task = replace(task, settings={**task.settings, piece: most})
@@ -101,7 +107,7 @@ def _run_in_memory(task: LayerTask, passes: _Passes) -> Tensor:
         torch.cuda.empty_cache()
 
 
-def _run(task: LayerTask, passes: _Passes) -> Tensor:
+def _run(task: LayerTask, passes: Passes) -> Tensor:
     row, channels = task.row, 1
     if "differences" in row.needs:
         return lift(passes.tapped, task.inputs, task.settings)
@@ -113,12 +119,12 @@ def _run(task: LayerTask, passes: _Passes) -> Tensor:
     return _ask(task, passes)
 
 
-def _ask(task: LayerTask, runner: _Passes | Replay) -> Tensor:
+def _ask(task: LayerTask, runner: Passes | Replay) -> Tensor:
     algorithm = getattr(captum.attr, task.row.algorithm)(runner, runner.tap)
     return algorithm.attribute(task.inputs, **task.settings)
 
 
-def _activation(passes: _Passes, inputs: Tensor) -> Tensor:
+def _activation(passes: Passes, inputs: Tensor) -> Tensor:
     keep: Any = captum.attr.LayerActivation(passes, passes.tap)
     return keep.attribute(inputs)
 

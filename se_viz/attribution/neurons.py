@@ -1,6 +1,7 @@
-"""Run one attribution method on one gate: which pixels opened it."""
+"""Run one attribution method on one gate: which pixels opened it, or what they did to a class through it."""
 
-from functools import partial
+import time
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -8,20 +9,24 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from se_viz.attribution.calls import Task, prepare
-from se_viz.attribution.catalogue import METHODS, find_method
-from se_viz.attribution.limits import check_inputs
+from se_viz.attribution.layer_catalogue import LAYER_METHODS
+from se_viz.attribution.layer_runs import LayerTask, Passes, run_in_memory
+from se_viz.attribution.lent import lend_model
+from se_viz.attribution.limits import check_inputs, check_question, in_words
+from se_viz.attribution.methods import Method, collapse
+from se_viz.attribution.neuron_catalogue import CONDUCTANCE, find_neuron_method
+from se_viz.attribution.neuron_rules import Reader, check_way
 from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.records import NeuronAttribution
-from se_viz.attribution.run import explain
-from se_viz.attribution.slices import Slices, cap_piece
+from se_viz.attribution.run import Explanation, check_numbers, check_shares, explain
+from se_viz.attribution.slices import Report, Slices, cap_piece, count_up
+from se_viz.attribution.targets import Target, aim
 from se_viz.errors import AttributionError
 from se_viz.gates.neurons import Neuron, read_neuron
-from se_viz.line import Watch
+from se_viz.gates.taps import Spot, Tapped
+from se_viz.line import Turn, Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
-
-NEURON_METHODS = {key: row for key, row in METHODS.items() if not row.layered and not row.copied}
-"""The methods that explain one number by the input, by key."""
 
 
 def attribute_neuron(
@@ -30,35 +35,37 @@ def attribute_neuron(
     neuron: Neuron,
     method: str = "integrated_gradients",
     *,
+    target: Target | int | None = None,
     baseline: str = "mean",
     watch: Watch = lambda _: None,
+    report: Report = lambda done, total: None,
     **options: Any,
 ) -> NeuronAttribution:
     """Explain one gate of a network, or its logit, for one image with a Captum method.
 
     As `attribute` explains a logit of the answer: the gate is the output of a network that ends there, so that
-    this is Captum's neuron attribution, without a hook that other passes on the device could run through.
+    this is Captum's neuron attribution, without a hook that other passes on the device could run through. Methods
+    with rules run on a copy of the network. ``conductance`` alone explains a class, ``target``, by what came through
+    the gate; through its logit came the same, as all of it goes on through the gate.
 
     Raises:
-        AttributionError: no such method, an option that Captum refuses, or too little memory.
+        AttributionError: no such method or class, an option that Captum refuses, rules that do not fit what leads to
+            the gate, or too little memory.
         CaptureError: the network has no such gate, or it cannot be read.
         NoSEBlocksError: the network has no such block.
         BusyError: too many wait for the device.
     """
-    row = find_method(method)
-    if method not in NEURON_METHODS:
-        raise AttributionError(f"{row.title} explains no gate here. Choose one of: {', '.join(NEURON_METHODS)}.")
-    check_inputs(network, inputs)
+    row = find_neuron_method(method)
+    goal = _aim(network, row, inputs, target)
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
-        most = cap_piece(settings.get(row.piece, TOGETHER), network.device)
-        slices = Slices(partial(_read, network.model, neuron), network.device, turn, most=most)
-        found = explain(Task(row, slices, None, inputs, 0), slices, settings)
-        with torch.no_grad():
-            # Not in slices: as a capture reads it, to the bit.
-            value = _read(network.model, neuron, inputs).item()
+        value = _read(network, row, inputs, neuron)
+        passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
+        with lend_model(network, row, inputs, passes=passes) as model:
+            asked = _Asked(network, row, inputs, neuron, goal, settings, passes)
+            found = _run(asked, model, turn, report)
     return NeuronAttribution(
         method=method,
         neuron=neuron,
@@ -68,8 +75,73 @@ def attribute_neuron(
         value=value,
         completeness_error=found.error,
         explained=found.explained,
+        target=goal,
     )
 
 
-def _read(model: nn.Module, neuron: Neuron, images: Tensor) -> Tensor:
-    return read_neuron(model, images, neuron)[:, None]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one method is asked about one gate."""
+
+    network: Network
+    row: Method
+    inputs: Tensor
+    neuron: Neuron
+    target: Target | None
+    settings: dict[str, Any]
+    passes: int
+
+
+def _aim(network: Network, row: Method, inputs: Any, target: Any) -> Target | None:
+    """Return the class that a method needs, and refuse one that it would not look at."""
+    if row is not CONDUCTANCE and target is None:
+        check_inputs(network, inputs)
+        return None
+    if row is not CONDUCTANCE:
+        raise AttributionError(
+            f"{row.title} explains the gate, whatever the class. Leave the target out, or use {CONDUCTANCE.key}."
+        )
+    if target is None:
+        raise AttributionError(f"{row.title} explains a class by what came through the gate. Give one as target.")
+    goal = aim(target)
+    check_question(network, inputs, goal)
+    return goal
+
+
+@torch.no_grad()
+def _read(network: Network, row: Method, inputs: Tensor, neuron: Neuron) -> float:
+    # On the network itself: as a capture reads it, to the bit.
+    with in_words(row.title, network.device):
+        return read_neuron(network.model, inputs, neuron).item()
+
+
+def _run(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explanation:
+    if asked.target:
+        return _conduct(asked, model, turn, report)
+    row, reader, device = asked.row, Reader(model, asked.neuron), asked.network.device
+    slices = Slices(reader, device, turn, most=cap_piece(asked.settings.get(row.piece, TOGETHER), device))
+    slices.note = count_up(report, asked.passes)
+    if not row.copied:
+        return explain(Task(row, slices, None, asked.inputs, 0), slices, asked.settings)
+    with in_words(row.title, device):
+        check_way(row, reader, asked.inputs)
+    # Captum's hooks hang on the copy's own modules, and see one pass alone.
+    found = explain(Task(row, reader, None, asked.inputs, 0), slices, asked.settings)
+    check_shares(row, found.error, found.explained)
+    return found
+
+
+def _conduct(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explanation:
+    assert asked.target
+    path, _, use = asked.neuron.block.partition("#")
+    gates = Spot(path, call=int(use or 1) - 1, gates=True)
+    passes = Passes(Tapped(model, [gates], asked.target.read), turn, report)
+    # As a layer method runs that asks for passes of its own.
+    row = replace(LAYER_METHODS[asked.row.key], algorithm=asked.row.algorithm, cost=lambda steps, _: (steps, steps))
+    settings = {**asked.settings, "neuron_selector": asked.neuron.channel}
+    started = time.perf_counter()
+    with in_words(asked.row.title, asked.network.device):
+        values = run_in_memory(LayerTask(asked.network, row, asked.inputs, asked.target, settings), passes)
+    check_numbers(asked.row, values)
+    heat = collapse(values, asked.row.channels).detach().float().cpu()
+    return Explanation(heat, time.perf_counter() - started - passes.away, None, None)

@@ -6,6 +6,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from se_viz.attribution.targets import Target
 from se_viz.gates.neurons import Neuron
 
 
@@ -39,7 +40,7 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class NeuronAttribution:
-    """Which pixels opened one gate, by one method."""
+    """Which pixels opened one gate, by one method, or what they did to a class through it."""
 
     method: str
     """Key of the method in the catalogue."""
@@ -48,7 +49,7 @@ class NeuronAttribution:
     map: Float[Tensor, "height width"]
     """One value a pixel, the network's input size; float32 on the CPU."""
     signed: bool
-    """Whether negative values speak for closing; if not, all values are at least 0."""
+    """Whether negative values speak for closing, or against the class; if not, all values are at least 0."""
     seconds: float
     """Run time of the method."""
     value: float
@@ -57,3 +58,5 @@ class NeuronAttribution:
     """|sum of attributions - (value of the image - value of the baseline)|; None: nothing promised."""
     explained: float | None
     """Value of the image minus value of the baseline: what a complete method distributes; None: nothing promised."""
+    target: Target | None = None
+    """The class that the map tells of, in logits that came through the gate; None: it tells of the gate alone."""

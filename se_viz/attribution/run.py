@@ -59,7 +59,7 @@ def attribute(
     asked = {"against": against, "baseline": baseline, "stage": stage, "watch": watch, "report": report, **options}
     found = attribute_unproven(network, inputs, target, method, **asked)
     if METHODS[method].copied:
-        _check_shares(found)
+        check_shares(METHODS[method], found.completeness_error, found.explained, unit=" logits")
     return found
 
 
@@ -104,13 +104,17 @@ def attribute_unproven(
     return _sum_up(row, goal, found, stage=stage, baseline=chosen, options=tuple(options.items()))
 
 
-def _check_shares(found: Attribution) -> None:
-    error, explained = found.completeness_error, found.explained
+def check_shares(row: Method, error: float | None, explained: float | None, *, unit: str = "") -> None:
+    """Refuse shares of a method with rules that miss most of what they should add up to.
+
+    Raises:
+        AttributionError: they do.
+    """
     if error is not None and explained is not None and error > MOST_MISSED * abs(explained):
         raise AttributionError(
-            f"{METHODS[found.method].title}'s shares miss {error:.2g} of the {abs(explained):.2g} logits that they "
-            "should add up to on this image, so that its map would tell nothing: this network runs functions that "
-            "differences cannot be passed back through. Choose Integrated Gradients, which needs no rules."
+            f"{row.title}'s shares miss {error:.2g} of the {abs(explained):.2g}{unit} that they should add up to on "
+            "this image, so that its map would tell nothing: this network runs functions that differences cannot be "
+            "passed back through. Choose Integrated Gradients, which needs no rules."
         )
 
 
@@ -155,12 +159,21 @@ def explain(task: Task, slices: Slices, settings: dict[str, Any], *, since: floa
     """
     started = time.perf_counter() if since is None else since
     values, error, explained = _run(task, settings)
-    if not values.isfinite().all():
-        raise AttributionError(
-            f"{task.row.title} gives values that are no numbers with these options on this image. Change them."
-        )
+    check_numbers(task.row, values)
     heat = collapse(values, task.row.channels).detach().float().cpu()
     return Explanation(heat, time.perf_counter() - started - slices.away, error, explained)
+
+
+def check_numbers(row: Method, values: Tensor) -> None:
+    """Refuse values that are no numbers.
+
+    Raises:
+        AttributionError: some are.
+    """
+    if not values.isfinite().all():
+        raise AttributionError(
+            f"{row.title} gives values that are no numbers with these options on this image. Change them."
+        )
 
 
 def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:

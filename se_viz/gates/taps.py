@@ -1,20 +1,22 @@
 """Spots of a network, and the network with parts of one's own there, that others may hang hooks on."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
 from torch import Tensor, nn
 
 from se_viz.errors import CaptureError
+from se_viz.gates.edits import edit_gates
 from se_viz.gates.hooks import Watch, watching
 from se_viz.gates.places import scan_model
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """One feature map of a network: what a module takes in or puts out."""
+    """One feature map of a network, which a module takes in or puts out, or the gates of an SE block."""
 
     path: str
     """Dotted path of the module."""
@@ -22,10 +24,12 @@ class Spot:
     """Whether it is what the module puts out; of an SE block that is X~, else U."""
     call: int = 0
     """0 for the module's first use in a pass, 1 for its second, ..."""
+    gates: bool = False
+    """Whether it is the gates that an SE block multiplies by, as (batch, channels), and no feature map."""
 
 
 class Tapped(nn.Module):
-    """A model whose feature maps at some spots pass through `taps`, which change nothing and belong to this object.
+    """A model whose values at some spots pass through `taps`, which change nothing and belong to this object.
 
     Hooks on a tap see and change its feature map as (batch, channels, height, width), whatever the block's own
     order of axes, in passes of this object alone: others may use the model meanwhile. What a tap is given or
@@ -54,7 +58,8 @@ class Tapped(nn.Module):
         """
         met, watch = set[Spot](), Watch(self.model, {})
         watch.take, watch.give = (self._changes(after, met) for after in (False, True))
-        with watching(watch):
+        gates = {spot.path: self._change(replace(spot, call=0), met) for spot in self.spots if spot.gates}
+        with watching(watch), edit_gates(self.model, gates) if gates else nullcontext():
             answer = self.read(self.model(images))
         if missed := [spot.path for spot in self.spots if spot not in met]:
             raise CaptureError(f"{missed[0]} is not used so often in a pass. Choose one of its uses.")
@@ -62,14 +67,15 @@ class Tapped(nn.Module):
 
     def _changes(self, after: bool, met: set[Spot]) -> dict[nn.Module, Callable[[Tensor], Tensor]]:
         """Return for each module what is done on one side of it, which notes the spots that are met."""
-        paths = dict.fromkeys(spot.path for spot in self.spots if spot.after is after)
-        return {self.model.get_submodule(path): self._change(path, after, met) for path in paths}
+        paths = dict.fromkeys(spot.path for spot in self.spots if spot.after is after and not spot.gates)
+        return {self.model.get_submodule(path): self._change(Spot(path, after), met) for path in paths}
 
-    def _change(self, path: str, after: bool, met: set[Spot]) -> Callable[[Tensor], Tensor]:
+    def _change(self, first: Spot, met: set[Spot]) -> Callable[[Tensor], Tensor]:
+        """Return what is done at the uses of a module, of which the first is given."""
         uses = count()
 
         def change(features: Any) -> Any:
-            spot = Spot(path, after, next(uses))
+            spot = replace(first, call=next(uses))
             if spot not in self.spots:
                 return features
             met.add(spot)
@@ -78,12 +84,11 @@ class Tapped(nn.Module):
         return change
 
     def _pass(self, features: Any, index: int) -> Tensor:
-        if not isinstance(features, Tensor) or features.ndim != 4:
+        spot, tap = self.spots[index], self.taps[index]
+        if not spot.gates and (not isinstance(features, Tensor) or features.ndim != 4):
             found = tuple(features.shape) if isinstance(features, Tensor) else f"a {type(features).__name__}"
-            path = self.spots[index].path
-            raise CaptureError(f"{path} has {found} where a feature map should be. Choose another place.")
-        tap = self.taps[index]
+            raise CaptureError(f"{spot.path} has {found} where a feature map should be. Choose another place.")
         # Clone before and after: layers around the spot may write into their input.
-        if self._last[index]:
+        if self._last[index] and not spot.gates:
             return tap(features.movedim(-1, 1).clone()).movedim(1, -1).clone()
         return tap(features.clone()).clone()
