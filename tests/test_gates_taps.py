@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from se_viz import capture_gates
 from se_viz.errors import CaptureError
 from se_viz.gates.taps import Spot, Tapped
-from tests.reused import Last, Twice
+from tests.reused import Last, Twice, TwiceApart
 
 BLOCK = "layer3.2.bn3.1"
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -56,6 +56,42 @@ def test_a_tap_sees_u_and_x_and_changes_nothing(build: Callable[[], nn.Module], 
     scaled = record.features * record.gate[:, :, None, None]
     torch.testing.assert_close(seen, scaled if after else record.features)
     assert torch.equal(answer, expected)
+
+
+@pytest.mark.parametrize(
+    ("build", "path", "call"), [(Twice, "se", 0), (TwiceApart, "se", 1), (Last, "se", 0), (Named, "se", 0)]
+)
+def test_a_tap_sees_gates_and_changes_nothing(build: Callable[[], nn.Module], path: str, call: int):
+    """One row an image, whatever the block's own shape of them; what a capture reads of the same pass."""
+    torch.manual_seed(0)
+    model, images = build().eval(), torch.randn(2, 3, 6, 5)
+    with capture_gates(model) as records, torch.no_grad():
+        expected = model(images)
+    record = next(one for one in records if one.call == call)
+    answer, seen = see(model, images, Spot(path, call=call, gates=True))
+    assert torch.equal(seen, record.gate)
+    assert torch.equal(answer, expected)
+
+
+def test_gates_that_a_tap_returns_are_what_the_block_multiplies_by():
+    """With gates of 0 a network that ends in the mean of X~ answers 0; hooks are gone with the pass."""
+    torch.manual_seed(0)
+    model = Last().eval()
+    tapped = Tapped(model, [Spot("se", gates=True), Spot("se")], whole)
+
+    def close(_module: nn.Module, _inputs: object, gates: Tensor) -> Tensor:
+        return torch.zeros_like(gates)
+
+    with tapped.taps[0].register_forward_hook(close), torch.no_grad():
+        assert not tapped(torch.randn(2, 3, 6, 5)).any()
+    assert sum(len(getattr(module, kind)) for module in model.modules() for kind in HOOKS) == 0
+
+
+def test_a_use_that_no_pass_makes_of_a_gate_is_said():
+    """A map of another use would be a wrong picture."""
+    tapped = Tapped(Last().eval(), [Spot("se", call=1, gates=True)], whole)
+    with pytest.raises(CaptureError, match=r"^se is not used so often in a pass\. Choose one of its uses\.$"):
+        tapped(torch.randn(1, 3, 6, 5))
 
 
 def test_what_is_read_is_not_overwritten_by_the_next_layer(se_net: nn.Module, images: Tensor):
