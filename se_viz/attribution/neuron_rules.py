@@ -1,11 +1,11 @@
-"""Rules on the way to one gate: a copy that ends there, and whether it runs anything that has a rule."""
+"""Rules on the way to one gate: a copy that ends there, and whether any ReLU leads to it."""
 
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from se_viz.attribution.copies import RULED, rewind
+from se_viz.attribution.copies import rewind
 from se_viz.attribution.methods import Method
 from se_viz.errors import AttributionError
 from se_viz.gates.hooks import Watch, watching
@@ -29,42 +29,32 @@ class Reader(nn.Module):
 
 
 def check_way(row: Method, reader: Reader, inputs: Tensor) -> None:
-    """Refuse a method on a copy that ends at a gate to which no function leads that the method has a rule for.
+    """Refuse a method that changes ReLU modules where a copy ends at a gate to which none of them leads.
 
     ``inputs`` require gradients: what counts is what these pass through, and not all that has run by then.
 
     Raises:
-        AttributionError: its map would be another method's.
+        AttributionError: its map would be the plain gradient.
     """
-    if _has_rule(reader, inputs, RULED if row.complete else (nn.ReLU,)):
-        return
-    if row.complete:
+    if not _has_relu(reader, inputs):
+        word = "gate's logit" if reader.neuron.logit else "gate"
         raise AttributionError(
-            f"{row.title} passes differences back through modules such as ReLU or Sigmoid, and none leads to this "
-            f"{_word(reader)}: its map would be the plain gradient times the difference from the baseline. Choose "
-            "Integrated Gradients."
+            f"{row.title} changes how ReLU modules pass gradients back, and none leads to this {word}: its map would "
+            "be the plain gradient. Choose Saliency or Input x Gradient."
         )
-    raise AttributionError(
-        f"{row.title} changes how ReLU modules pass gradients back, and none leads to this {_word(reader)}: its map "
-        "would be the plain gradient. Choose Saliency or Input x Gradient."
-    )
 
 
-def _has_rule(reader: Reader, inputs: Tensor, kinds: tuple[type[nn.Module], ...]) -> bool:
-    """Return whether the derivative of a gate passes through a module of such a kind."""
+def _has_relu(reader: Reader, inputs: Tensor) -> bool:
+    """Return whether the derivative of a gate passes through a ReLU module."""
     met: list[Tensor] = []
 
     def note(output: Tensor) -> Tensor:
         met.append(output)
         return output
 
-    give = {module: note for module in reader.modules() if type(module) in kinds}
-    with watching(Watch(reader.model, {}, give=give)):
+    relus: list[nn.Module] = [module for module in reader.modules() if type(module) is nn.ReLU]
+    with watching(Watch(reader.model, {}, give=dict.fromkeys(relus, note))):
         value = reader(inputs).sum()
     slope = partial(torch.autograd.grad, value, retain_graph=True, allow_unused=True)
     # From the end: the block's own functions are next to its gate.
     return any(slope(output)[0] is not None for output in reversed(met) if output.requires_grad)
-
-
-def _word(reader: Reader) -> str:
-    return "gate's logit" if reader.neuron.logit else "gate"

@@ -123,8 +123,9 @@ def _run(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explana
     slices.note = count_up(report, asked.passes)
     if not row.copied:
         return explain(Task(row, slices, None, asked.inputs, 0), slices, asked.settings)
-    with in_words(row.title, device):
-        check_way(row, reader, asked.inputs)
+    if "relu" in row.needs:
+        with in_words(row.title, device):
+            check_way(row, reader, asked.inputs)
     # Captum's hooks hang on the copy's own modules, and see one pass alone.
     found = explain(Task(row, reader, None, asked.inputs, 0), slices, asked.settings)
     check_shares(row, found.error, found.explained)
