@@ -1,10 +1,13 @@
 """Evidence for one gate: which pixels opened it, what erasing them does, and where its channel looks."""
 
+from functools import partial
+
 import streamlit as st
 
 from se_viz.analysis import Analysis
-from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.neuron_catalogue import CONDUCTANCE, NEURON_METHODS, NEURON_REFUSED, say_of_gate
 from se_viz.attribution.records import NeuronAttribution
+from se_viz.attribution.targets import Target
 from se_viz.charts.maps import draw_overlay
 from se_viz.charts.scales import CLIPPED, fit_span
 from se_viz.errors import OvertakenError, SeVizError
@@ -15,15 +18,13 @@ from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.erasing import show_erasing
 from se_viz.ui.figures import show_figure
+from se_viz.ui.methods import get_pace, say_about
 from se_viz.ui.pickers import choose_option
+from se_viz.ui.progress import progress
 from se_viz.ui.sights import show_sights
-from se_viz.ui.waiting import waiting
+from se_viz.ui.words import plain
 
-_METHODS = {
-    "integrated_gradients": "Each pixel's share of the way from a mean-coloured picture to this one.",
-    "input_x_gradient": "The slope at each pixel times the pixel's distance from the mean colour; no sum is promised.",
-    "saliency": "How fast the value moves when a pixel changes a little, in either direction.",
-}
+_FIRST = "integrated_gradients"
 _END = 0.01
 # Less than this is no opening or closing worth a word.
 _SAME = {"gate": 0.02, "logit": 0.1}
@@ -34,87 +35,156 @@ def show_evidence(choices: Choices, analysis: Analysis, block: str, channel: int
     label = f"Channel {channel} of {label_blocks(analysis.records)[block]}."
     st.header("Which pixels opened this gate?", anchor=False)
     st.caption(label)
-    _show_pixels(choices, block, channel)
+    _show_pixels(choices, Target(analysis.top(1)[0][0]), (block, channel))
     st.header("What the channel looks at", anchor=False)
     st.caption(label)
     show_sights(choices, block, channel)
 
 
 @st.fragment
-def _show_pixels(choices: Choices, block: str, channel: int) -> None:
+def _show_pixels(choices: Choices, target: Target, place: tuple[str, int]) -> None:
+    costs = _estimate(choices)
     left, right = st.columns(2)
     with left:
-        method = st.selectbox(
-            "Method",
-            list(_METHODS),
-            format_func=lambda key: METHODS[key].title,
-            key="gate-method",
-            persist_state="session",
-        )
+        method = _choose_method(costs)
     with right:
         level = choose_option("Explain", {"gate": "the gate", "logit": "its logit"}, key="gate-level")
-    neuron = Neuron(block, channel, logit=level == "logit")
+    # All that came through the logit came through the gate.
+    through = method == CONDUCTANCE.key
+    neuron = Neuron(*place, logit=level == "logit" and not through)
     pixels, test = st.columns(2, gap="medium")
     try:
         with pixels:
-            found = get_gate_map(choices, neuron, method)
+            found = _find_map(choices, neuron, method, target if through else None)
+            if found is None:
+                return
             _draw(choices, found)
         with test:
-            show_erasing(choices, found)
+            _test(choices, found)
     except OvertakenError:
         # The newer choice draws this part again at once.
         return
-    except SeVizError as error:
-        st.error(str(error))
 
 
-def get_gate_map(choices: Choices, neuron: Neuron, method: str) -> NeuronAttribution:
-    """Attribute a gate to the pixels of the chosen photo.
+def _estimate(choices: Choices) -> dict[str, float]:
+    """Return about how many seconds each method takes at most, those of few passes first."""
+    pace, side = get_pace(choices), choices.photo.width
+    ranked = sorted(NEURON_METHODS.values(), key=lambda row: sum(row.passes(side=side)))
+    return {row.key: pace.estimate(row, {}, side=side) for row in ranked}
 
-    Raises:
-        SeVizError: the method cannot run, or too many wait; the text says what to do.
-    """
-    with waiting("Asking the pixels…", slow=True) as watch:
-        return _gate_map(case_of(choices), neuron, method, _work=Work(choices.photo, watch))
+
+def _choose_method(costs: dict[str, float]) -> str:
+    def label(key: str) -> str:
+        words = say_about(costs[key])
+        return f"{NEURON_METHODS[key].title} · {words if words.startswith('under') else f'at most {words}'}"
+
+    return st.selectbox(
+        "Method",
+        list(costs),
+        index=list(costs).index(_FIRST),
+        format_func=label,
+        help="\n\n".join(["At an early block a pass ends early, and takes less.", *NEURON_REFUSED.values()]),
+        key="gate-method",
+        persist_state="session",
+    )
+
+
+def _find_map(choices: Choices, neuron: Neuron, method: str, target: Target | None) -> NeuronAttribution | None:
+    """Return a map; in its place, where there is none, say why."""
+    token = (case_of(choices), neuron, method, target)
+    if st.session_state.get("gate-map-stopped") == token:
+        st.info("Stopped. Choose another method or channel, or go on.")
+        st.button("Go on", on_click=_note_stop, args=(None,), key="go-on-gate-map")
+        return None
+    try:
+        stop = partial(_note_stop, token)
+        with progress("Asking the pixels…", key="gate-map", stop=stop) as (watch, report):
+            return _gate_map(*token, _work=Work(choices.photo, watch, report))
+    except OvertakenError:
+        raise
+    except SeVizError as refusal:
+        st.info(str(refusal))
+        return None
+
+
+def _note_stop(token: tuple | None) -> None:
+    st.session_state["gate-map-stopped"] = token
 
 
 @st.cache_data(max_entries=256, max_size="128MB", show_spinner=False)
-def _gate_map(case: Case, neuron: Neuron, method: str, *, _work: Work) -> NeuronAttribution:
+def _gate_map(case: Case, neuron: Neuron, method: str, target: Target | None, *, _work: Work) -> NeuronAttribution:
     # Here, so that the first page does not wait for Captum.
     from se_viz.attribution.neurons import attribute_neuron
 
     with borrow_inputs(case, _work) as (network, inputs):
-        return attribute_neuron(network, inputs, neuron, method, watch=_work.watch)
+        return attribute_neuron(network, inputs, neuron, method, target=target, watch=_work.watch, report=_work.report)
 
 
 def _draw(choices: Choices, found: NeuronAttribution) -> None:
-    word = "logit" if found.neuron.logit else "gate"
-    title = "closes it ← 0 → opens it" if found.signed else "none → strongest"
+    word = _word(found)
     values = found.map.numpy()
     span = fit_span(values, signed=found.signed)
-    figure = draw_overlay(choices.photo, values, current_palette(), span=span, opacity=0.85, title=title)
-    show_figure(figure, "gate-map", alt=f"{METHODS[found.method].title} for a {word} over the photo")
+    figure = draw_overlay(choices.photo, values, current_palette(), span=span, opacity=0.85, title=_name_ends(found))
+    show_figure(figure, "gate-map", alt=f"{NEURON_METHODS[found.method].title} for a {word} over the photo")
     sites = {site.name: site for site in choices.network.inspection.sites}
-    st.caption(_describe(found, word))
+    st.caption(_describe(found, choices.network.classes))
     if remark := _remark(found, sites[found.neuron.block]):
         st.info(remark)
 
 
-def _describe(found: NeuronAttribution, word: str) -> str:
-    words = [_METHODS[found.method]]
+def _test(choices: Choices, found: NeuronAttribution) -> None:
+    if found.target:
+        st.info(
+            "There is no test by erasing here: these pixels moved the class through the gate, and may have closed it "
+            "to do so. Choose another method to find pixels that held the gate open, and erase them."
+        )
+        return
+    try:
+        show_erasing(choices, found)
+    except OvertakenError:
+        raise
+    except SeVizError as error:
+        st.error(str(error))
+
+
+def _word(found: NeuronAttribution) -> str:
+    return "logit" if found.neuron.logit else "gate"
+
+
+def _name_ends(found: NeuronAttribution) -> str:
+    """Say what the two ends of the colour scale mean."""
+    if not found.signed:
+        return "none → strongest"
+    if found.target:
+        return "lowers the logit ← 0 → raises it"
+    # Slopes, and no shares of what there is.
+    slopes = "relu" in NEURON_METHODS[found.method].needs
+    return "darker opens it ← 0 → brighter opens it" if slopes else "closes it ← 0 → opens it"
+
+
+def _describe(found: NeuronAttribution, classes: tuple[str, ...]) -> str:
+    row, word = NEURON_METHODS[found.method], _word(found)
+    words = [say_of_gate(row, word)]
+    if row.baseline:
+        words.append("The baseline is a mean-coloured picture.")
+    if found.target:
+        words.append(
+            f"The logit is that of {plain(classes[found.target.index])}, the predicted class: "
+            f"{found.map.sum().item():+.2g} came through the gate, and the same through the gate's own logit."
+        )
     if found.completeness_error is not None and found.explained is not None:
         start = found.value - found.explained
         words.append(
             f"The {word} goes from {start:.3f} to {found.value:.3f}: the map should sum to {found.explained:+.3f} and "
             f"misses by {found.completeness_error:.4f}."
         )
-    return " ".join([*words, f"Took {found.seconds:.2f} s.", CLIPPED, f"({METHODS[found.method].source})"])
+    return " ".join([*words, f"Took {found.seconds:.2f} s.", CLIPPED, f"({row.source})"])
 
 
 def _remark(found: NeuronAttribution, site: GateSite) -> str:
     """Say what keeps a map from telling what opened a gate, if anything does."""
-    word = "logit" if found.neuron.logit else "gate"
-    if not found.neuron.logit and _is_saturated(found.value, site):
+    word = _word(found)
+    if word == "gate" and not found.target and _is_saturated(found.value, site):
         return "This gate is at the end of its range, where hardly any pixel moves it: explain its logit instead."
     if found.explained is None:
         return ""
