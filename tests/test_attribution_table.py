@@ -8,7 +8,7 @@ from se_viz.attribution.gates import GATE_METHODS, attribute_gates
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
 from se_viz.attribution.layers import attribute_layer
 from se_viz.attribution.methods import KINDS, NEEDS
-from se_viz.attribution.neurons import NEURON_METHODS
+from se_viz.attribution.neuron_catalogue import NEURON_METHODS
 from se_viz.attribution.places import Layer
 from se_viz.attribution.table import EXPLAINED, tabulate_methods
 from se_viz.attribution.targets import Target

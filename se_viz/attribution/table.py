@@ -9,7 +9,7 @@ from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.gates import GATE_METHODS
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
 from se_viz.attribution.methods import KINDS, Passes
-from se_viz.attribution.neurons import NEURON_METHODS
+from se_viz.attribution.neuron_catalogue import NEURON_METHODS
 
 EXPLAINED = {
     "image": "The answer, by the pixels: `attribute`",
