@@ -29,7 +29,7 @@ def draw_overlay(
     bar = {"thickness": 10, "y": -0.02, "yanchor": "top"}
     still = {"visible": False, "constrain": "domain"}
     layout = {
-        "height": 440,
+        "height": 466,
         # Above the map there is room for the camera, which would lie on it.
         "margin": {"l": 0, "r": 0, "t": 34, "b": 34},
         "dragmode": False,
