@@ -14,12 +14,15 @@ import streamlit as st
 import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from torch import nn
 
 from se_viz import capture_gates
 from se_viz.attribution.erasure import Erasure, check_region, mark_strongest
+from se_viz.attribution.neuron_catalogue import NEURON_METHODS, NEURON_REFUSED
 from se_viz.gates.neurons import Neuron
 from se_viz.images import centre_square, list_samples, open_image
 from se_viz.networks import Network
+from se_viz.ui.cases import Case
 from se_viz.ui.erasing import describe_erasure
 from se_viz.ui.loaded import get_network
 from se_viz.ui.state import ChosenImage
@@ -153,6 +156,87 @@ def test_a_map_without_signs_is_drawn_from_zero(evidence: AppTest):
     clean(evidence.selectbox(key="gate-method").set_value("saliency").run())
     assert codes(figure(evidence, "gate-map")["data"][0]).min() >= 0
     assert "should sum" not in captions(evidence)
+
+
+def pick(test: AppTest, method: str) -> AppTest:
+    return clean(test.selectbox(key="gate-method").set_value(method).run())
+
+
+def test_every_method_of_a_gate_is_offered_with_its_time(evidence: AppTest):
+    """Those of fewest passes come first, as far as a pass of the whole network tells; what is refused says why."""
+    box = evidence.selectbox(key="gate-method")
+    assert len(box.options) == len(NEURON_METHODS)
+    for row in NEURON_METHODS.values():
+        (label,) = [one for one in box.options if one.startswith(f"{row.title} · ")]
+        assert re.fullmatch(r"under 1\s?s|at most about \d+\s?(s|min)", label.removeprefix(f"{row.title} · "))
+    titles = [label.split(" · ")[0] for label in box.options]
+    assert titles.index("Saliency") < titles.index("DeepLift") < titles.index("SmoothGrad") < titles.index("Lime")
+    assert box.value == "integrated_gradients"
+    for words in NEURON_REFUSED.values():
+        assert words in box.help
+
+
+@pytest.mark.parametrize("level", ["gate", "logit"])
+@pytest.mark.parametrize("method", ["deep_lift", "deconvolution", "smoothgrad", "occlusion"])
+def test_a_method_says_what_its_map_shows_of_a_gate(evidence: AppTest, method: str, level: str):
+    """One of each kind: a map, its row's words turned to the gate, and the test by erasing beside it."""
+    choose(evidence, "gate-level", level)
+    pick(evidence, method)
+    row = NEURON_METHODS[method]
+    assert figure(evidence, "gate-map")
+    assert row.source in captions(evidence)
+    assert row.looks_for.replace("the logit", f"the {level}") in captions(evidence)
+    assert len(evidence.metric) == 3
+
+
+def test_conductance_is_of_the_predicted_class(evidence: AppTest, network: Network, photo: Image.Image):
+    """Its name and the map's sum, by Captum's own class; erasing would test another question."""
+    pick(evidence, "conductance")
+    inputs = network.preprocess(photo)
+    best = int(network.model(inputs).argmax())
+    block: Any = network.model.get_submodule(BLOCK)
+    algorithm = captum.attr.NeuronConductance(network.model, block.scale_activation)
+    settings = {"n_steps": 32, "method": "gausslegendre", "internal_batch_size": 8}
+    total = algorithm.attribute(inputs, (CHANNEL, 0, 0), target=best, **settings).sum().item()
+    shown = re.search(r"that of (\w+), the predicted class: ([+-][\d.e+-]+) came through the gate", captions(evidence))
+    assert shown
+    assert shown[1] == network.classes[best]
+    # Two digits.
+    assert float(shown[2]) == pytest.approx(total, rel=0.06)
+    assert "no test by erasing" in evidence.info[0].value
+    assert not evidence.metric
+    first = figure(evidence, "gate-map")["data"]
+    choose(evidence, "gate-level", "logit")
+    assert figure(evidence, "gate-map")["data"] == first
+
+
+def test_a_refusal_stands_in_the_maps_place(evidence: AppTest):
+    """Without a ReLU guided methods have nothing to guide: one sentence, and the next choice has a map again."""
+    model = get_network("tiny", "cpu").model
+    for module in [*model.modules()]:
+        for name, child in [*module.named_children()]:
+            if isinstance(child, nn.ReLU):
+                setattr(module, name, nn.SiLU())
+    st.cache_data.clear()
+    pick(evidence, "guided_backprop")
+    (info,) = evidence.info
+    assert re.match(r"Guided Backprop changes how ReLU modules .* Choose Saliency or Input x Gradient\.$", info.value)
+    assert not evidence.metric
+    assert "What the channel looks at" in [header.value for header in evidence.header]
+    pick(evidence, "deep_lift")
+    assert len(evidence.metric) == 3
+
+
+def test_a_stopped_method_stays_stopped_until_it_is_told_to_go_on(evidence: AppTest):
+    """Otherwise the rerun that the button causes would begin anew."""
+    case = Case("tiny", "cpu", evidence.session_state["image"].digest)
+    evidence.session_state["gate-map-stopped"] = (case, Neuron(BLOCK, CHANNEL), "occlusion", None)
+    pick(evidence, "occlusion")
+    assert [info.value for info in evidence.info] == ["Stopped. Choose another method or channel, or go on."]
+    next(button for button in evidence.button if button.label == "Go on").click()
+    clean(evidence.run())
+    assert figure(evidence, "gate-map")
+    assert not evidence.info
 
 
 def test_the_places_are_those_of_the_feature_map(evidence: AppTest, network: Network, photo: Image.Image):

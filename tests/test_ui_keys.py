@@ -49,10 +49,10 @@ SWAPPED = {
     "a third file": "a fourth file",
     BLOCK: OTHER,
     "integrated_gradients": "saliency",
-    "input_x_gradient": "integrated_gradients",
     "grad_cam": "saliency",
     "activation": "gradient_x_activation",
     "ablation": "gradient_x_gate",
+    "conductance": "saliency",
     "after": "before",
     "mean": "black",
     "blur": "mean",
@@ -140,7 +140,7 @@ def _rows_of_maps(work: dict[str, Any]) -> Iterator[Row]:
     erased = erasing._Asked(neuron, "grad_cam", 0.1, "blur")
     yield Row(cached.attribute_pixels, (CASE, Target(0), steps), work)
     yield Row(cached.attribute_pixels, (CASE, Target(0), Request("grad_cam", stage=3)), work)
-    yield Row(evidence._gate_map, (CASE, neuron, "input_x_gradient"), work)
+    yield Row(evidence._gate_map, (CASE, neuron, "conductance", Target(0)), work)
     yield Row(erasing._erasure, (CASE, erased), {"_map": torch.eye(64), **work})
     yield Row(layer_maps._sights, (CASE, (layer,), active), work)
     yield Row(layer_maps._sight, (CASE, layer, active), work)

@@ -53,4 +53,4 @@ def say_of_gate(row: Method, word: str) -> str:
     if row is CONDUCTANCE:
         return row.looks_for
     # What rows say of a class's logit holds for any number that a network comes to.
-    return row.looks_for.replace("logit", word).replace("class", word)
+    return row.looks_for.replace("the class", f"what moves the {word}").replace("logit", word)
