@@ -145,11 +145,15 @@ def test_gates_on_a_gpu_are_explained_as_on_the_cpu(network, on_gpu, images, key
 
 
 @pytest.mark.usefixtures("exact")
-def test_a_gate_on_a_gpu_is_explained_as_on_the_cpu(network, on_gpu, images):
-    """A pass ends at the gate, and the way back begins there."""
+@pytest.mark.parametrize("key", ["integrated_gradients", "guided_backprop", "deep_lift", "conductance"])
+def test_a_gate_on_a_gpu_is_explained_as_on_the_cpu(network, on_gpu, images, key):
+    """A pass ends at the gate, and the way back begins there; conductance goes on to the answer."""
     neuron = importlib.import_module("se_viz.gates.neurons").Neuron(LAST, 5)
     explain = attribution("neurons").attribute_neuron
-    expected, found = (explain(where, images[:1].to(where.device), neuron).map for where in (network, on_gpu))
+    asked = {"target": 2} if key == "conductance" else {}
+    expected, found = (
+        explain(where, images[:1].to(where.device), neuron, key, **asked).map for where in (network, on_gpu)
+    )
     assert_alike(found, expected)
 
 

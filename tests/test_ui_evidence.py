@@ -176,8 +176,10 @@ def test_every_method_of_a_gate_is_offered_with_its_time(evidence: AppTest):
         assert words in box.help
 
 
-@pytest.mark.parametrize("level", ["gate", "logit"])
-@pytest.mark.parametrize("method", ["deep_lift", "deconvolution", "smoothgrad", "occlusion"])
+@pytest.mark.parametrize(
+    ("method", "level"),
+    [("deep_lift", "gate"), ("deconvolution", "logit"), ("smoothgrad", "gate"), ("occlusion", "logit")],
+)
 def test_a_method_says_what_its_map_shows_of_a_gate(evidence: AppTest, method: str, level: str):
     """One of each kind: a map, its row's words turned to the gate, and the test by erasing beside it."""
     choose(evidence, "gate-level", level)

@@ -52,3 +52,24 @@ def test_a_gate_is_explained_and_put_to_the_test(visit: Callable[..., Visit]):
         page.get_by_text(re.compile(r"The gate goes from \d\.\d{3} to \d\.\d{3}: the map should sum"))
     ).to_be_visible()
     expect(page.get_by_text("all 6 images of the gallery, 0 of them your own")).to_be_visible()
+
+
+def choose_method(page: Page, title: str) -> None:
+    """Open the list, type the beginning of its name, and take what is left."""
+    page.get_by_role("combobox", name=re.compile("Method")).click()
+    page.keyboard.type(title)
+    page.get_by_role("option", name=re.compile(f"^{title}")).click()
+
+
+def test_a_long_method_is_stopped_and_another_one_chosen(visit: Callable[..., Visit]):
+    """Its place says so and the page stays; conductance has a map of the class that the network predicts."""
+    page = visit().page
+    open_gate(page)
+    choose_method(page, "Shapley")
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped. Choose another method or channel, or go on.")).to_be_visible()
+    expect_idle(page)
+    choose_method(page, "Conductance")
+    expect(page.get_by_text(re.compile(r"The logit is that of .*, the predicted class: "))).to_be_visible()
+    expect(figure(page, "gate-map").locator(".heatmaplayer image")).to_have_count(1)
+    expect(page.get_by_text("There is no test by erasing here")).to_be_visible()
