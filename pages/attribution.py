@@ -2,17 +2,16 @@
 
 import streamlit as st
 
-from se_viz.ui.entry import enter
-
-enter(__file__)
-
 from se_viz.ui.attributions import show_attributions
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import require_choices
+from se_viz.ui.entry import enter
 from se_viz.ui.paths import show_paths
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.stages import show_stages
 from se_viz.ui.targets import choose_target
+
+enter(__file__)
 
 st.title("Where did it look?")
 choices = require_choices()

@@ -2,15 +2,14 @@
 
 import streamlit as st
 
-from se_viz.ui.entry import enter
-
-enter(__file__)
-
 from se_viz.errors import SeVizError
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import require_choices
 from se_viz.ui.counterfactuals import choose_counterfactual, show_counterfactuals
 from se_viz.ui.effects import show_effects
+from se_viz.ui.entry import enter
+
+enter(__file__)
 
 st.title("Does it matter?")
 choices = require_choices()

@@ -2,14 +2,13 @@
 
 import streamlit as st
 
-from se_viz.ui.entry import enter
-
-enter(__file__)
-
 from se_viz.ui import health, panels
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import require_choices
+from se_viz.ui.entry import enter
 from se_viz.ui.pickers import block_kept_open
+
+enter(__file__)
 
 st.title("What did the gates do?")
 choices = require_choices()

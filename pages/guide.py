@@ -2,11 +2,10 @@
 
 import streamlit as st
 
+from se_viz.ui import guide
 from se_viz.ui.entry import enter
 
 enter(__file__)
-
-from se_viz.ui import guide
 
 st.title("How to read it")
 st.markdown(guide.INTRODUCTION, width=760)

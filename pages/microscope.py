@@ -2,15 +2,14 @@
 
 import streamlit as st
 
-from se_viz.ui.entry import enter
-
-enter(__file__)
-
 from se_viz.ui import influence, microscope
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import require_choices
+from se_viz.ui.entry import enter
 from se_viz.ui.evidence import show_evidence
 from se_viz.ui.pickers import block_kept_open, choose_block, choose_channel
+
+enter(__file__)
 
 st.title("Open a gate")
 choices = require_choices()

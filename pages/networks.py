@@ -2,11 +2,10 @@
 
 import streamlit as st
 
+from se_viz.ui import networks, own
 from se_viz.ui.entry import enter
 
 enter(__file__)
-
-from se_viz.ui import networks, own
 
 st.title("Networks")
 card = networks.choose_card()

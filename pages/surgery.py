@@ -2,13 +2,12 @@
 
 import streamlit as st
 
-from se_viz.ui.entry import enter
-
-enter(__file__)
-
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import require_choices
+from se_viz.ui.entry import enter
 from se_viz.ui.surgery import show_surgery
+
+enter(__file__)
 
 st.title("Change the gates")
 choices = require_choices()
