@@ -38,6 +38,15 @@ def test_each_method_has_a_row_for_each_thing_that_it_explains():
     assert not table.isna().any(axis=None)
 
 
+def test_words_on_a_gate_speak_of_the_gate():
+    """A row that serves both questions speaks of a class's logit, which a gate's map does not explain."""
+    table = tabulate_methods()
+    words = {(what, key): text for what, key, text in zip(table.explains, table.method, table.looks_for, strict=True)}
+    assert words["image", "occlusion"].startswith("How far the logit falls when")
+    assert words["one gate", "occlusion"].startswith("How far the gate falls when")
+    assert words["one gate", "conductance"].startswith("What came through this gate of the logit's rise")
+
+
 def test_kinds_and_needs_are_known_words():
     """A slip of the pen in a row would be seen on no page."""
     rows = [*METHODS.values(), *LAYER_METHODS.values(), *GATE_METHODS.values(), *NEURON_METHODS.values()]

@@ -9,7 +9,7 @@ from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.gates import GATE_METHODS
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
 from se_viz.attribution.methods import KINDS, Passes
-from se_viz.attribution.neuron_catalogue import NEURON_METHODS
+from se_viz.attribution.neuron_catalogue import NEURON_METHODS, say_of_gate
 
 EXPLAINED = {
     "image": "The answer, by the pixels: `attribute`",
@@ -31,9 +31,10 @@ def tabulate_methods(*, side: int = 224, channels: int = 256) -> pd.DataFrame:
 
 
 def _rows(side: int, channels: int) -> Iterator[dict[str, Any]]:
-    for explains, rows in (("image", METHODS), ("one gate", NEURON_METHODS)):
-        for row in rows.values():
-            yield _row(explains, row, row.passes(side=side))
+    for row in METHODS.values():
+        yield _row("image", row, row.passes(side=side))
+    for row in NEURON_METHODS.values():
+        yield {**_row("one gate", row, row.passes(side=side)), "looks_for": say_of_gate(row, "gate")}
     for row in LAYER_METHODS.values():
         yield _row("feature map", row, row.cost(row.options.get("n_steps", 1), channels))
     for row in GATE_METHODS.values():
