@@ -28,6 +28,9 @@ from se_viz.line import Turn, Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
 
+_ROUNDING = 1e-5
+"""Of its value, how far a gate may seem to move by rounding alone: a gate at its end does not move at all."""
+
 
 def attribute_neuron(
     network: Network,
@@ -66,6 +69,8 @@ def attribute_neuron(
         with lend_model(network, row, inputs, passes=passes) as model:
             asked = _Asked(network, row, inputs, neuron, goal, settings, passes)
             found = _run(asked, model, turn, report)
+    if row.copied:
+        check_shares(row, found.error, found.explained, least=_ROUNDING * max(1.0, abs(value)))
     return NeuronAttribution(
         method=method,
         neuron=neuron,
@@ -127,9 +132,7 @@ def _run(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explana
         with in_words(row.title, device):
             check_way(row, reader, asked.inputs)
     # Captum's hooks hang on the copy's own modules, and see one pass alone.
-    found = explain(Task(row, reader, None, asked.inputs, 0), slices, asked.settings)
-    check_shares(row, found.error, found.explained)
-    return found
+    return explain(Task(row, reader, None, asked.inputs, 0), slices, asked.settings)
 
 
 def _conduct(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explanation:

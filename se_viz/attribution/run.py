@@ -104,13 +104,15 @@ def attribute_unproven(
     return _sum_up(row, goal, found, stage=stage, baseline=chosen, options=tuple(options.items()))
 
 
-def check_shares(row: Method, error: float | None, explained: float | None, *, unit: str = "") -> None:
-    """Refuse shares of a method with rules that miss most of what they should add up to.
+def check_shares(
+    row: Method, error: float | None, explained: float | None, *, unit: str = "", least: float = 0.0
+) -> None:
+    """Refuse shares of a method with rules that miss most of what they should add up to, and more than ``least``.
 
     Raises:
         AttributionError: they do.
     """
-    if error is not None and explained is not None and error > MOST_MISSED * abs(explained):
+    if error is not None and explained is not None and error > max(least, MOST_MISSED * abs(explained)):
         raise AttributionError(
             f"{row.title}'s shares miss {error:.2g} of the {abs(explained):.2g}{unit} that they should add up to on "
             "this image, so that its map would tell nothing: this network runs functions that differences cannot be "
