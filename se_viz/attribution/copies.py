@@ -71,7 +71,7 @@ def borrow_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height widt
     twin = twin or copy_unrolled(model, inputs)
     yield twin
     if kept:
-        for use in (use for one in _stand_ins(twin) for use in one.uses):
+        for use in (use for one in stand_ins(twin) for use in one.uses):
             # What DeepLift notes in a module that ran, and takes away only where its derivative counted.
             for name in ("input", "output"):
                 use.__dict__.pop(name, None)
@@ -80,11 +80,12 @@ def borrow_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height widt
 
 def rewind(twin: nn.Module) -> None:
     """Let the next pass of a copy begin with the first use of each module, where one has ended early."""
-    for one in _stand_ins(twin):
+    for one in stand_ins(twin):
         one.rewind()
 
 
-def _stand_ins(twin: nn.Module) -> Iterator[Unrolled]:
+def stand_ins(twin: nn.Module) -> Iterator[Unrolled]:
+    """Yield what stands for the functions of a copy."""
     return (module for module in twin.modules() if isinstance(module, Unrolled))
 
 

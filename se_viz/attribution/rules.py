@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from se_viz.attribution.copies import Unrolled
+from se_viz.attribution.copies import stand_ins
 from se_viz.errors import AttributionError
 
 _FUNCTIONS: dict[Any, str] = {
@@ -67,16 +67,12 @@ def trace_rules(twin: nn.Module, images: Tensor) -> Facts:
     for name, kind in (("relu", nn.ReLU), ("sigmoid", nn.Sigmoid)):
         # What a module with a rule called is seen as a call too.
         calls.seen[name] -= uses[kind]
-    relus = [one for one in _stand_ins(twin) if any(type(use) is nn.ReLU for use in one.uses)]
+    relus = [one for one in stand_ins(twin) if any(type(use) is nn.ReLU for use in one.uses)]
     return Facts(len(relus), uses[nn.ReLU], +calls.seen)
 
 
-def _stand_ins(model: nn.Module) -> list[Unrolled]:
-    return [module for module in model.modules() if isinstance(module, Unrolled)]
-
-
 def _uses(model: nn.Module) -> Iterator[nn.Module]:
-    return (use for one in _stand_ins(model) for use in one.uses)
+    return (use for one in stand_ins(model) for use in one.uses)
 
 
 class _Calls(TorchFunctionMode):
