@@ -50,7 +50,9 @@ def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
         persist_state="session",
         help=NO_GRAD_CAM,
     )
-    values, words = _values(choices, asked, method, analysis.record(block))
+    # A container, so that what was there before holds its place meanwhile.
+    with st.container():
+        values, words = _values(choices, asked, method, analysis.record(block))
     table = tabulate_effects(gates_of(analysis)[block], values)
     plot, numbers = st.columns([3, 2], gap="medium")
     with plot:
