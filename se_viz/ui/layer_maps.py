@@ -58,7 +58,7 @@ def announce_sights(choices: Choices, analysis: Analysis, method: str, *, layers
     widths = {use: record.gate.shape[1] for record in analysis.records for use in (record.stage, record.name)}
     costs = [row.cost(row.options.get("n_steps", 1), widths[layer.of]) for layer in layers]
     passes, back = (sum(part) for part in zip(*costs, strict=True))
-    if passes > 4 * len(layers):
+    if passes > 8 * len(layers):
         announce(choices, row.title, (passes, back), what=what)
 
 
