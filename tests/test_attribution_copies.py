@@ -1,7 +1,9 @@
 """The copy that rules run on answers as the model does, and nothing done to it reaches the model."""
 
+import captum.attr
 import pytest
 import torch
+from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
 from torch import Tensor, nn
 
 from se_viz.attribution.catalogue import METHODS
@@ -45,10 +47,53 @@ def test_each_use_has_a_module_of_its_own():
         if isinstance(module, nn.ReLU):
             module.register_forward_hook(lambda module, *_: seen.append(module))
     for _ in range(2):
-        assert torch.equal(twin(inputs), model(inputs))
+        assert torch.equal(twin(inputs.requires_grad_()), model(inputs))
     assert len(seen) == 6
     assert len(set(seen)) == 3
     assert seen[:3] == seen[3:]
+
+
+class Beside(nn.Module):
+    """A ReLU whose input a shortcut reads too, and one behind the weights alone, as a bias of positions has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu, self.aside = nn.ReLU(), nn.ReLU()
+        self.bias = nn.Parameter(torch.tensor(-1.0))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return one number an image."""
+        images = -images
+        return (3 * images - 2 * self.relu(images) + self.aside(self.bias)).sum((1, 2, 3))[:, None]
+
+
+@pytest.mark.parametrize("algorithm", [captum.attr.GuidedBackprop, captum.attr.Deconvolution])
+@pytest.mark.filterwarnings("ignore:Setting backward hooks")
+def test_what_comes_back_beside_a_relu_is_kept(algorithm):
+    """Only the ReLU's own way is replaced: -2 is shut off by both rules, and the shortcut's -3 remains.
+
+    Captum's hook hangs on the tensor that the module is given, and would replace what all its readers pass back.
+    """
+    inputs = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    found = algorithm(copy_unrolled(Beside(), inputs)).attribute(inputs, target=0)
+    assert torch.equal(found, torch.full_like(inputs, -3.0))
+
+
+@pytest.mark.filterwarnings("ignore:Setting forward, backward hooks")
+def test_shares_beside_a_relu_add_up():
+    """Chords are passed back along both ways: f(x) = -3x - 2 relu(-x), so that image and zeros differ by just that."""
+    inputs = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    twin = copy_unrolled(Beside(), inputs)
+    found = captum.attr.DeepLift(twin).attribute(inputs.requires_grad_(), target=0)
+    torch.testing.assert_close(found, -3 * inputs - 2 * (-inputs).relu())
+
+
+def test_a_copy_has_captums_rules_where_they_are_the_chords():
+    """Its rules for max-pools and Softmax give shares that do not add up: it is not to find such modules."""
+    inputs, model = torch.randn(2, 3, 4, 4), nn.Sequential(nn.MaxPool2d(2), nn.Softmax(1), nn.Tanh())
+    twin = copy_unrolled(model, inputs)
+    found = {type(module) for module in twin.modules()} & set(SUPPORTED_NON_LINEAR)
+    assert found == {nn.Tanh}
 
 
 def test_the_copy_of_a_network_answers_bit_for_bit(network, images):

@@ -39,7 +39,7 @@ BENDS: dict[str, Callable[[Tensor], Tensor]] = {
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
     """Values in double precision, in which quotients of small differences are exact enough to compare."""
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def slope(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -182,6 +182,21 @@ def test_values_stay_as_they_are(function):
     with Differences():
         found = function(both.requires_grad_())
     assert torch.equal(found, function(both.detach()))
+
+
+def test_a_functions_input_may_be_named():
+    """A call says the same with its arguments in their places and by their names."""
+    features, gates = draw(4, 3), draw(4, 3, seed=1)
+    named = slope(lambda x, s: torch.mul(input=torch.sigmoid(input=x), other=s), features, gates)
+    torch.testing.assert_close(named, slope(lambda x, s: torch.mul(torch.sigmoid(x), s), features, gates))
+
+
+@pytest.mark.parametrize("shape", [(), (3, 2)])
+def test_what_has_no_halves_keeps_its_slope(shape: tuple[int, ...]):
+    """A number, or a map that begins with an odd axis, holds no images and baselines."""
+    values = draw(*shape)
+    expected = torch.func.grad(lambda x: (x * x.sigmoid()).sum())(values)
+    torch.testing.assert_close(slope(lambda x: x * x.sigmoid(), values)[0], expected)
 
 
 def test_a_pass_without_gradients_may_hold_one_image():

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
+from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -13,7 +13,7 @@ from se_viz.attribution.kept import kept_with
 from se_viz.errors import AttributionError
 from se_viz.gates.hooks import is_watching
 
-RULED: tuple[type[nn.Module], ...] = tuple(kind for kind in SUPPORTED_NON_LINEAR if kind is not nn.MaxPool2d)
+RULED: tuple[type[nn.Module], ...] = tuple(kind for kind, rule in SUPPORTED_NON_LINEAR.items() if rule is nonlinear)
 """Classes of modules whose derivative a method may replace."""
 
 
@@ -35,7 +35,12 @@ class Unrolled(nn.Module):
             self.uses.append(use)
         else:
             self._next = self._next % len(self.uses) + 1
-        return self.uses[self._next - 1](inputs)
+        use = self.uses[self._next - 1]
+        if torch.is_grad_enabled() and not inputs.requires_grad:
+            # No pixel reaches it, and Captum's hooks ask for a gradient.
+            return use.forward(inputs)
+        # A view: Captum replaces all that comes back to what a module is given, also from others that read it.
+        return use(inputs.view_as(inputs))
 
     def rewind(self) -> None:
         """Begin with the module of the first use again."""
@@ -43,7 +48,7 @@ class Unrolled(nn.Module):
 
 
 class Unseen(nn.Module):
-    """A module that Captum does not find: its rule for a max-pool fails after a ReLU and where windows overlap."""
+    """A module that Captum does not find: its rules for max-pools and Softmax give shares that do not add up."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -102,7 +107,8 @@ def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"
             "This method runs on a copy of the network, which the edits of its gates do not reach. Undo the edits, or "
             "choose a method that runs on the network itself, such as saliency."
         )
-    twin = _unroll(copy.deepcopy(model))
+    # Frozen: a pass keeps nothing for the weights, and what bends them alone is no function of the image.
+    twin = _unroll(copy.deepcopy(model).requires_grad_(False))
     with torch.no_grad():
         same = _same(twin(inputs), model(inputs))
         for module in twin.modules():
@@ -128,7 +134,7 @@ def _unroll(model: nn.Module) -> nn.Module:
         for name, child in [*parent.named_children()]:
             if type(child) in RULED:
                 setattr(parent, name, unrolled.setdefault(child, Unrolled(child)))
-            elif type(child) is nn.MaxPool2d:
+            elif type(child) in SUPPORTED_NON_LINEAR:
                 setattr(parent, name, Unseen(child))
             else:
                 _keep_input(child)

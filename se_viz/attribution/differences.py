@@ -26,9 +26,11 @@ class Differences(TorchFunctionMode):
     @no_type_check
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run a function of PyTorch, with a rule where there is one."""
-        kwargs = kwargs or {}
-        rule = _RULES.get(func) if torch.is_grad_enabled() and _depends(args[:1]) else None
-        return rule(func, *args, **kwargs) if rule else func(*args, **kwargs)
+        kwargs = dict(kwargs or {})
+        rule = _RULES.get(func) if torch.is_grad_enabled() else None
+        if rule and "input" in kwargs:
+            args = (kwargs.pop("input"), *args)
+        return rule(func, *args, **kwargs) if rule and _differs(args[0]) else func(*args, **kwargs)
 
 
 def _bend(function: Callable[..., Tensor], features: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -42,7 +44,7 @@ def _bend(function: Callable[..., Tensor], features: Tensor, *args: Any, **kwarg
 
 def _multiply(function: Callable[..., Tensor], one: Tensor, other: Any, **kwargs: Any) -> Tensor:
     found = function(one, other, **kwargs)
-    if not _depends((other,)) or len(one) != len(other) or one.ndim != other.ndim or kwargs:
+    if not _differs(other) or len(one) != len(other) or one.ndim != other.ndim or kwargs:
         return found
     return _tie(found, (one, _twice(_mean(other))), (other, _twice(_mean(one))))
 
@@ -64,8 +66,9 @@ def _tie(values: Tensor, *ties: tuple[Tensor, Tensor]) -> Tensor:
     return values.detach() + sum(slope * (inputs - inputs.detach()) for inputs, slope in ties)
 
 
-def _depends(args: tuple[Any, ...]) -> bool:
-    return all(isinstance(one, Tensor) and one.requires_grad for one in args)
+def _differs(values: Any) -> bool:
+    """Return whether values can have a half for images and one for baselines."""
+    return isinstance(values, Tensor) and values.requires_grad and values.ndim > 0 and len(values) % 2 == 0
 
 
 def _blurred(values: Tensor) -> Tensor:

@@ -64,7 +64,8 @@ class Method:
         merged = {**self.options, **(settings or {})}
         runs = _windows(merged, side) if "strides" in merged else prod(merged.get(name, 1) for name in self.repeats)
         extra = (self.kind in ("occlusion", "superpixel")) + self.complete * (1 + merged.get("draws", 1))
-        twice = 2 if self.kind == "rule" and self.baseline else 1
+        # With a baseline, or with the gradient at a stage.
+        twice = 2 if self.kind == "rule" and (self.baseline or self.staged) else 1
         return twice * runs + extra, 0 if self.kind in ("occlusion", "superpixel") else twice * runs
 
 
