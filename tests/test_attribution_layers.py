@@ -255,6 +255,47 @@ def test_deep_lift_is_refused_where_its_shares_do_not_add_up():
         attribute_layer(network, torch.randn(1, 3, 16, 16), Target(0), "deep_lift", layer=Layer("after", "se"))
 
 
+class Steady(nn.Module):
+    """A network whose answer hardly changes: in single precision, 1e5 and all above it are whole 128ths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.se = nn.Conv2d(3, 8, 1), SqueezeExcitation(8, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return one logit a channel."""
+        return self.se(self.stem(images)).mean((2, 3)) + 1e5
+
+
+def test_deep_lift_is_not_refused_for_what_the_answer_rounds_off():
+    """All that comes after X~ is a mean, through which differences pass whole."""
+    torch.manual_seed(0)
+    network, image = Network.from_model(Steady(), input_size=16), torch.randn(1, 3, 16, 16)
+    with capture_gates(network.model, keep_features=["se"]) as records, torch.no_grad():
+        network.model(image)
+        network.model(torch.zeros_like(image))
+    after, before = (one.features * one.gate[..., None, None] for one in records if one.features is not None)
+    found = attribute_layer(network, image, Target(0), "deep_lift", layer=Layer("after", "se"))
+    assert_same(found.values[0], (after - before)[0, 0] / 16**2)
+
+
+class Full(Steady):
+    """A network that has no room for an image beside its baseline."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits of one image."""
+        if len(images) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().forward(images)
+
+
+def test_deep_lift_says_that_memory_ran_out():
+    """The network is not to blame, and another method may need as much."""
+    network = Network.from_model(Full(), input_size=16)
+    with pytest.raises(AttributionError, match=r"^cpu has too little memory left for DeepLift"):
+        attribute_layer(network, torch.randn(1, 3, 16, 16), Target(0), "deep_lift", layer=Layer("after", "se"))
+
+
 @pytest.mark.parametrize("key", RUNS)
 def test_each_use_of_a_block_is_explained_by_itself(key: str):
     """X~ of the first use is U of the second: the same tensor has the same values by either name."""
