@@ -36,10 +36,13 @@ class Differences(TorchFunctionMode):
 def _bend(function: Callable[..., Tensor], features: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     if kwargs.get("inplace") or any(one is True for one in args):
         return function(features, *args, **kwargs)
-    found = function(features, *args, **kwargs)
-    near = _twice(_blurred(features) | _blurred(found))
-    slope = _twice(_difference(found)) / _twice(_difference(features)).masked_fill(near, 1)
-    return torch.where(near, found, _tie(found, (features, slope)))
+    alone = features.detach().requires_grad_()
+    found = function(alone, *args, **kwargs)
+    near = _blurred(features) | _blurred(found)
+    chord = _difference(found) / _difference(features).masked_fill(near, 1)
+    # Here, so that of each bend no more is kept for the way back than one slope.
+    (slope,) = torch.autograd.grad(found.sum(), alone)
+    return _tie(found, (features, torch.where(_twice(near), slope, _twice(chord))))
 
 
 def _multiply(function: Callable[..., Tensor], one: Tensor, other: Any, **kwargs: Any) -> Tensor:
