@@ -1,7 +1,10 @@
 """What rows say of methods holds: counted passes, and words that are known."""
 
+from typing import Any
+
 import pytest
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.gates import GATE_METHODS, attribute_gates
@@ -10,6 +13,7 @@ from se_viz.attribution.layers import attribute_layer
 from se_viz.attribution.methods import KINDS, NEEDS
 from se_viz.attribution.neuron_catalogue import NEURON_METHODS
 from se_viz.attribution.places import Layer
+from se_viz.attribution.run import attribute
 from se_viz.attribution.table import EXPLAINED, tabulate_methods
 from se_viz.attribution.targets import Target
 from se_viz.networks import Network
@@ -75,8 +79,23 @@ def test_passes_at_gates_are_those_that_run(network: Network, image: Tensor, key
         assert sum(sizes) == forward
         assert {total for _, total in told} == {forward}
         assert [done for done, _ in told] == sorted(done for done, _ in told)
+        assert told[-1] == (forward, forward)
     else:
         assert forward / 6 < sum(sizes) < 6 * forward
+
+
+def test_guided_grad_cam_runs_there_and_back_twice(network: Network, image: Tensor):
+    """Grad-CAM asks for one gradient and Guided Backprop for another; the model itself runs to prove the copy alone."""
+    sizes: list[int] = []
+
+    def note(module: nn.Module, args: tuple[Any, ...]) -> None:
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
+            sizes.append(len(args[0]))
+
+    attribute(network, image, 1, "guided_grad_cam")
+    with register_module_forward_pre_hook(note):
+        attribute(network, image, 1, "guided_grad_cam")
+    assert METHODS["guided_grad_cam"].passes() == (sum(sizes), 2)
 
 
 def test_passes_grow_with_photo_and_block():

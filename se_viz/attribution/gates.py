@@ -203,6 +203,8 @@ def _ask(scene: _Scene, row: GateMethod, start: Tensor, turn: Turn, report: Repo
         rise = after - before
     slices = Slices(partial(_answer, scene), gates.device, turn, most=_ROWS)
     slices.note = count_up(report, row.cost(gates.shape[1])[0])
+    # The gates that were read count too: a bar ends where it said.
+    slices.note(1 + row.from_baseline)
     values = getattr(captum.attr, row.algorithm)(slices).attribute(gates.requires_grad_(), **settings)
     found = values.detach()[0].float().cpu()
     bypass = None if rise is None else rise - found.double().sum().item()
