@@ -54,7 +54,8 @@ def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
 def describe_erasure(result: Erasure, word: str) -> str:
     """Say in one sentence what erasing did to a gate, and whether the place mattered."""
     count = len(result.controls)
-    if result.after >= result.before:
+    # A fall that no digit shows is none.
+    if round(result.before - result.after, 3) <= 0:
         return f"Without the marked pixels the {word} does not fall: they did not hold it open."
     if result.beaten == count:
         return (
@@ -70,12 +71,12 @@ def describe_erasure(result: Erasure, word: str) -> str:
 def _show_numbers(result: Erasure, word: str) -> None:
     with st.container(horizontal=True, gap="medium"):
         st.metric(f"{word.capitalize()} of this photo", f"{result.before:.3f}", width="content")
-        fall = f"{result.after - result.before:+.3f}"
+        fall = f"{result.after - result.before:+z.3f}"
         st.metric("Marked erased", f"{result.after:.3f}", fall, "off", width="content")
         st.metric(
             "Elsewhere erased",
             f"{result.mean:.3f}",
-            f"{result.mean - result.before:+.3f} ± {result.spread:.3f}",
+            f"{result.mean - result.before:+z.3f} ± {result.spread:.3f}",
             "off",
             help=f"The same shape erased at {REPEATS} other places, drawn at random but the same each time: their "
             "mean, and the standard deviation.",
