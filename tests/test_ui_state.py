@@ -52,6 +52,46 @@ def test_a_click_beside_the_rows_changes_nothing(clicked: AppTest):
     assert clicked.session_state["block"] == "before"
 
 
+@pytest.fixture
+def changed() -> AppTest:
+    """Return a session that opened a block and a channel first, then what ``chosen`` names, and then changes photo."""
+
+    def script() -> None:
+        import streamlit as st
+
+        from se_viz.images import list_samples
+        from se_viz.ui.state import choose_sample, open_first
+
+        samples = list_samples()
+        choose_sample(samples[0])
+        open_first("block", "layer4.0")
+        open_first("channel", 233)
+        st.session_state.update(st.session_state.chosen)
+        choose_sample(samples[st.session_state.photo])
+        st.session_state.left = {key: st.session_state.get(key) for key in ("block", "channel")}
+
+    return AppTest.from_function(script, default_timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "photo", "block", "channel"),
+    [
+        ({}, 1, None, None),
+        ({}, 0, "layer4.0", 233),
+        ({"block": "layer3.1"}, 1, "layer3.1", 233),
+        ({"channel": 5}, 1, "layer4.0", 5),
+    ],
+    ids=["nothing chosen", "the same photo", "a block chosen", "a channel chosen"],
+)
+def test_what_the_app_opened_by_itself_goes_with_its_photo(
+    changed: AppTest, chosen: dict[str, Any], photo: int, block: str | None, channel: int | None
+):
+    """The block that chooses most in one photo may be all open in the next; a choice stays, to be compared."""
+    changed.session_state["chosen"], changed.session_state["photo"] = chosen, photo
+    assert not changed.run().exception
+    assert changed.session_state["left"] == {"block": block, "channel": channel}
+
+
 def test_an_image_is_keyed_by_its_content():
     """Two files with one name are two images; one file with two names is one."""
 

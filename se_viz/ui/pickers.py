@@ -9,6 +9,7 @@ from se_viz.analysis import Analysis
 from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.choices import Choices
+from se_viz.ui.state import open_first
 
 Option = TypeVar("Option", str, int)
 
@@ -22,12 +23,12 @@ def block_kept_open(uses: Sequence[GateRecord | GateSite]) -> str | None:
 def open_block_of(analysis: Analysis) -> str:
     """Return the name of the session's open block; where the network has none of that name, open one first.
 
-    That is the block whose gates differ most: the first sight should be a block that chooses, not one whose gates
-    all stand open.
+    Another photo closes it again, unless somebody has chosen. It is the block whose gates differ most: the first sight
+    should be a block that chooses, not one whose gates all stand open.
     """
     if block_kept_open(analysis.records) is None:
         widest = max(analysis.records, key=lambda record: record.gate.std(correction=0).item())
-        st.session_state.block = widest.name
+        open_first("block", widest.name)
     return st.session_state.block
 
 
@@ -47,7 +48,7 @@ def open_channel_of(record: GateRecord) -> int:
     That is the channel whose mean the block changes most: a gate of 1 changes nothing that could be seen.
     """
     if not 0 <= st.session_state.get("channel", -1) < record.gate.shape[1]:
-        st.session_state.channel = int(((1 - record.gate[0]) * record.squeeze[0]).abs().argmax())
+        open_first("channel", int(((1 - record.gate[0]) * record.squeeze[0]).abs().argmax()))
     return st.session_state.channel
 
 

@@ -95,9 +95,24 @@ def _clicked(chart: str) -> str | None:
     return data
 
 
+def open_first(key: str, value: str | int) -> None:
+    """Open a block or a channel that nobody has chosen yet."""
+    st.session_state[key] = st.session_state[f"first-{key}"] = value
+
+
 def _choose(image: ChosenImage) -> None:
+    before = chosen_image()
+    if before is not None and before.digest != image.digest:
+        _close_unchosen()
     st.session_state.image = image
     st.session_state.image_problem = None
+
+
+def _close_unchosen() -> None:
+    """Close what was opened first, unless somebody chose another block or channel: it suits the last photo alone."""
+    if all(st.session_state.get(key) == st.session_state.get(f"first-{key}") for key in ("block", "channel")):
+        for key in ("block", "channel"):
+            st.session_state.pop(key, None)
 
 
 def _keep(image: ChosenImage) -> None:
