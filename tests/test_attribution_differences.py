@@ -206,16 +206,46 @@ def test_a_pass_without_gradients_may_hold_one_image():
         assert torch.equal(one.requires_grad_() * torch.relu(one), one * torch.relu(one))
 
 
-def test_functions_that_write_into_their_input_keep_their_slope():
-    """What others still read of it must be what was written."""
+WRITES: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor], Tensor]]] = {
+    "relu": (lambda x: F.relu(x, inplace=True), torch.relu),
+    "by position": (lambda x: F.silu(x, True), F.silu),
+    "hardtanh": (lambda x: F.hardtanh(x, -0.5, 0.75, True), lambda x: F.hardtanh(x, -0.5, 0.75)),
+    "relu_": (torch.relu_, torch.relu),
+    "sigmoid_": (lambda x: x.sigmoid_(), torch.sigmoid),
+    "tanh_": (lambda x: x.tanh_(), torch.tanh),
+}
 
-    def write(x: Tensor) -> Tensor:
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_bend_may_write_over_its_input(name):
+    """Whoever reads the input afterwards reads what was written, with the chord's slope; values to the bit."""
+    write, function = WRITES[name]
+
+    def read(x: Tensor) -> Tensor:
         x = x + 0
-        F.relu(x, inplace=True)
+        write(x)
         return x
 
     both = draw(6)
-    torch.testing.assert_close(slope(write, both)[0], (both > 0).double())
+    torch.testing.assert_close(slope(read, both)[0], slope(function, both)[0])
+    with Differences():
+        assert torch.equal(read(both.requires_grad_()), function(both.detach()))
+
+
+@pytest.mark.parametrize("write", [lambda x, s: x.mul_(s), lambda x, s: x.__imul__(s)])
+def test_a_product_may_write_over_its_factor(write):
+    """`x *= s`, as many blocks are written: the same shares as of a product that does not."""
+
+    def read(x: Tensor, s: Tensor) -> Tensor:
+        x = x + 0
+        write(x, s)
+        return x
+
+    features, gates = draw(4, 3, 5, 5), draw(4, 3, 1, 1, seed=1)
+    found, expected = slope(read, features, gates), slope(torch.mul, features, gates)
+    torch.testing.assert_close(found, expected)
+    with Differences():
+        assert torch.equal(read(features.requires_grad_(), gates.requires_grad_()), (features * gates).detach())
 
 
 def test_the_rules_end_with_the_block():

@@ -19,7 +19,7 @@ class Differences(TorchFunctionMode):
     derivative times the difference of its inputs becomes the difference of its outputs (the rescale rule, Shrikumar
     et al., arXiv 1704.02685, section 3.5). A product gives each factor its Shapley value: the factor's difference
     times the mean of the other one (Lundberg and Lee, arXiv 1705.07874). A max-pool gives all to the cell that holds
-    the larger of both maxima. Functions that write into their input, and those of C++ alone, keep their slopes.
+    the larger of both maxima. Other functions, and what runs in C++ alone, keep their slopes.
     """
 
     # Tests check types at run time, which this would pay for at every operation.
@@ -34,15 +34,16 @@ class Differences(TorchFunctionMode):
 
 
 def _bend(function: Callable[..., Tensor], features: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    if kwargs.get("inplace") or any(one is True for one in args):
-        return function(features, *args, **kwargs)
+    writes = kwargs.pop("inplace", False) or any(one is True for one in args)
+    args = tuple(one for one in args if one is not True)
     alone = features.detach().requires_grad_()
     found = function(alone, *args, **kwargs)
     near = _blurred(features) | _blurred(found)
     chord = _difference(found) / _difference(features).masked_fill(near, 1)
     # Here, so that of each bend no more is kept for the way back than one slope.
     (slope,) = torch.autograd.grad(found.sum(), alone)
-    return _tie(found, (features, torch.where(_twice(near), slope, _twice(chord))))
+    bent = _tie(found, (features, torch.where(_twice(near), slope, _twice(chord))))
+    return features.copy_(bent) if writes else bent
 
 
 def _multiply(function: Callable[..., Tensor], one: Tensor, other: Any, **kwargs: Any) -> Tensor:
@@ -50,6 +51,11 @@ def _multiply(function: Callable[..., Tensor], one: Tensor, other: Any, **kwargs
     if not _differs(other) or len(one) != len(other) or one.ndim != other.ndim or kwargs:
         return found
     return _tie(found, (one, _twice(_mean(other))), (other, _twice(_mean(one))))
+
+
+def _write(rule: Callable[..., Tensor], function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return the rule of what writes a function's values over its input."""
+    return lambda _, one, *args, **kwargs: one.copy_(rule(function, one, *args, **kwargs))
 
 
 def _pool(function: Callable[..., Any], features: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -99,5 +105,9 @@ _RULES: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((F.elu, F.selu, F.celu, F.silu, F.mish, F.gelu, F.softplus, F.hardswish, F.hardsigmoid), _bend),
     **dict.fromkeys((torch.sigmoid, F.sigmoid, Tensor.sigmoid, torch.tanh, F.tanh, Tensor.tanh), _bend),
     **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__, torch.multiply, Tensor.multiply), _multiply),
+    **dict.fromkeys((Tensor.mul_, Tensor.__imul__, Tensor.multiply_), _write(_multiply, torch.mul)),
+    **dict.fromkeys((torch.relu_, F.relu_, Tensor.relu_), _write(_bend, torch.relu)),
+    **dict.fromkeys((torch.sigmoid_, Tensor.sigmoid_), _write(_bend, torch.sigmoid)),
+    **dict.fromkeys((torch.tanh_, Tensor.tanh_), _write(_bend, torch.tanh)),
     **dict.fromkeys((F.max_pool2d, torch.max_pool2d), _pool),
 }

@@ -11,7 +11,7 @@ from se_viz.attribution.copies import copy_unrolled
 from se_viz.attribution.methods import Method
 from se_viz.attribution.places import NO_STAGE, stage_ends
 from se_viz.attribution.rules import Facts, check_relus, trace_rules
-from se_viz.attribution.run import attribute_unproven
+from se_viz.attribution.run import ROUNDING, attribute_unproven
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
 from se_viz.runtime import line_of
@@ -90,7 +90,7 @@ def _remark_shares(network: Network, row: Method, noise: Tensor) -> str:
         "Captum has no rule for the product of gate and feature map. Here each of the two is given its Shapley value: "
         "its own difference from the baseline times the mean of the other."
     )
-    if error <= _MISSED * abs(explained):
+    if error <= max(ROUNDING, _MISSED * abs(explained)):
         return f"{words} On a picture of noise, the shares add up to the {abs(explained):.2g} logits that they should."
     return (
         f"{words} This network also runs functions that differences cannot be passed back through: on a picture of "

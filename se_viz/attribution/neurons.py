@@ -18,7 +18,7 @@ from se_viz.attribution.neuron_catalogue import CONDUCTANCE, find_neuron_method
 from se_viz.attribution.neuron_rules import Reader, check_way
 from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.records import NeuronAttribution
-from se_viz.attribution.run import Explanation, check_numbers, check_shares, explain
+from se_viz.attribution.run import ROUNDING, Explanation, check_numbers, check_shares, explain
 from se_viz.attribution.slices import Report, Slices, cap_piece, count_up
 from se_viz.attribution.targets import Target, aim
 from se_viz.errors import AttributionError
@@ -27,9 +27,6 @@ from se_viz.gates.taps import Spot, Tapped
 from se_viz.line import Turn, Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
-
-_ROUNDING = 1e-5
-"""Of its value, how far a gate may seem to move by rounding alone: a gate at its end does not move at all."""
 
 
 def attribute_neuron(
@@ -70,7 +67,7 @@ def attribute_neuron(
             asked = _Asked(network, row, inputs, neuron, goal, settings, passes)
             found = _run(asked, model, turn, report)
     if row.copied:
-        check_shares(row, found.error, found.explained, least=_ROUNDING * max(1.0, abs(value)))
+        check_shares(row, found.error, found.explained, least=ROUNDING * max(1.0, abs(value)))
     return NeuronAttribution(
         method=method,
         neuron=neuron,
