@@ -238,7 +238,7 @@ def test_the_opened_block_shows_its_extreme_gates(explore: AppTest, network: Net
 
 
 def test_a_photo_takes_one_forward_pass(explore: AppTest, network_passes: list[int]):
-    """Answer, gates, the maps of a block kept open and the gallery come from one pass: a class would wait for more."""
+    """Answer, gates, the open block's maps and the gallery come from one pass: a class of 200 would wait for more."""
     first = explore.session_state["image"]
     second = pages.chosen(Image.effect_noise((64, 64), 60).convert("RGB"), "next.png")
     explore.session_state["image"], explore.session_state["own_photos"] = second, (first, second)

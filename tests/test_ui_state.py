@@ -76,7 +76,7 @@ def changed() -> AppTest:
 @pytest.mark.parametrize(
     ("chosen", "photo", "block", "channel"),
     [
-        ({}, 1, None, None),
+        ({}, 1, "layer4.0", None),
         ({}, 0, "layer4.0", 233),
         ({"block": "layer3.1"}, 1, "layer3.1", 233),
         ({"channel": 5}, 1, "layer4.0", 5),
@@ -86,10 +86,49 @@ def changed() -> AppTest:
 def test_what_the_app_opened_by_itself_goes_with_its_photo(
     changed: AppTest, chosen: dict[str, Any], photo: int, block: str | None, channel: int | None
 ):
-    """The block that chooses most in one photo may be all open in the next; a choice stays, to be compared."""
+    """The channel that changes most in one photo may stand open in the next; a choice stays, to be compared."""
     changed.session_state["chosen"], changed.session_state["photo"] = chosen, photo
     assert not changed.run().exception
     assert changed.session_state["left"] == {"block": block, "channel": channel}
+
+
+@pytest.fixture
+def reopened() -> AppTest:
+    """Return a session with a block open whose gates have the given spread, beside one with gates of 0 and 1."""
+
+    def script() -> None:
+        import streamlit as st
+        import torch
+
+        from se_viz.analysis import Analysis
+        from se_viz.gates.records import GateRecord
+        from se_viz.ui.pickers import open_block_of
+        from se_viz.ui.state import open_first
+
+        def record(name: str, spread: float) -> GateRecord:
+            gate = torch.tensor([[0.5 - spread, 0.5 + spread]])
+            return GateRecord(name, 2, torch.ones(1, 2), gate)
+
+        open_first("block", "held")
+        st.session_state.update(st.session_state.chosen)
+        records = (record("held", st.session_state.spread), record("widest", 0.5))
+        st.session_state.opened = open_block_of(Analysis(torch.ones(1), records, torch.ones(1)))
+
+    return AppTest.from_function(script, default_timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("spread", "chosen", "opened"),
+    [(0.3, {}, "held"), (0.2, {}, "widest"), (0.2, {"channel": 1}, "held"), (0.0, {"first-block": "widest"}, "held")],
+    ids=["it differs enough", "it hardly differs", "a channel was chosen", "the block was chosen"],
+)
+def test_a_block_that_does_not_choose_in_this_photo_gives_way(
+    reopened: AppTest, spread: float, chosen: dict[str, Any], opened: str
+):
+    """Half as far as in the block where gates differ most is enough: its maps have come with the photo's pass."""
+    reopened.session_state["spread"], reopened.session_state["chosen"] = spread, chosen
+    assert not reopened.run().exception
+    assert reopened.session_state["opened"] == opened
 
 
 def test_an_image_is_keyed_by_its_content():

@@ -9,9 +9,12 @@ from se_viz.analysis import Analysis
 from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.choices import Choices
-from se_viz.ui.state import open_first
+from se_viz.ui.state import is_chosen, open_first
 
 Option = TypeVar("Option", str, int)
+
+_ENOUGH = 0.5
+"""How far gates have to differ in a block that stays open, as a share of where they differ most."""
 
 
 def block_kept_open(uses: Sequence[GateRecord | GateSite]) -> str | None:
@@ -23,12 +26,14 @@ def block_kept_open(uses: Sequence[GateRecord | GateSite]) -> str | None:
 def open_block_of(analysis: Analysis) -> str:
     """Return the name of the session's open block; where the network has none of that name, open one first.
 
-    Another photo closes it again, unless somebody has chosen. It is the block whose gates differ most: the first sight
-    should be a block that chooses, not one whose gates all stand open.
+    That is the block whose gates differ most: the first sight should be a block that chooses, not one whose gates all
+    stand open. It stays for later photos, whose pass keeps its maps, but gives way where their gates in it hardly
+    differ and nobody has chosen it.
     """
-    if block_kept_open(analysis.records) is None:
-        widest = max(analysis.records, key=lambda record: record.gate.std(correction=0).item())
-        open_first("block", widest.name)
+    spreads = {record.name: record.gate.std(correction=0).item() for record in analysis.records}
+    held, widest = block_kept_open(analysis.records), max(spreads, key=spreads.__getitem__)
+    if held is None or (not is_chosen() and spreads[held] < _ENOUGH * spreads[widest]):
+        open_first("block", widest)
     return st.session_state.block
 
 

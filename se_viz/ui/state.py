@@ -100,19 +100,19 @@ def open_first(key: str, value: str | int) -> None:
     st.session_state[key] = st.session_state[f"first-{key}"] = value
 
 
+def is_chosen() -> bool:
+    """Return whether somebody chose another block or channel than those that were opened first."""
+    return any(st.session_state.get(key) != st.session_state.get(f"first-{key}") for key in ("block", "channel"))
+
+
 def _choose(image: ChosenImage) -> None:
     before = chosen_image()
-    if before is not None and before.digest != image.digest:
-        _close_unchosen()
+    if before is not None and before.digest != image.digest and not is_chosen():
+        # It suits the last photo alone.
+        for key in ("channel", "first-channel"):
+            st.session_state.pop(key, None)
     st.session_state.image = image
     st.session_state.image_problem = None
-
-
-def _close_unchosen() -> None:
-    """Close what was opened first, unless somebody chose another block or channel: it suits the last photo alone."""
-    if all(st.session_state.get(key) == st.session_state.get(f"first-{key}") for key in ("block", "channel")):
-        for key in ("block", "channel"):
-            st.session_state.pop(key, None)
 
 
 def _keep(image: ChosenImage) -> None:
