@@ -195,7 +195,7 @@ def test_methods_are_listed_with_what_they_take(capsys):
     assert main(["methods"]) == 0
     words = capsys.readouterr().out
     assert re.search(r"^  integrated_gradients +34 +32  gradients on the way from a baseline$", words, re.MULTILINE)
-    assert re.search(r"^  guided_grad_cam +1 +1  a backward pass .*; needs stage, relu$", words, re.MULTILINE)
+    assert re.search(r"^  guided_grad_cam +2 +2  a backward pass .*; needs stage, relu$", words, re.MULTILINE)
     assert [line.split("`")[1] for line in words.splitlines() if line.endswith("`")] == [
         "attribute",
         "attribute_layer",
