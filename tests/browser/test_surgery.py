@@ -32,7 +32,7 @@ def choose_by_box(page: Page) -> None:
 
 
 def _drag_a_box(page: Page) -> None:
-    plot = page.locator(".st-key-pick .nsewdrag")
+    plot = page.locator(".st-key-pick .nsewdrag").last
     # Hovering tries again where the figure is drawn once more after the script has ended.
     plot.hover(position={"x": 4, "y": 2})
     place = box(plot)
@@ -88,7 +88,8 @@ def test_a_click_picks_a_channel_and_another_one_lets_it_go(visit: Callable[...,
 
 def click(page: Page, point: Locator) -> None:
     """Click a point, once the figure says that it is there."""
-    layer = page.locator(".st-key-pick .nsewdrag")
+    # The last: while Plotly draws the figure anew, there are two.
+    layer = page.locator(".st-key-pick .nsewdrag").last
     # Hovering tries again where the figure is drawn once more after the script has ended.
     layer.hover(position={"x": 4, "y": 2})
     place = place_of(point)
