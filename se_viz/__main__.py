@@ -36,23 +36,20 @@ def _parser() -> argparse.ArgumentParser:
     health = _add_health(commands.add_parser("health", help="whether gates do anything, over several images"))
     counterfactuals = _add_counterfactuals(commands.add_parser("counterfactuals", help="does it matter what gates do?"))
     score = _add_score(commands.add_parser("score", help="do the maps of attribution methods stand their tests?"))
-    methods = commands.add_parser("methods", help="every attribution method: what it explains, takes and needs")
-    methods.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
+    methods = _add_methods(commands.add_parser("methods", help="what attribution methods explain, take and need"))
     for command in (gates, health, counterfactuals, score, methods):
         _add_own_weights(command)
     networks = commands.add_parser("networks", help="the networks that can be loaded")
     networks.add_argument("pattern", nargs="?", default="", help="part of a name, e.g. regnet, or 'timm/se*'")
     download = commands.add_parser("download", help="fetch the weights of a network to the cache")
     download.add_argument("network", metavar="NAME", help="name of the network, as `se_viz networks` prints it")
-    cache = commands.add_parser("cache", help="the folder of downloads and what it takes")
-    cache.add_argument("--empty", action="store_true", help="delete every download")
+    _add_cache(commands.add_parser("cache", help="the folder of downloads and what it takes"))
     add_options(commands.add_parser("train", help="train an SE network from scratch"))
     evaluate = commands.add_parser("evaluate", help="top-1 accuracy of a network")
     evaluate.add_argument("--data", type=Path, help="folder with train and val (default: download Imagenette v2)")
     info = commands.add_parser("info", help="versions, devices and networks")
     for command in (gates, health, counterfactuals, score, methods, evaluate):
-        command.add_argument("--network", help="name of the network (default: the first of `se_viz networks`)")
-        command.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
+        _add_network(command)
     for command in (gates, health, counterfactuals, score, methods, networks, evaluate, info):
         command.add_argument("--checkpoints", type=Path, help="folder of the networks (default: all there are)")
     return parser
@@ -96,6 +93,20 @@ def _add_score(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0, help="seed of random maps and squares (default: 0)")
     command.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
     command.add_argument("--plot", type=Path, metavar="FILE.html", help="file for the mean curves")
+    return command
+
+
+def _add_cache(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--empty", action="store_true", help="delete every download")
+
+
+def _add_network(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--network", help="name of the network (default: the first of `se_viz networks`)")
+    command.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
+
+
+def _add_methods(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("--out", type=Path, help="file for the table: .csv, .parquet, .json or .npz")
     return command
 
 

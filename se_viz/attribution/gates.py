@@ -176,7 +176,8 @@ def attribute_gates(
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         try:
             scene = _Scene(network.model, inputs.detach().clone(), target, site)
-            return _ask(scene, GATE_METHODS[method], make_baseline(network, inputs, baseline), turn, report)
+            start = make_baseline(network, inputs, baseline)
+            return _ask(scene, GATE_METHODS[method], start, turn=turn, report=report)
         except torch.OutOfMemoryError as error:
             raise DeviceError(
                 f"{network.device} has too little memory left for {network.card.title}. Choose a smaller network, or "
@@ -194,7 +195,7 @@ class _Scene:
     site: GateSite
 
 
-def _ask(scene: _Scene, row: GateMethod, start: Tensor, turn: Turn, report: Report) -> GateAttribution:
+def _ask(scene: _Scene, row: GateMethod, start: Tensor, *, turn: Turn, report: Report) -> GateAttribution:
     # Those with options run it many times.
     scene = replace(scene, model=swift_copy(scene.model, scene.inputs)) if row.options else scene
     settings, rise, (after, gates) = dict(row.options), None, _read(scene)
