@@ -23,7 +23,7 @@ HOMES = {
 
 LAYERS = (
     {"errors"},
-    {"allocator", "line", "residents", "teams"},
+    {"allocator", "confined", "line", "residents", "teams"},
     {"gates", "images", "runtime"},
     {"networks"},
     {"analysis", "variants"},
