@@ -68,11 +68,13 @@ def analyse(
     *,
     keep_features: Collection[str] = (),
     edits: Sequence[GateEdit] = (),
+    whole: bool = False,
     watch: Watch = lambda _: None,
 ) -> Analysis:
     """Run an image through a network and capture every gate; blocks named in ``keep_features`` keep U too.
 
-    With ``edits`` the network runs with changed gates, and the records hold these. The pass waits for its turn
+    With ``edits`` the network runs with changed gates, and the records hold these. With ``whole`` the image is
+    neither scaled nor cut, see `Network.preprocess`. The pass waits for its turn
     on the device, and meanwhile calls ``watch`` with how many are before it. Images that wait for the same
     network under equal edits go into one pass, which changes the last digits: PyTorch adds in another order for
     another number of images. ``SE_VIZ_TOGETHER=1`` keeps them apart.
@@ -84,7 +86,7 @@ def analyse(
         DeviceError: the device has too little memory for it.
     """
     keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
-    inputs = network.preprocess(image)
+    inputs = network.preprocess(image, whole=whole)
     run = partial(_analyse, network, compile_edits(edits, network.inspection.sites))
     # A name that no block has must fail for this image alone.
     strange = keep.difference(*((site.block, site.name) for site in network.inspection.sites))

@@ -30,15 +30,21 @@ def check_network(
 
 
 def find_dead(
-    network: Network, images: Iterable[Image.Image], blocks: Sequence[str], *, watch: Watch = lambda _: None
+    network: Network,
+    images: Iterable[Image.Image],
+    blocks: Sequence[str],
+    *,
+    whole: bool = False,
+    watch: Watch = lambda _: None,
 ) -> dict[str, int]:
     """Count the channels of some blocks that are zero in every image, from their feature maps.
 
-    One more pass an image, for the blocks of which `count_dead` could not tell; for none there is no pass.
+    One more pass an image, for the blocks of which `count_dead` could not tell; for none there is no pass. With
+    ``whole`` images are neither scaled nor cut, see `Network.preprocess`.
     """
     alive = {}
     for image in images if blocks else ():
-        for record in analyse(network, image, keep_features=blocks, watch=watch).records:
+        for record in analyse(network, image, keep_features=blocks, whole=whole, watch=watch).records:
             if record.features is not None:
                 alive[record.name] = record.features[0].flatten(1).any(1) | alive.get(record.name, False)
     return {name: int((~channels).sum()) for name, channels in alive.items()}

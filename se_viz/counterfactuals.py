@@ -135,6 +135,7 @@ def run_counterfactuals(
     question: Question,
     gates: Gates,
     *,
+    whole: bool = False,
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> tuple[Counterfactual, ...]:
@@ -143,7 +144,7 @@ def run_counterfactuals(
     ``gates`` are what live gates are replaced by: `mean_gates` of a gallery, `gates_of` another image, and for
     shuffles `gates_of` the image itself, whose channels change places within each block; for ones only their
     number counts. Replaced gates are fixed; those of all other blocks are live, and react. Batched: see
-    `run_variants` for how exact that is, what else it raises, and ``report``.
+    `run_variants` for how exact that is, what else it raises, ``whole`` and ``report``.
 
     Raises:
         EditError: ``gates`` lack a block, or have another number of channels.
@@ -157,7 +158,7 @@ def run_counterfactuals(
     variants: list[Variant] = [
         {name: partial(_replace, values[repeat][name]) for name in place.names} for place, repeat in asked
     ]
-    answers = run_variants(network, image, variants, watch=watch, report=report)
+    answers = run_variants(network, image, variants, whole=whole, watch=watch, report=report)
     return tuple(_compare(question.kind, asked, answers))
 
 

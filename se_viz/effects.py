@@ -43,6 +43,7 @@ def ablate_channels(
     block: str,
     *,
     channels: Sequence[int] | None = None,
+    whole: bool = False,
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> Float[Tensor, "channels classes"]:
@@ -50,7 +51,7 @@ def ablate_channels(
 
     Positive: the channel speaks for the class. Later gates react. ``block`` is the name of one use of a block,
     ``channels`` asks for some of its channels alone. Batched: see `run_variants` for how exact that is, what else
-    it raises, and ``report``.
+    it raises, ``whole`` and ``report``.
 
     Raises:
         NoSEBlocksError: there is no such block.
@@ -61,16 +62,23 @@ def ablate_channels(
     if wrong := [channel for channel in asked if channel not in known]:
         raise EditError(f"{block} has no channel {wrong[0]}. Choose from 0 to {known[-1]}.")
     variants = [{block: partial(_shut, channel)} for channel in asked]
-    answers = run_variants(network, image, variants, watch=watch, report=report)
+    answers = run_variants(network, image, variants, whole=whole, watch=watch, report=report)
     return answers.live - answers.edited
 
 
 def estimate_effects(
-    network: Network, image: Image.Image, block: str, target: int, *, watch: Watch = lambda _: None
+    network: Network,
+    image: Image.Image,
+    block: str,
+    target: int,
+    *,
+    whole: bool = False,
+    watch: Watch = lambda _: None,
 ) -> Float[Tensor, "channels"]:
     """Return gradient x gate for each channel of a block: a first-order estimate of what `ablate_channels` finds.
 
-    One pass forward and one back. It equals the spatial sum of gradient x activation at the block's output.
+    One pass forward and one back. It equals the spatial sum of gradient x activation at the block's output. With
+    ``whole`` the image is neither scaled nor cut, see `Network.preprocess`.
 
     Raises:
         NoSEBlocksError: there is no such block.
@@ -81,7 +89,7 @@ def estimate_effects(
     site = _site(network, block)
     if not 0 <= target < len(network.classes):
         raise AttributionError(f"There is no class {target}: choose one of 0 to {len(network.classes) - 1}.")
-    inputs = network.preprocess(image)
+    inputs = network.preprocess(image, whole=whole)
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch), torch.inference_mode(False), torch.enable_grad():
         try:

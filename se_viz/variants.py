@@ -53,6 +53,7 @@ def run_variants(
     image: Image.Image,
     variants: Sequence[Variant],
     *,
+    whole: bool = False,
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> Answers:
@@ -62,7 +63,8 @@ def run_variants(
     another order for another number of images, so that logits differ from those of an image alone by some
     1e-6 of their size, and a change that changes nothing is still exactly 0. Before the first changed block all
     rows are the same: there one image runs for all of them, in networks where a trial gives the same answers as
-    whole passes. Other passes on the device run between two of these.
+    whole passes. Other passes on the device run between two of these. With ``whole`` the image is neither scaled nor
+    cut, see `Network.preprocess`.
 
     Raises:
         NoSEBlocksError: a variant names no use of an SE block.
@@ -73,7 +75,7 @@ def run_variants(
     order = {site.name: place for place, site in enumerate(network.inspection.sites)}
     if unknown := sorted({name for variant in variants for name in variant} - order.keys()):
         raise NoSEBlocksError(f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(order)}.")
-    inputs = network.preprocess(image)
+    inputs = network.preprocess(image, whole=whole)
     first = min((name for variant in variants for name in variant), key=order.__getitem__, default="")
     parts: list[Tensor] = []
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():

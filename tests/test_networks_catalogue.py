@@ -1,5 +1,6 @@
 """The zoo's table against the libraries it was made from."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,14 @@ import torch
 from PIL import Image
 from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
-from torch import nn
+from torch import Tensor, nn
 from torchvision import models
 from torchvision.ops import SqueezeExcitation
 
 from benchmarks.catalogue import timm_rows, torchvision_rows
+from se_viz.errors import NetworkError
 from se_viz.images import list_samples, open_image
-from se_viz.networks import Network, list_networks
+from se_viz.networks import Network, NetworkCard, list_networks
 from se_viz.networks.architectures import shapes
 from se_viz.networks.catalogue import list_catalogue, read_rows
 from se_viz.networks.checkpoints import read_cards
@@ -129,21 +131,28 @@ def test_every_file_at_an_address_promises_a_hash():
     assert [file for file in files if not promise(Path(file))] == []
 
 
+def stated_transform(card: NetworkCard) -> Callable[[Image.Image], Tensor]:
+    """Return how torchvision or timm itself turns a photo into the input of one of its networks."""
+    if card.library == "torchvision":
+        return models.get_model_weights(card.architecture)[card.weights].transforms()
+    stated = timm.get_pretrained_cfg(f"{card.architecture}.{card.weights}")
+    assert stated is not None
+    theirs = create_transform(**resolve_data_config(pretrained_cfg=stated.to_dict()))
+    assert callable(theirs)
+    return theirs
+
+
+def _stand_in(card: NetworkCard) -> Network:
+    # What it computes does not count here, and the networks themselves would take minutes to build.
+    model = nn.Sequential(SqueezeExcitation(3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Network(model, replace(card, classes=tuple("rgb")), torch.device("cpu"))
+
+
 @pytest.mark.parametrize("name", [*FEW, "timm/mobilenetv3_large_100.ra_in1k"])
 def test_a_photo_becomes_the_input_that_the_source_states(name: str):
     """torchvision's and timm's own transforms, bit for bit: the same steps of the same library in the same order."""
     card = CARDS[name]
-    if card.library == "torchvision":
-        entry = next(entry for entry in models.get_model_weights(card.architecture) if entry.name == card.weights)
-        theirs = entry.transforms()
-    else:
-        stated = timm.get_pretrained_cfg(f"{card.architecture}.{card.weights}")
-        assert stated is not None
-        theirs = create_transform(**resolve_data_config(pretrained_cfg=stated.to_dict()))
-    assert callable(theirs)
-    model = nn.Sequential(SqueezeExcitation(3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    ours = Network(model, replace(card, classes=tuple("rgb")), torch.device("cpu")).preprocess(PHOTO)
-    torch.testing.assert_close(ours[0], theirs(PHOTO), rtol=0, atol=1e-6)
+    torch.testing.assert_close(_stand_in(card).preprocess(PHOTO)[0], stated_transform(card)(PHOTO), rtol=0, atol=1e-6)
 
 
 def test_a_squashed_photo_keeps_all_of_it():
@@ -154,12 +163,38 @@ def test_a_squashed_photo_keeps_all_of_it():
     assert crop_image(wide, card.view).getpixel((2, card.input_size // 2)) == (255, 0, 0)
 
 
-def test_an_image_of_the_networks_size_is_its_crop():
+# One network for each way that sources scale and cut; large inputs, which take long, once for each rule.
+WAYS = {
+    (
+        card.library,
+        card.crop,
+        card.interpolation,
+        card.view if card.input_size <= 256 else card.resize == card.input_size,
+    ): card.name
+    for card in CARDS.values()
+}
+
+
+@pytest.mark.parametrize("name", WAYS.values())
+def test_photos_of_every_size_become_the_input_that_the_source_states(name: str):
+    """A photo of exactly the input's size too is scaled and cut by torchvision and timm, and so are odd shapes."""
+    card = CARDS[name]
+    side = card.input_size
+    theirs, ours = stated_transform(card), _stand_in(card)
+    for size in ((side, side), (side - 1, side + 1), (side + 90, side + 3), (5, 7), (20, 300)):
+        photo = PHOTO.resize(size, Image.Resampling.NEAREST)
+        torch.testing.assert_close(ours.preprocess(photo)[0], theirs(photo), rtol=0, atol=1e-6)
+
+
+def test_a_square_is_taken_whole_only_on_request():
     """What a page shows is run as it is: cropping twice would cut the margin twice."""
-    card = CARDS["torchvision/efficientnet_b0"]
-    once = crop_image(PHOTO, card.view)
-    assert once.size == (224, 224)
-    assert crop_image(once, card.view).tobytes() == once.tobytes()
+    ours = _stand_in(CARDS["torchvision/efficientnet_b0"])
+    square = ours.crop(PHOTO)
+    assert torch.equal(ours.preprocess(square, whole=True), ours.preprocess(PHOTO))
+    # 256 of 224 pixels: the margin is cut again.
+    assert not torch.equal(ours.preprocess(square), ours.preprocess(PHOTO))
+    with pytest.raises(NetworkError, match=r"300 x 200 pixels.* sees 224 x 224.*Cut it out with `Network\.crop`"):
+        ours.preprocess(PHOTO.resize((300, 200)), whole=True)
 
 
 def test_classes_have_their_names():

@@ -113,7 +113,7 @@ def check_region(
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():
         read = Slices(lambda images: read_neuron(network.model, images, neuron), network.device, turn)
         try:
-            before, after, *others = [read(network.preprocess(picture)).item() for picture in pictures]
+            before, after, *others = [read(network.preprocess(picture, whole=True)).item() for picture in pictures]
         except torch.OutOfMemoryError as error:
             raise AttributionError(
                 f"{network.device} has too little memory left for {network.card.title}. Choose a smaller network, or "

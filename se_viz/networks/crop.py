@@ -10,12 +10,10 @@ from se_viz.networks.card import View
 def crop_image(image: Image.Image, view: View) -> Image.Image:
     """Return the square that a network sees, in pixels of its input.
 
-    The same steps as torchvision's and timm's own transforms. An image of exactly the network's size is taken
-    to be cut out already and comes back as it is, so that the picture which is shown can be what is run.
+    The same steps as torchvision's and timm's own transforms, for an image of any size: one of exactly the
+    network's size is scaled and cut as every other.
     """
     side = view.size
-    if image.size == (side, side):
-        return image
     if view.resize is None:
         return centre_square(image, side)
     # One number scales the shorter side to it; two numbers scale both.

@@ -95,9 +95,23 @@ class Network:
         """Return the square that the network sees, in pixels of its input."""
         return crop_image(image, self.card.view)
 
-    def preprocess(self, image: Image.Image) -> Float[Tensor, "1 3 height width"]:
-        """Turn an RGB image into the network's input: scaled, centre-cropped, normalised, on its device."""
-        pixels = transforms.to_dtype(transforms.pil_to_tensor(self.crop(image)), torch.float32, scale=True)
+    def preprocess(self, image: Image.Image, *, whole: bool = False) -> Float[Tensor, "1 3 height width"]:
+        """Turn an RGB image into the network's input: scaled, centre-cropped, normalised, on its device.
+
+        As the source of the weights does, for an image of any size. With ``whole`` the image is taken whole,
+        neither scaled nor cut: for a square that `crop` returned, or that was cut out before.
+
+        Raises:
+            NetworkError: an image that is taken whole is not of the network's size.
+        """
+        side = self.card.input_size
+        if whole and image.size != (side, side):
+            raise NetworkError(
+                f"The image is {image.width} x {image.height} pixels, and {self.card.title} sees {side} x {side}: it "
+                "cannot be taken whole. Cut it out with `Network.crop`, or leave `whole` out."
+            )
+        square = image if whole else self.crop(image)
+        pixels = transforms.to_dtype(transforms.pil_to_tensor(square), torch.float32, scale=True)
         return transforms.normalize(pixels, list(self.card.mean), list(self.card.std))[None].to(self.device)
 
 

@@ -74,4 +74,6 @@ def _go_on(asked: _Asked) -> None:
 @st.cache_data(max_entries=1024, max_size="256MB", show_spinner=False)
 def _part(case: Case, block: str, channels: tuple[int, ...], *, _work: Work) -> Float[Tensor, "some classes"]:
     with borrow_network(case.network, case.device) as network:
-        return ablate_channels(network, _work.photo, block, channels=channels, watch=_work.watch, report=_work.report)
+        return ablate_channels(
+            network, _work.photo, block, channels=channels, whole=True, watch=_work.watch, report=_work.report
+        )

@@ -73,7 +73,7 @@ def attribute_pixels(case: Case, target: Target, request: Request, *, _work: Wor
 
 def _look(case: Case, block: str | None, work: Work) -> Analysis:
     with borrow_network(case.network, case.device) as network:
-        return analyse(network, work.photo, keep_features=[block] if block else [], watch=work.watch)
+        return analyse(network, work.photo, keep_features=[block] if block else [], whole=True, watch=work.watch)
 
 
 # Not copied for everyone who asks: it is small, many pages ask for many images, and nobody writes into it.

@@ -80,4 +80,4 @@ def borrow_inputs(case: Case, work: Work) -> Iterator[tuple[Network, Float[Tenso
         DeviceError: the device has no room for the network.
     """
     with borrow_network(case.network, case.device) as network:
-        yield network, network.preprocess(work.photo)
+        yield network, network.preprocess(work.photo, whole=True)

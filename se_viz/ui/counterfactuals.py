@@ -177,4 +177,6 @@ def _counterfactuals(
 ) -> tuple[Counterfactual, ...]:
     question, _ = asked
     with borrow_network(case.network, case.device) as network:
-        return run_counterfactuals(network, _work.photo, question, _gates, watch=_work.watch, report=_work.report)
+        return run_counterfactuals(
+            network, _work.photo, question, _gates, whole=True, watch=_work.watch, report=_work.report
+        )

@@ -83,7 +83,7 @@ def get_edited_attribution(choices: Choices, edits: Edits, *, target: int, metho
 @st.cache_data(max_entries=256, max_size="128MB", show_spinner=False, hash_funcs=_AS_TEXT)
 def _edited(case: Case, edits: Edits, *, _work: Work) -> Analysis:
     with borrow_network(case.network, case.device) as network:
-        return analyse(network, _work.photo, edits=edits, watch=_work.watch)
+        return analyse(network, _work.photo, edits=edits, whole=True, watch=_work.watch)
 
 
 @st.cache_data(max_entries=256, max_size="64MB", show_spinner=False, hash_funcs=_AS_TEXT)

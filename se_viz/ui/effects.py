@@ -162,4 +162,4 @@ def _choose_channel(channel: int) -> None:
 @st.cache_data(max_entries=256, max_size="16MB", show_spinner=False)
 def _estimate(case: Case, block: str, target: int, *, _work: Work) -> Float[Tensor, "channels"]:
     with borrow_network(case.network, case.device) as network:
-        return estimate_effects(network, _work.photo, block, target, watch=_work.watch)
+        return estimate_effects(network, _work.photo, block, target, whole=True, watch=_work.watch)

@@ -80,7 +80,7 @@ def _find_dead(
     cases: tuple[Case, ...], blocks: tuple[str, ...], *, _photos: list[Image.Image], _watch: Watch
 ) -> dict[str, int]:
     with borrow_network(cases[0].network, cases[0].device) as network:
-        return find_dead(network, _photos, blocks, watch=_watch)
+        return find_dead(network, _photos, blocks, whole=True, watch=_watch)
 
 
 @st.fragment
