@@ -2,7 +2,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from se_viz.gates.health import (
     NO_NUMBER,
     SATURATED,
     STUCK,
+    UNDECIDED,
     count_dead,
     tabulate_health,
 )
@@ -25,8 +25,10 @@ from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
 from se_viz.images import list_samples
 
 SIGMOID = GateSite("block", stage=3, channels=4, function="Sigmoid")
-MIXED = [[0.2, 0.4, 0.6, 0.8], [0.8, 0.6, 0.4, 0.2]]
+PAIR = [[0.2, 0.4, 0.6, 0.8], [0.8, 0.6, 0.4, 0.2]]
 """Two images that turn up opposite channels."""
+MIXED = PAIR * 3
+"""Enough images to tell that gates depend on the image."""
 
 
 def record(gates: Sequence[Sequence[float]], *, features: Tensor | None = None) -> GateRecord:
@@ -65,20 +67,14 @@ def test_the_numbers_are_those_of_a_calculation_by_hand():
     assert block.mean == pytest.approx(0.4)
     # 0.1 in either image, where the two channels are 0.2 apart.
     assert block.over_channels == pytest.approx(0.1)
-    # The first channel moves by 0.2 about its mean of 0.4, the second not at all: sqrt((0.04 + 0) / 2).
-    assert block.over_images == pytest.approx(math.sqrt(0.02))
-    # All four about 0.4: (0.04 + 0 + 0.04 + 0) / 4 = 0.02, all of it between images.
+    # The first channel is 0.2 from its mean of 0.4 in both, the second never: (0.08 + 0) / (2 - 1) / 2 channels.
+    assert block.over_images == pytest.approx(math.sqrt(0.04))
+    # Both channels have the mean 0.4, so that all variance is between images.
     assert block.image_share == pytest.approx(1.0)
+    # Two images give no interval, and do not tell.
+    assert (block.image_share_low, block.fixed, block.verdict) == (None, None, (UNDECIDED,))
     # Within 0.11 of 0.5: 0.4 twice and 0.6; within 0.21 of 0: 0.2.
     assert (block.near_middle, block.near_low, block.near_high) == (0.75, 0.25, 0.0)
-
-
-def test_variance_splits_into_channels_and_images():
-    """1 - eta squared by sums of squares, the textbook's way: within channels over all, in NumPy."""
-    gates = np.random.default_rng(0).uniform(size=(5, 7)).astype(np.float32)
-    block = check(gates.tolist())
-    within = sum(((gates[:, channel] - gates[:, channel].mean()) ** 2).sum() for channel in range(7))
-    assert block.image_share == pytest.approx(within / ((gates - gates.mean()) ** 2).sum(), rel=1e-5)
 
 
 def test_gates_that_differ_are_healthy():
@@ -87,7 +83,7 @@ def test_gates_that_differ_are_healthy():
     assert block.flags == ()
     assert describe_block(block) == (
         "SE_3_1: gates are 0.50 on average and differ between channels (standard deviation up to 0.22) and between "
-        "images (100.0% of the variance)."
+        "images (100% of the variance, 90% interval 100% to 100%)."
     )
 
 
@@ -100,7 +96,9 @@ def test_gates_that_differ_are_healthy():
         ([[0.46, 0.54] * 2, [0.54, 0.46] * 2], (STUCK,)),
         ([[0.99] * 4] * 2, (CONSTANT, SATURATED)),
         ([[0.01, 0.99] * 2, [0.99, 0.01] * 2], (SATURATED,)),
-        ([[0.2, 0.4, 0.6, 0.8]] * 2, (FIXED,)),
+        ([[0.2, 0.4, 0.6, 0.8]] * 3, (FIXED,)),
+        # Two equal images may be chance.
+        ([[0.2, 0.4, 0.6, 0.8]] * 2, ()),
         ([[0.2, math.nan, 0.6, 0.8]] * 2, (NO_NUMBER,)),
         ([[0.2, math.inf, 0.6, 0.8]] * 2, (NO_NUMBER,)),
         (MIXED, ()),
@@ -121,13 +119,13 @@ def test_each_fault_has_its_flag(gates: list[list[float]], flags: tuple[str, ...
         # 0.4 and 0.6 are 0.4 from an end.
         ("end", SATURATED, 0.41, 0.39),
         # All the variance is between images.
-        ("fixed", FIXED, 1.0, 0.5),
+        ("fixed", FIXED, 0.1, 0.001),
     ],
 )
 def test_a_moved_limit_moves_its_flag(name: str, flag: str, inside: float, outside: float):
     """On either side of a value that was worked out by hand, so that a slider does what its name says."""
-    # Rounding may leave a share of 1 just below it: one channel moves a little less than the other.
-    gates = [[0.4, 0.6], [0.6, 0.4]] if name != "fixed" else [[0.4, 0.62], [0.6, 0.4]]
+    # For the share between images: 0.02 in one channel and 0 in the other, against 0.2 between them.
+    gates = [[0.4, 0.6], [0.6, 0.4]] if name != "fixed" else [[0.4, 0.6], [0.42, 0.6]] * 6
     (within, beyond) = (
         check_health([record(gates)], [SIGMOID], limits=Limits(**{name: value})) for value in (inside, outside)
     )
@@ -184,16 +182,18 @@ def test_a_softmax_over_many_channels_is_not_near_zero_by_fault():
 def test_one_image_does_not_tell_of_images():
     """Nothing is claimed that one image cannot show, and the words say so."""
     block = check([[0.2, 0.4, 0.6, 0.8]])
-    assert (block.image_share, block.flags) == (None, ())
-    assert describe_network([block]).endswith(
-        "One image does not tell whether gates depend on the image: check several."
+    assert (block.image_share, block.over_images, block.flags) == (None, None, ())
+    assert describe_network([block]) == (
+        "One image cannot tell whether the gates depend on the image, only that they differ between channels. Add "
+        "images: 24 are enough for most blocks."
     )
+    assert describe_block(block).endswith("one image cannot tell whether they depend on the image.")
 
 
 def test_passes_count_as_a_batch():
     """A gallery is analysed image by image, and must come to what one pass of all would."""
     together = check_health([record(MIXED)], [SIGMOID])
-    assert check_health([record(MIXED[:1]), record(MIXED[1:])], [SIGMOID]) == together
+    assert check_health([record(MIXED[:2]), record(MIXED[2:])], [SIGMOID]) == together
 
 
 def test_dead_channels_are_counted_from_their_maps():
@@ -202,18 +202,18 @@ def test_dead_channels_are_counted_from_their_maps():
     features[:, 0] = 0
     features[:, 1] = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
     features[0, 2] = 0
-    (block,) = check_health([record(MIXED, features=features)], [SIGMOID])
+    (block,) = check_health([record(PAIR, features=features)], [SIGMOID])
     assert (block.dead, block.flags) == (1, (DEAD,))
-    assert describe_block(block) == "SE_3_1: dead, which is zero in every image, are 1 of its 4 channels."
+    assert describe_block(block) == "SE_3_1: 1 of its 4 channels are dead (zero in every image)."
 
 
 def test_a_mean_of_zero_is_not_taken_for_a_dead_channel():
     """Without the map it may have cancelled: then the number is not known, and the words say so."""
-    seen = replace(record(MIXED), squeeze=torch.tensor([[0.0, 1, 1, 1], [0.0, 1, 1, 1]]))
+    seen = replace(record(PAIR), squeeze=torch.tensor([[0.0, 1, 1, 1], [0.0, 1, 1, 1]]))
     assert count_dead([seen], [SIGMOID]) == {"block": None}
     (block,) = check_health([seen], [SIGMOID])
     assert (block.dead, block.flags) == (None, ())
-    assert "whether channels are dead cannot be told from their means" in describe_block(block)
+    assert "their means cannot tell whether channels are dead" in describe_block(block)
     (block,) = check_health([seen], [SIGMOID], dead={"block": 1})
     assert (block.dead, block.flags) == (1, (DEAD,))
 
@@ -227,16 +227,16 @@ def test_few_dead_channels_are_no_flag():
     """The limit is a share of the channels: 1 of 4 is not more than a quarter."""
     features = torch.ones(2, 4, 1, 1)
     features[:, 0] = 0
-    (block,) = check_health([record(MIXED, features=features)], [SIGMOID], limits=Limits(dead=0.25))
+    (block,) = check_health([record(PAIR, features=features)], [SIGMOID], limits=Limits(dead=0.25))
     assert (block.dead, block.flags) == (1, ())
 
 
-def test_zeroed_excitations_are_stuck_at_a_half(se_net: nn.Module, images: Tensor):
+def test_zeroed_excitations_are_at_a_half(se_net: nn.Module, images: Tensor):
     """The sigmoid of 0 is 0.5 exactly, in all 16 blocks."""
     excite(se_net, bias=0.0)
     blocks = check_model(se_net, images)
     assert {(block.flags, block.mean, block.near_middle) for block in blocks} == {((STUCK, CONSTANT), 0.5, 1.0)}
-    assert describe_network(blocks).startswith("The gates of all 16 blocks are stuck at 0.5: the excitation says")
+    assert describe_network(blocks).startswith("The gates of all 16 blocks are near 0.5: recalibration is weak.")
 
 
 def test_the_answer_to_all_my_gates_are_065(se_net: nn.Module, images: Tensor):
@@ -246,8 +246,8 @@ def test_the_answer_to_all_my_gates_are_065(se_net: nn.Module, images: Tensor):
     assert {block.flags for block in blocks} == {(CONSTANT,)}
     assert describe_network(blocks) == (
         "In all 16 blocks every channel gets nearly the same gate, about 0.65: the network runs, but its SE blocks "
-        "choose nothing. Check that the excitation's weights are not near zero beside its biases. Constant: all 16 "
-        "blocks."
+        "scale all channels alike. Check that the excitation's weights are not near zero beside its biases. Constant: "
+        "all 16 blocks."
     )
     assert "every channel gets nearly the same gate, 0.65 on average" in describe_block(blocks[0])
 
@@ -255,6 +255,7 @@ def test_the_answer_to_all_my_gates_are_065(se_net: nn.Module, images: Tensor):
 def test_huge_biases_saturate(se_net: nn.Module, images: Tensor):
     """The sigmoid of 30 is 1 in float32; a bias of either sign brings gates to either end."""
     excite(se_net, bias=30.0)
+    images = torch.cat([images, images])[:3]
     for name, module in se_net.named_modules():
         if name.endswith(".fc2"):
             assert isinstance(module, nn.Conv2d)
@@ -262,29 +263,41 @@ def test_huge_biases_saturate(se_net: nn.Module, images: Tensor):
             with torch.no_grad():
                 module.bias[::2] *= -1
     blocks = check_model(se_net, images)
-    # Each channel has one gate for all images: nothing between them, which is flagged besides.
+    # Each channel has one gate for all images: three are enough to say that nothing is between them.
     assert {block.flags for block in blocks} == {(SATURATED, FIXED)}
     assert {(block.near_low, block.near_high) for block in blocks} == {(0.5, 0.5)}
 
 
-def test_the_bundled_network_saturates_late_and_hardly_looks_at_the_image_early():
-    """The paper finds SE_5_2 near 1, SE_5_3 alike for all classes (section 7.2), and early blocks shared by all."""
+def test_the_bundled_network_saturates_late_and_six_images_leave_early_blocks_open():
+    """The paper finds SE_5_2 near 1 and early blocks shared by all (section 7.2); six images cannot tell the second."""
     network = load_network(list_networks()[0].name, "cpu")
     inputs = torch.cat([network.preprocess(open_image(sample.path)) for sample in list_samples()])
     with torch.inference_mode(), capture_gates(network.model) as records:
         network.model(inputs)
     blocks = {block.label: block for block in check_health(records, network.inspection.sites)}
     assert [label for label, block in blocks.items() if SATURATED in block.flags] == ["SE_5_2", "SE_5_3"]
-    assert {label.split("_")[1] for label, block in blocks.items() if FIXED in block.flags} == {"2", "3"}
+    # Over 800 photos of other sets 7 % to 16 % of the variance of these is between images: about the limit.
+    assert all(blocks[label].fixed is None for label in ("SE_2_1", "SE_2_2", "SE_3_1"))
+    assert blocks["SE_5_1"].fixed is False
     assert all(block.dead == 0 for block in blocks.values())
-    assert describe_network([*blocks.values()]).startswith("11 of 16 blocks are healthy")
+    assert "6 images cannot tell whether" in describe_network([*blocks.values()])
+
+
+def test_weak_gates_that_move_with_the_image_are_not_said_to_be_still():
+    """Gates of 0.46 to 0.54 that swap with every image: weak, and the numbers say that they move."""
+    block = check([[0.46, 0.54] * 2, [0.54, 0.46] * 2] * 4)
+    assert block.flags == (STUCK,)
+    assert describe_block(block) == (
+        "SE_3_1: 100% of its gates are within 0.05 of 0.5, the Sigmoid of 0, so recalibration is weak; their standard "
+        "deviation is 0.04 over channels and 0.043 over images."
+    )
 
 
 def test_the_table_has_one_row_a_block():
     """What is written to a file: flags as text, numbers as they are."""
     row = tabulate_health([check([[0.5] * 4] * 2)]).iloc[0]
     assert (row["block"], row["path"], row["stage"], row["channels"]) == ("SE_3_1", "block", 3, 4)
-    assert (row["flags"], row["mean"], row["near_middle"]) == ("stuck in the middle, constant", 0.5, 1.0)
+    assert (row["flags"], row["mean"], row["near_middle"]) == ("near the middle, constant", 0.5, 1.0)
     assert tabulate_health([check(MIXED)]).iloc[0]["flags"] == "healthy"
 
 
@@ -304,7 +317,7 @@ def test_long_lists_of_blocks_are_cut():
 
 def test_every_flag_has_its_meaning():
     """A reader meets the flag as a word on the page, and the page explains it."""
-    assert tuple(MEANINGS) == FLAGS
+    assert tuple(MEANINGS) == (*FLAGS, UNDECIDED)
 
 
 def test_no_records_and_foreign_sites_are_refused():

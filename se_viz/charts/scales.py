@@ -33,7 +33,7 @@ class Span:
 
     @property
     def middle(self) -> float:
-        """Return the value halfway: 0.5 for gates, where a sigmoid says nothing, and 0 for signed values."""
+        """Return the value halfway: 0.5 for gates, the sigmoid of 0, and 0 for signed values."""
         return (self.low + self.high) / 2
 
 

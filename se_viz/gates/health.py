@@ -13,12 +13,16 @@ from torch import Tensor
 from se_viz.errors import DataError, LimitError
 from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.tables import label_blocks
+from se_viz.gates.variance import estimate_image_share
 
-HEALTHY = "healthy"
-NO_NUMBER, STUCK, CONSTANT = "not a number", "stuck in the middle", "constant"
+HEALTHY, UNDECIDED = "healthy", "too few images"
+NO_NUMBER, STUCK, CONSTANT = "not a number", "near the middle", "constant"
 SATURATED, DEAD, FIXED = "saturated", "dead channels", "same for every image"
 FLAGS = (NO_NUMBER, STUCK, CONSTANT, SATURATED, DEAD, FIXED)
 """Every flag, the gravest first."""
+
+ENOUGH = 24
+"""Images from which on most blocks can be judged; `docs/verdicts.md` has the rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Limits:
     dead: float = 0.05
     """DEAD: more than this share of a block's channels is dead; 0 to 1."""
     fixed: float = 0.1
-    """FIXED: less than this share of the gates' variance is between images; 0 to 1."""
+    """FIXED: the share of the gates' variance between images is below this, with its whole interval; 0 to 1."""
 
     def __post_init__(self) -> None:
         """Check every limit.
@@ -68,10 +72,16 @@ class BlockHealth:
     """Mean of all gates."""
     over_channels: float
     """Standard deviation over channels, in the image where it is largest."""
-    over_images: float
-    """Standard deviation of one channel's gate over images, as the root mean square over channels."""
+    over_images: float | None
+    """Standard deviation of one channel's gate over images, as the root mean square over channels; unbiased
+    (divided by the number of images less one). None for one image."""
     image_share: float | None
-    """Share of the variance of all gates that is between images, 0 to 1; None for one image or no variance."""
+    """Share of the gates' variance that is between images, 0 to 1; None for one image or no variance. It does
+    not depend on how many images there are, but on average over draws of them."""
+    image_share_low: float | None
+    """Lower end of its interval at `LEVEL`, over draws of as many images; None for fewer than three images."""
+    image_share_high: float | None
+    """Upper end of that interval."""
     near_middle: float | None
     """Share of gates near the middle of the range, 0 to 1; None where there is no range to compare with."""
     near_low: float | None
@@ -87,8 +97,22 @@ class BlockHealth:
         return self.over_channels <= self.limits.constant * self.unit
 
     @property
+    def fixed(self) -> bool | None:
+        """Whether a channel's gate is nearly the same in every image; None where the images do not tell."""
+        if self.image_share_low is None or self.image_share_high is None:
+            return None
+        if self.image_share_high < self.limits.fixed:
+            return True
+        return False if self.image_share_low >= self.limits.fixed else None
+
+    @property
+    def verdict(self) -> tuple[str, ...]:
+        """Return the flags, or that the images are too few for the last of them, or that the block is healthy."""
+        return self.flags or ((UNDECIDED,) if self.fixed is None else (HEALTHY,))
+
+    @property
     def flags(self) -> tuple[str, ...]:
-        """Return those of `FLAGS` that hold, the gravest first; none: the block is healthy."""
+        """Return those of `FLAGS` that hold, the gravest first."""
         most = self.limits.most
         holds = {
             NO_NUMBER: not isfinite(self.mean),
@@ -97,7 +121,7 @@ class BlockHealth:
             SATURATED: (self.near_low or 0) + (self.near_high or 0) >= most,
             DEAD: (self.dead or 0) > self.limits.dead * self.site.channels,
             # What a constant's gates still vary by is noise, whose shares tell nothing.
-            FIXED: not self.constant and self.image_share is not None and self.image_share < self.limits.fixed,
+            FIXED: not self.constant and self.fixed is True,
         }
         return tuple(flag for flag in FLAGS if holds[flag])
 
@@ -112,10 +136,11 @@ def check_health(
     """Measure and judge each block over all images of its records, in forward order.
 
     ``sites``, of `find_gates`, tell the range of each gate function. Records of one block, be it of one batch or
-    of several passes, are taken together. ``image_share`` is 1 - eta squared of the gates with the channel as the
-    factor: of the whole variance, what is left after each channel's mean over images is taken away. Hu et al.
-    (arXiv 1709.01507, section 7.2) look at the same by eye, and find blocks that saturate, or hardly depend on
-    the image, to matter least. ``dead`` gives numbers of dead channels that `count_dead` could not tell.
+    of several passes, are taken together. ``image_share`` is that of
+    `estimate_image_share`. Hu et al. (arXiv 1709.01507, section 7.2) look at the same by eye, and find blocks
+    that saturate, or hardly depend on the image, to matter least. Fewer than three images never tell whether
+    gates depend on the image, and few images leave many blocks undecided: give `ENOUGH`. ``dead`` gives
+    numbers of dead channels that `count_dead` could not tell.
 
     A function without a finite range, and a softmax, whose gates share 1 out, have no middle and no ends to
     compare with; for them distances are shares of the largest gate.
@@ -153,7 +178,7 @@ def tabulate_health(blocks: Sequence[BlockHealth]) -> pd.DataFrame:
             "block": block.label,
             "path": block.site.name,
             "stage": block.site.stage,
-            "flags": ", ".join(block.flags) or HEALTHY,
+            "flags": ", ".join(block.verdict),
             "channels": block.site.channels,
             **{name: getattr(block, name) for name in _NUMBERS},
         }
@@ -179,7 +204,7 @@ def _dead(uses: list[GateRecord], *, averaged: bool) -> int | None:
 
 def _measure(uses: list[GateRecord], site: GateSite, limits: Limits) -> dict[str, Any]:
     gate = torch.cat([use.gate for use in uses]).double()
-    whole, within = gate.var(correction=0).item(), gate.var(0, correction=0).mean().item()
+    share = estimate_image_share(gate)
     # A softmax shares 1 out among the channels: the middle of 0 to 1 means nothing to it.
     ranged = isfinite(site.low) and isfinite(site.high) and site.function != "Softmax"
     unit = site.high - site.low if ranged else gate.abs().max().item()
@@ -189,8 +214,10 @@ def _measure(uses: list[GateRecord], site: GateSite, limits: Limits) -> dict[str
         "unit": unit,
         "mean": gate.mean().item(),
         "over_channels": gate.std(1, correction=0).max().item(),
-        "over_images": within**0.5,
-        "image_share": within / whole if len(gate) > 1 and whole > 0 else None,
+        "over_images": gate.var(0).mean().item() ** 0.5 if len(gate) > 1 else None,
+        "image_share": share and share.value,
+        "image_share_low": share and share.low,
+        "image_share_high": share and share.high,
         "near_middle": _share_near(gate, (site.low + site.high) / 2, middle) if ranged else None,
         "near_low": _share_near(gate, site.low, end) if ranged else None,
         "near_high": _share_near(gate, site.high, end) if ranged else None,

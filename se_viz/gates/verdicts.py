@@ -2,17 +2,31 @@
 
 from collections.abc import Iterator, Sequence
 
-from se_viz.gates.health import CONSTANT, DEAD, FIXED, FLAGS, NO_NUMBER, SATURATED, STUCK, BlockHealth
+from se_viz.gates.health import (
+    CONSTANT,
+    DEAD,
+    ENOUGH,
+    FIXED,
+    FLAGS,
+    NO_NUMBER,
+    SATURATED,
+    STUCK,
+    UNDECIDED,
+    BlockHealth,
+)
+from se_viz.gates.variance import LEVEL
 
 MEANINGS = {
     NO_NUMBER: "Gates are NaN or infinite, and so is all that comes after them. Look at the first such block.",
-    STUCK: "Most gates are near the middle of the range, the function of 0: the excitation says nothing, as where its "
-    "weights are zero or were never trained.",
-    CONSTANT: "In every image all channels get nearly the same gate: the block scales, but does not choose.",
+    STUCK: "Most gates are near the middle of the range, the function of 0: recalibration is weak. Excitation weights "
+    "that are zero, or were never trained, give such gates.",
+    CONSTANT: "In each image all channels get nearly the same gate: the block scales all channels alike.",
     SATURATED: "Most gates are at an end of the range, where the function hardly reacts to its input. At the upper "
     "end the block lets everything pass.",
-    DEAD: "Channels are zero in every image: their gates multiply nothing.",
+    DEAD: "These channels are zero in all images shown: their gates multiply nothing.",
     FIXED: "Channels get different gates, but nearly the same ones in every image. In early blocks that is usual.",
+    UNDECIDED: "These images are too few to tell whether the gates depend on the image. Add images: "
+    f"{ENOUGH} are enough for most blocks.",
 }
 """What each flag says, for a reader who meets it the first time."""
 
@@ -21,9 +35,9 @@ _NAMED = 6
 
 def describe_block(block: BlockHealth) -> str:
     """Say what the gates of a block do, with the numbers in it."""
-    parts = [_describe(block, flag) for flag in block.flags] or [_describe_healthy(block)]
+    parts = [_describe(block, flag) for flag in block.flags] or [_describe_unflagged(block)]
     if block.dead is None:
-        parts.append("whether channels are dead cannot be told from their means")
+        parts.append("their means cannot tell whether channels are dead")
     return f"{block.label}: {'; '.join(parts)}."
 
 
@@ -33,28 +47,41 @@ def describe_network(blocks: Sequence[BlockHealth]) -> str:
 
 
 def _describe_all(blocks: Sequence[BlockHealth]) -> Iterator[str]:
-    healthy, count = [block for block in blocks if not block.flags], len(blocks)
+    count = len(blocks)
     if all(STUCK in block.flags for block in blocks):
         yield (
-            f"The gates of {_all(count)} are stuck at {_middle(blocks[0]):.2g}: the excitation says nothing. Check "
-            "that its weights were trained, and that they are in the file that was loaded."
+            f"The gates of {_all(count)} are near {_middle(blocks[0]):.2g}: recalibration is weak. Excitation "
+            "weights that are zero or were never trained look like this: check that they are in the file that was "
+            "loaded."
         )
     elif all(CONSTANT in block.flags for block in blocks):
         yield (
             f"In {_all(count)} every channel gets nearly the same gate, {_means(blocks)}: the network runs, but its SE "
-            "blocks choose nothing. Check that the excitation's weights are not near zero beside its biases."
+            "blocks scale all channels alike. Check that the excitation's weights are not near zero beside its biases."
         )
-    elif not healthy:
-        yield f"None of the {count} blocks is without a flag."
-    elif len(healthy) < count:
-        yield f"{len(healthy)} of {count} blocks are healthy: their gates differ between channels and between images."
     else:
-        yield f"The gates of {_all(count)} are healthy: they differ between channels and between images."
+        yield from _describe_mixed(blocks)
     for flag in FLAGS:
         if flagged := [block.label for block in blocks if flag in block.flags]:
             yield f"{flag.capitalize()}: {_listed(flagged, count)}."
-    if blocks[0].images == 1:
-        yield "One image does not tell whether gates depend on the image: check several."
+
+
+def _describe_mixed(blocks: Sequence[BlockHealth]) -> Iterator[str]:
+    count, images = len(blocks), blocks[0].images
+    healthy = sum(not block.flags and block.fixed is False for block in blocks)
+    undecided = sum(not block.flags and block.fixed is None for block in blocks)
+    if healthy == count:
+        yield f"The gates of {_all(count)} are healthy: they differ between channels and between images."
+    elif healthy:
+        yield f"{healthy} of {count} blocks are healthy: their gates differ between channels and between images."
+    elif not undecided:
+        yield f"All {count} blocks are flagged." if count > 1 else "The one block is flagged."
+    if undecided:
+        which = "the gates" if undecided == count else f"those of {undecided} more blocks" if healthy else "the others"
+        yield (
+            f"{_images(images).capitalize()} cannot tell whether {which} depend on the image, only that they differ "
+            f"between channels. Add images: {ENOUGH} are enough for most blocks."
+        )
 
 
 def _describe(block: BlockHealth, flag: str) -> str:
@@ -64,12 +91,12 @@ def _describe(block: BlockHealth, flag: str) -> str:
     if flag == STUCK:
         return (
             f"{block.near_middle:.0%} of its gates are within {limits.middle * unit:.2g} of {_middle(block):.2g}, the "
-            f"{function} of 0, so its excitation says nothing"
+            f"{function} of 0, so recalibration is weak{_moves(block)}"
         )
     if flag == CONSTANT:
         return (
             f"every channel gets nearly the same gate, {block.mean:.2f} on average, with a standard deviation over "
-            f"channels of at most {block.over_channels:.2g}, so it scales but does not choose"
+            f"channels of at most {block.over_channels:.2g}, so it scales all channels alike"
         )
     if flag == SATURATED:
         return (
@@ -77,21 +104,40 @@ def _describe(block: BlockHealth, flag: str) -> str:
             f"{block.near_low:.0%} of {block.site.low:.2g}, where {function} hardly reacts to its input"
         )
     if flag == DEAD:
-        return f"dead, which is zero in every image, are {block.dead} of its {block.site.channels} channels"
+        where = "this image" if block.images == 1 else "every image"
+        return f"{block.dead} of its {block.site.channels} channels are dead (zero in {where})"
     return (
         f"gates are {block.mean:.2f} on average and differ between channels (standard deviation up to "
-        f"{block.over_channels:.2f}), but hardly between images ({block.image_share:.1%} of the variance)"
+        f"{block.over_channels:.2f}), but hardly between images ({_share(block)})"
     )
 
 
-def _describe_healthy(block: BlockHealth) -> str:
+def _describe_unflagged(block: BlockHealth) -> str:
     words = (
         f"gates are {block.mean:.2f} on average and differ between channels (standard deviation up to "
         f"{block.over_channels:.2f})"
     )
-    if block.image_share is None:
-        return words
-    return f"{words} and between images ({block.image_share:.1%} of the variance)"
+    if block.fixed is False:
+        return f"{words} and between images ({_share(block)})"
+    share = f" ({_share(block)})" if block.image_share_low is not None else ""
+    return f"{words}; {_images(block.images)} cannot tell whether they depend on the image{share}"
+
+
+def _moves(block: BlockHealth) -> str:
+    """Say by how much gates near the middle differ, for small differences are not none."""
+    over_images = f" and {block.over_images:.2g} over images" if block.over_images is not None else ""
+    return f"; their standard deviation is {block.over_channels:.2g} over channels{over_images}"
+
+
+def _share(block: BlockHealth) -> str:
+    return (
+        f"{block.image_share:.0%} of the variance, {LEVEL:.0%} interval {block.image_share_low:.0%} to "
+        f"{block.image_share_high:.0%}"
+    )
+
+
+def _images(count: int) -> str:
+    return f"{count} images" if count > 1 else "one image"
 
 
 def _middle(block: BlockHealth) -> float:

@@ -26,13 +26,13 @@ class Passage:
 STEPS = (
     Passage(
         "1 · Squeeze",
-        "Each channel $u_c$ becomes one number: its mean over the image. Where something was is forgotten.",
+        "Each channel $u_c$ becomes one number: its mean over the image. Spatial position is discarded.",
         r"\textstyle z_c = \tfrac{1}{HW} \sum_{i,j} u_c(i, j)",
     ),
     Passage(
         "2 · Excitation",
-        r"Two small layers turn all means $z$ into one **gate** $s_c$ a channel. $\delta$ is the ReLU, $W_1$ keeps one "
-        r"value in $r = 16$, and the sigmoid $\sigma$ holds gates between 0 and 1.",
+        r"Two small layers turn all means $z$ into one **gate** $s_c$ a channel. $W_1$ reduces $C$ channels to $C/r$, "
+        r"with $r = 16$ in the paper; $\delta$ is the ReLU, and the sigmoid $\sigma$ holds gates between 0 and 1.",
         r"s = \sigma(W_2\,\delta(W_1\,z))",
     ),
     Passage(
@@ -57,8 +57,8 @@ NAMES = Passage(
 GATES = (
     Passage(
         "The gate map",
-        "One row is a block, one cell a channel, and all rows share the scale 0 to 1. **0.5 is the sigmoid of 0**: the "
-        "excitation says nothing. Orange lies above it, blue below.\n\n"
+        "One row is a block, one cell a channel, and all rows share the scale 0 to 1. **0.5 is the sigmoid of 0**, the "
+        "gate of a channel whose logit is 0. Orange lies above it, blue below.\n\n"
         "Compare a row between two images: in the paper early blocks hardly differ from class to class, later ones do. "
         "A row of one colour has scaled all its channels alike.\n\n"
         "Sorted rows show *how many* channels were turned up. Only sorting by index keeps every channel in its place.",
@@ -95,9 +95,9 @@ PIXELS = (
 HEALTHY = Passage(
     "Healthy gates",
     "All gates 0.65: broken? The mean does not tell. A block does something if its gates differ **between channels** "
-    "and **between images**, and Explore holds each against that over the gallery: *constant* gates only scale, gates "
-    "*stuck* at 0.5 say nothing, *saturated* ones no longer react (as SE_5_2 in the paper, section 7.2), and the *same "
-    "for every image* are usual in early blocks.",
+    "and **between images**, and Explore measures both over the gallery. *Constant* gates scale all channels alike, "
+    "gates *near the middle* recalibrate weakly, *saturated* ones no longer react (as SE_5_2 in the paper, section "
+    "7.2), and gates that are the *same for every image* are usual in early blocks. A few images cannot tell the last.",
 )
 LIMITS = Passage(
     "What none of them tells",

@@ -18,12 +18,14 @@ from se_viz.gates.health import (
     NO_NUMBER,
     SATURATED,
     STUCK,
+    UNDECIDED,
     BlockHealth,
     Limits,
     check_health,
     count_dead,
     tabulate_health,
 )
+from se_viz.gates.variance import LEVEL
 from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
 from se_viz.line import Watch
 from se_viz.ui.cases import Case, case_of
@@ -41,13 +43,14 @@ _COLOURS = {
     SATURATED: "orange",
     DEAD: "orange",
     FIXED: "blue",
+    UNDECIDED: "gray",
     HEALTHY: "green",
 }
 _LIMITS = {
     "constant": ("Constant: spread over channels at most", 0.2),
-    "middle": ("Stuck: distance from the middle at most", 0.2),
+    "middle": ("Near the middle: distance from the middle at most", 0.2),
     "end": ("Saturated: distance from an end at most", 0.2),
-    "most": ("Stuck or saturated: share of the gates at least", 1.0),
+    "most": ("Near the middle or saturated: share of the gates at least", 1.0),
     "dead": ("Dead channels: share of the channels more than", 1.0),
     "fixed": ("Same for every image: variance between images less than", 1.0),
 }
@@ -117,7 +120,8 @@ def _choose_limits() -> Limits:
 
 def _show_verdict(blocks: Sequence[BlockHealth]) -> None:
     flags = {flag for block in blocks for flag in block.flags}
-    show = st.success if not flags else st.info if flags <= {SATURATED, DEAD, FIXED} else st.warning
+    healthy = all(block.verdict == (HEALTHY,) for block in blocks)
+    show = st.success if healthy else st.info if flags <= {SATURATED, DEAD, FIXED} else st.warning
     show(describe_network(blocks))
     st.caption(
         f"Over the {blocks[0].images} images of the gallery: the samples and your own photos. A mean of 0.65 alone is "
@@ -128,8 +132,9 @@ def _show_verdict(blocks: Sequence[BlockHealth]) -> None:
 
 def _show_table(blocks: Sequence[BlockHealth]) -> None:
     table = tabulate_health(blocks).filter(["block", "mean", "over_channels", "image_share", "dead"])
-    table.insert(1, "flags", [list(block.flags) or [HEALTHY] for block in blocks])
+    table.insert(1, "flags", [list(block.verdict) for block in blocks])
     table["image_share"] *= 100
+    table.insert(5, "interval", [_interval(block) for block in blocks])
     share = {"format": "%.0f %%", "min_value": 0, "max_value": 100}
     columns = {
         "block": st.column_config.TextColumn("Block", pinned=True),
@@ -137,6 +142,7 @@ def _show_table(blocks: Sequence[BlockHealth]) -> None:
         "mean": st.column_config.NumberColumn("Mean", format="%.2f"),
         "over_channels": st.column_config.NumberColumn("Spread", format="%.2f"),
         "image_share": st.column_config.ProgressColumn("Between images", **share),
+        "interval": st.column_config.TextColumn("Interval", width="small"),
         "dead": st.column_config.NumberColumn("Dead"),
     }
     height = "content" if len(blocks) <= 20 else 640
@@ -144,12 +150,18 @@ def _show_table(blocks: Sequence[BlockHealth]) -> None:
     show_rows(table, names, key="health", column_config=columns, height=height, placeholder="–", alt="Health by block")
     st.caption(
         "Spread: standard deviation over channels, in the image where it is largest. Between images: this share of "
-        "the gates' variance; the rest is between channels and the same in every image. Dead: channels that are zero "
-        "in every image. A click on a row opens its block."
+        f"the gates' variance, and its {LEVEL:.0%} interval over draws of as many images; the rest is between channels "
+        "and the same in every image. Dead: channels that are zero in every image. A click on a row opens its block."
     )
 
 
+def _interval(block: BlockHealth) -> str | None:
+    if block.image_share_low is None or block.image_share_high is None:
+        return None
+    return f"{100 * block.image_share_low:.0f}–{100 * block.image_share_high:.0f} %"
+
+
 def _show_meanings(blocks: Sequence[BlockHealth]) -> None:
-    for flag in FLAGS:
-        if count := sum(flag in block.flags for block in blocks):
+    for flag in (*FLAGS, UNDECIDED):
+        if count := sum(flag in block.verdict for block in blocks):
             st.markdown(f":{_COLOURS[flag]}-badge[{flag}] {count} of {len(blocks)} blocks. {MEANINGS[flag]}")

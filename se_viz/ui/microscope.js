@@ -106,7 +106,7 @@ const STEPS = {
         (d.delta === "ReLU" ? i("max") + o("(") + n("0") + o(",") : `<mtext>${d.delta}</mtext>` + o("(")) + mark(`h${unit}`, n(d.before[unit], 4)) + o(")"),
         o("=") + mark(`h${unit}`, n(d.hidden[unit], 4))),
       `${d.hidden.filter((value) => value > 0).length} of ${d.hidden.length} hidden units are above 0 for this image. ` +
-        (d.delta === "ReLU" ? "The others say nothing to any channel." : "δ holds the others down."),
+        (d.delta === "ReLU" ? "The others are 0 and change no channel." : "δ makes the others small or negative."),
     ],
     note: () => "Above: before δ. Below: after it. Dashed bars are off.",
   },
