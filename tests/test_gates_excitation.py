@@ -130,10 +130,10 @@ FORMS: dict[str, tuple[Callable[[], nn.Module], str, str]] = {
 }
 
 
-def model_with(make: Callable[[], nn.Module]) -> nn.Module:
+def model_with(make: Callable[[], nn.Module], *, seed: int = 3, width: int = 16) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), make()).eval()
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Conv2d(3, width, 3, padding=1), make()).eval()
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -208,6 +208,47 @@ def test_arithmetic_between_the_modules_is_found_out_by_the_error(images: Tensor
     (record,) = capture(model, images)
     with pytest.raises(ExcitationError, match="these alone do not make its gates"):
         open_gate(model, record)
+
+
+class Scaled(Linears):
+    """A block that multiplies its logits by a factor outside any module."""
+
+    def __init__(self, channels: int, hidden: int, factor: float) -> None:
+        super().__init__(channels, hidden)
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale each channel."""
+        return x * self.fc[3](self.factor * self.fc[:3](x.mean((2, 3))))[:, :, None, None]
+
+
+# The table of spellings goes by the name.
+Scaled.__name__ = Scaled.__qualname__ = "SEBlock"
+
+
+@pytest.mark.parametrize(("factor", "exact"), [(1.0, True), (1.001, False), (0.999, False), (1.06, False)])
+def test_a_hidden_factor_is_not_called_rounding(images: Tensor, factor: float, exact: bool):
+    """A thousandth of a logit is a thousand times what float32 rounds: over 20 draws of weights, no wrong word."""
+    for seed in range(20):
+        model = model_with(lambda: Scaled(16, 4, factor), seed=seed)
+        # Some hidden unit is on: a factor of logits that are all 0 would change nothing.
+        nn.init.normal_(model.get_parameter("1.fc.0.weight"), generator=torch.Generator().manual_seed(seed))
+        (record,) = capture(model, images)
+        opened = open_gate(model, record)
+        assert opened.on.any()
+        assert opened.exact == exact
+        assert opened.gate_rounding < 1e-5
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64])
+def test_rounding_is_called_rounding_in_every_precision(kind: torch.dtype, images: Tensor):
+    """What a block of eight bits of mantissa rounds is far more than one of 24, and both are right."""
+    for seed in range(10):
+        model = model_with(lambda: SEModule(64, rd_channels=16), seed=seed, width=64).to(kind)
+        (record,) = capture(model, images.to(kind))
+        opened = open_gate(model, record)
+        assert opened.exact
+        assert opened.gate_error <= opened.gate_rounding
 
 
 def test_a_record_of_edited_gates_is_refused(se_net: nn.Module, images: Tensor):

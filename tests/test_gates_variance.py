@@ -8,11 +8,13 @@ from se_viz.gates.variance import LEVEL, estimate_image_share
 def estimate_share_by_loops(gates: np.ndarray) -> float:
     """Estimate the share of the variance between images by the definition, channel by channel and image by image."""
     images, channels = gates.shape
-    means = [gates[:, channel].mean() for channel in range(channels)]
+    means = [float(gates[:, channel].mean()) for channel in range(channels)]
     within = np.mean([gates[:, channel].var(ddof=1) for channel in range(channels)])
     # The channels' means scatter by what is left of the deviations that are not common to all channels.
-    rest = [[gates[image, channel] - means[channel] for channel in range(channels)] for image in range(images)]
-    scatter = sum(np.var(row) for row in rest) / (images - 1)
+    scatter = 0.0
+    for image in range(images):
+        rest = np.array([gates[image, channel] - means[channel] for channel in range(channels)])
+        scatter += float(rest.var()) / (images - 1)
     between = max(0.0, float(np.var(means)) - scatter / images)
     return float(within / (within + between))
 

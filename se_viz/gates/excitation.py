@@ -19,6 +19,8 @@ _NOTHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Flatten, nn.
 # below this, and a function that was not seen goes far beyond it.
 _SLACK = 0.02
 _REACH, _POINTS = 6.0, 121
+# Standard deviations of a sum's rounding error that are allowed: a right sum of any length stays below them.
+_DEVIATIONS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,11 @@ class Excitation:
     """Largest difference between ``logit`` and what the block computed."""
     gate_error: float
     """Largest difference between ``gate`` and the gates that were captured."""
+    gate_rounding: float
+    """Largest difference in the gates that the rounding of the block's precision explains."""
+    exact: bool
+    """Whether every value of all three steps differs by no more than rounding explains; if not, something acts in
+    the block that the formula does not show, or the record was made in a lower precision."""
 
     @property
     def on(self) -> Bool[Tensor, "hidden"]:
@@ -82,7 +89,9 @@ def open_gate(model: nn.Module, record: GateRecord, *, image: int = 0) -> Excita
 
     ``record`` comes from a capture of this model without edits; ``image`` is a row of its batch. The block's
     layers give W1, b1, W2 and b2, its own functions are delta and sigma. Each step is compared with what the
-    block puts out for the same squeeze, and the gates with those captured. The model is left as it was; other
+    block puts out for the same squeeze, and the gates with those captured; ``exact`` says whether rounding alone
+    explains the differences, by the probabilistic bound of Higham and Mary (SIAM Journal on Scientific Computing
+    41, 2019) on sums. The model is left as it was; other
     threads may use it meanwhile. Source: Hu et al., arXiv 1709.01507, eq. 3.
 
     Raises:
@@ -103,7 +112,9 @@ def open_gate(model: nn.Module, record: GateRecord, *, image: int = 0) -> Excita
             )
         first, delta, second = _steps(place, [part for part, _ in heard], len(squeeze))
         seen = {part: output.flatten() for part, output in heard}
-        return _compute(record.name, (first, delta, second, place.gate), squeeze, (seen[delta], seen[second], captured))
+        unit = _unit(seen[second])
+        theirs = (seen[delta], seen[second], captured)
+        return _compute(record.name, (first, delta, second, place.gate), squeeze, theirs, unit=unit)
 
 
 def find_place(model: nn.Module, record: GateRecord) -> Place:
@@ -170,6 +181,8 @@ def _compute(
     parts: tuple[nn.Module, nn.Module, nn.Module, nn.Module],
     squeeze: Tensor,
     seen: tuple[Tensor, Tensor, Tensor],
+    *,
+    unit: float,
 ) -> Excitation:
     first, delta, second, sigma = parts
     reduce, reduce_bias = _read(first)
@@ -178,7 +191,16 @@ def _compute(
     hidden = _apply(delta, before)
     logit = expand @ hidden + expand_bias
     gate = _apply(sigma, logit)
-    errors = [_furthest(ours, theirs) for ours, theirs in zip((hidden, logit, gate), seen, strict=True)]
+    differences = [
+        (ours - theirs.double().cpu()).abs() for ours, theirs in zip((hidden, logit, gate), seen, strict=True)
+    ]
+    errors = [values.max().item() for values in differences]
+    before_bound = _sum_bound(reduce, squeeze.double(), reduce_bias, unit)
+    hidden_bound = _through(delta, before, before_bound, unit)
+    logit_bound = expand.abs() @ hidden_bound + _sum_bound(expand, hidden, expand_bias, unit)
+    gate_bound = _through(sigma, logit, logit_bound, unit)
+    bounds = (hidden_bound, logit_bound, gate_bound)
+    exact = all(bool((found <= bound).all()) for found, bound in zip(differences, bounds, strict=True))
     kinds = {"delta": type(delta).__name__, "sigma": type(sigma).__name__}
     if errors[-1] > _slack(gate):
         raise ExcitationError(
@@ -187,9 +209,35 @@ def _compute(
         )
     layers = {"reduce": reduce, "reduce_bias": reduce_bias, "expand": expand, "expand_bias": expand_bias}
     steps = {"before": before, "hidden": hidden, "logit": logit, "gate": gate, "curve": _sample(sigma, logit)}
-    told = dict(zip(("hidden_error", "logit_error", "gate_error"), errors, strict=True))
+    numbers = (*errors, gate_bound.max().item())
+    told = dict(zip(("hidden_error", "logit_error", "gate_error", "gate_rounding"), numbers, strict=True))
     floats = {key: value.float() for key, value in {**layers, **steps}.items()}
-    return Excitation(block=name, squeeze=squeeze, **kinds, **floats, **told)
+    return Excitation(block=name, squeeze=squeeze, **kinds, **floats, **told, exact=exact)
+
+
+def _unit(value: Tensor) -> float:
+    """Return the relative rounding error of one product in the precision in which a block computed a value."""
+    # Records hold float32, whatever the block computes in.
+    unit = max(torch.finfo(value.dtype).eps, torch.finfo(torch.float32).eps) / 2
+    if value.dtype != torch.float32:
+        return unit
+    if value.is_cuda and (torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32):
+        return 2.0**-11
+    # PyTorch may multiply float32 in bfloat16 where it is told that this is precise enough.
+    return 2.0**-9 if torch.get_float32_matmul_precision() == "medium" else unit
+
+
+def _sum_bound(weight: Tensor, values: Tensor, bias: Tensor, unit: float) -> Tensor:
+    """Bound the rounding error of ``weight @ values + bias``, whose errors add up like a random walk."""
+    terms = weight.abs() @ values.abs() + bias.abs()
+    return _DEVIATIONS * (len(values) + 1) ** 0.5 * unit * terms
+
+
+def _through(function: nn.Module, values: Tensor, bound: Tensor, unit: float) -> Tensor:
+    """Bound how far a function of values may be off if these are off by ``bound``, with its own rounding."""
+    middle = _apply(function, values)
+    ends = [(_apply(function, values + sign * bound) - middle).abs() for sign in (-1, 1)]
+    return torch.maximum(*ends) + 4 * unit * middle.abs()
 
 
 def _sample(sigma: nn.Module, logit: Tensor) -> Tensor:

@@ -102,10 +102,16 @@ def _lay_out_steps(excitation: Excitation, channel: int) -> dict[str, Any]:
 
 
 def _describe_errors(excitation: Excitation) -> str:
+    errors = (
+        f"the largest difference among all channels is {excitation.gate_error:.1e} in the gates, "
+        f"{excitation.logit_error:.1e} in the logits and {excitation.hidden_error:.1e} in the hidden units"
+    )
+    rounding = f"{excitation.gate_rounding:.1e} in the gates"
+    if excitation.exact:
+        return f"The arithmetic shown equals the captured tensors: {errors}; rounding explains up to {rounding}."
     return (
-        "The arithmetic shown equals the captured tensors: the largest difference among all channels is "
-        f"{excitation.gate_error:.1e} in the gates, {excitation.logit_error:.1e} in the logits and "
-        f"{excitation.hidden_error:.1e} in the hidden units, which is rounding."
+        f"**The arithmetic shown is not all that this block does**: {errors}, and rounding explains up to {rounding}. "
+        "Something acts in the block that the formula does not show, or the pass ran in a lower precision."
     )
 
 
