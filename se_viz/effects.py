@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from math import atanh, isnan, sqrt, tanh
-from statistics import NormalDist
+from math import isnan
 
 import numpy as np
 import pandas as pd
@@ -22,19 +21,56 @@ from se_viz.runtime import line_of
 from se_viz.variants import Report, run_variants
 
 LEVEL = 0.95
-"""Coverage of the interval of a rank correlation."""
+"""Share of shuffles that the band of a `SlopeTest` holds."""
+
+SHUFFLES = 499
+"""How often slopes are shuffled."""
+
+FEWEST = 8
+"""Channels from which an order can be told from chance: four have only 24 orders."""
+
+STANDINGS = {-1: "below", 0: "inside", 1: "above"}
+"""Where a rank correlation lies beside those of shuffled slopes."""
+
+_MEANINGS = {
+    "below": "Wide gates have the flatter slopes: the answer depends less on them than their width suggests.",
+    "inside": "That much comes of the product alone: a wide gate says nothing of how much depends on its channel.",
+    "above": "Wide gates have the steeper slopes too: they are those on which the answer depends most.",
+}
+
+_ROUNDING = 1e-9
+"""Rank correlations nearer than this are equal."""
 
 
-@dataclass(frozen=True, slots=True)
-class RankCorrelation:
-    """Spearman's rank correlation, and its interval."""
+@dataclass(frozen=True, slots=True, eq=False)
+class SlopeTest:
+    """Spearman's rank correlation of gate and effect, beside those that shuffled slopes give.
+
+    An effect is gate x slope: it goes with the gate also where slopes do not, so 0 is not what chance gives.
+    """
 
     value: float
     """From -1 to 1."""
-    low: float
-    """Lower end of the interval."""
-    high: float
-    """Upper end of the interval."""
+    shuffled: Float[np.ndarray, "shuffles"]
+    """The same with the slopes shuffled among the channels, from the lowest to the highest."""
+
+    @property
+    def mean(self) -> float:
+        """Return the mean over shuffles: what a gate that says nothing of its slope gives."""
+        return float(self.shuffled.mean())
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """Return the ends of the band; of orders that mean nothing, at most 1 - ``LEVEL`` lie outside."""
+        # The rank among shuffles and value together, as permutation tests count (Phipson and Smyth, 2010).
+        rank = int((1 - LEVEL) / 2 * (len(self.shuffled) + 1))
+        return float(self.shuffled[rank - 1]), float(self.shuffled[-rank])
+
+    @property
+    def standing(self) -> str:
+        """Return one of ``STANDINGS``: whether the value lies below the band, inside or above."""
+        low, high = self.band
+        return STANDINGS[int(self.value > high + _ROUNDING) - int(self.value < low - _ROUNDING)]
 
 
 def ablate_channels(
@@ -101,20 +137,55 @@ def estimate_effects(
             ) from error
 
 
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> RankCorrelation | None:
-    """Return Spearman's rank correlation with its interval, or None where one side is constant or n < 4.
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float | None:
+    """Return Spearman's rank correlation, or None where one side is constant; ties share their mean rank."""
+    value = float(pd.DataFrame({"first": first, "second": second}).corr(method="spearman").iloc[0, 1])
+    return None if isnan(value) else value
 
-    Ties share their mean rank. The interval is Fisher's, with the standard error sqrt((1 + r^2 / 2) / (n - 3)) of
-    Bonett and Wright, Psychometrika 65 (2000).
+
+def compare_slopes(
+    gates: Float[np.ndarray, "channels"], effects: Float[np.ndarray, "channels"], *, sizes: bool, seed: int = 0
+) -> SlopeTest | None:
+    """Compare the rank correlation of gate and effect with those that shuffled slopes give.
+
+    ``sizes`` asks for the size of effects, without their sign. None where there are fewer than ``FEWEST`` channels,
+    or no order because all gates or all effects are alike. A channel whose gate is 0 has no effect, whatever its
+    slope, and keeps its place.
     """
-    table = pd.DataFrame({"first": first, "second": second})
-    value = float(table.corr(method="spearman").iloc[0, 1])
-    if len(table) < 4 or isnan(value):
+    value = rank_correlation(gates, abs(effects) if sizes else effects)
+    if len(gates) < FEWEST or value is None:
         return None
-    if abs(value) >= 1:
-        return RankCorrelation(value, value, value)
-    reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * sqrt((1 + value**2 / 2) / (len(table) - 3))
-    return RankCorrelation(value, tanh(atanh(value) - reach), tanh(atanh(value) + reach))
+    open_channels = np.flatnonzero(gates)
+    slopes = effects[open_channels] / gates[open_channels]
+    dice, shuffled = np.random.default_rng(seed), np.zeros((SHUFFLES, len(gates)))
+    shuffled[:, open_channels] = gates[open_channels] * dice.permuted(np.tile(slopes, (SHUFFLES, 1)), axis=1)
+    found = _rank_correlations(gates, abs(shuffled) if sizes else shuffled)
+    return SlopeTest(value, np.sort(found))
+
+
+def _rank_correlations(first: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    one, many = pd.Series(first).rank().to_numpy(), pd.DataFrame(rows).rank(axis=1).to_numpy()
+    one, many = one - one.mean(), many - many.mean(1, keepdims=True)
+    return many @ one / np.sqrt((one @ one) * (many**2).sum(1))
+
+
+def describe_slopes(size: SlopeTest | None, signed: SlopeTest | None, channels: int) -> str:
+    """Say in Markdown how gates go with effects, and whether shuffled slopes do as much."""
+    if channels < FEWEST:
+        return f"{channels} channels are too few to tell an order from chance; it takes {FEWEST}."
+    if size is None or signed is None:
+        return "All gates here, or all effects, are alike: there is no order to compare."
+    return (
+        f"Spearman's rank correlation of gate and **size of effect** is **{size.value:+.2f}**, {_place(size)}. "
+        f"{_MEANINGS[size.standing]} An effect is gate x slope, so it goes with the gate whatever the slopes are: "
+        f"not 0 but {size.mean:+.2f} is what gates give that have nothing to do with slopes. Of gate and signed "
+        f"effect it is {signed.value:+.2f}, {_place(signed)}."
+    )
+
+
+def _place(test: SlopeTest) -> str:
+    low, high = test.band
+    return f"**{test.standing}** the {LEVEL:.0%} that shuffled slopes give ({low:+.2f} to {high:+.2f})"
 
 
 def tabulate_effects(gates: Float[Tensor, "channels"], effects: Float[Tensor, "channels"]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from se_viz.charts.counterfactuals import draw_counterfactuals
-from se_viz.charts.effects import draw_effects
+from se_viz.charts.effects import draw_effects, draw_shuffles
 from se_viz.charts.palettes import DARK, LIGHT, Palette
 from se_viz.charts.scales import Span
 
@@ -105,3 +105,16 @@ def test_gates_have_their_scale_and_effects_are_symmetric(effects: pd.DataFrame)
     assert 0.5 in [shape.x0 for shape in figure.layout.shapes]
     wide: Any = draw_effects(effects, LIGHT, span=Span(0.0, 6.0))
     assert wide.layout.xaxis.range[1] > 6
+
+
+def test_shuffles_are_counted_and_the_value_is_marked():
+    """Every shuffle is in one bar; the line stands at the value, the shade from one end of the band to the other."""
+    figure: Any = draw_shuffles(np.array([-0.51, 0.11, 0.111, 0.31]), 0.7, (-0.5, 0.3), LIGHT)
+    (bars,) = figure.data
+    assert sum(bars.y) == 4
+    drawn = [(float(x), y) for x, y in zip(bars.x, bars.y, strict=True) if y]
+    assert drawn == [(pytest.approx(-0.5125), 1), (pytest.approx(0.1125), 2), (pytest.approx(0.3125), 1)]
+    shade, line = figure.layout.shapes
+    assert (shade.x0, shade.x1) == (-0.5, 0.3)
+    assert line.x0 == line.x1 == 0.7
+    assert list(figure.layout.xaxis.range) == [-1, 1]

@@ -8,6 +8,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from se_viz import edit_gates
+from se_viz.effects import SHUFFLES
 from se_viz.networks import Network
 from se_viz.ui.cases import Case
 from se_viz.ui.progress import estimate_rest
@@ -118,6 +119,8 @@ def test_every_channel_is_a_point(matter: AppTest):
     channels = [c for trace in figure(matter, "effects")["data"] for c in trace.get("customdata", [])]
     assert sorted(map(int, channels)) == list(range(128))
     assert "Spearman" in words(matter)
+    assert "that shuffled slopes give" in words(matter)
+    assert sum(decoded(figure(matter, "shuffles")["data"][0]["y"])) == SHUFFLES
 
 
 def test_exact_ablation_is_one_edit_a_channel(matter: AppTest, network: Network, photo: Image.Image):

@@ -193,8 +193,7 @@ def compare_gates(gates: np.ndarray, original: np.ndarray) -> GateLikeness:
 
 
 def _correlate(first: np.ndarray, second: np.ndarray) -> float | None:
-    ranks = rank_correlation(first.ravel(), second.ravel())
-    return ranks.value if ranks else None
+    return rank_correlation(first.ravel(), second.ravel())
 
 
 def _copy(network: Network, watch: Watch) -> Network:

@@ -46,6 +46,29 @@ def draw_effects(
     return make_figure(data, _frame(table, palette, span, title) | {"showlegend": bool(useless or decisive)}, palette)
 
 
+def draw_shuffles(shuffled: np.ndarray, value: float, band: tuple[float, float], palette: Palette) -> Figure:
+    """Draw the rank correlations of shuffled slopes as a histogram from -1 to 1, their band, and the value found."""
+    counts, edges = np.histogram(shuffled, bins=80, range=(-1, 1))
+    bars = {
+        "type": "bar",
+        "x": (edges[:-1] + edges[1:]) / 2,
+        "y": counts,
+        "marker": {"color": palette.faint},
+        "hovertemplate": "%{y} shuffles around %{x:+.2f}<extra></extra>",
+    }
+    shade = {"type": "rect", "x0": band[0], "x1": band[1], "y0": 0, "y1": 1, "yref": "y domain", "layer": "below"}
+    mark = rule(palette, x=value) | {"line": {"color": palette.accent, "width": 3}}
+    layout = {
+        **LAYOUT,
+        "height": 150,
+        "bargap": 0,
+        "xaxis": {"title": "rank correlation of gate and size of effect", "range": [-1, 1], "showgrid": False},
+        "yaxis": {"title": "shuffles", "showgrid": False, "rangemode": "tozero"},
+        "shapes": [shade | {"fillcolor": palette.faint, "opacity": 0.2, "line": {"width": 0}}, mark],
+    }
+    return make_figure([bars], layout, palette)
+
+
 def _frame(table: pd.DataFrame, palette: Palette, span: Span, title: str) -> dict[str, Any]:
     reach = 1.1 * float(np.abs(table["effect"].to_numpy()).max()) or 1.0
     margin = 0.02 * (span.high - span.low)

@@ -6,15 +6,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from se_viz.analysis import Analysis
-from se_viz.charts.effects import draw_effects
+from se_viz.charts.effects import draw_effects, draw_shuffles
 from se_viz.charts.scales import gate_span
 from se_viz.counterfactuals import gates_of
 from se_viz.effects import (
-    LEVEL,
-    RankCorrelation,
+    SHUFFLES,
+    SlopeTest,
+    compare_slopes,
+    describe_slopes,
     estimate_effects,
     find_outliers,
-    rank_correlation,
     tabulate_effects,
 )
 from se_viz.errors import OvertakenError, SeVizError
@@ -51,13 +52,15 @@ def show_effects(choices: Choices, analysis: Analysis) -> None:
     show_rest(choices, block, effects)
     table = tabulate_effects(gates_of(analysis)[block], effects).dropna()
     if len(table):
-        st.markdown(describe_ranks(table))
-        _show_channels(
-            choices, table, analysis.record(block), _describe_effect(measure, choices.network.classes[target])
-        )
+        size, signed = _compare((case_of(choices), block, target, measure), len(table), _table=table)
+        st.markdown(describe_slopes(size, signed, len(table)))
+        words = _describe_effect(measure, choices.network.classes[target])
+        _show_channels(choices, table, analysis.record(block), words, size)
 
 
-def _show_channels(choices: Choices, table: pd.DataFrame, record: GateRecord, words: str) -> None:
+def _show_channels(
+    choices: Choices, table: pd.DataFrame, record: GateRecord, words: str, size: SlopeTest | None
+) -> None:
     outliers = find_outliers(table)
     # Before the plot, which rings it.
     opened = open_channel_of(record)
@@ -66,8 +69,8 @@ def _show_channels(choices: Choices, table: pd.DataFrame, record: GateRecord, wo
         _draw(choices, table, outliers, opened)
         st.caption(words)
     with lists:
-        _list_channels("Among the widest, and hardly matters", outliers[0], "useless")
-        _list_channels("Among the narrowest, and decides", outliers[1], "decisive")
+        _list_channels("Large gate, little effect", outliers[0], "useless")
+        _list_channels("Small gate, large effect", outliers[1], "decisive")
         st.caption(
             "Number, gate and effect. Of the quarter of channels with the widest gates those with the least effect, "
             "and of the quarter with the narrowest those with the most: in a block whose gates are all wide, wide ones."
@@ -75,6 +78,8 @@ def _show_channels(choices: Choices, table: pd.DataFrame, record: GateRecord, wo
         label = label_blocks(choices.network.inspection.sites)[record.name]
         st.markdown(_describe_open(table, label, opened))
         link_channel(record, label)
+        if size is not None:
+            _show_shuffles(size)
 
 
 def _draw(choices: Choices, table: pd.DataFrame, outliers: tuple[pd.DataFrame, pd.DataFrame], opened: int) -> None:
@@ -90,20 +95,13 @@ def _draw(choices: Choices, table: pd.DataFrame, outliers: tuple[pd.DataFrame, p
     show_figure(figure, "effects", alt="Gate against effect, one point a channel", on_click=open_channel)
 
 
-def describe_ranks(table: pd.DataFrame) -> str:
-    """Say how the order of a block's gates goes with that of their effects, signed and by size."""
-    gates, effects = table["gate"].to_numpy(), table["effect"].to_numpy()
-    size, signed = rank_correlation(gates, abs(effects)), rank_correlation(gates, effects)
-    if size is None or signed is None:
-        return "These gates or their effects are all alike, or too few: there is no order to compare."
-    return (
-        f"Spearman's rank correlation of gate and **size of effect** is **{_say(size)}**, of gate and signed effect "
-        f"{_say(signed)}. At 1 the widest gates would be those that matter most; around 0 a gate says nothing of it."
+def _show_shuffles(size: SlopeTest) -> None:
+    figure = draw_shuffles(size.shuffled, size.value, size.band, current_palette())
+    show_figure(figure, "shuffles", alt="Rank correlations of gate and size of effect with slopes shuffled")
+    st.caption(
+        f"Bars: the rank correlation after each of {SHUFFLES} shuffles of the slopes. Line: this block's own. Shaded: "
+        "where chance lies in 19 of 20 blocks, so of 16 blocks about one lies outside by chance."
     )
-
-
-def _say(ranks: RankCorrelation) -> str:
-    return f"{ranks.value:+.2f} ({LEVEL:.0%} interval {ranks.low:+.2f} to {ranks.high:+.2f})"
 
 
 def _choose(choices: Choices, analysis: Analysis) -> tuple[str, int, str]:
@@ -163,3 +161,11 @@ def _choose_channel(channel: int) -> None:
 def _estimate(case: Case, block: str, target: int, *, _work: Work) -> Float[Tensor, "channels"]:
     with borrow_network(case.network, case.device) as network:
         return estimate_effects(network, _work.photo, block, target, whole=True, watch=_work.watch)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _compare(
+    asked: tuple[Case, str, int, str], channels: int, *, _table: pd.DataFrame
+) -> tuple[SlopeTest | None, SlopeTest | None]:
+    gates, effects = _table["gate"].to_numpy(), _table["effect"].to_numpy()
+    return compare_slopes(gates, effects, sizes=True), compare_slopes(gates, effects, sizes=False)
