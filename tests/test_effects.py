@@ -209,7 +209,7 @@ def test_zero_is_not_what_chance_gives():
     assert test is not None
     loop = [spearmanr(gates, abs(gates * dice.permutation(slopes))).statistic for _ in range(500)]
     # Four standard errors of a difference of two means over some 500 shuffles each.
-    assert test.mean == pytest.approx(np.mean(loop), abs=4 * np.std(loop) * math.sqrt(2 / 500))
+    assert test.mean == pytest.approx(float(np.mean(loop)), abs=4 * float(np.std(loop)) * math.sqrt(2 / 500))
     assert test.mean > 0.2
     assert len(test.shuffled) == SHUFFLES
     low, high = test.band
