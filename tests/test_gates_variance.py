@@ -9,11 +9,11 @@ def estimate_share_by_loops(gates: np.ndarray) -> float:
     """Estimate the share of the variance between images by the definition, channel by channel and image by image."""
     images, channels = gates.shape
     means = [float(gates[:, channel].mean()) for channel in range(channels)]
-    within = np.mean([gates[:, channel].var(ddof=1) for channel in range(channels)])
+    within = float(np.mean([gates[:, channel].var(ddof=1) for channel in range(channels)]))
     # The channels' means scatter by what is left of the deviations that are not common to all channels.
     scatter = 0.0
     for image in range(images):
-        rest = np.array([gates[image, channel] - means[channel] for channel in range(channels)])
+        rest = gates[image] - np.array(means)
         scatter += float(rest.var()) / (images - 1)
     between = max(0.0, float(np.var(means)) - scatter / images)
     return float(within / (within + between))

@@ -1,6 +1,8 @@
+import pytest
+
 from se_viz.charts.scales import GATES, Span
 from se_viz.gates import GateSite, Inspection
-from se_viz.ui.remarks import describe_scale, name_the_undrawn
+from se_viz.ui.remarks import describe_scale, describe_squeeze, name_the_undrawn
 
 
 def site(function: str, *, low: float = 0.0, closed: bool = False) -> GateSite:
@@ -37,3 +39,17 @@ def test_what_is_not_drawn_is_named_with_its_reason():
     assert said[-1] == "Not drawn either: 2 more such blocks. The page Networks lists all."
     assert len(said) == 4
     assert list(name_the_undrawn(Inspection((), {}, {}))) == []
+
+
+@pytest.mark.parametrize(
+    ("averaged", "words"),
+    [
+        ([True, True], "each channel's mean over all positions"),
+        ([False, False], "one number that summarises each channel (in this network not its mean)"),
+        ([True, False], "each channel's mean over all positions (in 1 of 2 blocks another summary)"),
+    ],
+)
+def test_the_squeeze_is_called_a_mean_where_it_is_one(averaged: list[bool], words: str):
+    """A global context weighs its positions: to call that a mean would be untrue."""
+    sites = [GateSite(f"block{place}", 2, 8, "Sigmoid", averaged=one) for place, one in enumerate(averaged)]
+    assert describe_squeeze(tuple(sites)) == words

@@ -31,8 +31,9 @@ STEPS = (
     ),
     Passage(
         "2 · Excitation",
-        r"Two small layers turn all means $z$ into one **gate** $s_c$ a channel. $W_1$ reduces $C$ channels to $C/r$, "
-        r"with $r = 16$ in the paper; $\delta$ is the ReLU, and the sigmoid $\sigma$ holds gates between 0 and 1.",
+        r"Two small layers turn all means $z$ into one **gate** $s_c$ a channel. $W_1$ reduces $C$ channels to $C/r$. "
+        r"In the paper $r = 16$, $\delta$ is the ReLU, and $\sigma$ the sigmoid, which holds gates between 0 and 1. "
+        "*Open a gate* shows what the chosen network uses.",
         r"s = \sigma(W_2\,\delta(W_1\,z))",
     ),
     Passage(

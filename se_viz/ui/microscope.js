@@ -75,12 +75,15 @@ const STEPS = {
   squeeze: {
     name: () => "Squeeze", size: (d) => `1 × 1 × ${d.channels}`,
     words: (d) => [
-      maths(`<msub>${i("z")}${i("c")}</msub>` + o("=") + frac(n("1"), i("H") + i("W")) +
-        `<munder>${o("∑")}<mrow>${i("i")}<mo>,</mo>${i("j")}</mrow></munder>` + sub("u", i("c")) + o("(") + i("i") + o(",") + i("j") + o(")")),
-      maths(mark(`z${d.channel}`, sub("z", n(`${d.channel}`))) + o("="), frac(mark("map", n(d.z[d.channel] * d.map.length)), n(`${d.map.length}`)),
-        o("=") + mark(`z${d.channel}`, n(d.z[d.channel], 4))),
-      d.averaged ? "Each map becomes one number, its mean. Where something was is forgotten."
-        : "Each map becomes one number. In this block that is another summary than the mean: the formula is the paper's.",
+      maths(`<msub>${i("z")}${i("c")}</msub>` + o("=") + (d.averaged
+        ? frac(n("1"), i("H") + i("W")) + `<munder>${o("∑")}<mrow>${i("i")}<mo>,</mo>${i("j")}</mrow></munder>` +
+          sub("u", i("c")) + o("(") + i("i") + o(",") + i("j") + o(")")
+        : sub("F", "<mtext>sq</mtext>") + o("(") + sub("u", i("c")) + o(")"))),
+      maths(mark(`z${d.channel}`, sub("z", n(`${d.channel}`))) + o("="),
+        ...(d.averaged ? [frac(mark("map", n(d.z[d.channel] * d.map.length)), n(`${d.map.length}`)) + o("=")] : []),
+        mark(`z${d.channel}`, n(d.z[d.channel], 4))),
+      d.averaged ? "Each map becomes one number, its mean. Spatial position is discarded."
+        : "Each map becomes one number. In this block it is not the mean of the map but another summary.",
     ],
     note: () => "Point at a bar to see its channel's map; click to open that channel.",
   },

@@ -31,7 +31,7 @@ from se_viz.ui.figures import show_figure
 from se_viz.ui.links import link_attributions, link_block, link_channel, show_rows
 from se_viz.ui.methods import Request
 from se_viz.ui.pickers import choose_block, choose_class, choose_option
-from se_viz.ui.remarks import describe_scale, name_the_undrawn
+from se_viz.ui.remarks import describe_scale, describe_squeeze, name_the_undrawn
 from se_viz.ui.state import open_block, open_channel
 
 _SHOWN = 4
@@ -41,8 +41,7 @@ _EVEN = (
     "opens another."
 )
 _SQUEEZE = (
-    "The squeeze: each channel's mean over the image, in units of the feature map, symmetric about 0 on one scale for "
-    f"all blocks. {CLIPPED}"
+    "The squeeze: {squeeze}, in units of the feature map, symmetric about 0 on one scale for all blocks. {clipped}"
 )
 
 
@@ -85,7 +84,10 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
     span = gate_span(inspection.sites, gates["gate"])
     figure = draw_gates(gates, current_palette(), value=value, order=order, selected=selected, gates=span)
     show_figure(figure, "gates", alt="Gates of all blocks: one row a block, one column a channel", on_click=open_block)
-    words = _EVEN.format(scale=describe_scale(inspection.sites, span)) if value == "gate" else _SQUEEZE
+    if value == "gate":
+        words = _EVEN.format(scale=describe_scale(inspection.sites, span))
+    else:
+        words = _SQUEEZE.format(squeeze=describe_squeeze(inspection.sites), clipped=CLIPPED)
     for sentence in (words, *name_the_undrawn(inspection)):
         st.caption(sentence)
     return selected

@@ -19,6 +19,16 @@ def describe_scale(sites: tuple[GateSite, ...], span: Span) -> str:
     return f"{above}, {below}."
 
 
+def describe_squeeze(sites: tuple[GateSite, ...]) -> str:
+    """Say what the squeeze of a channel is: its mean, or in some blocks another summary."""
+    others = sum(not site.averaged for site in sites)
+    if not others:
+        return "each channel's mean over all positions"
+    if others == len(sites):
+        return "one number that summarises each channel (in this network not its mean)"
+    return f"each channel's mean over all positions (in {others} of {len(sites)} blocks another summary)"
+
+
 def name_the_undrawn(inspection: Inspection) -> Iterator[str]:
     """Yield one Markdown sentence for each attention block that is not among the pictures, the first few by name."""
     undrawn = {**inspection.refused, **inspection.others}

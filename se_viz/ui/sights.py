@@ -63,7 +63,7 @@ def _show_places(choices: Choices, record: GateRecord, channel: int) -> None:
 def _show_gallery(choices: Choices, sights: list[_Sight]) -> None:
     st.markdown("**By gate s**, widest open first")
     _show_thumbnails(choices, sorted(sights, key=lambda sight: -sight.gate), "gate")
-    st.markdown("**By activation z**, the channel's mean before its gate, strongest first")
+    st.markdown("**By squeeze z**, the channel's summary before its gate, strongest first")
     _show_thumbnails(choices, sorted(sights, key=lambda sight: -sight.squeeze), "squeeze")
     st.caption(
         "Look for an image that stands elsewhere in the other row: a gate weighs all channels of its block, so that a "
