@@ -38,8 +38,9 @@ def test_the_share_is_that_of_the_definition():
 def test_the_interval_is_that_of_leaving_images_out_one_by_one():
     """The textbook's jackknife, with each image really left out; Student's 95 % point for 6 degrees is 1.943."""
     gates = draw(7, 11, within=0.3, between=0.7, seed=0)
-    odds = [np.log(s / (1 - s)) for s in (estimate_share_by_loops(np.delete(gates, left, 0)) for left in range(7))]
-    error = np.sqrt(6 / 7 * ((odds - np.mean(odds)) ** 2).sum())
+    shares = np.array([estimate_share_by_loops(np.delete(gates, left, 0)) for left in range(7)])
+    odds = np.log(shares / (1 - shares))
+    error = np.sqrt(6 / 7 * ((odds - odds.mean()) ** 2).sum())
     value = estimate_share_by_loops(gates)
     middle = np.log(value / (1 - value))
     share = estimate_image_share(torch.from_numpy(gates))
