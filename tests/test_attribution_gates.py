@@ -6,11 +6,13 @@ import captum.attr
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
 
 from se_viz.attribution.gates import GATE_METHODS, attribute_gates
+from se_viz.attribution.paths import trace_paths
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError, NoSEBlocksError
-from se_viz.gates import edit_gates
+from se_viz.gates import capture_gates, edit_gates
 from se_viz.networks import Network
 from tests.passes import batches, uploading
 from tests.reused import TwiceApart
@@ -57,13 +59,62 @@ def test_ablation_is_captums_of_the_layer(network: Network, image: Tensor, block
 
 
 def test_integrated_gradients_are_captums_of_the_layer(network: Network, image: Tensor):
-    """Between the gates of the two images; what Captum calls the delta is minus the rise that no gate carried."""
+    """Between the gates of the two images; what Captum calls the delta is the steps' error less what bypasses gates."""
     ask = direct(network, MIDDLE, "LayerIntegratedGradients")
     expected, delta = ask(image, target=2, n_steps=32, return_convergence_delta=True)
     found = attribute_gates(network, image, 2, "integrated_gradients", block=MIDDLE)
     assert_same(found.values, expected)
-    assert found.bypass == pytest.approx(-delta.item(), abs=1e-5)
+    assert found.bypass is not None
+    assert found.error is not None
+    assert found.error - found.bypass == pytest.approx(delta.item(), abs=1e-5)
     assert abs(delta.item()) > 1e-4
+
+
+class Steep(nn.Module):
+    """A logit for each channel that jumps while its gate moves, so that 32 steps miss the integral."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.se = SqueezeExcitation(3, 3)
+        for name, value in (("fc1.weight", 2.0), ("fc2.weight", 1.0), ("fc2.bias", -2.0)):
+            nn.init.constant_(self.se.get_parameter(name), value)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return a steep function of each channel's mean behind the gate."""
+        return (200 * (self.se(images).mean((2, 3)) - 0.5)).sigmoid()
+
+
+def test_what_bypasses_gates_is_known_apart_from_the_error_of_the_steps():
+    """Without any step: the logit of the image with the baseline's gates, less that of the baseline."""
+    network = Network.from_model(Steep().requires_grad_(False), input_size=16)
+    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) + 0.5
+    start = torch.zeros_like(image)
+    with torch.no_grad():
+        with capture_gates(network.model) as records:
+            before = network.model(start)[0, 1].item()
+        after = network.model(image)[0, 1].item()
+        with edit_gates(network.model, {"se": lambda gates: records[0].gate.view_as(gates)}):
+            held = network.model(image)[0, 1].item()
+    found = attribute_gates(network, image, 1, "integrated_gradients", block="se")
+    assert found.bypass == pytest.approx(held - before, abs=1e-6)
+    assert found.error == pytest.approx(found.values.sum().item() - (after - held), abs=1e-6)
+    # The jump is missed by more than a tenth, which would be called a bypass if both were one number.
+    assert abs(found.error or 0.0) > 0.1 * (after - held)
+
+
+@pytest.mark.parametrize("method", ["conductance", "internal_influence"])
+def test_the_error_on_the_images_way_is_that_of_its_trace(network: Network, image: Tensor, method: str):
+    """Both parts are integrated by themselves there, and miss the rise by what the trace says."""
+    flow = trace_paths(network, image, 2, sets={MIDDLE: [MIDDLE]}).flows[MIDDLE]
+    found = attribute_gates(network, image, 2, method, block=MIDDLE)
+    assert (found.bypass, found.error) == (flow.bypass, flow.error)
+
+
+@pytest.mark.parametrize("method", ["gradient_x_gate", "ablation"])
+def test_methods_that_speak_of_no_rise_have_no_error_of_it(network: Network, image: Tensor, method: str):
+    """What promises no sum can miss none."""
+    found = attribute_gates(network, image, 2, method, block=LAST)
+    assert (found.bypass, found.error) == (None, None)
 
 
 @pytest.mark.parametrize(

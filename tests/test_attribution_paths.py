@@ -277,6 +277,38 @@ def test_both_parts_add_up_to_the_rise_of_two_plain_passes(network: Network, ima
         assert flow.map.double().sum().item() == pytest.approx(flow.bypass, abs=1e-5)
 
 
+def test_the_error_that_is_left_is_told_in_logits_and_as_a_share(network: Network, image: Tensor):
+    """By its definition, of the worst set; with one step it is far more than the 1 % that a trace ends at."""
+    found = trace_paths(network, image, 2, n_steps=1)
+    errors = [found.error, *(flow.bypass + flow.carried - found.rise for flow in found.flows.values())]
+    moved = [abs(found.rise + found.error), *(abs(flow.bypass) + abs(flow.carried) for flow in found.flows.values())]
+    assert found.miss == pytest.approx(max(map(abs, errors)), abs=1e-6)
+    assert found.miss_share == pytest.approx(found.miss / max(moved), rel=1e-4)
+    assert found.miss_share > TOLERANCE
+    assert trace_paths(network, image, 2).miss_share <= TOLERANCE
+
+
+def test_errors_of_both_parts_that_hide_each_other_are_doubted(picture: Tensor):
+    """F = v z: past a gate s = w z + b and a weight 1 / s comes another curve than through it, and both cancel."""
+
+    class Undone(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.se, self.head = SELayer(4 * W.abs(), B.abs()), nn.Linear(3, 2, bias=False)
+            self.head.weight.data = V.clone()
+
+        def forward(self, images: Tensor) -> Tensor:
+            gated = self.se(images).mean((2, 3)) / (1 + images.mean((2, 3)) ** 3)
+            return self.head(gated)
+
+    flow = trace_paths(network_of(Undone()), picture, 0, n_steps=4).flows[NETWORK]
+    best = trace_paths(network_of(Undone()), picture, 0, n_steps=512).flows[NETWORK]
+    off = max(abs(flow.bypass - best.bypass), abs(flow.carried - best.carried))
+    # Half as many steps tell the size of an error, not its digits.
+    assert off / 3 < flow.doubt < 3 * off
+    assert flow.doubt >= abs(flow.error)
+
+
 def test_every_stage_and_the_network_are_split(loaded: Network, image: Tensor):
     """A ResNet has its gates in stages 2 to 5, of 3, 4, 6 and 3 blocks (arXiv 1709.01507, Table 1)."""
     found = trace_paths(loaded, image, 2, n_steps=1)

@@ -14,7 +14,7 @@ from se_viz.attribution.paths import NETWORK, trace_paths
 from se_viz.attribution.targets import Target
 from se_viz.networks import Network
 from se_viz.ui.cases import Case
-from se_viz.ui.rise import say_part
+from se_viz.ui.rise import say_error, say_part
 from tests.pages import chosen, clean, figure, noise, session, words
 
 pytestmark = pytest.mark.usefixtures("bundled")
@@ -65,6 +65,7 @@ def test_stages_blocks_and_channels_are_those_of_the_library(
     points = figure(page, "carriers")["data"][0]
     np.testing.assert_allclose(decoded(points["y"]), flow.through[BLOCK].numpy(), rtol=1e-5)
     assert f"the logit of **{network.classes[best]}** {'rises' if trace.rise > 0 else 'falls'} by" in words(page)
+    assert say_error(trace) in words(page)
 
 
 def test_a_stage_can_be_looked_at_by_itself(page: AppTest, network: Network, photo: Image.Image, best: int):
@@ -96,13 +97,15 @@ def test_both_maps_share_one_scale(page: AppTest, network: Network, photo: Image
 def test_other_methods_at_the_gates_are_those_of_the_library(
     page: AppTest, network: Network, photo: Image.Image, best: int, method: str
 ):
-    """One point a channel; where a rise is explained, what bypasses the block is said, and not as an error."""
+    """One point a channel; where a rise is explained, what bypasses the block is said, and the error apart from it."""
     page.session_state["gate-attribution"] = method
     clean(page.run())
     found = attribute_gates(network, network.preprocess(photo), best, method, block=BLOCK)
     points = figure(page, "carriers")["data"][0]
     np.testing.assert_allclose(decoded(points["y"]), found.values.numpy(), rtol=1e-4, atol=1e-6)
     assert (found.bypass is not None) == ("bypass this block's gates" in words(page))
+    if found.error is not None:
+        assert f"the sum over steps misses the rest by {abs(found.error):.1g} logits" in words(page)
 
 
 def test_the_difference_of_two_classes_is_explained(page: AppTest, network: Network, photo: Image.Image, best: int):

@@ -5,13 +5,14 @@ import torch
 
 from se_viz.attribution.flows import Flow, Trace
 from se_viz.attribution.targets import Target
-from se_viz.ui.rise import describe_rise, name_set
+from se_viz.ui.rise import describe_rise, name_set, say_error
 
 CLASSES = ("ant", "b*e")
 
 
-def flow(bypass: float, carried: float) -> Flow:
-    return Flow(bypass, {"se": torch.tensor([carried])}, torch.zeros(2, 2), {"se": torch.zeros(1)}, 0.0)
+def flow(bypass: float, carried: float, doubt: float = 0.0) -> Flow:
+    gate = {"se": torch.tensor([carried])}
+    return Flow(bypass, gate, torch.zeros(2, 2), {"se": torch.zeros(1)}, 0.0, doubt)
 
 
 def say(rise: float, network: tuple[float, float], *, stages: dict[str, tuple[float, float]] | None = None) -> str:
@@ -83,3 +84,38 @@ def test_a_network_of_one_stage_has_no_stages_to_compare():
 def test_sets_have_names_for_people():
     """As the options and the rows of the picture call them."""
     assert (name_set("network"), name_set("stage 4")) == ("All gates", "Stage 4")
+
+
+def doubted(doubt: float, **parts: tuple[float, float]) -> str:
+    flows = {name.replace("_", " "): flow(*part, doubt) for name, part in parts.items()}
+    return describe_rise(Trace(Target(1, 0), 0.0, 4.0, flows, torch.zeros(2, 2), 0.0, 7, 0.1), CLASSES, "noise")
+
+
+def test_a_part_below_the_error_of_the_sums_is_called_nothing():
+    """-0.02 of a rise by 4 works against nothing where the sums may be off by 0.03; where by 0.01, it does."""
+    parts = {"network": (4.02, -0.02)}
+    assert "-0.02**, is no more than the sums may be off by (0.03): it cannot be told from nothing" in doubted(
+        0.03, **parts
+    )
+    assert "The gates worked against that" in doubted(0.01, **parts)
+
+
+def test_two_stages_nearer_than_the_error_have_no_first():
+    """1.00 and 0.98, each off by 0.02 at most, may be the other way round; off by 0.005 they may not."""
+    parts = {"network": (3.0, 1.0), "stage_2": (3.0, 1.0), "stage_4": (3.02, 0.98)}
+    assert "carried most cannot be told: stage 2 and stage 4 are too near" in doubted(0.02, **parts)
+    assert "the gates of stage 2 carried most" in doubted(0.005, **parts)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (0.03, "miss the rise by up to 0.03 logits (0.7 % of what moves), and each may be off by about 0.04"),
+        (0.2, "up to 0.2 logits (4.8 % of what moves), and each may be off by about 0.2: more than the 1 % aimed at"),
+        (0.001, "up to 0.001 logits (less than 0.1 % of what moves)"),
+    ],
+)
+def test_the_error_of_the_sums_is_said_in_logits_and_percent(error: float, words: str):
+    """Of a rise by 4, by hand: what moves is 4 and the error."""
+    flows = {"network": Flow(3.0, {"se": torch.tensor([1.0 + error])}, torch.zeros(2, 2), {}, error, max(error, 0.04))}
+    assert words in say_error(Trace(Target(1, 0), 0.0, 4.0, flows, torch.zeros(2, 2), 0.0, 7, 0.1))

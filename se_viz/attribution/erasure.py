@@ -1,4 +1,4 @@
-"""Put a map to the test: erase what it marks, and the same shape elsewhere, and read the gate again."""
+"""Put a map to the test: erase what it marks, and the same shape at many other places, and read the gate again."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,10 +20,15 @@ from se_viz.runtime import line_of
 FILLS = {"blur": "a blur", "mean": "the mean colour"}
 """What erased pixels are replaced by."""
 
-REPEATS = 8
+REPEATS = 40
 """Places that the same shape is erased at, for comparison."""
 
+CHANCE = 0.05
+"""Highest chance of a map that knows nothing at which a word is said."""
+
 _BLUR = 16
+# Places lie an eighth of a side apart: a shape that hardly moved would be compared with itself.
+_GRID = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,20 @@ class Erasure:
     def beaten(self) -> int:
         """Return at how many other places the value fell less than where the map pointed."""
         return sum(value > self.after for value in self.controls)
+
+    @property
+    def chance(self) -> float:
+        """Return how often a map that knows nothing falls furthest of all its places."""
+        return 1 / (1 + len(self.controls))
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether these pixels held the value up: it falls furthest without them, which is rare by chance.
+
+        A fall that no shown digit tells is none.
+        """
+        falls = round(self.before - self.after, 3) > 0
+        return falls and self.beaten == len(self.controls) and self.chance <= CHANCE
 
 
 def mark_strongest(values: Float[Tensor, "height width"], share: float) -> Bool[Tensor, "height width"]:
@@ -99,9 +118,10 @@ def check_region(
 ) -> Erasure:
     """Erase a region of what the network sees, and for comparison the same shape at ``REPEATS`` other places.
 
-    The other places are drawn with ``seed``: the region is moved around the photo, and what leaves it at one
-    side comes in at the other, so that size and texture stay. Each picture runs alone, no further than to the
-    gate; other passes on the device run in between.
+    The region is moved around the photo, and what leaves it at one side comes in at the other, so that size and
+    texture stay. The places are drawn with ``seed`` from a grid that an eighth of a side lies between. A region that
+    lies anywhere on it by chance falls furthest of all once in ``REPEATS + 1`` times, by symmetry. Each picture runs
+    alone, no further than to the gate; other passes on the device run in between.
 
     Raises:
         AttributionError: too little memory.
@@ -123,9 +143,9 @@ def check_region(
 
 
 def _elsewhere(region: Tensor, seed: int) -> Iterator[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
+    """Yield the region moved by steps of a grid, each time by others, and never by none."""
     height, width = region.shape
-    for _ in range(REPEATS):
-        down = int(torch.randint(1, height, (), generator=generator))
-        right = int(torch.randint(1, width, (), generator=generator))
-        yield region.roll((down, right), (0, 1))
+    places = 1 + torch.randperm(_GRID**2 - 1, generator=torch.Generator().manual_seed(seed))
+    for place in places[:REPEATS].tolist():
+        down, right = divmod(place, _GRID)
+        yield region.roll((down * height // _GRID, right * width // _GRID), (0, 1))

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from se_viz.attribution.targets import Target
 
+TOLERANCE = 0.01
+"""Error at which a trace ends, as a share of the most that moves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -23,6 +26,9 @@ class Flow:
     """Mean derivative of the logit by each gate along the path, (channels,) for each block's name."""
     error: float
     """``bypass`` plus all of ``through`` minus the rise: what the finite number of steps leaves. In logits."""
+    doubt: float = 0.0
+    """About how far each of the two parts may be off by itself, in logits: errors of both may hide each other in
+    ``error``, so that half as many steps are compared with all of them."""
 
     @property
     def carried(self) -> float:
@@ -60,6 +66,17 @@ class Trace:
     def rise(self) -> float:
         """Return the logit of the image minus that of the baseline."""
         return self.after - self.before
+
+    @property
+    def miss(self) -> float:
+        """Return what the parts of a set miss the rise by, in logits, of the set where that is most."""
+        return max(abs(error) for error in (self.error, *(flow.error for flow in self.flows.values())))
+
+    @property
+    def miss_share(self) -> float:
+        """Return the same as a share of the most that moves by both ways, 0 to 1; 0 where nothing moves."""
+        moved = max([abs(self.rise + self.error), *(flow.size for flow in self.flows.values())])
+        return self.miss / moved if moved else 0.0
 
     def gate_map(self, name: str) -> Float[Tensor, "height width"]:
         """Return what pixels did by way of the gates of one set: the whole map minus what bypassed them."""

@@ -83,7 +83,7 @@ GATE_METHODS = {
             "Its share when the block's gates go from those of the baseline to those of the image, and the image "
             "stays.",
             "path",
-            lambda channels: (_STEPS + 2, _STEPS),
+            lambda channels: (_STEPS + 3, _STEPS),
             "IntegratedGradients",
             {"n_steps": _STEPS, "internal_batch_size": _ROWS},
             from_baseline=True,
@@ -126,9 +126,11 @@ class GateAttribution:
     values: Float[Tensor, "channels"]
     """One number a channel; float32 on the CPU."""
     bypass: float | None
-    """The rise of the logit that no gate of this block carried; None: the method speaks of no rise.
+    """The rise of the logit that no gate of this block carried, in logits; None: the method speaks of no rise."""
+    error: float | None = None
+    """Bypass plus what the gates carried, minus the rise: what a sum of steps leaves of the integral, in logits.
 
-    Captum calls it, with the other sign, the convergence delta of a layer. It is no error.
+    Captum adds both up, with the other sign, as the convergence delta of a layer.
     """
 
 
@@ -171,7 +173,7 @@ def attribute_gates(
         asked = {"baseline": baseline, "sets": {block: [block]}, "watch": watch, "report": report}
         flow = trace_paths(network, inputs, target, **asked).flows[block]
         by = flow.through if method == "conductance" else flow.mean_slope
-        return GateAttribution(method, block, by[block], flow.bypass)
+        return GateAttribution(method, block, by[block], flow.bypass, flow.error)
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         try:
@@ -198,18 +200,21 @@ class _Scene:
 def _ask(scene: _Scene, row: GateMethod, start: Tensor, *, turn: Turn, report: Report) -> GateAttribution:
     # Those with options run it many times.
     scene = replace(scene, model=swift_copy(scene.model, scene.inputs)) if row.options else scene
-    settings, rise, (after, gates) = dict(row.options), None, _read(scene)
-    if row.from_baseline:
-        before, settings["baselines"] = _read(replace(scene, inputs=start))
-        rise = after - before
+    settings, (after, gates) = dict(row.options), _read(scene)
     slices = Slices(partial(_answer, scene), gates.device, turn, most=_ROWS)
     slices.note = count_up(report, row.cost(gates.shape[1])[0])
     # The gates that were read count too: a bar ends where it said.
     slices.note(1 + row.from_baseline)
-    values = getattr(captum.attr, row.algorithm)(slices).attribute(gates.requires_grad_(), **settings)
-    found = values.detach()[0].float().cpu()
-    bypass = None if rise is None else rise - found.double().sum().item()
-    return GateAttribution(row.key, scene.site.name, found, bypass)
+    ask = getattr(captum.attr, row.algorithm)(slices).attribute
+    if not row.from_baseline:
+        found = ask(gates.requires_grad_(), **settings).detach()[0].float().cpu()
+        return GateAttribution(row.key, scene.site.name, found, None)
+    before, held = _read(replace(scene, inputs=start))
+    found = ask(gates.requires_grad_(), baselines=held, **settings).detach()[0].float().cpu()
+    # Known without an integral: the image with the baseline's gates, less the baseline.
+    bypass = slices(held).item() - before
+    error = bypass + found.double().sum().item() - (after - before)
+    return GateAttribution(row.key, scene.site.name, found, bypass, error)
 
 
 def _answer(scene: _Scene, gates: Tensor) -> Tensor:

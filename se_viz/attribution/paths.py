@@ -10,9 +10,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from se_viz.attribution.baselines import make_baseline
-from se_viz.attribution.flows import Flow, Trace
+from se_viz.attribution.flows import TOLERANCE, Flow, Trace
 from se_viz.attribution.limits import check_question, check_steps
-from se_viz.attribution.steps import Evaluate, Point, Slopes, Step, Way, refine, sum_up, walk, worst_error
+from se_viz.attribution.steps import (
+    Evaluate,
+    Point,
+    Slopes,
+    Step,
+    Way,
+    halve_steps,
+    refine,
+    sum_up,
+    walk,
+    worst_error,
+)
 from se_viz.attribution.swift import swift_copy
 from se_viz.attribution.targets import Target, aim
 from se_viz.errors import AttributionError, NoSEBlocksError
@@ -24,9 +35,6 @@ from se_viz.runtime import lay_out, line_of
 
 NETWORK = "network"
 """Name of the set of all gates."""
-
-TOLERANCE = 0.01
-"""Error at which a trace ends, as a share of the most that moves."""
 
 MOST = 128
 """Steps at which it ends in any case."""
@@ -67,9 +75,10 @@ def trace_paths(
     Gates outside the set are live. Both parts are integrated by themselves; that they add up to the rise is a check.
 
     ``sets`` gives names of blocks' uses for a name; default: `gate_sets`. Steps are halved where the parts are
-    furthest from the change of the logit, until the error is 1 % of what moves; ``n_steps`` asks for equal steps
-    instead. The model is left as it was, and other passes on the device run in between. ``report`` is told how many
-    steps are done, and of about how many. See docs/through-the-gates.md.
+    furthest from the change of the logit, until the error is 1 % of what moves, or 128 of them are made; the trace
+    tells the error that is left (`Trace.miss`). ``n_steps`` asks for equal steps instead. The model is left as it was,
+    and other passes on the device run in between. ``report`` is told how many steps are done, and of about how many.
+    See docs/through-the-gates.md.
 
     Raises:
         AttributionError: no such class or baseline, no step at all, an answer that is no number, or too little memory.
@@ -203,13 +212,17 @@ def _conclude(steps: list[Step], target: Target, seconds: float) -> Trace:
 
 
 def _flow(steps: list[Step], name: str) -> Flow:
-    bypass, _, error = sum_up(steps, name)
+    bypass, carried, error = sum_up(steps, name)
+    rough_bypass, rough_carried, _ = sum_up(halve_steps(steps), name)
+    # By a rule of the second order half as many steps are off by four times as much.
+    apart = max(abs(rough_bypass - bypass), abs(rough_carried - carried)) / 3
     return Flow(
         bypass=bypass,
         through=_add([step.through(name) for step in steps]),
         map=torch.stack([step.map(name) for step in steps]).sum(0),
         mean_slope=_add([{block: step.width * one for block, one in step.slopes(name).items()} for step in steps]),
         error=error,
+        doubt=max(abs(error), apart),
     )
 
 

@@ -110,6 +110,12 @@ def sum_up(steps: Sequence[Step], name: str) -> tuple[float, float, float]:
     return bypass, through, bypass + through - (steps[-1].right.value - steps[0].left.value)
 
 
+def halve_steps(steps: Sequence[Step]) -> list[Step]:
+    """Return half as many steps: two and two as one, and what is left over as it is."""
+    pairs = zip(steps[::2], steps[1::2], strict=False)
+    return [Step(first.left, second.right) for first, second in pairs] + list(steps[len(steps) // 2 * 2 :])
+
+
 def worst_error(steps: Sequence[Step]) -> float:
     """Return the greatest error of any set, as a share of the most that moves, by both ways, for any set."""
     sums = [sum_up(steps, name) for name in steps[0].left.ways]

@@ -1,6 +1,6 @@
 """Whose gates carried it: one number for each gate of the open block, by one of several methods."""
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,11 @@ from se_viz.ui.figures import show_figure
 from se_viz.ui.methods import announce
 from se_viz.ui.pickers import choose_block
 from se_viz.ui.progress import progress
-from se_viz.ui.rise import name_set
+from se_viz.ui.rise import name_set, say_error
 from se_viz.ui.state import open_channel
+
+if TYPE_CHECKING:
+    from se_viz.attribution.gates import GateAttribution
 
 Asked: TypeAlias = tuple[Trace, str, str]
 """A trace, the set of gates that is shown of it, and its baseline."""
@@ -72,26 +75,27 @@ def _values(choices: Choices, asked: Asked, method: str, record: GateRecord) -> 
         # A block outside of the set is asked among all.
         name = held if block in trace.flows[held].through else next(iter(trace.flows))
         words = f"What came through each gate on the way from the baseline, held apart: {name_set(name).lower()}."
-        return trace.flows[name].through[block], words
+        return trace.flows[name].through[block], f"{words} With what came past them, {say_error(trace)}."
     row, question = GATE_METHODS[method], Question(trace.target, method, baseline)
     if row.kind != "gradient":
         announce(choices, row.title, row.cost(record.gate.shape[1]), what="this block")
     with progress("Asking the gates…", key="carriers", stop=_stop) as (watch, report):
         work = Work(choices.photo, watch, report)
-        values, bypass = _attribution(case_of(choices), block, question, _work=work)
-    return values, f"{row.looks_for}{_say_bypass(bypass)} ({row.source})"
+        found = _attribution(case_of(choices), block, question, _work=work)
+    return found.values, f"{row.looks_for}{_say_bypass(found)} ({row.source})"
 
 
 def _stop() -> None:
     st.session_state["gate-attribution"] = _WAY
 
 
-def _say_bypass(bypass: float | None) -> str:
-    if bypass is None:
+def _say_bypass(found: "GateAttribution") -> str:
+    if found.bypass is None or found.error is None:
         return ""
+    bypass = signed(found.bypass, count_decimals([found.bypass]))
     return (
-        f" {signed(bypass, count_decimals([bypass]))} logits of the rise bypass this block's gates. Captum calls that "
-        "the convergence delta of a layer; at a gate it is no error."
+        f" {bypass} logits of the rise bypass this block's gates; the sum over steps misses the rest by "
+        f"{abs(found.error):.1g} logits. Captum adds up both as the convergence delta of a layer."
     )
 
 
@@ -136,13 +140,10 @@ def _open(channel: int) -> None:
 
 
 @st.cache_data(max_entries=256, max_size="16MB", show_spinner=False)
-def _attribution(
-    case: Case, block: str, question: Question, *, _work: Work
-) -> tuple[Float[Tensor, "channels"], float | None]:
+def _attribution(case: Case, block: str, question: Question, *, _work: Work) -> "GateAttribution":
     from se_viz.attribution.gates import attribute_gates
 
     target, method, baseline = question.target, question.method, question.baseline
     with borrow_inputs(case, _work) as (network, inputs):
         asked = {"block": block, "baseline": baseline, "watch": _work.watch, "report": _work.report}
-        found = attribute_gates(network, inputs, target, method, **asked)
-    return found.values, found.bypass
+        return attribute_gates(network, inputs, target, method, **asked)

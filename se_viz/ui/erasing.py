@@ -56,15 +56,16 @@ def describe_erasure(result: Erasure, word: str) -> str:
     count = len(result.controls)
     # A fall that no digit shows is none.
     if round(result.before - result.after, 3) <= 0:
-        return f"Without the marked pixels the {word} does not fall: they did not hold it open."
-    if result.beaten == count:
+        return f"Without the marked pixels the {word} does not fall: erasing them is **no sign** that they opened it."
+    if result.holds:
         return (
             f"Without the marked pixels the {word} falls, and further than with the same shape erased at any of "
-            f"{count} other places: **these pixels held it open**."
+            f"{count} other places, which by chance happens in 1 of {count + 1} cases: **these pixels held it open**."
         )
     return (
-        f"Without the marked pixels the {word} falls, but further than with the same shape erased elsewhere only at "
-        f"{result.beaten} of {count} places: **the map is no proof** that these pixels held it open."
+        f"Without the marked pixels the {word} falls, and further than with the same shape erased elsewhere at "
+        f"{result.beaten} of {count} places. A map that knows nothing does as well in {count + 1 - result.beaten} of "
+        f"{count + 1} cases: whether these pixels opened it **cannot be told**."
     )
 
 
@@ -79,7 +80,8 @@ def _show_numbers(result: Erasure, word: str) -> None:
             f"{result.mean - result.before:+z.3f} ± {result.spread:.3f}",
             "off",
             help=f"The same shape erased at {REPEATS} other places, drawn at random but the same each time: their "
-            "mean, and the standard deviation.",
+            "mean, and the standard deviation. Another channel, share or filling is another draw: whoever tries many "
+            f"finds one that falls furthest by chance, 1 in {REPEATS + 1}.",
             width="content",
         )
 

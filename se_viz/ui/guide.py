@@ -80,17 +80,18 @@ PIXELS = (
         "stage's grid; Occlusion as its square.\n\n"
         "Integrated Gradients promises that its map sums to the logit's rise from the baseline. The **completeness "
         "error** is what is missing. A small one says the sum is right, not that the map is.\n\n"
-        "The same methods explain **one gate**. Then erase what the map marks: if the gate falls no further than with "
-        "the same shape erased elsewhere, the map is no proof.",
+        "The same methods explain **one gate**. Then erase what the map marks: unless the gate falls further than with "
+        "the same shape erased at any of 40 other places, which is 1 in 41 by chance, the map is no proof.",
     ),
     Passage(
         "Where did it look?",
         "Methods *side by side*. What several agree on is worth a second look; what they differ in says which question "
         "each asks. **Score these maps** paints over what each map marks, and over what maps mark that know nothing: "
-        "one that loses to those is no evidence on this image.\n\n"
+        "one that does not clearly beat those is no evidence on this image.\n\n"
         "*Stage by stage* draws the same map at every depth, and before and after a block's gates.\n\n"
         "*Through the gates* splits the logit's rise: what pixels did while gates were held still, and what they did "
-        "by moving gates. The two are exact parts of one sum, and may have opposite signs.",
+        "by moving gates. The two add up to the rise, but for an error that stands below the bars (the aim is 1 % of "
+        "what moves), and may have opposite signs.",
     ),
 )
 HEALTHY = Passage(

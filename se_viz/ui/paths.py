@@ -19,7 +19,7 @@ from se_viz.ui.figures import show_figure
 from se_viz.ui.pairs import show_pair
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import progress
-from se_viz.ui.rise import describe_rise, is_still, name_set, say_part
+from se_viz.ui.rise import describe_rise, is_still, name_set, say_error, say_part
 from se_viz.ui.state import open_block
 
 
@@ -72,12 +72,11 @@ def _show_stages(trace: Trace) -> None:
     rows = [(name_set(name), flow.bypass, flow.carried) for name, flow in trace.flows.items()]
     figure = draw_flows(pd.DataFrame(rows, columns=["place", "past", "through"]), trace.rise, current_palette())
     show_figure(figure, "flows", alt="What came past and through the gates of the network and of each stage")
-    error = max((flow.error for flow in trace.flows.values()), key=abs)
     st.caption(
         "Look for orange bars that are not short: there the gates, by moving, changed the answer. The two bars of a "
-        "row add up to the rise (dotted). Rows do not add up: for a stage, only its own gates are set apart, and "
-        f"those of the others act within both parts. Integrated in {trace.steps} steps, {trace.seconds:.1f} s; the "
-        f"sums miss the rise by {abs(error):.1g} at most."
+        f"row add up to the rise (dotted), but for the error of {trace.steps} steps: {say_error(trace)}. Rows do not "
+        "add up: for a stage, only its own gates are set apart, and those of the others act within both parts. Took "
+        f"{trace.seconds:.1f} s."
     )
 
 

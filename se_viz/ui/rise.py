@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from se_viz.attribution.flows import Flow, Trace
+from se_viz.attribution.flows import TOLERANCE, Flow, Trace
 from se_viz.attribution.targets import Target
 from se_viz.charts.numbers import count_decimals, signed
 from se_viz.ui.words import plain
@@ -11,7 +11,7 @@ _PICTURES = {
     "mean": "a mean-coloured image",
     "black": "a black image",
     "blur": "the blurred photo",
-    "noise": "noise",
+    "noise": "one draw of noise",
 }
 _NETWORK = "network"
 # Logits. Of less than this no part can be told from rounding.
@@ -33,6 +33,24 @@ def say_part(value: float, trace: Trace) -> str:
 def is_still(trace: Trace) -> bool:
     """Tell whether nothing moves on the way: then there is nothing to split."""
     return all(abs(value) < _STILL for flow in trace.flows.values() for value in (flow.bypass, flow.carried))
+
+
+def say_error(trace: Trace) -> str:
+    """Say how far the two parts miss the rise, and how far each may be off by itself."""
+    doubt = max(flow.doubt for flow in trace.flows.values())
+    words = (
+        f"the two parts miss the rise by up to {_size(trace.miss)} logits ({_percent(trace.miss_share)} of what "
+        f"moves), and each may be off by about {_size(doubt)}"
+    )
+    return f"{words}: more than the {100 * TOLERANCE:g} % aimed at" if trace.miss_share > TOLERANCE else words
+
+
+def _size(value: float) -> str:
+    return f"{value:.1g}" if value < 1 else f"{value:.1f}"
+
+
+def _percent(share: float) -> str:
+    return "less than 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
 
 
 def describe_rise(trace: Trace, classes: Sequence[str], baseline: str) -> str:
@@ -57,6 +75,11 @@ def _describe_network(trace: Trace) -> str:
     if flow is None:
         return ""
     past, through = say_part(flow.bypass, trace), f"**{say_part(flow.carried, trace)}**"
+    if 0 < abs(flow.carried) <= flow.doubt:
+        return (
+            f"What came through the gates, {through}, is no more than the sums may be off by ({_size(flow.doubt)}): it "
+            f"cannot be told from nothing. Past them came {past}."
+        )
     if abs(trace.rise) < _TINY * flow.size:
         return (
             f"That is little beside what moves: {past} came past the gates and {through} through them, and they "
@@ -74,7 +97,11 @@ def _describe_stages(trace: Trace) -> str:
     stages = {name: flow for name, flow in trace.flows.items() if name != _NETWORK}
     if len(stages) < 2:
         return ""
-    most = max(stages, key=lambda name: abs(stages[name].carried))
+    most, second = sorted(stages, key=lambda name: -abs(stages[name].carried))[:2]
+    lead, doubt = (abs(stages[most].carried) - abs(stages[second].carried), stages[most].doubt + stages[second].doubt)
+    if lead < doubt:
+        parts = f"{_say(stages[most], trace)} and {_say(stages[second], trace)}"
+        return f"Which stage's gates carried most cannot be told: {most} and {second} are too near for it ({parts})."
     return f"Of the stages by themselves, the gates of {most} carried most: {_say(stages[most], trace)}."
 
 
