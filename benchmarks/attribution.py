@@ -3,9 +3,9 @@
 python -m benchmarks.attribution [--repeats 5] [--network se_resnet50_half_imagenette] [--methods saliency ...]
 
 Both explain the same class of the same photo with the same settings (steps, samples, squares, patches, seed). Captum's
-own batch sizes and whatever else it leaves open are as it has them. Before each run of se_viz the answers that it keeps
-for the next method are forgotten; its copies of the network stay, as in a session. The greatest difference of the two
-maps stands beside, in shares of the greatest value of Captum's.
+own batch sizes and whatever else it leaves open are as it has them, and it is given its patches, and the copy that a
+method with rules runs on, ready-made; se_viz makes its copies within each run. The greatest difference of the two maps
+stands beside, in shares of the greatest value of Captum's.
 """
 
 import argparse
@@ -26,7 +26,6 @@ from se_viz.allocator import keep_freed_memory
 from se_viz.attribution.baselines import scatter
 from se_viz.attribution.catalogue import METHODS, collapse
 from se_viz.attribution.copies import copy_unrolled
-from se_viz.attribution.kept import kept_with
 from se_viz.attribution.places import stage_ends
 from se_viz.attribution.run import attribute
 from se_viz.attribution.superpixels import find_superpixels
@@ -92,8 +91,6 @@ def _measure(
         return time.perf_counter() - started
 
     def ours() -> float:
-        if kept := kept_with(network.model):
-            kept.answers.clear()
         started = time.perf_counter()
         maps["ours"] = attribute(network, inputs, target, key).map
         return time.perf_counter() - started

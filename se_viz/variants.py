@@ -5,12 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from se_viz.errors import EditError, NoSEBlocksError
 from se_viz.gates import edit_gates
@@ -34,8 +33,8 @@ _ROWS_ON_GPU = 63
 _MOST = 255
 _SLACK, _ROUNDING = 0.01, 1e-5
 
-_spreads: WeakKeyDictionary[nn.Module, dict[str, bool]] = WeakKeyDictionary()
-"""For models and uses of their blocks, whether `_try_spreading` has found that rows may begin there."""
+_LEAST = 24
+"""Variants from which on `_may_spread` tries: the trial runs about as many images as eight variants save."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def run_variants(
     another order for another number of images, so that logits differ from those of an image alone by some
     1e-6 of their size, and a change that changes nothing is still exactly 0. Before the first changed block all
     rows are the same: there one image runs for all of them, in networks where a trial gives the same answers as
-    whole passes. Other passes on the device run between two of these. With ``whole`` the image is neither scaled nor
+    whole passes, tried for each image. Other passes on the device run between two of these. With ``whole`` the image is neither scaled nor
     cut, see `Network.preprocess`.
 
     Raises:
@@ -79,7 +78,7 @@ def run_variants(
     first = min((name for variant in variants for name in variant), key=order.__getitem__, default="")
     parts: list[Tensor] = []
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():
-        spread = bool(order.get(first)) and _may_spread(network, inputs, first)
+        spread = len(variants) >= _LEAST and bool(order.get(first)) and _may_spread(network, inputs, first)
         rows = _rows(network, order[first] if spread else 0)
         for start in range(0, len(variants), rows):
             if start:
@@ -102,10 +101,8 @@ def _may_spread(network: Network, inputs: Tensor, name: str) -> bool:
     if is_watching():
         # A capture or an edit around this one counts on a row for each image.
         return False
-    known = _spreads.setdefault(network.model, {})
-    if name not in known:
-        known[name] = _try_spreading(network, inputs, name)
-    return known[name]
+    # Anew for each image: nothing tells whether the model is still as it was.
+    return _try_spreading(network, inputs, name)
 
 
 def _try_spreading(network: Network, inputs: Tensor, name: str) -> bool:

@@ -1,6 +1,5 @@
 """Curves, areas, infidelity and sensitivity equal their definitions, computed another way; controls know nothing."""
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,6 @@ from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.controls import CONTROLS, make_controls
 from se_viz.attribution.curves import Curve, Exam, rank_pixels, trace_curves
 from se_viz.attribution.infidelity import Falls, Square, draw_squares, infidelity, measure_falls
-from se_viz.attribution.kept import kept_with
 from se_viz.attribution.run import attribute
 from se_viz.attribution.scores import (
     MapScore,
@@ -405,18 +403,6 @@ def test_scoring_leaves_the_model_as_it_was(network: Network, images: Tensor, lo
     score_map(network, images[:1], torch.rand(64, 64), yardstick.falls)
     assert torch.equal(logits(), before)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.model.modules())
-
-
-def test_the_copy_that_scores_ran_on_can_be_differentiated(network: Network, images: Tensor):
-    """It is kept for methods too, whose gradients need weights that were not made in inference mode."""
-    fresh = Network(copy.deepcopy(network.model), network.card, network.device)
-    with torch.inference_mode():
-        measure_falls(network, images[:1], Exam(Target(1)))
-    kept = kept_with(network.model)
-    assert kept
-    assert kept.copies["swift"] is not None
-    maps = [attribute(one, images[:1], 1, "integrated_gradients").map for one in (network, fresh)]
-    assert torch.equal(*maps)
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from torch.overrides import TorchFunctionMode
 
 from se_viz.attribution.baselines import make_baseline, scatter
 from se_viz.attribution.catalogue import METHODS
-from se_viz.attribution.kept import kept_with
 from se_viz.attribution.limits import check_settings
 from se_viz.attribution.methods import Method
 from se_viz.attribution.shap import GradientShap
@@ -59,16 +58,11 @@ def prepare(network: Network, row: Method, inputs: Tensor, *, baseline: str, opt
         settings.setdefault("baselines", scatter(start, draws) if draws else start)
     if row.kind == "superpixel":
         count = settings.pop("superpixels")
-        settings.setdefault("feature_mask", _find_patches(network, inputs, count))
+        if "feature_mask" not in settings:
+            settings["feature_mask"] = find_superpixels(network, inputs, count)
     if "noise" in settings:
         settings.setdefault("stdevs", settings.pop("noise") * (inputs.max() - inputs.min()).item())
     return settings
-
-
-def _find_patches(network: Network, inputs: Tensor, count: int) -> Tensor:
-    kept, find = kept_with(network.model), partial(find_superpixels, network, count=count)
-    question = "superpixels", network.card.mean, network.card.std, count
-    return find(inputs) if kept is None else kept.recall(question, inputs, find)
 
 
 def _inner(row: Method, options: dict[str, Any]) -> Method:

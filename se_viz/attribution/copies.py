@@ -2,16 +2,17 @@
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from se_viz.attribution.kept import kept_with
 from se_viz.errors import AttributionError
-from se_viz.gates.hooks import is_watching
+from se_viz.gates.hooks import Watch, is_watching, watching
 
 RULED: tuple[type[nn.Module], ...] = tuple(kind for kind, rule in SUPPORTED_NON_LINEAR.items() if rule is nonlinear)
 """Classes of modules whose derivative a method may replace."""
@@ -64,25 +65,6 @@ class Unseen(nn.Module):
         return self.module(inputs)
 
 
-@contextmanager
-def borrow_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -> Iterator[nn.Module]:
-    """Yield a copy that `copy_unrolled` made and proved, of which nobody else knows inside the ``with`` block.
-
-    It is kept for the next one, and takes as much memory as the model's weights for as long as these stay where and
-    as they are. After an error it is not kept: rules may be left on it.
-    """
-    kept = kept_with(model)
-    twin = kept.copies.pop("unrolled", None) if kept else None
-    twin = twin or copy_unrolled(model, inputs)
-    yield twin
-    if kept:
-        for use in (use for one in stand_ins(twin) for use in one.uses):
-            # What DeepLift notes in a module that ran, and takes away only where its derivative counted.
-            for name in ("input", "output"):
-                use.__dict__.pop(name, None)
-        kept.copies["unrolled"] = twin
-
-
 def rewind(twin: nn.Module) -> None:
     """Let the next pass of a copy begin with the first use of each module, where one has ended early."""
     for one in stand_ins(twin):
@@ -94,13 +76,57 @@ def stand_ins(twin: nn.Module) -> Iterator[Unrolled]:
     return (module for module in twin.modules() if isinstance(module, Unrolled))
 
 
+def copy_modules(model: nn.Module) -> nn.Module:
+    """Return a copy of a model as it is now: modules and buffers of its own, and the model's own weights, frozen.
+
+    The weights are read where they are, so that a copy costs a few milliseconds and hardly any memory. It is for one
+    call, and not to be kept: nothing tells when the model changes.
+
+    Raises:
+        AttributionError: something in the model cannot be copied.
+    """
+    memo: dict[int, Any] = {id(value): _lend(value) for value in model.parameters()}
+    try:
+        with _CopyTensors():
+            return copy.deepcopy(model, memo).requires_grad_(False)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        # Whatever a class raises that holds a lock, a file or another thing there is one of.
+        raise AttributionError(
+            f"This method runs on a private copy of the network, and {type(model).__name__} holds something that "
+            f"cannot be copied ({error}). Choose a method that runs on the network itself, such as "
+            "integrated_gradients."
+        ) from error
+
+
+def _lend(value: nn.Parameter) -> nn.Parameter:
+    # What was made in inference mode cannot be differentiated through.
+    values = value.detach().clone() if value.is_inference() else value.detach()
+    return nn.Parameter(values, requires_grad=False)
+
+
+class _CopyTensors(TorchFunctionMode):
+    """Copies tensors that PyTorch refuses to: what hooks have computed of weights, as weight norms do."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.__deepcopy__:
+            value, memo = args
+            if id(value) not in memo:
+                memo[id(value)] = value.detach().clone()
+            return memo[id(value)]
+        return func(*args, **(kwargs or {}))
+
+
 def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -> nn.Module:
     """Return a copy of a model without a module of ``RULED`` that is used twice in a pass, or in place.
 
-    Whatever is done to the copy, the model itself stays as it is. The copy's answer is the model's, bit for bit.
+    Whatever is done to its modules, the model's stay as they are. The copy's answer is the model's, bit for bit.
+    It is for one call: see `copy_modules`.
 
     Raises:
-        AttributionError: the copy answers otherwise, or gates are edited, which a copy would not know.
+        AttributionError: the copy answers otherwise or cannot be made, or gates are edited, which a copy would not
+            know.
     """
     if is_watching():
         raise AttributionError(
@@ -108,19 +134,41 @@ def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"
             "choose a method that runs on the network itself, such as saliency."
         )
     # Frozen: a pass keeps nothing for the weights, and what bends them alone is no function of the image.
-    twin = _unroll(copy.deepcopy(model).requires_grad_(False))
+    twin = _unroll(copy_modules(model))
     with torch.no_grad():
-        same = _same(twin(inputs), model(inputs))
-        for module in twin.modules():
-            if isinstance(module, Unrolled):
-                module.counting = False
-        same = same and _same(twin(inputs), model(inputs))
-    if not same:
+        expected = model(inputs)
+        found, shared = run_apart(twin, model, inputs)
+    if shared:
+        raise AttributionError(
+            f"This method runs on a private copy of the network, and the copy of {type(model).__name__} still runs "
+            f"the {type(shared[0]).__name__} of the network itself: a forward was replaced, or calls modules that are "
+            "not its children. Choose a method that runs on the network itself, such as integrated_gradients."
+        )
+    for stand_in in stand_ins(twin):
+        stand_in.counting = False
+    if not _same(found, expected):
         raise AttributionError(
             f"{type(model).__name__} answers otherwise when each use of a ReLU has a module of its own, so that this "
             "method would explain another network. Choose a method without rules, such as integrated_gradients."
         )
     return twin
+
+
+def run_apart(twin: nn.Module, model: nn.Module, inputs: Tensor) -> tuple[object, list[nn.Module]]:
+    """Return a copy's answer, and which of the model's own modules the copy ran on the way.
+
+    A ``forward`` that was replaced by a function of Python's is not copied: it goes on to call what it holds.
+    """
+    met: list[nn.Module] = []
+
+    def note(module: nn.Module, features: Any) -> Any:
+        met.append(module)
+        return features
+
+    give = {module: partial(note, module) for module in model.modules()}
+    with watching(Watch(model, {}, give=give)):
+        answer = twin(inputs)
+    return answer, met
 
 
 def _same(found: object, expected: object) -> bool:

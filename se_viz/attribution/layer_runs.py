@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from se_viz.attribution.layer_catalogue import LayerMethod
 from se_viz.attribution.lifts import lift
-from se_viz.attribution.shared import Replay, SharedPass
+from se_viz.attribution.shared import Replay, view_spots
 from se_viz.attribution.slices import Report, cap_piece
 from se_viz.attribution.targets import Target
 from se_viz.gates.taps import Spot, Tapped
@@ -69,7 +69,7 @@ class Passes:
 def share(task: LayerTask, spots: Sequence[Spot]) -> list[Found]:
     """Run a method that asks for one pass of the image, at all spots; its time is shared out evenly."""
     started = time.perf_counter()
-    seen = SharedPass(task.network, task.target).view(task.inputs, spots)
+    seen = view_spots(task.network.model, task.target, task.inputs, spots)
     values = [_ask(task, seen[spot]) for spot in spots]
     maps = [_collapse(task.row, one) for one in values]
     seconds = time.perf_counter() - started

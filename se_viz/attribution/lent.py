@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 
 from torch import Tensor, nn
 
-from se_viz.attribution.copies import borrow_unrolled
+from se_viz.attribution.copies import copy_unrolled
 from se_viz.attribution.differences import Differences
 from se_viz.attribution.limits import in_words
 from se_viz.attribution.methods import Method
@@ -22,11 +22,12 @@ def lend_model(network: Network, row: Method, inputs: Tensor, *, passes: int) ->
         AttributionError: the method's rules do not fit the network, or a copy does not fit into memory.
     """
     if row.copied:
-        with in_words(row.title, network.device), borrow_unrolled(network.model, inputs) as twin:
+        with in_words(row.title, network.device):
+            twin = copy_unrolled(network.model, inputs)
             if "relu" in row.needs:
                 check_relus(row.title, twin, inputs)
-            with Differences() if "differences" in row.needs else nullcontext():
-                yield twin
+        with Differences() if "differences" in row.needs else nullcontext():
+            yield twin
     else:
         pays = passes >= LEAST and not row.layered
         yield swift_copy(network.model, inputs) if pays else network.model

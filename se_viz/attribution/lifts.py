@@ -7,7 +7,7 @@ import captum.attr
 import torch
 from torch import Tensor, nn
 
-from se_viz.attribution.copies import borrow_unrolled
+from se_viz.attribution.copies import copy_unrolled
 from se_viz.attribution.differences import Differences
 from se_viz.errors import AttributionError
 from se_viz.gates.taps import Tapped
@@ -49,8 +49,8 @@ def lift(tapped: Tapped, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
     Raises:
         AttributionError: they do not.
     """
-    with borrow_unrolled(tapped.model, inputs) as twin, Differences(), warnings.catch_warnings():
-        private = Tapped(twin, tapped.spots, tapped.read)
+    private = Tapped(copy_unrolled(tapped.model, inputs), tapped.spots, tapped.read)
+    with Differences(), warnings.catch_warnings():
         # That hooks are set, for the copy: nobody else sees them.
         warnings.filterwarnings("ignore", message=".*hooks", category=UserWarning)
         try:

@@ -52,9 +52,7 @@ def answer_pictures(
 
 
 def _lend(network: Network, make: Callable[[Tensor], Tensor], count: int) -> Callable[[Sequence[int]], list[Tensor]]:
-    # Outside inference mode: a copy with weights of that mode could not be differentiated by who has it next.
-    with torch.inference_mode(False), torch.no_grad():
-        model = swift_copy(network.model, make(torch.arange(1))) if count >= LEAST else network.model
+    model = swift_copy(network.model, make(torch.arange(1))) if count >= LEAST else network.model
     return lambda numbers: [*model(lay_out(make(torch.tensor(numbers)))).float().cpu()]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import captum.attr
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from se_viz.attribution.calls import Task, call, prepare
 from se_viz.attribution.catalogue import METHODS, find_method
@@ -17,7 +17,7 @@ from se_viz.attribution.methods import Method, collapse
 from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.places import choose_end
 from se_viz.attribution.records import Attribution
-from se_viz.attribution.shared import SharedPass
+from se_viz.attribution.shared import view_spots
 from se_viz.attribution.slices import MOST_ON_CPU, Report, Slices, cap_piece, count_up
 from se_viz.attribution.targets import Answer, Target, aim
 from se_viz.errors import AttributionError
@@ -93,14 +93,14 @@ def attribute_unproven(
         stage, end = choose_end(network, stage) if row.staged else (None, None)
         passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
         with lend_model(network, row, inputs, passes=passes) as model:
-            answer, shared = Answer(model, goal), SharedPass(network, goal)
+            answer = Answer(model, goal)
             most = cap_piece(settings.get(row.piece, TOGETHER), network.device)
-            slices = Slices(answer, network.device, turn, most=most, recall=shared.remember(model))
+            slices = Slices(answer, network.device, turn, most=most)
             slices.note = count_up(report, passes)
             started = time.perf_counter()
             # Captum's hooks must not see others: a method that sets some has a copy of its own.
             task = Task(row, answer if row.copied else slices, None, inputs, 0)
-            task = _look_at(end, task, model, shared) if end else task
+            task = _look_at(end, task, answer) if end else task
             found = explain(task, slices, settings, since=started)
     chosen = baseline if row.baseline and "baselines" not in options else None
     return _sum_up(row, goal, found, stage=stage, baseline=chosen, options=tuple(options.items()))
@@ -136,11 +136,11 @@ def _sum_up(row: Method, goal: Target, found: "Explanation", **asked: Any) -> At
     )
 
 
-def _look_at(end: Spot, task: Task, model: nn.Module, shared: SharedPass) -> Task:
+def _look_at(end: Spot, task: Task, answer: Answer) -> Task:
     if not task.row.layered:
-        return replace(task, layer=model.get_submodule(end.path))
+        return replace(task, layer=answer.model.get_submodule(end.path))
     with in_words(task.row.title, task.inputs.device):
-        seen = shared.view(task.inputs, [end])[end]
+        seen = view_spots(answer.model, answer.target, task.inputs, [end])[end]
     return replace(task, forward=seen, layer=seen.tap)
 
 

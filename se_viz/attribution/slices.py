@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -13,9 +12,6 @@ from se_viz.runtime import lay_out
 
 Report = Callable[[int, int], None]
 """Told after each slice how many images have run, and how many will have run in the end."""
-
-Recall = Callable[[str, Tensor, Callable[[Tensor], Any]], Any]
-"""Returns what a function makes of images, maybe without calling it; the word says which function it is."""
 
 
 MOST_ON_CPU = 32
@@ -45,7 +41,7 @@ class Slices:
 
     A slice holds at most ``most`` images (None: all of a call); where memory runs out, half as many from then on.
     A call with gradients differentiates each slice at once, so that no graph outlives it. That is right for a
-    function with one number an image that depends on this image alone. ``recall`` is asked for single images.
+    function with one number an image that depends on this image alone.
     """
 
     def __init__(
@@ -55,10 +51,8 @@ class Slices:
         turn: Turn,
         *,
         most: int | None = None,
-        recall: Recall = lambda _, images, run: run(images),
     ) -> None:
         self._forward, self._device, self._turn, self._most = forward, device, turn, most
-        self._recall = recall
         self._runs = 0
         self.note: Callable[[int], None] = lambda _: None
         """Told after each slice how many images it held."""
@@ -68,17 +62,8 @@ class Slices:
     def __call__(self, inputs: Tensor) -> Tensor:
         """Call the function; before every slice but the first, let others run."""
         if torch.is_grad_enabled() and inputs.requires_grad:
-            return _Sloped.apply(inputs, partial(self._once, "slopes", self._differentiate))
-        return self._once("values", partial(self._cut, run=self._forward), inputs).clone()
-
-    def _once(self, what: str, run: Callable[[Tensor], Any], inputs: Tensor) -> Any:
-        if len(inputs) > 1:
-            return run(inputs)
-        before, found = self._runs, self._recall(what, inputs, run)
-        if self._runs == before:
-            # No slice of this run, and yet an image of the total.
-            self.note(1)
-        return found
+            return _Sloped.apply(inputs, self._differentiate)
+        return self._cut(inputs, self._forward)
 
     def _differentiate(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         slopes: list[Tensor] = []
@@ -136,8 +121,7 @@ class _Sloped(torch.autograd.Function):
         """Keep the derivative by each image."""
         values, slopes = run(inputs)
         ctx.save_for_backward(slopes)
-        # Copies here and above: what is recalled must not get a graph, nor be written to.
-        return values.clone()
+        return values
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
