@@ -62,8 +62,8 @@ def run_variants(
     another order for another number of images, so that logits differ from those of an image alone by some
     1e-6 of their size, and a change that changes nothing is still exactly 0. Before the first changed block all
     rows are the same: there one image runs for all of them, in networks where a trial gives the same answers as
-    whole passes, tried for each image. Other passes on the device run between two of these. With ``whole`` the image is neither scaled nor
-    cut, see `Network.preprocess`.
+    whole passes, tried for each image. Other passes on the device run between two of these. With ``whole`` the image
+    is neither scaled nor cut, see `Network.preprocess`.
 
     Raises:
         NoSEBlocksError: a variant names no use of an SE block.
