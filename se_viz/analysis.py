@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from se_viz.gates import GateRecord, capture_gates, edit_gates
+from se_viz.gates.gains import multiply_record
 from se_viz.gates.hooks import is_watching
 from se_viz.gates.surgery import GateEdit, compile_edits
 from se_viz.line import Watch
@@ -30,7 +31,7 @@ class Analysis:
     probabilities: Float[Tensor, "classes"]
     """Softmax of the logits, float32 on the CPU."""
     records: tuple[GateRecord, ...]
-    """One record an SE block, batch of one, in forward order."""
+    """One record an SE block, batch of one, in forward order; gates are gate x gain where a network has a gain."""
     logits: Float[Tensor, "classes"]
     """What the softmax was taken of, float32 on the CPU."""
 
@@ -112,17 +113,21 @@ def _analyse(network: Network, changes: _Changes, items: list[_Item]) -> list[An
 
 
 def _pass(network: Network, changes: _Changes, items: Sequence[_Item]) -> list[Analysis]:
-    blocks = {site.block for site in network.inspection.sites}
+    gains = {site.block: site.gain for site in network.inspection.sites}
     images, keeps = [image for image, _ in items], [keep for _, keep in items]
     # One alone gets the digits of a plain pass.
     batch = lay_out(torch.cat(images)) if len(images) > 1 else images[0]
-    capture = capture_gates(network.model, keep_features=frozenset().union(*keeps), blocks=blocks)
+    capture = capture_gates(network.model, keep_features=frozenset().union(*keeps), blocks=gains.keys())
     with torch.inference_mode(), edit_gates(network.model, changes), capture as records:
         logits = network.model(batch).float().cpu()
     # Outside inference mode, so that the records may be used in autograd.
     with torch.inference_mode(False):
         return [
-            Analysis(logits[row].softmax(0), tuple(_row(record, row, keep) for record in records), logits[row].clone())
+            Analysis(
+                logits[row].softmax(0),
+                tuple(multiply_record(_row(record, row, keep), gains[record.block]) for record in records),
+                logits[row].clone(),
+            )
             for row, keep in enumerate(keeps)
         ]
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from se_viz.errors import EditError, NoSEBlocksError
 from se_viz.gates import edit_gates
+from se_viz.gates.gains import plain_edit
 from se_viz.gates.hooks import is_watching
 from se_viz.line import Watch
 from se_viz.networks import Network
@@ -136,7 +137,8 @@ def _pass(
         for name, edit in variant.items():
             rows[sites[name].block][sites[name].call].append((row, edit))
     many = len(variants) + 1
-    edits = {block: _by_row(block, calls, many) for block, calls in rows.items()}
+    gains = {site.block: site.gain for site in sites.values()}
+    edits = {block: plain_edit(gains[block], _by_row(block, calls, many)) for block, calls in rows.items()}
     images = inputs if first else inputs.expand(many, -1, -1, -1)
     with edit_gates(network.model, edits, spread=True):
         logits = network.model(images).float().cpu()

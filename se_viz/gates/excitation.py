@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from se_viz.errors import ExcitationError
+from se_viz.gates.gains import plain_record
 from se_viz.gates.hooks import Visit, Watch, watching
 from se_viz.gates.inspection import LAYERS, evaluating
 from se_viz.gates.places import Place, choose_blocks
@@ -99,6 +100,7 @@ def open_gate(model: nn.Module, record: GateRecord, *, image: int = 0) -> Excita
         ExcitationError: the block makes its gates in another way than by two layers with a function between
             them, or the record is of another model or of edited gates.
     """
+    record = plain_record(record)
     place, squeeze = find_place(model, record), record.squeeze[image]
     heard: list[tuple[nn.Module, Tensor]] = []
     with torch.inference_mode(False), torch.no_grad():

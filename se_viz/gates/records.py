@@ -32,6 +32,9 @@ class GateSite:
     """Whether the squeeze is the spatial mean, as in the paper; else it is some other summary of each channel."""
     call: int = 0
     """0 for a block's first use in a pass, 1 for its second, ...: blocks may share their weights."""
+    gain: float = 1.0
+    """Constant beside the block that ``low`` and ``high`` include: 2 for the sites of a `Network` without norms,
+    whose records and edits are of gate x gain; 1 as `find_gates` returns it."""
 
     @property
     def name(self) -> str:
@@ -74,6 +77,8 @@ class GateRecord:
     """The block's input U where it was asked for, else None; ``gate * features`` is the block's output."""
     call: int = 0
     """0 for the block's first use in this pass, 1 for its second, ...: blocks may share their weights."""
+    gain: float = 1.0
+    """Constant beside the block that ``gate`` includes: 1 as `capture_gates` records it."""
 
     @property
     def name(self) -> str:

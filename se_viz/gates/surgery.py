@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from se_viz.errors import EditError
+from se_viz.gates.gains import plain_edit
 from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.tables import label_blocks, tabulate_gates
 
@@ -83,7 +84,8 @@ def compile_edits(
 ) -> dict[str, Callable[[Float[Tensor, "batch channels"]], Float[Tensor, "batch channels"]]]:
     """Turn edits into what `edit_gates` takes; each acts on what those before it left.
 
-    ``sites`` are the blocks of the network, from `find_gates`: every edit is checked against them.
+    ``sites`` are the blocks of the network, from `find_gates` or of a `Network`: every edit is checked against
+    them. Amounts are in their units: with a site's gain they are of gate x gain, so that 1 is no change.
 
     Raises:
         EditError: an edit names a block or channel that the network does not have, or a value that no gate of
@@ -95,7 +97,7 @@ def compile_edits(
         for block, channels in edit.targets:
             _check(edit, channels, known.get(block), block)
             steps.setdefault(block, []).append(partial(_change, edit, channels))
-    return {block: partial(_run, tuple(parts)) for block, parts in steps.items()}
+    return {block: plain_edit(known[block].gain, partial(_run, tuple(parts))) for block, parts in steps.items()}
 
 
 def describe_edit(edit: GateEdit, sites: Sequence[GateSite]) -> str:

@@ -120,6 +120,8 @@ def table_bytes(table: pd.DataFrame, suffix: str) -> bytes:
 
 def _summary(record: GateRecord, label: str) -> dict[str, object]:
     gate = record.gate.double()
+    # Shares of the gate function's own range, whatever constant stands beside the block.
+    share = gate / record.gain
     low, high = NEAR_HALF
     return {
         "block": label,
@@ -128,7 +130,7 @@ def _summary(record: GateRecord, label: str) -> dict[str, object]:
         "channels": gate.shape[1],
         "mean": gate.mean().item(),
         "std": gate.std(unbiased=False).item(),
-        "near_0": (gate < NEAR_ZERO).double().mean().item(),
-        "near_half": ((gate > low) & (gate < high)).double().mean().item(),
-        "near_1": (gate > NEAR_ONE).double().mean().item(),
+        "near_0": (share < NEAR_ZERO).double().mean().item(),
+        "near_half": ((share > low) & (share < high)).double().mean().item(),
+        "near_1": (share > NEAR_ONE).double().mean().item(),
     }

@@ -11,6 +11,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from se_viz.errors import NetworkError
 from se_viz.gates import Inspection, find_gates, inspect_gates
+from se_viz.gates.gains import find_gains, include_gains
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.crop import crop_image
 from se_viz.networks.labels import numbered_classes
@@ -27,7 +28,8 @@ class Network:
     device: torch.device
     """Where it runs."""
     inspection: Inspection = field(init=False)
-    """Its SE blocks, each checked in one forward pass to multiply by the gate that is read."""
+    """Its SE blocks, each checked in one forward pass to multiply by the gate that is read. Where the network
+    multiplies once more beside a block, as norm-free ones do by 2, ranges are those of gate x gain."""
 
     def __post_init__(self) -> None:
         """Check every SE block.
@@ -47,7 +49,8 @@ class Network:
                 "the classifier that they name. Give the network with its classifier, or name every class, in the "
                 "order of the logits."
             )
-        object.__setattr__(self, "inspection", found)
+        gains = find_gains(self.model, {site.block for site in found.sites})
+        object.__setattr__(self, "inspection", include_gains(found, gains))
 
     @property
     def classes(self) -> tuple[str, ...]:

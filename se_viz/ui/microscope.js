@@ -153,9 +153,10 @@ const STEPS = {
   scale: {
     name: () => "Scale", size: (d) => `${d.channels} × ${d.size.join(" × ")}`,
     words: (d) => [
-      maths(`<msub>${over(bold("x"))}${i("c")}</msub>` + o("=") + sub("s", i("c")) + sub("u", i("c"))),
-      maths(`<msub>${over(bold("x"))}${n(`${d.channel}`)}</msub>` + o("="), mark("gate", n(d.gates[d.channel], 4)) + o("·") + mark("map", sub("u", n(`${d.channel}`)))),
-      "The whole map is multiplied by its gate: the same at every place, another for every image.",
+      maths(`<msub>${over(bold("x"))}${i("c")}</msub>` + o("=") + (d.gain === 1 ? "" : n(`${d.gain}`) + o("·")) + sub("s", i("c")) + sub("u", i("c"))),
+      maths(`<msub>${over(bold("x"))}${n(`${d.channel}`)}</msub>` + o("="), (d.gain === 1 ? "" : n(`${d.gain}`) + o("·")) + mark("gate", n(d.gates[d.channel], 4)) + o("·") + mark("map", sub("u", n(`${d.channel}`)))),
+      "The whole map is multiplied by its gate: the same at every place, another for every image." +
+        (d.gain === 1 ? "" : ` This network multiplies by ${d.gain} once more, so that a gate of ${1 / d.gain} leaves the map unchanged.`),
     ],
     note: () => "Both maps have one scale: all that changes is the gate. Point at a place to read it.",
   },
@@ -186,7 +187,7 @@ class Picture {
       const box = target.getBoundingClientRect();
       const column = clamp(Math.floor((event.clientX - box.left) / box.width * width), 0, width - 1);
       const row = clamp(Math.floor((event.clientY - box.top) / box.height * height), 0, height - 1);
-      const value = this.d.map[row * width + column], gate = this.d.gates[this.d.channel];
+      const value = this.d.map[row * width + column], gate = this.d.gain * this.d.gates[this.d.channel];
       this.view.light("map", `Row ${row}, column ${column}: u = ${text(value, 4)}` +
         (name === "scale" ? `, times ${text(gate, 4)} is ${text(value * gate, 4)}.` : "."));
     };
@@ -333,9 +334,9 @@ class Picture {
   scale() {
     const d = this.d, gap = clamp(this.width / 5, 84, 110), side = Math.min(250, (this.width - gap) / 2), x = (this.width - 2 * side - gap) / 2, y = 30;
     this.map(d.map, x, y, side, "scale");
-    this.map(d.map.map((value) => value * d.gates[d.channel]), x + side + gap, y, side, "scale");
+    this.map(d.map.map((value) => value * d.gain * d.gates[d.channel]), x + side + gap, y, side, "scale");
     this.add(label("before: u", x, y - 10, { class: "quiet" }), label("after: x̃", x + side + gap, y - 10, { class: "quiet" }),
-      label(`× ${text(d.gates[d.channel])}`, x + side + gap / 2, y + side / 2, { "text-anchor": "middle", style: "font-size: 16px; font-weight: 600", "data-mark": "gate" }),
+      label(`× ${d.gain === 1 ? "" : `${d.gain} · `}${text(d.gates[d.channel])}`, x + side + gap / 2, y + side / 2, { "text-anchor": "middle", style: "font-size: 16px; font-weight: 600", "data-mark": "gate" }),
       draw("path", { class: "axis", d: `M${x + side + 16} ${y + side / 2 + 16}h${gap - 32}m-8 -5l8 5l-8 5`, style: "stroke: var(--quiet); stroke-width: 1.5" }));
     this.key(x, y + side + 14, side);
   }
@@ -391,7 +392,7 @@ class View {
   glyph(step) {
     const d = this.d, svg = draw("svg", { width: 64, height: 64, viewBox: "0 0 64 64", "aria-hidden": "true" }), picture = new Picture(this, 64);
     if (step === "input" || step === "scale") {
-      const gate = step === "scale" ? d.gates[d.channel] : 1, span = most(d.map);
+      const gate = step === "scale" ? d.gain * d.gates[d.channel] : 1, span = most(d.map);
       [16, 12, 8, 4].forEach((shift) => svg.append(draw("rect", { x: 8 + shift, y: 20 - shift, width: 40, height: 40, fill: "var(--st-secondary-background-color)", stroke: "var(--quiet)" })));
       svg.append(draw("image", { href: paint(d.map.map((value) => value * gate / span), d.size[1], (share) => this.colour((share + 1) / 2)), x: 8, y: 20, width: 40, height: 40, preserveAspectRatio: "none", style: "image-rendering: pixelated" }),
         draw("rect", { x: 8, y: 20, width: 40, height: 40, fill: "none", stroke: "var(--quiet)" }));

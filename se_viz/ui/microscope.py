@@ -15,6 +15,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from se_viz.analysis import Analysis
 from se_viz.errors import ExcitationError, SeVizError
 from se_viz.gates import Excitation, GateRecord, GateSite, open_gate
+from se_viz.gates.gains import plain_record
 from se_viz.gates.tables import label_blocks
 from se_viz.line import Watch
 from se_viz.runtime import line_of
@@ -64,6 +65,8 @@ def show_steps(choices: Choices, analysis: Analysis, record: GateRecord, channel
 
 def lay_out(record: GateRecord, channel: int, *, site: GateSite, excitation: Excitation | None) -> dict[str, Any]:
     """Return the numbers that are drawn, with six digits; without an excitation only squeeze, gate and map."""
+    record = plain_record(record)
+    ends = [site.low / site.gain, site.high / site.gain]
     assert record.features is not None
     features = record.features[0]
     data = {
@@ -75,7 +78,8 @@ def lay_out(record: GateRecord, channel: int, *, site: GateSite, excitation: Exc
         "thumbs": _thumbs(features),
         "z": _numbers(record.squeeze[0]),
         "gates": _numbers(record.gate[0]),
-        "range": [site.low, site.high] if np.isfinite([site.low, site.high]).all() else _ends(record.gate),
+        "gain": site.gain,
+        "range": ends if np.isfinite(ends).all() else _ends(record.gate),
     }
     return data | _lay_out_steps(excitation, channel) if excitation else data
 

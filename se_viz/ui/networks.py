@@ -5,6 +5,7 @@ import streamlit as st
 
 from se_viz.errors import SeVizError
 from se_viz.gates import Inspection, inspect_gates
+from se_viz.gates.gains import find_gains, include_gains
 from se_viz.gates.tables import label_blocks
 from se_viz.networks import NetworkCard, downloads, list_networks
 from se_viz.networks.architectures import build, has_library, require_library
@@ -191,7 +192,7 @@ def _table_of(found: Inspection) -> pd.DataFrame:
             "Channels": site.channels,
             "r": site.ratio,
             "Gate": site.function,
-            "Range": f"{site.low:g} to {site.high:g}",
+            "Range": f"{site.low:g} to {site.high:g}" + ("" if site.gain == 1 else f" (gate x {site.gain:g})"),
         }
         for site in found.sites
     )
@@ -200,7 +201,9 @@ def _table_of(found: Inspection) -> pd.DataFrame:
 @st.cache_data(max_entries=32, show_spinner="Looking inside…")
 def _inspection(name: str, *, _card: NetworkCard) -> Inspection:
     # Random weights of its own: the shared network may be running for somebody else.
-    return inspect_gates(build(_card, num_classes=_card.num_classes or len(_card.classes)), size=_card.input_size)
+    model = build(_card, num_classes=_card.num_classes or len(_card.classes))
+    found = inspect_gates(model, size=_card.input_size)
+    return include_gains(found, find_gains(model, {site.block for site in found.sites}))
 
 
 def show_cache() -> None:

@@ -12,6 +12,12 @@ def describe_scale(sites: tuple[GateSite, ...], span: Span) -> str:
     """Say what the colours of gates mean, for the function that this network's gates come from."""
     names = sorted({site.function for site in sites})
     above, below = f"Orange channels were turned up (gate above {span.middle:.2g})", "blue ones down"
+    if gains := {site.gain for site in sites} - {1.0}:
+        gain = max(gains)
+        return (
+            f"{above}, {below}. This network multiplies by {gain:g} beside each SE block, so gates are shown as gate x "
+            f"{gain:g}: 1 leaves a channel unchanged, as without the block."
+        )
     if span != GATES:
         return f"{above}, {below}. Gates are made by {', '.join(names)} and have a scale of their own."
     if any(site.closed for site in sites):
