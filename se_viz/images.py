@@ -1,55 +1,19 @@
-"""Bytes to a safe, upright RGB image, and the sample images; the only code that decodes user files."""
+"""Bytes to a safe, upright RGB image, and the sample images; the one way to open user files."""
 
 import json
-import re
-import struct
-import warnings
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Num, UInt8
-from PIL import ExifTags, Image, ImageOps, features
+from PIL import Image, ImageOps
 
+from se_viz.decoding import decode, flatten, paint
 from se_viz.errors import ImageError
+from se_viz.formats import EXTENSIONS
 
 MAX_BYTES = 20 * 2**20
 """Largest file that is read."""
-MAX_PIXELS = 50_000_000
-"""Largest image that is decoded; checked in the header, before any pixel is allocated."""
-MAX_ASPECT = 20
-"""Longest side over shortest side."""
-
-EXTENSIONS = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", *(["avif"] if features.check("avif") else []))
-"""File name endings of the formats that are read."""
-
-# How files of each format begin, by Pillow's name for it.
-_FORMATS = {
-    "JPEG": rb"\xff\xd8\xff",
-    "PNG": rb"\x89PNG",
-    "WEBP": rb"RIFF.{4}WEBP",
-    "BMP": rb"BM.{4}\0{4}",
-    "GIF": rb"GIF8",
-    "TIFF": rb"II\*\0|MM\0\*",
-    **({"AVIF": rb".{4}ftypavi[fs]"} if features.check("avif") else {}),
-}
-_KNOWN_START = re.compile(b"|".join(_FORMATS.values()), re.DOTALL)
-# What undoes each EXIF orientation.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _SAMPLES = Path(__file__).parent / "samples"
-# What Pillow's decoders raise on damaged files.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, RuntimeError, struct.error, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +42,8 @@ def open_image(source: bytes | str | Path) -> Image.Image:
     """
     content = source if isinstance(source, bytes) else _read(Path(source))
     _check_length(len(content))
-    image = _decode(content)
-    image.info.clear()
-    return image
+    image = decode(content)
+    return paint(image.size, flatten(image))
 
 
 def centre_square(image: Image.Image, side: int) -> Image.Image:
@@ -132,88 +95,3 @@ def _check_length(length: int) -> None:
             f"The file has {length / 2**20:.1f} MB, more than the {MAX_BYTES // 2**20} MB that se_viz reads. "
             "Save a smaller copy."
         )
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise _too_many_pixels(f"{width} x {height} pixels, ")
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise ImageError(
-            f"The image is {width} x {height} pixels, longer than {MAX_ASPECT} to 1: hardly any of it would reach the "
-            "network. Crop it closer to a square."
-        )
-
-
-def _too_many_pixels(size: str = "") -> ImageError:
-    return ImageError(
-        f"The image has {size}more than the {MAX_PIXELS // 10**6} megapixels that se_viz reads. Save a smaller copy."
-    )
-
-
-def _decode(content: bytes) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            # They are about odd metadata, which no user can mend, and the size, which is checked here.
-            warnings.simplefilter("ignore")
-            image = Image.open(BytesIO(content), formats=tuple(_FORMATS))
-            _check_size(*image.size)
-            image.load()
-            image = _upright(image)
-            return _flatten(image)
-    except ImageError:
-        raise
-    except (Image.DecompressionBombError, MemoryError) as error:
-        raise _too_many_pixels() from error
-    except _DAMAGED as error:
-        if not _KNOWN_START.match(content):
-            raise ImageError(
-                f"This is not an image se_viz can read ({', '.join(_FORMATS)}). Save it as JPEG or PNG."
-            ) from error
-        raise ImageError("The image file is damaged or cut short. Export or download it again.") from error
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except _DAMAGED:
-        # Notes that cannot be read are no reason to refuse the pixels.
-        turn = None
-    return image if turn is None else image.transpose(turn)
-
-
-def _flatten(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _to_eight_bits(image).convert("RGB")
-    if image.has_transparency_data:
-        return _over_white(image if image.mode == "RGBA" else image.convert("RGBA"))
-    # Also for RGB: the copy is a plain image, without the file behind it.
-    return image.convert("RGB")
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    cover = ImageOps.invert(image.getchannel("A"))
-    image = image.convert("RGB")
-    image.paste("white", mask=cover)
-    return image
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image)
-    if image.mode.startswith("I;16"):
-        scaled = ((np.arange(65536) + 128) // 257).astype(np.uint8)[values]
-    else:
-        scaled = _stretch(values.astype(np.float64))
-    hidden = image.info.get("transparency")
-    if isinstance(hidden, int):
-        scaled[values == hidden] = 255
-    return Image.fromarray(scaled)
-
-
-def _stretch(values: Num[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
-    # 32-bit values have no agreed white: the least becomes black, the greatest white.
-    finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
-    values -= low
-    values *= 255 / ((high - low) or 1.0)
-    return values.round().astype(np.uint8)

@@ -23,7 +23,9 @@ HOMES = {
 
 LAYERS = (
     {"errors"},
-    {"allocator", "confined", "line", "residents", "teams"},
+    {"allocator", "confined", "line", "residents", "teams", "tiffs"},
+    {"formats"},
+    {"decoding"},
     {"gates", "images", "runtime"},
     {"networks"},
     {"analysis", "variants"},

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from se_viz.images import EXTENSIONS, centre_square, list_samples, open_image
+from se_viz.images import EXTENSIONS, centre_square, find_images, list_samples, open_image
 
 SIZE = (24, 16)
 FULL = Image.new("RGB", SIZE, (200, 40, 80))
@@ -177,9 +177,17 @@ def test_a_two_frame_photo_of_a_phone_is_read():
 def test_a_file_is_opened_by_content_whatever_its_name(extension, tmp_path):
     """People rename files; every ending that is offered opens, and so does a file with the wrong one."""
     right, wrong = tmp_path / f"photo.{extension}", tmp_path / "photo.txt"
-    FULL.save(right)
+    kind = {"tif": "TIFF", "apng": "PNG", "mpo": "MPO", "avifs": "AVIF"}.get(extension, extension.upper())
+    FULL.save(right, kind if kind in (*FORMATS, "DIB", "MPO") else "JPEG")
     wrong.write_bytes(right.read_bytes())
     assert open_image(right).size == open_image(str(wrong)).size == SIZE
+
+
+@pytest.mark.parametrize("name", ["photo.jfif", "photo.JPE", "photo.pjpeg", "photo.apng", "photo.dib", "photo.Jpeg"])
+def test_a_folder_gives_images_by_every_name_of_their_formats(name, tmp_path):
+    """Windows and Chrome save JPEGs as .jfif: a folder of them is no empty folder."""
+    FULL.save(tmp_path / name, "JPEG")
+    assert find_images([tmp_path]) == [tmp_path / name]
 
 
 def test_the_shorter_side_fills_the_square():
