@@ -39,6 +39,9 @@ def describe_channel(record: GateRecord, channel: int) -> str:
     """Say how a channel's gate compares with those of its block."""
     gates = record.gate[0]
     place = 1 + int((gates > gates[channel]).sum())
+    if record.gain != 1:
+        plain = f"{gates[channel] / record.gain:.3f}, and {record.gain:g} x that is the multiplier {gates[channel]:.3f}"
+        return f"Its gate is {plain}, number {place} of {len(gates)} from the widest open down."
     return f"Its gate is {gates[channel]:.3f}, number {place} of {len(gates)} from the widest open down."
 
 
