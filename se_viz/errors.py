@@ -53,6 +53,10 @@ class SettingError(SeVizError):
     """An environment variable that does not hold what it should."""
 
 
+class OptionError(SeVizError):
+    """Options of a command that do not go together, or hold what they cannot."""
+
+
 class LimitError(SeVizError):
     """A limit of a judgement that is unknown or outside of its range."""
 

@@ -1,6 +1,8 @@
 """Bytes to a safe, upright RGB image, and the sample images; the one way to open user files."""
 
+import glob
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from PIL import Image, ImageOps
 
 from se_viz.decoding import decode, flatten, paint
 from se_viz.errors import ImageError
+from se_viz.files import check_ordinary, read_file
 from se_viz.formats import EXTENSIONS
 
 MAX_BYTES = 20 * 2**20
@@ -60,16 +63,39 @@ def list_samples() -> tuple[Sample, ...]:
 def find_images(paths: Sequence[Path]) -> list[Path]:
     """Return each path once, and for a folder the images in it and its subfolders; without any path, the samples.
 
+    A path with ``*``, ``?`` or ``[`` that is no file's name stands for the files that fit it, ``**`` for folders of any
+    depth: not every shell puts them in its place.
+
     Raises:
-        ImageError: a folder holds no file that is named like an image.
+        ImageError: a folder holds no file that is named like an image, or cannot be read; or no file fits.
     """
     if not paths:
         return [sample.path for sample in list_samples()]
-    return list(dict.fromkeys(file for path in paths for file in (_images_in(path) if path.is_dir() else [path])))
+    named = [file for path in paths for file in _matching(path)]
+    return list(dict.fromkeys(file for path in named for file in (_images_in(path) if path.is_dir() else [path])))
+
+
+def _matching(path: Path) -> list[Path]:
+    # A file may really have a star in its name.
+    if not glob.has_magic(str(path)) or os.path.lexists(path):
+        return [path]
+    files = sorted(map(Path, glob.iglob(str(path), recursive=True)))
+    if not files:
+        raise ImageError(f"No file fits {path}. Check the name and the folder.")
+    return files
 
 
 def _images_in(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower().removeprefix(".") in EXTENSIONS)
+    def refuse(error: OSError) -> None:
+        raise ImageError(f"{error.filename} cannot be read: {error.strerror}. Check who may read it.") from error
+
+    files = sorted(
+        Path(place, name)
+        for place, _, names in os.walk(folder, onerror=refuse)
+        for name in names
+        # macOS puts notes of its own beside files on other systems' drives.
+        if Path(name).suffix.lower().removeprefix(".") in EXTENSIONS and not name.startswith("._")
+    )
     if not files:
         raise ImageError(f"{folder} holds no image ({', '.join(EXTENSIONS)}). Name a folder with images in it.")
     return files
@@ -77,14 +103,14 @@ def _images_in(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.is_dir():
-            raise ImageError(f"{path} is a folder. Name an image in it.")
-        if not path.is_file():
-            raise ImageError(f"There is no file {path}. Check the name.")
-        _check_length(path.stat().st_size)
-        return path.read_bytes()
+        _check_length(path.stat().st_size) if path.is_file() else check_ordinary(path)
+        return read_file(path, MAX_BYTES)
+    except FileNotFoundError as error:
+        raise ImageError(f"There is no file {path}. Check the name.") from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{path} is a folder. Name an image in it.") from error
     except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}. Check the name and who may read it.") from error
+        raise ImageError(f"{path} cannot be read: {error.strerror}. Name an image file that you may read.") from error
 
 
 def _check_length(length: int) -> None:

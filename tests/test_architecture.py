@@ -23,7 +23,7 @@ HOMES = {
 
 LAYERS = (
     {"errors"},
-    {"allocator", "confined", "line", "residents", "teams", "tiffs"},
+    {"allocator", "confined", "files", "line", "residents", "teams", "terminal", "tiffs"},
     {"formats"},
     {"decoding"},
     {"gates", "images", "runtime"},
@@ -32,7 +32,7 @@ LAYERS = (
     {"counterfactuals", "effects"},
     {"survey", "verdicts"},
     {"attribution", "charts", "checkup", "train"},
-    {"ui", "commands"},
+    {"arguments", "ui", "commands"},
     {"pages", "app.py", "__main__"},
 )
 """Parts from the bottom up: each may import those below it, and itself. A new part needs its place here."""

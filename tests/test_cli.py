@@ -2,11 +2,16 @@
 
 import argparse
 import json
+import os
 import re
+import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +20,9 @@ import torch
 
 from se_viz import __version__
 from se_viz.__main__ import main
+from se_viz.commands import images
+from se_viz.commands.scores import _find_class
+from se_viz.errors import AttributionError, DataError
 from se_viz.gates import GateRecord, capture_gates
 from se_viz.images import list_samples, open_image
 from se_viz.networks import Network, catalogue
@@ -105,6 +113,149 @@ def test_a_broken_image_is_left_out_and_the_others_are_written(gates, tmp_path, 
     assert capsys.readouterr().err == (
         f"se_viz: {broken}: The image file is damaged or cut short. Export or download it again.\n"
     )
+
+
+def test_a_folder_and_a_pattern_stand_for_their_images(gates, tmp_path, capsys):
+    """Windows' shells leave the star to the program; a file that really has one in its name is that file."""
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    for name in ("b.jpg", "deep/a.JPG", "notes.txt", "._b.jpg"):
+        (tmp_path / "photos" / name).write_bytes(Path(CAT).read_bytes())
+    (tmp_path / "c[1]*.jpg").write_bytes(Path(COFFEE).read_bytes())
+    out = tmp_path / "gates.parquet"
+    assert gates(tmp_path / "photos", tmp_path / "c[1]*.jpg", tmp_path / "p*" / "?.jpg", "--out", out) == 0
+    assert [Path(name).name for name in read(out)["image"].unique()] == ["b.jpg", "a.JPG", "c[1]*.jpg"]
+    assert gates(CAT, tmp_path / "*.png") == 1
+    assert f"se_viz: No file fits {tmp_path}/*.png." in capsys.readouterr().err
+
+
+def test_what_cannot_be_an_image_is_told_and_the_rest_is_written(gates, tmp_path, capsys):
+    """A pipe would wait for ever, a folder may be empty, a name may be no UTF-8: nothing of it costs the others."""
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "empty").mkdir()
+    latin = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    latin.write_bytes(Path(CAT).read_bytes())
+    out = tmp_path / "gates.csv"
+    assert gates(tmp_path / "pipe.jpg", "/dev/zero", latin, tmp_path / "empty", "--out", out) == 1
+    assert read(out)["image"].unique().tolist() == [f"{tmp_path}/caf\\xe9.jpg"]
+    err = capsys.readouterr().err
+    assert "pipe.jpg cannot be read: it is a pipe, which may never end." in err
+    assert "/dev/zero cannot be read: it is a device" in err
+    assert f"{tmp_path / 'empty'} holds no image" in err
+    assert "3 of 4 were left out" in err
+
+
+def test_a_table_is_the_older_or_the_new_one(gates, tmp_path, monkeypatch, capsys):
+    """A signal in the middle of a long run, and a disk that is full at its end, leave last week's table."""
+    out = tmp_path / "gates.csv"
+    out.write_text("old")
+    capture = images.analyse
+
+    def end(network: Network, image: Any) -> Any:
+        signal.raise_signal(signal.SIGTERM)
+        return capture(network, image)
+
+    monkeypatch.setattr(images, "analyse", end)
+    assert gates(CAT, "--out", out) == 143
+    assert capsys.readouterr().err == (
+        "se_viz: Stopped. Files that were to be written are as they were; start it again for the rest.\n"
+    )
+    monkeypatch.setattr(images, "analyse", capture)
+    for suffix in (".csv", ".parquet", ".json", ".npz"):
+        out = tmp_path / f"gates{suffix}"
+        out.write_text("old")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        try:
+            assert gates(CAT, "--out", out) == 2
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert f"{out} cannot be written: File too large. Make room or name another file." in capsys.readouterr().err
+        assert out.read_text() == "old"
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_file_made_in_memory_is_refused_before_it_is_too_large(network, tmp_path):
+    """10,000 images of a small network have 37 million gates; streamed kinds of files have no bound."""
+    out = tmp_path / "gates.npz"
+    many = [Path(CAT)] * 10_000
+    with pytest.raises(DataError, match=r"10000 images have .* gates, and an \.npz file.* Write a \.parquet or \.csv"):
+        images._check_rows(network, many, out)
+    images._check_rows(network, many, out.with_suffix(".csv"))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["gates", CAT, "--architecture", "timm/seresnet50"], "--architecture belongs to a file of your own weights"),
+        (["health", "--labels", "l.txt"], "--labels belongs to a file of your own weights"),
+        (["score", "--weights", "w.pt", "--network", "tiny"], "--network and --weights name two networks."),
+        (["gates", CAT, "--weights", "w.pt", "--checkpoints", "c"], "--checkpoints is where --network is looked for"),
+        (["methods", "--device", "cpu"], "--device counts for nothing here: without a network"),
+        (["methods", "--checkpoints", "c"], "--checkpoints counts for nothing here: without a network"),
+        (["counterfactuals", "--kinds", "mean", "--seed", "3"], "--seed counts for shuffles alone"),
+        (["counterfactuals", "--kinds", "ones", "--repeats", "3"], "--repeats counts for shuffles alone"),
+        (["train", "--epochs", "1", "--sizes", "64", "96"], "--sizes names 2 sizes for 1 epochs"),
+        (["train", "--smoothing", "2"], "--smoothing 2 is out of its range. Give a number from 0 to 1."),
+    ],
+)
+def test_an_option_that_would_count_for_nothing_is_refused(capsys, words, sentence):
+    """The answer of another network than one meant looks like any other answer."""
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith(f"se_viz: {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["gates", CAT, "--network", "a", "--network", "b"], "argument --network: it is given twice."),
+        (["gates", CAT, "--network", ""], "argument --network: it is empty."),
+        (["gates", ""], "it is empty. Give a path"),
+        (["score", "--seed", "-1"], "-1 is no whole number from 0 to 4294967295"),
+        (["train", "--name", "../bundled"], "'../bundled' is no name of letters, digits"),
+        (["train", "--rate", "nan"], "nan is no number"),
+        (["train", "--workers", "-1"], "-1 is no whole number from 0 on"),
+    ],
+)
+def test_a_word_that_would_stand_for_another_is_refused(capsys, words, message):
+    """An unset variable of a shell is an empty word: it must not mean the default, or the folder one is in."""
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("classes", "words", "index", "note"),
+    [
+        (("1", "10", "2"), "10", 1, ""),
+        (("1", "10", "2"), "2", 2, ""),
+        (("1", "10", "2"), "1", 0, "1 is taken for the class of that name, number 0. Class number 1 is '10'"),
+        (("1", "10", "2"), "0", 0, ""),
+        (("crane", "Crane", "ant"), "Crane", 1, ""),
+        (("ant", "bee", "cat"), "BEE", 1, ""),
+        (("ant", "bee", "cat"), "2", 2, ""),
+    ],
+)
+def test_a_class_is_found_by_its_name_first(network, capsys, classes, words, index, note):
+    """Names that are numbers are sorted as text, so that class 10 is rarely number 10; what was taken is said."""
+    object.__setattr__(network, "card", replace(network.card, classes=classes))
+    assert _find_class(network, words) == index
+    assert capsys.readouterr().err.startswith(f"se_viz: {note}" if note else "")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("crane", r"2 classes of .* are named 'crane': 0, 2\. Give one of these numbers\."),
+        ("001", r"has no class '001'\. Try: 001\.Albatross\."),
+        ("7", r"has no class '7'\. Try: "),
+        ("albatros", r"has no class 'albatros'\. Try: 001\.Albatross\."),
+    ],
+)
+def test_a_class_that_could_be_another_is_asked_back(network, words, sentence):
+    """ImageNet has two cranes, and 001 is the beginning of a name rather than the number 1."""
+    object.__setattr__(network, "card", replace(network.card, classes=("crane", "001.Albatross", "crane")))
+    with pytest.raises(AttributionError, match=sentence):
+        _find_class(network, words)
 
 
 def test_without_any_usable_image_nothing_is_written(gates, tmp_path, capsys):
@@ -327,6 +478,9 @@ def test_training_without_options_is_the_recipe():
 IMPORTED = """
 import sys
 from se_viz.__main__ import main
+from se_viz.commands import images
+from se_viz.commands.scores import _find_class
+from se_viz.errors import AttributionError, DataError
 try:
     main(["train", "--help"])
 except SystemExit:

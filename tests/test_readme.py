@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from se_viz.__main__ import _parser
+from se_viz.arguments import make_parser
 from se_viz.images import list_samples
 from se_viz.networks import list_networks
 
@@ -36,7 +36,7 @@ def test_commands_are_spelled_as_the_command_line_takes_them():
     commands = re.findall(r"^python -m se_viz (.*)$", "\n".join(_blocks("sh")), re.MULTILINE)
     assert len(commands) >= 6
     for command in commands:
-        assert _parser().parse_args(shlex.split(command, comments=True))
+        assert make_parser().parse_args(shlex.split(command, comments=True))
 
 
 def test_credits_of_all_samples_stand_in_the_readme():

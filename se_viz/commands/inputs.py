@@ -1,14 +1,18 @@
-"""What commands share: the network that was asked for, and writing what they found."""
+"""What commands share: the network and the images that were asked for, and writing what they found."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from se_viz.errors import DataError, NetworkError
-from se_viz.gates.tables import write_table
+from se_viz.errors import ImageError, NetworkError
+from se_viz.files import write_file
+from se_viz.gates.tables import check_target, told, write_table
+from se_viz.images import find_images
 from se_viz.networks import Network, NetworkCard, list_networks, load_network
 from se_viz.networks.labels import read_labels
+from se_viz.terminal import complain, show_path
 
 
 def cards_of(arguments: argparse.Namespace) -> tuple[NetworkCard, ...]:
@@ -35,10 +39,45 @@ def load(arguments: argparse.Namespace) -> Network:
 def _load_own(arguments: argparse.Namespace) -> Network:
     from se_viz.networks.own import read_own
 
-    if not arguments.architecture:
-        raise NetworkError("--weights alone does not say what they are for. Add --architecture, e.g. timm/seresnet50.")
     labels = read_labels(arguments.labels) if arguments.labels else ()
     return read_own(arguments.weights, arguments.architecture, labels=labels, device=arguments.device)
+
+
+def gather_images(paths: Sequence[Path]) -> tuple[list[Path], int]:
+    """Return the image files that were named, each once, and how many names lead to none; each of these is told."""
+    found: dict[Path, None] = {}
+    missing = 0
+    for path in paths or find_images([]):
+        try:
+            found.update(dict.fromkeys(find_images([path])))
+        except ImageError as error:
+            complain(error)
+            missing += 1
+    return [*found], missing
+
+
+def leave_out(path: Path, error: Exception) -> None:
+    """Tell why an image is left out."""
+    complain(f"{show_path(path)}: {error}")
+
+
+def end(used: int, asked: int) -> int:
+    """Return the exit status: 1 if an image was left out, 2 if all were; and say how many, if several."""
+    if used and asked - used > 1:
+        complain(f"{asked - used} of {asked} were left out; the reason of each is above.")
+    return 2 if not used else int(used < asked)
+
+
+def check_targets(arguments: argparse.Namespace) -> None:
+    """Find out before anything slow whether the table and the plot can be written.
+
+    Raises:
+        DataError: one of them cannot.
+    """
+    if arguments.out:
+        check_target(arguments.out)
+    if getattr(arguments, "plot", None):
+        check_target(arguments.plot, (".html",))
 
 
 def write(table: pd.DataFrame, path: Path, what: str = "gates") -> None:
@@ -47,8 +86,15 @@ def write(table: pd.DataFrame, path: Path, what: str = "gates") -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    try:
-        write_table(table, path)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}. Name another file with --out.") from error
-    print(f"{len(table)} {what} written to {path}")
+    write_table(table, path)
+    print(f"{len(table)} {what} written to {show_path(path)}")
+
+
+def write_page(path: Path, content: bytes) -> None:
+    """Write a plot as a page that works offline.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    with told(path):
+        write_file(path, content)

@@ -3,8 +3,7 @@
 import argparse
 from textwrap import fill
 
-from se_viz.commands.inputs import load, write
-from se_viz.gates.tables import SUFFIXES, check_target
+from se_viz.commands.inputs import check_targets, load, write
 from se_viz.networks import Network
 
 
@@ -14,8 +13,7 @@ def methods(arguments: argparse.Namespace) -> int:
     from se_viz.attribution.methods import NEEDS
     from se_viz.attribution.table import EXPLAINED, tabulate_methods
 
-    if arguments.out:
-        check_target(arguments.out, SUFFIXES)
+    check_targets(arguments)
     network = load(arguments) if arguments.network or arguments.weights else None
     table = tabulate_methods(side=network.card.input_size) if network else tabulate_methods()
     for explains, words in EXPLAINED.items():

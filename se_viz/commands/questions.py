@@ -1,20 +1,19 @@
 """`counterfactuals`: does it matter what the gates do?"""
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
-from se_viz.commands.inputs import load, write
+from se_viz.commands.inputs import check_targets, end, gather_images, leave_out, load, write, write_page
 from se_viz.counterfactuals import Counterfactual, Question, summarise_counterfactuals, tabulate_counterfactuals
 from se_viz.errors import SeVizError
-from se_viz.gates.tables import SUFFIXES, check_target
 from se_viz.images import find_images
 from se_viz.networks import Network
 from se_viz.survey import Seen, see_image, survey_image
+from se_viz.terminal import name_path, show_path
 from se_viz.verdicts import describe_many
 
 
@@ -23,10 +22,11 @@ def counterfactuals(arguments: argparse.Namespace) -> int:
     questions = [
         Question(kind, arguments.scope, arguments.repeats, arguments.seed) for kind in dict.fromkeys(arguments.kinds)
     ]
-    for path, suffixes in ((arguments.out, SUFFIXES), (arguments.plot, (".html",))):
-        if path:
-            check_target(path, suffixes)
-    paths, network = find_images(arguments.images), load(arguments)
+    check_targets(arguments)
+    paths, missing = gather_images(arguments.images)
+    if not paths:
+        return 2
+    network = load(arguments)
     images = [seen for path in paths if (seen := _see(network, path))]
     if not images:
         return 2
@@ -34,20 +34,20 @@ def counterfactuals(arguments: argparse.Namespace) -> int:
     gallery = images if len(images) > 1 else [see_image(network, path) for path in find_images([])]
     found = {seen: survey_image(network, seen, gallery, questions) for seen in tqdm(images, leave=False)}
     _tell(network, found, arguments)
-    return int(len(images) < len(paths))
+    return end(len(images), len(paths) + missing)
 
 
 def _see(network: Network, path: Path) -> Seen | None:
     try:
         return see_image(network, path)
     except SeVizError as error:
-        print(f"se_viz: {path}: {error}", file=sys.stderr)
+        leave_out(path, error)
         return None
 
 
 def _tell(network: Network, found: Mapping[Seen, Sequence[Counterfactual]], arguments: argparse.Namespace) -> None:
     tables = [
-        tabulate_counterfactuals(answers, network.classes).assign(image=str(seen.path))
+        tabulate_counterfactuals(answers, network.classes).assign(image=name_path(seen.path))
         for seen, answers in found.items()
     ]
     table = pd.concat(tables, ignore_index=True)
@@ -64,5 +64,5 @@ def _tell(network: Network, found: Mapping[Seen, Sequence[Counterfactual]], argu
         from se_viz.charts.maps import to_html
         from se_viz.charts.palettes import LIGHT
 
-        arguments.plot.write_bytes(to_html(draw_counterfactuals(summary, LIGHT), LIGHT))
-        print(f"The plot over depth is written to {arguments.plot}")
+        write_page(arguments.plot, to_html(draw_counterfactuals(summary, LIGHT), LIGHT))
+        print(f"The plot over depth is written to {show_path(arguments.plot)}")

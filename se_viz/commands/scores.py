@@ -1,7 +1,7 @@
 """`score`: how maps stand their tests, over several images and beside controls."""
 
 import argparse
-import sys
+import re
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from difflib import get_close_matches
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from tqdm import tqdm
 
-from se_viz.commands.inputs import load, write
+from se_viz.commands.inputs import check_targets, end, gather_images, leave_out, load, write, write_page
 from se_viz.errors import AttributionError, SeVizError
-from se_viz.gates.tables import SUFFIXES, check_target
-from se_viz.images import find_images, open_image
+from se_viz.images import open_image
 from se_viz.networks import Network
+from se_viz.terminal import complain, name_path, show_path
 
 if TYPE_CHECKING:
     from se_viz.attribution.survey import Surveyed
@@ -32,51 +32,78 @@ def score(arguments: argparse.Namespace) -> int:
     from se_viz.attribution.survey import Survey, survey_scores
     from se_viz.attribution.targets import Target
 
-    for path, suffixes in ((arguments.out, SUFFIXES), (arguments.plot, (".html",))):
-        if path:
-            check_target(path, suffixes)
+    check_targets(arguments)
     # At once: a method that is not there should be told before the network is loaded.
     methods = tuple(arguments.methods or COMMON)
     survey = Survey(methods, baseline=arguments.baseline, seed=arguments.seed)
-    paths, network = find_images(arguments.images), load(arguments)
+    paths, missing = gather_images(arguments.images)
+    if not paths:
+        return 2
+    network = load(arguments)
     target, against = (_find_class(network, words) for words in (arguments.target, arguments.against))
     if target is not None:
         Target(target, against).check(len(network.classes))
     survey = replace(survey, target=target, against=against)
+    for role, index in (("Explained", target), ("Against", against)):
+        if index is not None:
+            print(f"{role}: {network.classes[index]} (class {index})")
     found: dict[Path, Surveyed] = {}
     for path in tqdm(paths, leave=False, disable=None):
         try:
             found[path] = survey_scores(network, open_image(path), survey)
         except SeVizError as error:
-            print(f"se_viz: {path}: {error}", file=sys.stderr)
+            leave_out(path, error)
     if not found:
         return 2
     _tell(found, arguments)
-    return int(len(found) < len(paths))
+    return end(len(found), len(paths) + missing)
 
 
 def _find_class(network: Network, words: str | None) -> int | None:
-    """Return the index of the class with a name or number.
+    """Return the index of the class with a name or number; a name comes first, and a number that it hides is told.
 
     Raises:
-        AttributionError: there is none.
+        AttributionError: there is none, or several have the name.
     """
-    names = [name.lower() for name in network.classes]
     if words is None:
         return None
-    if words.isdecimal() and int(words) < len(names):
-        return int(words)
-    if words.lower() in names:
-        return names.index(words.lower())
-    near = ", ".join(get_close_matches(words.lower(), names)) or f"a number from 0 to {len(names) - 1}"
-    raise AttributionError(f"{network.card.title} has no class {words!r}. Try: {near}.")
+    classes, index = network.classes, _read_index(words, len(network.classes))
+    exact = [number for number, name in enumerate(classes) if name == words]
+    named = exact or [number for number, name in enumerate(classes) if name.lower() == words.strip().lower()]
+    if len(named) > 1:
+        numbers = ", ".join(map(str, named))
+        raise AttributionError(
+            f"{len(named)} classes of {network.card.title} are named {words!r}: {numbers}. Give one of these numbers."
+        )
+    if named:
+        if index not in (None, named[0]):
+            complain(
+                f"{words} is taken for the class of that name, number {named[0]}. Class number {words} is "
+                f"{classes[index]!r}: give this name to choose it."
+            )
+        return named[0]
+    if index is None:
+        raise AttributionError(f"{network.card.title} has no class {words!r}. Try: {_near(classes, words)}.")
+    return index
+
+
+def _read_index(words: str, count: int) -> int | None:
+    # Only as numbers are written: 010 may be the beginning of a name.
+    return int(words) if re.fullmatch(r"0|[1-9]\d*", words, re.ASCII) and int(words) < count else None
+
+
+def _near(classes: Sequence[str], words: str) -> str:
+    lower = {name.lower(): name for name in classes}
+    begin = [name for key, name in lower.items() if key.startswith(words.lower())][:3] if words else []
+    near = begin or [lower[key] for key in get_close_matches(words.lower(), lower)]
+    return ", ".join(near) or f"a number from 0 to {len(classes) - 1}"
 
 
 def _tell(found: "dict[Path, Surveyed]", arguments: argparse.Namespace) -> None:
     from se_viz.attribution.survey import summarise_scores
 
     _tell_problems(found)
-    table = pd.concat([one.scores.assign(image=str(path)) for path, one in found.items()], ignore_index=True)
+    table = pd.concat([one.scores.assign(image=name_path(path)) for path, one in found.items()], ignore_index=True)
     table.insert(0, "image", table.pop("image"))
     summary = summarise_scores(table).sort_values("gap", ascending=False)
     controls = set(table.loc[table["draws"] > 0, "map"])
@@ -94,10 +121,10 @@ def _tell_problems(found: "dict[Path, Surveyed]") -> None:
     places: dict[tuple[str, str], list[str]] = {}
     for path, one in found.items():
         for problem in one.problems.items():
-            places.setdefault(problem, []).append(str(path))
+            places.setdefault(problem, []).append(show_path(path))
     for (title, problem), paths in places.items():
         where = "every image" if len(paths) == len(found) > 1 else ", ".join(paths)
-        print(f"se_viz: {where}: {title}: {problem}", file=sys.stderr)
+        complain(f"{where}: {title}: {problem}")
 
 
 def _lay_out(summary: pd.DataFrame, controls: Set[str]) -> pd.DataFrame:
@@ -121,5 +148,6 @@ def _plot(tables: Sequence[pd.DataFrame], best: Sequence[str], arguments: argpar
     colours = {name: number for number, name in enumerate(best[: len(LIGHT.series)])}
     table = average_curves(tables)
     table["colour"] = [colours.get(name) for name in table["map"]]
-    arguments.plot.write_bytes(to_html(draw_curves(table, LIGHT, unit=unit, fixed=not compares), LIGHT))
-    print(f"The mean of each curve is drawn in {arguments.plot}; bands are its standard error over images.")
+    figure = draw_curves(table, LIGHT, unit=unit, fixed=not compares)
+    write_page(arguments.plot, to_html(figure, LIGHT))
+    print(f"The mean of each curve is drawn in {show_path(arguments.plot)}; bands are its standard error over images.")

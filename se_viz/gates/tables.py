@@ -2,16 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from io import BytesIO
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import torch
 
 from se_viz.errors import DataError
+from se_viz.files import check_writable, replace_file
 from se_viz.gates.records import GateRecord, GateSite
 
 NEAR_ZERO, NEAR_HALF, NEAR_ONE = 0.1, (0.45, 0.55), 0.9
@@ -19,6 +21,8 @@ NEAR_ZERO, NEAR_HALF, NEAR_ONE = 0.1, (0.45, 0.55), 0.9
 
 SUFFIXES = (".csv", ".parquet", ".json", ".npz")
 """File name endings that tables are written to."""
+_GROUP = 500_000
+"""Rows that a Parquet file has in one group, and that wait in memory for it."""
 
 
 def label_blocks(uses: Sequence[GateRecord | GateSite]) -> dict[str, str]:
@@ -82,20 +86,59 @@ def summarise_blocks(records: Sequence[GateRecord]) -> pd.DataFrame:
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV, Parquet, JSON (records) or NPZ (one array a column), by the ending of the name.
 
+    It is written beside an older file and renamed.
+
     Raises:
-        DataError: the ending is another one, or the folder does not exist.
+        DataError: the ending is another one, the folder does not exist, or the file cannot be written.
     """
-    check_target(path)
-    path.write_bytes(table_bytes(table, path.suffix))
+    with open_table(path) as file:
+        file.add(table)
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator["TableWriter"]:
+    """Write a table piece by piece; it takes the place of an older file when the block ends well.
+
+    An NPZ file is made in memory, since its arrays are written whole.
+
+    Raises:
+        DataError: as of `write_table`.
+    """
+    _check_name(path, SUFFIXES)
+    with told(path), replace_file(path) as file:
+        writer = _WRITERS[path.suffix.lower()](file)
+        yield writer
+        writer.close()
 
 
 def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
-    """Check the name of a file before anything slow is done.
+    """Check before anything slow is done that a file can be written.
 
     Raises:
-        DataError: the ending is not one of ``suffixes``, or the folder does not exist.
+        DataError: the ending is not one of ``suffixes``, the folder does not exist, or the file cannot be written.
     """
-    if path.suffix not in suffixes:
+    _check_name(path, suffixes)
+    with told(path):
+        check_writable(path)
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what the system says of a file that cannot be written into a sentence.
+
+    Raises:
+        DataError: the system says so.
+    """
+    try:
+        yield
+    except OSError as error:
+        # Not all libraries pass on more than its text.
+        reason = error.strerror or str(error)
+        raise DataError(f"{path} cannot be written: {reason}. Make room or name another file.") from error
+
+
+def _check_name(path: Path, suffixes: Sequence[str]) -> None:
+    if path.suffix.lower() not in suffixes:
         raise DataError(f"{path.name} ends in none of {', '.join(suffixes)}. Name the file with one of these.")
     if not path.parent.is_dir():
         raise DataError(f"There is no folder {path.parent}. Create it or name another one.")
@@ -104,18 +147,86 @@ def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
 def table_bytes(table: pd.DataFrame, suffix: str) -> bytes:
     """Return the content of a table file for one of ``SUFFIXES``."""
     file = BytesIO()
-    if suffix == ".csv":
-        table.to_csv(file, index=False)
-    elif suffix == ".json":
+    writer = _WRITERS[suffix](file)
+    writer.add(table)
+    writer.close()
+    return file.getvalue()
+
+
+class _Csv:
+    def __init__(self, file: BufferedIOBase) -> None:
+        self.file, self.rows, self.begun = file, 0, False
+
+    def add(self, table: pd.DataFrame) -> None:
+        self.file.write(table.to_csv(index=False, header=not self.begun).encode())
+        self.begun = True
+        self.rows += len(table)
+
+    def close(self) -> None:
+        """Leave the file as it is: every row is whole."""
+
+
+class _Json:
+    def __init__(self, file: BufferedIOBase) -> None:
+        self.file, self.rows = file, 0
+
+    def add(self, table: pd.DataFrame) -> None:
         # Not `to_json`: it keeps 15 decimals, which is too few for a gate that is nearly shut.
-        file.write(json.dumps(table.astype(object).where(table.notna(), None).to_dict(orient="records")).encode())
-    elif suffix == ".parquet":
-        table.to_parquet(file, index=False)
-    else:
+        text = json.dumps(table.astype(object).where(table.notna(), None).to_dict(orient="records"))
+        if len(table):
+            self.file.write((", " if self.rows else "[").encode() + text[1:-1].encode())
+        self.rows += len(table)
+
+    def close(self) -> None:
+        self.file.write(b"]" if self.rows else b"[]")
+
+
+class _Parquet:
+    def __init__(self, file: BufferedIOBase) -> None:
+        self.file, self.rows, self.pending = file, 0, list[pd.DataFrame]()
+        self.writer: Any = None
+
+    def add(self, table: pd.DataFrame) -> None:
+        self.pending.append(table)
+        self.rows += len(table)
+        # Groups of many rows: each has a head of its own.
+        if sum(map(len, self.pending)) >= _GROUP:
+            self._write()
+
+    def close(self) -> None:
+        if self.pending:
+            self._write()
+        if self.writer:
+            self.writer.close()
+
+    def _write(self) -> None:
+        from pyarrow import Table
+        from pyarrow.parquet import ParquetWriter
+
+        rows = Table.from_pandas(pd.concat(self.pending, ignore_index=True), preserve_index=False)
+        self.pending = []
+        self.writer = self.writer or ParquetWriter(self.file, rows.schema)
+        self.writer.write_table(rows)
+
+
+class _Npz:
+    def __init__(self, file: BufferedIOBase) -> None:
+        self.file, self.rows, self.pending = file, 0, list[pd.DataFrame]()
+
+    def add(self, table: pd.DataFrame) -> None:
+        self.pending.append(table)
+        self.rows += len(table)
+
+    def close(self) -> None:
+        table = pd.concat(self.pending, ignore_index=True) if self.pending else pd.DataFrame()
         # Text columns as fixed-width strings: object arrays would need pickle to be read.
         columns: dict[str, Any] = {str(name): np.asarray(table[name].tolist()) for name in table}
-        np.savez_compressed(file, **columns)
-    return file.getvalue()
+        np.savez_compressed(self.file, **columns)
+
+
+TableWriter: TypeAlias = _Csv | _Json | _Parquet | _Npz
+"""Takes a table piece by piece by ``add``; ``rows`` counts them."""
+_WRITERS = {".csv": _Csv, ".parquet": _Parquet, ".json": _Json, ".npz": _Npz}
 
 
 def _summary(record: GateRecord, label: str) -> dict[str, object]:

@@ -8,10 +8,11 @@ from se_viz.errors import DataError
 from se_viz.networks import load_network
 from se_viz.networks.checkpoints import FOLDER
 from se_viz.runtime import choose_device
-from se_viz.train.data import Pictures, find_data
+from se_viz.terminal import show_path
+from se_viz.train.data import READABLE, Pictures, find_data
 from se_viz.train.export import Naming, export
 from se_viz.train.loop import Run, train
-from se_viz.train.options import recipe_of
+from se_viz.train.options import DATA_NAME, recipe_of
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -31,7 +32,9 @@ def run(arguments: argparse.Namespace) -> None:
     steps = len(training) // recipe.batch
     state = Run(recipe, arguments.run, classes=len(training.classes), steps=steps, device=device, initial=initial)
     train(state, training, validation, workers=arguments.workers, compiled=arguments.compile)
-    data = f"{arguments.data_name}: {len(training)} training and {len(validation)} validation images"
+    data = (
+        f"{_name_data(arguments, training.classes)}: {len(training)} training and {len(validation)} validation images"
+    )
     command = shlex.join(["python", "-m", "se_viz", *arguments.words])
     notes = ""
     if initial:
@@ -40,6 +43,14 @@ def run(arguments: argparse.Namespace) -> None:
     naming = Naming(arguments.name, arguments.title, data, command, arguments.input_size, notes)
     card = export(arguments.run, out, naming, validation, device=device)
     print(f"{card.name}: top-1 {card.top1:.2%} on {len(validation)} images; written to {out}")
+
+
+def _name_data(arguments: argparse.Namespace, classes: tuple[str, ...]) -> str:
+    if arguments.data_name is not None:
+        return arguments.data_name
+    # Another folder is not what the bundled networks were trained on.
+    known = arguments.data is None or set(classes) == set(READABLE.values())
+    return DATA_NAME if known else show_path(arguments.data.resolve().name)
 
 
 def _read_data(folder: Path, *, batch: int) -> tuple[Pictures, Pictures]:

@@ -1,32 +1,44 @@
 """The arguments of ``python -m se_viz train``; free of PyTorch, so that every command starts fast."""
 
 import argparse
+import math
+import re
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
+from se_viz.errors import OptionError
 from se_viz.train.recipe import Recipe
 
 NAME, TITLE = "se_resnet50_half_imagenette", "SE-ResNet-50, half width"
+DATA_NAME = "Imagenette v2"
+"""What the card calls the data where classes are Imagenette's and no other name is given."""
+
+_RANGES = {
+    "rate": (0, 1e6), "gate_rate": (0, 1e6), "decay": (0, 1e6), "smoothing": (0, 1), "mixup": (0, 1e6),
+    "crop": (0, 1), "erasing": (0, 1), "average": (0, 1),
+}  # fmt: skip
+"""Least and greatest value of the recipe's fractions."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add where a run takes place and what its card says, and one option for each field of the recipe."""
-    parser.add_argument("--data", type=Path, help="folder with train and val (default: download Imagenette v2)")
-    parser.add_argument("--run", type=Path, default=Path("runs/se_resnet50_imagenette"), help="folder of the run")
-    parser.add_argument("--out", type=Path, help="folder for weights and card (default: the bundled networks)")
-    parser.add_argument("--name", default=NAME, help="name to load the network by")
+    parser.add_argument("--data", type=read_path, help="folder with train and val (default: download Imagenette v2)")
+    parser.add_argument("--run", type=read_path, default=Path("runs/se_resnet50_imagenette"), help="folder of the run")
+    parser.add_argument("--out", type=read_path, help="folder for weights and card (default: the bundled networks)")
+    parser.add_argument("--name", type=_read_name, default=NAME, help="name to load the network by")
     parser.add_argument("--title", default=TITLE, help="name of the network for people")
-    parser.add_argument("--data-name", default="Imagenette v2", help="what the card calls the data")
-    parser.add_argument("--input-size", type=_positive, default=224, help="side of the input the network is used with")
+    parser.add_argument("--data-name", help="what the card calls the data (default: Imagenette v2, or its folder)")
+    parser.add_argument("--input-size", type=read_count, default=224, help="side of the input the network is used with")
     parser.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that augment images")
+    parser.add_argument("--workers", type=_read_whole, default=1, help="processes that augment images")
     parser.add_argument("--compile", action="store_true", help="compile the network: a minute a size, then faster")
     recipe = parser.add_argument_group("recipe", "what shapes the weights; a run goes on with the same recipe only")
     for field in fields(Recipe):
         several = isinstance(field.default, tuple)
         recipe.add_argument(
             f"--{field.name.replace('_', '-')}",
-            type=_positive if several or field.name in ("epochs", "batch") else type(field.default),
+            type=_reader(field.name, field.default),
             nargs="+" if several else None,
             default=field.default,
             help="default: %(default)s",
@@ -39,7 +51,70 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     return Recipe(**{**values, "sizes": tuple(values["sizes"])})
 
 
-def _positive(word: str) -> int:
+def check_recipe(arguments: argparse.Namespace) -> None:
+    """Refuse fractions out of their range, and sizes that no epoch would use.
+
+    Raises:
+        OptionError: there is one.
+    """
+    for name, (low, high) in _RANGES.items():
+        value, option = getattr(arguments, name), name.replace("_", "-")
+        if not low <= value <= high:
+            raise OptionError(f"--{option} {value:g} is out of its range. Give a number from {low:g} to {high:g}.")
+    if "sizes" in arguments.given and len(arguments.sizes) > arguments.epochs:
+        raise OptionError(
+            f"--sizes names {len(arguments.sizes)} sizes for {arguments.epochs} epochs, and each takes an epoch at "
+            "least. Name fewer sizes, or add epochs."
+        )
+
+
+def read_path(word: str) -> Path:
+    """Return a path; the empty word, such as an unset variable's, would be the folder one is in."""
+    if not word:
+        raise argparse.ArgumentTypeError("it is empty. Give a path, or leave it out")
+    return Path(word)
+
+
+def read_count(word: str) -> int:
+    """Return a whole number from 1 on."""
     if not word.isdecimal() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"{word} is no whole number from 1 on")
     return int(word)
+
+
+def read_seed(word: str) -> int:
+    """Return a whole number that every generator takes as its seed, with some room above."""
+    if not word.isdecimal() or int(word) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{word} is no whole number from 0 to {2**32 - 1}")
+    return int(word)
+
+
+def _read_whole(word: str) -> int:
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"{word} is no whole number from 0 on")
+    return int(word)
+
+
+def _read_number(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{word} is no number")
+    return value
+
+
+def _read_name(word: str) -> str:
+    # It becomes the name of two files.
+    if not re.fullmatch(r"\w[\w.+-]{0,199}", word):
+        raise argparse.ArgumentTypeError(f"{word!r} is no name of letters, digits, and _ - + . between them")
+    return word
+
+
+def _reader(name: str, default: object) -> Callable[[str], object]:
+    if name == "seed":
+        return read_seed
+    if isinstance(default, tuple) or name in ("epochs", "batch", "reduction"):
+        return read_count
+    return {float: _read_number, int: _read_whole}.get(type(default), str)

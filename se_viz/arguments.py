@@ -1,0 +1,192 @@
+"""The arguments of the command line, free of PyTorch: what each command takes, and what counts for nothing."""
+
+import argparse
+from typing import Any
+
+from se_viz import __version__
+from se_viz.errors import OptionError
+from se_viz.train.options import add_options, check_recipe, read_count, read_path, read_seed
+
+_TABLE = "file for the table: .csv, .parquet, .json or .npz"
+_IMAGES = "images, folders and patterns such as *.jpg"
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """Read the words of a command.
+
+    Raises:
+        SystemExit: a word is unknown, missing or malformed; usage and reason are printed.
+        OptionError: an option counts for nothing beside the others.
+    """
+    arguments = make_parser().parse_args(words, argparse.Namespace(words=words, given=()))
+    _refuse_idle(arguments)
+    return arguments
+
+
+class _Once(argparse.Action):
+    """Keeps a value, and refuses a second one: the first would count for nothing."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if option_string:
+            given = getattr(namespace, "given", ())
+            if self.dest in given:
+                parser.error(f"argument {option_string}: it is given twice. Give it once.")
+            if "" in (values if isinstance(values, list) else [values]):
+                parser.error(f"argument {option_string}: it is empty. Give it a value, or leave it out.")
+            namespace.given = (*given, self.dest)
+        setattr(namespace, self.dest, values)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Every option once, and in full: a part of its name may be that of a later one."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
+        for kind in (None, "store"):
+            self.register("action", kind, _Once)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of every command."""
+    parser = _Parser(prog="se_viz", description="See what squeeze-and-excitation gates do to an image.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
+    gates = _add_gates(commands.add_parser("gates", help="every gate of an SE network for one or more images"))
+    health = _add_health(commands.add_parser("health", help="whether gates do anything, over several images"))
+    counterfactuals = _add_counterfactuals(commands.add_parser("counterfactuals", help="does it matter what gates do?"))
+    score = _add_score(commands.add_parser("score", help="do the maps of attribution methods stand their tests?"))
+    methods = _add_methods(commands.add_parser("methods", help="what attribution methods explain, take and need"))
+    for command in (gates, health, counterfactuals, score, methods):
+        _add_own_weights(command)
+        command.epilog = (
+            "Exit status: 0, or 1 if an image was left out, which is named, or 2 if nothing could be done. Tables and "
+            "plots are written beside and renamed: what ends a command early leaves the older file."
+        )
+    networks = commands.add_parser("networks", help="the networks that can be loaded")
+    networks.add_argument("pattern", nargs="?", default="", help="part of a name, e.g. regnet, or 'timm/se*'")
+    download = commands.add_parser("download", help="fetch the weights of a network to the cache")
+    download.add_argument("network", metavar="NAME", help="name of the network, as `se_viz networks` prints it")
+    cache = commands.add_parser("cache", help="the folder of downloads and what it takes")
+    cache.add_argument("--empty", action="store_true", help="delete every download")
+    add_options(commands.add_parser("train", help="train an SE network from scratch"))
+    evaluate = commands.add_parser("evaluate", help="top-1 accuracy of a network")
+    evaluate.add_argument("--data", type=read_path, help="folder with train and val (default: download Imagenette v2)")
+    info = commands.add_parser("info", help="versions, devices and networks")
+    for command in (gates, health, counterfactuals, score, methods, evaluate):
+        command.add_argument("--network", help="name of the network (default: the first of `se_viz networks`)")
+        command.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
+    for command in (gates, health, counterfactuals, score, methods, networks, evaluate, info):
+        command.add_argument("--checkpoints", type=read_path, help="folder of the networks (default: all there are)")
+    return parser
+
+
+def _add_gates(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("images", nargs="+", type=read_path, metavar="IMAGE_OR_FOLDER", help=_IMAGES)
+    command.add_argument("--out", type=read_path, help=_TABLE)
+    return command
+
+
+def _add_health(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    _add_images(command)
+    command.add_argument("--out", type=read_path, help="file for the numbers: .csv, .parquet, .json or .npz")
+    command.add_argument(
+        "--limit", action="append", default=[], metavar="NAME=VALUE", help="where a flag begins, e.g. constant=0.05"
+    )
+    return command
+
+
+def _add_counterfactuals(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    _add_images(command)
+    # Not checked here: the words that are known come with PyTorch.
+    command.add_argument("--scope", default="block", help="what has its gates replaced at once: block, stage, network")
+    kinds = ("mean", "other", "shuffle", "ones")
+    command.add_argument("--kinds", nargs="+", default=kinds, help=f"what by (default: {' '.join(kinds)})")
+    command.add_argument("--repeats", type=read_count, default=5, help="shuffles of each place (default: 5)")
+    command.add_argument("--seed", type=read_seed, default=0, help="seed of the first shuffle (default: 0)")
+    command.add_argument("--out", type=read_path, help=_TABLE)
+    command.add_argument("--plot", type=read_path, metavar="FILE.html", help="file for the plot over depth")
+    return command
+
+
+def _add_score(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    _add_images(command)
+    # Not checked here: the words that are known come with PyTorch.
+    command.add_argument("--methods", nargs="+", metavar="METHOD", help="e.g. saliency grad_cam (default: quick ones)")
+    command.add_argument(
+        "--target",
+        metavar="CLASS",
+        help="name or number, from 0; a name comes first where both fit (default: each image's most probable class)",
+    )
+    command.add_argument("--against", metavar="CLASS", help="explain how far the target leads this class")
+    command.add_argument("--baseline", default="mean", help="what pixels are painted over with (default: mean)")
+    command.add_argument("--seed", type=read_seed, default=0, help="seed of random maps and squares (default: 0)")
+    command.add_argument("--out", type=read_path, help=_TABLE)
+    command.add_argument("--plot", type=read_path, metavar="FILE.html", help="file for the mean curves")
+    return command
+
+
+def _add_images(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "images", nargs="*", type=read_path, metavar="IMAGE_OR_FOLDER", help=f"{_IMAGES} (default: the samples)"
+    )
+
+
+def _add_methods(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("--out", type=read_path, help=_TABLE)
+    return command
+
+
+def _add_own_weights(command: argparse.ArgumentParser) -> None:
+    own = command.add_argument_group("your own weights instead of --network")
+    own.add_argument("--weights", type=read_path, metavar="FILE", help=".safetensors, or a state dict of torch.save")
+    own.add_argument("--architecture", metavar="NAME", help="what the weights are for, e.g. timm/seresnet50")
+    own.add_argument("--labels", type=read_path, metavar="FILE", help="names of the classes, one a line")
+
+
+def _refuse_idle(arguments: argparse.Namespace) -> None:
+    """Refuse options that count for nothing beside the others.
+
+    Raises:
+        OptionError: one does.
+    """
+    given = set(arguments.given)
+    if "weights" in vars(arguments):
+        _check_weights(given)
+    if arguments.command == "methods":
+        for option in sorted({"device", "checkpoints"} & given if not {"network", "weights"} & given else ()):
+            raise OptionError(
+                f"--{option} counts for nothing here: without a network methods are listed, not judged. Add --network "
+                f"NAME or --weights FILE, or leave --{option} out."
+            )
+    if arguments.command == "counterfactuals" and "shuffle" not in arguments.kinds:
+        for option in sorted({"repeats", "seed"} & given):
+            raise OptionError(
+                f"--{option} counts for shuffles alone, and --kinds {' '.join(arguments.kinds)} asks for none. Add "
+                f"shuffle to --kinds, or leave --{option} out."
+            )
+    if arguments.command == "train":
+        check_recipe(arguments)
+
+
+def _check_weights(given: set[str]) -> None:
+    if "weights" not in given:
+        for option in sorted({"architecture", "labels"} & given):
+            raise OptionError(
+                f"--{option} belongs to a file of your own weights, and none is named. Add --weights FILE, or name a "
+                f"listed network with --network and leave --{option} out."
+            )
+        return
+    if "network" in given:
+        raise OptionError("--network and --weights name two networks. Give one of them.")
+    if "checkpoints" in given:
+        raise OptionError(
+            "--checkpoints is where --network is looked for, and --weights brings the network itself. Leave one out."
+        )
+    if "architecture" not in given:
+        raise OptionError("--weights alone does not say what they are for. Add --architecture, e.g. timm/seresnet50.")

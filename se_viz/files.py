@@ -1,0 +1,199 @@
+"""Files that are read within bounds and written whole or not at all; every error is an `OSError` with its reason."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedRandom
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, where an open file cannot be replaced and so needs no lock.
+    fcntl = None
+
+_KINDS = {
+    stat.S_IFIFO: "it is a pipe, which may never end",
+    stat.S_IFCHR: "it is a device, which may never end",
+    stat.S_IFBLK: "it is a device",
+    stat.S_IFSOCK: "it is a socket",
+}
+"""What a path may be beside an ordinary file."""
+_LACKING = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+"""What drives say that cannot do what was asked."""
+
+
+class _TriedError(Exception):
+    """Ends a trial, so that nothing of it stays."""
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Return the content of an ordinary file, but no more than one byte above ``limit``.
+
+    Pipes, devices, sockets and folders are refused at once: to read one may wait for ever, or never end.
+
+    Raises:
+        OSError: it is no ordinary file, or cannot be read; ``strerror`` is fit to be shown.
+    """
+    check_ordinary(path)
+    # Without waiting, in case it was replaced by a pipe just now.
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+        _check_mode(os.fstat(file.fileno()).st_mode, path)
+        return file.read(limit + 1)
+
+
+def check_ordinary(path: Path) -> None:
+    """Refuse what is no ordinary file, without opening it.
+
+    Raises:
+        OSError: it is a folder, pipe, device or socket, or cannot be looked at.
+    """
+    _check_mode(path.stat().st_mode, path)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Put a file in the place of an older one, see `replace_file`."""
+    with replace_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[BufferedRandom]:
+    """Write a file beside its place; at the end of the block it takes the place of an older one, mode and all.
+
+    An error, a full disk or a kill leaves the older one as it was. What a kill leaves beside it is used up by the next
+    write. A link stays a link: the file that it leads to is replaced.
+
+    Raises:
+        OSError: the file cannot be written, or another process is writing it.
+    """
+    path = Path(os.path.realpath(path))
+    older = _older(path)
+    part = path.with_name(f"{path.name}.part")
+    with _begin(part) as file:
+        yield file
+        file.flush()
+        _settle(file)
+        if older is not None:
+            _dress(part, older)
+        # While it is locked: another process could begin to write under the same name.
+        if fcntl:
+            part.replace(path)
+    if not fcntl:
+        part.replace(path)
+
+
+def check_writable(path: Path) -> None:
+    """Find out, without touching an older file, whether `replace_file` can write one.
+
+    Raises:
+        OSError: it cannot.
+    """
+    path = Path(os.path.realpath(path))
+    _older(path)
+    part = path.with_name(f"{path.name}.part")
+    with suppress(_TriedError), _begin(part):
+        raise _TriedError
+
+
+@contextmanager
+def hold(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Keep other processes out of a block by a lock on a file, which the system lets go when this process ends.
+
+    Raises:
+        BlockingIOError: another process is inside, and this one was not to wait.
+        OSError: the file cannot be made.
+    """
+    with path.open("a+b") as file:
+        _lock(file, wait=wait)
+        yield
+
+
+def _older(path: Path) -> os.stat_result | None:
+    try:
+        older = path.stat()
+    except FileNotFoundError:
+        return None
+    _check_mode(older.st_mode, path)
+    # Renaming asks nobody whether the older file may be written.
+    if not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "it is write-protected", str(path))
+    return older
+
+
+def _check_mode(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "it is no ordinary file")
+        raise OSError(errno.EINVAL, kind, str(path))
+
+
+@contextmanager
+def _begin(part: Path) -> Iterator[BufferedRandom]:
+    """Open the file beside, empty and for this process alone; an error in the block removes it."""
+    try:
+        with _open_part(part) as file:
+            try:
+                yield file
+            except BaseException:
+                if fcntl:
+                    # While it is locked: afterwards it may be another process's.
+                    part.unlink(missing_ok=True)
+                raise
+    except BaseException:
+        if not fcntl:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+        raise
+
+
+def _open_part(part: Path) -> BufferedRandom:
+    flags = os.O_RDWR | os.O_CREAT
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    while True:
+        file = open(os.open(part, flags, 0o666), "r+b")  # noqa: SIM115
+        try:
+            _check_mode(os.fstat(file.fileno()).st_mode, part)
+            _lock(file)
+            # Another process may have put the very file in its place before the lock was free.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                    file.truncate()
+                    return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _lock(file: BufferedRandom, *, wait: bool = False) -> None:
+    if not fcntl:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError as error:
+        raise BlockingIOError(errno.EAGAIN, "another process is writing it", file.name) from error
+    except OSError as error:
+        # Some network drives have no locks.
+        if error.errno not in _LACKING:
+            raise
+
+
+def _settle(file: BufferedRandom) -> None:
+    """Have the content on the disk before the name: a machine that stops in between shows no empty file."""
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in _LACKING:
+            raise
+
+
+def _dress(part: Path, older: os.stat_result) -> None:
+    # A drive that knows no owners and modes has none to keep.
+    with suppress(OSError):
+        part.chmod(stat.S_IMODE(older.st_mode))
+        if hasattr(os, "chown"):
+            os.chown(part, older.st_uid, older.st_gid)
