@@ -9,6 +9,7 @@ rules, chance levels and results; short forms of the same draws are tests.
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle
 
 import torch
 from PIL import Image
@@ -16,16 +17,25 @@ from PIL import Image
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table
 from se_viz.attribution.controls import make_controls
+from se_viz.attribution.curves import Exam
 from se_viz.attribution.erasure import check_region, mark_strongest
 from se_viz.attribution.neurons import attribute_neuron
+from se_viz.attribution.run import attribute
+from se_viz.attribution.sanity import check_sanity, describe_steps
+from se_viz.attribution.scores import Yardstick, describe_scores, make_yardstick, score_map
+from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
 from se_viz.gates.neurons import Neuron
 from se_viz.images import list_samples, open_image
 from se_viz.networks import Network, load_network
+from se_viz.networks.resnet import build_se_resnet
 from se_viz.ui.erasing import describe_erasure
 
 HEAD = ("cases", "the word should be", "drawn", "word said", "rate")
 """What the columns of the table hold."""
+
+_METHODS = {"saliency": "Saliency", "grad_cam": "Grad-CAM"}
+_POOL, _DRAWS = 20, 6
 
 SAID, WRONG = "said", "said by chance alone"
 """What is right of a kind of case."""
@@ -86,6 +96,66 @@ def measure_erasure(asked: Asked) -> list[Rate]:
     return [Rate(kind, SAID if "Gradients" in kind else WRONG, values) for kind, values in said.items()]
 
 
+def measure_sanity(asked: Asked) -> list[Rate]:
+    """Check maps of networks of random weights, and of the trained one, and count that they depend on learning."""
+    side, rates = asked.network.card.input_size // 3, []
+    for method in ("saliency", "input_x_gradient"):
+        said = [
+            _has_learned(_untrained(asked.seed + number, side), photo.resize((side, side)), method, number)
+            for number, photo in zip(range(asked.cases), cycle(_photos(asked.network)))
+        ]
+        rates.append(Rate(f"{method}, random weights", WRONG, said))
+        said = [_has_learned(asked.network, photo, method, asked.seed) for photo in _photos(asked.network)]
+        rates.append(Rate(f"{method}, trained", SAID, said))
+    return rates
+
+
+def _untrained(seed: int, side: int) -> Network:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_se_resnet("se_resnet50", num_classes=10, width=0.125)
+    return Network.from_model(model.eval().requires_grad_(False), input_size=side)
+
+
+def _has_learned(network: Network, photo: Image.Image, method: str, seed: int) -> bool:
+    inputs = network.preprocess(photo)
+    with torch.inference_mode():
+        best = int(network.model(inputs).argmax())
+    steps = check_sanity(network, inputs, attribute(network, inputs, best, method), seed=seed)
+    return "on what the network has learned" in describe_steps(method, steps)[0]
+
+
+def measure_scores(asked: Asked) -> list[Rate]:
+    """Score draws of controls as if they were maps, beside others, and count that they beat every control.
+
+    Each photo has 20 draws of each kind; a case takes some of them for controls, and a further one for the map.
+    """
+    said: dict[str, list[bool]] = {title: [] for title in ("random pixels", "random patches", *_METHODS.values())}
+    photos, generator = _photos(asked.network), torch.Generator().manual_seed(asked.seed)
+    for photo in photos:
+        inputs = asked.network.preprocess(photo)
+        with torch.inference_mode():
+            best = int(asked.network.model(inputs).argmax())
+        exam = Exam(Target(best), squares=2, repeats=_POOL, seed=asked.seed)
+        pool = make_yardstick(asked.network, inputs, exam)
+        maps = {
+            title: score_map(asked.network, inputs, attribute(asked.network, inputs, best, key).map, pool.falls)
+            for key, title in _METHODS.items()
+        }
+        for _ in range(asked.cases // len(photos)):
+            order = torch.randperm(_POOL, generator=generator).tolist()
+            controls = {
+                key: tuple(drawn[place] for place in order[:_DRAWS])
+                for key, drawn in pool.controls.items()
+                if len(drawn) > 1
+            }
+            yardstick = Yardstick(pool.falls, controls | {"blob": pool.controls["blob"]})
+            further = {f"random {key}": pool.controls[key][order[-1]] for key in ("pixels", "patches")}
+            for title, score in {**further, **maps}.items():
+                said[title].append(" beats every map" in describe_scores({title: score}, yardstick)[0])
+    return [Rate(title, WRONG if "random" in title else "not known", values) for title, values in said.items()]
+
+
 def _photos(network: Network) -> list[Image.Image]:
     """Return the samples as the network sees them."""
     side = network.card.input_size
@@ -104,7 +174,11 @@ def _draw_neuron(network: Network, generator: torch.Generator) -> Neuron:
     return Neuron(site.name, int(torch.randint(site.channels, (), generator=generator)))
 
 
-VERDICTS: dict[str, Callable[[Asked], list[Rate]]] = {"erasure": measure_erasure}
+VERDICTS: dict[str, Callable[[Asked], list[Rate]]] = {
+    "erasure": measure_erasure,
+    "sanity": measure_sanity,
+    "scores": measure_scores,
+}
 """What can be measured."""
 
 

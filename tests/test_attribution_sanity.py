@@ -1,5 +1,7 @@
 """Randomising a copy changes its maps and gates stage by stage, and the network itself not at all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,13 +13,18 @@ from torchvision.ops import SqueezeExcitation
 from se_viz.attribution.order import HEAD, order_weights, split_stages
 from se_viz.attribution.run import attribute
 from se_viz.attribution.sanity import (
+    NETWORKS,
     NOTHING,
+    PAIRS,
+    SIZES,
     GateLikeness,
     MapLikeness,
+    Peers,
     Step,
     check_sanity,
     compare_gates,
     compare_maps,
+    compare_networks,
     describe_steps,
     shuffle_weights,
     tabulate_steps,
@@ -29,9 +36,11 @@ from se_viz.networks.architectures import build
 from se_viz.networks.zoo import find_card
 
 
-@pytest.fixture
-def steps(network: Network, image: Tensor) -> tuple[Step, ...]:
-    return check_sanity(network, image, attribute(network, image, 2, "input_x_gradient"))
+@pytest.fixture(scope="module")
+def steps(loaded: Network) -> tuple[Step, ...]:
+    """Return the check of one map, made once: two dozen networks take their time."""
+    image = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))[:1]
+    return check_sanity(loaded, image, attribute(loaded, image, 2, "input_x_gradient"))
 
 
 def test_a_copy_as_it_is_gives_the_same_map_and_gates(network: Network, image: Tensor, steps: tuple[Step, ...]):
@@ -44,11 +53,11 @@ def test_a_copy_as_it_is_gives_the_same_map_and_gates(network: Network, image: T
     assert all((one.ranks, one.distance) == (1, 0) for one in first.gates.values())
 
 
-def test_a_map_with_options_is_made_again_with_them(network: Network, image: Tensor):
+def test_a_map_with_options_is_made_again_with_them(shallow: Network, image: Tensor):
     """Other options would make another map, and the likeness to it would be blamed on the weights."""
-    found = attribute(network, image, 2, "integrated_gradients", n_steps=3, baseline="black")
-    assert check_sanity(network, image, found)[0].likeness.absolute == 1
-    assert not torch.equal(found.map, attribute(network, image, 2, "integrated_gradients", baseline="black").map)
+    found = attribute(shallow, image, 2, "integrated_gradients", n_steps=3, baseline="black")
+    assert check_sanity(shallow, image, found)[0].likeness.absolute == 1
+    assert not torch.equal(found.map, attribute(shallow, image, 2, "integrated_gradients", baseline="black").map)
 
 
 def test_maps_lose_their_likeness_from_the_classifier_back(steps: tuple[Step, ...]):
@@ -62,31 +71,31 @@ def test_maps_lose_their_likeness_from_the_classifier_back(steps: tuple[Step, ..
             assert (gates.distance == 0) == untouched
 
 
-def test_the_network_itself_is_not_touched(network: Network, image: Tensor):
+def test_the_network_itself_is_not_touched(shallow: Network, image: Tensor):
     """Every session runs on it: weights bit for bit, modes, hooks and frozen parameters stay."""
-    before = {name: value.clone() for name, value in network.model.state_dict().items()}
-    found = attribute(network, image, 2, "grad_cam")
+    before = {name: value.clone() for name, value in shallow.model.state_dict().items()}
+    found = attribute(shallow, image, 2, "grad_cam")
     with torch.inference_mode():
-        check_sanity(network, image, found)
-    assert all(torch.equal(value, before[name]) for name, value in network.model.state_dict().items())
-    assert not network.model.training
-    assert not any(value.requires_grad for value in network.model.parameters())
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.model.modules())
+        check_sanity(shallow, image, found)
+    assert all(torch.equal(value, before[name]) for name, value in shallow.model.state_dict().items())
+    assert not shallow.model.training
+    assert not any(value.requires_grad for value in shallow.model.parameters())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in shallow.model.modules())
 
 
-def test_the_same_seed_gives_the_same_steps(network: Network, image: Tensor):
+def test_the_same_seed_gives_the_same_steps(shallow: Network, image: Tensor):
     """A figure in a lecture must come out again; another seed is another draw."""
-    found = attribute(network, image, 2, "saliency")
-    one, again, other = (check_sanity(network, image, found, seed=seed)[-1].map for seed in (3, 3, 4))
+    found = attribute(shallow, image, 2, "saliency")
+    one, again, other = (check_sanity(shallow, image, found, seed=seed)[-1].map for seed in (3, 3, 4))
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
 
-def test_the_passes_of_all_steps_are_told_in_one_row(network: Network, image: Tensor):
+def test_the_passes_of_all_steps_are_told_in_one_row(shallow: Network, image: Tensor):
     """A bar over the whole must grow and end at its end."""
     told: list[tuple[int, int]] = []
-    found = attribute(network, image, 2, "integrated_gradients", n_steps=4)
-    check_sanity(network, image, found, report=lambda done, total: told.append((done, total)))
+    found = attribute(shallow, image, 2, "integrated_gradients", n_steps=4)
+    check_sanity(shallow, image, found, report=lambda done, total: told.append((done, total)))
     done = [now for now, _ in told]
     assert len({total for _, total in told}) == 1
     assert done == sorted(done)
@@ -194,37 +203,94 @@ def test_first_gates_are_those_of_the_network(network: Network, image: Tensor, s
         assert gates.distance == pytest.approx(differences.mean().item(), rel=1e-5)
 
 
-def step(part: int | str, sizes: float | None) -> Step:
+def step(part: int | str, sizes: float | None, peers: Peers | None = None) -> Step:
     likeness = MapLikeness(sizes, sizes, sizes)
-    return Step(part, torch.zeros(2, 2), likeness, {2: GateLikeness(0.25, 0.1), 3: GateLikeness(None, 0.2)})
+    return Step(part, torch.zeros(2, 2), likeness, {2: GateLikeness(0.25, 0.1), 3: GateLikeness(None, 0.2)}, peers)
+
+
+def peers(own: float, pairs: float, *, odder: int = 0, count: int = NETWORKS) -> Peers:
+    return Peers((own,) * count, (pairs,) * (count * (count - 1) // 2), odder, NETWORKS - count)
 
 
 @pytest.mark.parametrize(
-    ("last", "words"),
+    ("found", "words"),
     [
-        (0.7, "**Map hardly depends on what the network has learned**: with every weight shuffled the sizes of its"),
-        (0.4, "**Map depends in part on what the network has learned**"),
-        (0.1, "**Map depends on what the network has learned**: with every weight shuffled"),
-        (None, "**Map depends on what the network has learned**: from the classifier on it has one value everywhere."),
+        (peers(0.1, 0.4), "**Map depends on what the network has learned**: the sizes of its values have a rank corr"),
+        (peers(0.6, 0.8), "**Map depends in part on what the network has learned**"),
+        (peers(0.1, 0.1, odder=4), "Whether Map shows what was learned **cannot be told**: the sizes"),
+        (peers(0.1, 0.4, odder=1), "Whether Map shows what was learned **cannot be told**: the sizes"),
+        (peers(0.898, 0.9), "**Map hardly changes with the weights**"),
+        (peers(0.9, 0.9, odder=9), "**Map hardly changes with the weights**"),
+        (
+            peers(0.1, 0.4, count=18),
+            "Whether Map shows what was learned **cannot be told**: with every weight shuffled its",
+        ),
     ],
 )
-def test_the_verdict_goes_by_the_last_step(last: float | None, words: str):
-    """A map that outlives all weights shows the photo; one that vanished needed them."""
-    steps = [step(NOTHING, 1.0), step(HEAD, last), step(2, last)]
-    found, gates = describe_steps("Map", steps)
-    assert found.startswith(words)
-    assert gates.endswith("In the end those of stages 2, 3 have moved by 0.10, 0.20 on average.")
+def test_the_verdict_compares_with_networks_that_have_learned_nothing(found: Peers, words: str):
+    """Learned is what tells a map from all of theirs; what they share shows the photo; the rest says nothing."""
+    verdict, gates = describe_steps("Map", [step(NOTHING, 1.0), step(2, 0.1, found)])
+    assert verdict.startswith(words)
+    assert ("what the network has learned" in verdict) == found.apart
+    assert gates.endswith("have moved by 0.10, 0.20 on average, in one draw of the shuffle.")
 
 
-def test_the_table_of_steps_has_a_row_a_measure():
-    """Three likenesses of the map and one of each stage's gates, at each step; none is NaN."""
-    steps = [step(NOTHING, 1.0), step(HEAD, None)]
-    # Without negative values their ranks are those of the sizes, and would hide below them.
-    assert tabulate_steps(steps)["measure"].unique().tolist()[:2] == ["ranks of sizes", "structure (SSIM)"]
-    steps[1].map[0, 0] = -1
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (torch.zeros(2, 2), "**Map is a map of zeros**"),
+        (torch.full((2, 2), 0.25), "**Map has one value everywhere, 0.25**"),
+        (torch.full((2, 2), torch.nan), "**Map holds values that are no numbers**"),
+    ],
+)
+def test_a_map_without_an_order_is_called_what_it_is(values: torch.Tensor, words: str):
+    """Nothing in it could change with the weights, so that no word about them may stand."""
+    first = Step(NOTHING, values, compare_maps(values, values), {2: GateLikeness(1.0, 0.0)})
+    (verdict,) = describe_steps("Map", [first])
+    assert verdict.startswith(words)
+    assert "learned" not in verdict
+
+
+def test_a_map_of_zeros_ends_the_check_at_once(shallow: Network, image: Tensor):
+    """Nothing would be compared: the method does not run two dozen times for it."""
+    found = replace(attribute(shallow, image, 2, "saliency"), map=torch.zeros(64, 64))
+    (only,) = check_sanity(shallow, image, found)
+    assert only.likeness == MapLikeness(None, None, None)
+
+
+def test_a_map_among_others_is_compared_by_spearman_and_by_rank():
+    """By SciPy, two by two; the first is the oddest of four, then the second of them is put in its place."""
+    generator = np.random.default_rng(0)
+    base = generator.normal(size=(12, 12))
+    alike = [torch.from_numpy(base + 0.3 * generator.normal(size=(12, 12))).float() for _ in range(3)]
+    odd = torch.from_numpy(generator.normal(size=(12, 12))).float()
+    found = compare_networks(odd, [*alike, torch.ones(12, 12), torch.full((12, 12), torch.nan)])
+    expected = [spearmanr(odd.abs().ravel(), one.abs().ravel())[0] for one in alike]
+    assert found.own == pytest.approx(expected)
+    pairs = [spearmanr(a.abs().ravel(), b.abs().ravel())[0] for a, b in ((alike[0], alike[1]), (*alike[1:],))]
+    assert found.pairs[::2] == pytest.approx(pairs)
+    assert (found.odder, found.flat, found.chance) == (0, 2, 1 / 4)
+    assert not found.apart
+    assert compare_networks(alike[0], [odd, *alike[1:]]).odder > 0
+
+
+def test_the_table_of_steps_has_a_row_a_measure(steps: tuple[Step, ...]):
+    """Three likenesses of the map, one of each stage's gates and what two networks have in common, at each step."""
     table = tabulate_steps(steps)
-    assert len(table) == 2 * (3 + 2)
-    assert table["part"].unique().tolist() == ["nothing", "classifier"]
-    gates = table.loc[table["panel"] == "gates"]
-    assert list(dict.fromkeys(gates["measure"])) == ["stage 2", "stage 3"]
-    assert pd.isna(table[table["part"] == "classifier"]["value"]).tolist() == [True, True, True, False, True]
+    assert len(table) == 6 * (3 + 4 + 1)
+    assert list(table["measure"].unique()[:3]) == ["ranks of values", SIZES, "structure (SSIM)"]
+    last = table.loc[(table["measure"] == SIZES)].iloc[-1]
+    found = steps[-1].peers
+    assert found is not None
+    assert [last["value"], last["low"], last["high"]] == [np.mean(found.own), min(found.own), max(found.own)]
+    chance = table.loc[table["measure"] == PAIRS]
+    assert set(chance["low"]) == {min(found.pairs)}
+    assert table.loc[~table["measure"].isin([SIZES, PAIRS]), "low"].isna().all()
+
+
+def test_a_likeness_that_is_not_there_is_no_number_in_the_table():
+    """Without negative values the ranks of values are those of the sizes, and would hide below them."""
+    steps = [step(NOTHING, 1.0), step(HEAD, None)]
+    assert tabulate_steps(steps)["measure"].unique().tolist()[:2] == [SIZES, "structure (SSIM)"]
+    table = tabulate_steps(steps)
+    assert pd.isna(table[table["part"] == "classifier"]["value"]).tolist() == [True, True, False, True]

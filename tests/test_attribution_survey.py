@@ -17,7 +17,7 @@ from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.scores import MEASURES, make_yardstick, score_map
 from se_viz.attribution.sensitivity import measure_sensitivity
-from se_viz.attribution.survey import Survey, average_curves, summarise_scores, survey_scores
+from se_viz.attribution.survey import Survey, average_curves, count_better, summarise_scores, survey_scores
 from se_viz.attribution.targets import Target
 from se_viz.images import list_samples
 from se_viz.networks import Network
@@ -70,6 +70,8 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
         f"{name} *" if name in CONTROLS else name for name in order
     ]
     assert "over 2 images" in printed
+    better = count_better(table)
+    assert all(line.split()[-1] == f"{better[name]}" for name, line in zip(order, lines, strict=True) if name in better)
     assert "<script src=" not in plot.read_text()
     assert "pixels changed, in the order of the map" in json.dumps(plot.read_text())
 
@@ -82,6 +84,16 @@ def test_the_summary_is_over_images():
     assert summary.loc["A", ["deletion", "deletion_std", "images"]].tolist() == pytest.approx([0.3, 0.2, 3])
     assert summary.loc["A", ["sensitivity", "sensitivity_std"]].tolist() == pytest.approx([0.3, 0.2])
     assert summary.loc["B", ["deletion", "deletion_std", "images"]].tolist() == pytest.approx([0.7, 0.0, 1])
+
+
+def test_a_map_counts_as_better_where_it_passes_what_controls_differ_by():
+    """By the table of t, 2.920 at two degrees of freedom: patches of 0.1 +- 0.05 set 0.269; the blob its own gap."""
+    rows = [
+        {"image": image, "map": name, "draws": draws, "gap": gap, "gap_std": std}
+        for image, own, blob in (("a", 0.28, 0.2), ("b", 0.26, 0.2), ("c", 0.28, 0.3))
+        for name, draws, gap, std in (("A", 0, own, 0.0), ("Patches", 3, 0.1, 0.05), ("Blob", 1, blob, 0.0))
+    ]
+    assert count_better(pd.DataFrame(rows)) == {"A": 1}
 
 
 def test_mean_curves_have_their_standard_error_to_either_side():

@@ -89,3 +89,19 @@ def test_a_map_without_an_order_leaves_a_gap():
     above, below = traces(draw_steps(pd.DataFrame(rows, columns=["part", "panel", "measure", "value"]), LIGHT))
     assert np.isnan(np.asarray(above["y"])).tolist() == [False, True]
     assert (above.get("yaxis"), below["yaxis"]) == (None, "y2")
+
+
+def test_several_draws_have_bars_and_what_chance_gives_is_a_band():
+    """A bar reaches from the lowest to the highest draw at its part; a band holds at all parts and lies behind."""
+    rows = [
+        ("nothing", "map", "ranks", 1.0, np.nan, np.nan),
+        ("stage 2", "map", "ranks", 0.3, 0.2, 0.6),
+        *((part, "map", "chance", 0.5, 0.4, 0.7) for part in ("nothing", "stage 2")),
+        ("stage 2", "gates", "s", 1.0, np.nan, np.nan),
+    ]
+    table = pd.DataFrame(rows, columns=["part", "panel", "measure", "value", "low", "high"])
+    band, ranks, gates = traces(draw_steps(table, LIGHT))
+    assert (band["name"], band["fill"], sorted(set(band["y"]))) == ("chance", "toself", [0.4, 0.7])
+    np.testing.assert_allclose(ranks["error_y"]["array"], [np.nan, 0.3])
+    np.testing.assert_allclose(ranks["error_y"]["arrayminus"], [np.nan, 0.1])
+    assert "error_y" not in gates

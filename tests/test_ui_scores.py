@@ -46,8 +46,8 @@ def press(page: AppTest, label: str) -> AppTest:
 def test_nothing_is_scored_before_it_is_asked_for(page: AppTest):
     """It takes hundreds of pictures: the button says how many, and about how long."""
     assert not page.dataframe
-    # 64 squares and the image, nine controls and two maps with two curves of 25 pictures each.
-    assert f"{65 + 11 * 50} pictures go through the network" in words(page)
+    # 64 squares and the image, thirteen controls and two maps with two curves of 25 pictures each.
+    assert f"{65 + 15 * 50} pictures go through the network" in words(page)
 
 
 def test_scores_are_the_librarys_beside_controls(page: AppTest, network: Network, photo: Image.Image):
@@ -155,9 +155,12 @@ def test_randomising_shows_map_and_gates_part_by_part(page: AppTest):
     press(page, "Randomise a copy")
     traces = {trace["name"]: trace for trace in figure(page, "sanity-steps")["data"]}
     assert list(traces)[-4:] == [f"stage {stage}" for stage in (2, 3, 4, 5)]
-    assert all(len(trace["text"]) == 6 for trace in traces.values())
+    assert "two shuffled networks" in traces
+    assert all(len(trace["text"]) == 6 for name, trace in traces.items() if name != "two shuffled networks")
     assert traces["stage 2"]["text"] == ["nothing", "classifier", "stage 5", "stage 4", "stage 3", "stage 2"]
-    assert "what the network has learned**" in words(page)
+    # The network of these tests was never trained: nothing in its maps was learned.
+    assert "what the network has learned**" not in words(page)
+    assert "with those in 19 networks whose weights are all shuffled" in words(page)
 
 
 def test_a_stopped_run_offers_itself_again(page: AppTest):

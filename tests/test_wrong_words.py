@@ -9,8 +9,11 @@ from torchvision.ops import SqueezeExcitation
 
 from se_viz.attribution.controls import make_controls
 from se_viz.attribution.erasure import REPEATS, Erasure, check_region, mark_strongest
+from se_viz.attribution.run import attribute
+from se_viz.attribution.sanity import check_sanity, describe_steps
 from se_viz.gates.neurons import Neuron
-from se_viz.networks import Network
+from se_viz.images import list_samples, open_image
+from se_viz.networks import Network, list_networks, load_network
 from se_viz.ui.erasing import describe_erasure
 
 SIDE = 32
@@ -97,3 +100,83 @@ def test_the_chance_in_the_sentence_is_that_of_its_places():
     result = Erasure(Image.new("RGB", (1, 1)), 0.1, 0.7, 0.4, controls)
     assert result.chance == pytest.approx(1 / 41)
     assert "in 1 of 41 cases" in describe_erasure(result, "gate")
+
+
+LEARNED = "depends on what the network has learned"
+IN_PART = "depends in part on what the network has learned"
+
+
+def verdict_of(network: Network, photo: Image.Image, method: str, seed: int = 0) -> str:
+    """Return the sentence about the most probable class."""
+    inputs = network.preprocess(photo)
+    with torch.no_grad():
+        best = int(network.model(inputs).argmax())
+    found = attribute(network, inputs, best, method)
+    return describe_steps(method, check_sanity(network, inputs, found, seed=seed))[0]
+
+
+def test_networks_that_have_learned_nothing_are_told_of_learning_no_more_often_than_by_chance():
+    """Their map is one draw of what shuffled weights give: 1 in 20 is allowed, and 6 of 40 come once in 70 tries."""
+    sentences = [
+        verdict_of(untrained(case), photo_of(case), ("saliency", "input_x_gradient")[case % 2], seed=case)
+        for case in range(40)
+    ]
+    assert sum(LEARNED in sentence or IN_PART in sentence for sentence in sentences) <= 5
+
+
+class Even(Small):
+    """A network of equal weights: shuffling changes nothing, so that every map shows the photo alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for weights in self.parameters():
+            nn.init.constant_(weights, 0.1)
+
+
+def test_a_map_that_no_weight_changes_shows_the_photo():
+    """All twenty maps are the same to the bit: the word is that it hardly changes, and learning is not spoken of."""
+    network = Network.from_model(Even().eval().requires_grad_(False), input_size=SIDE)
+    sentence = verdict_of(network, photo_of(0), "input_x_gradient")
+    assert sentence.startswith("**input_x_gradient hardly changes with the weights**")
+    assert LEARNED not in sentence
+
+
+class Dead(Small):
+    """A network whose last layer lets nothing through: every map is zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        nn.init.zeros_(self.head.weight)
+
+
+def test_a_map_of_zeros_is_called_one_and_never_learned():
+    """No weight could be seen in it."""
+    network = Network.from_model(Dead().eval().requires_grad_(False), input_size=SIDE)
+    assert verdict_of(network, photo_of(0), "saliency").startswith("**saliency is a map of zeros**")
+
+
+class Gone(Small):
+    """A network that answers by a path which any other order of its biases shuts: shuffled, its maps are zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        bias = torch.full((8,), -1000.0)
+        bias[0] = 1.0
+        self.stem.bias = nn.Parameter(bias)
+        nn.init.zeros_(self.head.weight)
+        self.head.weight.data[:, 0] = 1.0
+
+
+def test_shuffled_networks_with_maps_of_zeros_prove_nothing():
+    """What died with the shuffle tells nothing of the map: too few maps are left, and the sentence says that."""
+    network = Network.from_model(Gone().eval().requires_grad_(False), input_size=SIDE)
+    sentence = verdict_of(network, photo_of(0), "saliency")
+    assert "**cannot be told**: with every weight shuffled its map has one value everywhere" in sentence
+
+
+def test_saliency_of_a_trained_network_is_told_from_that_of_shuffled_ones():
+    """The bundled network has learned its classes, and its gradient passes through every weight."""
+    card = list_networks()[0]
+    network = load_network(card.name, "cpu")
+    photo = open_image(list_samples()[0].path).resize((card.input_size, card.input_size))
+    assert LEARNED in verdict_of(network, photo, "saliency")

@@ -30,7 +30,7 @@ class Exam:
     """Steps of a curve, each with as many pixels."""
     squares: int = 64
     """Squares whose removal infidelity is measured by."""
-    repeats: int = 4
+    repeats: int = 6
     """Draws of each random map."""
     seed: int = 0
     """Seed of ties, squares and random maps."""

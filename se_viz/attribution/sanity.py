@@ -1,8 +1,9 @@
-"""The sanity check of maps: do they change when what the network has learned is destroyed, and do its gates?"""
+"""The sanity check of maps: are they told from maps of networks whose weights were shuffled, and do gates change?"""
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import mean
 from typing import TypeAlias
 
 import numpy as np
@@ -28,8 +29,23 @@ NOTHING = "nothing"
 """The part of the first step: a copy of the network as it is."""
 
 
-ALIKE, UNALIKE = 0.5, 0.3
-"""Rank correlation of sizes from which on a map counts as the same, and up to which as another one."""
+SIZES = "ranks of sizes"
+"""The measure that the verdict goes by: the rank correlation of sizes."""
+
+PAIRS = "two shuffled networks"
+"""The same measure between networks that have learned nothing."""
+
+NETWORKS = 19
+"""Networks with every weight shuffled that a map is compared with."""
+
+CHANCE = 0.05
+"""Highest chance at which a network that has learned nothing is said to have learned."""
+
+ALIKE = 0.7
+"""Rank correlation of sizes from which on a map counts as the same."""
+
+PARTLY = 0.5
+"""Rank correlation of sizes from which on much of a map is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +70,30 @@ class GateLikeness:
     """Mean absolute difference, in units of the gate."""
 
 
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """A map among those of several networks with every weight shuffled, by the rank correlation of sizes."""
+
+    own: tuple[float, ...]
+    """Of the network's map and each of theirs."""
+    pairs: tuple[float, ...]
+    """Of theirs, two by two: what networks differ by that have learned nothing."""
+    odder: int
+    """How many of theirs are as unlike all others as the network's own is, or more."""
+    flat: int
+    """How many more networks gave one value everywhere, which is like nothing and unlike nothing."""
+
+    @property
+    def chance(self) -> float:
+        """Return how often a network that has learned nothing has the oddest map: one of all is it."""
+        return 1 / (1 + len(self.own))
+
+    @property
+    def apart(self) -> bool:
+        """Tell whether the network's own map is the oddest of all, rarely so by chance, and by a digit that shows."""
+        return not self.odder and self.chance <= CHANCE and mean(self.pairs) - mean(self.own) >= _DIGIT
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """A map and the gates after one more part of the network was randomised."""
@@ -66,9 +106,15 @@ class Step:
     """Of this map to the first one."""
     gates: dict[int, GateLikeness]
     """Of each stage's gates to those of the first step."""
+    peers: Peers | None = None
+    """At the last step, where every weight is shuffled: the first map among those of `NETWORKS` such networks."""
 
 
 _Gates: TypeAlias = dict[int, np.ndarray]
+
+_DIGIT = 0.01
+# So many draws have seeds of their own.
+_SEEDS = 1000
 
 
 def check_sanity(
@@ -84,8 +130,10 @@ def check_sanity(
 
     This is the cascading test of Adebayo et al., arXiv 1810.03292, section 3.1, with all weights of a stage at
     once. A loaded network does not tell what its weights were drawn from: so each weight tensor is shuffled with
-    ``seed``, which keeps its values and destroys what they had learned; running means and variances likewise. The
-    network itself is not touched. ``report`` is told of the method's passes.
+    ``seed``, which keeps its values and destroys what they had learned; running means and variances likewise. A step
+    is one draw. The last one is drawn `NETWORKS` times, so that the map can be compared with what networks differ by
+    that have learned nothing. A map of one value everywhere ends the check at its first step. The network itself is
+    not touched. ``report`` is told of the method's passes.
 
     Raises:
         AttributionError: gates are edited, which a copy would not know; or what `attribute` raises.
@@ -95,18 +143,25 @@ def check_sanity(
     twin = _copy(network, watch)
     with line_of(network.device).turn(watch):
         parts = split_stages(order_weights(twin.model, inputs), twin.inspection.sites)
+    runs = len(parts) + NETWORKS
+
+    def explain(number: int, weights: Sequence[str]) -> Tensor:
+        shuffle_weights(twin.model, weights, seed=_SEEDS * seed + number)
+        return attribute_again(twin, inputs, found, watch=watch, report=nth_of(runs, number, report))
+
     steps: list[Step] = []
     first: _Gates = {}
     for number, (part, weights) in enumerate([(NOTHING, []), *parts.items()]):
-        shuffle_weights(twin.model, weights, seed=seed + number)
-        gates = _gates(twin, inputs, watch)
-        told = nth_of(len(parts) + 1, number, report)
-        values = attribute_again(twin, inputs, found, watch=watch, report=told)
+        values, gates = explain(number, weights), _gates(twin, inputs, watch)
         first = first or gates
         likeness = compare_maps(values, found.map)
-        steps.append(
-            Step(part, values, likeness, {stage: compare_gates(gates[stage], first[stage]) for stage in gates})
-        )
+        changes = {stage: compare_gates(gates[stage], first[stage]) for stage in gates}
+        steps.append(Step(part, values, likeness, changes))
+        if is_flat(found.map):
+            return tuple(steps)
+    weights = [name for names in parts.values() for name in names]
+    others = [explain(number, weights) for number in range(len(steps), runs)]
+    steps[-1] = replace(steps[-1], peers=compare_networks(found.map, [steps[-1].map, *others]))
     return tuple(steps)
 
 
@@ -118,48 +173,91 @@ def name_part(part: int | str) -> str:
 def tabulate_steps(steps: Sequence[Step]) -> pd.DataFrame:
     """Return one row a step and measure: ``part``, ``panel`` (``map`` or ``gates``), ``measure``, ``value``.
 
-    A value is NaN where the map is constant. Values have ranks of their own only where some are negative.
+    A value is NaN where the map is constant. Values have ranks of their own only where some are negative. ``low`` and
+    ``high`` are the least and greatest of several networks, else NaN: at the last step, whose value is then their
+    mean, and in rows of `PAIRS`, which hold at every step what two networks with every weight shuffled have in common.
     """
     signed = any(bool((step.map < 0).any()) for step in steps)
     rows = [
-        (name_part(step.part), panel, measure, value)
+        (name_part(step.part), panel, measure, *_spread(step, measure, value))
         for step in steps
         for panel, values in (("map", _read(step.likeness, signed)), ("gates", _ranks(step.gates)))
         for measure, value in values.items()
     ]
-    return pd.DataFrame(rows, columns=["part", "panel", "measure", "value"]).astype({"value": float})
+    if (peers := steps[-1].peers) and peers.pairs:
+        between = (mean(peers.pairs), min(peers.pairs), max(peers.pairs))
+        rows += [(name_part(step.part), "map", PAIRS, *between) for step in steps]
+    columns = ["part", "panel", "measure", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], float))
+
+
+def _spread(step: Step, measure: str, value: float | None) -> tuple[float | None, float | None, float | None]:
+    if measure != SIZES or step.peers is None or not step.peers.own:
+        return value, None, None
+    return mean(step.peers.own), min(step.peers.own), max(step.peers.own)
 
 
 def describe_steps(title: str, steps: Sequence[Step]) -> list[str]:
-    """Say whether a map depends on what the network has learned, by its last step, and what became of the gates."""
+    """Say whether a map is told from maps of networks that have learned nothing, and what became of the gates."""
+    if steps[0].likeness.absolute is None:
+        return [_describe_flat(title, steps[0].map)]
     gates = steps[-1].gates
     stages, away = ", ".join(map(str, gates)), ", ".join(f"{likeness.distance:.2f}" for likeness in gates.values())
     return [
-        _describe_map(title, steps),
+        _describe_map(title, steps[-1].peers),
         "The gates of a stage stay as they are until it is randomised itself, for a gate does not see what comes after "
-        f"it. In the end those of stages {stages} have moved by {away} on average.",
+        f"it. In the end those of stages {stages} have moved by {away} on average, in one draw of the shuffle.",
     ]
 
 
-def _describe_map(title: str, steps: Sequence[Step]) -> str:
-    last = steps[-1].likeness.absolute
-    if last is None:
-        gone = next(step for step in steps if step.likeness.absolute is None)
+def _describe_flat(title: str, values: Tensor) -> str:
+    if not values.isfinite().all():
+        kind = "holds values that are no numbers"
+    elif values.any():
+        kind = f"has one value everywhere, {values.flatten()[0].item():.2g}"
+    else:
+        kind = "is a map of zeros"
+    return (
+        f"**{title} {kind}**: there is nothing in it that could change with the weights, and nothing follows. Choose "
+        "another method, stage or class."
+    )
+
+
+def _describe_map(title: str, peers: Peers | None) -> str:
+    if peers is None or peers.chance > CHANCE:
+        flat = peers.flat if peers else 0
         return (
-            f"**{title} depends on what the network has learned**: from the {name_part(gone.part)} on it has one value "
-            "everywhere."
+            f"Whether {title} shows what was learned **cannot be told**: with every weight shuffled its map has one "
+            f"value everywhere in {flat} of {NETWORKS} networks, and too few are left to compare with. Choose another "
+            "method, stage or class."
         )
-    number = f"with every weight shuffled the sizes of its values keep a rank correlation of {last:.2f}"
-    if last >= ALIKE:
-        return f"**{title} hardly depends on what the network has learned**: {number}. It shows the photo's own edges."
-    if last > UNALIKE:
-        return f"**{title} depends in part on what the network has learned**: {number}."
-    return f"**{title} depends on what the network has learned**: {number}."
+    own, count = mean(peers.own), len(peers.own)
+    numbers = (
+        f"the sizes of its values have a rank correlation of {own:.2f} ({min(peers.own):.2f} to {max(peers.own):.2f}) "
+        f"with those in {count} networks whose weights are all shuffled; two of these networks have "
+        f"{mean(peers.pairs):.2f} ({min(peers.pairs):.2f} to {max(peers.pairs):.2f})"
+    )
+    if peers.apart:
+        part = " in part" if own >= PARTLY else ""
+        return (
+            f"**{title} depends{part} on what the network has learned**: {numbers}. Of all {count + 1} maps the "
+            f"network's own is the least like the others, which by chance happens in 1 of {count + 1} cases."
+        )
+    if own >= ALIKE:
+        return (
+            f"**{title} hardly changes with the weights**: {numbers}. It shows the photo's own edges more than the "
+            "network."
+        )
+    return (
+        f"Whether {title} shows what was learned **cannot be told**: {numbers}. {peers.odder} of the {count} shuffled "
+        "networks have a map as unlike the others as the network's own: one that has learned nothing gives such "
+        "numbers."
+    )
 
 
 def _read(likeness: MapLikeness, signed: bool) -> dict[str, float | None]:
     ranks = {"ranks of values": likeness.signed} if signed else {}
-    return {**ranks, "ranks of sizes": likeness.absolute, "structure (SSIM)": likeness.structure}
+    return {**ranks, SIZES: likeness.absolute, "structure (SSIM)": likeness.structure}
 
 
 def _ranks(gates: Mapping[int, GateLikeness]) -> dict[str, float | None]:
@@ -177,10 +275,32 @@ def shuffle_weights(model: nn.Module, names: Sequence[str], *, seed: int) -> Non
         values.copy_(values.flatten()[order].view_as(values))
 
 
+def is_flat(values: Float[Tensor, "height width"]) -> bool:
+    """Tell whether a map has no order: one value everywhere, or values that are no numbers."""
+    return not bool(values.isfinite().all()) or bool(values.min() == values.max())
+
+
+def compare_networks(values: Float[Tensor, "height width"], others: Sequence[Tensor]) -> Peers:
+    """Compare a map with those of networks that have learned nothing, and these with each other.
+
+    Were the network one of them, its map would be any of them: the chance that it is the least like the others, by the
+    mean of its rank correlations, is one in all.
+    """
+    maps = [values, *(one for one in others if not is_flat(one))]
+    ranks = pd.DataFrame({place: one.abs().flatten().numpy() for place, one in enumerate(maps)})
+    table = ranks.corr(method="spearman").fillna(0.0).to_numpy(copy=True)
+    # Sizes may be all alike where values are not.
+    np.fill_diagonal(table, 1.0)
+    likeness = (table.sum(0) - 1) / max(len(maps) - 1, 1)
+    pairs = table[1:, 1:][np.triu_indices(len(maps) - 1, 1)]
+    odder = int((likeness[1:] <= likeness[0]).sum())
+    return Peers(tuple(table[0, 1:].tolist()), tuple(pairs.tolist()), odder, len(others) + 1 - len(maps))
+
+
 def compare_maps(values: Float[Tensor, "height width"], original: Float[Tensor, "height width"]) -> MapLikeness:
     """Compare two maps by the order of their values, by that of their sizes, and by structure."""
     one, other = values.numpy(), original.numpy()
-    if one.min() == one.max() or other.min() == other.max():
+    if is_flat(values) or is_flat(original):
         return MapLikeness(None, None, None)
     sizes = [abs(one) / abs(one).max(), abs(other) / abs(other).max()]
     structure = np.asarray(structural_similarity(*sizes, data_range=1.0)).item()

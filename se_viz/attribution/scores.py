@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
+from statistics import mean, stdev
 
 import pandas as pd
 from jaxtyping import Float
+from scipy.special import stdtrit
 from torch import Tensor
 
 from se_viz.attribution.controls import CONTROLS, make_controls
@@ -16,6 +19,9 @@ from se_viz.variants import Report
 
 MEASURES = ("gap", "deletion", "insertion", "infidelity")
 """What is measured."""
+
+CHANCE = 0.05
+"""Chance of a random map to be called better than those of its kind."""
 
 _NAMES = {key: title.lower() for key, title in CONTROLS.items()} | {"blob": "the centred blob"}
 
@@ -124,13 +130,30 @@ def tabulate_curves(scores: Mapping[str, MapScore], yardstick: Yardstick) -> pd.
     return pd.concat(parts, ignore_index=True)
 
 
+def find_limit(drawn: Sequence[MapScore]) -> float:
+    """Return the gap that a map must pass to be told from a control, in the units of the curves.
+
+    For random maps it is the one-sided prediction bound of a further draw, mean + t s sqrt(1 + 1 / n), which one draw
+    in 20 passes if gaps are normally distributed. A map without draws sets its own gap.
+    """
+    gaps = [one.gap for one in drawn]
+    return bound(mean(gaps), stdev(gaps) if len(gaps) > 1 else 0.0, len(gaps))
+
+
+def bound(middle: float, deviation: float, draws: int) -> float:
+    """Return what one further draw in 20 passes, by mean, sample deviation and number of draws; of one draw, itself."""
+    if draws < 2:
+        return middle
+    return middle + float(stdtrit(draws - 1, 1 - CHANCE)) * deviation * sqrt(1 + 1 / draws)
+
+
 def find_unbeaten(score: MapScore, yardstick: Yardstick) -> list[str]:
-    """Return the keys of the controls with a draw whose gap is as wide as a map's, or wider."""
-    return [key for key, drawn in yardstick.controls.items() if max(one.gap for one in drawn) >= score.gap]
+    """Return the keys of the controls from which a map's gap cannot be told, or that have a wider one."""
+    return [key for key, drawn in yardstick.controls.items() if score.gap <= find_limit(drawn)]
 
 
 def describe_scores(scores: Mapping[str, MapScore], yardstick: Yardstick) -> list[str]:
-    """Say which maps have a wider gap than every draw of every control, and which do not.
+    """Say which maps have a wider gap than chance gives to each control, and which do not.
 
     Maps by title that share a verdict share a sentence; those that beat most come first.
     """
@@ -143,8 +166,11 @@ def describe_scores(scores: Mapping[str, MapScore], yardstick: Yardstick) -> lis
 def _describe(titles: Sequence[str], unbeaten: Sequence[str]) -> str:
     names, alone = _join([f"**{title}**" for title in titles]), len(titles) == 1
     if not unbeaten:
-        return f"{names} {'beats' if alone else 'beat'} every map that knows nothing of the network."
-    return f"{names} {'is' if alone else 'are'} no better than {_join([_NAMES[key] for key in unbeaten])}."
+        return (
+            f"{names} {'beats' if alone else 'beat'} every map that knows nothing of the network, by more than their "
+            f"draws differ; by chance that happens to 1 map in {1 / CHANCE:.0f}."
+        )
+    return f"{names} {'is' if alone else 'are'} not clearly better than {_join([_NAMES[key] for key in unbeaten])}."
 
 
 def _summarise(drawn: Sequence[MapScore]) -> dict[str, float]:

@@ -11,7 +11,15 @@ from se_viz.attribution.baselines import find_baseline
 from se_viz.attribution.catalogue import COMMON, METHODS, find_method
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.run import attribute
-from se_viz.attribution.scores import MEASURES, MapScore, make_yardstick, score_map, tabulate_curves, tabulate_scores
+from se_viz.attribution.scores import (
+    MEASURES,
+    MapScore,
+    bound,
+    make_yardstick,
+    score_map,
+    tabulate_curves,
+    tabulate_scores,
+)
 from se_viz.attribution.sensitivity import measure_sensitivity
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
@@ -99,6 +107,24 @@ def summarise_scores(table: pd.DataFrame) -> pd.DataFrame:
         columns[measure] = groups[measure].mean()
         columns[f"{measure}_std"] = groups[measure].std().fillna(0.0)
     return pd.DataFrame({**columns, "images": groups.size()}).reset_index()
+
+
+def count_better(table: pd.DataFrame) -> dict[str, int]:
+    """Return in how many images each map's gap passes the `bound` of every control, by the map's name.
+
+    ``table`` holds the scores of all images, told apart by its column ``image``.
+    """
+    limits: dict[str, float] = {}
+    better: dict[str, int] = {}
+    rows = table.sort_values("draws", ascending=False).to_dict("records")
+    for row in rows:
+        image = row["image"]
+        if row["draws"]:
+            limit = bound(row["gap"], row["gap_std"], row["draws"])
+            limits[image] = max(limit, limits.get(image, limit))
+        else:
+            better[row["map"]] = better.get(row["map"], 0) + int(row["gap"] > limits[image])
+    return better
 
 
 def average_curves(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

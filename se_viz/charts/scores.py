@@ -13,6 +13,7 @@ from se_viz.charts.palettes import Palette
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x")
 _CURVES = {"deletion": "Deletion: lower is better", "insertion": "Insertion: higher is better"}
+_STEP_COLUMNS = ["part", "panel", "measure", "value", "low", "high"]
 OTHERS = "Other maps"
 """What the legend calls maps that have no colour."""
 
@@ -113,7 +114,9 @@ def _surround(rows: pd.DataFrame, colour: str) -> dict[str, Any]:
 def draw_steps(table: pd.DataFrame, palette: Palette) -> Figure:
     """Draw how alike maps (above) and gates (below) are to the first ones, part by part from the classifier back.
 
-    ``table`` has one row a part and measure: ``part``, ``panel`` (``map`` or ``gates``), ``measure``, ``value``.
+    ``table`` has one row a part and measure: ``part``, ``panel`` (``map`` or ``gates``), ``measure``, ``value``, and
+    ``low`` and ``high``, the ends of several draws, NaN where there is one. A measure with ends at every part is a
+    grey band behind the others; else ends are drawn as bars.
     """
     parts = list(table["part"].unique())
     lower, upper = divide(2, 0.2)
@@ -136,20 +139,47 @@ def draw_steps(table: pd.DataFrame, palette: Palette) -> Figure:
 
 
 def _likenesses(table: pd.DataFrame, panel: int, parts: list[str], palette: Palette) -> Iterator[dict[str, Any]]:
-    rows = table.loc[table["panel"] == ("map", "gates")[panel]]
-    for index, measure in enumerate(dict.fromkeys(rows["measure"])):
-        points = rows.loc[rows["measure"] == measure]
+    rows = table.loc[table["panel"] == ("map", "gates")[panel]].reindex(columns=_STEP_COLUMNS)
+    axes = {"legend": "legend2", "xaxis": "x2", "yaxis": "y2"} if panel else {"legend": "legend"}
+    whole = rows.groupby("measure")["low"].transform("count") == len(parts)
+    for name, points in rows.loc[whole].groupby("measure", sort=False):
+        yield _band(str(name), points, parts, palette) | axes
+    for index, (name, points) in enumerate(rows.loc[~whole].groupby("measure", sort=False)):
         colour = [*palette.series, palette.ink][index % 5]
+        value = np.asarray(points["value"])
+        ends = {
+            "type": "data",
+            "array": np.asarray(points["high"]) - value,
+            "arrayminus": value - np.asarray(points["low"]),
+            "color": colour,
+        }
         yield {
             "type": "scatter",
             "mode": "lines+markers",
             "x": [parts.index(part) for part in points["part"]],
-            "y": np.asarray(points["value"]),
-            "name": measure,
+            "y": value,
+            "name": name,
             "line": {"color": colour, "width": 2},
             "marker": {"size": 8, "symbol": _SYMBOLS[index % 5], "color": colour},
             "text": points["part"].tolist(),
-            "hovertemplate": f"<b>{measure}</b><br>%{{text}}: %{{y:.2f}}<extra></extra>",
-            "legend": "legend2" if panel else "legend",
-            **({"xaxis": "x2", "yaxis": "y2"} if panel else {}),
+            "hovertemplate": f"<b>{name}</b><br>%{{text}}: %{{y:.2f}}<extra></extra>",
+            **({"error_y": ends} if points["low"].notna().any() else {}),
+            **axes,
         }
+
+
+def _band(name: str, points: pd.DataFrame, parts: list[str], palette: Palette) -> dict[str, Any]:
+    across = [parts.index(part) for part in points["part"]]
+    # A little beyond the first and the last: what holds at every part is no line between them.
+    across = [across[0] - 0.3, *across[1:-1], across[-1] + 0.3]
+    return {
+        "type": "scatter",
+        "mode": "none",
+        "x": [*across, *across[::-1]],
+        "y": [*points["high"], *points["low"][::-1]],
+        "fill": "toself",
+        "fillcolor": palette.faint,
+        "opacity": 0.3,
+        "name": name,
+        "hoverinfo": "skip",
+    }

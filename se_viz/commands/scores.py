@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from se_viz.attribution.survey import Surveyed
 
 _EXPLAINED = """Mean ± standard deviation over {}, the widest gap first: insertion less deletion. Rows with * know
-nothing of the network: a map below one of them is no better. Low deletion, high insertion, low infidelity and low
-sensitivity are good; the sensitivity of * is 0, for it does not look at the image."""
+nothing of the network. Low deletion, high insertion, low infidelity and low sensitivity are good; the sensitivity of *
+is 0, for it does not look at the image. "better" counts images in which a map's gap is wider than theirs by more than
+their draws differ, by chance 1 in 20: a map of few such images is no better, whatever its mean."""
 
 
 def score(arguments: argparse.Namespace) -> int:
@@ -100,14 +101,14 @@ def _near(classes: Sequence[str], words: str) -> str:
 
 
 def _tell(found: "dict[Path, Surveyed]", arguments: argparse.Namespace) -> None:
-    from se_viz.attribution.survey import summarise_scores
+    from se_viz.attribution.survey import count_better, summarise_scores
 
     _tell_problems(found)
     table = pd.concat([one.scores.assign(image=name_path(path)) for path, one in found.items()], ignore_index=True)
     table.insert(0, "image", table.pop("image"))
     summary = summarise_scores(table).sort_values("gap", ascending=False)
     controls = set(table.loc[table["draws"] > 0, "map"])
-    print(_lay_out(summary, controls).to_string(index=False))
+    print(_lay_out(summary, count_better(table)).to_string(index=False))
     print(_EXPLAINED.format(f"{len(found)} images" if len(found) > 1 else "one image"))
     if arguments.out:
         write(table, arguments.out, "scores")
@@ -127,14 +128,14 @@ def _tell_problems(found: "dict[Path, Surveyed]") -> None:
         complain(f"{where}: {title}: {problem}")
 
 
-def _lay_out(summary: pd.DataFrame, controls: Set[str]) -> pd.DataFrame:
-    """Return the summary as it is printed, with each deviation beside its mean."""
-    names = [f"{name} *" if name in controls else name for name in summary["map"]]
+def _lay_out(summary: pd.DataFrame, better: Mapping[str, int]) -> pd.DataFrame:
+    """Return the summary as it is printed, with each deviation beside its mean; ``better`` leaves controls out."""
+    names = [name if name in better else f"{name} *" for name in summary["map"]]
     columns = {"map": names, "images": summary["images"]}
     for measure in (name.removesuffix("_std") for name in summary if name.endswith("_std")):
         pairs = zip(summary[measure], summary[f"{measure}_std"], summary["images"], strict=True)
         columns[measure] = [f"{mean:.3f} ± {std:.3f}" if images > 1 else f"{mean:.3f}" for mean, std, images in pairs]
-    return pd.DataFrame(columns)
+    return pd.DataFrame({**columns, "better": [better.get(name, "") for name in summary["map"]]})
 
 
 def _plot(tables: Sequence[pd.DataFrame], best: Sequence[str], arguments: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from se_viz.attribution.sanity import Step, check_sanity, describe_steps, name_part, tabulate_steps
+from se_viz.attribution.sanity import NETWORKS, Step, check_sanity, describe_steps, name_part, tabulate_steps
 from se_viz.charts.attributions import Map, fit_reach, paint_map
 from se_viz.charts.scores import draw_steps
 from se_viz.charts.sheets import to_uri
@@ -37,20 +37,25 @@ def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
     with progress("Randomising a copy…", key="sanity", stop=partial(_want, None)) as (watch, report):
         steps = _steps(case_of(choices), subject, _work=Work(choices.photo, watch, report))
     st.markdown("\n".join(f"- {line}" for line in describe_steps(subject.title, steps)))
+    if len(steps) < 2:
+        return
     _show_maps(choices, subject, steps)
     figure = draw_steps(tabulate_steps(steps), current_palette())
     show_figure(figure, "sanity-steps", alt="Likeness of map and gates to the first ones, part by part")
     st.caption(
-        "Look for a line that stays high above: that map does not need the weights. At *nothing*, an untouched copy, "
-        "all are 1."
+        "At *nothing*, an untouched copy, all are 1. Look where the bar at the end lies, the range over "
+        f"{NETWORKS} networks whose weights are all shuffled. **Below the grey band**: the map is less like theirs "
+        "than theirs are like each other. In the band: a network that has learned nothing gives the same. Other "
+        "points are one draw each."
     )
 
 
 def _offer(choices: Choices, subject: Subject, token: tuple) -> None:
-    runs = len({site.stage for site in choices.network.inspection.sites}) + 2
+    runs = len({site.stage for site in choices.network.inspection.sites}) + 1 + NETWORKS
     st.markdown(
         "Shuffle the weights of a copy of the network, from the classifier back to the image, and draw the map again: "
-        "one that stays the same shows the photo, not what was learned from others."
+        "one that stays the same shows the photo, not what was learned from others. Networks whose weights are all "
+        "shuffled differ too: only what differs from them by more was learned."
     )
     st.button("Randomise a copy", on_click=_want, args=(token,), icon=":material/casino:")
     time = say_about(runs * subject.found.seconds)
@@ -72,7 +77,8 @@ def _show_maps(choices: Choices, subject: Subject, steps: Sequence[Step]) -> Non
                 st.image(to_uri(picture), width=_SIDE, alt=f"The map with {name_part(step.part)} randomised last")
                 st.caption(f"… {name_part(step.part)}")
     st.caption(
-        "Randomised so far, up to and with what is named. Each map has its own scale: look at where, not how much."
+        "Randomised so far, up to and with what is named, in one draw. Each map has its own scale: look at where, not "
+        "how much."
     )
 
 

@@ -12,7 +12,7 @@ from se_viz.attribution.baselines import BASELINES
 from se_viz.attribution.controls import CONTROLS
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.records import Attribution
-from se_viz.attribution.scores import describe_scores, tabulate_curves, tabulate_scores
+from se_viz.attribution.scores import CHANCE, describe_scores, tabulate_curves, tabulate_scores
 from se_viz.attribution.sensitivity import SAMPLES
 from se_viz.attribution.targets import Target
 from se_viz.charts.scores import draw_curves
@@ -143,7 +143,8 @@ def _show_table(table: pd.DataFrame, colours: Mapping[str, int], sensitivities: 
     )
     st.caption(
         "**Scores of this image only**, the widest gap first: insertion less deletion. Grey rows know nothing of the "
-        f"network: a map below one of them is no better. Tick up to {MOST} maps to colour their curves."
+        "network: a map below one of them, or hardly above, is not better. Random ones are means of their draws, the "
+        f"blob is one map. Tick up to {MOST} maps to colour their curves."
     )
 
 
@@ -171,5 +172,7 @@ def _explain(exam: Exam, moved: float) -> str:
         "- *Sensitivity*: the greatest change of the map, as a share of it, when values of the image move by a grey "
         "level at most. **Low** is good, but 0 for what does not look at the image.\n\n"
         "Pixels go by value: what speaks against the class goes last, and equal ones in random order. Random pixels "
-        f"and patches: the mean of {exam.repeats} draws; a map beats them if it beats the best draw."
+        f"and patches: the mean of {exam.repeats} draws; a map beats them if its gap is wider than all but one in "
+        f"{1 / CHANCE:.0f} draws would have, judged by how far these differ (a prediction bound of normal gaps). The "
+        "blob has no draws: a map beats it by a wider gap alone. Who scores twenty maps finds one that wins by chance."
     )
