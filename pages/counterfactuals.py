@@ -8,6 +8,7 @@ from se_viz.ui.choices import require_choices
 from se_viz.ui.counterfactuals import choose_counterfactual, show_counterfactuals
 from se_viz.ui.effects import show_effects
 from se_viz.ui.entry import enter
+from se_viz.ui.words import as_markdown
 
 enter(__file__)
 
@@ -20,7 +21,7 @@ chosen = choose_counterfactual(choices)
 try:
     show_counterfactuals(choices, analysis, chosen)
 except SeVizError as problem:
-    st.error(str(problem))
+    st.error(as_markdown(problem))
 
 st.header("A gate is not importance", anchor=False, divider="gray")
 show_effects(choices, analysis)

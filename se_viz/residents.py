@@ -52,6 +52,15 @@ class Residents(Generic[T]):
         resident = self._kept.get(name)
         return resident.value if resident else None
 
+    def drop(self, name: str) -> None:
+        """Move a value out now, unless somebody uses it."""
+        with self._changed:
+            resident = self._kept.get(name)
+            if resident and resident.value is not None and not resident.users:
+                del self._kept[name]
+                self._move_out(resident.value)
+                self._changed.notify_all()
+
     def _enter(self, name: str, watch: Callable[[], None]) -> _Resident[T]:
         with self._changed:
             while not self._has_room(name):

@@ -23,7 +23,7 @@ HOMES = {
 
 LAYERS = (
     {"errors"},
-    {"allocator", "confined", "files", "line", "residents", "teams", "terminal", "tiffs"},
+    {"allocator", "confined", "files", "foreign", "holdings", "line", "residents", "teams", "terminal", "tiffs"},
     {"formats"},
     {"decoding"},
     {"gates", "images", "runtime"},

@@ -1,7 +1,10 @@
 """Weights that users bring: right ones work, wrong ones are one sentence each, and nothing in them runs."""
 
+import argparse
 import os
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -44,10 +47,26 @@ def model() -> nn.Module:
         return build(find_card(NAME), num_classes=7).eval()
 
 
-def pickled(values: object) -> bytes:
+def pickled(values: object, *, legacy: bool = False) -> bytes:
     file = BytesIO()
-    torch.save(values, file)
+    torch.save(values, file, _use_new_zipfile_serialization=not legacy)
     return file.getvalue()
+
+
+def prefixed(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}{key}": value for key, value in state.items()}
+
+
+def folded(state: dict[str, Tensor]) -> dict[str, Any]:
+    """Return a dictionary for every part of a name."""
+    whole: dict[str, Any] = {}
+    for name, value in state.items():
+        *folders, last = name.split(".")
+        place = whole
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[last] = value
+    return whole
 
 
 def refused(content: bytes | Path, message: str, *, architecture: str = NAME, labels: tuple[str, ...] = ()) -> None:
@@ -67,6 +86,29 @@ WRITERS: dict[str, Callable[[dict[str, Tensor]], bytes]] = {
     "from DataParallel": lambda state: pickled({f"module.{key}": value for key, value in state.items()}),
     "from Lightning": lambda state: pickled({"state_dict": {f"model.{key}": value for key, value in state.items()}}),
     "compiled": lambda state: pickled({f"_orig_mod.module.{key}": value for key, value in state.items()}),
+    "no counters": lambda state: pickled(
+        {key: value for key, value in state.items() if "num_batches_tracked" not in key}
+    ),
+    "averaged": lambda state: pickled(prefixed("module.", state) | {"n_averaged": torch.tensor(3)}),
+    "with a loss": lambda state: pickled(
+        {"state_dict": prefixed("model.", state) | {"criterion.weight": torch.ones(7), "acc.tp": torch.zeros(7)}}
+    ),
+    "by timm": lambda state: pickled(
+        {"epoch": 3, "arch": "x", "state_dict": state, "args": argparse.Namespace(lr=0.1), "metric": 77.1}
+    ),
+    "by fastai": lambda state: pickled((state, {"hypers": [{"lr": 0.1}], "state": [{"grad_avg": torch.ones(3)}]})),
+    "by DeepSpeed": lambda state: pickled({"module": state, "global_steps": 3, "ds_config": {"fp16": {}}}),
+    "a generator's": lambda state: pickled({"nets": [{"generator": {"backbone": prefixed("encoder.", state)}}]}),
+    "half of it compiled": lambda state: pickled(
+        {key.replace("features.", "features._orig_mod.module."): value for key, value in state.items()}
+    ),
+    "in a dictionary of dictionaries": lambda state: pickled({"params": folded(state)}),
+    "parameters": lambda state: pickled(
+        {key: nn.Parameter(value, requires_grad=False) for key, value in state.items()}
+    ),
+    "in double precision": lambda state: pickled({key: value.double() for key, value in state.items()}),
+    "in the first format": lambda state: pickled({"model": state}, legacy=True),
+    "profiled": lambda state: pickled(state | {"features.0.total_ops": torch.zeros(1, dtype=torch.float64)}),
 }
 
 
@@ -87,6 +129,71 @@ def test_any_listed_architecture_takes_weights(architecture: str):
     first = read_own(save(_untrained(architecture, 3)), architecture, device="cpu")
     assert first.classes == ("class 0", "class 1", "class 2")
     assert first.preprocess(open_image(list_samples()[0].path)).shape == (1, 3, 224, 224)
+
+
+def test_of_several_weights_the_plain_ones_are_taken_and_it_is_said(model: nn.Module):
+    """Weights before an average of them, whatever the order in the file; the sentence names both."""
+    state, average = model.state_dict(), {key: value * 1.0 for key, value in model.state_dict().items()}
+    average["classifier.3.bias"] += 1
+    content = pickled({"model_ema": {"module": average}, "net": {"module": state}, "args": argparse.Namespace()})
+    network = read_own(content, NAME, device="cpu")
+    assert torch.equal(network.model.get_parameter("classifier.3.bias"), state["classifier.3.bias"])
+    assert network.card.notes.startswith("Read from 'net.module.'; 'model_ema.module.' would fit too: to see those")
+    assert read_own(pickled({"model_ema": average}), NAME, device="cpu").card.notes == ""
+
+
+def test_a_loss_among_the_layers_is_left_out_and_said(model: nn.Module):
+    """It has no part in the answer; whoever reads the card sees that it was there."""
+    state = model.state_dict() | {"criterion.weight": torch.ones(7), "confusion": torch.zeros(7, 7)}
+    network = read_own(pickled(state), NAME, device="cpu")
+    assert network.card.notes == "Left out, as no part of the network: criterion.weight, confusion."
+
+
+@pytest.mark.parametrize("name", ["features.13.weight", "neck.0.weight", "features.0.scale"])
+def test_a_layer_too_many_is_refused(model: nn.Module, name: str):
+    """ResNet-34 holds all of ResNet-18 by name and shape, and would answer nonsense as one."""
+    content = edited(model, lambda state: state.update({name: torch.zeros(96, 96)}))
+    refused(content, rf"{re.escape(name)} is not part of the network\. Choose the architecture")
+
+
+def test_a_deeper_network_is_no_shallower_one():
+    """All tensors of the paper's 18 layers are among those of 34, in the same shapes."""
+    content = save(build_se_resnet("se_resnet34", num_classes=3).state_dict())
+    refused(content, r"layer\d\.\d\.\S+ is not part of the network", architecture="se_resnet18")
+
+
+def test_a_value_too_large_for_single_precision_is_refused(model: nn.Module):
+    """It becomes infinite where the network computes, and every gate after it is NaN."""
+    content = edited(
+        model, lambda state: state.update({"features.0.1.bias": torch.full((16,), 1e300, dtype=torch.float64)})
+    )
+    refused(content, r"features\.0\.1\.bias holds values that are not finite")
+
+
+def test_names_from_files_are_short_and_obeyed_by_nothing(model: nn.Module):
+    """A terminal obeys escapes, a page obeys Markdown; a name of a megabyte hides the sentence."""
+    content = edited(model, lambda state: state.update({"features.\x1b[2J\u202e" + "y" * 400: torch.ones(3)}))
+    with pytest.raises(CheckpointError, match="is not part of the network") as caught:
+        read_own(content, NAME, name="evil\x1b[31m" + "x" * 10_000 + ".pt")
+    assert len(str(caught.value)) < 400
+    assert "\x1b" not in str(caught.value)
+    assert "\u202e" not in str(caught.value)
+
+
+def test_what_is_kept_for_now_goes_with_its_process(model: nn.Module):
+    """A server that was killed cannot tidy up; the next one does, and leaves what was kept for good."""
+    state = model.state_dict()
+    good = keep(read_own(save(state), NAME, name="good.pt"))
+    now = keep(read_own(save(state), NAME, name="now.pt"), for_now=True)
+    own.forget_left()
+    assert {good.name, now.name} <= {card.name for card in list_networks()}
+    assert (own.is_for_now(now.name), own.is_for_now(good.name)) == (True, False)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (own_folder() / f"{now.name.removeprefix('own/')}.visit").write_text(str(ended.pid))
+    own.forget_left()
+    assert [path.suffix for path in sorted(own_folder().iterdir())] == [".json", ".safetensors"]
+    assert good.name in {card.name for card in list_networks()}
 
 
 def _untrained(architecture: str, classes: int) -> dict[str, Tensor]:

@@ -2,14 +2,9 @@
 
 import hashlib
 import json
-import struct
-import warnings
+from collections.abc import Mapping
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
-from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import torch
 from safetensors import SafetensorError
@@ -17,17 +12,13 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from se_viz.errors import CheckpointError
+from se_viz.foreign import show_name
 from se_viz.networks.card import NetworkCard, card_from_json, card_to_json
+from se_viz.networks.listing import read_listing
 
 _PACKAGED = Path(__file__).parents[1] / "checkpoints"
 FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "checkpoints"
 """Where the bundled weights lie: inside an installed package, or at the top of a clone."""
-
-# What `torch.load` raises on files that are no state dict; NotImplementedError is a RuntimeError.
-_UNREADABLE = (
-    UnpicklingError, BadZipFile, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError,
-    AssertionError, OSError, ArithmeticError, MemoryError, struct.error,
-)  # fmt: skip
 
 
 def save_checkpoint(model: nn.Module, card: NetworkCard, folder: Path, *, half: bool = True) -> NetworkCard:
@@ -61,44 +52,15 @@ def read_weights(model: nn.Module, card: NetworkCard, folder: Path | None = None
     model.load_state_dict(tensors)
 
 
-def read_tensors(content: bytes, name: str) -> dict[str, Any]:
-    """Read a safetensors file, or what ``torch.save`` wrote if it holds nothing but tensors; no code is run.
-
-    The values may still lie in a wrapper, such as ``state_dict``; ``name`` is what messages call the file.
+def read_tensors(content: bytes, name: str) -> dict[str, Tensor]:
+    """Read every tensor of a file that somebody else wrote, under its whole name; no code is run.
 
     Raises:
-        CheckpointError: it is neither.
+        CheckpointError: it is neither a safetensors file nor one of ``torch.save``, or damaged.
     """
-    _check_inflated(content, name)
-    try:
-        # Eight bytes of length, then JSON: no pickle and no archive begins like this.
-        if content[8:9] == b"{":
-            return load(content)
-        with warnings.catch_warnings():
-            # They are about old or slow ways of writing, which are as welcome as others.
-            warnings.simplefilter("ignore")
-            values = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
-    except SafetensorError as error:
-        raise CheckpointError(f"{name} is a damaged safetensors file ({error}). Export it again.") from error
-    except _UNREADABLE as error:
-        raise CheckpointError(
-            f"{name} is neither a safetensors file nor a state dict of tensors alone. If it holds a whole model or "
-            "other code, which se_viz does not run, write `model.state_dict()` to a .safetensors file instead."
-        ) from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{name} holds a {type(values).__name__}, not a state dict. Save `model.state_dict()`.")
-    return values
-
-
-def _check_inflated(content: bytes, name: str) -> None:
-    if is_zipfile(BytesIO(content)):
-        with ZipFile(BytesIO(content)) as archive:
-            inflated = sum(entry.file_size for entry in archive.infolist())
-        if inflated > 2 * len(content) + 2**20:
-            raise CheckpointError(
-                f"{name} would unpack to {inflated / 1e6:.0f} MB, which no state dict of its size does. "
-                "Export it again."
-            )
+    listing = read_listing(content, name)
+    listing.check_size(list(listing.entries))
+    return {key: listing.take(key) for key in listing.entries}
 
 
 def _written(tensor: Tensor, *, half: bool) -> Tensor:
@@ -141,8 +103,8 @@ def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
 
 
 def check_fit(
-    expected: dict[str, Tensor],
-    found: dict[str, Tensor],
+    expected: Mapping[str, Tensor],
+    found: Mapping[str, Tensor],
     name: str,
     *,
     advice: str = "Correct the card or the weights.",
@@ -152,23 +114,43 @@ def check_fit(
     Raises:
         CheckpointError: they differ; the first three differences are named.
     """
-    problems = [f"{key} is missing" for key in expected.keys() - found.keys()]
-    problems += [f"{key} is not part of the network" for key in found.keys() - expected.keys()]
-    problems += [
-        f"{key} has shape {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}"
-        for key in expected.keys() & found.keys()
-        if found[key].shape != expected[key].shape
-    ]
+    problems = differences(_shapes(expected), _shapes(found))
     # Of the right shape only: a tensor may claim a size that no memory holds.
     problems += [
-        f"{key} holds values that are not finite"
+        f"{show_name(key)} holds values that are not finite"
         for key in expected.keys() & found.keys()
         if found[key].shape == expected[key].shape and not _finite(found[key])
     ]
+    refuse(problems, name, advice)
+
+
+def differences(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Return how tensors of a file differ from those of a network, by name and shape."""
+    return [
+        *(f"{key} is missing" for key in expected.keys() - found.keys()),
+        *(f"{show_name(key)} is not part of the network" for key in found.keys() - expected.keys()),
+        *(
+            f"{key} has shape {show_name(found[key])} instead of {expected[key]}"
+            for key in expected.keys() & found.keys()
+            if found[key] != expected[key]
+        ),
+    ]
+
+
+def refuse(problems: list[str], name: str, advice: str) -> None:
+    """Name the first three problems of a file, if it has any.
+
+    Raises:
+        CheckpointError: it has.
+    """
     if problems:
         shown = "; ".join(sorted(problems)[:3])
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise CheckpointError(f"{name} does not fit its architecture: {shown}{more}. {advice}")
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(value.shape) for key, value in tensors.items()}
 
 
 def _finite(tensor: Tensor) -> bool:

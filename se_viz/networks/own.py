@@ -1,24 +1,28 @@
 """Weights that users bring: read without running anything, checked against an architecture, kept if they wish."""
 
 import hashlib
+import os
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from se_viz.errors import CheckpointError, NetworkError
+from se_viz.foreign import show_name
 from se_viz.networks.architectures import build, shapes
 from se_viz.networks.cache import own_folder
 from se_viz.networks.card import NetworkCard
-from se_viz.networks.checkpoints import check_fit, read_cards, read_tensors, save_checkpoint
+from se_viz.networks.checkpoints import check_fit, differences, read_cards, refuse, save_checkpoint
 from se_viz.networks.cost import measure_cost
+from se_viz.networks.fit import Place, find_places, is_whole, split_rest
 from se_viz.networks.labels import numbered_classes
+from se_viz.networks.listing import Listing, read_listing
 from se_viz.networks.network import Network
+from se_viz.networks.pickles import DTYPES, refusal
 from se_viz.networks.resnet import PLANS
 from se_viz.networks.zoo import OWN, list_networks
 from se_viz.runtime import choose_device
@@ -26,20 +30,28 @@ from se_viz.runtime import choose_device
 MAX_BYTES = 2**30
 """Largest file of weights that is read."""
 _MAX_CLASSES = 100_000
-_WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema", "net", "weights")
-_PREFIXES = ("module.", "_orig_mod.", "model.")
+_MARK = ".visit"
 _ADVICE = "Choose the architecture they were trained with, or correct the file."
 
 
 def read_own(
-    source: bytes | Path, architecture: str, *, labels: Sequence[str] = (), device: str | None = None, name: str = ""
+    source: bytes | Path,
+    architecture: str,
+    *,
+    labels: Sequence[str] = (),
+    device: str | None = None,
+    name: str = "",
+    watch: Callable[[], None] = lambda: None,
 ) -> Network:
     """Load a user's weights into a listed architecture, with as many classes as their classifier has.
 
-    ``source`` is a safetensors file or a state dict that ``torch.save`` wrote, or its bytes (then ``name`` is what
-    messages call it). ``architecture`` is a network's name (``timm/seresnet50.ra2_in1k``), or that without its
-    weights (``timm/seresnet50``), or a depth of se_viz at full width (``se_resnet50``). Without ``labels`` classes are
-    numbered. Nothing in the file is run, and nothing is kept: see `keep`.
+    ``source`` is a safetensors file or what ``torch.save`` wrote, or its bytes (then ``name`` is what
+    messages call it). The network's tensors may lie in it under any prefix, beside anything else; the
+    card's ``notes`` say what was chosen or left out. ``architecture`` is a network's name
+    (``timm/seresnet50.ra2_in1k``), or that without its weights (``timm/seresnet50``), or a depth of
+    se_viz at full width (``se_resnet50``). Without ``labels`` classes are numbered. Nothing in the
+    file is run, it is read in a process of its own, and nothing is kept: see `keep`. ``watch`` is
+    called while that works, and may raise.
 
     Raises:
         NetworkError: there is no such architecture.
@@ -47,25 +59,50 @@ def read_own(
         DeviceError: the device is not on this machine.
     """
     name = name or (source.name if isinstance(source, Path) else "The file")
+    title = show_name(name)
     place = choose_device(device).device
     card = _architecture(architecture)
-    content = _content(source, name)
-    tensors = _unwrapped(read_tensors(content, name), name)
-    count = _count_classes(card, tensors, name)
-    _check_labels(labels, count)
-    model = build(card, num_classes=count)
-    check_fit(model.state_dict(), tensors, name, advice=_ADVICE)
-    model.load_state_dict(tensors)
+    content = _content(source, title)
+    listing = read_listing(content, title, watch=watch)
+    fit = _find(listing, card)
+    _check_labels(labels, fit.classes)
+    model = build(card, num_classes=fit.classes)
+    state = model.state_dict()
+    tensors = {ours: listing.take(theirs).to(state[ours].dtype) for ours, theirs in fit.names.items()}
+    # Counters of training that a file lacks: no answer depends on them.
+    check_fit(state, {**state, **tensors}, title, advice=_ADVICE)
+    model.load_state_dict({**state, **tensors})
     stem = _stem(name, content, (card.name, *labels))
-    own = replace(_own_card(card, stem, labels, count), **asdict(measure_cost(model, card.input_size)))
+    own = replace(_own_card(card, stem, labels, fit.classes), **asdict(measure_cost(model, card.input_size)))
+    own = replace(own, notes=fit.notes)
     return Network(model.eval().requires_grad_(False).to(place), own, place)
 
 
-def keep(network: Network) -> NetworkCard:
-    """Keep a user's network in the cache folder, in its own precision; return its card, by whose name it loads."""
+def keep(network: Network, *, for_now: bool = False) -> NetworkCard:
+    """Keep a user's network in the cache folder, in its own precision; return its card, by whose name it loads.
+
+    One that is kept ``for_now`` goes with this process, at the latest: see `forget_left`.
+    """
     card = replace(network.card, name=network.card.name.removeprefix(OWN))
-    card = save_checkpoint(network.model, card, own_folder(), half=False)
+    folder = own_folder()
+    # The mark first: nothing unmarked may stay behind a process that is killed in between.
+    if for_now and not (folder / f"{card.name}.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{card.name}{_MARK}").write_text(str(os.getpid()))
+    elif not for_now:
+        (folder / f"{card.name}{_MARK}").unlink(missing_ok=True)
+    card = save_checkpoint(network.model, card, folder, half=False)
     return replace(card, name=OWN + card.name)
+
+
+def is_kept(name: str) -> bool:
+    """Tell whether a network was kept, for now or for good."""
+    return (own_folder() / f"{name.removeprefix(OWN)}.json").exists()
+
+
+def is_for_now(name: str) -> bool:
+    """Tell whether a network was kept for the time that somebody uses it."""
+    return (own_folder() / (name.removeprefix(OWN) + _MARK)).exists()
 
 
 def forget(name: str) -> None:
@@ -76,13 +113,41 @@ def forget(name: str) -> None:
     """
     kept = {OWN + card.name: card.name for card in read_cards(own_folder())}
     if name not in kept:
-        raise NetworkError(f"No network {name!r} was kept. Choose one of: {', '.join(kept) or 'none'}.")
-    for suffix in (".json", ".safetensors"):
-        (own_folder() / (kept[name] + suffix)).unlink(missing_ok=True)
+        raise NetworkError(f"No network {show_name(name)!r} was kept. Choose one of: {', '.join(kept) or 'none'}.")
+    _delete(kept[name])
+
+
+def forget_left() -> None:
+    """Delete what was kept for now by processes that are gone: a server that was killed could not."""
+    for mark in own_folder().glob(f"*{_MARK}"):
+        process = mark.read_text()
+        if not process.isdecimal() or not _runs(int(process)):
+            _delete(mark.name.removesuffix(_MARK))
+
+
+def _delete(stem: str) -> None:
+    # The mark last: what is left of a kill in between is still known to be nobody's.
+    for suffix in (".json", ".safetensors", _MARK):
+        (own_folder() / (stem + suffix)).unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    if sys.platform == "win32":
+        # There is no such question to ask; the files stay until somebody removes them.
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _content(source: bytes | Path, name: str) -> bytes:
     try:
+        if isinstance(source, Path) and source.exists() and not source.is_file():
+            raise CheckpointError(f"{show_name(source)} is no file. Name a file of weights.")
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         if size > MAX_BYTES:
             raise CheckpointError(
@@ -91,7 +156,7 @@ def _content(source: bytes | Path, name: str) -> bytes:
             )
         return source if isinstance(source, bytes) else source.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{source} cannot be read: {error.strerror}. Check the name.") from error
+        raise CheckpointError(f"{show_name(source)} cannot be read: {error.strerror}. Check the name.") from error
 
 
 def _architecture(name: str) -> NetworkCard:
@@ -105,49 +170,99 @@ def _architecture(name: str) -> NetworkCard:
         usual = next(card for card in cards if card.library == "torchvision")
         return replace(usual, name=name, library="se_viz", architecture=name, weights="", source="")
     raise NetworkError(
-        f"There is no architecture {name!r}. Choose the name of a network in `python -m se_viz networks`, or one of: "
-        f"{', '.join(PLANS)}."
+        f"There is no architecture {show_name(name)!r}. Choose the name of a network in "
+        f"`python -m se_viz networks`, or one of: {', '.join(PLANS)}."
     )
 
 
-def _unwrapped(values: dict[str, Any], name: str) -> dict[str, Tensor]:
-    while inner := next((values[key] for key in _WRAPPERS if isinstance(values.get(key), dict)), None):
-        values = inner
-    for prefix in _PREFIXES * 2:
-        if values and all(str(key).startswith(prefix) for key in values):
-            values = {key.removeprefix(prefix): value for key, value in values.items()}
-    odd = next((key for key, value in values.items() if not _plain(value)), None)
-    if odd is not None or not values:
-        what = f"{odd} is a {type(values[odd]).__name__}" if odd is not None else "it is empty"
-        raise CheckpointError(f"{name} is no state dict of plain tensors: {what}. Save `model.state_dict()`.")
-    return values
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Which tensors of a file are the network's."""
+
+    names: dict[str, str]
+    """Whole name in the file, by the architecture's own name."""
+    classes: int
+    """Number of classes."""
+    notes: str
+    """What was chosen or left out, for people."""
 
 
-def _plain(value: object) -> bool:
-    return isinstance(value, Tensor) and value.layout is torch.strided and not value.is_quantized
-
-
-def _count_classes(card: NetworkCard, tensors: dict[str, Tensor], name: str) -> int:
-    """Tell the number of classes from the one tensor whose shape depends on it."""
+def _find(listing: Listing, card: NetworkCard) -> _Fit:
     ten, eleven = (shapes(card, num_classes=count).state_dict() for count in (10, 11))
-    known = sum(key in tensors for key in ten)
-    heads = [key for key in ten if ten[key].shape != eleven[key].shape]
-    head = next((key for key in heads if key in tensors), None)
-    if head is None and 2 * known > len(ten):
+    free = {name: _differing(ten[name], eleven[name]) for name in ten if ten[name].shape != eleven[name].shape}
+    places = find_places(listing.entries, ten, free)
+    place = places[0] if places else None
+    if place is None or 2 * len(place.names) < len(ten):
+        raise CheckpointError(_other_weights(listing, card, len(place.names) if place else 0, len(ten)))
+    _check_kinds(listing, place)
+    count = _count_classes(listing, place, free)
+    expected = {
+        name: tuple(count if axis == free.get(name) else side for axis, side in enumerate(ten[name].shape))
+        for name in ten
+        if name in place.names or name in place.missing
+    }
+    layers, others = split_rest(place, listing.entries, ten, count)
+    found = {ours: listing.entries[theirs].shape for ours, theirs in place.names.items()}
+    found |= {name.removeprefix(place.prefix): listing.entries[name].shape for name in layers}
+    refuse(differences(expected, found), listing.title, _ADVICE)
+    listing.check_size(list(place.names.values()))
+    return _Fit(place.names, count, _notes(places, others))
+
+
+def _differing(one: Tensor, other: Tensor) -> int:
+    return next(axis for axis, side in enumerate(one.shape) if side != other.shape[axis])
+
+
+def _other_weights(listing: Listing, card: NetworkCard, known: int, count: int) -> str:
+    entries, others = listing.entries, listing.others
+    objects = "." in listing.root or any("_parameters" in name.split(".") for name in entries)
+    if not known and others and (objects or not entries):
+        return refusal(listing.title, others[0])
+    if not entries and listing.root != "dict":
+        return f"{listing.title} holds a {show_name(listing.root)}, not a state dict. Save `model.state_dict()`."
+    if not entries:
+        return f"{listing.title} is no state dict of plain tensors: no tensor is in it. Save `model.state_dict()`."
+    if all(entry.dtype not in DTYPES for entry in entries.values()):
+        listing.take(next(iter(entries)))
+    return (
+        f"{listing.title} holds other weights than {card.architecture}: {known} of its {count} tensors are in "
+        f"the file. {_ADVICE}"
+    )
+
+
+def _check_kinds(listing: Listing, place: Place) -> None:
+    for name in place.names.values():
+        if listing.entries[name].dtype not in DTYPES:
+            listing.take(name)
+
+
+def _count_classes(listing: Listing, place: Place, free: dict[str, int]) -> int:
+    """Tell the number of classes from the one tensor whose shape depends on it."""
+    head = next((name for name in free if name in place.names), None)
+    if head is None:
         raise CheckpointError(
-            f"{name} has no classifier: {' and '.join(heads)} are missing, and se_viz explains what a classifier "
-            "answers. Save the whole model, with its last layer."
+            f"{listing.title} has no classifier: {' and '.join(free)} are missing, and se_viz explains what a "
+            "classifier answers. Save the whole model, with its last layer."
         )
-    if head is None or 2 * known < len(ten):
-        raise CheckpointError(
-            f"{name} holds other weights than {card.architecture}: {known} of its {len(ten)} tensors are in the file. "
-            f"{_ADVICE}"
-        )
-    axis = next(axis for axis, side in enumerate(ten[head].shape) if side != eleven[head].shape[axis])
-    count = tensors[head].shape[axis] if tensors[head].ndim > axis else 0
+    shape = listing.entries[place.names[head]].shape
+    count = shape[free[head]] if len(shape) > free[head] else 0
     if not 1 <= count <= _MAX_CLASSES:
-        raise CheckpointError(f"{name} has a classifier {head} for {count} classes. {_ADVICE}")
+        raise CheckpointError(f"{listing.title} has a classifier {head} for {count} classes. {_ADVICE}")
     return count
+
+
+def _notes(places: Sequence[Place], others: Sequence[str]) -> str:
+    """Say which of several weights were taken, and what no layer of the network is."""
+    chosen, *rest = [place for place in places if is_whole(place)]
+    notes = ""
+    if rest:
+        also = ", ".join(place.title for place in rest[:3])
+        notes = f"Read from {chosen.title}; {also} would fit too: to see those, save them alone."
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        left = ", ".join(map(show_name, others[:3])) + more
+        notes = f"{notes} Left out, as no part of the network: {left}.".strip()
+    return notes
 
 
 def _check_labels(labels: Sequence[str], count: int) -> None:

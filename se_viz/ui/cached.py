@@ -16,6 +16,7 @@ from se_viz.ui.choices import Choices
 from se_viz.ui.loaded import borrow_network
 from se_viz.ui.methods import Request
 from se_viz.ui.waiting import waiting
+from se_viz.ui.words import as_markdown
 
 
 def get_analysis(choices: Choices, block: str | None = None) -> Analysis:
@@ -31,7 +32,7 @@ def get_analysis(choices: Choices, block: str | None = None) -> Analysis:
             features = _features(case, block, _look=look) if block else None
             analysis = _analysis(case, _look=look)
     except SeVizError as problem:
-        st.error(str(problem))
+        st.error(as_markdown(problem))
         st.stop()
     return analysis if features is None else _hold(analysis, {block: features})
 

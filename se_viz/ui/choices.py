@@ -12,6 +12,7 @@ from se_viz.ui.loaded import get_network
 from se_viz.ui.photos import get_photo
 from se_viz.ui.state import ChosenImage, chosen_image
 from se_viz.ui.welcome import show_welcome
+from se_viz.ui.words import as_markdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def require_choices() -> Choices:
         photo = get_photo(image.digest, network.card.view, image.content)
         return Choices(image, network, name, device, photo)
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
         st.stop()
 
 

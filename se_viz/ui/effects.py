@@ -30,7 +30,7 @@ from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_block, choose_class, choose_option, open_channel_of
 from se_viz.ui.state import open_channel
 from se_viz.ui.waiting import waiting
-from se_viz.ui.words import plain
+from se_viz.ui.words import as_markdown, plain
 
 _MEASURES = {"estimate": "Gradient x gate", "exact": "Exact ablation"}
 
@@ -47,7 +47,7 @@ def show_effects(choices: Choices, analysis: Analysis) -> None:
         # The newer choice draws this part again at once.
         return
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
         return
     show_rest(choices, block, effects)
     table = tabulate_effects(gates_of(analysis)[block], effects).dropna()

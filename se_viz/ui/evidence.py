@@ -22,7 +22,7 @@ from se_viz.ui.methods import get_pace, say_about
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import progress
 from se_viz.ui.sights import show_sights
-from se_viz.ui.words import plain
+from se_viz.ui.words import as_markdown, plain
 
 _FIRST = "integrated_gradients"
 _END = 0.01
@@ -103,7 +103,7 @@ def _find_map(choices: Choices, neuron: Neuron, method: str, target: Target | No
     except OvertakenError:
         raise
     except SeVizError as refusal:
-        st.info(str(refusal))
+        st.info(as_markdown(refusal))
         return None
 
 
@@ -144,7 +144,7 @@ def _test(choices: Choices, found: NeuronAttribution) -> None:
     except OvertakenError:
         raise
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
 
 
 def _word(found: NeuronAttribution) -> str:

@@ -35,6 +35,7 @@ from se_viz.ui.links import link_block, show_rows
 from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import open_block_of
 from se_viz.ui.waiting import waiting
+from se_viz.ui.words import as_markdown
 
 _COLOURS = {
     NO_NUMBER: "red",
@@ -71,7 +72,7 @@ def show_health(choices: Choices, analysis: Analysis) -> None:
             with waiting("Looking for dead channels…") as watch:
                 found = _find_dead(cases, unclear, _photos=photos, _watch=watch)
         except SeVizError as problem:
-            st.error(str(problem))
+            st.error(as_markdown(problem))
             return
         dead.update(found)
     told = {name: count for name, count in dead.items() if count is not None}

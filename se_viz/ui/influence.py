@@ -19,6 +19,7 @@ from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.state import open_channel
 from se_viz.ui.waiting import waiting
+from se_viz.ui.words import as_markdown
 
 _EACH, _STRONGEST = 8, 24
 _VIEWS = {"all": "All, averaged", "strongest": f"The {_STRONGEST} strongest"}
@@ -40,7 +41,7 @@ def show_influence(choices: Choices, record: GateRecord, channel: int) -> None:
             row = _row(case_of(choices), record, channel, _watch=watch)
             whole = _whole(case_of(choices), record, _watch=watch)
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
         return
     left, right = st.columns([2, 3], gap="large")
     with left:

@@ -9,7 +9,7 @@ import torch
 from se_viz.errors import DeviceError
 from se_viz.networks import Network, load_network
 from se_viz.residents import Residents
-from se_viz.runtime import setting
+from se_viz.runtime import available_devices, setting
 from se_viz.ui.memory import keep_memory_flat
 from se_viz.ui.waiting import stop_if_unwanted
 
@@ -49,6 +49,12 @@ def borrow_network(name: str, device: str) -> Iterator[Network]:
 def peek_network(name: str, device: str) -> Network | None:
     """Return a network if it is loaded, and load none."""
     return _residents(device).peek(name)
+
+
+def drop_network(name: str) -> None:
+    """Move a network out of every device, unless somebody uses it there."""
+    for device in available_devices():
+        _residents(device).drop(name)
 
 
 @st.cache_resource(show_spinner=False)

@@ -17,6 +17,7 @@ from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import describe_line
 from se_viz.ui.waiting import waiting
+from se_viz.ui.words import as_markdown
 
 TICKED = ("saliency", "integrated_gradients", "grad_cam")
 """Methods that are ticked at first: quick ones that ask three different questions."""
@@ -151,7 +152,7 @@ def get_pace(choices: Choices) -> Pace:
         with waiting("Timing one pass…") as watch:
             return _pace(choices.name, choices.device, _watch=watch)
     except SeVizError as problem:
-        st.error(str(problem))
+        st.error(as_markdown(problem))
         st.stop()
 
 

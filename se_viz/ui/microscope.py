@@ -23,6 +23,7 @@ from se_viz.ui.cases import BY_NAME, Case, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.loaded import borrow_network
 from se_viz.ui.waiting import waiting
+from se_viz.ui.words import as_markdown
 
 _DIGITS, _INPUTS, _THUMB, _PHOTO = 6, 8, 16, 256
 
@@ -54,7 +55,7 @@ def show_steps(choices: Choices, analysis: Analysis, record: GateRecord, channel
     except ExcitationError as error:
         problem = str(error)
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
         return
     if problem:
         st.info(problem)

@@ -8,7 +8,9 @@ from streamlit.navigation.page import StreamlitPage
 from se_viz.errors import SeVizError
 from se_viz.networks.zoo import OWN, list_on_disk
 from se_viz.runtime import available_devices, choose_device
+from se_viz.ui.brought import is_shown
 from se_viz.ui.loaded import get_network
+from se_viz.ui.words import as_markdown
 
 
 def show_network_choice(more: StreamlitPage | None = None) -> None:
@@ -33,9 +35,9 @@ def load_ahead() -> None:
 
 def _choose() -> None:
     try:
-        cards = {card.name: card for card in list_on_disk()}
+        cards = {card.name: card for card in list_on_disk() if is_shown(card)}
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
         return
     if not cards:
         st.error("There is no network in `checkpoints/`. Restore the folder, or train one: `python -m se_viz train`.")

@@ -11,7 +11,9 @@ from se_viz.networks import NetworkCard, downloads, list_networks
 from se_viz.networks.architectures import build, has_library, require_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
 from se_viz.networks.zoo import OWN, is_on_disk, list_on_disk
+from se_viz.ui.brought import is_shown
 from se_viz.ui.state import use_network
+from se_viz.ui.words import as_markdown
 
 _ADDED = "What the SE blocks add to the rest of the network"
 _COLUMNS = {
@@ -31,9 +33,10 @@ _COLUMNS = {
 def choose_card() -> NetworkCard | None:
     """Let people search, sort and pick; return the network picked, or the one in use, or None."""
     try:
-        cards, here = list_networks(), {card.name for card in list_on_disk()}
+        cards = tuple(filter(is_shown, list_networks()))
+        here = {card.name for card in list_on_disk()}
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
         return None
     shown = _filtered(cards, here)
     if not shown:
@@ -117,7 +120,7 @@ def show_details(card: NetworkCard) -> None:
     try:
         require_library(card)
     except SeVizError as error:
-        st.info(str(error))
+        st.info(as_markdown(error))
         return
     _show_choice(card)
 
@@ -157,7 +160,7 @@ def _download(card: NetworkCard) -> None:
         downloads.download(card, show)
     except SeVizError as error:
         bar.empty()
-        st.error(str(error))
+        st.error(as_markdown(error))
         return
     use_network(card.name)
     st.rerun()
@@ -170,7 +173,7 @@ def show_blocks(card: NetworkCard) -> None:
     try:
         found = _inspection(card.name, _card=card)
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
         return
     height = "content" if len(found.sites) <= 20 else 640
     st.dataframe(_table_of(found), hide_index=True, height=height, placeholder="–", alt="SE blocks of the network")

@@ -9,30 +9,49 @@ from se_viz.networks.labels import parse_labels
 from se_viz.networks.own import MAX_BYTES, forget, keep, read_own
 from se_viz.networks.resnet import PLANS
 from se_viz.networks.zoo import OWN
+from se_viz.ui.brought import bring, give_up, is_mine, is_private, is_shown
 from se_viz.ui.state import use_network
+from se_viz.ui.waiting import stop_if_unwanted
+from se_viz.ui.words import as_markdown
 
 
 def show_upload(card: NetworkCard | None) -> None:
-    """Take a file of weights, check it, keep it and use it; a file that does not fit changes nothing."""
+    """Take a file of weights, check it, hold it and use it; a file that does not fit changes nothing."""
     st.caption(
-        "A .safetensors file, or a state dict that `torch.save` wrote; nothing in it is run. The number of classes is "
-        "told from the classifier. It is kept on this machine, and everybody who uses this app can choose it."
+        "A .safetensors file, or what `torch.save` wrote; nothing in it is run. The network's tensors are found under "
+        "any prefix, and the number of classes is told from the classifier. You alone see the network, and it is "
+        "deleted when you have left."
     )
     architecture = _choose_architecture(card)
+    # Another one after each network: the server lets go of the file.
+    count = st.session_state.get("own-count", 0)
     file = st.file_uploader(
-        f"Weights (up to {MAX_BYTES // 2**30} GB)", type=["safetensors", "pt", "pth", "bin"], key="own-weights"
+        f"Weights (up to {MAX_BYTES // 2**30} GB)",
+        type=["safetensors", "pt", "pth", "bin"],
+        key=f"own-weights-{count}" if count else "own-weights",
     )
     labels = st.text_area("Labels, one a line (optional)", key="own-labels", height=100)
+    for_all = is_private() and st.checkbox("Keep it, for everybody who uses this app", key="own-for-all")
+    _show_note()
     if not st.button("Check and use them", type="primary", disabled=file is None) or file is None:
         return
     try:
         with st.spinner("Checking the weights…"):
-            kept = keep(read_own(file.getvalue(), architecture, labels=parse_labels(labels), name=file.name))
+            given = {"labels": parse_labels(labels), "name": file.name, "watch": stop_if_unwanted}
+            network = read_own(file.getvalue(), architecture, **given)
+            kept = keep(network) if for_all else bring(network)
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
         return
+    st.session_state["own-count"] = count + 1
+    st.session_state["own-note"] = network.card.notes
     use_network(kept.name)
     st.rerun()
+
+
+def _show_note() -> None:
+    if note := st.session_state.pop("own-note", ""):
+        st.info(as_markdown(note))
 
 
 def _choose_architecture(card: NetworkCard | None) -> str:
@@ -46,16 +65,18 @@ def _choose_architecture(card: NetworkCard | None) -> str:
 def show_kept() -> None:
     """List the networks that users brought, each with a button that deletes it."""
     try:
-        kept = [card for card in list_networks() if card.name.startswith(OWN)]
+        kept = [card for card in list_networks() if card.name.startswith(OWN) and is_shown(card)]
     except SeVizError:
         # The table above says it already.
         return
     for card in kept:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.text(f"{card.title}: {len(card.classes)} classes")
-            st.button("Remove", key=f"forget-{card.name}", on_click=forget, args=(card.name,), type="tertiary")
+            if is_mine(card) or is_private():
+                remove = give_up if is_mine(card) else forget
+                st.button("Remove", key=f"forget-{card.name}", on_click=remove, args=(card.name,), type="tertiary")
     if not kept:
-        st.caption("No weights of your own are kept yet.")
+        st.caption("No weights of your own are here yet.")
 
 
 def _architectures() -> list[str]:

@@ -33,6 +33,7 @@ from se_viz.ui.methods import Request
 from se_viz.ui.pickers import choose_block, choose_class, choose_option
 from se_viz.ui.remarks import describe_scale, describe_squeeze, name_the_undrawn
 from se_viz.ui.state import open_block, open_channel
+from se_viz.ui.words import as_markdown
 
 _SHOWN = 4
 _EVEN = (
@@ -105,7 +106,7 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
         # The newer choice draws this part again at once.
         return
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
         return
     unit = "speaks against ← 0 → speaks for" if result.signed else "none → strongest"
     values = result.map.numpy()

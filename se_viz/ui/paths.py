@@ -21,6 +21,7 @@ from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import progress
 from se_viz.ui.rise import describe_rise, is_still, name_set, say_error, say_part
 from se_viz.ui.state import open_block
+from se_viz.ui.words import as_markdown
 
 
 @st.fragment
@@ -45,7 +46,7 @@ def show_paths(choices: Choices, analysis: Analysis, target: Target, baseline: s
         # The newer choice draws this part again at once.
         return
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
 
 
 def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> None:

@@ -26,6 +26,7 @@ from se_viz.ui.layer_maps import DETAIL, Sight, announce_sights, choose_method, 
 from se_viz.ui.links import link_channel
 from se_viz.ui.pickers import choose_block, open_channel_of
 from se_viz.ui.state import open_channel
+from se_viz.ui.words import as_markdown
 
 Sides: TypeAlias = Mapping[str, Sight | str]
 """What a method shows before and after the gates, or the sentence why it cannot there."""
@@ -52,7 +53,7 @@ def show_recalibration(choices: Choices, analysis: Analysis, target: Target, bas
         # The newer choice draws this part again at once.
         return
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
         return
     found = _compare(sides, gates_of(analysis)[block], method)
     _show_maps(choices, sides, found, method)

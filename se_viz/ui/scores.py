@@ -27,7 +27,7 @@ from se_viz.ui.progress import describe_line
 from se_viz.ui.sanity import show_sanity
 from se_viz.ui.scoring import Scored, Subject, count_pictures, get_scores, get_sensitivities
 from se_viz.ui.targets import name_target
-from se_viz.ui.words import plain
+from se_viz.ui.words import as_markdown, plain
 
 _MEASURES = {"gap": "Gap ↑", "deletion": "Deletion ↓", "insertion": "Insertion ↑", "infidelity": "Infidelity ↓"}
 _LINE = 28
@@ -50,7 +50,7 @@ def show_scores(choices: Choices, target: Target, baseline: str, attributions: S
         # The newer choice draws this part again at once.
         return
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
 
 
 def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> None:

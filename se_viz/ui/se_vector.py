@@ -22,7 +22,7 @@ from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_panel
 from se_viz.ui.targets import name_target
 from se_viz.ui.waiting import waiting
-from se_viz.ui.words import plain
+from se_viz.ui.words import as_markdown, plain
 
 _DETAIL = 128
 
@@ -40,7 +40,7 @@ def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None
         # The newer choice draws this part again at once.
         return
     except SeVizError as problem:
-        st.info(str(problem))
+        st.info(as_markdown(problem))
         return
     _show(choices, record, (vector, found))
     st.caption(_describe(choices, found.target))

@@ -4,6 +4,7 @@ import streamlit as st
 
 from se_viz.ui.state import choose_file, chosen_image, image_problem
 from se_viz.ui.welcome import show_samples, show_upload
+from se_viz.ui.words import as_markdown
 
 _SOURCES = ("Upload", "Samples", "Camera")
 
@@ -27,7 +28,7 @@ def show_image_choice() -> None:
 def show_problem() -> None:
     """Say above the page, where a phone shows it too, why the last file could not be used."""
     if problem := image_problem():
-        st.error(problem)
+        st.error(as_markdown(problem))
 
 
 def _camera() -> None:

@@ -20,6 +20,7 @@ from se_viz.ui.layer_maps import DETAIL, Sight, announce_sights, choose_method, 
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.recalibration import show_recalibration
 from se_viz.ui.se_vector import show_se_vector
+from se_viz.ui.words import as_markdown
 
 _PLACES = {"end": "the stage's end", "after": "X~ of its last block", "before": "U of its last block"}
 
@@ -48,7 +49,7 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
         # The newer choice draws this part again at once.
         return
     except SeVizError as error:
-        st.error(str(error))
+        st.error(as_markdown(error))
         return
     for column, (stage, sight) in zip(st.columns(len(found), gap="small"), found.items(), strict=True):
         with column:

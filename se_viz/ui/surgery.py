@@ -29,6 +29,7 @@ from se_viz.ui.links import link_block
 from se_viz.ui.pairs import show_pair
 from se_viz.ui.pickers import choose_class
 from se_viz.ui.state import open_block
+from se_viz.ui.words import as_markdown
 
 _TITLES = {key: METHODS[key].title for key in COMMON}
 """Methods that reach edited gates; at first one of a single pass, so that the maps follow every edit."""
@@ -42,7 +43,7 @@ def show_surgery(choices: Choices, before: Analysis) -> None:
     try:
         after = get_edited(choices, edits) if edits else before
     except SeVizError as problem:
-        st.error(str(problem))
+        st.error(as_markdown(problem))
         _show_edits(choices)
         return
     with effect:
@@ -193,7 +194,7 @@ def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
         # The newer choice draws this part again at once.
         return
     except SeVizError as problem:
-        st.error(str(problem))
+        st.error(as_markdown(problem))
         return
     pair = {"map-before": ("**Before**", old.map.numpy()), "map-after": ("**After**", new.map.numpy())}
     title = "speaks against ← 0 → speaks for" if old.signed else "none → strongest"

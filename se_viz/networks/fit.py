@@ -1,0 +1,132 @@
+"""Where in a file the weights of an architecture lie: found by names and shapes, under any prefix."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from se_viz.foreign import show_name
+from se_viz.networks.formats import Entry
+
+COUNTERS = ("num_batches_tracked", "n_averaged", "total_ops", "total_params")
+"""Last parts of names that no answer depends on: counters of training and of profilers."""
+# What wrappers put between the parts of a name.
+_WRAPPED = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+# What an average of weights is called; the weights themselves come first.
+_AVERAGES = {"ema", "average", "averaged", "avg", "swa", "teacher", "shadow", "momentum"}
+_CLOSEST = 20
+_BESIDE = "loss|criterion|metric|accuracy|confusion|auroc|(^|_)(acc|f1|ema|teacher|lpips)($|_)"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place in a file where tensors of an architecture lie."""
+
+    prefix: str
+    """What stands before the architecture's names."""
+    names: dict[str, str]
+    """Of each of the architecture's tensors that is there: its whole name in the file."""
+    fitting: int
+    """How many of them have the right shape."""
+    missing: tuple[str, ...]
+    """Tensors of the architecture that are not there, counters left out."""
+
+    @property
+    def title(self) -> str:
+        """What a sentence calls it."""
+        return f"'{show_name(self.prefix)}'" if self.prefix else "the file itself"
+
+
+def find_places(entries: Mapping[str, Entry], expected: Mapping[str, Tensor], free: Mapping[str, int]) -> list[Place]:
+    """Find where tensors of an architecture lie in a file; the place to take comes first.
+
+    A name of the architecture may stand under any prefix: dictionaries, lists and wrappers are
+    parts of a whole name. ``free`` are axes whose side the file decides, by name.
+
+    The order: places where every tensor is and fits; among them weights before an average of
+    them, then the shortest prefix, then the file's order. Others by how many fit.
+    """
+    names = sorted(_by_prefix(entries, expected).items(), key=lambda pair: -len(pair[1]))
+    # Of the closest alone: a file may have a prefix for every tensor.
+    places = [_place(*pair, entries, expected, free) for pair in names[:_CLOSEST]]
+    return sorted(places, key=lambda place: _rank(place, len(expected)))
+
+
+def is_whole(place: Place) -> bool:
+    """Tell whether every tensor that answers depend on is there, in its shape."""
+    return not place.missing and place.fitting == len(place.names)
+
+
+def _by_prefix(entries: Iterable[str], expected: Mapping[str, Tensor]) -> dict[str, dict[str, str]]:
+    wrapped = _WRAPPED - {part for name in expected for part in name.split(".")}
+    longest = max(name.count(".") for name in expected) + 1
+    found: dict[str, dict[str, str]] = {}
+    for name in entries:
+        parts = name.split(".")
+        suffix: list[str] = []
+        for start in range(len(parts) - 1, -1, -1):
+            if parts[start] in wrapped:
+                continue
+            suffix.insert(0, parts[start])
+            if len(suffix) > longest:
+                break
+            if (ours := ".".join(suffix)) in expected:
+                prefix = "".join(f"{part}." for part in parts[:start])
+                found.setdefault(prefix, {}).setdefault(ours, name)
+    return found
+
+
+def _place(
+    prefix: str,
+    names: dict[str, str],
+    entries: Mapping[str, Entry],
+    expected: Mapping[str, Tensor],
+    free: Mapping[str, int],
+) -> Place:
+    fitting = sum(
+        _fits(entries[name].shape, tuple(expected[ours].shape), free.get(ours)) for ours, name in names.items()
+    )
+    missing = tuple(name for name in expected if name not in names and name.split(".")[-1] not in COUNTERS)
+    return Place(prefix, names, fitting, missing)
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int, ...], free: int | None) -> bool:
+    if free is None or len(shape) != len(wanted):
+        return shape == wanted
+    return shape[:free] + shape[free + 1 :] == wanted[:free] + wanted[free + 1 :]
+
+
+def _rank(place: Place, count: int) -> tuple[int, bool, int]:
+    missed = 0 if is_whole(place) else count - place.fitting
+    words = set(re.split(r"[\W_]+", place.prefix.lower()))
+    return missed, not words.isdisjoint(_AVERAGES), place.prefix.count(".")
+
+
+def split_rest(
+    place: Place, entries: Mapping[str, Entry], expected: Mapping[str, Tensor], classes: int
+) -> tuple[list[str], list[str]]:
+    """Return what stands beside a place's tensors: layers that no network of this kind has, others.
+
+    A layer would have its part in the answer. Losses, metrics and counters have none: they are
+    told by their names, by whole numbers, or because every side is 1, 2 or the number of classes.
+    """
+    folders = {entries[name].folder for name in place.names.values()}
+    taken = set(place.names.values())
+    parts = {name.split(".")[0] for name in expected}
+    layers, others = [], []
+    for name, entry in entries.items():
+        if name in taken or entry.folder not in folders or not name.startswith(place.prefix):
+            continue
+        first, *rest = name.removeprefix(place.prefix).split(".")
+        if [first, *rest][-1] in COUNTERS:
+            continue
+        beside = first not in parts and _is_no_layer(first, entry, classes)
+        (others if beside else layers).append(name)
+    return layers, others
+
+
+def _is_no_layer(first: str, entry: Entry, classes: int) -> bool:
+    sides = set(entry.shape) <= {1, 2, classes} and entry.shape[-2:] != (1, 1)
+    whole = "float" not in entry.dtype
+    return sides or whole or re.search(_BESIDE, first.lower()) is not None
