@@ -10,7 +10,7 @@ import random
 import struct
 import zipfile
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def written(values: object, *, legacy: bool = False) -> bytes:
     return file.getvalue()
 
 
-def legacy(pickled: bytes, keys: object = ()) -> bytes:
+def legacy(pickled: bytes, keys: Sequence[str] = ()) -> bytes:
     """A file of PyTorch's first format, around a pickle written by hand."""
     return LEGACY_HEAD + b"\x80\x02" + pickled + b"." + pickle.dumps(list(keys), 2)
 
