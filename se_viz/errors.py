@@ -17,6 +17,10 @@ class CaptureError(SeVizError):
     """A forward pass that gates cannot be captured from."""
 
 
+class CaptureWarning(UserWarning):
+    """Blocks of a model that no captured pass used, as after an early exit; the other records are right."""
+
+
 class EditError(SeVizError):
     """A change of gates that a block cannot go on with."""
 

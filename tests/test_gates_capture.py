@@ -139,9 +139,15 @@ def test_a_record_is_not_edited_by_what_the_model_does_next(se_net: nn.Module, i
     """On the CPU moving a tensor is no copy, and the next layer may work in place on what was recorded."""
     before = capture(se_net, images)
     first = PATHS[0]
+    gates: list[Tensor] = []
     with capture_gates(se_net, keep_features=[first]) as records:
-        se_net.get_submodule(f"{first}.scale_activation").register_forward_hook(lambda *seen: seen[2].data.zero_())
-        se_net.get_submodule(first).register_forward_hook(lambda *seen: seen[1][0].data.zero_())
+        se_net.get_submodule(f"{first}.scale_activation").register_forward_hook(lambda *seen: gates.append(seen[2]))
+
+        def wipe(_: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
+            for value in (gates[0], args[0], output):
+                value.data.zero_()
+
+        se_net.get_submodule(first).register_forward_hook(wipe)
         se_net(images)
     assert same(records[:1], before[:1])
     assert records[0].features is not None

@@ -3,16 +3,19 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import get_ident
 
 import torch
 from torch import Tensor, nn
 
 from se_viz.errors import CaptureError
-from se_viz.gates.hooks import Visit, Watch, watching
-from se_viz.gates.places import choose_blocks
+from se_viz.gates.hooks import Run, Visit, Watch, watching
+from se_viz.gates.places import Place, choose_blocks
+from se_viz.gates.products import Product, expect, find_wrong, meet, plain
 from se_viz.gates.records import GateRecord, use_name
+from se_viz.gates.reports import check_all_passes, check_first_pass, say_without_gate
 
-_WRONG = "{}, which no SE block has. Leave it out: `inspect_gates` names the blocks that `blocks=` may hold."
+_LEAVE_OUT = "Leave it out: `inspect_gates` names the blocks that `blocks=` may hold."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +35,31 @@ class _Collector:
 
     keep: frozenset[str]
     records: list[GateRecord] = field(default_factory=list)
-    seen: list[_Seen] = field(default_factory=list)
 
     def see(self, visit: Visit) -> None:
         path, stage = visit.place.path, visit.stage()
         wanted = not self.keep.isdisjoint((path, use_name(path, visit.call)))
+        squeeze, gate = read_pair(visit)
+        visit.expected = expect(visit, gate)
         # Copied where they are: what comes next may work in place.
-        pair = torch.stack(read_pair(visit)).detach()
-        self.seen.append(_Seen(path, stage, visit.call, pair, _kept(visit) if wanted else None))
+        pair = torch.stack((squeeze, gate)).detach()
+        assert visit.run is not None
+        visit.run.notes.append(_Seen(path, stage, visit.call, pair, _kept(visit) if wanted else None))
 
-    def finish(self) -> None:
-        seen, self.seen = self.seen, []
-        if seen:
+    def leave(self, visit: Visit, output: object) -> None:
+        if visit.gate is None:
+            gate, words = visit.place.row.gate, say_without_gate(visit.place)
+            raise CaptureError(f"{_name(visit.place)} ran, but not what makes its gate, {gate!r}. {words}")
+        if visit.run and visit.expected is not None:
+            visit.run.notes.append(meet(visit, output))
+
+    def finish(self, run: Run) -> None:
+        if wrong := find_wrong(note for note in run.notes if isinstance(note, Product)):
+            raise CaptureError(
+                f"{_name(wrong[0])} puts out something else than its input times its gate, which no SE block does. "
+                f"{_LEAVE_OUT}"
+            )
+        if seen := [note for note in run.notes if isinstance(note, _Seen)]:
             self.records.extend(_records(seen))
 
 
@@ -57,20 +73,34 @@ def capture_gates(
     batch axis is the one of the pass. Values equal what the block computed, bit for bit, as float32 on the
     CPU, without gradient. Blocks named in ``keep_features`` also keep their input U. ``blocks`` leaves out all
     that it does not name, such as those that `inspect_gates` refuses. The model's output does not change, and
-    its hooks are gone afterwards. Only passes of the thread that opened the ``with`` block are recorded, so
-    several threads can capture from one model. Source: Hu et al., arXiv 1709.01507, eqs. 2 to 4.
+    its hooks are gone afterwards, in whatever order, thread or generator ``with`` blocks end. Source: Hu et al.,
+    arXiv 1709.01507, eqs. 2 to 4.
+
+    In each pass every block's output is compared with its input times its gate at a few places of the map. A pass
+    that raises leaves no records. Only passes of the thread that opened the ``with`` block are recorded, so several
+    threads can capture from one model. What gradient checkpointing runs again on the way back is no pass. A block
+    that ran in none of the passes, as after an early exit, is named in a `CaptureWarning` at the end.
 
     Raises:
         NoSEBlocksError: the model has no SE block that se_viz knows or that ``keep_features`` or ``blocks``
-            names, or it is compiled.
-        CaptureError: inside the ``with`` block, a part of the model was run instead of the model itself, or a
-            block turned out not to be of its spelling.
+            names, or one of them is compiled.
+        CaptureError: inside the ``with`` block, a part of the model was run instead of the model itself, a block
+            turned out not to be of its spelling or not to multiply by its gate, or no block reported in a pass. At
+            its end, a block reported in no pass although it ran, in compiled code or in another thread.
     """
     keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
     chosen = choose_blocks(model, blocks, also=(name.partition("#")[0] for name in keep))
-    collector = _Collector(keep)
-    with watching(Watch(model, chosen, see=collector.see, finish=collector.finish)):
+    collector, opener = _Collector(keep), get_ident()
+    watch = Watch(model, chosen, see=collector.see, leave=collector.leave, stages=True)
+
+    def finish(run: Run) -> None:
+        check_first_pass(watch, CaptureError)
+        collector.finish(run)
+
+    watch.finish = finish
+    with watching(watch):
         yield collector.records
+    check_all_passes(watch, opener, CaptureError, strict=False)
 
 
 def read_pair(visit: Visit) -> tuple[Tensor, Tensor]:
@@ -79,23 +109,29 @@ def read_pair(visit: Visit) -> tuple[Tensor, Tensor]:
     Raises:
         CaptureError: there is not one value of each for every channel of the block's input.
     """
-    features, squeeze, gate = visit.features, visit.squeeze, visit.gate
-    block = f"{visit.place.path} ({visit.place.row.form})"
-    if squeeze is None or gate is None:
-        raise CaptureError(f"{block} {_WRONG.format('made its gate before its squeeze was seen')}")
+    features, block = visit.features, _name(visit.place)
+    if visit.squeeze is None or visit.gate is None:
+        raise CaptureError(f"{block} made its gate before its squeeze was seen, which no SE block does. {_LEAVE_OUT}")
+    squeeze, gate = plain(visit.squeeze), plain(visit.gate)
     if cut := getattr(visit.place.block, visit.place.row.padding) if visit.place.row.padding else 0:
         squeeze = squeeze[..., cut:-cut]
     count = features.shape[0] * visit.channels
-    if features.ndim != 4 or squeeze.numel() != count or gate.numel() != count:
+    if features.ndim < 3 or squeeze.numel() != count or gate.numel() != count:
         shapes = ", ".join(str(tuple(value.shape)) for value in (features, squeeze, gate))
-        raise CaptureError(f"{block} {_WRONG.format(f'has input, squeeze and gate of the shapes {shapes}')}")
+        raise CaptureError(
+            f"{block} has input, squeeze and gate of the shapes {shapes}, which no SE block has. {_LEAVE_OUT}"
+        )
     return squeeze.reshape(len(features), -1), gate.reshape(len(features), -1)
+
+
+def _name(place: Place) -> str:
+    return f"{place.path} ({place.row.form})"
 
 
 def _kept(visit: Visit) -> Tensor:
     # At once: later layers may write into the feature map.
     with torch.inference_mode(False), torch.no_grad():
-        features = visit.features.detach().to(device="cpu", dtype=torch.float32, copy=True)
+        features = plain(visit.features.detach()).to(device="cpu", dtype=torch.float32, copy=True)
     return features.movedim(-1, 1) if visit.place.row.channels_last else features
 
 

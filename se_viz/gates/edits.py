@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any
 
 from torch import Tensor, nn
 
 from se_viz.errors import EditError
-from se_viz.gates.hooks import Visit, Watch, watching
+from se_viz.gates.hooks import Run, Visit, Watch, watching
 from se_viz.gates.places import choose_blocks
+from se_viz.gates.products import expect, find_wrong, meet
+from se_viz.gates.reports import check_all_passes
 
 
 @contextmanager
@@ -27,21 +30,51 @@ def edit_gates(
     then runs once for each row, and what comes before it once for all. That works where a block multiplies by
     broadcasting and nothing after it counts on the batch that the pass began with: to be checked by the caller.
 
+    In each pass every edited block's output is compared with its input times the new gates at a few places. What
+    gradient checkpointing runs again on the way back is edited too, if that happens inside the ``with`` block.
+
     Raises:
         NoSEBlocksError: the model has no SE block that se_viz knows or that ``edits`` names, or it is compiled.
-        EditError: in a pass, a function returned something else than gates of the same shape and precision.
+        EditError: in a pass, a function returned something else than gates of the same shape and precision, or a
+            block did not multiply by what it returned. At the end, an edited block ran in none of the passes.
     """
     blocks = choose_blocks(model, edits.keys())
+    opener = get_ident()
 
     def change(visit: Visit, gate: Tensor) -> Tensor:
         return _change(edits[visit.place.path], visit, gate, spread=spread)
 
-    with watching(Watch(model, blocks, change=change)):
+    with watching(watch := Watch(model, blocks, change=change, see=_see, leave=_leave, finish=_finish)):
         yield
+    check_all_passes(watch, opener, EditError, strict=True)
+
+
+def _see(visit: Visit) -> None:
+    assert visit.gate is not None
+    visit.expected = expect(visit, visit.gate.reshape(-1, visit.channels))
+
+
+def _leave(visit: Visit, output: object) -> None:
+    if visit.run and visit.expected is not None:
+        visit.run.notes.append(meet(visit, output))
+
+
+def _finish(run: Run) -> None:
+    if wrong := find_wrong(run.notes):
+        raise EditError(
+            f"{wrong[0].path} ({wrong[0].row.form}) puts out something else than its input times the gates that it was "
+            "given, so that an edit of them means nothing. Edit a block among those that `find_gates` lists."
+        )
 
 
 def _change(edit: Callable[[Tensor], Any], visit: Visit, gate: Tensor, *, spread: bool) -> Tensor:
-    before = gate.reshape(len(visit.features), -1)
+    if gate.is_quantized or gate.numel() != len(visit.features) * visit.channels:
+        found = "quantised gates" if gate.is_quantized else f"gates of the shape {tuple(gate.shape)}"
+        raise EditError(
+            f"{visit.place.path} has {found}, which cannot be edited: that takes one number a channel in floating "
+            "point. Edit the network before it was quantised, or a block among those that `find_gates` lists."
+        )
+    before = gate.reshape(-1, visit.channels)
     after = edit(before)
     several = spread and len(before) == 1 and isinstance(after, Tensor) and after.dim() == 2
     wanted = before.expand(len(after), -1) if several else before
@@ -51,7 +84,7 @@ def _change(edit: Callable[[Tensor], Any], visit: Visit, gate: Tensor, *, spread
             f"The edit of {visit.place.path} returned {found}; the block needs {_kind(before)}. Return a tensor "
             "like the one that the function is given."
         )
-    return after.reshape(len(after), *gate.shape[1:])
+    return after.reshape(len(after), *gate.shape[1:]) if len(after) > len(before) else after.reshape(gate.shape)
 
 
 def _kind(value: Tensor) -> str:

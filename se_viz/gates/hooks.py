@@ -1,19 +1,36 @@
 """Forward hooks on SE blocks, shared by everything that reads or changes gates; the only hooks of se_viz."""
 
-import math
+import sys
 import threading
-from collections import Counter
+import weakref
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from se_viz.errors import CaptureError
+from se_viz.errors import CaptureError, SeVizError
+from se_viz.gates.compiled import Eagerly
 from se_viz.gates.places import Place
+from se_viz.gates.strides import Images, candidates, remember, stage_of, tensors_in
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """One forward pass of a model, from its call to its end."""
+
+    images: Images
+    handled: BaseException | None
+    """What was being handled as it began: anything else at its end is what ended it."""
+    calls: Counter[str] = field(default_factory=Counter)
+    notes: list[Any] = field(default_factory=list)
+    """What the watch has gathered in it; gone with a pass that raises."""
 
 
 @dataclass(eq=False, slots=True)
@@ -22,12 +39,17 @@ class Visit:
 
     place: Place
     features: Tensor
-    side: int
+    run: Run | None
+    """The pass it belongs to; None where a part of the model was called by itself, or runs again on the way back."""
     call: int
+    again: bool = False
+    """Whether it runs again on the way back, as under gradient checkpointing, which is no pass of its own."""
     squeeze: Tensor | None = None
     logit: Tensor | None = None
     """What the gate function was given; None where it has written its output over that."""
     gate: Tensor | None = None
+    expected: Tensor | None = None
+    """For whoever watches: what the block should put out."""
 
     @property
     def channels(self) -> int:
@@ -38,19 +60,19 @@ class Visit:
         """Return log2 of the stride at the block's input.
 
         Raises:
-            CaptureError: the model itself was not called, so that the size of its image is not known.
+            CaptureError: the model itself was not called, so that its image is not known.
         """
-        if not self.side:
+        if self.run is None:
             raise CaptureError(
                 "A part of the model was run, so that no stage can be told from the size of its image. Call the model "
                 "that was given to `capture_gates`, as `model(images)`."
             )
-        return round(math.log2(self.side / self.features.shape[-2 if self.place.row.channels_last else -1]))
+        return stage_of(self.run.images, self.place.path, self.features, channels_last=self.place.row.channels_last)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Watch:
-    """What one ``with`` block wants to know; lives in the context of the thread that opened it."""
+    """What one ``with`` block wants to know; it is told of passes of the thread that opened it."""
 
     model: nn.Module
     blocks: dict[nn.Module, Place]
@@ -60,64 +82,97 @@ class Watch:
     """Is told of each gate, after every change."""
     part: Callable[[nn.Module, Tensor], None] | None = None
     """Is told of each part of a block that has no parts itself, as it has run, and what it put out."""
-    leave: Callable[[Visit, Tensor], None] | None = None
+    leave: Callable[[Visit, Any], None] | None = None
     """Is told of each block's output."""
-    finish: Callable[[], None] | None = None
-    """Is told of the end of a pass."""
+    finish: Callable[[Run], None] | None = None
+    """Is told of each pass that has come to its end."""
     take: Mapping[nn.Module, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     """For a module: is given its input, and returns the one to go on with."""
     give: Mapping[nn.Module, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     """For a module: is given its output, and returns the one to go on with."""
-    side: int = 0
-    calls: Counter[str] = field(default_factory=Counter)
+    stages: bool = False
+    """Whether stages are asked for, which are measured from the image."""
+    stems: dict[nn.Module, str] = field(default_factory=dict)
+    """The convolutions that may take in the image, with their paths."""
+    runs: list[Run] = field(default_factory=list)
+    """Passes that have not ended: a model may call itself."""
     visit: Visit | None = None
+    reported: set[nn.Module] = field(default_factory=set)
+    """Blocks whose gate was seen, in any pass."""
+    passes: int = 0
+    """Passes that have come to their end."""
+    thread: int = 0
+    elsewhere: bool = False
+    """Whether the model ran in another thread that was handed this one's context."""
 
 
 @dataclass(slots=True)
 class _Hook:
-    handle: RemovableHandle
+    handle: RemovableHandle | Eagerly
     users: int = 0
 
 
 # Hooks belong to the model, sessions are threads: the hooks are shared, what they write to is not.
-_watches: ContextVar[tuple[Watch, ...]] = ContextVar("watches", default=())
+_watches: ContextVar[tuple["weakref.ref[Watch]", ...]] = ContextVar("watches", default=())
 _hooks: dict[tuple[nn.Module, Callable[..., Any]], _Hook] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
+_changes: deque[tuple[int, list[tuple[nn.Module, Callable[..., Any]]]]] = deque()
+_changing = False
 
 
 @contextmanager
 def watching(watch: Watch) -> Iterator[None]:
-    """Tell a watch of every pass of this thread; the hooks that no other watch needs are gone afterwards."""
+    """Tell a watch of every pass of this thread; the hooks that no other watch needs are gone afterwards.
+
+    It may end before one that was opened inside it, and in another thread or context than it was opened in.
+    """
+    if watch.stages:
+        watch.stems = candidates(watch.model, watch.blocks)
     wanted = list(_wanted(watch))
-    _attach(wanted)
-    token = _watches.set((*_watches.get(), watch))
+    watch.thread = threading.get_ident()
+    _count(1, wanted)
+    _watches.set((*_open(), weakref.ref(watch)))
     try:
         yield
     finally:
-        _watches.reset(token)
-        _detach(wanted)
+        # Its own context may be out of reach from here: there it counts no more, and goes with the next change.
+        watch.thread = 0
+        _watches.set(tuple(one for one in _open() if one() is not watch))
+        _count(-1, wanted)
 
 
 def is_watching() -> bool:
     """Return whether this thread is inside a capture or an edit: its passes are not like those of others."""
-    return bool(_watches.get())
+    return any(_here())
 
 
 def has_others(model: nn.Module) -> bool:
     """Return whether hooks that are not of here hang on a model: they may change its passes, and a copy has none."""
-    ours = {_start, _finish, _enter, _squeeze, _gate, _part, _leave, _take, _give}
+    ours = {_start, _finish, _stem, _enter, _squeeze, _gate, _part, _leave, _take, _give}
     kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
     # Copies of the tables: other threads attach ours meanwhile.
     hung = (hook for module in model.modules() for kind in kinds for hook in [*getattr(module, kind).values()])
     return any(hook not in ours for hook in hung)
 
 
+def _open() -> tuple["weakref.ref[Watch]", ...]:
+    return tuple(one for one in _watches.get() if (watch := one()) and watch.thread)
+
+
+def _here() -> list[Watch]:
+    """Return the open watches of this thread, the outermost first."""
+    thread = threading.get_ident()
+    return [watch for one in _watches.get() if (watch := one()) and watch.thread == thread]
+
+
 def _wanted(watch: Watch) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
     yield from ((module, _take) for module in watch.take)
     yield from ((module, _give) for module in watch.give)
-    if watch.see:
+    if watch.blocks:
         yield from ((watch.model, _start), (watch.model, _finish))
+    yield from ((module, _stem) for module in watch.stems)
     for block, place in watch.blocks.items():
+        yield from ((part, _run_eagerly) for part in place.compiled)
         yield from ((block, _enter), (place.gate, _gate))
         if watch.see:
             yield place.squeeze, _squeeze
@@ -127,56 +182,105 @@ def _wanted(watch: Watch) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
             yield block, _leave
 
 
-def _attach(wanted: list[tuple[nn.Module, Callable[..., Any]]]) -> None:
+def _count(step: int, wanted: list[tuple[nn.Module, Callable[..., Any]]]) -> None:
+    """Add one user to each hook or take one away; hooks come with their first and go with their last."""
+    global _changing
+    _changes.append((step, wanted))
     with _lock:
-        for key in wanted:
-            if key not in _hooks:
-                _hooks[key] = _Hook(_register(*key))
-            _hooks[key].users += 1
+        # A generator that is collected in the midst of this ends its capture here: its turn comes after.
+        if _changing:
+            return
+        _changing = True
+        try:
+            while _changes:
+                _apply(*_changes.popleft())
+        finally:
+            _changing = False
 
 
-def _detach(wanted: list[tuple[nn.Module, Callable[..., Any]]]) -> None:
-    with _lock:
-        for key in wanted:
-            _hooks[key].users -= 1
-            if not _hooks[key].users:
-                _hooks.pop(key).handle.remove()
+def _apply(step: int, wanted: list[tuple[nn.Module, Callable[..., Any]]]) -> None:
+    for key in wanted:
+        if key not in _hooks:
+            _hooks[key] = _Hook(_register(*key))
+        _hooks[key].users += step
+        if not _hooks[key].users:
+            _hooks.pop(key).handle.remove()
 
 
-def _register(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle:
-    if hook in (_start, _enter, _squeeze, _take):
+def _register(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle | Eagerly:
+    if hook is _run_eagerly:
+        return Eagerly(module, partial(hook, module))
+    if hook in (_start, _stem, _enter, _squeeze, _take):
         return module.register_forward_pre_hook(hook, with_kwargs=True)
-    return module.register_forward_hook(hook, always_call=hook is _finish)
+    # A block's own output is looked at, and not what others make of it.
+    return module.register_forward_hook(hook, always_call=hook is _finish, prepend=hook is _leave)
+
+
+def _run_eagerly(module: nn.Module) -> bool:
+    places = (place for watch in _here() for place in watch.blocks.values())
+    return any(module in place.compiled for place in places)
+
+
+def _is_again() -> bool:
+    # Inside the way back: gradient checkpointing runs parts of the model once more there.
+    return torch._C._current_graph_task_id() != -1
 
 
 def _start(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    image = _first_tensor(args, kwargs)
-    for watch in _watches.get():
-        if watch.model is model:
-            watch.side = 0 if image is None else image.shape[-1]
+    _note_elsewhere(model)
+    for watch in _here():
+        if watch.model is model and not _is_again():
+            given = list(tensors_in((args, kwargs))) if watch.stages else []
+            watch.runs.append(Run(Images(given), sys.exception()))
+
+
+def _note_elsewhere(model: nn.Module) -> None:
+    thread = threading.get_ident()
+    for one in _watches.get():
+        if (watch := one()) and watch.thread not in (0, thread) and watch.model is model:
+            watch.elsewhere = True
 
 
 def _finish(model: nn.Module, *_: Any) -> None:
-    for watch in _watches.get():
-        if watch.model is model:
-            # A later call of a part of the model must not take its stages from this image.
-            watch.side = 0
-            watch.calls.clear()
-            # A model that is a block itself is left after this.
-            watch.visit = watch.visit if watch.leave else None
+    problems: list[SeVizError] = []
+    for watch in _here():
+        if watch.model is not model or not watch.runs or _is_again():
+            continue
+        run, watch.visit = watch.runs.pop(), None
+        if sys.exception() is not run.handled:
+            continue
+        watch.passes += 1
+        if watch.stages:
+            remember(model, run.images)
+        try:
             if watch.finish:
-                watch.finish()
+                watch.finish(run)
+        except SeVizError as problem:
+            # Every watch is told of the end before one of them complains.
+            problems.append(problem)
+    if problems:
+        raise problems[0]
+
+
+def _stem(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    features = _first_tensor(args, kwargs)
+    for watch in _here():
+        if watch.runs and features is not None and (path := watch.stems.get(module)) is not None and not _is_again():
+            watch.runs[-1].images.meet(path, module, features)
 
 
 def _enter(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    for watch in _watches.get():
+    for watch in _here():
         if (place := watch.blocks.get(block)) and (features := _first_tensor(args, kwargs)) is not None:
-            watch.visit = Visit(place, features, watch.side, watch.calls[place.path])
-            watch.calls[place.path] += 1
+            again = _is_again()
+            run = watch.runs[-1] if watch.runs and not again else None
+            watch.visit = Visit(place, features, run, run.calls[place.path] if run else 0, again)
+            if run:
+                run.calls[place.path] += 1
 
 
 def _squeeze(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    for watch in _watches.get():
+    for watch in _here():
         visit = watch.visit
         # Blocks may share a module: what counts is in which block it runs.
         if visit and visit.place.squeeze is module and visit.squeeze is None:
@@ -184,7 +288,7 @@ def _squeeze(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def _gate(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
-    visits = [(watch, watch.visit) for watch in _watches.get() if watch.visit]
+    visits = [(watch, watch.visit) for watch in _here() if watch.visit]
     now = [(watch, visit) for watch, visit in visits if visit.place.gate is module and visit.gate is None]
     gate = output
     for watch, visit in now:
@@ -192,27 +296,29 @@ def _gate(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | 
     for watch, visit in now:
         visit.logit = None if args[0] is output else args[0]
         visit.gate = gate
-        if watch.see:
+        watch.reported.add(visit.place.block)
+        if watch.see and not visit.again:
             watch.see(visit)
     # A hook that returns something replaces the output, so an unchanged gate is not returned.
     return None if gate is output else gate
 
 
 def _part(module: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:
-    for watch in _watches.get():
+    for watch in _here():
         if watch.part and watch.visit:
             watch.part(module, output)
 
 
-def _leave(block: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:
-    for watch in _watches.get():
-        if watch.leave and watch.visit and watch.blocks.get(block) is watch.visit.place:
-            watch.leave(watch.visit, output)
-            watch.visit = None
+def _leave(block: nn.Module, _: tuple[Any, ...], output: Any) -> None:
+    for watch in _here():
+        if watch.visit and watch.blocks.get(block) is watch.visit.place:
+            visit, watch.visit = watch.visit, None
+            if watch.leave and not visit.again:
+                watch.leave(visit, output)
 
 
 def _take(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    for watch in _watches.get():
+    for watch in _here():
         if change := watch.take.get(module):
             name = next(iter(kwargs), "")
             args, kwargs = (
@@ -222,14 +328,11 @@ def _take(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> t
 
 
 def _give(module: nn.Module, _: tuple[Any, ...], output: Any) -> Any:
-    for watch in _watches.get():
+    for watch in _here():
         if change := watch.give.get(module):
             output = change(output)
     return output
 
 
 def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
-    values = [*args, *kwargs.values()]
-    # Detectors take a list of images.
-    values += [item for value in values if isinstance(value, (list, tuple)) for item in value]
-    return next((value for value in values if isinstance(value, Tensor)), None)
+    return next(tensors_in((args, kwargs)), None)

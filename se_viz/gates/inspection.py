@@ -12,6 +12,7 @@ from se_viz.errors import CaptureError, NoSEBlocksError
 from se_viz.gates.capture import read_pair
 from se_viz.gates.hooks import Visit, Watch, watching
 from se_viz.gates.places import Place, choose_blocks, scan_model
+from se_viz.gates.products import is_product, multiply, plain
 from se_viz.gates.records import GateSite, Inspection
 from se_viz.gates.spellings import RANGES
 
@@ -23,7 +24,6 @@ class _Check:
     sites: list[GateSite] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     silent: dict[Place, Tensor] = field(default_factory=dict)
-    expected: Tensor | None = None
 
     def see(self, visit: Visit) -> None:
         try:
@@ -31,47 +31,50 @@ class _Check:
         except CaptureError as error:
             self.refused[visit.place.path] = str(error)
             return
-        shape = (len(gate), 1, 1, -1) if visit.place.row.channels_last else (len(gate), -1, 1, 1)
         # Now, not when the block is left: it may work in place.
-        self.expected = visit.features * gate.reshape(shape)
+        visit.expected = multiply(visit, gate)
         self.sites.append(_site(visit, squeeze))
-        if not visit.features.any():
+        if not plain(visit.features).any():
             self.silent[visit.place] = visit.features
 
-    def leave(self, visit: Visit, output: Tensor) -> None:
-        expected, self.expected = self.expected, None
-        path = visit.place.path
+    def leave(self, visit: Visit, output: object) -> None:
+        expected, path = visit.expected, visit.place.path
         if visit.gate is None:
             self.refused[path] = f"Its gate, the output of {visit.place.row.gate!r}, was not computed."
-        elif path not in self.refused and (expected is None or not _same(output, expected)):
+        elif path not in self.refused and not (
+            expected is not None and isinstance(output, Tensor) and is_product(output, expected)
+        ):
             self.refused[path] = "What it puts out is not its input times its gate."
 
 
-def inspect_gates(model: nn.Module, *, size: int | tuple[int, int, int] = 224) -> Inspection:
+def inspect_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> Inspection:
     """Run a model once on seeded noise, and check every SE block that its classes tell of.
 
-    ``size`` is the side of the image, or its channels, height and width. A site is listed if its block ran and
-    put out its input times the gate, bit for bit; a block whose input is zero everywhere, as in networks that
-    were never trained, is asked again with noise. The model's mode is restored and nothing it learned changes.
+    ``size`` is the side of the image, or its channels, height and width: (80, 200) for 80 bands of sound, (1, 32, 64,
+    64) for a volume. A site is listed if its block ran and put out its input times the gate, bit for bit (where the
+    block is quantised, to one step); a block whose input is zero everywhere, as in networks that were never
+    trained, is asked again with noise. Blocks that are compiled, and modules that are only named like an SE block,
+    are among the refused. The model's mode is restored and nothing it learned changes.
 
     Raises:
-        NoSEBlocksError: the model is compiled, so that hooks would be ignored.
+        NoSEBlocksError: every SE block is compiled, so that hooks would be ignored.
     """
     scan, check = scan_model(model), _Check()
     image = _noise((1, 3, size, size) if isinstance(size, int) else (1, *size), model)
     with evaluating(model), torch.no_grad():
-        with watching(Watch(model, scan.blocks, see=check.see, leave=check.leave)):
+        with watching(Watch(model, scan.blocks, see=check.see, leave=check.leave, stages=True)):
             answer = model(image)
         _ask_silent(check)
     ran = {site.block for site in check.sites} | check.refused.keys()
     idle = {place.path: "It does not run in a pass of one image." for place in scan.blocks.values()}
-    refused = scan.misfits | {path: words for path, words in idle.items() if path not in ran} | check.refused
+    named = scan.misfits | scan.compiled | scan.unknown
+    refused = named | {path: words for path, words in idle.items() if path not in ran} | check.refused
     sites = tuple(site for site in check.sites if site.block not in refused)
     returned = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
     return Inspection(sites, refused, scan.others, returned)
 
 
-def find_gates(model: nn.Module, *, size: int | tuple[int, int, int] = 224) -> tuple[GateSite, ...]:
+def find_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> tuple[GateSite, ...]:
     """Find every SE block of a model, in forward order, as `inspect_gates` does, which also says what else it has.
 
     Raises:
@@ -127,21 +130,23 @@ def _hidden(place: Place, channels: int) -> int | None:
 
 
 def _averaged(visit: Visit, squeeze: Tensor) -> bool:
-    features = visit.features.double()
-    mean = features.mean((1, 2) if visit.place.row.channels_last else (2, 3))
+    features = plain(visit.features).double()
+    first = 1 if visit.place.row.channels_last else 2
+    mean = features.mean(tuple(range(first, first + features.ndim - 2)))
     # The block may add in lower precision and in another order: a few roundings of its largest terms.
     slack = 8 * torch.finfo(squeeze.dtype).eps * features.abs().amax()
+    if visit.squeeze is not None and visit.squeeze.is_quantized:
+        slack += 0.51 * visit.squeeze.q_scale()
     return bool(((squeeze.double() - mean).abs() <= slack).all())
-
-
-def _same(left: Tensor, right: Tensor) -> bool:
-    return left.shape == right.shape and bool(((left == right) | (left.isnan() & right.isnan())).all())
 
 
 def _noise(shape: tuple[int, ...], module: nn.Module, *, like: Tensor | None = None) -> Tensor:
     if like is None:
         like = next((value for value in module.parameters() if value.is_floating_point()), torch.zeros(()))
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(like)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    if like.is_quantized:
+        return torch.quantize_per_tensor(noise, like.q_scale(), like.q_zero_point(), like.dtype)
+    return noise.to(like)
 
 
 @contextmanager

@@ -1,18 +1,33 @@
 """Where the SE blocks of one model are: every module is looked up in the table of spellings."""
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TypeAlias
 
 from torch import nn
 
 from se_viz.errors import CaptureError, NoSEBlocksError
 from se_viz.gates import spellings
-from se_viz.gates.spellings import OTHERS, Spelling, path_of
+from se_viz.gates.compiled import is_compiled_in_place, say_compiled
+from se_viz.gates.spellings import OTHERS, Spelling, is_named_like_se, path_of
 
-_Meaning: TypeAlias = tuple[Spelling | None, str | None]
-"""The row of a class and what it is instead, if either is known."""
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What the class of a module tells."""
+
+    row: Spelling | None
+    """Its spelling."""
+    other: str | None
+    """What it is instead."""
+    compiled: str
+    """Why hooks are never called inside, and what to do, as the end of a sentence."""
+    in_class: bool
+    """Whether its ``forward`` is compiled where the class is written."""
+    suspect: bool
+    """Whether it is named like an SE block."""
+    plain: bool
+    """Whether there is nothing to note of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +44,8 @@ class Place:
     """The module whose input is the squeeze."""
     gate: nn.Module
     """The module whose output is the gate."""
+    compiled: tuple[nn.Module, ...] = ()
+    """Modules that hold the block or are part of it, and are compiled in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +58,34 @@ class Scan:
     """Path of a block that lacks what its row names, and what that is."""
     others: dict[str, str] = field(default_factory=dict)
     """Path of an attention that is no SE gate, and what it does."""
+    compiled: dict[str, str] = field(default_factory=dict)
+    """Path of an SE block that runs as compiled code, and where that is."""
+    unknown: dict[str, str] = field(default_factory=dict)
+    """Path of a module that is named like an SE block and has no row that fits, and that in a sentence."""
 
 
 def scan_model(model: nn.Module) -> Scan:
     """Look up every module of a model.
 
     Raises:
-        NoSEBlocksError: the model is compiled, so that hooks would be ignored.
+        NoSEBlocksError: every SE block is compiled, so that hooks would be ignored.
     """
     scan, (rows, known) = Scan(), _tables(tuple(spellings.SPELLINGS))
+    compiled: list[tuple[str, nn.Module]] = []
+    suspects: list[tuple[str, nn.Module]] = []
     for path, module in _walk(model):
-        kind = type(module)
-        if kind not in known:
-            known[kind] = _meaning(kind, rows)
-        if meaning := known[kind]:
-            _file(scan, path, module, meaning=meaning)
-    # The name that `torch.compile` gives what it wraps: the model itself, or a part of it.
-    if any("_orig_mod" in place.path.split(".") for place in scan.blocks.values()):
-        raise NoSEBlocksError(
-            "A compiled model ignores hooks that come after its first call. Capture from the model you compiled."
-        )
+        kind = known.get(type(module)) or known.setdefault(type(module), _kind(type(module), rows))
+        if kind.compiled or kind.in_class or module._compiled_call_impl is not None or "forward" in module.__dict__:
+            compiled.append((path, module))
+        if kind.plain:
+            continue
+        if not _file(scan, path, module, kind=kind) and path and kind.suspect:
+            suspects.append((path, module))
+    for path, module in compiled:
+        _note_compiled(scan, path, module, known[type(module)].compiled)
+    _name_unknown(scan, suspects)
+    if scan.compiled and not scan.blocks:
+        raise NoSEBlocksError(next(iter(scan.compiled.values())))
     return scan
 
 
@@ -70,21 +95,59 @@ def choose_blocks(
     """Return the blocks that ``names`` lists, or all of them; ``also`` is checked to be among them.
 
     Raises:
-        NoSEBlocksError: the model is compiled, has no SE block, or none of a name.
+        NoSEBlocksError: one that is asked for is compiled, the model has no SE block, or none of a name.
         CaptureError: all are asked for, and one lacks what its row names.
     """
     scan = scan_model(model)
+    asked_compiled = scan.compiled if names is None else scan.compiled.keys() & _as_set(names)
+    if asked_compiled:
+        raise NoSEBlocksError(scan.compiled[min(asked_compiled)])
     if names is None and scan.misfits:
         path, sentence = next(iter(scan.misfits.items()))
         raise CaptureError(f"{path}: {sentence} Correct the row in `se_viz.gates.SPELLINGS`.")
     if not scan.blocks:
         raise NoSEBlocksError(_nothing(model, scan))
     paths = {place.path: block for block, place in scan.blocks.items()}
-    asked = paths.keys() if names is None else set([names] if isinstance(names, str) else names)
+    asked = paths.keys() if names is None else _as_set(names)
     if unknown := sorted((asked - paths.keys()) | (set(also) - asked)):
         known = ", ".join(path for path in paths if names is None or path in asked)
         raise NoSEBlocksError(f"There is no SE block {unknown[0]!r}. Choose among: {known or ', '.join(paths)}.")
     return {block: scan.blocks[block] for path, block in paths.items() if path in asked}
+
+
+def _as_set(names: Collection[str]) -> set[str]:
+    return {names} if isinstance(names, str) else set(names)
+
+
+def _note_compiled(scan: Scan, path: str, module: nn.Module, words: str) -> None:
+    """Note which blocks a compiled module concerns, as it holds them or is a part of them."""
+    if not words and not is_compiled_in_place(module):
+        return
+    for block, place in [*scan.blocks.items()]:
+        if _are_nested(path, place.path):
+            if words:
+                scan.compiled[scan.blocks.pop(block).path] = f"{path or 'The model'} {words}"
+            else:
+                scan.blocks[block] = replace(place, compiled=(*place.compiled, module))
+    if words and is_named_like_se(str(getattr(module, "original_name", ""))):
+        scan.compiled[path] = f"{path or 'The model'} {words}"
+
+
+def _are_nested(one: str, other: str) -> bool:
+    return not one or one == other or other.startswith(f"{one}.") or one.startswith(f"{other}.")
+
+
+def _name_unknown(scan: Scan, suspects: list[tuple[str, nn.Module]]) -> None:
+    """Name the modules that may be SE blocks, but not what only holds such blocks."""
+    known = [*(place.path for place in scan.blocks.values()), *scan.misfits, *scan.others, *scan.compiled]
+    for path, module in reversed(suspects):
+        inner = any(other.startswith(f"{path}.") or path.startswith(f"{other}.") for other in [*known, *scan.unknown])
+        if inner or path in scan.compiled or not [*module.parameters()]:
+            continue
+        scan.unknown[path] = (
+            f"{type(module).__name__} is named like an SE block, but no row of `se_viz.gates.SPELLINGS` fits it: its "
+            "gates cannot be read. Add a row; the gate has to be what a child module puts out."
+        )
 
 
 def _walk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -103,22 +166,31 @@ def _walk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 @lru_cache(maxsize=2)
-def _tables(rows: tuple[Spelling, ...]) -> tuple[dict[object, Spelling], dict[type, _Meaning | None]]:
+def _tables(rows: tuple[Spelling, ...]) -> tuple[dict[object, Spelling], dict[type, _Kind]]:
     # A changed table is another key, so that nothing learned from the old one stays.
     return {row.kind: row for row in rows}, {}
 
 
-def _meaning(kind: type, rows: dict[object, Spelling]) -> _Meaning | None:
+def _kind(kind: type[nn.Module], rows: dict[object, Spelling]) -> _Kind:
+    row, other = _meaning(kind, rows)
+    compiled, suspect = say_compiled(kind), is_named_like_se(kind.__name__)
+    in_class = not compiled and hasattr(kind.forward, "_torchdynamo_orig_callable")
+    return _Kind(row, other, compiled, in_class, suspect, plain=not (row or other or suspect))
+
+
+def _meaning(kind: type, rows: dict[object, Spelling]) -> tuple[Spelling | None, str | None]:
     for base in kind.__mro__:
         path = path_of(base)
         row = rows.get(base) or rows.get(path) or rows.get(f"*.{base.__name__}")
-        if row or path in OTHERS:
-            return row, OTHERS.get(path)
-    return None
+        other = OTHERS.get(path) or OTHERS.get(f"*.{base.__name__}")
+        if row or other:
+            return row, other
+    return None, None
 
 
-def _file(scan: Scan, path: str, module: nn.Module, *, meaning: _Meaning) -> None:
-    row, other = meaning
+def _file(scan: Scan, path: str, module: nn.Module, *, kind: _Kind) -> bool:
+    """Note what a module is; False where at most the name of its class is known."""
+    row, other = kind.row, kind.other
     if row and (place := _place(path, module, row)):
         scan.blocks[module] = place
     elif other:
@@ -126,6 +198,9 @@ def _file(scan: Scan, path: str, module: nn.Module, *, meaning: _Meaning) -> Non
     elif row and not row.guessed:
         missing = row.squeeze if _child(module, row.squeeze) is None else row.gate
         scan.misfits[path] = f"{row.form} has no child {missing!r} here, which its row names."
+    else:
+        return False
+    return True
 
 
 def _place(path: str, block: nn.Module, row: Spelling) -> Place | None:
@@ -137,9 +212,11 @@ def _place(path: str, block: nn.Module, row: Spelling) -> Place | None:
 
 
 def _child(block: nn.Module, path: str) -> nn.Module | None:
+    parent, _, name = path.rpartition(".")
     try:
-        return block.get_submodule(path)
-    except AttributeError:
+        holder = block.get_submodule(parent)
+        return holder[-1] if name == "-1" and isinstance(holder, nn.Sequential) else holder.get_submodule(name)
+    except (AttributeError, IndexError):
         return None
 
 

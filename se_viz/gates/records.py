@@ -73,7 +73,7 @@ class GateRecord:
     """Spatial mean of each channel, in the units of the feature map; float32 on the CPU."""
     gate: Float[Tensor, "batch channels"]
     """Multiplier given to each channel; float32 on the CPU."""
-    features: Float[Tensor, "batch channels height width"] | None = None
+    features: Float[Tensor, "batch channels *space"] | None = None
     """The block's input U where it was asked for, else None; ``gate * features`` is the block's output."""
     call: int = 0
     """0 for the block's first use in this pass, 1 for its second, ...: blocks may share their weights."""

@@ -1,5 +1,6 @@
 """How SE blocks are written: one row for each class of block. To support another one, add a row."""
 
+import re
 from dataclasses import dataclass
 
 from torch import nn
@@ -19,7 +20,7 @@ class Spelling:
     squeeze: str
     """Path of the child whose input is the squeeze: the excitation's first layer."""
     gate: str
-    """Path of the child whose output is the gate: the excitation's last function."""
+    """Path of the child whose output is the gate: the excitation's last function; ``fc.-1`` is the last of ``fc``."""
     channels_last: bool = False
     """Whether the block's input is (batch, height, width, channels)."""
     padding: str = ""
@@ -60,8 +61,8 @@ SPELLINGS: list[Spelling] = [
             ("pp_lcnet_v4", "PPLCNetV4SqueezeExcitationModule", "convolutions.0", "convolutions.3"),
         )
     ),
-    Spelling("*.SELayer", squeeze="fc.0", gate="fc.3"),
-    Spelling("*.SEBlock", squeeze="fc.0", gate="fc.3"),
+    Spelling("*.SELayer", squeeze="fc.0", gate="fc.-1"),
+    Spelling("*.SEBlock", squeeze="fc.0", gate="fc.-1"),
     Spelling("*.SEModule", squeeze="fc1", gate="sigmoid"),
 ]
 """Every spelling that se_viz knows. A module's nearest class counts; of two rows that name it alike, the later."""
@@ -70,6 +71,10 @@ _SPLIT = "Split attention (arXiv 2004.08955) gates the output of its own convolu
 _KERNEL = "A selective kernel (arXiv 1903.06586) shares each channel out between kernel sizes by a softmax."
 _CBAM = "CBAM (arXiv 1807.06521) multiplies by a gate of mean and maximum, then by a map over places."
 _PLACES = "Coordinate attention (arXiv 2103.02907) has gates for rows and columns, not one for a whole channel."
+_SCSE = (
+    "scSE (arXiv 1803.02579) adds what a gate for each channel and a gate for each place let through, so that no one "
+    "number a channel is what it multiplies by."
+)
 _CLAMP = "An SE block whose gate is computed without a module (a clamp), so that it cannot be read."
 
 OTHERS: dict[str, str] = {
@@ -96,12 +101,25 @@ OTHERS: dict[str, str] = {
     "timm.models.davit.ChannelAttention": (
         "Channel attention of DaViT (arXiv 2204.03645) mixes channels with each other; it has no gate for one."
     ),
+    **dict.fromkeys(("*.SCSEModule", "*.scSE", "*.SCSE", "*.SCSEBlock", "*.ChannelSpatialSELayer"), _SCSE),
     **{
         f"transformers.models.{module}.modeling_{module}.{name}SqueezeExcitationModule": _CLAMP
         for module, name in (("pp_ocrv5_mobile_det", "PPOCRV5MobileDet"), ("pp_ocrv6_small_det", "PPOCRV6SmallDet"))
     },
 }
-"""Attention to channels that is no SE gate, and what it does instead."""
+"""Attention to channels that is no SE gate, and what it does instead; ``*.Name`` is any class of that name."""
+
+_SUSPECTS = re.compile(
+    r"(?<![A-Z])SE(?=$|_|[A-Z][a-z]|Net)|(?<![A-Za-z])se(?=_|$)|[sc]SE"
+    r"|(?i:squeeze_?(and_?|n_?)?(excit|attention|layer|block|module))"
+    r"|(?i:channel_?(wise_?)?(att|gat|se(?![a-z])))|(?<![A-Za-z])(E?CA|[eE]ca|eca)(?=_|$|[A-Z][a-z]|[Ll]ayer|[Mm]odule)"
+)
+
+
+def is_named_like_se(name: str) -> bool:
+    """Return whether the name of a class says that it is an SE block, or attention to channels of another kind."""
+    return bool(_SUSPECTS.search(name))
+
 
 RANGES: dict[str, tuple[float, float, bool]] = {
     "Sigmoid": (0.0, 1.0, False),

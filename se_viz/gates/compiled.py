@@ -1,0 +1,70 @@
+"""Parts of a model that run as compiled code, which calls no hooks; a capture must never pass them over."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+_WRAPPED = (
+    "is wrapped by `torch.compile`, and compiled code ignores hooks that come after its first call. Capture from the "
+    "model you compiled."
+)
+_SCRIPT = "is TorchScript, which calls no hooks. Capture from the module that was scripted or traced."
+
+
+def say_compiled(kind: type[nn.Module]) -> str:
+    """Return what makes every module of a class run as compiled code and what to do, as the end of a sentence."""
+    if any(base.__name__ == "OptimizedModule" for base in kind.__mro__):
+        return _WRAPPED
+    return _SCRIPT if issubclass(kind, torch.jit.ScriptModule) else ""
+
+
+def is_compiled_in_place(module: nn.Module) -> bool:
+    """Return whether `Module.compile` was called, or ``forward`` replaced by a compiled one."""
+    forward = module.__dict__.get("forward") or type(module).forward
+    return module._compiled_call_impl is not None or hasattr(forward, "_torchdynamo_orig_callable")
+
+
+def is_in_compiled_code(module: nn.Module) -> bool:
+    """Return whether `torch.compile` has traced a module's weights, be it in a function that calls its model."""
+    return any(hasattr(weight, "_dynamo_static_input_type") for weight in module.parameters())
+
+
+def has_own_forward(model: nn.Module, path: str) -> bool:
+    """Return whether a module or a part that holds it was given a ``forward`` of its own, which may leave it out."""
+    names = path.split(".") if path else []
+    return any("forward" in model.get_submodule(".".join(names[:end])).__dict__ for end in range(len(names) + 1))
+
+
+class Eagerly:
+    """A module that is compiled in place, which runs as it was written where ``wanted`` says so, until `remove`."""
+
+    def __init__(self, module: nn.Module, wanted: Callable[[], bool]) -> None:
+        """Put a choice between both in the place of what was compiled."""
+        self._module = module
+        self._before: dict[str, Any] = {}
+        if module._compiled_call_impl is not None:
+            self._choose("_compiled_call_impl", module._compiled_call_impl, module._call_impl, wanted)
+        forward: Any = module.forward
+        if hasattr(forward, "_torchdynamo_orig_callable"):
+            written = forward._torchdynamo_orig_callable
+            if "forward" not in module.__dict__:
+                # Compiled in its class, so that what was written is still to be bound.
+                written = written.__get__(module)
+            self._choose("forward", forward, written, wanted)
+
+    def remove(self) -> None:
+        """Put back what was compiled, unless somebody has put something else there."""
+        for name, (before, choice) in self._before.items():
+            if self._module.__dict__.get(name) is choice:
+                del self._module.__dict__[name]
+                if before is not None:
+                    self._module.__dict__[name] = before
+
+    def _choose(self, name: str, compiled: Any, written: Any, wanted: Callable[[], bool]) -> None:
+        def choice(*args: Any, **kwargs: Any) -> Any:
+            return (written if wanted() else compiled)(*args, **kwargs)
+
+        self._before[name] = self._module.__dict__.get(name), choice
+        self._module.__dict__[name] = choice
