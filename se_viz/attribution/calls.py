@@ -18,7 +18,7 @@ from se_viz.attribution.baselines import make_baseline, scatter
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.limits import check_settings
 from se_viz.attribution.methods import Method
-from se_viz.attribution.shap import GradientShap
+from se_viz.attribution.shap import GradientShap, PairedKernelShap
 from se_viz.attribution.slices import cap_piece
 from se_viz.attribution.superpixels import find_superpixels
 from se_viz.errors import AttributionError
@@ -60,6 +60,9 @@ def prepare(network: Network, row: Method, inputs: Tensor, *, baseline: str, opt
         count = settings.pop("superpixels")
         if "feature_mask" not in settings:
             settings["feature_mask"] = find_superpixels(network, inputs, count)
+    if row.kind == "smooth" and inner.key == "saliency":
+        # Captum takes sizes first: noise would then be averaged, and not cancel as in the papers.
+        settings.setdefault("abs", False)
     if "noise" in settings:
         settings.setdefault("stdevs", settings.pop("noise") * (inputs.max() - inputs.min()).item())
     return settings
@@ -118,6 +121,8 @@ def _call(task: Task, settings: dict[str, Any]) -> Tensor:
 def _algorithm(task: Task, settings: dict[str, Any]) -> Any:
     if task.row.key == "gradient_shap":
         return GradientShap(task.forward)
+    if task.row.key == "kernel_shap":
+        return PairedKernelShap(task.forward)
     algorithm = getattr(captum.attr, task.row.algorithm)
     if task.row.kind == "smooth":
         return algorithm(getattr(captum.attr, METHODS[settings.pop("over")].algorithm)(task.forward))

@@ -75,19 +75,20 @@ def _smoothed() -> Iterator[Method]:
             "smoothgrad",
             "SmoothGrad",
             "Smilkov et al., arXiv 1706.03825",
-            "Saliency, averaged over copies of the image with a little noise.",
+            "The gradient, averaged with its sign over copies of the image with a little noise: what points "
+            "now up, now down cancels. Its size is shown.",
         ),
         (
             "smoothgrad_sq",
             "SmoothGrad-Sq",
             "Hooker et al., arXiv 1806.10758",
-            "The square of saliency, averaged over copies of the image with a little noise.",
+            "The square of the gradient, averaged over copies of the image with a little noise.",
         ),
         (
             "vargrad",
             "VarGrad",
             "Adebayo et al., arXiv 1810.03307",
-            "How much saliency varies over copies of the image with a little noise.",
+            "How much the gradient, with its sign, varies over copies of the image with a little noise.",
         ),
     ):
         yield Method(

@@ -15,6 +15,7 @@ from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.limits import check_question
 from se_viz.attribution.methods import Passes
 from se_viz.attribution.paths import trace_paths
+from se_viz.attribution.refusals import network_dtype
 from se_viz.attribution.slices import Report, Slices, count_up
 from se_viz.attribution.swift import swift_copy
 from se_viz.attribution.targets import Target, aim
@@ -177,7 +178,7 @@ def attribute_gates(
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         try:
-            scene = _Scene(network.model, inputs.detach().clone(), target, site)
+            scene = _Scene(network.model, inputs.detach().to(network_dtype(network), copy=True), target, site)
             start = make_baseline(network, inputs, baseline)
             return _ask(scene, GATE_METHODS[method], start, turn=turn, report=report)
         except torch.OutOfMemoryError as error:

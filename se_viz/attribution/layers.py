@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,8 +13,9 @@ from torch.nn import functional as F
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.layer_catalogue import LAYER_METHODS, LayerMethod
 from se_viz.attribution.layer_runs import LayerTask, run_alone, share
-from se_viz.attribution.limits import check_question, check_steps, in_words
+from se_viz.attribution.limits import check_question, check_steps
 from se_viz.attribution.places import Layer, find_spot
+from se_viz.attribution.refusals import RefusedError, in_words, network_dtype, run_with_options
 from se_viz.attribution.slices import Report
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
@@ -97,18 +99,36 @@ def attribute_layers(
     if not layers:
         return []
     check_question(network, inputs, target)
+    asked = {"layers": layers, "baseline": baseline, "watch": watch, "report": report}
+    return run_with_options(network, inputs, partial(_attribute, network, inputs, target, row, **asked), options)
+
+
+def _attribute(
+    network: Network,
+    inputs: Tensor,
+    target: Target,
+    row: LayerMethod,
+    *,
+    layers: Sequence[Layer],
+    baseline: str,
+    watch: Watch,
+    report: Report,
+    **options: Any,
+) -> list[LayerAttribution]:
     spots = [find_spot(network, layer) for layer in layers]
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
-        inputs = inputs.detach().clone()
+        inputs = inputs.detach().to(network_dtype(network), copy=True)
         settings = {**row.options, **({"baselines": make_baseline(network, inputs, baseline)} if row.baseline else {})}
         check_steps(row.title, settings := settings | options)
         task = LayerTask(network, row, inputs, target, settings)
         with in_words(row.title, network.device):
             found = share(task, spots) if row.single else [run_alone(task, spot, turn, report) for spot in spots]
+    if not all(values.isfinite().all() for values, _, _ in found):
+        raise RefusedError(row.title, "its values for this image are no numbers")
     chosen = baseline if row.baseline and "baselines" not in options else None
     return [
-        LayerAttribution(method, target, chosen, layer, _bring(values[0]), _bring(heat), row.signed, seconds)
+        LayerAttribution(row.key, target, chosen, layer, _bring(values[0]), _bring(heat), row.signed, seconds)
         for layer, (values, heat, seconds) in zip(layers, found, strict=True)
     ]
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from se_viz.attribution.copies import copy_unrolled
 from se_viz.attribution.differences import Differences
-from se_viz.attribution.limits import in_words
 from se_viz.attribution.methods import Method
+from se_viz.attribution.refusals import in_words
 from se_viz.attribution.rules import check_relus
 from se_viz.attribution.swift import LEAST, swift_copy
 from se_viz.networks import Network

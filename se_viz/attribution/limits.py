@@ -1,7 +1,6 @@
 """What no method can run with, in words: no image, no such class, more passes than anybody has room for."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from se_viz.attribution.methods import Method
 from se_viz.attribution.targets import Target
-from se_viz.errors import AttributionError, SeVizError
+from se_viz.errors import AttributionError
 from se_viz.networks import Network
 
 MOST_STEPS = 2_000
@@ -34,9 +33,13 @@ def check_inputs(network: Network, inputs: Any) -> None:
 
     Raises:
         AttributionError: no tensor of (1, 3, height, width), of another type or device, or with values that are no
-            numbers.
+            numbers; or the network has no weights any more.
     """
-    like = next(network.model.parameters())
+    like = next(network.model.parameters(), torch.empty(0, device=network.device))
+    if like.is_meta:
+        raise AttributionError(
+            f"{network.card.title} has no weights any more: it was moved to the device meta. Load it again."
+        )
     if not isinstance(inputs, Tensor):
         found = f"a {type(inputs).__name__}"
     elif inputs.ndim != 4 or inputs.shape[:2] != (1, 3) or not inputs.numel():
@@ -100,23 +103,3 @@ def check_settings(row: Method, settings: Mapping[str, Any], inputs: Tensor) -> 
 
 def _names(row: Method) -> str:
     return " or ".join(row.repeats) or "the number of windows: larger strides"
-
-
-@contextmanager
-def in_words(title: str, device: torch.device) -> Iterator[None]:
-    """Say in one sentence what PyTorch or Captum refuse while a method runs.
-
-    Raises:
-        AttributionError: they do.
-    """
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise AttributionError(
-            f"{device} has too little memory left for {title}, with as few images in a pass as it can have. Lower "
-            "SE_VIZ_NETWORKS, or choose a smaller network or the device cpu."
-        ) from error
-    except SeVizError:
-        raise
-    except (TypeError, ValueError, AssertionError, RuntimeError) as refusal:
-        raise AttributionError(f"{title} cannot run with these options: {refusal}. Change them.") from refusal

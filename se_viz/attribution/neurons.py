@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,12 +13,13 @@ from se_viz.attribution.calls import Task, prepare
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
 from se_viz.attribution.layer_runs import LayerTask, Passes, run_in_memory
 from se_viz.attribution.lent import lend_model
-from se_viz.attribution.limits import check_inputs, check_question, in_words
+from se_viz.attribution.limits import check_inputs, check_question
 from se_viz.attribution.methods import Method, collapse
 from se_viz.attribution.neuron_catalogue import CONDUCTANCE, find_neuron_method
 from se_viz.attribution.neuron_rules import Reader, check_way
 from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.records import NeuronAttribution
+from se_viz.attribution.refusals import in_words, network_dtype, run_with_options
 from se_viz.attribution.run import ROUNDING, Explanation, check_numbers, check_shares, explain
 from se_viz.attribution.slices import Report, Slices, cap_piece, count_up
 from se_viz.attribution.targets import Target, aim
@@ -57,9 +59,25 @@ def attribute_neuron(
     """
     row = find_neuron_method(method)
     goal = _aim(network, row, inputs, target)
+    asked = {"baseline": baseline, "watch": watch, "report": report}
+    return run_with_options(network, inputs, partial(_attribute, network, inputs, neuron, row, goal, **asked), options)
+
+
+def _attribute(
+    network: Network,
+    inputs: Tensor,
+    neuron: Neuron,
+    row: Method,
+    goal: Target | None,
+    *,
+    baseline: str,
+    watch: Watch,
+    report: Report,
+    **options: Any,
+) -> NeuronAttribution:
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
-        inputs = inputs.detach().clone().requires_grad_()
+        inputs = inputs.detach().to(network_dtype(network), copy=True).requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
         value = _read(network, row, inputs, neuron)
         passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
@@ -69,7 +87,7 @@ def attribute_neuron(
     if row.copied:
         check_shares(row, found.error, found.explained, least=ROUNDING * max(1.0, abs(value)))
     return NeuronAttribution(
-        method=method,
+        method=row.key,
         neuron=neuron,
         map=found.map,
         signed=row.signed,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.flows import TOLERANCE, Flow, Trace
 from se_viz.attribution.limits import check_question, check_steps
+from se_viz.attribution.refusals import network_dtype
 from se_viz.attribution.steps import (
     Evaluate,
     Point,
@@ -91,7 +92,7 @@ def trace_paths(
     _check(network, chosen, n_steps)
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
-        inputs = inputs.detach().clone()
+        inputs = inputs.detach().to(network_dtype(network), copy=True)
         start = make_baseline(network, inputs, baseline) if isinstance(baseline, str) else baseline.to(inputs)
         path = _Path(network, swift_copy(network.model, inputs), start, inputs - start, target, chosen, turn)
         return _conclude(_walk(path.points, n_steps, report), target, path.seconds)

@@ -93,10 +93,10 @@ _PATCHED = (
         "kernel_shap",
         "KernelShap",
         SHAP,
-        "Shapley values of the patches, from a linear model fitted to random sets of them.",
+        "Shapley values of the patches, from a linear model fitted to random sets of them and to what each leaves out.",
         "KernelShap",
         True,
         ("n_samples",),
-        {"n_samples": 200},
+        {"n_samples": 400},
     ),
 )

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import captum.attr
@@ -12,11 +13,12 @@ from torch import Tensor
 from se_viz.attribution.calls import Task, call, prepare
 from se_viz.attribution.catalogue import METHODS, find_method
 from se_viz.attribution.lent import lend_model
-from se_viz.attribution.limits import check_question, in_words
+from se_viz.attribution.limits import check_question
 from se_viz.attribution.methods import Method, collapse
 from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.places import choose_end
 from se_viz.attribution.records import Attribution
+from se_viz.attribution.refusals import RefusedError, in_words, network_dtype, run_with_options
 from se_viz.attribution.shared import view_spots
 from se_viz.attribution.slices import MOST_ON_CPU, Report, Slices, cap_piece, count_up
 from se_viz.attribution.targets import Answer, Target, aim
@@ -28,6 +30,7 @@ from se_viz.runtime import line_of
 
 MOST_MISSED = 0.5
 """How much of what they should add up to the shares of a method with rules may miss, as a share of it."""
+_NO_NUMBERS = "Choose another method, or another baseline."
 ROUNDING = 1e-5
 """How far a number of size 1 may seem to move by rounding alone: some gates and untrained answers do not move."""
 
@@ -86,14 +89,30 @@ def attribute_unproven(
     """
     row, goal = _method(method, stage), aim(target, against)
     check_question(network, inputs, goal)
+    asked = {"baseline": baseline, "stage": stage, "watch": watch, "report": report}
+    return run_with_options(network, inputs, partial(_attribute, network, inputs, goal, row, **asked), options)
+
+
+def _attribute(
+    network: Network,
+    inputs: Tensor,
+    goal: Target,
+    row: Method,
+    *,
+    baseline: str,
+    stage: int | None,
+    watch: Watch,
+    report: Report,
+    **options: Any,
+) -> Attribution:
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
-        inputs = inputs.detach().clone().requires_grad_()
+        inputs = inputs.detach().to(network_dtype(network), copy=True).requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
         stage, end = choose_end(network, stage) if row.staged else (None, None)
         passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
         with lend_model(network, row, inputs, passes=passes) as model:
-            answer = Answer(model, goal)
+            answer = Answer(model, goal, inputs.dtype)
             most = cap_piece(settings.get(row.piece, TOGETHER), network.device)
             slices = Slices(answer, network.device, turn, most=most)
             slices.note = count_up(report, passes)
@@ -175,9 +194,9 @@ def check_numbers(row: Method, values: Tensor) -> None:
         AttributionError: some are.
     """
     if not values.isfinite().all():
-        raise AttributionError(
-            f"{row.title} gives values that are no numbers with these options on this image. Change them."
-        )
+        half = values.dtype == torch.float16
+        step = "Bring the network to float32 with network.model.float()." if half else _NO_NUMBERS
+        raise RefusedError(row.title, "its values for this image are no numbers", step)
 
 
 def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:

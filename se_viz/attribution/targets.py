@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -64,10 +65,11 @@ class Target:
 class Answer(nn.Module):
     """A model that returns what is explained alone, as (batch, 1)."""
 
-    def __init__(self, model: nn.Module, target: Target) -> None:
+    def __init__(self, model: nn.Module, target: Target, dtype: torch.dtype = torch.float32) -> None:
+        """Take images of any precision, and give them to the model in ``dtype``: methods draw noise in float32."""
         super().__init__()
-        self.model, self.target = model, target
+        self.model, self.target, self._dtype = model, target, dtype
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one number an image."""
-        return self.target.read(self.model(images))[:, None]
+        return self.target.read(self.model(images.to(self._dtype)))[:, None]
