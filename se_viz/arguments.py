@@ -107,6 +107,8 @@ def _add_counterfactuals(command: argparse.ArgumentParser) -> argparse.ArgumentP
     command.add_argument("--scope", default="block", help="what has its gates replaced at once: block, stage, network")
     kinds = ("mean", "other", "shuffle", "ones")
     command.add_argument("--kinds", nargs="+", default=kinds, help=f"what by (default: {' '.join(kinds)})")
+    lenders = "other images whose gates each image gets (default: 30)"
+    command.add_argument("--lenders", type=read_count, default=30, help=lenders)
     command.add_argument("--repeats", type=read_count, default=5, help="shuffles of each place (default: 5)")
     command.add_argument("--seed", type=read_seed, default=0, help="seed of the first shuffle (default: 0)")
     command.add_argument("--out", type=read_path, help=_TABLE)
@@ -170,6 +172,11 @@ def _refuse_idle(arguments: argparse.Namespace) -> None:
                 f"--{option} counts for shuffles alone, and --kinds {' '.join(arguments.kinds)} asks for none. Add "
                 f"shuffle to --kinds, or leave --{option} out."
             )
+    if arguments.command == "counterfactuals" and "lenders" in given and not {"mean", "other"} & {*arguments.kinds}:
+        raise OptionError(
+            f"--lenders counts for the gates of other images, and --kinds {' '.join(arguments.kinds)} asks for none. "
+            "Add other or mean to --kinds, or leave --lenders out."
+        )
     if arguments.command == "train":
         check_recipe(arguments)
 

@@ -1,7 +1,7 @@
 """What if a block's gates were others? Live gates replaced, and how far the answer moves."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -18,12 +18,13 @@ from se_viz.gates import GateSite
 from se_viz.gates.tables import label_blocks
 from se_viz.line import Watch
 from se_viz.networks import Network
+from se_viz.networks.lenders import Lender
 from se_viz.variants import Answers, Report, Variant, run_variants
 
-KINDS = {"mean": "Static gates", "other": "Another image's", "shuffle": "Shuffled", "ones": "All ones"}
-"""What live gates are replaced by: the mean over a gallery, another image's, their own shuffled, or 1 (no SE)."""
+KINDS = {"mean": "Mean gates", "other": "Other images'", "shuffle": "Shuffled", "ones": "All ones"}
+"""What live gates are replaced by: the mean over a gallery, other images', their own shuffled, or 1."""
 
-SCOPES = {"block": "Each block", "stage": "Each stage", "network": "Whole network"}
+SCOPES = {"network": "Whole network", "stage": "Each stage", "block": "Each block"}
 """How many blocks have their gates replaced at a time."""
 
 REPEATS = 5
@@ -78,7 +79,7 @@ class Counterfactual:
     place: Place
     """What had its gates replaced."""
     repeat: int
-    """Number of the shuffle, from 0; 0 for every other kind."""
+    """Number of the shuffle or of the lender, from 0; 0 for every other kind."""
     predicted: int
     """The live answer: its most probable class."""
     answer: int
@@ -89,6 +90,8 @@ class Counterfactual:
     """Probability of the same class under the replacement."""
     divergence: float
     """KL(live || replaced) over all classes, in nats: 0 where nothing changed."""
+    lender: str = ""
+    """Name of the one image whose gates it got; empty where there is none."""
 
     @property
     def change(self) -> float:
@@ -119,7 +122,10 @@ def gates_of(analysis: Analysis) -> Gates:
 
 
 def mean_gates(every: Sequence[Gates]) -> Gates:
-    """Return the mean of each gate over several images: what a network with static gates would use.
+    """Return the mean of each gate over several images.
+
+    It is one fixed choice, and of a few images a chance one. A network that was trained with static gates would have
+    others, and other weights behind them.
 
     Raises:
         DataError: there is no image.
@@ -162,6 +168,44 @@ def run_counterfactuals(
     return tuple(_compare(question.kind, asked, answers))
 
 
+def run_lenders(
+    network: Network,
+    image: Image.Image,
+    lenders: Sequence[Lender],
+    scope: str = "block",
+    *,
+    whole: bool = False,
+    watch: Watch = lambda _: None,
+    report: Report = lambda *_: None,
+) -> tuple[Counterfactual, ...]:
+    """Answer to one image with the gates of each place replaced by those of each lender, one after the other.
+
+    As `run_counterfactuals` does for one of them, and faster: what comes before a place runs once for all lenders.
+
+    Raises:
+        EditError: the gates of a lender lack a block, or have another number of channels.
+    """
+    question, sites = Question("other", scope), network.inspection.sites
+    for lender in lenders:
+        _check(lender.gates, sites)
+    found: list[Counterfactual] = []
+    places = list_places(sites, question.scope)
+    for number, place in enumerate(places):
+        before, all_rows = number * len(lenders), len(places) * len(lenders)
+        variants: list[Variant] = [
+            {name: partial(_replace, lender.gates[name]) for name in place.names} for lender in lenders
+        ]
+        tell = partial(_report_after, report, before, all_rows)
+        answers = run_variants(network, image, variants, whole=whole, watch=watch, report=tell)
+        compared = _compare("other", [(place, row) for row in range(len(lenders))], answers)
+        found += [replace(one, lender=lender.name) for one, lender in zip(compared, lenders, strict=True)]
+    return tuple(found)
+
+
+def _report_after(report: Report, before: int, total: int, done: int, _: int) -> None:
+    report(before + done, total)
+
+
 def tabulate_counterfactuals(found: Sequence[Counterfactual], classes: Sequence[str]) -> pd.DataFrame:
     """Return one row a counterfactual: what was replaced by what, and the answer before and after."""
     return pd.DataFrame(
@@ -170,6 +214,7 @@ def tabulate_counterfactuals(found: Sequence[Counterfactual], classes: Sequence[
             "place": one.place.label,
             "path": one.place.names[0] if len(one.place.names) == 1 else "",
             "repeat": one.repeat,
+            "lender": one.lender,
             "predicted": classes[one.predicted],
             "answer": classes[one.answer],
             "live": one.live,
@@ -183,24 +228,27 @@ def tabulate_counterfactuals(found: Sequence[Counterfactual], classes: Sequence[
 
 
 def summarise_counterfactuals(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a kind and place, in the table's order: means, and standard deviations over what repeats.
+    """Return one row a kind and place, in the table's order: medians and quartiles over what repeats.
 
-    Repeats are shuffles, and images where the table is of several. ``kept`` is the share of them that keep
+    Repeats are lenders, shuffles, and images where the table is of several. ``kept`` is the share of them that keep
     their label.
     """
     groups = table.groupby(["kind", "place", "path"], sort=False, as_index=False)
+    low, high = partial(_quantile, 0.25), partial(_quantile, 0.75)
     return groups.agg(
-        change=("change", "mean"),
-        change_std=("change", _spread),
-        divergence=("divergence", "mean"),
-        divergence_std=("divergence", _spread),
+        change=("change", "median"),
+        change_low=("change", low),
+        change_high=("change", high),
+        divergence=("divergence", "median"),
+        divergence_low=("divergence", low),
+        divergence_high=("divergence", high),
         kept=("kept", "mean"),
         count=("kept", "size"),
     )
 
 
-def _spread(values: pd.Series) -> float:
-    return float(np.std(values.to_numpy()))
+def _quantile(share: float, values: pd.Series) -> float:
+    return float(np.quantile(values.to_numpy(), share))
 
 
 def _check(gates: Gates, sites: Sequence[GateSite]) -> None:

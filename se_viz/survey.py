@@ -6,9 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from se_viz.analysis import analyse
-from se_viz.counterfactuals import Counterfactual, Gates, Question, gates_of, mean_gates, run_counterfactuals
+from se_viz.counterfactuals import (
+    Counterfactual,
+    Gates,
+    Question,
+    gates_of,
+    mean_gates,
+    run_counterfactuals,
+    run_lenders,
+)
+from se_viz.errors import DataError
 from se_viz.images import open_image
 from se_viz.networks import Network
+from se_viz.networks.lenders import Lender
+from se_viz.terminal import name_path
+
+LENDERS = 30
+"""How many other images lend their gates to one, where there are as many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +36,11 @@ class Seen:
     gates: Gates
     """Its gates."""
 
+    @property
+    def lender(self) -> Lender:
+        """Return the image as one that lends its gates."""
+        return Lender(name_path(self.path), self.digest, self.gates)
+
 
 def see_image(network: Network, path: Path) -> Seen:
     """Capture the gates of an image file.
@@ -33,31 +52,30 @@ def see_image(network: Network, path: Path) -> Seen:
     return Seen(path, hashlib.sha256(path.read_bytes()).hexdigest(), gates)
 
 
-def lend_gates(seen: Seen, gallery: Sequence[Seen], kind: str) -> Gates:
-    """Return what an image's live gates are replaced by, for one of ``KINDS``.
+def choose_lenders(digest: str, gallery: Sequence[Lender], most: int = LENDERS) -> tuple[Lender, ...]:
+    """Return up to ``most`` images of a gallery that lend their gates to one: those after it, never itself or a copy.
 
-    The mean is over all other images of the gallery; another image's gates are the next one's, after the last
-    the first one's. For shuffles and ones they are the image's own.
+    After the last comes the first.
 
     Raises:
         DataError: the gallery holds no other image.
     """
-    if kind not in ("mean", "other"):
-        return seen.gates
-    places = [place for place, one in enumerate(gallery) if one.digest == seen.digest]
-    start = places[0] if places else 0
-    following = [*gallery[start:], *gallery[:start]]
-    others = list({one.digest: one.gates for one in following if one.digest != seen.digest}.values())
-    return mean_gates(others if kind == "mean" else others[:1])
+    start = next((place for place, one in enumerate(gallery) if one.digest == digest), 0)
+    following = {one.digest: one for one in (*gallery[start:], *gallery[:start]) if one.digest != digest}
+    if not following:
+        raise DataError("There is no other image to take gates from. Add at least one.")
+    return tuple(following.values())[:most]
 
 
 def survey_image(
-    network: Network, seen: Seen, gallery: Sequence[Seen], questions: Sequence[Question]
+    network: Network, seen: Seen, lenders: Sequence[Lender], questions: Sequence[Question]
 ) -> tuple[Counterfactual, ...]:
-    """Ask several questions of one image; see `run_counterfactuals`."""
-    image = open_image(seen.path)
-    return tuple(
-        found
-        for question in questions
-        for found in run_counterfactuals(network, image, question, lend_gates(seen, gallery, question.kind))
-    )
+    """Ask several questions of one image, which gets the gates of each lender or their mean; see `run_lenders`."""
+    image, found = open_image(seen.path), list[Counterfactual]()
+    for question in questions:
+        if question.kind == "other":
+            found += run_lenders(network, image, lenders, question.scope)
+        else:
+            gates = mean_gates([one.gates for one in lenders]) if question.kind == "mean" else seen.gates
+            found += run_counterfactuals(network, image, question, gates)
+    return tuple(found)

@@ -1,8 +1,11 @@
-"""Did it matter that gates answer to the image? A verdict in words, from counterfactuals with static gates."""
+"""Did it matter that gates depend on the image? A verdict in words, from the gates that other images lend."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import comb
+
+import numpy as np
 
 from se_viz.counterfactuals import Counterfactual
 
@@ -12,75 +15,162 @@ LITTLE, MUCH = 0.01, 0.10
 VERDICTS = ("did not matter", "mattered a little", "mattered")
 """What can be said of one image, from least to most."""
 
+UNTOLD = "cannot be told"
+"""What is said where lenders do not agree, or are too few."""
+
+NEARLY_ALL = 0.9
+"""Share of the lenders that has to agree."""
+
+SURE, MOST = 0.95, 0.75
+"""With which confidence, and of which share of all such images, a verdict holds: what few lenders cannot show."""
+
+FEWEST = next(number for number in range(1, 1000) if MOST**number <= 1 - SURE)
+"""Lenders from which all of them together can show it."""
+
 THRESHOLDS = (
-    f"*Mattered*: the label flips, or its probability moves by at least {100 * MUCH:.0f} points, or KL(live || "
-    f"replaced) is at least {MUCH:g} nats, with static gates or another image's. *A little*: from {100 * LITTLE:.0f} "
-    f"point or {LITTLE:g} nats. All ones do not count: they take away the gates, not only their answer to the image."
+    f"Each other image lends its gates. They move the answer *much* if the label flips, its probability moves by at "
+    f"least {100 * MUCH:.0f} points, or KL(live || replaced) is at least {MUCH:g} nats; *a little* from "
+    f"{100 * LITTLE:.0f} point or {LITTLE:g} nats; at the place where each moves it most. *Mattered*, *mattered a "
+    f"little* or *did not matter* is said where at least {NEARLY_ALL:.0%} of the lenders agree, and, with {SURE:.0%} "
+    f"confidence, {MOST:.0%} of all such images would: from {FEWEST} lenders on. All ones do not count: they take away "
+    "the gates, not only their dependence on the image."
 )
 """The rules of the verdict, for a caption."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether input-dependent gating mattered to one image's answer."""
+    """Whether input-dependent gating mattered to one image's answer, by the gates that others lend."""
 
     words: str
-    """One of ``VERDICTS``."""
-    worst: Counterfactual
-    """The replacement that it rests on: a flipped label first, then the largest divergence."""
+    """One of ``VERDICTS``, or ``UNTOLD``."""
+    counts: tuple[int, int, int]
+    """How many lenders leave the answer as it is, move it a little, and much, where each moves it most."""
+    place: str
+    """The row with the largest change: of all places the one whose median over lenders is furthest from 0."""
+    changes: tuple[float, float, float]
+    """Quartiles of the change of probability there, over lenders; the second is the median."""
+    places: int
+    """In how many places gates were replaced, one at a time."""
+
+    @property
+    def lenders(self) -> int:
+        """Return how many images lent their gates."""
+        return sum(self.counts)
 
 
 def judge(found: Sequence[Counterfactual]) -> Verdict:
-    """Judge by the replacement that moved the answer most; give those whose gates ignore the image."""
-    worst = max(found, key=_rank)
-    return Verdict(VERDICTS[_rank(worst)[0]], worst)
+    """Judge by the gates of other images: every one of these is asked of every place."""
+    grades: dict[tuple[str, int], int] = {}
+    changes: dict[str, list[float]] = {}
+    for one in found:
+        lender = one.lender, one.repeat
+        grades[lender] = max(grades.get(lender, 0), grade(one))
+        changes.setdefault(one.place.label, []).append(one.change)
+    counts = Counter(grades.values())
+    words = next((words for level, words in enumerate(VERDICTS) if _agree(counts[level], len(grades))), UNTOLD)
+    place = max(changes, key=lambda name: abs(np.median(changes[name])))
+    low, middle, high = np.quantile(changes[place], [0.25, 0.5, 0.75]).tolist()
+    return Verdict(words, (counts[0], counts[1], counts[2]), place, (low, middle, high), len(changes))
 
 
-def _rank(one: Counterfactual) -> tuple[int, bool, float]:
+def grade(one: Counterfactual) -> int:
+    """Return how far a replacement moved the answer: 0 not at all, 1 a little, 2 much."""
     moved = max(abs(one.change), one.divergence)
-    grade = 2 if not one.kept or moved >= MUCH else int(moved >= LITTLE)
-    return grade, not one.kept, one.divergence
+    return 2 if not one.kept or moved >= MUCH else int(moved >= LITTLE)
+
+
+def _agree(count: int, lenders: int) -> bool:
+    """Tell whether so many make a verdict: nearly all, and more than chance gives where only ``MOST`` would agree."""
+    chance = sum(comb(lenders, k) * MOST**k * (1 - MOST) ** (lenders - k) for k in range(count, lenders + 1))
+    return bool(lenders) and count / lenders >= NEARLY_ALL and chance <= 1 - SURE
 
 
 def describe(
-    verdict: Verdict, ones: Sequence[Counterfactual], classes: Sequence[str], *, sources: Mapping[str, str]
+    verdict: Verdict,
+    classes: Sequence[str],
+    *,
+    mean: Sequence[Counterfactual] = (),
+    ones: Sequence[Counterfactual] = (),
 ) -> str:
-    """Say a verdict in words; ``ones`` is what came of gates of 1, if that is known, ``sources`` names gates.
-
-    Where the network needs its gates but not that they answer to the image, a second sentence says so.
-    """
-    worst = verdict.worst
-    many = worst.place.label != "Network"
-    where = f" in {worst.place.label}, where it moved most" if many else " in the whole network"
-    first = f"Input-dependent gating {verdict.words} here: with {sources[worst.kind]}{where}, {_say(worst, classes)}."
-    without = judge(ones) if ones else verdict
-    if VERDICTS.index(without.words) <= VERDICTS.index(verdict.words):
-        return first
-    where = f" in {without.worst.place.label}" if many else ""
-    return (
-        f"{first} Without SE (all ones){where}, {_say(without.worst, classes)}: that channels are scaled matters more "
-        "than that each image scales them anew."
-    )
+    """Say a verdict in words; ``mean`` and ``ones`` is what came of mean gates and of gates of 1, if that is known."""
+    sentences = [_say_verdict(verdict)]
+    if verdict.lenders > 1 or verdict.places > 1:
+        sentences.append(_say_change(verdict))
+    if mean:
+        worst = max(mean, key=_size)
+        where = f" in {worst.place.label}" if len(mean) > 1 else ""
+        sentences.append(f"With their mean gates{where}, one fixed choice, {_say(worst, classes)}.")
+    if ones and grade(worst := max(ones, key=_size)):
+        where = f" in {worst.place.label}" if len(ones) > 1 else ""
+        sentences.append(
+            f"All ones{where}: {_say(worst, classes)}. That alone does not show that the network needs its gates: no "
+            "image opens them all, so later layers get inputs unlike any they were trained on."
+        )
+    return " ".join(sentences)
 
 
 def describe_many(images: Sequence[Sequence[Counterfactual]], classes: Sequence[str]) -> Iterator[str]:
     """Yield the verdict on several images, each with all that was asked of it, and the thresholds.
 
-    Nothing, where neither static gates nor another image's were asked for.
+    Nothing, where other images' gates were not asked for.
     """
-    sources = {"mean": "static gates", "other": "another image's gates"}
-    static = [[one for one in found if one.kind in sources] for found in images]
-    if not all(static):
+    lent = [[one for one in found if one.kind == "other"] for found in images]
+    if not all(lent):
         return
-    verdicts = [judge(found) for found in static]
+    verdicts = [judge(found) for found in lent]
     if len(images) == 1:
-        ones = [one for one in images[0] if one.kind == "ones"]
-        yield describe(verdicts[0], ones, classes, sources=sources)
+        mean, ones = ([one for one in images[0] if one.kind == kind] for kind in ("mean", "ones"))
+        yield describe(verdicts[0], classes, mean=mean, ones=ones)
     else:
         counts = Counter(verdict.words for verdict in verdicts)
         shares = ", ".join(f"{words} for {counts[words]}" for words in reversed(VERDICTS))
-        yield f"Input-dependent gating {shares} of {len(images)} images."
+        fewest = min(verdict.lenders for verdict in verdicts)
+        yield (
+            f"Input-dependent gating {shares} of {len(images)} images, and {UNTOLD} for {counts[UNTOLD]}; each got the "
+            f"gates of {_count(fewest, 'other image')}{' or more' * any(v.lenders > fewest for v in verdicts)}."
+        )
     yield THRESHOLDS.replace("*", "")
+
+
+def _say_verdict(verdict: Verdict) -> str:
+    few, some, many = verdict.counts
+    lenders = _count(verdict.lenders, "other image")
+    where = "" if verdict.places == 1 else f" in one of {verdict.places} places or another"
+    if verdict.words != UNTOLD:
+        count, does = max(
+            (few, "leave the answer as it is"),
+            (some, f"move the answer a little{where}"),
+            (many, f"move the answer much{where}"),
+        )
+        if verdict.words == VERDICTS[0] and verdict.places > 1:
+            does = f"leave the answer as it is in each of {verdict.places} places"
+        return f"Input-dependent gating {verdict.words} here: the gates of {count} of {lenders} {does}."
+    shares = f"{few} leave the answer as it is, {some} move it a little and {many} much{where}"
+    if verdict.lenders < FEWEST:
+        return (
+            f"Whether input-dependent gating mattered {UNTOLD} from {lenders}: of their gates {shares}. It takes "
+            f"{FEWEST} that agree; add {FEWEST - verdict.lenders} more."
+        )
+    nearly = max(verdict.counts) / verdict.lenders >= NEARLY_ALL
+    why = "so few lenders do not show what nearly all would do" if nearly else "it depends on whose gates it gets"
+    return f"Whether input-dependent gating mattered {UNTOLD} here: {why}. Of those of {lenders}, {shares}."
+
+
+def _say_change(verdict: Verdict) -> str:
+    low, middle, high = (100 * value for value in verdict.changes)
+    spread = f"{middle:+.1f} points in the median, {low:+.1f} to {high:+.1f} for the middle half of the lenders"
+    if verdict.places == 1:
+        return f"The probability of the class moves by {spread}."
+    return f"The largest change is in {verdict.place}, where it moved most: {spread}."
+
+
+def _size(one: Counterfactual) -> float:
+    return abs(one.change)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _say(one: Counterfactual, classes: Sequence[str]) -> str:

@@ -21,9 +21,11 @@ def summary() -> pd.DataFrame:
             "place": ["SE_2_1", "SE_2_2"] * 2,
             "path": ["a", "b"] * 2,
             "change": [0.01, -0.02, -0.3, 0.1],
-            "change_std": [0.0, 0.0, 0.05, 0.02],
+            "change_low": [0.01, -0.02, -0.35, 0.08],
+            "change_high": [0.01, -0.02, -0.2, 0.12],
             "divergence": [0.001, 0.002, 0.5, 0.1],
-            "divergence_std": [0.0, 0.0, 0.1, 0.05],
+            "divergence_low": [0.001, 0.002, 0.4, 0.05],
+            "divergence_high": [0.001, 0.002, 0.6, 0.15],
             "kept": [1.0, 1.0, 0.4, 1.0],
             "count": [1, 1, 5, 5],
         }
@@ -41,11 +43,12 @@ def test_changes_are_drawn_in_points_and_divergences_in_nats(summary: pd.DataFra
     """Each kind has a line in each panel; percentage points are 100 times a probability's change."""
     figure: Any = draw_counterfactuals(summary, palette)
     lines = {(trace.name, trace.yaxis): trace for trace in figure.data}
-    np.testing.assert_allclose(lines["Static gates", "y"].y, [1, -2])
+    np.testing.assert_allclose(lines["Mean gates", "y"].y, [1, -2])
     np.testing.assert_allclose(lines["Shuffled", "y"].y, [-30, 10])
-    np.testing.assert_allclose(lines["Shuffled", "y"].error_y.array, [5, 2])
+    np.testing.assert_allclose(lines["Shuffled", "y"].error_y.array, [10, 2])
+    np.testing.assert_allclose(lines["Shuffled", "y"].error_y.arrayminus, [5, 2])
     np.testing.assert_allclose(lines["Shuffled", "y2"].y, [0.5, 0.1])
-    assert not lines["Static gates", "y"].error_y.visible
+    assert not lines["Mean gates", "y"].error_y.visible
     assert list(lines["Shuffled", "y"].customdata) == ["a", "b"]
 
 
@@ -69,12 +72,35 @@ def test_depth_runs_to_the_right_and_no_mark_leaves_the_plot(summary: pd.DataFra
 def test_kinds_that_were_not_chosen_stand_back(summary: pd.DataFrame):
     """The chosen one is in front of those it is compared with."""
     figure: Any = draw_counterfactuals(summary, LIGHT, kind="mean")
-    assert {(trace.name, trace.opacity == 1) for trace in figure.data} == {("Static gates", True), ("Shuffled", False)}
+    assert {(trace.name, trace.opacity == 1) for trace in figure.data} == {("Mean gates", True), ("Shuffled", False)}
+
+
+def test_each_lender_is_a_dot(summary: pd.DataFrame):
+    """The spread over lenders is seen, not only summed up: every one has a dot, inside of the axes, at its place."""
+    dots = pd.DataFrame(
+        {
+            "place": ["SE_2_1"] * 3 + ["SE_2_2"] * 3 + ["SE_2_1"],
+            "path": ["a"] * 3 + ["b"] * 3 + ["a"],
+            "lender": ["cat", "cup", "dog"] * 2 + [""],
+            "change": [0.1, 0.2, -0.6, 0.0, 0.0, 0.1, 0.9],
+            "divergence": [0.1, 0.2, 1.5, 0.0, 0.0, 0.1, 0.9],
+        }
+    )
+    lent = summary.assign(kind=["mean", "mean", "other", "other"])
+    figure: Any = draw_counterfactuals(lent, LIGHT, dots=dots)
+    above, below = (trace for trace in figure.data if trace.name == "Other images'" and trace.mode == "markers")
+    np.testing.assert_allclose(above.y, [10, 20, -60, 0, 0, 10])
+    np.testing.assert_allclose(below.y, [0.1, 0.2, 1.5, 0, 0, 0.1])
+    assert np.round(above.x).tolist() == [0, 0, 0, 1, 1, 1]
+    assert list(above.customdata) == ["a"] * 3 + ["b"] * 3
+    assert figure.layout.yaxis.range[1] >= 60
+    assert figure.layout.yaxis2.range[1] >= 1.5
 
 
 def test_nothing_moved_still_has_axes(summary: pd.DataFrame):
     """A block whose gates are constant changes nothing; an axis from 0 to 0 cannot be drawn."""
-    still = summary.assign(change=0.0, change_std=0.0, divergence=0.0, divergence_std=0.0)
+    columns = [f"{name}{end}" for name in ("change", "divergence") for end in ("", "_low", "_high")]
+    still = summary.assign(**dict.fromkeys(columns, 0.0))
     figure: Any = draw_counterfactuals(still, LIGHT)
     layout = figure.layout
     assert layout.yaxis.range[1] > 0

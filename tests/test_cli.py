@@ -194,6 +194,7 @@ def test_a_file_made_in_memory_is_refused_before_it_is_too_large(network, tmp_pa
         (["methods", "--checkpoints", "c"], "--checkpoints counts for nothing here: without a network"),
         (["counterfactuals", "--kinds", "mean", "--seed", "3"], "--seed counts for shuffles alone"),
         (["counterfactuals", "--kinds", "ones", "--repeats", "3"], "--repeats counts for shuffles alone"),
+        (["counterfactuals", "--kinds", "ones", "--lenders", "3"], "--lenders counts for the gates of other images"),
         (["train", "--epochs", "1", "--sizes", "64", "96"], "--sizes names 2 sizes for 1 epochs"),
         (["train", "--smoothing", "2"], "--smoothing 2 is out of its range. Give a number from 0 to 1."),
     ],

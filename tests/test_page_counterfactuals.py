@@ -1,4 +1,6 @@
 import base64
+import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,8 +10,12 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from se_viz import edit_gates
+from se_viz.analysis import analyse
+from se_viz.counterfactuals import gates_of
 from se_viz.effects import SHUFFLES
-from se_viz.networks import Network
+from se_viz.networks import Network, checkpoints
+from se_viz.networks.card import card_to_json
+from se_viz.networks.lenders import Lender, write_lenders
 from se_viz.ui.cases import Case
 from se_viz.ui.progress import estimate_rest
 from tests.pages import chosen, clean, figure, noise, session
@@ -57,16 +63,37 @@ def test_without_an_image_the_page_says_what_to_do(page: AppTest):
 
 
 def test_one_sentence_says_whether_it_mattered(matter: AppTest):
-    """A verdict of three, with its rules in a caption."""
-    assert any(
-        f"**Input-dependent gating {verdict} here:**" in words(matter)
-        for verdict in ("mattered", "mattered a little", "did not matter")
-    )
-    assert any("at least 10 points" in caption.value for caption in matter.caption)
+    """The small network brings no lenders, and the six samples are too few: the page says so, with its rules."""
+    sentence = "**Whether input-dependent gating mattered cannot be told from 6 other images:** of their gates"
+    assert sentence in words(matter)
+    assert "It takes 11 that agree; add 5 more." in words(matter)
+    assert any("from 11 lenders on" in caption.value for caption in matter.caption)
+
+
+def test_images_that_come_with_a_network_lend_their_gates(page: AppTest, photo: Image.Image, network: Network):
+    """Beside the samples; with the image itself, by its file, left out. Each is a dot, and enough are judged."""
+    lenders = [Lender(f"noise {seed}", f"{seed}", gates_of(analyse(network, noise_of(seed)))) for seed in range(8)]
+    own = chosen(photo)
+    lenders.append(Lender("itself", own.digest, lenders[0].gates))
+    folder = checkpoints.FOLDER
+    (card,) = checkpoints.read_cards(folder)
+    digest = write_lenders(lenders, network.inspection.sites, folder / "tiny.lenders.npz")
+    (folder / "tiny.json").write_text(json.dumps(card_to_json(replace(card, lenders=digest))))
+    page.session_state["image"] = own
+    clean(page.run())
+    assert "of 14 other images" in words(page)
+    assert "from 14 other" not in words(page)
+    dots = [t for t in figure(page, "depth")["data"] if t["name"] == "Other images'" and t["mode"] == "markers"]
+    assert len(decoded(dots[0]["y"])) == 14
+
+
+def noise_of(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8))
 
 
 def test_all_ones_show_what_the_network_without_a_block_answers(matter: AppTest, network: Network, photo: Image.Image):
     """The table's change is that of the softmax with the block's gates at 1, in percentage points."""
+    matter.session_state["scope"] = "block"
     table = choose(matter, "counterfactual", "ones").dataframe[0].value
     assert table["place"].tolist() == BLOCKS
     with torch.no_grad():
@@ -80,31 +107,37 @@ def test_all_ones_show_what_the_network_without_a_block_answers(matter: AppTest,
 
 
 def test_shuffles_show_their_spread(matter: AppTest):
-    """One value of a random thing tells nothing: table and plot carry the standard deviation."""
+    """One value of a random thing tells nothing: table and plot carry the middle half."""
     choose(matter, "counterfactual", "shuffle")
-    assert "change_std" in matter.dataframe[0].value
+    assert {"change_low", "change_high"} <= set(matter.dataframe[0].value)
     drawn = next(trace for trace in figure(matter, "depth")["data"] if trace["name"] == "Shuffled")
     assert drawn["error_y"]["visible"]
 
 
 @pytest.mark.parametrize(("scope", "rows"), [("stage", 4), ("network", 4)])
 def test_a_scope_has_a_row_for_each_place_or_kind(matter: AppTest, scope: str, rows: int):
-    """Four stages; and for the one network, static, another image's, ones and shuffled gates."""
+    """Four stages; and for the one network, mean, other images', ones and shuffled gates."""
     matter.session_state["scope"] = scope
     assert len(choose(matter, "counterfactual", "shuffle").dataframe[0].value) == rows
 
 
-def test_the_chosen_other_image_lends_its_gates(matter: AppTest):
-    """Another lender, another table."""
-    first = choose(matter, "counterfactual", "other").dataframe[0].value
+def test_one_lender_can_be_looked_at_alone(matter: AppTest):
+    """Another lender, another row; the verdict is by all of them, whoever is shown."""
+    everybody, sentence = choose(matter, "counterfactual", "other").dataframe[0].value, matter.markdown[1].value
+    matter.selectbox(key="other").select(0).run()
+    first = clean(matter).dataframe[0].value
     matter.selectbox(key="other").select(1).run()
-    assert not clean(matter).dataframe[0].value["change"].equals(first["change"])
+    second = clean(matter).dataframe[0].value
+    other = [list(frame["kind"]).index("Other images'") for frame in (everybody, first, second)]
+    rows = [frame["change"][row] for frame, row in zip((everybody, first, second), other, strict=True)]
+    assert len(set(rows)) == 3
+    assert matter.markdown[1].value == sentence
 
 
 def test_a_stopped_run_stays_stopped_until_it_is_told_to_go_on(matter: AppTest):
     """Otherwise the rerun that the button causes would begin anew; another choice needs no word."""
     case = Case("tiny", "cpu", matter.session_state["image"].digest)
-    matter.session_state["stopped"] = (case, "mean", "block")
+    matter.session_state["stopped"] = (case, "mean", "network")
     clean(matter.run())
     assert [info.value for info in matter.info] == ["Stopped. Choose something else above, or go on."]
     next(button for button in matter.button if button.label == "Go on").click()

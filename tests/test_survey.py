@@ -6,17 +6,18 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from se_viz import capture_gates
 from se_viz.__main__ import main
-from se_viz.counterfactuals import Gates
 from se_viz.errors import DataError, ImageError
 from se_viz.images import find_images, list_samples, open_image
 from se_viz.networks import Network
-from se_viz.survey import Seen, lend_gates, see_image
+from se_viz.networks.lenders import Lender
+from se_viz.survey import choose_lenders, see_image
 
 CAT, COFFEE, ROCKET = (
     next(s.path for s in list_samples() if s.name == name) for name in ("chelsea", "coffee", "rocket")
@@ -31,25 +32,15 @@ def run(network_folder: Path) -> Callable[..., int]:
     )
 
 
-def seen(name: str, value: float, digest: str = "") -> Seen:
-    """Return an image with one gate."""
-    return Seen(Path(name), digest or name, {"se": torch.tensor([value])})
-
-
-def value_of(gates: Gates) -> float:
-    return float(gates["se"][0])
-
-
 def test_an_image_never_lends_gates_to_itself():
-    """Its own gates in the mean would hide a part of what is asked; a copy of the file is the same image."""
-    gallery = [seen("a", 0.2), seen("b", 0.4), seen("copy of a", 0.2, "a"), seen("c", 0.9)]
-    assert value_of(lend_gates(gallery[0], gallery, "mean")) == pytest.approx((0.4 + 0.9) / 2)
-    assert value_of(lend_gates(gallery[1], gallery, "mean")) == pytest.approx((0.2 + 0.9) / 2)
-    assert [value_of(lend_gates(one, gallery, "other")) for one in gallery] == pytest.approx([0.4, 0.2, 0.4, 0.2])
-    assert value_of(lend_gates(gallery[3], gallery, "shuffle")) == pytest.approx(0.9)
-    assert value_of(lend_gates(seen("new", 0.1), gallery, "other")) == pytest.approx(0.2)
+    """Its own gates would hide a part of what is asked; a copy of the file is the same image."""
+    gallery = [Lender(name, digest, {}) for name, digest in zip("abxc", "abac", strict=True)]
+    assert [one.name for one in choose_lenders("a", gallery)] == ["b", "c"]
+    assert {one.digest for one in choose_lenders("b", gallery)} == {"a", "c"}
+    assert [one.digest for one in choose_lenders("c", gallery, 1)] == ["a"]
+    assert {one.digest for one in choose_lenders("new", gallery)} == {"a", "b", "c"}
     with pytest.raises(DataError, match="no other image to take gates from"):
-        lend_gates(gallery[0], [gallery[2]], "mean")
+        choose_lenders("a", [gallery[0], gallery[2]])
 
 
 def test_folders_give_their_images_each_once(tmp_path: Path):
@@ -77,41 +68,47 @@ def test_seen_gates_are_the_captured_ones(network: Network):
 def test_a_folder_gives_a_table_a_summary_and_a_plot(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """Two images, four stages, two kinds asked once and one shuffled twice: 2 x 4 x (2 + 2) rows."""
+    """Two images, four stages, two kinds asked once, one shuffled twice, three lenders: 2 x 4 x (2 + 2 + 3) rows."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for path in (CAT, COFFEE):
         shutil.copy(path, folder)
     out, plot = tmp_path / "table.csv", tmp_path / "plot.html"
-    words = ("--scope", "stage", "--kinds", "mean", "shuffle", "ones", "--repeats", 2, "--out", out, "--plot", plot)
+    kinds = ("--kinds", "mean", "shuffle", "ones", "other")
+    words = ("--scope", "stage", *kinds, "--repeats", 2, "--lenders", 3, "--out", out, "--plot", plot)
     assert run(folder, *words) == 0
     table = pd.read_csv(out)
-    assert len(table) == 32
+    assert len(table) == 56
     assert table["image"].unique().tolist() == [str(folder / path.name) for path in (CAT, COFFEE)]
-    assert table.groupby("kind").size().to_dict() == {"mean": 8, "ones": 8, "shuffle": 16}
+    assert table.groupby("kind").size().to_dict() == {"mean": 8, "ones": 8, "other": 24, "shuffle": 16}
     printed = capsys.readouterr().out
-    mean = table[(table["kind"] == "mean") & (table["place"] == "Stage 3")]["change"].mean()
-    assert re.search(rf"mean +Stage 3 +{mean:.4f} ", printed)
-    assert re.search(r"mattered for \d, mattered a little for \d, did not matter for \d of 2 images\.", printed)
+    mean = table[(table["kind"] == "mean") & (table["place"] == "Stage 3")]["change"]
+    assert re.search(rf"mean +Stage 3 +{np.median(np.asarray(mean)):.4f} ", printed)
+    assert table[table["kind"] == "other"].groupby("image")["lender"].nunique().tolist() == [3, 3]
+    assert "cannot be told for 2; each got the gates of 3 other images." in printed
     page = plot.read_text()
     assert "replaced gates, from the first block to the last" in json.dumps(page)
     assert "<script src=" not in page
 
 
 def test_one_image_is_compared_with_the_samples(run: Callable[..., int], capsys: pytest.CaptureFixture[str]):
-    """Alone it has nobody to borrow from; the verdict is a whole sentence then."""
+    """Alone it has nobody to borrow from; the verdict is a whole sentence then, and says that five are few."""
     assert run(ROCKET, "--scope", "network", "--kinds", "mean", "other") == 0
-    sentence = (
-        r"Input-dependent gating (mattered|mattered a little|did not matter) here: with .* whole network, the label"
-    )
-    assert re.search(sentence, capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert "Whether input-dependent gating mattered cannot be told from 5 other images: of their gates" in printed
+    assert "It takes 11 that agree; add 6 more." in printed
+    assert "With their mean gates, one fixed choice, the label" in printed
 
 
 def test_without_an_image_the_samples_are_asked(run: Callable[..., int], tmp_path: Path):
-    """The gallery that comes with se_viz, one row an image."""
+    """The gallery that comes with se_viz: each image gets the gates of the five others."""
     out = tmp_path / "table.json"
     assert run("--scope", "network", "--kinds", "other", "--out", out) == 0
-    assert [row["image"] for row in json.loads(out.read_text())] == [str(sample.path) for sample in list_samples()]
+    images = [str(sample.path) for sample in list_samples()]
+    rows = json.loads(out.read_text())
+    assert [row["image"] for row in rows] == [image for image in images for _ in range(5)]
+    assert {row["lender"] for row in rows} == set(images)
+    assert all(row["lender"] != row["image"] for row in rows)
 
 
 def test_a_broken_image_is_left_out(run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -127,7 +124,7 @@ def test_a_broken_image_is_left_out(run: Callable[..., int], tmp_path: Path, cap
     ("words", "sentence"),
     [
         (("--kinds", "median"), "There is no 'median' here. Choose one of: mean, other, shuffle, ones."),
-        (("--scope", "layer"), "There is no 'layer' here. Choose one of: block, stage, network."),
+        (("--scope", "layer"), "There is no 'layer' here. Choose one of: network, stage, block."),
         (("--repeats", "0"), "0 shuffles tell nothing. Ask for at least 1."),
         (("--plot", "plot.png"), "plot.png ends in none of .html. Name the file with one of these."),
         (("--out", "table.xlsx"), "table.xlsx ends in none of .csv"),

@@ -19,6 +19,7 @@ from se_viz.gates import GateRecord
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.surgery import set_gates
 from se_viz.networks import Network, checkpoints
+from se_viz.networks.lenders import Lender
 from se_viz.ui import (
     ablation,
     cached,
@@ -122,10 +123,11 @@ def _rows_of_gates(analysis: Analysis, watch: Callable[[int], None]) -> Iterator
     photo, cut = pages.noise(), (set_gates({BLOCK: (0, 2)}, 0.5),)
     work: dict[str, Any] = {"_work": Work(photo, watch)}
     shuffled = (Replaced("shuffle", "network", repeats=1), ("a third file",))
+    lenders = (Lender("noise", "a third file", gates_of(analysis)),)
     several = (CASE, replace(CASE, digest="a third file"))
     yield Row(edits._edited, (CASE, cut), work)
     yield Row(edits._edited_attribution, (CASE, cut, (0, "grad_cam")), work)
-    yield Row(counterfactuals._counterfactuals, (CASE, shuffled), {"_gates": gates_of(analysis), **work})
+    yield Row(counterfactuals._counterfactuals, (CASE, shuffled), {"_lenders": lenders, **work})
     yield Row(ablation._part, (CASE, BLOCK, (0, 2)), work)
     yield Row(effects._estimate, (CASE, BLOCK, 0), work)
     yield Row(influence._row, (CASE, record, 3), {"_watch": watch})

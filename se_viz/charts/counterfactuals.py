@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from plotly.graph_objects import Figure
 
@@ -10,30 +11,59 @@ from se_viz.charts.palettes import Palette
 from se_viz.counterfactuals import KINDS
 
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up")
-_FAINT = 0.35
+_FAINT, _STRIP = 0.35, 0.3
 _COLUMNS = {"change": (100, "points"), "divergence": (1, "nats")}
 """What is drawn, from the top, with the factor to its unit."""
 
 
-def draw_counterfactuals(summary: pd.DataFrame, palette: Palette, *, kind: str | None = None) -> Figure:
+def draw_counterfactuals(
+    summary: pd.DataFrame, palette: Palette, *, kind: str | None = None, dots: pd.DataFrame | None = None
+) -> Figure:
     """Draw a summary of counterfactuals: change of probability above, KL divergence below, depth from left to right.
 
-    Bars reach one standard deviation to either side; a hollow mark is a place where a label flipped. All other
-    kinds than ``kind`` stand back. Points carry the block's path as custom data, so that a click can open it.
+    Marks are medians, bars reach over the middle half; a hollow mark is a place where a label flipped. With ``dots``,
+    a table of counterfactuals, each lender is a dot. All other kinds than ``kind`` stand back. Points carry the
+    block's path as custom data, so that a click can open it.
     """
     places = {place: index for index, place in enumerate(summary["place"].unique())}
     kinds = [key for key in KINDS if key in set(summary["kind"])]
-    data = []
+    data, lent = [], None if dots is None else dots.loc[dots["lender"] != ""]
     for position, key in enumerate(kinds):
         rows = summary.loc[summary["kind"] == key]
         # Side by side, so that no point hides another.
         shift = 0.12 * (position - (len(kinds) - 1) / 2)
         colour, place = palette.series[list(KINDS).index(key)], [places[place] + shift for place in rows["place"]]
-        shared = {**_look(rows, key, colour), "x": place, "opacity": 1 if kind in (None, key) else _FAINT}
+        opacity = 1 if kind in (None, key) else _FAINT
+        shared = {**_look(rows, key, colour), "x": place, "opacity": opacity}
         for line, column in enumerate(_COLUMNS, 1):
             axes = {"xaxis": f"x{line}", "yaxis": f"y{line}", "showlegend": line == 1}
+            if key == "other" and lent is not None and len(lent):
+                data.append({**_dots(lent, column, places, shift, colour), **axes, "showlegend": False})
+                data[-1]["opacity"] = opacity
             data.append({**shared, **_values(rows, column, colour), **axes})
-    return make_figure(data, _frame(summary, list(places), palette), palette)
+    return make_figure(data, _frame(summary, lent, list(places), palette), palette)
+
+
+def _dots(lent: pd.DataFrame, column: str, places: dict[str, int], shift: float, colour: str) -> dict[str, Any]:
+    factor, unit = _COLUMNS[column]
+    order = lent.groupby("place").cumcount().to_numpy()
+    # A place of its own in a narrow strip, so that equal changes do not lie on one another.
+    strip = _STRIP * ((order * 0.618) % 1 - 0.5)
+    same = {"marker": {"opacity": _FAINT}}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": KINDS["other"],
+        "legendgroup": "other",
+        "x": np.array([places[place] for place in lent["place"]]) + shift + strip,
+        "y": factor * lent[column].to_numpy(),
+        "marker": {"size": 5, "color": colour, "opacity": _FAINT},
+        "selected": same,
+        "unselected": same,
+        "customdata": lent["path"].tolist(),
+        "text": lent["place"].tolist(),
+        "hovertemplate": f"<b>%{{text}}</b><br>one lender: %{{y:.3f}} {unit}<extra></extra>",
+    }
 
 
 def _look(rows: pd.DataFrame, kind: str, colour: str) -> dict[str, Any]:
@@ -61,16 +91,23 @@ def _look(rows: pd.DataFrame, kind: str, colour: str) -> dict[str, Any]:
 def _values(rows: pd.DataFrame, column: str, colour: str) -> dict[str, Any]:
     factor, unit = _COLUMNS[column]
     several = bool((rows["count"] > 1).any())
-    error = {"array": factor * rows[f"{column}_std"], "color": colour, "thickness": 1.5, "width": 3}
+    reach = {
+        "array": factor * (rows[f"{column}_high"] - rows[column]),
+        "arrayminus": factor * (rows[column] - rows[f"{column}_low"]),
+        "symmetric": False,
+    }
     return {
         "y": factor * rows[column],
-        "error_y": {**error, "visible": several},
+        "error_y": {**reach, "color": colour, "thickness": 1.5, "width": 3, "visible": several},
         "hovertemplate": f"%{{text}}<br>%{{y:.3f}} {unit}<extra></extra>",
     }
 
 
-def _frame(summary: pd.DataFrame, places: list[str], palette: Palette) -> dict[str, Any]:
-    reach, top = (float((summary[name].abs() + summary[f"{name}_std"]).to_numpy().max()) for name in _COLUMNS)
+def _frame(summary: pd.DataFrame, lent: pd.DataFrame | None, places: list[str], palette: Palette) -> dict[str, Any]:
+    ends = {name: summary[[f"{name}_low", f"{name}_high"]].abs().to_numpy().ravel() for name in _COLUMNS}
+    if lent is not None:
+        ends = {name: np.append(values, lent[name].abs()) for name, values in ends.items()}
+    reach, top = (float(ends[name].max()) for name in _COLUMNS)
     # Where nothing moved, axes still need a range.
     reach, top = 110 * reach or 1.0, 1.1 * top or 0.01
     depth = {

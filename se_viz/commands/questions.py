@@ -9,11 +9,12 @@ from tqdm import tqdm
 
 from se_viz.commands.inputs import check_targets, end, gather_images, leave_out, load, write, write_page
 from se_viz.counterfactuals import Counterfactual, Question, summarise_counterfactuals, tabulate_counterfactuals
-from se_viz.errors import SeVizError
+from se_viz.errors import CheckpointError, SeVizError
 from se_viz.images import find_images
 from se_viz.networks import Network
-from se_viz.survey import Seen, see_image, survey_image
-from se_viz.terminal import name_path, show_path
+from se_viz.networks.lenders import Lender, read_lenders
+from se_viz.survey import Seen, choose_lenders, see_image, survey_image
+from se_viz.terminal import complain, name_path, show_path
 from se_viz.verdicts import describe_many
 
 
@@ -30,11 +31,26 @@ def counterfactuals(arguments: argparse.Namespace) -> int:
     images = [seen for path in paths if (seen := _see(network, path))]
     if not images:
         return 2
-    # One image alone has no other to compare with.
-    gallery = images if len(images) > 1 else [see_image(network, path) for path in find_images([])]
-    found = {seen: survey_image(network, seen, gallery, questions) for seen in tqdm(images, leave=False)}
+    gallery = _gather_lenders(network, images, arguments)
+    found = {
+        seen: survey_image(network, seen, choose_lenders(seen.digest, gallery, arguments.lenders), questions)
+        for seen in tqdm(images, leave=False)
+    }
     _tell(network, found, arguments)
     return end(len(images), len(paths) + missing)
+
+
+def _gather_lenders(network: Network, images: Sequence[Seen], arguments: argparse.Namespace) -> list[Lender]:
+    """Return the images; where they are too few, those that come with the network too, and the samples."""
+    gallery = [seen.lender for seen in images]
+    if len(gallery) <= arguments.lenders:
+        try:
+            gallery += read_lenders(network.card, network.inspection.sites, arguments.checkpoints)
+        except CheckpointError as error:
+            complain(f"{error} Without it, fewer images lend their gates.")
+    if len(gallery) <= arguments.lenders:
+        gallery += [see_image(network, path).lender for path in find_images([])]
+    return gallery
 
 
 def _see(network: Network, path: Path) -> Seen | None:
@@ -64,5 +80,5 @@ def _tell(network: Network, found: Mapping[Seen, Sequence[Counterfactual]], argu
         from se_viz.charts.maps import to_html
         from se_viz.charts.palettes import LIGHT
 
-        write_page(arguments.plot, to_html(draw_counterfactuals(summary, LIGHT), LIGHT))
+        write_page(arguments.plot, to_html(draw_counterfactuals(summary, LIGHT, dots=table), LIGHT))
         print(f"The plot over depth is written to {show_path(arguments.plot)}")

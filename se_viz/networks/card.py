@@ -76,6 +76,8 @@ class NetworkCard:
     """How pixels are scaled, see `View`."""
     gflops: float | None = None
     """Multiply-adds of one image in 10^9, as papers count them; convolutions and matrix products."""
+    lenders: str = ""
+    """Hash of the file of gates that images lend, beside the weights; empty where there is none."""
     blocks: int | None = None
     """Number of SE blocks."""
     se_parameters: int | None = None

@@ -13,14 +13,16 @@ from se_viz.counterfactuals import (
     REPEATS,
     SCOPES,
     Counterfactual,
-    Gates,
     Question,
     gates_of,
     mean_gates,
     run_counterfactuals,
+    run_lenders,
     summarise_counterfactuals,
     tabulate_counterfactuals,
 )
+from se_viz.errors import CheckpointError
+from se_viz.networks.lenders import Lender, read_lenders
 from se_viz.ui.cases import Case, Work, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
@@ -34,15 +36,21 @@ from se_viz.ui.words import plain
 from se_viz.verdicts import THRESHOLDS, describe, judge
 
 EXPLAINED = {
-    "mean": "Every image gets the mean gates of the gallery's {count} other images: channels are still scaled, but "
-    "the scale does not answer to the image.",
-    "other": "The image gets the gates that another image opened.",
+    "mean": "Every gate is its mean over the {count} other images: one fixed choice that does not depend on the image. "
+    "A network trained with static gates would have others.",
+    "other": "The image gets the gates of each of {count} other images in turn. Points are medians over these "
+    "lenders, *from* and *to* hold the middle half of them.",
     "shuffle": "The image's own gates change places among the channels of their block, at random, {repeats} times: as "
-    "many channels are turned down, but not the same. Bars show one standard deviation.",
-    "ones": "Every gate is 1, as if there were no SE block. The network was not trained for that.",
+    "many channels are turned down, but not the same. Points are medians, *from* and *to* hold the middle half.",
+    "ones": "Every gate is 1, as if there were no SE block. No image opens all gates, so later layers get inputs "
+    "unlike any they were trained on: a change here need not mean that the gates matter.",
 }
 """What each kind does, for a caption."""
 
+BUNDLED = {"network": 60, "stage": 30, "block": 30}
+"""Of the images whose gates come with a network, how many lend: each place costs a pass for each of them."""
+
+_EVERYBODY = -1
 
 Found: TypeAlias = dict[str, tuple[Counterfactual, ...]]
 """What was found, by kind."""
@@ -56,30 +64,43 @@ class Chosen:
     """One of ``KINDS``."""
     scope: str
     """One of ``SCOPES``."""
-    gallery: list[tuple[Choices, Analysis]]
-    """Every other image, analysed."""
+    groups: tuple[tuple[Lender, ...], ...]
+    """Images that lend their gates: those that come with the network, and all others of the gallery."""
     other: int
-    """Which of them lends its gates."""
+    """Which of the gallery is looked at alone; below 0 all are."""
+
+    @property
+    def lenders(self) -> tuple[Lender, ...]:
+        """Return all images that lend their gates."""
+        return tuple(lender for group in self.groups for lender in group)
 
 
 def choose_counterfactual(choices: Choices) -> Chosen:
-    """Offer what replaces the live gates, where, and whose gates *another image's* are."""
+    """Offer what replaces the live gates, where, and whose gates are looked at alone."""
     first, second, third = st.columns([9, 7, 5])
     with first:
         kind = choose_option("Replace the live gates by", KINDS, key="counterfactual")
     with second:
         scope = choose_option("In", SCOPES, key="scope")
-    gallery = [pair for pair in get_gallery(choices) if pair[0].image.digest != choices.image.digest]
-    names = [lender.image.name for lender, _ in gallery]
+    groups = _gather_lenders(choices, scope)
+    names = {_EVERYBODY: "All", **{place: lender.name for place, lender in enumerate(groups[-1])}}
     with third:
         other = st.selectbox(
-            "Other image",
-            range(len(names)),
-            format_func=names.__getitem__,
-            key="other",
-            persist_state="session",
+            "Whose gates are shown", list(names), format_func=names.__getitem__, key="other", persist_state="session"
         )
-    return Chosen(kind, scope, gallery, other or 0)
+    return Chosen(kind, scope, groups, _EVERYBODY if other is None else other)
+
+
+def _gather_lenders(choices: Choices, scope: str) -> tuple[tuple[Lender, ...], ...]:
+    try:
+        bundled = _bundled(choices.name, choices.device)[: BUNDLED[scope]]
+    except CheckpointError as error:
+        st.warning(f"{error} Without it, fewer images lend their gates.")
+        bundled = ()
+    gallery = [Lender(one.image.name, one.image.digest, gates_of(seen)) for one, seen in get_gallery(choices)]
+    others = {one.digest: one for one in (*bundled, *gallery) if one.digest != choices.image.digest}
+    known = {one.digest for one in bundled}
+    return tuple(tuple(one for one in others.values() if (one.digest in known) == kept) for kept in (True, False))
 
 
 def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -> None:
@@ -92,29 +113,37 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -
     # One container, so that what was there before holds its place meanwhile.
     with st.container():
         found = {kind: _ask(choices, analysis, chosen, kind=kind) for kind in kinds}
-    sources = {"mean": "static gates", "other": f"the gates of {chosen.gallery[chosen.other][0].image.name}"}
-    verdict = judge([*found["mean"], *found["other"]])
-    words, reasons = describe(verdict, found["ones"], choices.network.classes, sources=sources).split(":", 1)
+    verdict = judge(found["other"])
+    sentence = describe(verdict, choices.network.classes, mean=found["mean"], ones=found["ones"])
+    words, reasons = sentence.split(":", 1)
     st.markdown(f"**{words}:**{plain(reasons)}")
+    if chosen.other >= 0:
+        found["other"] = _only(found["other"], chosen.groups[-1][chosen.other])
     plot, numbers = st.columns([3, 2], gap="medium")
     with plot:
         _show_depth(choices, found, chosen)
     with numbers:
-        st.caption(EXPLAINED[chosen.kind].format(count=len(chosen.gallery), repeats=REPEATS))
+        st.caption(EXPLAINED[chosen.kind].format(count=len(chosen.lenders), repeats=REPEATS))
         _show_table(choices, found, chosen)
         link_block(analysis)
     st.caption(THRESHOLDS)
 
 
+def _only(found: tuple[Counterfactual, ...], lender: Lender) -> tuple[Counterfactual, ...]:
+    return tuple(one for one in found if one.lender == lender.name)
+
+
 def _show_depth(choices: Choices, found: Found, chosen: Chosen) -> None:
     rows = [one for kind in found for one in found[kind]]
-    summary = summarise_counterfactuals(tabulate_counterfactuals(rows, choices.network.classes))
+    table = tabulate_counterfactuals(rows, choices.network.classes)
     click = open_block if chosen.scope == "block" else None
-    figure = draw_counterfactuals(summary, current_palette(), kind=chosen.kind)
+    figure = draw_counterfactuals(
+        summarise_counterfactuals(table), current_palette(), kind=chosen.kind, dots=table if chosen.other < 0 else None
+    )
     show_figure(figure, "depth", alt="Change of the answer for each place whose gates are replaced", on_click=click)
     st.caption(
-        "Look for where the chosen kind leaves 0, and whether static gates do too. Hollow: the label flipped. "
-        "Replaced gates are fixed; the gates of later blocks are live, and react. A click opens a block."
+        "Look for where the chosen kind leaves 0, and how far lenders differ: each is a dot, marks are medians, bars "
+        "hold the middle half. Hollow: a label flipped. Later blocks' gates are live, and react. A click opens a block."
     )
 
 
@@ -128,13 +157,15 @@ def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
         _label(found[kind], place, choices) for kind, place in zip(summary["kind"], summary["place"], strict=True)
     ]
     summary["kind"] = [KINDS[kind] for kind in summary["kind"]]
-    summary[["change", "change_std"]] *= 100
-    columns = ["kind" if chosen.scope == "network" else "place", "change", *(["change_std"] * several), "divergence"]
+    summary[["change", "change_low", "change_high"]] *= 100
+    spread = ["change_low", "change_high"] * several
+    columns = ["kind" if chosen.scope == "network" else "place", "change", *spread, "divergence"]
     config = {
         "kind": st.column_config.TextColumn("Gates", pinned=True),
         "place": st.column_config.TextColumn("Replaced", pinned=True),
         "change": st.column_config.NumberColumn("Points", width="small", format="%+.1f"),
-        "change_std": st.column_config.NumberColumn("± std", width="small", format="%.1f"),
+        "change_low": st.column_config.NumberColumn("from", width="small", format="%+.1f"),
+        "change_high": st.column_config.NumberColumn("to", width="small", format="%+.1f"),
         "divergence": st.column_config.NumberColumn("KL (nats)", width="small", format="%.4f"),
         "label": st.column_config.TextColumn("Label"),
     }
@@ -162,21 +193,43 @@ def _note_stop(token: tuple[Case, str, str] | None) -> None:
 
 
 def _ask(choices: Choices, analysis: Analysis, chosen: Chosen, *, kind: str) -> tuple[Counterfactual, ...]:
-    lent = {"mean": chosen.gallery, "other": [chosen.gallery[chosen.other]]}.get(kind)
-    lenders = tuple(lender.image.digest for lender, _ in lent or ())
-    gates = gates_of(analysis) if lent is None else mean_gates([gates_of(seen) for _, seen in lent])
+    if kind == "other":
+        return tuple(
+            one
+            for number, group in enumerate(chosen.groups)
+            if group
+            for one in _ask_once(choices, chosen, kind, group, key=f"other-{number}")
+        )
+    lenders = chosen.lenders if kind == "mean" else (Lender("", "", gates_of(analysis)),)
+    return _ask_once(choices, chosen, kind, lenders, key=kind)
+
+
+def _ask_once(
+    choices: Choices, chosen: Chosen, kind: str, lenders: tuple[Lender, ...], *, key: str
+) -> tuple[Counterfactual, ...]:
+    digests = tuple(lender.digest for lender in lenders)
     stop = partial(_note_stop, _token(choices, chosen))
-    with progress("Replacing gates…", key=f"counterfactuals-{kind}", stop=stop) as (watch, report):
+    with progress("Replacing gates…", key=f"counterfactuals-{key}", stop=stop) as (watch, report):
         work = Work(choices.photo, watch, report)
-        return _counterfactuals(case_of(choices), (Question(kind, chosen.scope), lenders), _gates=gates, _work=work)
+        asked = Question(kind, chosen.scope), digests
+        return _counterfactuals(case_of(choices), asked, _lenders=lenders, _work=work)
 
 
 @st.cache_data(max_entries=256, max_size="32MB", show_spinner=False)
 def _counterfactuals(
-    case: Case, asked: tuple[Question, tuple[str, ...]], *, _gates: Gates, _work: Work
+    case: Case, asked: tuple[Question, tuple[str, ...]], *, _lenders: tuple[Lender, ...], _work: Work
 ) -> tuple[Counterfactual, ...]:
     question, _ = asked
+    tell = {"whole": True, "watch": _work.watch, "report": _work.report}
     with borrow_network(case.network, case.device) as network:
-        return run_counterfactuals(
-            network, _work.photo, question, _gates, whole=True, watch=_work.watch, report=_work.report
-        )
+        if question.kind == "other":
+            return run_lenders(network, _work.photo, _lenders, question.scope, **tell)
+        gates = mean_gates([lender.gates for lender in _lenders])
+        return run_counterfactuals(network, _work.photo, question, gates, **tell)
+
+
+# Not copied for everyone who asks: nobody writes into it.
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _bundled(name: str, device: str) -> tuple[Lender, ...]:
+    with borrow_network(name, device) as network:
+        return read_lenders(network.card, network.inspection.sites)

@@ -1,0 +1,46 @@
+"""The gates that a bundled network's lenders have: images of its validation set, as many of each class.
+
+python -m benchmarks.lenders --data FOLDER_OF_CLASSES [--network se_resnet50_half_imagenette] [--each 6]
+
+Writes the gates beside the weights, no pictures, and the hash of the file into the network's card.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from se_viz.analysis import analyse
+from se_viz.counterfactuals import gates_of
+from se_viz.images import open_image
+from se_viz.networks import checkpoints, load_network
+from se_viz.networks.card import card_to_json
+from se_viz.networks.lenders import Lender, write_lenders
+
+
+def main(words: list[str] | None = None) -> None:
+    """Draw as many images of each class, in an order in which any first part holds all classes alike."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lenders")
+    parser.add_argument("--data", type=Path, required=True, help="a folder with a folder of images for each class")
+    parser.add_argument("--network", default="se_resnet50_half_imagenette", help="name of a bundled network")
+    parser.add_argument("--each", type=int, default=6, help="images of each class (default: 6)")
+    asked = parser.parse_args(words)
+    network, dice = load_network(asked.network, "cpu"), np.random.default_rng(0)
+    classes = [sorted(folder.iterdir()) for folder in sorted(asked.data.iterdir()) if folder.is_dir()]
+    drawn = [dice.choice(np.array(files), asked.each, replace=False) for files in classes]
+    paths = [path for one_of_each in zip(*drawn, strict=True) for path in one_of_each]
+    lenders = [
+        Lender(path.name, sha256(path.read_bytes()).hexdigest(), gates_of(analyse(network, open_image(path))))
+        for path in paths
+    ]
+    target = checkpoints.FOLDER / f"{asked.network}.lenders.npz"
+    card = replace(network.card, lenders=write_lenders(lenders, network.inspection.sites, target))
+    (checkpoints.FOLDER / f"{asked.network}.json").write_text(json.dumps(card_to_json(card), indent=2) + "\n")
+    print(f"{len(lenders)} lenders, {target.stat().st_size / 1e6:.2f} MB -> {target}")
+
+
+if __name__ == "__main__":
+    main()
