@@ -11,8 +11,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks.mattered import draw_paths
 from se_viz.analysis import analyse
 from se_viz.counterfactuals import gates_of
 from se_viz.images import open_image
@@ -28,10 +27,8 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--network", default="se_resnet50_half_imagenette", help="name of a bundled network")
     parser.add_argument("--each", type=int, default=6, help="images of each class (default: 6)")
     asked = parser.parse_args(words)
-    network, dice = load_network(asked.network, "cpu"), np.random.default_rng(0)
-    classes = [sorted(folder.iterdir()) for folder in sorted(asked.data.iterdir()) if folder.is_dir()]
-    drawn = [dice.choice(np.array(files), asked.each, replace=False) for files in classes]
-    paths = [path for one_of_each in zip(*drawn, strict=True) for path in one_of_each]
+    network = load_network(asked.network, "cpu")
+    paths = draw_paths(asked.data, asked.each * len(network.classes))
     lenders = [
         Lender(path.name, sha256(path.read_bytes()).hexdigest(), gates_of(analyse(network, open_image(path))))
         for path in paths

@@ -1,21 +1,24 @@
 """Verdicts of the pages: how often the bold word is wrong where the truth is known, and said where it should be.
 
-python -m benchmarks.verdicts erasure|sanity|scores [--network se_resnet50_half_imagenette] [--cases 100] [--seed 0]
+python -m benchmarks.verdicts erasure|sanity|scores|slopes [--network NAME] [--cases 100] [--seed 0]
 
 Each prints one row a kind of case: how many were drawn, and in how many the word was said. docs/verdicts.md holds
 rules, chance levels and results; short forms of the same draws are tests.
 """
 
 import argparse
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
 
+import numpy as np
 import torch
 from PIL import Image
 
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table
+from se_viz.analysis import analyse
 from se_viz.attribution.controls import make_controls
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.erasure import check_region, mark_strongest
@@ -24,6 +27,7 @@ from se_viz.attribution.run import attribute
 from se_viz.attribution.sanity import check_sanity, describe_steps
 from se_viz.attribution.scores import Yardstick, describe_scores, make_yardstick, score_map
 from se_viz.attribution.targets import Target
+from se_viz.effects import compare_slopes, estimate_effects
 from se_viz.errors import AttributionError
 from se_viz.gates.neurons import Neuron
 from se_viz.images import list_samples, open_image
@@ -156,6 +160,29 @@ def measure_scores(asked: Asked) -> list[Rate]:
     return [Rate(title, WRONG if "random" in title else "not known", values) for title, values in said.items()]
 
 
+def measure_slopes(asked: Asked) -> list[Rate]:
+    """Shuffle the slopes of blocks among their channels, or sort them as their gates, and count words beside the null.
+
+    "Above 0" is what was said before: that the interval of the plain rank correlation lies above 0.
+    """
+    generator, dice = torch.Generator().manual_seed(asked.seed), np.random.default_rng(asked.seed)
+    said: dict[str, list[bool]] = {"shuffled slopes": [], "shuffled slopes, compared with 0": [], "sorted slopes": []}
+    for number in range(asked.cases):
+        photo = _photos(asked.network)[number % len(list_samples())]
+        block, target = _draw_neuron(asked.network, generator).block, number % len(asked.network.classes)
+        gates = analyse(asked.network, photo).record(block).gate[0].double().numpy()
+        slopes = estimate_effects(asked.network, photo, block, target).double().numpy() / gates
+        mixed = compare_slopes(gates, gates * dice.permutation(slopes), sizes=True, seed=number)
+        ordered = slopes[abs(slopes).argsort()][gates.argsort().argsort()]
+        steep = compare_slopes(gates, gates * ordered, sizes=True, seed=number)
+        if mixed is None or steep is None:
+            continue
+        said["shuffled slopes"].append(mixed.standing != "inside")
+        said["shuffled slopes, compared with 0"].append(mixed.value > 1.96 / math.sqrt(len(gates) - 1))
+        said["sorted slopes"].append(steep.standing == "above")
+    return [Rate(kind, SAID if kind == "sorted slopes" else WRONG, values) for kind, values in said.items()]
+
+
 def _photos(network: Network) -> list[Image.Image]:
     """Return the samples as the network sees them."""
     side = network.card.input_size
@@ -178,6 +205,7 @@ VERDICTS: dict[str, Callable[[Asked], list[Rate]]] = {
     "erasure": measure_erasure,
     "sanity": measure_sanity,
     "scores": measure_scores,
+    "slopes": measure_slopes,
 }
 """What can be measured."""
 

@@ -18,6 +18,7 @@ from se_viz.networks.card import card_to_json
 from se_viz.networks.lenders import Lender, write_lenders
 from se_viz.ui.cases import Case
 from se_viz.ui.progress import estimate_rest
+from se_viz.ui.words import plain
 from tests.pages import chosen, clean, figure, noise, session
 
 pytestmark = pytest.mark.usefixtures("bundled")
@@ -66,7 +67,7 @@ def test_one_sentence_says_whether_it_mattered(matter: AppTest):
     """The small network brings no lenders, and the six samples are too few: the page says so, with its rules."""
     sentence = "**Whether input-dependent gating mattered cannot be told from 6 other images:** of their gates"
     assert sentence in words(matter)
-    assert "It takes 11 that agree; add 5 more." in words(matter)
+    assert plain("It takes 11 that agree; add 5 more.") in words(matter)
     assert any("from 11 lenders on" in caption.value for caption in matter.caption)
 
 

@@ -125,7 +125,6 @@ def test_a_broken_image_is_left_out(run: Callable[..., int], tmp_path: Path, cap
     [
         (("--kinds", "median"), "There is no 'median' here. Choose one of: mean, other, shuffle, ones."),
         (("--scope", "layer"), "There is no 'layer' here. Choose one of: network, stage, block."),
-        (("--repeats", "0"), "0 shuffles tell nothing. Ask for at least 1."),
         (("--plot", "plot.png"), "plot.png ends in none of .html. Name the file with one of these."),
         (("--out", "table.xlsx"), "table.xlsx ends in none of .csv"),
     ],
