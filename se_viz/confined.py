@@ -74,7 +74,7 @@ def run_confined(
     with _opened(content) as given, _memory_file() as written:
         _enter(watch)
         try:
-            code = _wait(_start(order, given, written), bounds.seconds, watch)
+            code = _wait(start_child("se_viz.confined", order, given, written), bounds.seconds, watch)
         finally:
             _PLACES.release()
         if code == 0:
@@ -84,11 +84,11 @@ def run_confined(
             written.seek(0)
             kind, text = json.loads(written.read())
             raise getattr(errors, kind)(text)
-        raise ConfinedError("time" if code == _CPU_SIGNAL else reason)
+        raise ConfinedError("time" if code == CPU_SIGNAL else reason)
 
 
 # `signal.SIGXCPU`, as `Popen` reports it; Windows has no such signal.
-_CPU_SIGNAL = -24
+CPU_SIGNAL = -24
 
 
 def _enter(watch: Callable[[], None]) -> None:
@@ -112,9 +112,12 @@ def _memory_file() -> BinaryIO:
     return tempfile.TemporaryFile()
 
 
-def _start(order: dict[str, Any], given: BinaryIO, written: BinaryIO) -> subprocess.Popen[bytes]:
+def start_child(
+    module: str, order: dict[str, Any], given: BinaryIO | int, written: BinaryIO | int
+) -> subprocess.Popen[bytes]:
+    """Start an interpreter that runs ``serve`` of a module, and nothing else of the environment."""
     root = str(Path(__file__).parents[1])
-    code = f"import sys; sys.path[:] = [{root!r}, *sys.path]; import se_viz.confined as child; child.serve()"
+    code = f"import sys; sys.path[:] = [{root!r}, *sys.path]; import {module} as child; child.serve()"
     kept = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
     return subprocess.Popen(
@@ -123,6 +126,8 @@ def _start(order: dict[str, Any], given: BinaryIO, written: BinaryIO) -> subproc
         stdin=given,
         stdout=written,
         stderr=subprocess.DEVNULL,
+        bufsize=0,
+        pipesize=2**20,
         env={**environment, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         # Ctrl-C in a terminal is for the parent, which ends the child itself.
         start_new_session=True,
@@ -155,9 +160,7 @@ def serve() -> NoReturn:
     size = os.fstat(0).st_size
     _limit(order, size)
     sys.path[:] = [*sys.path, *(place for place in order["path"] if place)]
-    # What a module prints must not stand in the result.
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    out = take_output()
     code = 0
     try:
         content = memoryview(mmap.mmap(0, size, access=mmap.ACCESS_READ) if size else b"")
@@ -182,21 +185,30 @@ def serve() -> NoReturn:
     os._exit(code)
 
 
+def take_output() -> BinaryIO:
+    """Return standard output, and keep what modules print out of it."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return out
+
+
 def _limit(order: dict[str, Any], size: int) -> None:
+    bounds = {
+        "RLIMIT_AS": address_space() + size + order["memory"],
+        "RLIMIT_CPU": order["seconds"],
+        "RLIMIT_FSIZE": order["result"],
+    }
+    set_limits(bounds)
+
+
+def set_limits(bounds: dict[str, int]) -> None:
+    """Set limits of this process, and those that every child has."""
     try:
         import resource
     except ImportError:
         # Windows: the parent's clock alone ends a child.
         return
-    now = _address_space()
-    bounds = {
-        "RLIMIT_AS": now + size + order["memory"],
-        "RLIMIT_CPU": order["seconds"],
-        "RLIMIT_FSIZE": order["result"],
-        "RLIMIT_STACK": _STACK,
-        "RLIMIT_CORE": 0,
-    }
-    for name, bound in bounds.items():
+    for name, bound in {**bounds, "RLIMIT_STACK": _STACK, "RLIMIT_CORE": 0}.items():
         # A system may know a limit and not take it (macOS), or hold a lower one already.
         with suppress(OSError, ValueError, AttributeError):
             kind = getattr(resource, name)
@@ -209,7 +221,8 @@ def _limit(order: dict[str, Any], size: int) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _address_space() -> int:
+def address_space() -> int:
+    """Return the bytes of address space that this process has."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
     except OSError:
