@@ -325,6 +325,15 @@ def test_networks_are_listed_with_what_one_chooses_by(network_folder, capsys):
     assert line.split() == ["tiny", "1.65", "M", "-", "-", "-", "20.00%", "on", "this", "disk"]
 
 
+def test_a_damaged_card_is_named_beside_the_networks(network_folder, capsys):
+    """It may be what somebody looks for; the others are listed all the same."""
+    (network_folder / "broken.json").write_text("{")
+    assert main(["networks", "--checkpoints", str(network_folder)]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1].startswith("tiny ")
+    assert err.startswith("se_viz: broken is left out: broken.json is no readable JSON")
+
+
 def test_the_zoo_is_searched_by_a_part_of_a_name(cache, capsys):
     """SE-ResNet-50 adds 2,530,992 values to the 25,557,032 of ResNet-50, 9.9 %; its file is four bytes a value."""
     assert main(["networks", "legacy_SEresnet50."]) == 0

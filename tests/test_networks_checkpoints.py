@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from se_viz.errors import CheckpointError
-from se_viz.networks import Network, NetworkCard, load_network
+from se_viz.networks import Network, NetworkCard, list_networks, load_network
 from se_viz.networks.checkpoints import read_cards, read_weights, save_checkpoint
+from se_viz.networks.zoo import damaged_networks
 
 WEIGHTS, CARD = "tiny.safetensors", "tiny.json"
 
@@ -202,6 +203,42 @@ def test_a_card_with_an_unknown_field_is_refused(network_folder: Path):
     """A misspelt field would otherwise be dropped in silence."""
     edit_card(network_folder, lambda values: values.update(license="MIT"))
     refused(network_folder, rf"{CARD} is no network card: .*unexpected.*'license'.*Restore")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": ["ant", 2]},
+        {"classes": []},
+        {"title": "half a letter \ud800"},
+        {"input_size": True},
+        {"input_size": 0},
+        {"std": [0.2, 0, 0.2]},
+        {"mean": [float("nan")] * 3},
+        {"mean": [0.5, 0.5]},
+        {"notes": None},
+        {"crop": "round"},
+    ],
+)
+def test_a_card_of_other_values_is_refused(network_folder: Path, change: dict[str, object]):
+    """They would fail where the network is used, or make another input of every photo."""
+    edit_card(network_folder, lambda values: values.update(change))
+    refused(network_folder, rf"{CARD} is no network card: {next(iter(change))} is .*Restore the file")
+
+
+def test_a_damaged_card_costs_no_other_network(network_folder: Path, se_net: nn.Module, card: NetworkCard):
+    """Not even a pipe, which would be waited for, or a card of endless brackets; the damaged one is named."""
+    save_checkpoint(se_net, replace(card, name="ant"), network_folder)
+    (network_folder / CARD).write_text("[" * 100_000)
+    os.mkfifo(network_folder / "pipe.json")
+    (network_folder / "folder.json").mkdir()
+    (network_folder / "large.json").write_bytes(bytes(17 << 20))
+    assert [card.name for card in list_networks(network_folder)] == ["ant"]
+    damaged = damaged_networks(network_folder)
+    assert [*damaged] == ["folder", "large", "pipe", "tiny"]
+    assert damaged["pipe"] == "pipe.json cannot be read: it is a pipe, which may never end. Restore the file."
+    assert damaged["large"] == "large.json has more than the 16 MB of a card. Restore the file."
+    assert load_network("ant", "cpu", folder=network_folder).card.name == "ant"
 
 
 def test_a_card_needs_no_notes(network_folder: Path):

@@ -2,6 +2,8 @@
 
 import os
 import resource
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +20,8 @@ from se_viz.networks import catalogue, list_networks, load_network
 from se_viz.networks.architectures import build
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
 from se_viz.networks.catalogue import read_rows, write_rows
-from se_viz.networks.downloads import download
-from se_viz.networks.zoo import find_card, is_on_disk
+from se_viz.networks.downloads import cancel, download
+from se_viz.networks.zoo import find_card, is_on_disk, list_on_disk
 from tests.loopback import Hub, run_hub
 
 FILE, REPOSITORY = "torchvision/mobilenet_v3_small", "timm/mobilenetv3_small_050.lamb_in1k"
@@ -284,6 +286,75 @@ def test_rests_of_killed_downloads_are_swept(hub: Hub, tmp_path: Path):
     download(find_card(FILE))
     assert not (folder / "old.pth.1.partial").exists()
     assert (folder / "young.pth.2.partial").exists()
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from se_viz.networks import catalogue, downloads
+from se_viz.networks.cache import files_folder
+from se_viz.networks.zoo import find_card
+
+catalogue.TABLE = Path(sys.argv[1])
+
+def tell(come, total):
+    if list(files_folder().glob("*.partial")):
+        print("begun", flush=True)
+
+downloads.download(find_card(sys.argv[2]), tell)
+"""
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_two_processes_download_one_file_in_turn(hub: Hub, killed: bool):
+    """The second waits and finds the first one's file; where the first is killed it begins anew and leaves no rest."""
+    hub.silence = threading.Event()
+    words = [sys.executable, "-c", CHILD, str(catalogue.TABLE), FILE]
+    with subprocess.Popen(words, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "begun\n"
+        second = threading.Thread(target=download, args=(find_card(FILE),))
+        second.start()
+        if killed:
+            first.kill()
+            first.wait()
+        hub.silence.set()
+        second.join()
+    assert is_on_disk(find_card(FILE))
+    assert [method for method, _, _ in hub.asked].count("GET") == 1 + killed
+    assert [name for name in files() if not name.endswith(".pth")] == []
+
+
+def test_a_download_that_is_cancelled_leaves_nothing(hub: Hub):
+    """A key stops the command: what had come is of no use to anybody."""
+    hub.silence = threading.Event()
+
+    def stop(come: int, total: int) -> None:
+        if hub.asked:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download(find_card(FILE), stop)
+    cancel(find_card(FILE))
+    assert files() == []
+    hub.silence.set()
+
+
+@pytest.mark.parametrize("place", ["file", "link"])
+def test_a_cache_that_cannot_be_used_is_said_and_stops_nothing_else(hub: Hub, monkeypatch, tmp_path: Path, place: str):
+    """A file in its place, a link to nowhere: the bundled network works, a download says what to mend."""
+    folder = tmp_path / "no-cache"
+    if place == "file":
+        folder.write_text("")
+    else:
+        folder.symlink_to("/proc/nowhere/cache")
+    monkeypatch.setenv("SE_VIZ_CACHE", str(folder))
+    assert [card.name for card in list_on_disk()] == [card.name for card in list_networks() if not card.source]
+    assert (cache_bytes(), empty_cache()) == (0, 0)
+    with pytest.raises(
+        DownloadError, match=r"The cache .*no-cache cannot be used: .*name another folder with SE_VIZ_C"
+    ):
+        download(find_card(FILE))
 
 
 def test_emptying_the_cache_gives_the_bytes_back(hub: Hub, contents: dict[str, bytes]):

@@ -12,6 +12,7 @@ from se_viz.gates.tables import check_target, told, write_table
 from se_viz.images import find_images
 from se_viz.networks import Network, NetworkCard, list_networks, load_network
 from se_viz.networks.labels import read_labels
+from se_viz.networks.zoo import damaged_networks
 from se_viz.terminal import complain, show_path
 
 
@@ -23,6 +24,8 @@ def cards_of(arguments: argparse.Namespace) -> tuple[NetworkCard, ...]:
     """
     cards = list_networks(arguments.checkpoints)
     if not cards:
+        for reason in damaged_networks(arguments.checkpoints).values():
+            complain(reason)
         place = arguments.checkpoints or "this installation"
         raise NetworkError(f"There is no network in {place}. Train one, or name a folder with --checkpoints.")
     return cards

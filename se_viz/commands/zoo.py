@@ -12,8 +12,9 @@ from se_viz.errors import NetworkError
 from se_viz.networks import NetworkCard, downloads, list_networks
 from se_viz.networks.architectures import has_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
-from se_viz.networks.zoo import find_card, is_on_disk
+from se_viz.networks.zoo import damaged_networks, find_card, is_on_disk
 from se_viz.runtime import available_devices, choose_device
+from se_viz.terminal import OutputError, TerminatedError, complain
 
 
 def networks(arguments: argparse.Namespace) -> int:
@@ -25,6 +26,9 @@ def networks(arguments: argparse.Namespace) -> int:
             "`python -m se_viz networks` lists all."
         )
     _print_cards(cards)
+    for name, reason in damaged_networks(arguments.checkpoints).items():
+        if _fits(name, arguments.pattern):
+            complain(f"{name} is left out: {reason}")
     return 0
 
 
@@ -34,7 +38,11 @@ def download(arguments: argparse.Namespace) -> int:
     if is_on_disk(card):
         print(f"{card.name} is on this disk already.")
         return 0
-    path = downloads.download(card, _show_progress)
+    try:
+        path = downloads.download(card, _show_progress)
+    except (KeyboardInterrupt, TerminatedError, OutputError):
+        downloads.cancel(card)
+        raise
     print(f"\r{card.name} is on this disk now: {path.stat().st_size / 1e6:.0f} MB in {cache_folder()}")
     return 0
 
@@ -70,7 +78,7 @@ def _fits(name: str, pattern: str) -> bool:
 
 
 def _print_cards(cards: Sequence[NetworkCard]) -> None:
-    width = max(len(card.name) for card in cards)
+    width = max((len(card.name) for card in cards), default=len("name"))
     print(f"{'name':{width}}  {'param.':>8} {'GFLOPs':>7} {'SE blocks':>9} {'SE adds':>8} {'top-1':>7}  weights")
     for card in cards:
         share = None if card.se_parameters is None else card.se_parameters / (card.parameters - card.se_parameters)

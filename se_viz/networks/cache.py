@@ -2,14 +2,23 @@
 
 import os
 import shutil
+import stat
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
 def cache_folder() -> Path:
     """Return the folder that se_viz keeps files in: ``SE_VIZ_CACHE``, else ``se_viz`` in the user's cache folder."""
     if chosen := os.environ.get("SE_VIZ_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "se_viz"
+        return Path(os.path.expanduser(chosen))
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        return Path(chosen) / "se_viz"
+    try:
+        return Path.home() / ".cache" / "se_viz"
+    except RuntimeError:
+        # A user without a home, as some containers have.
+        return Path(tempfile.gettempdir()) / "se_viz"
 
 
 def files_folder() -> Path:
@@ -41,5 +50,11 @@ def empty_cache() -> int:
 
 
 def _bytes(folder: Path) -> int:
-    # Links of the hub's snapshots point to files that are counted themselves.
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    # Links of the hub's snapshots point to files that are counted themselves; a download may end just now.
+    taken = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                found = os.lstat(Path(place, name))
+                taken += found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return taken

@@ -1,6 +1,9 @@
 """The card of a network: everything a reader may ask about the weights, as it stands in the JSON file."""
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import partial
 from types import NoneType
 from typing import Any, NamedTuple
 
@@ -93,11 +96,45 @@ class NetworkCard:
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("name", "title", "architecture", "data", "date", "sha256", "licence"), str),
+    **dict.fromkeys(("evaluated_with", "trained_with", "notes", "library", "weights", "source"), str),
+    **dict.fromkeys(("crop", "interpolation"), str),
     **dict.fromkeys(("classes", "mean", "std"), (list, tuple)),
-    **dict.fromkeys(("input_size", "parameters"), int),
+    **dict.fromkeys(("input_size", "parameters", "num_classes", "download_bytes"), int),
+    **dict.fromkeys(("resize", "blocks", "se_parameters"), (int, NoneType)),
+    **dict.fromkeys(("top1", "gflops", "se_gflops"), (int, float, NoneType)),
     "arguments": dict,
-    "top1": (int, float, NoneType),
 }
+
+
+def _is(value: object, kinds: type | tuple[type, ...]) -> bool:
+    # True is a whole number to Python, and hardly meant for one.
+    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+    return isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds) and not _is_broken(value)
+
+
+def _is_broken(value: object) -> bool:
+    # JSON can write halves of letters, which no page and no file can show.
+    return isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def _are_colours(values: Sequence[object], *, least: float = -math.inf) -> bool:
+    return len(values) == 3 and all(
+        _is(value, (int, float)) and math.isfinite(value) and value > least  # pyright: ignore
+        for value in values
+    )
+
+
+_CONTENTS: dict[str, Callable[[Any], bool]] = {
+    "classes": lambda names: len(names) > 0 and all(_is(name, str) for name in names),
+    "mean": _are_colours,
+    "std": partial(_are_colours, least=0.0),
+    "input_size": lambda side: 1 <= side <= _MAX_SIDE,
+    "resize": lambda side: side is None or 1 <= side <= _MAX_SIDE,
+    "crop": ("centre", "squash").__contains__,
+    "interpolation": ("bilinear", "bicubic").__contains__,
+}
+"""What a value must be beyond its kind."""
+_MAX_SIDE = 4096
 
 
 def card_to_json(card: NetworkCard) -> dict[str, Any]:
@@ -114,10 +151,12 @@ def card_from_json(values: object, *, source: str) -> NetworkCard:
     """
     if not isinstance(values, dict):
         raise CheckpointError(f"{source} is no network card: it holds no JSON object. Restore the file.")
-    wrong = [name for name, kinds in _KINDS.items() if name in values and not isinstance(values[name], kinds)]
-    wrong += [name for name in ("mean", "std") if name not in wrong and len(values.get(name, "rgb")) != 3]
+    wrong = [name for name, kinds in _KINDS.items() if name in values and not _is(values[name], kinds)]
+    known = [name for name in _CONTENTS if name in values and name not in wrong]
+    wrong += [name for name in known if not _CONTENTS[name](values[name])]
     if wrong:
-        raise CheckpointError(f"{source} is no network card: {wrong[0]} is {values[wrong[0]]!r}. Restore the file.")
+        found = repr(values[wrong[0]])[:80]
+        raise CheckpointError(f"{source} is no network card: {wrong[0]} is {found}. Restore the file.")
     try:
         tuples = {key: tuple(values[key]) for key in ("classes", "mean", "std") if key in values}
         return NetworkCard(**{**values, **tuples})

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,17 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from se_viz.errors import CheckpointError
+from se_viz.files import read_file, write_file
 from se_viz.foreign import show_name
 from se_viz.networks.card import NetworkCard, card_from_json, card_to_json
 from se_viz.networks.listing import read_listing
+from se_viz.terminal import name_path
 
 _PACKAGED = Path(__file__).parents[1] / "checkpoints"
 FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "checkpoints"
 """Where the bundled weights lie: inside an installed package, or at the top of a clone."""
+_CARD_BYTES = 16 << 20
+"""Largest card that is read: names of 21,843 classes take one megabyte."""
 
 
 def save_checkpoint(model: nn.Module, card: NetworkCard, folder: Path, *, half: bool = True) -> NetworkCard:
@@ -26,18 +31,37 @@ def save_checkpoint(model: nn.Module, card: NetworkCard, folder: Path, *, half: 
     folder.mkdir(parents=True, exist_ok=True)
     content = save({name: _written(tensor, half=half) for name, tensor in model.state_dict().items()})
     card = replace(card, sha256=hashlib.sha256(content).hexdigest())
-    _replace_file(folder / f"{card.name}.safetensors", content)
-    _replace_file(folder / f"{card.name}.json", (json.dumps(card_to_json(card), indent=2) + "\n").encode())
+    write_file(folder / f"{card.name}.safetensors", content)
+    write_file(folder / f"{card.name}.json", (json.dumps(card_to_json(card), indent=2) + "\n").encode())
     return card
 
 
 def read_cards(folder: Path | None = None) -> tuple[NetworkCard, ...]:
-    """Read every card of a folder, by name.
+    """Read the cards of a folder, by name; those that cannot be read are left out, see `damaged_cards`."""
+    return _scan(folder or FOLDER)[0]
 
-    Raises:
-        CheckpointError: a card cannot be read.
-    """
-    return tuple(_read_card(path) for path in sorted((folder or FOLDER).glob("*.json")))
+
+def damaged_cards(folder: Path | None = None) -> dict[str, str]:
+    """Return why each card of a folder that cannot be read is left out, by the name of its network."""
+    return _scan(folder or FOLDER)[1]
+
+
+def _scan(folder: Path) -> tuple[tuple[NetworkCard, ...], dict[str, str]]:
+    cards: list[NetworkCard] = []
+    damaged: dict[str, str] = {}
+    # Not `Path.glob`, which is silent about folders that may not be read.
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
+    except FileNotFoundError:
+        return (), {}
+    except OSError as error:
+        return (), {folder.name: f"{folder} cannot be read: {error.strerror}. Check who may read it."}
+    for name in names:
+        try:
+            cards.append(_read_card(folder / name))
+        except CheckpointError as error:
+            damaged[name_path(name.removesuffix(".json"))] = name_path(str(error))
+    return tuple(cards), damaged
 
 
 def read_weights(model: nn.Module, card: NetworkCard, folder: Path | None = None) -> None:
@@ -68,17 +92,16 @@ def _written(tensor: Tensor, *, half: bool) -> Tensor:
     return tensor.half() if half and tensor.is_floating_point() else tensor
 
 
-def _replace_file(path: Path, content: bytes) -> None:
-    # Write beside and rename: a kill half-way leaves the old file, never half of a new one.
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
-
-
 def _read_card(path: Path) -> NetworkCard:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        content = read_file(path, _CARD_BYTES)
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}. Restore the file.") from error
+    if len(content) > _CARD_BYTES:
+        raise CheckpointError(f"{path.name} has more than the {_CARD_BYTES >> 20} MB of a card. Restore the file.")
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path.name} is no readable JSON ({error}). Restore the file.") from error
     card = card_from_json(values, source=path.name)
     if card.name != path.stem:

@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from se_viz.errors import DownloadError
+from se_viz.files import hold
 from se_viz.networks import hubs
 from se_viz.networks.architectures import require_library
 from se_viz.networks.cache import cache_folder, files_folder
@@ -29,28 +31,68 @@ class _Job:
 
     def __init__(self, card: NetworkCard) -> None:
         self.card, self.result, self.given_up = card, Future[Path](), False
-        self._come = 0
+        self._turn = ExitStack()
+        self._come = self._most = 0
+        self._begun = False
 
     def come(self) -> int:
-        """Return how many bytes have come."""
-        return max([self._come, *(path.stat().st_size for path in _partial(self.card) if path.exists())])
+        """Return how many bytes have come, to this process or to the one that it waits for."""
+        for path in _growing(self.card):
+            with suppress(OSError):
+                self._most = max(self._most, path.stat().st_size)
+        self._most = max(self._most, self._come)
+        return self._most
 
     def run(self) -> None:
         """Fetch the file; the result, or the one sentence why there is none, is in ``result`` afterwards."""
-        _sweep()
-        before = set(_partial(self.card))
         try:
-            here = hubs.from_address(self.card)
-            path = hubs.fetch_file(self.card) if here else hubs.fetch_repository(self.card, self._count)
+            _sweep()
+            with self._turn:
+                self._wait()
+                path = self._fetch()
         except BaseException as error:
-            # Once given up, another download of the same file may be under way.
-            if not self.given_up:
-                _clean(self.card, before)
             sentence = _sentence(self.card, error)
             sentence.__cause__ = error
             self._end(lambda: self.result.set_exception(sentence))
         else:
             self._end(lambda: self.result.set_result(path))
+
+    def give_up(self, *, clean: bool = False) -> None:
+        """Let others begin anew while the source is silent; ``clean`` removes what has come, as before an end."""
+        self.given_up = True
+        with _lock:
+            if _jobs.get(self.card.source) is self:
+                del _jobs[self.card.source]
+        if clean and self._begun:
+            _clean(self.card, set())
+        self._turn.close()
+
+    def _wait(self) -> None:
+        """Wait while another process downloads the same network; what then lies there half is a killed one's."""
+        files_folder().mkdir(parents=True, exist_ok=True)
+        # Not in the hub's own folders, which are removed after a failure.
+        self._turn.enter_context(hold(files_folder() / f".{hubs.local_name(self.card)}.lock", wait=True))
+        self._begun = True
+        for path in _partial(self.card):
+            with suppress(OSError):
+                path.unlink()
+
+    def _fetch(self) -> Path:
+        if self.given_up:
+            raise TimeoutError
+        # The process that this one waited for may have fetched it.
+        if path := hubs.find_weights(self.card):
+            return path
+        before = set(_partial(self.card))
+        try:
+            if hubs.from_address(self.card):
+                return hubs.fetch_file(self.card)
+            return hubs.fetch_repository(self.card, self._count)
+        except BaseException:
+            # Once given up, another download of the same file may be under way.
+            if not self.given_up:
+                _clean(self.card, before)
+            raise
 
     def _end(self, tell: Callable[[], None]) -> None:
         with _lock:
@@ -92,6 +134,14 @@ def download(card: NetworkCard, progress: Progress | None = None, *, patience: f
     return job.result.result()
 
 
+def cancel(card: NetworkCard) -> None:
+    """Give up a download of this process and remove what has come of it: for a process that ends."""
+    with _lock:
+        job = _jobs.get(card.source)
+    if job:
+        job.give_up(clean=True)
+
+
 def _join(card: NetworkCard) -> _Job:
     with _lock:
         if card.source not in _jobs:
@@ -109,9 +159,7 @@ def _watch(job: _Job, progress: Progress, patience: float) -> None:
         if come > most:
             most, since = come, time.monotonic()
         elif time.monotonic() - since > patience:
-            job.given_up = True
-            with _lock:
-                _jobs.pop(job.card.source, None)
+            job.give_up()
             raise DownloadError(
                 f"{host_of(job.card)} has sent nothing of {job.card.name} for {patience:.0f} seconds. "
                 "Check the network connection and try again."
@@ -120,8 +168,13 @@ def _watch(job: _Job, progress: Progress, patience: float) -> None:
 
 def _check_room(card: NetworkCard) -> None:
     folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise DownloadError(
+            f"The cache {folder} cannot be used: {error.strerror}. Mend it, or name another folder with SE_VIZ_CACHE."
+        ) from error
     if free < card.download_bytes:
         raise _no_room(card, f"has {free / 1e6:.0f} MB left")
 
@@ -139,12 +192,20 @@ def _partial(card: NetworkCard) -> list[Path]:
     return list(files_folder().glob(f"{Path(card.source).name}.*.partial"))
 
 
+def _growing(card: NetworkCard) -> list[Path]:
+    if hubs.from_address(card):
+        return _partial(card)
+    return list((hubs.repository_folder(card) / "blobs").glob("*.incomplete"))
+
+
 def _sweep() -> None:
     """Remove what killed downloads have left."""
     for pattern in ("torch/*.partial", "huggingface/*/blobs/*.incomplete"):
         for path in cache_folder().glob(pattern):
-            if time.time() - path.stat().st_mtime > _FORGOTTEN:
-                path.unlink(missing_ok=True)
+            # Another process may sweep, too.
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _FORGOTTEN:
+                    path.unlink()
 
 
 def _clean(card: NetworkCard, before: set[Path]) -> None:

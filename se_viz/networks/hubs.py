@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def find_weights(card: NetworkCard) -> Path | None:
     else:
         folder = repository_folder(card) / "snapshots"
         found = [path for name in _NAMES for path in sorted(folder.glob(f"*/{name}"))]
-    return next((path for path in found if path.is_file()), None)
+    return next((path for path in found if os.path.isfile(path)), None)
 
 
 def repository_folder(card: NetworkCard) -> Path:
@@ -41,7 +42,12 @@ def repository_folder(card: NetworkCard) -> Path:
 
 def local_names() -> set[str]:
     """Name every file and repository of which something may be on this disk: two looks, for hundreds of networks."""
-    return {path.name for folder in (files_folder(), hub_folder()) if folder.is_dir() for path in folder.iterdir()}
+    names: set[str] = set()
+    for folder in (files_folder(), hub_folder()):
+        # A cache that is not there, or may not be read, has nothing that can be used.
+        with suppress(OSError):
+            names.update(os.listdir(folder))
+    return names
 
 
 def local_name(card: NetworkCard) -> str:

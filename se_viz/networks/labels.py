@@ -4,6 +4,10 @@ from functools import cache
 from pathlib import Path
 
 from se_viz.errors import DataError
+from se_viz.files import read_file
+
+MAX_BYTES = 4 << 20
+"""Largest list of labels that is read."""
 
 
 @cache
@@ -38,8 +42,13 @@ def read_labels(path: Path) -> tuple[str, ...]:
         DataError: it cannot be read.
     """
     try:
-        return parse_labels(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_file(path, MAX_BYTES)
+        if len(content) > MAX_BYTES:
+            raise DataError(f"{path} has more than {MAX_BYTES >> 20} MB, too many for labels. Write one label a line.")
+        return parse_labels(content.decode("utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Name a text file, one label a line.") from error
+    except UnicodeDecodeError as error:
         raise DataError(f"{path} cannot be read as text ({error}). Save it as UTF-8, one label a line.") from error
 
 

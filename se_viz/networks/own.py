@@ -12,6 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from se_viz.errors import CheckpointError, NetworkError
+from se_viz.files import read_file
 from se_viz.foreign import show_name
 from se_viz.networks.architectures import build, shapes
 from se_viz.networks.cache import own_folder
@@ -154,7 +155,7 @@ def _content(source: bytes | Path, name: str) -> bytes:
                 f"{name} has {size / 1e9:.1f} GB, more than the {MAX_BYTES / 1e9:.1f} GB that se_viz reads. "
                 "Save the weights alone, without the optimiser, in half precision."
             )
-        return source if isinstance(source, bytes) else source.read_bytes()
+        return source if isinstance(source, bytes) else read_file(source, MAX_BYTES)
     except OSError as error:
         raise CheckpointError(f"{show_name(source)} cannot be read: {error.strerror}. Check the name.") from error
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from se_viz.errors import DownloadError, NetworkError
+from se_viz.errors import CheckpointError, DownloadError, NetworkError
 from se_viz.networks import downloads, hubs
 from se_viz.networks.architectures import build, build_trained, has_library, require_library
 from se_viz.networks.cache import own_folder
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.catalogue import list_catalogue
-from se_viz.networks.checkpoints import read_cards, read_weights
+from se_viz.networks.checkpoints import damaged_cards, read_cards, read_weights
 from se_viz.networks.labels import imagenet_classes
 from se_viz.networks.network import Network
 from se_viz.runtime import choose_device
@@ -22,10 +22,8 @@ OWN = "own/"
 def list_networks(folder: Path | None = None) -> tuple[NetworkCard, ...]:
     """Return the cards of all networks: bundled ones, those that users brought, torchvision's and timm's.
 
-    With ``folder`` only the networks of that folder. Nothing is downloaded: `is_on_disk` tells what is there.
-
-    Raises:
-        CheckpointError: a card cannot be read.
+    With ``folder`` only the networks of that folder. Nothing is downloaded: `is_on_disk` tells what is there. A network
+    whose card cannot be read is left out: `damaged_networks` tells why.
     """
     if folder:
         return read_cards(folder)
@@ -33,12 +31,15 @@ def list_networks(folder: Path | None = None) -> tuple[NetworkCard, ...]:
     return (*read_cards(), *own, *list_catalogue())
 
 
-def list_on_disk() -> tuple[NetworkCard, ...]:
-    """Return the cards of the networks that can be loaded at once: without a download, without another package.
+def damaged_networks(folder: Path | None = None) -> dict[str, str]:
+    """Return why networks are left out of `list_networks`, by name."""
+    if folder:
+        return damaged_cards(folder)
+    return {**damaged_cards(), **{OWN + name: reason for name, reason in damaged_cards(own_folder()).items()}}
 
-    Raises:
-        CheckpointError: a card cannot be read.
-    """
+
+def list_on_disk() -> tuple[NetworkCard, ...]:
+    """Return the cards of the networks that can be loaded at once: without a download, without another package."""
     there = hubs.local_names()
     return tuple(
         card
@@ -84,11 +85,13 @@ def find_card(name: str, folder: Path | None = None) -> NetworkCard:
 
     Raises:
         NetworkError: there is none of this name; the nearest names are told.
-        CheckpointError: a card cannot be read.
+        CheckpointError: its card cannot be read.
     """
     cards = {card.name: card for card in list_networks(folder)}
     if name in cards:
         return cards[name]
+    if name in (damaged := damaged_networks(folder)):
+        raise CheckpointError(damaged[name])
     if not cards:
         raise NetworkError(f"There is no network {name!r}. Train one with `python -m se_viz train`.")
     if len(cards) <= 20:

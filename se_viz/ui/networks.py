@@ -10,7 +10,7 @@ from se_viz.gates.tables import label_blocks
 from se_viz.networks import NetworkCard, downloads, list_networks
 from se_viz.networks.architectures import build, has_library, require_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
-from se_viz.networks.zoo import OWN, is_on_disk, list_on_disk
+from se_viz.networks.zoo import OWN, damaged_networks, is_on_disk, list_on_disk
 from se_viz.ui.brought import is_shown
 from se_viz.ui.state import use_network
 from se_viz.ui.words import as_markdown
@@ -38,6 +38,9 @@ def choose_card() -> NetworkCard | None:
     except SeVizError as error:
         st.error(as_markdown(error))
         return None
+    for name, reason in damaged_networks().items():
+        # Plain text: the name of a file is a stranger's word.
+        st.text(f"⚠ {name} is left out: {reason}")
     shown = _filtered(cards, here)
     if not shown:
         st.info("No network fits. Try a shorter part of its name, or another library.")
