@@ -22,6 +22,7 @@ from benchmarks.measure import (
     time_pairs,
 )
 from benchmarks.paint import make_photo
+from benchmarks.verdicts import SAID, WRONG, Rate
 
 
 def test_spread_is_the_median_and_the_quartiles():
@@ -134,3 +135,9 @@ def test_the_ways_that_are_compared_find_the_same_numbers(se_net: nn.Module, ima
         assert torch.allclose(record.squeeze, squeeze, atol=1e-6)
         assert torch.equal(record.squeeze, extracted[f"{record.block}.avgpool"].flatten(1))
         assert torch.equal(record.gate, extracted[f"{record.block}.scale_activation"].flatten(1))
+
+
+def test_a_rate_is_how_often_a_word_was_said_of_all_that_was_drawn():
+    """One of four is 25 %; of nothing there is no rate."""
+    assert Rate("noise", WRONG, [True, False, False, False]).show() == ("noise", WRONG, "4", "1", "25.0%")
+    assert Rate("maps", SAID, []).show()[-1] == "none drawn"

@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from se_viz.attribution.sanity import NETWORKS, Step, check_sanity, describe_steps, name_part, tabulate_steps
+from se_viz.attribution.sanity import NETWORKS, Peers, Step, check_sanity, describe_steps, name_part, tabulate_steps
 from se_viz.charts.attributions import Map, fit_reach, paint_map
 from se_viz.charts.scores import draw_steps
 from se_viz.charts.sheets import to_uri
@@ -42,11 +42,17 @@ def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
     _show_maps(choices, subject, steps)
     figure = draw_steps(tabulate_steps(steps), current_palette())
     show_figure(figure, "sanity-steps", alt="Likeness of map and gates to the first ones, part by part")
-    st.caption(
-        "At *nothing*, an untouched copy, all are 1. Look where the bar at the end lies, the range over "
-        f"{NETWORKS} networks whose weights are all shuffled. **Below the grey band**: the map is less like theirs "
-        "than theirs are like each other. In the band: a network that has learned nothing gives the same. Other "
-        "points are one draw each."
+    st.caption(_explain(steps[-1].peers))
+
+
+def _explain(peers: Peers | None) -> str:
+    words = "At *nothing*, an untouched copy, all are 1."
+    if peers is None or not peers.pairs:
+        return f"{words} Points are one draw each."
+    return (
+        f"{words} Look where the bar at the end lies, the range over {len(peers.own)} networks whose weights are all "
+        "shuffled. **Below the grey band**: the map is less like theirs than theirs are like each other. In the band: "
+        "a network that has learned nothing gives the same. Other points are one draw each."
     )
 
 
