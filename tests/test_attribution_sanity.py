@@ -208,23 +208,22 @@ def step(part: int | str, sizes: float | None, peers: Peers | None = None) -> St
     return Step(part, torch.zeros(2, 2), likeness, {2: GateLikeness(0.25, 0.1), 3: GateLikeness(None, 0.2)}, peers)
 
 
-def peers(own: float, pairs: float, *, odder: int = 0, count: int = NETWORKS) -> Peers:
-    return Peers((own,) * count, (pairs,) * (count * (count - 1) // 2), odder, NETWORKS - count)
+def peers(own: tuple[float, float], pairs: tuple[float, float], *, count: int = NETWORKS) -> Peers:
+    """Return the peers of a map by the least and the greatest rank correlation; all others are the greatest."""
+    few, many = count - 1, count * (count - 1) // 2 - 1
+    return Peers((own[0], *own[1:] * few), (pairs[0], *pairs[1:] * many), NETWORKS - count)
 
 
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (peers(0.1, 0.4), "**Map depends on what the network has learned**: the sizes of its values have a rank corr"),
-        (peers(0.6, 0.8), "**Map depends in part on what the network has learned**"),
-        (peers(0.1, 0.1, odder=4), "Whether Map shows what was learned **cannot be told**: the sizes"),
-        (peers(0.1, 0.4, odder=1), "Whether Map shows what was learned **cannot be told**: the sizes"),
-        (peers(0.898, 0.9), "**Map hardly changes with the weights**"),
-        (peers(0.9, 0.9, odder=9), "**Map hardly changes with the weights**"),
-        (
-            peers(0.1, 0.4, count=18),
-            "Whether Map shows what was learned **cannot be told**: with every weight shuffled its",
-        ),
+        (peers((0.0, 0.1), (0.2, 0.4)), "**Map depends on what the network has learned**: the sizes of its values"),
+        (peers((0.5, 0.6), (0.7, 0.8)), "**Map depends in part on what the network has learned**"),
+        (peers((0.0, 0.1), (0.1, 0.4)), "Whether Map shows what was learned **cannot be told**: the sizes"),
+        (peers((0.3, 0.4), (0.0, 0.1)), "Whether Map shows what was learned **cannot be told**: the sizes"),
+        (peers((0.89, 0.895), (0.9, 0.9)), "**Map hardly changes with the weights**"),
+        (peers((0.8, 0.9), (0.8, 0.9)), "**Map hardly changes with the weights**"),
+        (peers((0.0, 0.1), (0.3, 0.4), count=18), "Whether Map shows what was learned **cannot be told**: with every"),
     ],
 )
 def test_the_verdict_compares_with_networks_that_have_learned_nothing(found: Peers, words: str):
@@ -258,8 +257,8 @@ def test_a_map_of_zeros_ends_the_check_at_once(shallow: Network, image: Tensor):
     assert only.likeness == MapLikeness(None, None, None)
 
 
-def test_a_map_among_others_is_compared_by_spearman_and_by_rank():
-    """By SciPy, two by two; the first is the oddest of four, then the second of them is put in its place."""
+def test_a_map_among_others_is_compared_by_spearman_two_by_two():
+    """By SciPy; what has no order is left out, and counted."""
     generator = np.random.default_rng(0)
     base = generator.normal(size=(12, 12))
     alike = [torch.from_numpy(base + 0.3 * generator.normal(size=(12, 12))).float() for _ in range(3)]
@@ -269,9 +268,22 @@ def test_a_map_among_others_is_compared_by_spearman_and_by_rank():
     assert found.own == pytest.approx(expected)
     pairs = [spearmanr(a.abs().ravel(), b.abs().ravel())[0] for a, b in ((alike[0], alike[1]), (*alike[1:],))]
     assert found.pairs[::2] == pytest.approx(pairs)
-    assert (found.odder, found.flat, found.chance) == (0, 2, 1 / 4)
+    assert (found.flat, found.chance) == (2, 1 / 4)
+    assert max(found.own) < min(found.pairs)
+    # Of four, one is apart in a quarter of all cases: no word.
     assert not found.apart
-    assert compare_networks(alike[0], [odd, *alike[1:]]).odder > 0
+
+
+def test_of_twenty_maps_at_most_one_is_apart():
+    """The chance that is said is a bound for any maps: put in the first place one by one, one at most has the word."""
+    generator = np.random.default_rng(0)
+    base = generator.normal(size=(8, 8))
+    for spread in (0.1, 1.0, 10.0):
+        maps = [torch.from_numpy(base + spread * generator.normal(size=(8, 8))).float() for _ in range(NETWORKS)]
+        maps.append(torch.from_numpy(generator.normal(size=(8, 8))).float())
+        apart = [compare_networks(one, [*maps[:place], *maps[place + 1 :]]).apart for place, one in enumerate(maps)]
+        assert sum(apart) <= 1
+        assert apart[-1] == (spread == 0.1)
 
 
 def test_the_table_of_steps_has_a_row_a_measure(steps: tuple[Step, ...]):

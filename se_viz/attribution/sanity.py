@@ -78,20 +78,20 @@ class Peers:
     """Of the network's map and each of theirs."""
     pairs: tuple[float, ...]
     """Of theirs, two by two: what networks differ by that have learned nothing."""
-    odder: int
-    """How many of theirs are as unlike all others as the network's own is, or more."""
     flat: int
     """How many more networks gave one value everywhere, which is like nothing and unlike nothing."""
 
     @property
     def chance(self) -> float:
-        """Return how often a network that has learned nothing has the oddest map: one of all is it."""
+        """Return how often a network that has learned nothing is apart at most: of all maps, one can be."""
         return 1 / (1 + len(self.own))
 
     @property
     def apart(self) -> bool:
-        """Tell whether the network's own map is the oddest of all, rarely so by chance, and by a digit that shows."""
-        return not self.odder and self.chance <= CHANCE and mean(self.pairs) - mean(self.own) >= _DIGIT
+        """Tell whether the map is less like each of theirs than any two of them are, by a digit that shows."""
+        if self.chance > CHANCE:
+            return False
+        return max(self.own) < min(self.pairs) and mean(self.pairs) - mean(self.own) >= _DIGIT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,8 +240,8 @@ def _describe_map(title: str, peers: Peers | None) -> str:
     if peers.apart:
         part = " in part" if own >= PARTLY else ""
         return (
-            f"**{title} depends{part} on what the network has learned**: {numbers}. Of all {count + 1} maps the "
-            f"network's own is the least like the others, which by chance happens in 1 of {count + 1} cases."
+            f"**{title} depends{part} on what the network has learned**: {numbers}. The network's own map is less like "
+            f"each of them than any two of them are, which by chance happens in 1 of {count + 1} cases at most."
         )
     if own >= ALIKE:
         return (
@@ -249,9 +249,8 @@ def _describe_map(title: str, peers: Peers | None) -> str:
             "network."
         )
     return (
-        f"Whether {title} shows what was learned **cannot be told**: {numbers}. {peers.odder} of the {count} shuffled "
-        "networks have a map as unlike the others as the network's own: one that has learned nothing gives such "
-        "numbers."
+        f"Whether {title} shows what was learned **cannot be told**: {numbers}. The first range does not clearly lie "
+        "below the second: a network that has learned nothing gives such numbers."
     )
 
 
@@ -283,18 +282,16 @@ def is_flat(values: Float[Tensor, "height width"]) -> bool:
 def compare_networks(values: Float[Tensor, "height width"], others: Sequence[Tensor]) -> Peers:
     """Compare a map with those of networks that have learned nothing, and these with each other.
 
-    Were the network one of them, its map would be any of them: the chance that it is the least like the others, by the
-    mean of its rank correlations, is one in all.
+    Were the network one of them, its map could be any of them. At most one of all is less like each other than any two
+    others are like each other, so that the chance of being that one is one in all, or less.
     """
     maps = [values, *(one for one in others if not is_flat(one))]
     ranks = pd.DataFrame({place: one.abs().flatten().numpy() for place, one in enumerate(maps)})
     table = ranks.corr(method="spearman").fillna(0.0).to_numpy(copy=True)
     # Sizes may be all alike where values are not.
     np.fill_diagonal(table, 1.0)
-    likeness = (table.sum(0) - 1) / max(len(maps) - 1, 1)
     pairs = table[1:, 1:][np.triu_indices(len(maps) - 1, 1)]
-    odder = int((likeness[1:] <= likeness[0]).sum())
-    return Peers(tuple(table[0, 1:].tolist()), tuple(pairs.tolist()), odder, len(others) + 1 - len(maps))
+    return Peers(tuple(table[0, 1:].tolist()), tuple(pairs.tolist()), len(others) + 1 - len(maps))
 
 
 def compare_maps(values: Float[Tensor, "height width"], original: Float[Tensor, "height width"]) -> MapLikeness:
