@@ -1,4 +1,4 @@
-"""Files that are read within bounds and written whole or not at all; every error is an `OSError` with its reason."""
+"""Files that are read within bounds and written whole or not at all; errors have a reason fit to be shown."""
 
 import errno
 import os
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
 from pathlib import Path
+
+from se_viz.errors import DataError
 
 try:
     import fcntl
@@ -52,7 +54,7 @@ def check_ordinary(path: Path) -> None:
     _check_mode(path.stat().st_mode, path)
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes | memoryview) -> None:
     """Put a file in the place of an older one, see `replace_file`."""
     with replace_file(path) as file:
         file.write(content)
@@ -99,15 +101,38 @@ def check_writable(path: Path) -> None:
 
 @contextmanager
 def hold(path: Path, *, wait: bool = False) -> Iterator[None]:
-    """Keep other processes out of a block by a lock on a file, which the system lets go when this process ends.
+    """Keep other processes out of a block by a lock on a file or folder, which the system undoes when this one ends.
+
+    A file is made where there is none, and stays. Windows has no such lock: there nobody is kept out.
 
     Raises:
         BlockingIOError: another process is inside, and this one was not to wait.
         OSError: the file cannot be made.
     """
-    with path.open("a+b") as file:
-        _lock(file, wait=wait)
+    if not fcntl:
         yield
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _lock(descriptor, path, wait=wait)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what the system says of a file that cannot be written into a sentence.
+
+    Raises:
+        DataError: the system says so.
+    """
+    try:
+        yield
+    except OSError as error:
+        # Not all libraries pass on more than its text.
+        reason = error.strerror or str(error)
+        raise DataError(f"{path} cannot be written: {reason}. Make room or name another file.") from error
 
 
 def _older(path: Path) -> os.stat_result | None:
@@ -157,7 +182,7 @@ def _open_part(part: Path) -> BufferedRandom:
         file = open(os.open(part, flags, 0o666), "r+b")  # noqa: SIM115
         try:
             _check_mode(os.fstat(file.fileno()).st_mode, part)
-            _lock(file)
+            _lock(file.fileno(), part)
             # Another process may have put the very file in its place before the lock was free.
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), part.stat()):
@@ -169,13 +194,13 @@ def _open_part(part: Path) -> BufferedRandom:
         file.close()
 
 
-def _lock(file: BufferedRandom, *, wait: bool = False) -> None:
+def _lock(descriptor: int, path: Path, *, wait: bool = False) -> None:
     if not fcntl:
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError as error:
-        raise BlockingIOError(errno.EAGAIN, "another process is writing it", file.name) from error
+        raise BlockingIOError(errno.EAGAIN, "another process is writing it", str(path)) from error
     except OSError as error:
         # Some network drives have no locks.
         if error.errno not in _LACKING:

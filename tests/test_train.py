@@ -19,10 +19,13 @@ from torch import nn
 from torchvision.ops import SqueezeExcitation
 
 from se_viz.__main__ import main
+from se_viz.arguments import parse
 from se_viz.errors import DataError
+from se_viz.files import hold
 from se_viz.images import open_image
 from se_viz.networks import list_networks, load_network
-from se_viz.train.data import Pictures
+from se_viz.train.command import _name_data
+from se_viz.train.data import READABLE, Pictures
 from se_viz.train.evaluate import evaluate
 from se_viz.train.export import Naming, export
 from se_viz.train.loop import Run
@@ -191,6 +194,45 @@ def test_what_cannot_be_trained_is_said(squares, finished, capsys, changes, mess
     assert main(words(squares, finished, **changes)) == 2
     assert re.search(rf"^se_viz: .*{message}", capsys.readouterr().err, re.MULTILINE)
     assert (finished / "run" / "last.pt").stat().st_mtime_ns == before
+
+
+def test_a_damaged_state_is_said(squares, finished, tmp_path, capsys):
+    """A disk that was full, a copy that broke off, a file of another program: the run's folder is named."""
+    (tmp_path / "run").mkdir()
+    whole = (finished / "run" / "last.pt").read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"no pickle"):
+        (tmp_path / "run" / "last.pt").write_bytes(content)
+        assert main(words(squares, tmp_path)) == 2
+        assert re.search(r"last\.pt is damaged or no state of a run \(.*\)\. Delete it to", capsys.readouterr().err)
+        assert (tmp_path / "run" / "last.pt").read_bytes() == content
+
+
+def test_where_nothing_can_be_written_no_training_begins(squares, tmp_path, capsys):
+    """Found at the end of a night, it would cost the night."""
+    (tmp_path / "out").write_text("a file")
+    assert main(words(squares, tmp_path)) == 2
+    assert "squares.safetensors cannot be written: File exists." in capsys.readouterr().err
+    (tmp_path / "out").unlink()
+    (tmp_path / "run" / "last.pt").mkdir(parents=True)
+    assert main(words(squares, tmp_path)) == 2
+    assert "last.pt cannot be written: it is a folder." in capsys.readouterr().err
+
+
+def test_two_processes_do_not_share_a_run(squares, tmp_path, capsys):
+    """Each would go on from the other's epochs, and the log would hold both."""
+    (tmp_path / "run").mkdir()
+    with hold(tmp_path / "run"):
+        assert main(words(squares, tmp_path)) == 2
+    assert f"Another process trains in {tmp_path / 'run'}. Wait for it" in capsys.readouterr().err
+
+
+def test_the_card_names_other_data_by_their_folder(squares):
+    """Weights of other photos must not pass for the bundled network's; a name that is given comes first."""
+    given = words(squares, squares)
+    plain = [word for word in given if word not in ("--data-name", "Plain squares")]
+    assert _name_data(parse(given), ("blue", "red")) == "Plain squares"
+    assert _name_data(parse(plain), ("blue", "red")) == squares.name
+    assert _name_data(parse(plain), tuple(READABLE.values())) == "Imagenette v2"
 
 
 def test_a_run_does_not_go_on_with_other_data(squares, finished, tmp_path, capsys):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from se_viz.errors import ImageError, NetworkError
-from se_viz.files import write_file
-from se_viz.gates.tables import check_target, told, write_table
+from se_viz.files import told, write_file
+from se_viz.gates.tables import check_target, write_table
 from se_viz.images import find_images
 from se_viz.networks import Network, NetworkCard, list_networks, load_network
 from se_viz.networks.labels import read_labels

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from se_viz.errors import DataError
-from se_viz.files import check_writable, replace_file
+from se_viz.files import check_writable, replace_file, told
 from se_viz.gates.records import GateRecord, GateSite
 
 NEAR_ZERO, NEAR_HALF, NEAR_ONE = 0.1, (0.45, 0.55), 0.9
@@ -120,21 +120,6 @@ def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
     _check_name(path, suffixes)
     with told(path):
         check_writable(path)
-
-
-@contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Turn what the system says of a file that cannot be written into a sentence.
-
-    Raises:
-        DataError: the system says so.
-    """
-    try:
-        yield
-    except OSError as error:
-        # Not all libraries pass on more than its text.
-        reason = error.strerror or str(error)
-        raise DataError(f"{path} cannot be written: {reason}. Make room or name another file.") from error
 
 
 def _check_name(path: Path, suffixes: Sequence[str]) -> None:

@@ -83,8 +83,22 @@ def keep(network: Network, *, for_now: bool = False) -> NetworkCard:
     """Keep a user's network in the cache folder, in its own precision; return its card, by whose name it loads.
 
     One that is kept ``for_now`` goes with this process, at the latest: see `forget_left`.
+
+    Raises:
+        CheckpointError: the folder cannot be written.
     """
     card = replace(network.card, name=network.card.name.removeprefix(OWN))
+    try:
+        card = _save(network, card, for_now=for_now)
+    except OSError as error:
+        raise CheckpointError(
+            f"The weights cannot be kept in {own_folder()}: {error.strerror}. Make room there, or name another folder "
+            "with SE_VIZ_CACHE."
+        ) from error
+    return replace(card, name=OWN + card.name)
+
+
+def _save(network: Network, card: NetworkCard, *, for_now: bool) -> NetworkCard:
     folder = own_folder()
     # The mark first: nothing unmarked may stay behind a process that is killed in between.
     if for_now and not (folder / f"{card.name}.json").exists():
@@ -92,8 +106,7 @@ def keep(network: Network, *, for_now: bool = False) -> NetworkCard:
         (folder / f"{card.name}{_MARK}").write_text(str(os.getpid()))
     elif not for_now:
         (folder / f"{card.name}{_MARK}").unlink(missing_ok=True)
-    card = save_checkpoint(network.model, card, folder, half=False)
-    return replace(card, name=OWN + card.name)
+    return save_checkpoint(network.model, card, folder, half=False)
 
 
 def is_kept(name: str) -> bool:

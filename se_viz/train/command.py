@@ -2,10 +2,13 @@
 
 import argparse
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from se_viz.errors import DataError
-from se_viz.networks import load_network
+from se_viz.files import check_writable, hold, told
+from se_viz.networks import Network, load_network
 from se_viz.networks.checkpoints import FOLDER
 from se_viz.runtime import choose_device
 from se_viz.terminal import show_path
@@ -25,13 +28,40 @@ def run(arguments: argparse.Namespace) -> None:
     """
     recipe, out = recipe_of(arguments), arguments.out or FOLDER
     device = choose_device(arguments.device).device
-    training, validation = _read_data(find_data(arguments.data), batch=recipe.batch)
-    # Read now: the export may replace this network by its own.
-    initial = load_network(recipe.initial, "cpu", folder=arguments.out) if recipe.initial else None
-    arguments.run.mkdir(parents=True, exist_ok=True)
-    steps = len(training) // recipe.batch
-    state = Run(recipe, arguments.run, classes=len(training.classes), steps=steps, device=device, initial=initial)
-    train(state, training, validation, workers=arguments.workers, compiled=arguments.compile)
+    _check_folders(arguments, out)
+    with _alone(arguments.run):
+        training, validation = _read_data(find_data(arguments.data), batch=recipe.batch)
+        # Read now: the export may replace this network by its own.
+        initial = load_network(recipe.initial, "cpu", folder=arguments.out) if recipe.initial else None
+        steps = len(training) // recipe.batch
+        state = Run(recipe, arguments.run, classes=len(training.classes), steps=steps, device=device, initial=initial)
+        train(state, training, validation, workers=arguments.workers, compiled=arguments.compile)
+        naming = _name(arguments, training, validation, initial)
+        card = export(arguments.run, out, naming, validation, device=device)
+    print(f"{card.name}: top-1 {card.top1:.2%} on {len(validation)} images; written to {show_path(out)}")
+
+
+def _check_folders(arguments: argparse.Namespace, out: Path) -> None:
+    """Find out before hours of training whether the run and the network can be written."""
+    files = (arguments.run / "last.pt", out / f"{arguments.name}.safetensors", out / f"{arguments.name}.json")
+    for path in files:
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            check_writable(path)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    try:
+        with hold(folder):
+            yield
+    except BlockingIOError as error:
+        raise DataError(
+            f"Another process trains in {folder}. Wait for it, or name another folder with --run."
+        ) from error
+
+
+def _name(arguments: argparse.Namespace, training: Pictures, validation: Pictures, initial: Network | None) -> Naming:
     data = (
         f"{_name_data(arguments, training.classes)}: {len(training)} training and {len(validation)} validation images"
     )
@@ -40,17 +70,16 @@ def run(arguments: argparse.Namespace) -> None:
     if initial:
         command = f"{initial.card.trained_with} && {command}"
         notes = f"The run it began with: {initial.card.notes}" if initial.card.notes else ""
-    naming = Naming(arguments.name, arguments.title, data, command, arguments.input_size, notes)
-    card = export(arguments.run, out, naming, validation, device=device)
-    print(f"{card.name}: top-1 {card.top1:.2%} on {len(validation)} images; written to {out}")
+    return Naming(arguments.name, arguments.title, data, command, arguments.input_size, notes)
 
 
 def _name_data(arguments: argparse.Namespace, classes: tuple[str, ...]) -> str:
     if arguments.data_name is not None:
         return arguments.data_name
     # Another folder is not what the bundled networks were trained on.
-    known = arguments.data is None or set(classes) == set(READABLE.values())
-    return DATA_NAME if known else show_path(arguments.data.resolve().name)
+    if arguments.data is None or set(classes) == set(READABLE.values()):
+        return DATA_NAME
+    return show_path(arguments.data.resolve().name)
 
 
 def _read_data(folder: Path, *, batch: int) -> tuple[Pictures, Pictures]:

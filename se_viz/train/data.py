@@ -1,10 +1,10 @@
 """Images for training and evaluation: a folder per class, kept decoded in memory."""
 
+import shutil
 import tarfile
 from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from PIL import Image
@@ -15,6 +15,7 @@ from torchvision.transforms import v2
 from tqdm import tqdm
 
 from se_viz.errors import DataError
+from se_viz.files import check_ordinary, hold
 from se_viz.train.recipe import Recipe
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -57,10 +58,18 @@ def find_data(folder: Path | None) -> Path:
 def _download(folder: Path) -> None:
     try:
         folder.parent.mkdir(exist_ok=True)
-        # Made elsewhere and moved when complete: a folder of half the images would train a worse network.
-        with TemporaryDirectory(dir=folder.parent, prefix="download-") as part:
-            Imagenette(part, split="train", size="320px", download=True)
-            Path(part, folder.name).rename(folder)
+        # Made elsewhere and moved when complete: a folder of half the images would train a worse network. One place
+        # for it, and one process at a time: what a kill has left is removed.
+        with hold(folder.parent, wait=True):
+            if folder.is_dir():
+                return
+            part = folder.parent / "download.part"
+            shutil.rmtree(part, ignore_errors=True)
+            try:
+                Imagenette(str(part), split="train", size="320px", download=True)
+                (part / folder.name).rename(folder)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
     except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError) as error:
         raise DataError(
             f"Imagenette v2 could not be downloaded: {error}. Look at the connection and start again, or name a "
@@ -125,6 +134,8 @@ def _scan(folder: Path) -> ImageFolder:
 
 def _decode(path: str, side: int) -> Tensor:
     try:
+        # A pipe would be waited for.
+        check_ordinary(Path(path))
         with Image.open(path) as opened:
             image = opened.convert("RGB")
     except (OSError, SyntaxError) as error:

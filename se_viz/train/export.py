@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from se_viz.errors import DataError
+from se_viz.files import told
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.checkpoints import save_checkpoint
 from se_viz.networks.cost import measure_cost
@@ -14,6 +15,7 @@ from se_viz.networks.resnet import build_se_resnet
 from se_viz.networks.zoo import Network
 from se_viz.train.data import MEAN, STD, Pictures
 from se_viz.train.evaluate import evaluate
+from se_viz.train.loop import read_state
 from se_viz.train.recipe import Recipe
 
 
@@ -41,14 +43,14 @@ def export(run: Path, out: Path, naming: Naming, validation: Pictures, *, device
     Raises:
         DataError: the folder holds no run.
     """
-    last = run / "last.pt"
-    if not last.is_file():
+    if not (run / "last.pt").exists():
         raise DataError(f"{run} holds no run. Train one with `python -m se_viz train`.")
-    state = torch.load(last, map_location="cpu", weights_only=True)
+    state = read_state(run, torch.device("cpu"))
     network = _network(Recipe(**state["recipe"]), naming, validation.classes, state)
     network.model.to(device)
     top1 = evaluate(Network(network.model, network.card, device), validation)
-    return save_checkpoint(network.model, replace(network.card, top1=round(top1, 4)), out)
+    with told(out / naming.name):
+        return save_checkpoint(network.model, replace(network.card, top1=round(top1, 4)), out)
 
 
 def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: dict) -> Network:

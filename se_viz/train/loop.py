@@ -1,8 +1,10 @@
 """The training loop: bf16 autocast, channels_last, EMA, resumable after a kill at any moment."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from torchvision.transforms import v2
 from tqdm import tqdm
 
 from se_viz.errors import DataError, NetworkError
+from se_viz.files import check_ordinary, told, write_file
 from se_viz.networks.resnet import build_se_resnet
 from se_viz.networks.zoo import Network
 from se_viz.train.data import Pictures, normalise, training_batches, validation_batches
@@ -52,7 +55,7 @@ class Run:
         self.schedule = OneCycleLR(
             self.optimiser, rates, total_steps=recipe.epochs * steps, pct_start=0.15, cycle_momentum=False
         )
-        if self._last.is_file():
+        if self._last.exists():
             self._resume()
 
     @property
@@ -70,13 +73,15 @@ class Run:
     def save(self) -> None:
         """Write the state after an epoch; a kill while writing leaves the previous one."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
-        part = self.folder / "last.pt.part"
-        torch.save({**state, "epoch": self.epoch, "recipe": asdict(self.recipe)}, part)
-        part.replace(self._last)
+        # In memory first: PyTorch's own writer ends the process on a full disk.
+        content = BytesIO()
+        torch.save({**state, "epoch": self.epoch, "recipe": asdict(self.recipe)}, content)
+        with told(self._last):
+            write_file(self._last, content.getbuffer())
 
     def _resume(self) -> None:
-        state = torch.load(self._last, map_location=self.device, weights_only=True)
-        if Recipe(**state["recipe"]) != self.recipe:
+        state = read_state(self.folder, self.device)
+        if state["recipe"] != asdict(self.recipe):
             raise DataError(
                 f"{self.folder} holds a run with another recipe ({state['recipe']}). "
                 "Continue it with the same arguments, or name another folder with --run."
@@ -93,6 +98,32 @@ class Run:
     def _fits(self, state: dict[str, Any]) -> bool:
         classes = len(state["model"]["fc.bias"]) == len(self.model.state_dict()["fc.bias"])
         return classes and state["schedule"]["total_steps"] == self.schedule.total_steps
+
+
+def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
+    """Return what a run saved after its last epoch.
+
+    Raises:
+        DataError: the file is damaged, or none of a run.
+    """
+    path = folder / "last.pt"
+    try:
+        check_ordinary(path)
+        state = torch.load(path, map_location=device, weights_only=True)
+        # Lists, where a tuple was saved, are as good.
+        state["recipe"] = asdict(Recipe(**state["recipe"]))
+        whole = {"model", "average", "optimiser", "schedule", "epoch"} <= state.keys()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Name another folder with --run.") from error
+    except Exception as error:
+        # Whatever PyTorch raises on a file that is cut short or no pickle of tensors.
+        raise DataError(
+            f"{path} is damaged or no state of a run ({type(error).__name__}). Delete it to start the run anew, or "
+            "name another folder with --run."
+        ) from error
+    if not whole:
+        raise DataError(f"{path} is no state of a run. Name another folder with --run.")
+    return state
 
 
 def train(
@@ -176,9 +207,14 @@ def _log(run: Run, *, loss: float, top1: float | None, seconds: float) -> None:
     shown = "" if top1 is None else f"{top1:.4f}"
     row = f"{run.epoch},{size},{rate:.5f},{loss:.4f},{shown},{seconds:.0f}"
     path = run.folder / "log.csv"
-    before = path.read_text(encoding="utf-8").splitlines()[1:] if path.is_file() else []
-    kept = [line for line in before if int(line.split(",")[0]) < run.epoch]
-    part = path.with_name("log.csv.part")
-    part.write_text("\n".join([_COLUMNS, *kept, row, ""]), encoding="utf-8")
-    part.replace(path)
+    with told(path):
+        before = path.read_text(encoding="utf-8", errors="replace").splitlines()[1:] if path.is_file() else []
+        kept = [line for line in before if _epoch_of(line) < run.epoch]
+        write_file(path, "\n".join([_COLUMNS, *kept, row, ""]).encode())
     tqdm.write(f"epoch {run.epoch}: loss {loss:.3f} top-1 {shown or '-'} ({seconds:.0f} s)")
+
+
+def _epoch_of(line: str) -> float:
+    # What somebody else wrote there is no epoch, and goes.
+    number = line.split(",")[0]
+    return float(number) if number.isdecimal() else math.inf
