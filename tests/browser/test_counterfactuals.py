@@ -24,7 +24,9 @@ def matter(visit: Callable[..., Visit]) -> Page:
 
 def test_a_choice_gives_a_verdict_a_plot_and_gates_against_effects(matter: Page):
     """One click: sentence, depth plot of all blocks, table; below, exact ablation runs and can be stopped."""
-    expect(matter.get_by_text(re.compile(r"Input-dependent gating (mattered|did not matter)"))).to_be_visible()
+    expect(matter.get_by_text(re.compile(r"nput-dependent gating (mattered|did not matter)"))).to_be_visible()
+    matter.get_by_test_id("stMain").get_by_role("radio", name="Each block").click()
+    expect_idle(matter)
     matter.get_by_test_id("stMain").get_by_role("radio", name="All ones").click()
     expect(matter.get_by_text("as if there were no SE block", exact=False)).to_be_visible()
     expect_idle(matter)
