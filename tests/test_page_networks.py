@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from se_viz.networks import catalogue
@@ -32,6 +33,8 @@ def weights(classes: int = 1000) -> bytes:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """An empty cache, and a hub that serves the one network of a short catalogue, after two that it does not."""
     monkeypatch.setenv("SE_VIZ_CACHE", str(tmp_path / "cache"))
+    # As on the machine of whoever runs the app; what strangers may do has tests of its own.
+    monkeypatch.setenv("SE_VIZ_DOWNLOADS", "on")
     table = tmp_path / "table.csv"
     with run_hub() as hub:
         address = hub.serve_file("small", weights())
@@ -201,3 +204,56 @@ def test_the_cache_is_shown_and_emptied_after_a_question(page: AppTest, hub: Hub
     run(page)
     assert any("Downloads take 0 MB" in caption.value for caption in page.caption)
     assert page.session_state["network"] == "tiny"
+
+
+def words(page: AppTest) -> str:
+    return " ".join(info.value for info in page.info)
+
+
+@pytest.fixture
+def address() -> Iterator[None]:
+    """Return the server to the address it has in tests."""
+    yield
+    config.set_option("server.address", None)
+
+
+@pytest.mark.parametrize("where", [None, "0.0.0.0", "192.168.1.5", "lecture.example.org"])
+def test_a_stranger_cannot_fill_the_disk(page: AppTest, monkeypatch: pytest.MonkeyPatch, where: str | None, address):
+    """Without an address the server listens on all of them: hundreds of networks are some 20 GB."""
+    monkeypatch.delenv("SE_VIZ_DOWNLOADS")
+    config.set_option("server.address", where)
+    choose(page, "mobilenet_v3_small")
+    keys = {button.key for button in page.button}
+    assert not [key for key in keys if key and (key.startswith("download-") or key == "empty-cache")]
+    assert "Downloads and emptying the cache are off here, because other machines may reach this app." in words(page)
+    assert "`python -m se_viz download NAME`" in words(page)
+    assert "SE_VIZ_DOWNLOADS=on" in words(page)
+
+
+@pytest.mark.parametrize("where", ["localhost", "127.0.0.1", "::1"])
+def test_whoever_is_alone_with_the_app_may_download(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, where: str, address
+):
+    """On one's own machine a second question would be in the way."""
+    monkeypatch.delenv("SE_VIZ_DOWNLOADS")
+    config.set_option("server.address", where)
+    choose(page, "mobilenet_v3_small")
+    assert f"download-{SMALL}" in {button.key for button in page.button}
+    assert not words(page)
+
+
+def test_an_operator_can_close_downloads_on_any_address(page: AppTest, monkeypatch: pytest.MonkeyPatch, address):
+    """Behind a proxy the address is localhost, and everybody comes from there."""
+    monkeypatch.setenv("SE_VIZ_DOWNLOADS", "off")
+    config.set_option("server.address", "localhost")
+    choose(page, "mobilenet_v3_small")
+    assert f"download-{SMALL}" not in {button.key for button in page.button}
+    assert "because SE_VIZ_DOWNLOADS is off." in words(page)
+
+
+def test_a_slip_in_the_setting_is_named_and_opens_nothing(page: AppTest, monkeypatch: pytest.MonkeyPatch):
+    """A misspelt word may not count as permission."""
+    monkeypatch.setenv("SE_VIZ_DOWNLOADS", "yes")
+    choose(page, "mobilenet_v3_small")
+    assert f"download-{SMALL}" not in {button.key for button in page.button}
+    assert "SE_VIZ_DOWNLOADS is 'yes'. It takes on or off: set it, or unset it." in errors(page)

@@ -87,6 +87,14 @@ def test_no_content_brings_the_page_down(sidebar: AppTest, content: bytes):
     assert errors(sidebar)[0].endswith(".")
 
 
+def test_a_file_that_waits_is_read_by_the_next_run(sidebar: AppTest):
+    """A click while a photo waits for its turn ends the run: the photo may not be lost with it."""
+    sidebar.session_state["unread_file"] = ("cat.jpg", PHOTO)
+    assert not sidebar.run().exception
+    assert [text.value for text in sidebar.text] == ["Shown: cat.jpg"]
+    assert "unread_file" not in sidebar.session_state
+
+
 def test_markdown_in_a_file_name_is_plain_text(sidebar: AppTest):
     """Markdown in a name would load a stranger's picture; `st.text` shows it letter by letter."""
     name = "![](http://example.com/spy.png) **bold**.jpg"

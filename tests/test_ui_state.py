@@ -193,11 +193,12 @@ def test_the_gallery_holds_samples_and_the_last_own_photos():
 
         import streamlit as st
 
-        from se_viz.ui.state import choose_file, list_gallery
+        from se_viz.ui.state import choose_file, list_gallery, read_file
 
         for name, content in st.session_state.files:
             st.session_state.upload = SimpleNamespace(name=name, getvalue=lambda content=content: content)
             choose_file("upload")
+            read_file()
         known = {hashlib.sha256(content).hexdigest() for _, content in st.session_state.files}
         st.session_state.gallery = [(image.name, image.digest in known) for image in list_gallery()]
 

@@ -12,6 +12,7 @@ from se_viz.networks.architectures import build, has_library, require_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
 from se_viz.networks.zoo import OWN, damaged_networks, is_on_disk, list_on_disk
 from se_viz.ui.brought import is_shown
+from se_viz.ui.permissions import describe_refusal, may_download
 from se_viz.ui.state import use_network
 from se_viz.ui.words import as_markdown
 
@@ -144,13 +145,24 @@ def _show_choice(card: NetworkCard) -> None:
         return
     if is_on_disk(card):
         st.button("Use this network", type="primary", on_click=use_network, args=(card.name,))
-    else:
+    elif _may_change_disk():
         size = f"{'about ' if card.library == 'timm' else ''}{card.download_bytes / 1e6:.0f} MB"
         with st.popover(f"Download ({size})"):
             st.markdown(f"Fetch {size} from {downloads.host_of(card)} to `{cache_folder()}`?")
             # Inside, because the question stays open and would cover what is below it.
             if st.button("Yes, download and use it", type="primary", key=f"download-{card.name}"):
                 _download(card)
+
+
+def _may_change_disk() -> bool:
+    """Tell whether visitors may; where they may not, say why."""
+    try:
+        if may_download():
+            return True
+        st.info(describe_refusal())
+    except SeVizError as error:
+        st.error(as_markdown(error))
+    return False
 
 
 def _download(card: NetworkCard) -> None:
@@ -216,6 +228,8 @@ def show_cache() -> None:
     """Say where downloads lie and what they take, with a button that deletes them."""
     taken = cache_bytes()
     st.caption(f"Downloads take {taken / 1e6:.0f} MB in `{cache_folder()}`.")
+    if not _may_change_disk():
+        return
     with st.popover("Empty the cache", disabled=not taken):
         st.markdown(f"Delete {taken / 1e6:.0f} MB? Networks that are loaded go on until the app is started anew.")
         st.button("Yes, delete all downloads", key="empty-cache", on_click=_empty)

@@ -4,17 +4,19 @@ import streamlit as st
 from PIL import Image
 
 from se_viz.images import open_image
+from se_viz.line import Watch
 from se_viz.networks import View
 
 
 @st.cache_data(max_entries=128, max_size="128MB", show_spinner=False)
-def get_photo(digest: str, view: View, _content: bytes) -> Image.Image:
-    """Decode a file once, to the square that a network with this view sees.
+def get_photo(digest: str, view: View, _content: bytes, _watch: Watch = lambda _: None) -> Image.Image:
+    """Decode a file once, to the square that a network with this view sees; ``watch`` is that of `open_image`.
 
     Raises:
+        BusyError: too many files wait to be decoded.
         ImageError: the file cannot be used; nothing is cached then.
     """
     # Here, so that the first page does not wait for torchvision.
     from se_viz.networks.crop import crop_image
 
-    return crop_image(open_image(_content), view)
+    return crop_image(open_image(_content, watch=_watch), view)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from se_viz.ui.state import choose_file, chosen_image, image_problem
+from se_viz.ui.state import choose_file, chosen_image, image_problem, read_file
 from se_viz.ui.welcome import show_samples, show_upload
 from se_viz.ui.words import as_markdown
 
@@ -10,7 +10,9 @@ _SOURCES = ("Upload", "Samples", "Camera")
 
 
 def show_image_choice() -> None:
-    """Let people choose the image."""
+    """Let people choose the image; read a file that was chosen."""
+    # On the page, where a phone shows it too, and before the uploader, which is another one after each photo.
+    read_file()
     with st.sidebar:
         st.subheader("Image")
         source = st.segmented_control(

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from se_viz.errors import ImageError
+from se_viz.errors import BusyError, ImageError
 from se_viz.images import Sample, list_samples
 from se_viz.networks import View
 from se_viz.ui.photos import get_photo
+from se_viz.ui.waiting import waiting
 
 _USUAL = View(192)
 _KEPT, _KEPT_BYTES = 6, 24 * 2**20
@@ -45,26 +46,41 @@ def image_problem() -> str | None:
 
 def choose_sample(sample: Sample) -> None:
     """Look at a sample image from now on."""
+    st.session_state.pop("unread_file", None)
     _choose(_read(sample))
 
 
 def choose_file(widget: str) -> None:
-    """Look at the file that the widget with this key holds; on a broken one keep the image and say why."""
+    """Look at the file that the widget with this key holds, once `read_file` has read it."""
     file = st.session_state.get(widget)
     if file is None:
         st.session_state.image_problem = None
+    else:
+        st.session_state.unread_file = (file.name, file.getvalue())
+
+
+def read_file() -> None:
+    """Read the file that was chosen last, and look at it; on a broken one keep the image and say why.
+
+    Not where it is chosen: a run that ends while it waits for its turn would lose the file.
+    """
+    place = st.empty()
+    if "unread_file" not in st.session_state:
         return
-    content = file.getvalue()
-    image = ChosenImage(file.name, content, hashlib.sha256(content).hexdigest())
+    name, content = st.session_state.unread_file
+    image = ChosenImage(name, content, hashlib.sha256(content).hexdigest())
     try:
-        # Decodes for the page at once: a file that decodes here will be shown.
-        get_photo(image.digest, _USUAL, content)
-    except ImageError as error:
+        with place.container(), waiting("Reading the photo…") as watch:
+            # Decodes for the page at once: a file that decodes here will be shown.
+            get_photo(image.digest, _USUAL, content, watch)
+    except (ImageError, BusyError) as error:
         st.session_state.image_problem = str(error)
     else:
         _choose(image)
         _keep(image)
         st.session_state.uploads = st.session_state.get("uploads", 0) + 1
+    place.empty()
+    del st.session_state.unread_file
 
 
 def use_network(name: str) -> None:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from se_viz.charts.sheets import to_uri
+from se_viz.decoders import warm_up
 from se_viz.images import EXTENSIONS, MAX_BYTES, Sample, centre_square, list_samples, open_image
 from se_viz.ui.state import choose_file, choose_sample
 
@@ -39,6 +40,7 @@ def show_samples(*, area: str = "sidebar") -> None:
 
 def show_upload(*, area: str = "sidebar") -> None:
     """Let people drop a photo; a broken one is named and changes nothing."""
+    warm_up()
     # Empty again after each photo: to put one in another's place would draw the page twice.
     key = f"{area}-upload-{st.session_state.get('uploads', 0)}"
     st.file_uploader(
@@ -56,4 +58,4 @@ def show_upload(*, area: str = "sidebar") -> None:
 def _thumbnail(sample: Sample) -> str:
     # One shape for all: the buttons below stand in line. Inside the page: a file would be gone for a browser that asks
     # for it after somebody has already chosen a photo.
-    return to_uri(centre_square(open_image(sample.path), 240))
+    return to_uri(centre_square(open_image(sample.path, trusted=True), 240))
