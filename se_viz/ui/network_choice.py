@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from se_viz.errors import SeVizError
-from se_viz.networks.zoo import OWN, list_on_disk
+from se_viz.networks.zoo import OWN, damaged_networks, list_on_disk
 from se_viz.runtime import available_devices, choose_device
 from se_viz.ui.brought import is_shown
 from se_viz.ui.loaded import get_network
@@ -40,7 +40,7 @@ def _choose() -> None:
         st.error(as_markdown(error))
         return
     if not cards:
-        st.error("There is no network in `checkpoints/`. Restore the folder, or train one: `python -m se_viz train`.")
+        _say_why_there_is_none()
         return
     if wanted := st.session_state.pop("next_network", None):
         st.session_state.network = wanted
@@ -54,3 +54,11 @@ def _choose() -> None:
     st.caption(f"{card.parameters / 1e6:.1f} M parameters{origin}.")
     device = st.selectbox("Device", available_devices(), key="device")
     st.caption(choose_device(device).reason)
+
+
+def _say_why_there_is_none() -> None:
+    problems = damaged_networks()
+    for problem in problems.values():
+        st.error(as_markdown(problem))
+    if not problems:
+        st.error("There is no network in `checkpoints/`. Restore the folder, or train one: `python -m se_viz train`.")
