@@ -127,11 +127,31 @@ def test_how_maps_are_drawn_is_no_reason_to_compute(look: AppTest, passes: list[
 
 
 def test_one_more_tick_computes_what_nobody_has_computed(look: AppTest, passes: list[int]):
-    """The other maps are kept, and Input x Gradient is made of the derivative that Saliency has asked for."""
+    """The other maps are kept: only the new one takes a pass."""
     assert look.checkbox(key="tick-saliency").value
     look.checkbox(key="tick-input_x_gradient").check()
     clean(look.run())
-    assert passes == []
+    assert passes == [1]
+
+
+def test_a_map_that_was_drawn_says_how_far_another_seed_agrees(look: AppTest, network: Network, photo: Image.Image):
+    """What two seeds do not share is chance, and must not be read as another question; others draw nothing."""
+    clean(tick(look, "saliency", "smoothgrad", "occlusion").run())
+    inputs = network.preprocess(photo)
+    with torch.no_grad():
+        target = int(network.model(inputs)[0].argmax())
+    one, other = (attribute(network, inputs, target, "smoothgrad", seed=seed).map.flatten() for seed in (0, 1))
+    expected = f"With another seed: correlation {torch.corrcoef(torch.stack([one, other]))[0, 1]:.2f}"
+    assert words(look).count("With another seed: correlation") == 1
+    assert expected in words(look)
+
+
+def test_the_square_that_was_covered_is_named(look: AppTest):
+    """A sheet that says 32 pixels of a run with 16 would mislead whoever prints it."""
+    tick(look, "occlusion").session_state["attribution-window"] = 16
+    clean(look.run())
+    help_ = next(text.help for text in look.markdown if text.value == "**Occlusion**")
+    assert "a square of 16 x 16 pixels, of the 64 x 64 that the network sees, is painted" in help_
 
 
 def test_the_error_is_that_of_the_library(look: AppTest, network: Network, photo: Image.Image):

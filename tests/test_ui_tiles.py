@@ -5,9 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.records import Attribution
 from se_viz.charts.palettes import LIGHT
-from se_viz.ui.tiles import Look, describe, paint, reach_of
+from se_viz.ui.tiles import Look, describe, describe_repeat, paint, reach_of
 
 LOOK = Look("both", shared=False, opacity=1.0, palette=LIGHT)
 COMPLETE = Attribution(
@@ -101,3 +102,24 @@ def test_a_sign_does_not_move_the_scale(sign: str):
             "size": [[[252, 230, 90], grey], [[252, 230, 90], [252, 230, 90]]],
         }[sign]
     )
+
+
+@pytest.mark.parametrize(
+    ("correlation", "words"),
+    [
+        (0.94, "With another seed: correlation 0.94."),
+        (0.31, "With another seed: correlation 0.31: most of what it shows is chance."),
+        (None, "With another seed it has one value everywhere."),
+    ],
+)
+def test_a_map_that_hardly_agrees_with_itself_is_called_chance(correlation: float | None, words: str):
+    """Two maps of one method share what is not chance: of 0.31 of the variance, 0.69 is left."""
+    assert describe_repeat(correlation) == words
+
+
+@pytest.mark.parametrize("side", [16, 32, 64])
+def test_the_size_of_the_square_is_the_one_that_was_used(side: int):
+    """On a sheet nothing else tells it, and methods without a square say nothing of one."""
+    options = {"sliding_window_shapes": (3, side, side), "strides": (3, side // 2, side // 2)}
+    assert f"a square of {side} x {side} pixels, of the 192 x 192" in METHODS["occlusion"].tell(options, side=192)
+    assert METHODS["saliency"].tell({}, side=192) == METHODS["saliency"].looks_for

@@ -97,10 +97,12 @@ def make_baseline(
     return find_baseline(key).paint(network, inputs.detach())
 
 
-def scatter(baseline: Float[Tensor, "1 3 height width"], draws: int) -> Float[Tensor, "draws 3 height width"]:
-    """Return a baseline with normal noise of 0.2 on every value, drawn several times with a fixed seed.
+def scatter(
+    baseline: Float[Tensor, "1 3 height width"], draws: int, *, seed: int = _SEED
+) -> Float[Tensor, "draws 3 height width"]:
+    """Return a baseline with normal noise of 0.2 on every value, drawn several times with a seed.
 
     Methods of the Shapley kind average over a distribution of baselines; this is one around what was chosen.
     """
-    noise = torch.randn(draws, *baseline.shape[1:], generator=torch.Generator().manual_seed(_SEED))
+    noise = torch.randn(draws, *baseline.shape[1:], generator=torch.Generator().manual_seed(seed))
     return baseline + _SPREAD * noise.to(baseline)

@@ -55,7 +55,7 @@ def prepare(network: Network, row: Method, inputs: Tensor, *, baseline: str, opt
     start = make_baseline(network, inputs, baseline)
     if inner.baseline:
         draws = settings.pop("draws", 0)
-        settings.setdefault("baselines", scatter(start, draws) if draws else start)
+        settings.setdefault("baselines", scatter(start, draws, seed=settings["seed"]) if draws else start)
     if row.kind == "superpixel":
         count = settings.pop("superpixels")
         if "feature_mask" not in settings:

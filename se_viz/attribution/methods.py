@@ -59,6 +59,24 @@ class Method:
         """Return whether it changes derivatives inside the network, and so runs on a copy of its own."""
         return self.kind == "rule"
 
+    @property
+    def drawn(self) -> bool:
+        """Return whether its map depends on what is drawn at random, by the option ``seed``."""
+        return "seed" in self.options and any(name in self.options for name in _SAMPLES)
+
+    def tell(self, settings: Mapping[str, Any], *, side: int) -> str:
+        """Return what a map with these options shows, with the size of the square where one is covered.
+
+        Sizes are in pixels of the network's input, of ``side`` pixels a side.
+        """
+        window = {**self.options, **settings}.get("sliding_window_shapes")
+        if window is None:
+            return self.looks_for
+        rows, columns = window[1:]
+        return self.looks_for.replace(
+            "a square is", f"a square of {columns} x {rows} pixels, of the {side} x {side} that the network sees, is", 1
+        )
+
     def passes(self, settings: Mapping[str, Any] | None = None, *, side: int = 224) -> Passes:
         """Return about how many images run forward and backward, for an input of ``side`` pixels a side."""
         merged = {**self.options, **(settings or {})}
@@ -68,6 +86,9 @@ class Method:
         twice = 2 if self.kind == "rule" and (self.baseline or self.staged) else 1
         return twice * runs + extra, 0 if self.kind in ("occlusion", "superpixel") else twice * runs
 
+
+_SAMPLES = ("n_samples", "nt_samples", "draws", "donors")
+"""Options that say how often something is drawn."""
 
 KINDS = {
     "gradient": "One gradient",

@@ -18,8 +18,8 @@ def list_perturbing() -> Iterator[Method]:
         "occlusion",
         "Occlusion",
         "Zeiler and Fergus, arXiv 1311.2901",
-        f"How far the logit falls when a {_WINDOW}-pixel square is painted as in the baseline, averaged over the "
-        "squares that hold the pixel.",
+        "How far the logit falls when a square is painted as in the baseline, averaged over the squares that hold the "
+        "pixel.",
         "Occlusion",
         channels="mean",
         kind="occlusion",

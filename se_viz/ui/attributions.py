@@ -1,6 +1,6 @@
 """The view *Side by side*: any set of methods for the same image and class, each drawn as soon as it is done."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -9,18 +9,19 @@ import streamlit as st
 from se_viz.analysis import Analysis
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.records import Attribution
+from se_viz.attribution.repeats import correlate
 from se_viz.attribution.targets import Target
 from se_viz.charts.scales import CLIPPED
 from se_viz.errors import AttributionError, OvertakenError, SeVizError
 from se_viz.ui.answers import Answers, ask, list_remarks, maps_of
 from se_viz.ui.cases import Work, case_of
 from se_viz.ui.choices import Choices
-from se_viz.ui.methods import Request, choose_methods, count_passes, say_seconds, tick_of
+from se_viz.ui.methods import Request, choose_methods, count_passes, reseed, say_seconds, tick_of
 from se_viz.ui.progress import part_of, progress
 from se_viz.ui.scores import show_scores
 from se_viz.ui.sheets import show_downloads
 from se_viz.ui.targets import name_target
-from se_viz.ui.tiles import Look, Wall, choose_look, show_legend
+from se_viz.ui.tiles import Look, Wall, choose_look, describe_repeat, show_legend
 from se_viz.ui.words import plain
 from se_viz.variants import Report
 
@@ -35,13 +36,14 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
     if not requests:
         st.info("No method is ticked. Open **Methods and settings** above and tick one or more.")
         return
-    status, waits = st.container(), {one.method: say_seconds(seconds) for one, seconds in requests.items()}
+    status, waits = st.container(), {one: say_seconds(seconds) for one, seconds in requests.items()}
     wall = Wall(choices.photo, look, waits)
     try:
         with status:
             answers = _collect(choices, target, list(requests), wall)
             maps = maps_of(answers)
             remarks = list_remarks(choices, maps)
+            _repeat(choices, target, {one: answers[one.method] for one in requests}, wall)
     except OvertakenError:
         # The newer choice draws this part again at once.
         return
@@ -59,7 +61,8 @@ def _describe(number: str, look: Look) -> str:
     scale = "On one scale for all, maps of small numbers fade." if look.shared else CLIPPED
     return (
         f"All explain the same number, {number}. Look for what methods agree on: each asks another question, and units "
-        f"differ between them. {scale}"
+        "differ between them. Some draw at random, and differ by chance too: below these stands how far the map agrees "
+        f"with that of another seed. {scale}"
     )
 
 
@@ -86,6 +89,25 @@ def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall
                 seen[tokens[request.method]] = None if isinstance(answer, Attribution) else answer
             wall.show(answers)
     return answers
+
+
+def _repeat(choices: Choices, target: Target, answers: Mapping[Request, Attribution | SeVizError], wall: Wall) -> None:
+    """Ask methods that draw at random once more, with another seed, and say below each map how far both agree."""
+    case = case_of(choices)
+    drawn = {one: found for one, found in answers.items() if METHODS[one.method].drawn}
+    maps = {one: found for one, found in drawn.items() if isinstance(found, Attribution)}
+    tokens = {(case, target, request) for request in maps}
+    unwanted: set[tuple] = st.session_state.setdefault("unrepeated", set())
+    passes = {request: count_passes(request, choices.photo.width) for request in maps}
+    text = f"Asking {len(maps)} maps again, with another seed…"
+    with progress(text, key="repeats", stop=partial(unwanted.update, tokens)) as (watch, report):
+        for request, part in zip(maps, _share(report, list(passes.values())), strict=True):
+            if (case, target, request) in unwanted:
+                wall.note(maps[request], "Not asked again with another seed: stopped.")
+                continue
+            other = ask(case, target, reseed(request), Work(choices.photo, watch, part))
+            if isinstance(other, Attribution):
+                wall.note(maps[request], describe_repeat(correlate(maps[request].map, other.map)))
 
 
 def _share(report: Report, weights: Sequence[int]) -> Iterator[Report]:

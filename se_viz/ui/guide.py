@@ -86,7 +86,8 @@ PIXELS = (
     Passage(
         "Where did it look?",
         "Methods *side by side*. What several agree on is worth a second look; what they differ in says which question "
-        "each asks. **Score these maps** paints over what each map marks, and over what maps mark that know nothing: "
+        "each asks, or is chance: below a map that was drawn at random stands how far it agrees with that of another "
+        "seed. **Score these maps** paints over what each map marks, and over what maps mark that know nothing: "
         "one that does not clearly beat those is no evidence on this image.\n\n"
         "*Stage by stage* draws the same map at every depth, and before and after a block's gates.\n\n"
         "*Through the gates* splits the logit's rise: what pixels did while gates were held still, and what they did "

@@ -1,7 +1,7 @@
 """Which attribution methods to run, and how thoroughly: ticks, an estimate for each, and a few settings."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
@@ -75,6 +75,13 @@ def tick_of(method: str) -> str:
 def count_passes(request: Request, side: int) -> int:
     """Return how many images of ``side`` pixels run through the network, forward and backward."""
     return sum(METHODS[request.method].passes(dict(request.options), side=side))
+
+
+def reseed(request: Request) -> Request:
+    """Return the same request with the next seed, of a method that draws."""
+    options = dict(request.options)
+    options["seed"] = options.get("seed", METHODS[request.method].options["seed"]) + 1
+    return replace(request, options=tuple(options.items()))
 
 
 def _choose_settings() -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, Requ
 
 def _describe(result: Attribution) -> str:
     method = METHODS[result.method]
-    words = [method.looks_for, f"Took {result.seconds:.2f} s."]
+    words = [method.tell(dict(result.options), side=len(result.map)), f"Took {result.seconds:.2f} s."]
     if result.completeness_error is not None and result.explained is not None:
         words.append(
             f"The map should sum to {result.explained:.2f} logits (this image against the baseline) and misses by "

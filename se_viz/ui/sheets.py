@@ -43,5 +43,6 @@ def _tiles(photo: Image.Image, maps: Sequence[Attribution], look: Look) -> Itera
     yield Tile("The photo", photo, "As the network sees it.")
     for one in maps:
         row = METHODS[one.method]
-        words = f"{describe(one, look)} {row.looks_for} ({row.source})"
+        shown = row.tell(dict(one.options), side=photo.width)
+        words = f"{describe(one, look)} {shown} ({row.source})"
         yield Tile(row.title, paint(photo, one, look, reach), words)

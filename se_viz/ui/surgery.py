@@ -199,7 +199,9 @@ def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
     pair = {"map-before": ("**Before**", old.map.numpy()), "map-after": ("**After**", new.map.numpy())}
     title = "speaks against ← 0 → speaks for" if old.signed else "none → strongest"
     show_pair(choices.photo, pair, signed=old.signed, title=title)
-    st.caption(f"{METHODS[method].looks_for} Both maps share one scale. {CLIPPED} ({METHODS[method].source})")
+    row = METHODS[method]
+    shown = row.tell(dict(old.options), side=len(old.map))
+    st.caption(f"{shown} Both maps share one scale. {CLIPPED} ({row.source})")
 
 
 def _choose_map(choices: Choices, before: Analysis) -> tuple[int, str]:

@@ -15,11 +15,14 @@ from se_viz.charts.sheets import to_uri
 from se_viz.errors import SeVizError
 from se_viz.ui.answers import Answers, maps_of
 from se_viz.ui.choices import current_palette
+from se_viz.ui.methods import Request
 from se_viz.ui.pickers import choose_option
 
 _ACROSS = 4
 # Seconds; less would be written as none.
 _LEAST = 0.05
+# Two maps of one method share what is not chance: below this it is less than half of their variance.
+_CHANCE = 0.5
 # Logits; of less, a share says nothing.
 _NOTHING = 0.001
 
@@ -52,21 +55,23 @@ def choose_look() -> Look:
 class Wall:
     """The photo and a place for each method, which holds the photo in grey until there is a map."""
 
-    def __init__(self, photo: Image.Image, look: Look, waits: Mapping[str, str]) -> None:
-        """Lay the places out; ``waits`` says for each method how long it takes."""
-        self._photo, self._look, self._waits = photo, look, waits
+    def __init__(self, photo: Image.Image, look: Look, waits: Mapping[Request, str]) -> None:
+        """Lay the places out; ``waits`` says for each request how long it takes."""
+        self._photo, self._look = photo, look
+        self._waits = {request.method: words for request, words in waits.items()}
         self._places: dict[str, tuple[DeltaGenerator, DeltaGenerator]] = {}
         self._drawn: dict[str, float | None] = {}
         grid = st.container()
         cells = [cell for _ in range(0, len(waits) + 1, _ACROSS) for cell in grid.columns(_ACROSS)]
         cells[0].markdown("**The photo**", help="As the network sees it.")
         cells[0].image(to_uri(photo), width="stretch", alt="The photo as the network sees it")
-        for cell, method in zip(cells[1:], waits, strict=False):
-            row = METHODS[method]
-            cell.markdown(f"**{row.title}**", help=f"{row.looks_for} ({row.source})")
+        for cell, request in zip(cells[1:], waits, strict=False):
+            row = METHODS[request.method]
+            words = row.tell(dict(request.options), side=photo.width)
+            cell.markdown(f"**{row.title}**", help=f"{words} ({row.source})")
             # Two elements and no container: of a run that is cut short Streamlit still sends pictures that the browser
             # knows, and an element that it takes for their container ends the page.
-            self._places[method] = cell.empty(), cell.empty()
+            self._places[row.key] = cell.empty(), cell.empty()
 
     def wait(self, methods: Iterable[str]) -> None:
         """Say in the places of these methods that they are not done."""
@@ -85,6 +90,10 @@ class Wall:
                 self._drawn[method] = reach
                 picture = paint(self._photo, one, self._look, reach)
                 _fill(self._places[method], picture, describe(one, self._look), f"{METHODS[method].title}, a map")
+
+    def note(self, found: Attribution, words: str) -> None:
+        """Add something to what stands below a map."""
+        self._places[found.method][1].caption(f"{describe(found, self._look)} {words}")
 
 
 def _fill(place: tuple[DeltaGenerator, DeltaGenerator], picture: Image.Image, words: str, alt: str) -> None:
@@ -118,6 +127,14 @@ def describe(found: Attribution, look: Look) -> str:
     if look.sign == "against" and not found.signed:
         words.append("It does not tell against from for.")
     return " ".join(words)
+
+
+def describe_repeat(correlation: float | None) -> str:
+    """Say how far a map agrees with that of another seed; the correlation is the share that is not chance."""
+    if correlation is None:
+        return "With another seed it has one value everywhere."
+    chance = ": most of what it shows is chance" if correlation < _CHANCE else ""
+    return f"With another seed: correlation {correlation:.2f}{chance}."
 
 
 def _describe_error(error: float, explained: float) -> str:
