@@ -269,6 +269,17 @@ def test_a_sanity_check_sees_what_was_changed(network: Network, image: Tensor):
     assert torch.equal(check_sanity(network, image, after)[0].map, after.map)
 
 
+def test_a_sanity_check_of_a_copy_that_runs_the_network_is_refused(network: Network, image: Tensor):
+    """Its weights would be shuffled and the network's own would answer: "hardly depends on what it has learned"."""
+    found = attribute(network, image, 1, "saliency")
+    before = network.model.forward
+    network.model.forward = lambda images: before(images)
+    with pytest.raises(
+        AttributionError, match=r"^The check runs on a copy .* still runs the .* Give the network a class"
+    ):
+        check_sanity(network, image, found)
+
+
 def double(scale: float, _: nn.Module, __: Any, output: Tensor) -> Tensor:
     return scale * output
 

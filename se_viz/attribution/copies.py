@@ -1,7 +1,7 @@
 """A private copy of a model for methods that change derivatives: each use of a function has a module of its own."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -76,16 +76,16 @@ def stand_ins(twin: nn.Module) -> Iterator[Unrolled]:
     return (module for module in twin.modules() if isinstance(module, Unrolled))
 
 
-def copy_modules(model: nn.Module) -> nn.Module:
+def copy_modules(model: nn.Module, *, lend: bool = True) -> nn.Module:
     """Return a copy of a model as it is now: modules and buffers of its own, and the model's own weights, frozen.
 
-    The weights are read where they are, so that a copy costs a few milliseconds and hardly any memory. It is for one
-    call, and not to be kept: nothing tells when the model changes.
+    The weights are read where they are, so that a copy costs a few milliseconds and hardly any memory; without ``lend``
+    they are copied too. It is for one call, and not to be kept: nothing tells when the model changes.
 
     Raises:
         AttributionError: something in the model cannot be copied.
     """
-    memo: dict[int, Any] = {id(value): _lend(value) for value in model.parameters()}
+    memo: dict[int, Any] = {id(value): _lend(value) for value in model.parameters()} if lend else {}
     try:
         with _CopyTensors():
             return copy.deepcopy(model, memo).requires_grad_(False)
@@ -140,9 +140,8 @@ def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"
         found, shared = run_apart(twin, model, inputs)
     if shared:
         raise AttributionError(
-            f"This method runs on a private copy of the network, and the copy of {type(model).__name__} still runs "
-            f"the {type(shared[0]).__name__} of the network itself: a forward was replaced, or calls modules that are "
-            "not its children. Choose a method that runs on the network itself, such as integrated_gradients."
+            f"This method runs on a private copy of the network. {say_shared(model, shared)} Choose a method that runs "
+            "on the network itself, such as integrated_gradients."
         )
     for stand_in in stand_ins(twin):
         stand_in.counting = False
@@ -169,6 +168,14 @@ def run_apart(twin: nn.Module, model: nn.Module, inputs: Tensor) -> tuple[object
     with watching(Watch(model, {}, give=give)):
         answer = twin(inputs)
     return answer, met
+
+
+def say_shared(model: nn.Module, shared: Sequence[nn.Module]) -> str:
+    """Say why a copy that runs modules of the model itself is none."""
+    return (
+        f"The copy of {type(model).__name__} still runs the {type(shared[0]).__name__} of the network itself: a "
+        "forward was replaced, or calls modules that are not its children."
+    )
 
 
 def _same(found: object, expected: object) -> bool:

@@ -1,6 +1,5 @@
 """The sanity check of maps: are they told from maps of networks whose weights were shuffled, and do gates change?"""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
@@ -14,6 +13,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 from se_viz.attribution.again import attribute_again, nth_of
+from se_viz.attribution.copies import copy_modules, run_apart, say_shared
 from se_viz.attribution.order import HEAD, order_weights, split_stages
 from se_viz.attribution.records import Attribution
 from se_viz.effects import rank_correlation
@@ -140,7 +140,7 @@ def check_sanity(
         DeviceError: it has no room for a copy.
         BusyError: too many wait for the device.
     """
-    twin = _copy(network, watch)
+    twin = _copy(network, inputs, watch)
     with line_of(network.device).turn(watch):
         parts = split_stages(order_weights(twin.model, inputs), twin.inspection.sites)
     runs = len(parts) + NETWORKS
@@ -313,7 +313,7 @@ def _correlate(first: np.ndarray, second: np.ndarray) -> float | None:
     return rank_correlation(first.ravel(), second.ravel())
 
 
-def _copy(network: Network, watch: Watch) -> Network:
+def _copy(network: Network, inputs: Tensor, watch: Watch) -> Network:
     if is_watching():
         raise AttributionError(
             "The check runs on a copy of the network, which the edits of its gates do not reach. Undo the edits first."
@@ -321,12 +321,20 @@ def _copy(network: Network, watch: Watch) -> Network:
     # In its turn: nothing of others hangs on the model then.
     with line_of(network.device).turn(watch), torch.inference_mode(False):
         try:
-            return Network(copy.deepcopy(network.model), network.card, network.device)
+            twin = Network(copy_modules(network.model, lend=False), network.card, network.device)
         except torch.OutOfMemoryError as error:
             raise DeviceError(
                 f"{network.device} has no room for a second {network.card.title}. Choose a smaller network, or the "
                 "device cpu."
             ) from error
+        with torch.no_grad():
+            _, shared = run_apart(twin.model, network.model, inputs)
+    if shared:
+        raise AttributionError(
+            f"The check runs on a copy of the network. {say_shared(network.model, shared)} Give the network a class "
+            "whose forward calls its own children."
+        )
+    return twin
 
 
 def _gates(twin: Network, inputs: Tensor, watch: Watch) -> _Gates:
