@@ -16,6 +16,7 @@ from se_viz.attribution.again import attribute_again, nth_of
 from se_viz.attribution.copies import copy_modules, run_apart, say_shared
 from se_viz.attribution.order import HEAD, order_weights, split_stages
 from se_viz.attribution.records import Attribution
+from se_viz.attribution.refusals import network_dtype
 from se_viz.effects import rank_correlation
 from se_viz.errors import AttributionError, DeviceError
 from se_viz.gates import capture_gates
@@ -321,20 +322,20 @@ def _copy(network: Network, inputs: Tensor, watch: Watch) -> Network:
     # In its turn: nothing of others hangs on the model then.
     with line_of(network.device).turn(watch), torch.inference_mode(False):
         try:
-            twin = Network(copy_modules(network.model, lend=False), network.card, network.device)
+            twin = copy_modules(network.model, lend=False)
+            with torch.no_grad():
+                _, shared = run_apart(twin, network.model, inputs.to(network_dtype(network)))
+            if shared:
+                raise AttributionError(
+                    f"The check runs on a copy of the network. {say_shared(network.model, shared)} Give the network a "
+                    "class whose forward calls its own children."
+                )
+            return Network(twin, network.card, network.device)
         except torch.OutOfMemoryError as error:
             raise DeviceError(
                 f"{network.device} has no room for a second {network.card.title}. Choose a smaller network, or the "
                 "device cpu."
             ) from error
-        with torch.no_grad():
-            _, shared = run_apart(twin.model, network.model, inputs)
-    if shared:
-        raise AttributionError(
-            f"The check runs on a copy of the network. {say_shared(network.model, shared)} Give the network a class "
-            "whose forward calls its own children."
-        )
-    return twin
 
 
 def _gates(twin: Network, inputs: Tensor, watch: Watch) -> _Gates:
