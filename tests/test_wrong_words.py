@@ -7,40 +7,20 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
+from benchmarks.verdicts import SIDE, Small, untrained
 from se_viz.attribution.controls import make_controls
+from se_viz.attribution.curves import Exam
 from se_viz.attribution.erasure import REPEATS, Erasure, check_region, mark_strongest
 from se_viz.attribution.run import attribute
 from se_viz.attribution.sanity import check_sanity, describe_steps
+from se_viz.attribution.scores import Yardstick, describe_scores, make_yardstick
+from se_viz.attribution.targets import Target
 from se_viz.gates.neurons import Neuron
 from se_viz.images import list_samples, open_image
 from se_viz.networks import Network, list_networks, load_network
 from se_viz.ui.erasing import describe_erasure
 
-SIDE = 32
 HELD = "these pixels held it open"
-
-
-class Small(nn.Module):
-    """A network of one SE block, of random weights; at 32 pixels a pass takes less than a millisecond."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, 8, 3, stride=2)
-        self.se = SqueezeExcitation(8, 4)
-        self.head = nn.Linear(8, 3)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return three logits an image."""
-        return self.head(self.se(self.stem(images).relu()).relu().mean((2, 3)))
-
-
-def untrained(seed: int) -> Network:
-    """Return a network that has learned nothing, whose gates leave 0.5."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = Small()
-        nn.init.normal_(model.se.get_parameter("fc2.weight"), std=2.0)
-    return Network.from_model(model.eval().requires_grad_(False), input_size=SIDE)
 
 
 def photo_of(seed: int) -> Image.Image:
@@ -180,3 +160,21 @@ def test_saliency_of_a_trained_network_is_told_from_that_of_shuffled_ones():
     network = load_network(card.name, "cpu")
     photo = open_image(list_samples()[0].path).resize((card.input_size, card.input_size))
     assert LEARNED in verdict_of(network, photo, "saliency")
+
+
+def test_random_maps_beat_random_maps_no_more_often_than_by_chance():
+    """A further draw of a control stands in for a map: 1 in 20 is what the sentence says, of 100 no more than 11."""
+    said = {"pixels": 0, "patches": 0}
+    generator = torch.Generator().manual_seed(0)
+    for number in range(4):
+        network = untrained(number)
+        exam = Exam(Target(0), steps=12, squares=2, repeats=20, seed=number)
+        pool = make_yardstick(network, network.preprocess(photo_of(number)), exam)
+        for _ in range(25):
+            order = torch.randperm(20, generator=generator).tolist()
+            controls = {kind: tuple(pool.controls[kind][place] for place in order[:6]) for kind in said}
+            yardstick = Yardstick(pool.falls, controls | {"blob": pool.controls["blob"]})
+            for kind in said:
+                (sentence,) = describe_scores({"Map": pool.controls[kind][order[6]]}, yardstick)
+                said[kind] += " beats every map" in sentence
+    assert max(said.values()) <= 11
