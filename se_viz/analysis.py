@@ -29,11 +29,11 @@ class Analysis:
     """What a network made of one image."""
 
     probabilities: Float[Tensor, "classes"]
-    """Softmax of the logits, float32 on the CPU."""
+    """Probabilities as of `Network.probabilities`, float32 on the CPU."""
     records: tuple[GateRecord, ...]
     """One record an SE block, batch of one, in forward order; gates are gate x gain where a network has a gain."""
     logits: Float[Tensor, "classes"]
-    """What the softmax was taken of, float32 on the CPU."""
+    """What they were made of, float32 on the CPU."""
 
     def record(self, name: str) -> GateRecord:
         """Return the record of one use of a block, by its name."""
@@ -122,9 +122,10 @@ def _pass(network: Network, changes: _Changes, items: Sequence[_Item]) -> list[A
         logits = network.model(batch).float().cpu()
     # Outside inference mode, so that the records may be used in autograd.
     with torch.inference_mode(False):
+        shares = network.probabilities(logits)
         return [
             Analysis(
-                logits[row].softmax(0),
+                shares[row].clone(),
                 tuple(multiply_record(_row(record, row, keep), gains[record.block]) for record in records),
                 logits[row].clone(),
             )

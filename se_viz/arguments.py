@@ -149,6 +149,7 @@ def _add_own_weights(command: argparse.ArgumentParser) -> None:
     own.add_argument("--weights", type=read_path, metavar="FILE", help=".safetensors, or a state dict of torch.save")
     own.add_argument("--architecture", metavar="NAME", help="what the weights are for, e.g. timm/seresnet50")
     own.add_argument("--labels", type=read_path, metavar="FILE", help="names of the classes, one a line")
+    own.add_argument("--multi-label", action="store_true", help="classes are independent: a sigmoid for each")
 
 
 def _refuse_idle(arguments: argparse.Namespace) -> None:
@@ -157,7 +158,7 @@ def _refuse_idle(arguments: argparse.Namespace) -> None:
     Raises:
         OptionError: one does.
     """
-    given = set(arguments.given)
+    given = set(arguments.given) | ({"multi-label"} if getattr(arguments, "multi_label", False) else set())
     if "weights" in vars(arguments):
         _check_weights(given)
     if arguments.command == "methods":
@@ -183,7 +184,7 @@ def _refuse_idle(arguments: argparse.Namespace) -> None:
 
 def _check_weights(given: set[str]) -> None:
     if "weights" not in given:
-        for option in sorted({"architecture", "labels"} & given):
+        for option in sorted({"architecture", "labels", "multi-label"} & given):
             raise OptionError(
                 f"--{option} belongs to a file of your own weights, and none is named. Add --weights FILE, or name a "
                 f"listed network with --network and leave --{option} out."

@@ -18,6 +18,7 @@ from se_viz.gates import GateSite
 from se_viz.gates.tables import label_blocks
 from se_viz.line import Watch
 from se_viz.networks import Network
+from se_viz.networks.answers import Labels, divergences_of, name_labels
 from se_viz.networks.lenders import Lender
 from se_viz.variants import Answers, Report, Variant, run_variants
 
@@ -92,6 +93,8 @@ class Counterfactual:
     """KL(live || replaced) over all classes, in nats: 0 where nothing changed."""
     lender: str = ""
     """Name of the one image whose gates it got; empty where there is none."""
+    labels: tuple[Labels, Labels] | None = None
+    """Where each class is a yes or no by itself: the classes that are true live, and under the replacement."""
 
     @property
     def change(self) -> float:
@@ -100,8 +103,21 @@ class Counterfactual:
 
     @property
     def kept(self) -> bool:
-        """Return whether the answer is the same class."""
-        return self.answer == self.predicted
+        """Return whether the answer is the same class, or of independent classes the same ones."""
+        before, after = self._labels
+        return before == after
+
+    def name_predicted(self, classes: Sequence[str]) -> str:
+        """Return the live answer in words."""
+        return name_labels(self._labels[0], classes)
+
+    def name_answer(self, classes: Sequence[str]) -> str:
+        """Return the answer under the replacement in words."""
+        return name_labels(self._labels[1], classes)
+
+    @property
+    def _labels(self) -> tuple[Labels, Labels]:
+        return self.labels or ((self.predicted,), (self.answer,))
 
 
 def list_places(sites: Sequence[GateSite], scope: str) -> tuple[Place, ...]:
@@ -165,7 +181,7 @@ def run_counterfactuals(
         {name: partial(_replace, values[repeat][name]) for name in place.names} for place, repeat in asked
     ]
     answers = run_variants(network, image, variants, whole=whole, watch=watch, report=report)
-    return tuple(_compare(question.kind, asked, answers))
+    return tuple(_compare(network, question.kind, asked, answers))
 
 
 def run_lenders(
@@ -197,7 +213,7 @@ def run_lenders(
         ]
         tell = partial(_report_after, report, before, all_rows)
         answers = run_variants(network, image, variants, whole=whole, watch=watch, report=tell)
-        compared = _compare("other", [(place, row) for row in range(len(lenders))], answers)
+        compared = _compare(network, "other", [(place, row) for row in range(len(lenders))], answers)
         found += [replace(one, lender=lender.name) for one, lender in zip(compared, lenders, strict=True)]
     return tuple(found)
 
@@ -215,8 +231,8 @@ def tabulate_counterfactuals(found: Sequence[Counterfactual], classes: Sequence[
             "path": one.place.names[0] if len(one.place.names) == 1 else "",
             "repeat": one.repeat,
             "lender": one.lender,
-            "predicted": classes[one.predicted],
-            "answer": classes[one.answer],
+            "predicted": one.name_predicted(classes),
+            "answer": one.name_answer(classes),
             "live": one.live,
             "probability": one.probability,
             "change": one.change,
@@ -275,20 +291,22 @@ def _replace(value: Tensor, gates: Tensor) -> Tensor:
     return value.to(gates)
 
 
-def _compare(kind: str, asked: Sequence[tuple[Place, int]], answers: Answers) -> Iterator[Counterfactual]:
-    # Double precision: the logarithm of a ratio near 1 would be mostly rounding.
-    live, edited = (logits.double().log_softmax(1) for logits in (answers.live, answers.edited))
-    # Never below 0, by Gibbs' inequality; rounding may be.
-    divergences = (live.exp() * (live - edited)).sum(1).clamp(min=0)
+def _compare(
+    network: Network, kind: str, asked: Sequence[tuple[Place, int]], answers: Answers
+) -> Iterator[Counterfactual]:
+    divergences = divergences_of(answers.live, answers.edited, independent=network.card.independent)
+    live, edited = (network.probabilities(logits.double()) for logits in (answers.live, answers.edited))
     for row, (place, repeat) in enumerate(asked):
-        predicted = int(live[row].argmax())
+        predicted = int(answers.live[row].argmax())
+        labels = network.labels(answers.live[row]), network.labels(answers.edited[row])
         yield Counterfactual(
             kind=kind,
             place=place,
             repeat=repeat,
             predicted=predicted,
-            answer=int(edited[row].argmax()),
-            live=live[row, predicted].exp().item(),
-            probability=edited[row, predicted].exp().item(),
+            answer=int(answers.edited[row].argmax()),
+            live=live[row, predicted].item(),
+            probability=edited[row, predicted].item(),
             divergence=divergences[row].item(),
+            labels=labels if network.card.independent else None,
         )

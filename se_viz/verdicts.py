@@ -174,6 +174,6 @@ def _count(number: int, what: str) -> str:
 
 
 def _say(one: Counterfactual, classes: Sequence[str]) -> str:
-    label = "the label stays" if one.kept else f"the label turns to {classes[one.answer]}"
+    label = "the label stays" if one.kept else f"the label turns to {one.name_answer(classes)}"
     moved = f"{classes[one.predicted]} goes from {one.live:.1%} to {one.probability:.1%}"
     return f"{label} and {moved} (KL {one.divergence:.3f} nats)"

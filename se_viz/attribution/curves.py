@@ -50,9 +50,9 @@ class Exam:
         """Return how many pictures the curves of one map take."""
         return 2 * (self.steps + 1)
 
-    def read(self, logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch"]:
-        """Return what curves show: the softmax probability of the class, or the difference of two logits."""
-        return self.target.read(logits if self.compares else logits.softmax(1))
+    def read(self, logits: Float[Tensor, "batch classes"], network: Network) -> Float[Tensor, "batch"]:
+        """Return what curves show: the probability of the class, or the difference of two logits."""
+        return self.target.read(logits if self.compares else network.probabilities(logits))
 
     @property
     def compares(self) -> bool:
@@ -67,7 +67,7 @@ class Curve:
     shares: tuple[float, ...]
     """Share of pixels that are changed, from 0 to 1."""
     values: tuple[float, ...]
-    """Softmax probability of the class, 0 to 1; or the difference of two logits, in logits."""
+    """Probability of the class, 0 to 1; or the difference of two logits, in logits."""
 
     @property
     def area(self) -> float:
@@ -147,5 +147,5 @@ def trace_curves(
 
     logits = answer_pictures(network, make, exam.passes, watch=watch, report=report)
     shares = tuple((edges / values.numel()).tolist())
-    deletion, insertion = exam.read(logits).view(2, -1).tolist()
+    deletion, insertion = exam.read(logits, network).view(2, -1).tolist()
     return Curve(shares, tuple(deletion)), Curve(shares, tuple(insertion))

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from PIL import Image
 from plotly.graph_objects import Figure
 
-from se_viz.charts.dress import dress
+from se_viz.charts.dress import dress, literal
 from se_viz.charts.maps import draw_overlay
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import Span, fit_span
@@ -57,7 +57,7 @@ def draw_strip(values: Sequence[float], names: Sequence[str], palette: Palette, 
     dots = go.Scatter(
         x=list(values),
         y=[0.0] * len(values),
-        text=list(names),
+        text=[literal(name) for name in names],
         mode="markers",
         marker=marker,
         cliponaxis=False,

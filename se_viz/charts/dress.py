@@ -45,6 +45,13 @@ def _dress_axis(axis: dict[str, Any], palette: Palette) -> dict[str, Any]:
     return {**axis, "fixedrange": True, "tickfont": ink, "title": {**title, "font": ink}}
 
 
+def literal(text: str) -> str:
+    """Return a name as a text of Plotly, which takes tags and entities for what they do in HTML."""
+    for mark, entity in {"&": "&amp;", "<": "&lt;", ">": "&gt;"}.items():
+        text = text.replace(mark, entity)
+    return " ".join(text.splitlines())
+
+
 def divide(parts: int, gap: float) -> list[tuple[float, float]]:
     """Return where equal parts of a figure's side begin and end, from 0 to 1, with a gap between neighbours."""
     size = (1 - gap * (parts - 1)) / parts

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from plotly.graph_objects import Figure
 
-from se_viz.charts.dress import LAYOUT, make_figure, rule
+from se_viz.charts.dress import LAYOUT, literal, make_figure, rule
 from se_viz.charts.gates import draw_gates
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import Span, fit_span
@@ -96,7 +96,7 @@ def draw_answers(table: pd.DataFrame, palette: Palette) -> Figure:
 
 def _name_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row, line in enumerate(table.itertuples(index=False)):
-        for text, x, anchor in ((_short(str(line[0])), 0, "left"), (_numbers(*line[1:]), 1, "right")):
+        for text, x, anchor in ((literal(_short(str(line[0]))), 0, "left"), (_numbers(*line[1:]), 1, "right")):
             note = {"xref": "paper", "x": x, "xanchor": anchor, "y": row - 0.26, "yanchor": "bottom"}
             yield {"text": text, "showarrow": False, **note}
 

@@ -74,6 +74,8 @@ def _gates_of(network: Network, path: Path, table: TableWriter | None = None) ->
         leave_out(path, error)
         return False
     answer = ", ".join(f"{network.classes[index]} {share:.1%}" for index, share in analysis.top(3))
+    if network.card.independent:
+        answer = f"{network.name_answer(analysis.logits)} ({answer})"
     print(f"{show_path(path)}: {answer}")
     if table:
         table.add(tabulate_gates(analysis.records, images=[name_path(path)]))

@@ -43,7 +43,13 @@ def _load_own(arguments: argparse.Namespace) -> Network:
     from se_viz.networks.own import read_own
 
     labels = read_labels(arguments.labels) if arguments.labels else ()
-    network = read_own(arguments.weights, arguments.architecture, labels=labels, device=arguments.device)
+    network = read_own(
+        arguments.weights,
+        arguments.architecture,
+        labels=labels,
+        device=arguments.device,
+        multi_label=arguments.multi_label,
+    )
     if network.card.notes:
         # Beside the table, which may go on to another program.
         complain(network.card.notes)

@@ -87,6 +87,13 @@ class NetworkCard:
     """How many of the parameters belong to SE blocks."""
     se_gflops: float | None = None
     """How many of the multiply-adds belong to SE blocks, in 10^9."""
+    multi_label: bool = False
+    """Whether any number of the classes may be true of one image, so that each has a probability of its own."""
+
+    @property
+    def independent(self) -> bool:
+        """Whether each logit is a yes or no by itself: of a multi-label network, and of one with a single logit."""
+        return self.multi_label or len(self.classes) == 1
 
     @property
     def view(self) -> View:
@@ -103,6 +110,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("resize", "blocks", "se_parameters"), (int, NoneType)),
     **dict.fromkeys(("top1", "gflops", "se_gflops"), (int, float, NoneType)),
     "arguments": dict,
+    "multi_label": bool,
 }
 
 

@@ -30,9 +30,7 @@ def numbered_classes(count: int) -> tuple[str, ...]:
 
 def parse_labels(text: str) -> tuple[str, ...]:
     """Read a list of class names, one a line; empty lines count for nothing."""
-    # Round brackets: a page shows names as Markdown, where square ones could load a stranger's picture.
-    lines = text.translate(str.maketrans("[]", "()")).splitlines()
-    return tuple(line.strip() for line in lines if line.strip())
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
 def read_labels(path: Path) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """A loaded network: the model, where it comes from, and how a photo becomes its input."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Float
@@ -10,8 +12,17 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as transforms
 
 from se_viz.errors import NetworkError
-from se_viz.gates import Inspection, find_gates, inspect_gates
+from se_viz.gates import Inspection, find_gates
 from se_viz.gates.gains import find_gains, include_gains
+from se_viz.networks.admission import (
+    admit_model,
+    check_answer,
+    inspect_model,
+    read_classes,
+    read_colours,
+    read_side,
+)
+from se_viz.networks.answers import Labels, labels_of, name_labels, probabilities_of
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.crop import crop_image
 from se_viz.networks.labels import numbered_classes
@@ -38,17 +49,11 @@ class Network:
             NoSEBlocksError: the model has no SE block that can be read.
             NetworkError: it does not return one logit for each class.
         """
-        found = inspect_gates(self.model, size=self.card.input_size)
+        found = inspect_model(self.model, self.card.input_size)
         if not found.sites:
             # Raises, with the reason.
             find_gates(self.model, size=self.card.input_size)
-        count = _count_logits(found.returned, self.card.title)
-        if count != len(self.classes):
-            raise NetworkError(
-                f"{self.card.title} returns {count} values for {len(self.classes)} class names: its last layer is not "
-                "the classifier that they name. Give the network with its classifier, or name every class, in the "
-                "order of the logits."
-            )
+        check_answer(found.returned, self.card.title, self.classes)
         gains = find_gains(self.model, {site.block for site in found.sites})
         object.__setattr__(self, "inspection", include_gains(found, gains))
 
@@ -57,49 +62,81 @@ class Network:
         """Readable class names, in the order of the logits."""
         return self.card.classes
 
+    def probabilities(self, logits: Float[Tensor, "*batch classes"]) -> Float[Tensor, "*batch classes"]:
+        """Return the probability of each class: softmax, or a sigmoid each for independent classes or one logit."""
+        return probabilities_of(logits, independent=self.card.independent)
+
+    def labels(self, logits: Float[Tensor, "classes"]) -> Labels:
+        """Return the answer: the most probable class, or all independent ones with a probability of 0.5 or more."""
+        return labels_of(logits, independent=self.card.independent)
+
+    def name_answer(self, logits: Float[Tensor, "classes"]) -> str:
+        """Return the answer in words: names of classes, ``no class``, or of a single logit also ``not malignant``."""
+        return name_labels(self.labels(logits), self.classes)
+
     @classmethod
     def from_model(
         cls,
         model: nn.Module,
         *,
-        classes: Sequence[str] = (),
-        input_size: int = 224,
-        mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
-        std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+        classes: Iterable[str] | None = (),
+        input_size: SupportsIndex = 224,
+        mean: Iterable[float] = (0.485, 0.456, 0.406),
+        std: Iterable[float] = (0.229, 0.224, 0.225),
+        multi_label: bool = False,
     ) -> "Network":
         """Make a network of any model that takes (batch, 3, height, width) and returns (batch, classes) logits.
 
         It is the model itself, not a copy, on the device where it is; it is put into evaluation mode and its
         parameters are frozen. Without ``classes`` they are numbered. ``mean`` and ``std`` are ImageNet's.
 
+        Probabilities are a softmax over the classes; with ``multi_label`` each class has one of its own, the sigmoid
+        of its logit. So has the class of a single logit: below 0.5 the answer is its negation.
+
+        Inputs have the model's precision, also half or double; records are float32. Of `nn.DataParallel` it takes the
+        model inside.
+
         Raises:
-            NoSEBlocksError: the model has no SE block that se_viz knows.
-            NetworkError: it does not return one logit for each class.
+            NoSEBlocksError: the model has no SE block that se_viz knows, is compiled or quantised.
+            NetworkError: it does not run on one image of three colours, or does not return one logit for each class;
+                or an argument is none.
         """
-        found, name = inspect_gates(model.eval().requires_grad_(False), size=input_size), type(model).__name__
-        count = _count_logits(found.returned, name)
+        side, names = read_side(input_size), read_classes(classes)
+        colours = {"mean": read_colours("mean", mean), "std": read_colours("std", std, least=0.0)}
+        model = admit_model(model)
+        name = type(model).__name__
+        count = check_answer(inspect_model(model, side).returned, name, names or None)
+        # Only now: a model that is refused stays as it was.
+        model.eval().requires_grad_(False)
         card = NetworkCard(
             name=name,
             title=name,
             architecture=name,
             arguments={},
-            classes=tuple(classes) or numbered_classes(count),
-            input_size=input_size,
-            mean=mean,
-            std=std,
+            classes=names or numbered_classes(count),
+            input_size=side,
+            **colours,
             parameters=sum(value.numel() for value in model.parameters()),
             top1=None,
             library="own",
+            multi_label=bool(multi_label),
             **dict.fromkeys(("evaluated_with", "trained_with", "data", "date", "sha256", "licence"), ""),
         )
-        return cls(model, card, next(model.parameters()).device)
+        place = next((value.device for value in chain(model.parameters(), model.buffers())), torch.device("cpu"))
+        return cls(model, card, place)
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The precision of its input: that of its first weights."""
+        values = chain(self.model.parameters(), self.model.buffers())
+        return next((value.dtype for value in values if value.is_floating_point()), torch.float32)
 
     def crop(self, image: Image.Image) -> Image.Image:
         """Return the square that the network sees, in pixels of its input."""
         return crop_image(image, self.card.view)
 
     def preprocess(self, image: Image.Image, *, whole: bool = False) -> Float[Tensor, "1 3 height width"]:
-        """Turn an RGB image into the network's input: scaled, centre-cropped, normalised, on its device.
+        """Turn an RGB image into the network's input: scaled, cut, normalised; on its device, in its precision.
 
         As the source of the weights does, for an image of any size. With ``whole`` the image is taken whole,
         neither scaled nor cut: for a square that `crop` returned, or that was cut out before.
@@ -115,13 +152,5 @@ class Network:
             )
         square = image if whole else self.crop(image)
         pixels = transforms.to_dtype(transforms.pil_to_tensor(square), torch.float32, scale=True)
-        return transforms.normalize(pixels, list(self.card.mean), list(self.card.std))[None].to(self.device)
-
-
-def _count_logits(returned: tuple[int, ...] | str, title: str) -> int:
-    if isinstance(returned, str) or len(returned) != 2 or returned[0] != 1:
-        raise NetworkError(
-            f"{title} returns {returned} for one image, and se_viz needs a classifier's (1, classes) logits. Choose "
-            "another network, or wrap the model in a module that returns them."
-        )
-    return returned[1]
+        inputs = transforms.normalize(pixels, list(self.card.mean), list(self.card.std))[None]
+        return inputs.to(self.device, self.precision)

@@ -42,6 +42,7 @@ def read_own(
     labels: Sequence[str] = (),
     device: str | None = None,
     name: str = "",
+    multi_label: bool = False,
     watch: Callable[[], None] = lambda: None,
 ) -> Network:
     """Load a user's weights into a listed architecture, with as many classes as their classifier has.
@@ -50,9 +51,10 @@ def read_own(
     messages call it). The network's tensors may lie in it under any prefix, beside anything else; the
     card's ``notes`` say what was chosen or left out. ``architecture`` is a network's name
     (``timm/seresnet50.ra2_in1k``), or that without its weights (``timm/seresnet50``), or a depth of
-    se_viz at full width (``se_resnet50``). Without ``labels`` classes are numbered. Nothing in the
-    file is run, it is read in a process of its own, and nothing is kept: see `keep`. ``watch`` is
-    called while that works, and may raise.
+    se_viz at full width (``se_resnet50``). Without ``labels`` classes are numbered. With
+    ``multi_label`` each class has a probability of its own, as one alone always has. Nothing in the file is run, it
+    is read in a process of its own, and nothing is kept: see `keep`. ``watch`` is called while that
+    works, and may raise.
 
     Raises:
         NetworkError: there is no such architecture.
@@ -73,9 +75,9 @@ def read_own(
     # Counters of training that a file lacks: no answer depends on them.
     check_fit(state, {**state, **tensors}, title, advice=_ADVICE)
     model.load_state_dict({**state, **tensors})
-    stem = _stem(name, content, (card.name, *labels))
+    stem = _stem(name, content, (card.name, *labels, *(["multi-label"] * multi_label)))
     own = replace(_own_card(card, stem, labels, fit.classes), **asdict(measure_cost(model, card.input_size)))
-    own = replace(own, notes=fit.notes)
+    own = replace(own, notes=fit.notes, multi_label=multi_label)
     return Network(model.eval().requires_grad_(False).to(place), own, place)
 
 

@@ -87,6 +87,11 @@ def _read_data(folder: Path, *, batch: int) -> tuple[Pictures, Pictures]:
     if training.classes != validation.classes:
         odd = sorted(set(training.classes) ^ set(validation.classes))
         raise DataError(f"{folder} has {', '.join(odd)} in only one of train and val. Give both the same folders.")
+    if len(training.classes) < 2:
+        raise DataError(
+            f"{folder} holds images of {''.join(training.classes)} alone, and with one class there is nothing to "
+            "learn. Add a folder of other images to train and to val."
+        )
     if len(training) < batch:
         raise DataError(
             f"{folder / 'train'} holds {len(training)} images, fewer than one batch of {batch}. "

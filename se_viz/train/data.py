@@ -2,7 +2,7 @@
 
 import shutil
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
@@ -80,16 +80,20 @@ def _download(folder: Path) -> None:
 class Pictures(Dataset[tuple[Tensor, int]]):
     """All images of one split as uint8 (3, height, width), decoded once, shorter side at most ``side``.
 
+    With ``crop`` they are what it makes of them instead, such as the square that a network sees.
+
     Raises:
         DataError: the folder holds no folder a class, or a file in one of them is no image.
     """
 
-    def __init__(self, folder: Path, *, side: int = 256) -> None:
+    def __init__(
+        self, folder: Path, *, side: int = 256, crop: Callable[[Image.Image], Image.Image] | None = None
+    ) -> None:
         source = _scan(folder)
         self.classes = tuple(READABLE.get(name, name) for name in source.classes)
         self.labels = list(source.targets)
         self.images = [
-            _decode(path, side) for path, _ in tqdm(source.samples, desc=f"reading {folder.name}", unit="image")
+            _decode(path, side, crop) for path, _ in tqdm(source.samples, desc=f"reading {folder.name}", unit="image")
         ]
         self.transform: v2.Transform = v2.Identity()
 
@@ -132,7 +136,7 @@ def _scan(folder: Path) -> ImageFolder:
         raise DataError(f"{folder} holds no images in a folder per class: {error}. Arrange them so.") from error
 
 
-def _decode(path: str, side: int) -> Tensor:
+def _decode(path: str, side: int, crop: Callable[[Image.Image], Image.Image] | None) -> Tensor:
     try:
         # A pipe would be waited for.
         check_ordinary(Path(path))
@@ -140,6 +144,8 @@ def _decode(path: str, side: int) -> Tensor:
             image = opened.convert("RGB")
     except (OSError, SyntaxError) as error:
         raise DataError(f"{path} is damaged or no image. Remove it or replace it.") from error
+    if crop:
+        return v2.functional.pil_to_tensor(crop(image))
     shrink = side / min(image.size)
     if shrink < 1:
         image = image.resize((round(image.width * shrink), round(image.height * shrink)))

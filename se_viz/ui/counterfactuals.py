@@ -180,7 +180,7 @@ def _label(found: tuple[Counterfactual, ...], place: str, choices: Choices) -> s
     if not flipped:
         return "kept"
     if len(here) == 1:
-        return f"→ {choices.network.classes[flipped[0].answer]}"
+        return f"→ {flipped[0].name_answer(choices.network.classes)}"
     return f"{len(flipped)} of {len(here)} flip"
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 from se_viz.errors import SeVizError
 from se_viz.runtime import choose_device, line_of, peak_memory
 from se_viz.ui.loaded import peek_network
+from se_viz.ui.words import as_markdown
 
 
 def show_footer() -> None:
@@ -14,7 +15,7 @@ def show_footer() -> None:
     try:
         st.caption(" · ".join(_facts(st.session_state.get("network", ""), st.session_state.get("device"))))
     except SeVizError as problem:
-        st.caption(str(problem))
+        st.caption(as_markdown(problem))
 
 
 def _facts(name: str, device: str | None) -> Iterator[str]:

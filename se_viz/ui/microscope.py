@@ -23,7 +23,7 @@ from se_viz.ui.cases import BY_NAME, Case, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.loaded import borrow_network
 from se_viz.ui.waiting import waiting
-from se_viz.ui.words import as_markdown
+from se_viz.ui.words import as_markdown, code
 
 _DIGITS, _INPUTS, _THUMB, _PHOTO = 6, 8, 16, 256
 
@@ -58,12 +58,12 @@ def show_steps(choices: Choices, analysis: Analysis, record: GateRecord, channel
         st.error(as_markdown(error))
         return
     if problem:
-        st.info(problem)
+        st.info(as_markdown(problem))
     site = next(site for site in choices.network.inspection.sites if site.name == record.name)
     data = lay_out(record, channel, site=site, excitation=excitation)
     data |= {"photo": _data_uri(choices.photo), "colours": current_palette().diverging}
     _block(key="microscope", data=data, on_channel_change=_open_clicked)
-    named = f"{label_blocks(analysis.records)[record.name]} is `{record.name}`."
+    named = f"{label_blocks(analysis.records)[record.name]} is {code(record.name)}."
     st.caption(f"{_describe_errors(excitation)} {named}" if excitation else named)
 
 

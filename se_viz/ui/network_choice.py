@@ -10,7 +10,7 @@ from se_viz.networks.zoo import OWN, damaged_networks, list_on_disk
 from se_viz.runtime import available_devices, choose_device
 from se_viz.ui.brought import is_shown
 from se_viz.ui.loaded import get_network
-from se_viz.ui.words import as_markdown
+from se_viz.ui.words import as_markdown, plain
 
 
 def show_network_choice(more: StreamlitPage | None = None) -> None:
@@ -50,7 +50,8 @@ def _choose() -> None:
     name = st.selectbox("Network", list(cards), format_func=lambda key: cards[key].title, key="network")
     card = cards[name]
     top1 = "" if card.top1 is None else f", top-1 {card.top1:.1%}"
-    origin = f", {card.data}" if name.startswith(OWN) else f"{top1} on {card.data}"
+    data = plain(card.data)
+    origin = f", {data}" if name.startswith(OWN) else f"{top1} on {data}"
     st.caption(f"{card.parameters / 1e6:.1f} M parameters{origin}.")
     device = st.selectbox("Device", available_devices(), key="device")
     st.caption(choose_device(device).reason)

@@ -14,7 +14,7 @@ from se_viz.networks.zoo import OWN, damaged_networks, is_on_disk, list_on_disk
 from se_viz.ui.brought import is_shown
 from se_viz.ui.permissions import describe_refusal, may_download
 from se_viz.ui.state import use_network
-from se_viz.ui.words import as_markdown
+from se_viz.ui.words import as_markdown, code, plain
 
 _ADDED = "What the SE blocks add to the rest of the network"
 _COLUMNS = {
@@ -106,7 +106,7 @@ def _added(whole: int | float | None, part: int | float | None) -> float | None:
 def show_details(card: NetworkCard) -> None:
     """Show what one network costs, where it comes from, and how to get or use it."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(card.title, anchor=False, width="content")
+        st.subheader(plain(card.title), anchor=False, width="content")
         if card.name == st.session_state.get("network"):
             st.badge("In use on all pages", color="green")
     values = {
@@ -120,7 +120,7 @@ def show_details(card: NetworkCard) -> None:
     with st.container(horizontal=True, gap="medium"):
         for label, value in values.items():
             st.metric(label, value, width="content")
-    st.caption(f"`{card.name}`: {_origin(card)}, sees {card.input_size} pixels.{_licence(card)}")
+    st.caption(f"{code(card.name)}: {plain(_origin(card))}, sees {card.input_size} pixels.{_licence(card)}")
     try:
         require_library(card)
     except SeVizError as error:
@@ -137,7 +137,7 @@ def _origin(card: NetworkCard) -> str:
 
 
 def _licence(card: NetworkCard) -> str:
-    return f" Licence: {card.licence}." if card.licence else ""
+    return f" Licence: {plain(card.licence)}." if card.licence else ""
 
 
 def _show_choice(card: NetworkCard) -> None:
@@ -148,7 +148,7 @@ def _show_choice(card: NetworkCard) -> None:
     elif _may_change_disk():
         size = f"{'about ' if card.library == 'timm' else ''}{card.download_bytes / 1e6:.0f} MB"
         with st.popover(f"Download ({size})"):
-            st.markdown(f"Fetch {size} from {downloads.host_of(card)} to `{cache_folder()}`?")
+            st.markdown(f"Fetch {size} from {as_markdown(downloads.host_of(card))} to {code(str(cache_folder()))}?")
             # Inside, because the question stays open and would cover what is below it.
             if st.button("Yes, download and use it", type="primary", key=f"download-{card.name}"):
                 _download(card)
@@ -197,7 +197,7 @@ def show_blocks(card: NetworkCard) -> None:
         "input times the gate. r is the reduction ratio; blocks without two layers have none."
     )
     for path, reason in {**found.refused, **found.others}.items():
-        st.warning(f"Not shown: `{path}`. {reason}")
+        st.warning(f"Not shown: {code(path)}. {as_markdown(reason)}")
 
 
 def _table_of(found: Inspection) -> pd.DataFrame:
@@ -227,7 +227,7 @@ def _inspection(name: str, *, _card: NetworkCard) -> Inspection:
 def show_cache() -> None:
     """Say where downloads lie and what they take, with a button that deletes them."""
     taken = cache_bytes()
-    st.caption(f"Downloads take {taken / 1e6:.0f} MB in `{cache_folder()}`.")
+    st.caption(f"Downloads take {taken / 1e6:.0f} MB in {code(str(cache_folder()))}.")
     if not _may_change_disk():
         return
     with st.popover("Empty the cache", disabled=not taken):

@@ -31,13 +31,20 @@ def show_upload(card: NetworkCard | None) -> None:
         key=f"own-weights-{count}" if count else "own-weights",
     )
     labels = st.text_area("Labels, one a line (optional)", key="own-labels", height=100)
+    multi_label = st.checkbox(
+        "Multi-label: any number of labels may be true of one photo",
+        key="own-multi-label",
+        help="Each class then has a probability of its own, the sigmoid of its logit, as trained with "
+        "`BCEWithLogitsLoss`. Otherwise probabilities are a softmax. A single class is always a yes or no.",
+    )
     for_all = is_private() and st.checkbox("Keep it, for everybody who uses this app", key="own-for-all")
     _show_note()
     if not st.button("Check and use them", type="primary", disabled=file is None) or file is None:
         return
     try:
         with st.spinner("Checking the weights…"):
-            given = {"labels": parse_labels(labels), "name": file.name, "watch": stop_if_unwanted}
+            given = {"labels": parse_labels(labels), "multi_label": multi_label}
+            given |= {"name": file.name, "watch": stop_if_unwanted}
             network = read_own(file.getvalue(), architecture, **given)
             kept = keep(network) if for_all else bring(network)
     except SeVizError as error:

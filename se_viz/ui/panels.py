@@ -33,7 +33,7 @@ from se_viz.ui.methods import Request
 from se_viz.ui.pickers import choose_block, choose_class, choose_option
 from se_viz.ui.remarks import describe_scale, describe_squeeze, name_the_undrawn
 from se_viz.ui.state import open_block, open_channel
-from se_viz.ui.words import as_markdown
+from se_viz.ui.words import as_markdown, code, plain
 
 _SHOWN = 4
 _EVEN = (
@@ -47,28 +47,38 @@ _SQUEEZE = (
 
 
 def show_answer(choices: Choices, analysis: Analysis) -> None:
-    """Show the photo as the network sees it, and its five most probable classes."""
+    """Show the photo as the network sees it and its five most probable classes, and an answer of independent ones."""
     photo, answer = st.columns([1, 3], vertical_alignment="center")
     caption = f"As the network sees it: {choices.photo.width} x {choices.photo.height} pixels"
     # Inside the page: a file on the server may be gone before the browser asks, when clicks come quickly.
     photo.image(to_uri(choices.photo), caption=caption, alt="The cropped photo")
     for index, share in analysis.top(5):
-        answer.progress(min(share, 1.0), text=f"{choices.network.classes[index]} · {share:.1%}")
-    answer.caption(describe_classes(choices.network.classes))
+        answer.progress(min(share, 1.0), text=f"{plain(choices.network.classes[index])} · {share:.1%}")
+    if choices.network.card.independent:
+        answer.markdown(f"Answer: **{plain(choices.network.name_answer(analysis.logits))}**")
+    answer.caption(describe_classes(choices.network.classes, multi_label=choices.network.card.multi_label))
 
 
-def describe_classes(classes: Sequence[str]) -> str:
-    """Say among which classes a network chooses."""
-    known = len(classes)
+def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> str:
+    """Say among which classes a network chooses, or that each is a yes or no by itself."""
+    known, single = len(classes), len(classes) == 1
     words = f"Probabilities (softmax over {known} classes)."
+    if single:
+        words = "The probability of this one class: the sigmoid of the only logit. The answer is yes from 50 % on."
+    elif multi_label:
+        words = (
+            f"Probabilities (a sigmoid for each of {known} classes). Each class is a yes or no by itself, yes from "
+            "50 % on: any number of them may be true of one photo."
+        )
     if tuple(classes) == numbered_classes(known):
         return (
             f"{words} Their names are not known here, so they go by number, from 0: give a list of labels with the "
             "weights on the page Networks."
         )
-    if known > 20:
+    if known > 20 or single:
         return words
-    return f"{words} The network knows only these {known}, and has to choose: {', '.join(classes)}."
+    knows = f"The network knows only these {known}" + ("" if multi_label else ", and has to choose")
+    return f"{words} {knows}: {', '.join(map(plain, classes))}."
 
 
 def show_gates(choices: Choices, analysis: Analysis) -> str:
@@ -89,8 +99,8 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
         words = _EVEN.format(scale=describe_scale(inspection.sites, span))
     else:
         words = _SQUEEZE.format(squeeze=describe_squeeze(inspection.sites), clipped=CLIPPED)
-    for sentence in (words, *name_the_undrawn(inspection)):
-        st.caption(sentence)
+    for remark in (words, *name_the_undrawn(inspection)):
+        st.caption(remark)
     return selected
 
 
@@ -151,8 +161,8 @@ def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     label = label_blocks(analysis.records)[path]
     st.subheader(f"Block {label}")
     st.caption(
-        f"`{path}`: {record.gate.shape[1]} channels, of which eight are shown by their number; a click chooses one. "
-        "Each pair shares one scale, symmetric about 0: all that changes from top to bottom is the gate s."
+        f"{code(path)}: {record.gate.shape[1]} channels, of which eight are shown by their number; a click chooses "
+        "one. Each pair shares one scale, symmetric about 0: all that changes from top to bottom is the gate s."
     )
     link_channel(record, label)
     order = record.gate[0].argsort().tolist()

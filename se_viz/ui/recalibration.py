@@ -105,7 +105,7 @@ def _show_maps(choices: Choices, sides: Sides, found: Recalibration | str, metho
         with place:
             st.markdown(f"**{name}**")
             if isinstance(one, str):
-                st.info(one)
+                st.info(as_markdown(one))
                 continue
             span = widest(fitted.values()) if shared else fitted[name]
             title = name_scale(method, signed=signed)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from se_viz.charts.scales import GATES, Span
 from se_viz.gates.records import GateSite, Inspection
+from se_viz.ui.words import as_markdown, code
 
 _SHOWN = 3
 
@@ -38,7 +39,7 @@ def describe_squeeze(sites: tuple[GateSite, ...]) -> str:
 def name_the_undrawn(inspection: Inspection) -> Iterator[str]:
     """Yield one Markdown sentence for each attention block that is not among the pictures, the first few by name."""
     undrawn = {**inspection.refused, **inspection.others}
-    for path, sentence in list(undrawn.items())[:_SHOWN]:
-        yield f"Not drawn: `{path}`. {sentence}"
+    for path, reason in list(undrawn.items())[:_SHOWN]:
+        yield f"Not drawn: {code(path)}. {as_markdown(reason)}"
     if len(undrawn) > _SHOWN:
         yield f"Not drawn either: {len(undrawn) - _SHOWN} more such blocks. The page Networks lists all."

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from html import escape
 from textwrap import wrap
 
 import pandas as pd
@@ -15,6 +14,7 @@ from se_viz.attribution.records import Attribution
 from se_viz.attribution.scores import CHANCE, describe_scores, tabulate_curves, tabulate_scores
 from se_viz.attribution.sensitivity import SAMPLES
 from se_viz.attribution.targets import Target
+from se_viz.charts.dress import literal
 from se_viz.charts.scores import draw_curves
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.runtime import line_of
@@ -62,7 +62,7 @@ def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> N
     with st.container():
         scored = get_scores(choices, exam, subjects, stop=partial(_want, None))
     for title, problem in scored.problems.items():
-        st.info(f"{title}: {problem}")
+        st.info(as_markdown(f"{title}: {problem}"))
     st.markdown("\n".join(f"- {line}" for line in describe_scores(scored.scores, scored.yardstick)))
     table = tabulate_scores(scored.scores, scored.yardstick).sort_values("gap", ascending=False)
     colours = colour_curves(table.loc[table["draws"] == 0, "map"].tolist())
@@ -98,7 +98,7 @@ def _want(token: tuple | None) -> None:
 def _draw(choices: Choices, exam: Exam, scored: Scored, colours: Mapping[str, int]) -> None:
     unit = f"{'logits:' if exam.compares else 'probability of'} {name_target(choices, exam.target)}"
     # Names of classes may be longer than an axis.
-    unit = "<br>".join(map(escape, wrap(unit, _LINE, max_lines=2, placeholder=" …")))
+    unit = "<br>".join(map(literal, wrap(unit, _LINE, max_lines=2, placeholder=" …")))
     table = tabulate_curves(scored.scores, scored.yardstick)
     table["colour"] = [colours.get(title) for title in table["map"]]
     figure = draw_curves(table, current_palette(), unit=unit, fixed=not exam.compares)

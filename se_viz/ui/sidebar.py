@@ -4,7 +4,7 @@ import streamlit as st
 
 from se_viz.ui.state import choose_file, chosen_image, image_problem, read_file
 from se_viz.ui.welcome import show_samples, show_upload
-from se_viz.ui.words import as_markdown
+from se_viz.ui.words import as_markdown, plain
 
 _SOURCES = ("Upload", "Samples", "Camera")
 
@@ -42,4 +42,4 @@ def _show_choice() -> None:
         # Plain text: a file name may hold Markdown.
         st.text(f"Shown: {image.name}")
         if image.credit:
-            st.caption(image.credit)
+            st.caption(plain(image.credit))

@@ -85,7 +85,7 @@ def _show_stage(choices: Choices, analysis: Analysis, asked: tuple[int, str], si
     stage, method = asked
     st.markdown(f"**{name_stage(stage)}**")
     if isinstance(sight, str):
-        st.info(sight)
+        st.info(as_markdown(sight))
         return
     values = enlarge(sight.map, (DETAIL, DETAIL)).numpy()
     signed = bool((sight.map < 0).any())

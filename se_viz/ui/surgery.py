@@ -21,6 +21,7 @@ from se_viz.gates.surgery import (
     scale_gates,
     set_gates,
 )
+from se_viz.networks import Network
 from se_viz.ui.channels import Targets, choose_channels
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.edits import Edits, History, get_edited, get_edited_attribution, history_of, keep_history
@@ -29,7 +30,7 @@ from se_viz.ui.links import link_block
 from se_viz.ui.pairs import show_pair
 from se_viz.ui.pickers import choose_class
 from se_viz.ui.state import open_block
-from se_viz.ui.words import as_markdown
+from se_viz.ui.words import as_markdown, plain
 
 _TITLES = {key: METHODS[key].title for key in COMMON}
 """Methods that reach edited gates; at first one of a single pass, so that the maps follow every edit."""
@@ -61,19 +62,35 @@ def show_surgery(choices: Choices, before: Analysis) -> None:
 
 def _show_answer(choices: Choices, before: Analysis, after: Analysis) -> None:
     names = choices.network.classes
-    (old, was), (new, share) = before.top(1)[0], after.top(1)[0]
-    if after is before:
-        st.markdown(f"##### **{names[old]}**: {was:.1%}")
-    elif old == new:
-        st.markdown(f"##### Still **{names[old]}**: {was:.1%} → {share:.1%}")
-    else:
-        st.markdown(f"##### Now **{names[new]}** ({share:.1%}) instead of **{names[old]}** ({was:.1%})")
+    st.markdown(f"##### {describe_answers(choices.network, before, after)}")
     figure = draw_answers(compare_answers(before, after, names), current_palette())
     show_figure(figure, "answers", alt="The most probable classes before and after the edits")
-    st.caption(
-        "Bars are now, ticks are before. A class that was not among the first five stands below them. The softmax "
-        "shares out one whole: look at the logits to see which class really moved."
-    )
+    words = ["Bars are now, ticks are before."]
+    if len(names) > 1:
+        words.append("A class that was not among the first five stands below them.")
+    if not choices.network.card.independent:
+        words.append("The softmax shares out one whole: look at the logits to see which class really moved.")
+    st.caption(" ".join(words))
+
+
+def describe_answers(network: Network, before: Analysis, after: Analysis) -> str:
+    """Say the answer, and what edits made of it: with its probability, but for several independent classes."""
+    old, new = (plain(network.name_answer(one.logits)) for one in (before, after))
+    was, share = (_share_of_answer(network, one) for one in (before, after))
+    if after is before:
+        return f"**{old}**" + (f": {was}" if was else "")
+    if old == new:
+        return f"Still **{old}**" + (f": {was} → {share}" if was else "")
+    return f"Now **{new}**{f' ({share})' if share else ''} instead of **{old}**{f' ({was})' if was else ''}"
+
+
+def _share_of_answer(network: Network, analysis: Analysis) -> str:
+    """Return the probability of the answer; of several independent classes there is none."""
+    if network.card.multi_label and len(network.classes) > 1:
+        return ""
+    share = analysis.probabilities.max().item()
+    # The negation of a single class is the answer where the class is not.
+    return f"{share if network.labels(analysis.logits) else 1 - share:.1%}"
 
 
 def _show_edits(choices: Choices) -> None:

@@ -17,6 +17,7 @@ from se_viz.ui.answers import Answers, maps_of
 from se_viz.ui.choices import current_palette
 from se_viz.ui.methods import Request
 from se_viz.ui.pickers import choose_option
+from se_viz.ui.words import as_markdown
 
 _ACROSS = 4
 # Seconds; less would be written as none.
@@ -84,7 +85,7 @@ class Wall:
         reach = reach_of(maps_of(answers), self._look)
         for method, one in answers.items():
             if isinstance(one, SeVizError):
-                self._places[method][0].info(str(one))
+                self._places[method][0].info(as_markdown(one))
                 self._places[method][1].empty()
             elif self._drawn.get(method, -1.0) != reach:
                 self._drawn[method] = reach

@@ -6,6 +6,7 @@ from se_viz.charts.sheets import to_uri
 from se_viz.decoders import warm_up
 from se_viz.images import EXTENSIONS, MAX_BYTES, Sample, centre_square, list_samples, open_image
 from se_viz.ui.state import choose_file, choose_sample
+from se_viz.ui.words import plain
 
 
 def show_welcome() -> None:
@@ -35,7 +36,7 @@ def show_samples(*, area: str = "sidebar") -> None:
                     width="stretch",
                 )
                 if area == "page":
-                    st.caption(sample.credit)
+                    st.caption(plain(sample.credit))
 
 
 def show_upload(*, area: str = "sidebar") -> None:

@@ -1,0 +1,161 @@
+"""What a caller gives to make a network of, checked before anything runs; every refusal is one sentence."""
+
+import operator
+from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
+from itertools import chain
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import nn
+
+from se_viz.errors import NetworkError, SeVizError
+from se_viz.gates import Inspection, inspect_gates
+
+MAX_SIDE = 4096
+"""Largest side of an input, in pixels."""
+
+_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+_QUANTISED = ("torch.ao.nn.quantized.modules", "torch.ao.nn.intrinsic.quantized.modules")
+"""Where PyTorch keeps modules that compute in whole numbers."""
+
+
+def admit_model(model: Any) -> nn.Module:
+    """Return the model that runs: itself, or the one inside of a wrapper that spreads it over devices.
+
+    Raises:
+        NetworkError: it is no module, scripted, without its values, or on several devices.
+    """
+    if isinstance(model, _WRAPPERS):
+        model = model.module
+    if not isinstance(model, nn.Module):
+        raise NetworkError(f"A {type(model).__name__} is no model. Give a `torch.nn.Module` with its weights loaded.")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise NetworkError(
+            "The model is scripted or traced (TorchScript), which hides its SE blocks. Give the model it was made from."
+        )
+    if any(nn.parameter.is_lazy(value) for value in chain(model.parameters(), model.buffers())):
+        raise NetworkError(
+            f"{type(model).__name__} has lazy layers whose shapes are not known yet. Run it once on an image, load its "
+            "weights, and give it then."
+        )
+    if any(type(part).__module__.startswith(_QUANTISED) for part in model.modules()):
+        raise NetworkError(
+            f"{type(model).__name__} is quantised: it computes in whole numbers, and nothing can be explained through "
+            "them. Give the model it was made from, in floating point; `capture_gates` shows the gates of this one."
+        )
+    places = {str(value.device) for value in chain(model.parameters(), model.buffers())}
+    if "meta" in places:
+        raise NetworkError(
+            f"{type(model).__name__} has values on PyTorch's meta device, which holds none. Load its weights to a "
+            "device, e.g. by `model.to_empty(device='cpu')` and `model.load_state_dict(...)`."
+        )
+    if len(places) > 1:
+        raise NetworkError(
+            f"{type(model).__name__} lies on several devices ({', '.join(sorted(places))}). Move it to one: "
+            "`model.to('cpu')`."
+        )
+    return model
+
+
+def inspect_model(model: nn.Module, side: int) -> Inspection:
+    """Inspect a caller's model with one image in three colours.
+
+    Raises:
+        SeVizError: as `inspect_gates`.
+        NetworkError: its pass fails.
+    """
+    try:
+        return inspect_gates(model, size=side)
+    except SeVizError:
+        raise
+    except Exception as error:
+        # A stranger's code may raise anything; what it says is the best there is.
+        words = " ".join(str(error).split())[:200]
+        raise NetworkError(
+            f"{type(model).__name__} does not run on one image of three colours and {side} x {side} pixels "
+            f"({type(error).__name__}: {words}). Give a model of (1, 3, {side}, {side}) inputs, or wrap it in one; "
+            "name another side with `input_size`."
+        ) from error
+
+
+def read_side(value: Any) -> int:
+    """Return the side of the input.
+
+    Raises:
+        NetworkError: it is no whole number from 1 to `MAX_SIDE`.
+    """
+    # True is a whole number to Python, and hardly meant for one.
+    with suppress(TypeError):
+        if not isinstance(value, bool) and 1 <= operator.index(value) <= MAX_SIDE:
+            return operator.index(value)
+    raise NetworkError(
+        f"The input size {value!r} is no side of a square in pixels. Give one whole number from 1 to {MAX_SIDE}: "
+        "networks see square images of three colours here."
+    )
+
+
+def read_colours(name: str, values: Any, *, least: float = float("-inf")) -> tuple[float, float, float]:
+    """Return one number for each of red, green and blue, above ``least``.
+
+    Raises:
+        NetworkError: these are others.
+    """
+    with suppress(TypeError, ValueError):
+        red, green, blue = map(float, values)
+        if all(isfinite(value) and value > least for value in (red, green, blue)):
+            return red, green, blue
+    above = "" if least < 0 else f" above {least:g}"
+    raise NetworkError(
+        f"{name} is {values!r}, and networks see three colours here. Give three numbers{above}: for red, green and "
+        "blue."
+    )
+
+
+def read_classes(classes: Any) -> tuple[str, ...]:
+    """Return names of classes; none are fine.
+
+    Raises:
+        NetworkError: they have no order, or a name is empty or no text.
+    """
+    if classes is None:
+        return ()
+    # A text is a sequence of texts to Python, and hardly meant for one.
+    if isinstance(classes, str | bytes | Set | Mapping) or not isinstance(classes, Iterable):
+        raise NetworkError(
+            f"classes is a {type(classes).__name__}, and no list of names. Give a list, in the order of the logits."
+        )
+    names = tuple(classes)
+    if odd := [name for name in names if not isinstance(name, str) or not name.strip()]:
+        raise NetworkError(
+            f"The class name {odd[0]!r} is no text. Name every class, e.g. by `[str(name) for name in names]`."
+        )
+    return tuple(map(str, names))
+
+
+def check_answer(returned: tuple[int, ...] | str, title: str, classes: Sequence[str] | None) -> int:
+    """Return the number of logits that a model returns; with None for ``classes`` any number is right.
+
+    Raises:
+        NetworkError: it returns something else, or not one logit for each class.
+    """
+    if isinstance(returned, str) or len(returned) != 2 or returned[0] != 1 or not returned[1]:
+        raise NetworkError(
+            f"{title} returns {returned} for one image, and se_viz needs a classifier's (1, classes) logits. Choose "
+            "another network, or wrap the model in a module that returns them."
+        )
+    count = returned[1]
+    if classes is None:
+        return count
+    if count == 1 < len(classes):
+        raise NetworkError(
+            f"{title} returns 1 value for {len(classes)} class names: a single logit is the yes or no of one class. "
+            f"Name that class alone, e.g. classes=[{classes[-1]!r}]; its negation needs no name."
+        )
+    if count != len(classes):
+        raise NetworkError(
+            f"{title} returns {count} values for {len(classes)} class names: its last layer is not the classifier that "
+            "they name. Give the network with its classifier, or name every class, in the order of the logits."
+        )
+    return count
