@@ -4,8 +4,10 @@ import streamlit as st
 
 from se_viz.ui.sidebar import show_image_choice, show_problem
 from se_viz.ui.state import chosen_image
+from se_viz.ui.uploads import bound_uploads
 from se_viz.ui.welcome import show_welcome
 
+bound_uploads()
 st.set_page_config(page_title="se_viz", page_icon="🎚️", layout="wide")
 # Navigation first: with a widget above it, the first interaction after the server's start was lost.
 explore = st.Page("pages/explore.py", title="Explore", icon="🔍", default=True)

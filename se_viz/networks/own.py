@@ -162,17 +162,20 @@ def _runs(process: int) -> bool:
 
 def _content(source: bytes | Path, name: str) -> bytes:
     try:
-        if isinstance(source, Path) and source.exists() and not source.is_file():
-            raise CheckpointError(f"{show_name(source)} is no file. Name a file of weights.")
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        if size > MAX_BYTES:
-            raise CheckpointError(
-                f"{name} has {size / 1e9:.1f} GB, more than the {MAX_BYTES / 1e9:.1f} GB that se_viz reads. "
-                "Save the weights alone, without the optimiser, in half precision."
-            )
-        return source if isinstance(source, bytes) else read_file(source, MAX_BYTES)
-    except OSError as error:
-        raise CheckpointError(f"{show_name(source)} cannot be read: {error.strerror}. Check the name.") from error
+        content = source if isinstance(source, bytes) else b""
+        size = len(content) if isinstance(source, bytes) else source.stat().st_size
+        if size <= MAX_BYTES and isinstance(source, Path):
+            content = read_file(source, MAX_BYTES)
+            size = len(content)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{show_name(source)} cannot be read: {reason}. Check the name.") from error
+    if size > MAX_BYTES:
+        raise CheckpointError(
+            f"{name} has {size / 1e9:.1f} GB, more than the {MAX_BYTES / 1e9:.1f} GB that se_viz reads. "
+            "Save the weights alone, without the optimiser, in half precision."
+        )
+    return content
 
 
 def _architecture(name: str) -> NetworkCard:

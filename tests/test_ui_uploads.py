@@ -1,0 +1,72 @@
+"""What the server holds of uploads: photos in memory alone, so much a session, so much in all."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+from starlette.datastructures import Headers, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+
+from se_viz.images import MAX_BYTES
+from se_viz.ui import uploads
+from se_viz.ui.uploads import bound_uploads, bounded
+
+
+def file(name: str, size: int) -> UploadedFileRec:
+    return UploadedFileRec(file_id=name, name=name, type="image/png", data=bytes(size))
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> MemoryUploadedFileManager:
+    """Ten bytes a session, twenty-five in all."""
+    monkeypatch.setattr(uploads, "SESSION", 10)
+    monkeypatch.setattr(uploads, "SERVER", 25)
+    return MemoryUploadedFileManager("/upload")
+
+
+def test_the_oldest_files_of_a_session_make_room(manager: MemoryUploadedFileManager):
+    """Its newest is the one that somebody looks at; other sessions lose nothing."""
+    add = bounded(manager)
+    add("you", file("yours", 9))
+    for name in ("first", "second", "third"):
+        add("me", file(name, 4))
+    assert [*manager.file_storage["me"]] == ["second", "third"]
+    add("me", file("large", 10))
+    assert [*manager.file_storage["me"]] == ["large"]
+    assert [*manager.file_storage["you"]] == ["yours"]
+
+
+def test_all_sessions_together_hold_so_much(manager: MemoryUploadedFileManager):
+    """The next is turned away as a file that is too large is; who leaves makes room."""
+    add = bounded(manager)
+    for session in ("one", "two"):
+        add(session, file("photo", 10))
+    with pytest.raises(HTTPException, match="All who use this app have uploaded as much as it has room for"):
+        add("three", file("photo", 6))
+    manager.remove_session_files("one")
+    add("three", file("photo", 6))
+
+
+def test_a_photo_reaches_no_disk():
+    """The server's parser writes what is above a bound to a temporary file; no photo that is read is above it."""
+    bound_uploads()
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+
+    async def stream() -> AsyncGenerator[bytes]:
+        yield head
+        for _ in range(MAX_BYTES // 2**20):
+            yield bytes(2**20)
+        yield b"\r\n--b--\r\n"
+
+    async def parse() -> object:
+        headers = Headers({"content-type": "multipart/form-data; boundary=b"})
+        return (await MultiPartParser(headers, stream()).parse())["file"]
+
+    upload = asyncio.run(parse())
+    assert isinstance(upload, UploadFile)
+    assert upload.size == MAX_BYTES
+    assert upload._in_memory
+    asyncio.run(upload.close())
