@@ -249,6 +249,22 @@ def test_a_run_does_not_go_on_with_other_data(squares, finished, tmp_path, capsy
     assert "has green, red in only one of train and val." in capsys.readouterr().err
 
 
+def test_a_state_of_other_parts_is_said(squares, finished, tmp_path, capsys):
+    """A folder from somewhere else: PyTorch's reader takes any number of bytes that a file asks for."""
+    (tmp_path / "run").mkdir()
+    state = torch.load(finished / "run" / "last.pt", weights_only=True)
+    changes = {"note": bytearray(3)}, {"average": {}}, {"model": {}}
+    messages = (
+        r"is damaged or no state of a run \(TypeError\)",
+        "holds other parts than a run",
+        "holds other parts than",
+    )
+    for change, message in zip(changes, messages, strict=True):
+        torch.save({**state, **change}, tmp_path / "run" / "last.pt")
+        assert main(words(squares, tmp_path)) == 2
+        assert re.search(message, capsys.readouterr().err)
+
+
 def test_a_run_can_begin_with_a_trained_network(squares, finished, tmp_path, capsys):
     """Without a step that moves them, the weights stay those of the first run; both commands stand on the card."""
     shutil.copytree(finished / "out", tmp_path / "out")

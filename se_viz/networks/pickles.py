@@ -177,6 +177,8 @@ class Unpickler(pickle.Unpickler):
         if module.split(".")[0] in _PROGRAMS or (module in ("builtins", "__builtin__") and name in _CALLS):
             raise CheckpointError(refusal(self._title, f"{module}.{name}"))
         known = _KNOWN.get((module, name))
+        if known is _no_bytes:
+            self._other(f"{module}.{name}")
         if known is not None:
             return known
         if module in ("torch", "torch.storage", "torch.cuda") and name in _STORAGES:
@@ -188,7 +190,9 @@ class Unpickler(pickle.Unpickler):
         if module == "torch._utils" and name.startswith("_rebuild"):
             kind = _ODD.get(name, "unusual")
             return lambda *args: Odd(kind)
-        title = f"{module}.{name}"
+        return self._other(f"{module}.{name}")
+
+    def _other(self, title: str) -> type[Other]:
         if title not in self.others:
             self.others[title] = type("Other", (Other,), {"title": title})
         return self.others[title]

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from se_viz.errors import DataError, NetworkError
 from se_viz.files import check_ordinary, told, write_file
+from se_viz.networks.listing import read_listing
 from se_viz.networks.resnet import build_se_resnet
 from se_viz.networks.zoo import Network
 from se_viz.train.data import Pictures, normalise, training_batches, validation_batches
@@ -86,14 +87,20 @@ class Run:
                 f"{self.folder} holds a run with another recipe ({state['recipe']}). "
                 "Continue it with the same arguments, or name another folder with --run."
             )
-        if not self._fits(state):
+        try:
+            if not self._fits(state):
+                raise DataError(
+                    f"{self.folder} holds a run on data with other classes or another number of images. "
+                    "Continue it with the same data, or name another folder with --run."
+                )
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+            self.epoch = int(state["epoch"])
+        except (LookupError, TypeError, RuntimeError, AttributeError) as error:
             raise DataError(
-                f"{self.folder} holds a run on data with other classes or another number of images. "
-                "Continue it with the same data, or name another folder with --run."
-            )
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        self.epoch = state["epoch"]
+                f"{self._last} holds other parts than a run with this recipe. Restore it, or begin anew in another "
+                "folder with --run."
+            ) from error
 
     def _fits(self, state: dict[str, Any]) -> bool:
         classes = len(state["model"]["fc.bias"]) == len(self.model.state_dict()["fc.bias"])
@@ -109,6 +116,9 @@ def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
     path = folder / "last.pt"
     try:
         check_ordinary(path)
+        # First by a process of its own: PyTorch's reader may crash, or fill the memory.
+        if others := read_listing(path.read_bytes(), path.name).others:
+            raise TypeError(others[0])
         state = torch.load(path, map_location=device, weights_only=True)
         # Lists, where a tuple was saved, are as good.
         state["recipe"] = asdict(Recipe(**state["recipe"]))
