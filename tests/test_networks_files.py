@@ -114,6 +114,22 @@ def test_what_stands_beside_tensors_is_passed_over(beside: object, legacy: bool)
     assert listing.take("state_dict.w").tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize("legacy", [False, True], ids=["archive", "legacy"])
+def test_classes_beside_tensors_are_passed_over(legacy: bool):
+    """The first format writes the source of a layer's class beside it."""
+    content = written({"layer": nn.ReLU, "w": torch.ones(1)}, legacy=legacy)
+    listing = read_listing(content, "mine.pt")
+    assert ([*listing.entries], listing.others) == (["w"], ("torch.nn.modules.activation.ReLU",))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_torchscript_program_is_named():
+    """All its tensors are there, and the sentence says how to get them."""
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), file)
+    refused(file.getvalue(), r"is a TorchScript program, which se_viz does not run\. Write `torch\.jit\.load")
+
+
 def test_tensors_are_named_by_their_whole_path():
     """Dictionaries, lists, and objects of classes that are not read are all parts of the path."""
     content = written([OrderedDict(a=torch.ones(1)), {"b": (torch.ones(1), Settings(c=torch.ones(1)))}])

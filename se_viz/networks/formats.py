@@ -218,11 +218,6 @@ def _archive(content: memoryview, title: str) -> tuple[object, Unpickler, dict[s
     if len(pickles) != 1:
         raise MalformedError
     folder = pickles[0].removesuffix("data.pkl")
-    if f"{folder}constants.pkl" in found:
-        raise CheckpointError(
-            f"{title} is a TorchScript program, which se_viz does not run. Write "
-            "`torch.jit.load(file).state_dict()` to a .safetensors file instead."
-        )
     order = found.get(f"{folder}byteorder")
     if order and bytes(_bytes_of(content, order)) != b"little":
         raise CheckpointError(_big_endian(title))
@@ -234,6 +229,11 @@ def _archive(content: memoryview, title: str) -> tuple[object, Unpickler, dict[s
 
 
 def _check_members(members: list[zipfile.ZipInfo], size: int, title: str) -> None:
+    if any(member.filename.endswith("/constants.pkl") for member in members):
+        raise CheckpointError(
+            f"{title} is a TorchScript program, which se_viz does not run. Write "
+            "`torch.jit.load(file).state_dict()` to a .safetensors file instead."
+        )
     inflated = sum(member.file_size for member in members)
     if inflated > 2 * size + 2**20:
         raise CheckpointError(

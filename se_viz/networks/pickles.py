@@ -197,8 +197,10 @@ class Unpickler(pickle.Unpickler):
             self.others[title] = type("Other", (Other,), {"title": title})
         return self.others[title]
 
-    def persistent_load(self, pid: Any) -> Storage:
-        """Return the storage that an entry stands for."""
+    def persistent_load(self, pid: Any) -> object:
+        """Return the storage that an entry stands for; old files have entries of classes too."""
+        if isinstance(pid, tuple) and pid[:1] == ("module",):
+            return pid[1]
         if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
             raise MalformedError
         kind, key, count = pid[1], pid[2], pid[4]
