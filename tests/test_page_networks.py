@@ -74,6 +74,24 @@ def errors(page: AppTest) -> list[str]:
     return [error.value for error in page.error]
 
 
+def test_a_damaged_card_is_named_and_costs_no_other_network(page: AppTest, tmp_path: Path):
+    """A half-written card of somebody's own weights must not take the bundled network from a class."""
+    own = tmp_path / "cache" / "own"
+    own.mkdir(parents=True)
+    (own / "mine.json").write_text("{")
+    run(page)
+    assert "tiny" in table(page)["name"].tolist()
+    assert [text.value for text in page.text if "own/mine is left out: mine.json is no readable JSON" in text.value]
+
+
+def test_a_cache_that_cannot_be_used_costs_no_bundled_network(page: AppTest, tmp_path: Path):
+    """A file in the folder's place, as a full or misconfigured disk leaves it."""
+    (tmp_path / "cache").write_text("")
+    run(page)
+    assert "tiny" in table(page)["name"].tolist()
+    assert page.selectbox(key="network").value == "tiny"
+
+
 def choose(page: AppTest, name: str) -> AppTest:
     """Pick a network by searching for it, which leaves one row, and clicking that row."""
     run(page).text_input(key="network-search").set_value(name).run()
