@@ -61,6 +61,8 @@ def read_limits(words: Sequence[str]) -> Limits:
         name, _, value = word.partition("=")
         if name not in known:
             raise LimitError(f"There is no limit {name!r}. Choose one of {', '.join(known)}, as {known[0]}=0.05.")
+        if name in given:
+            raise LimitError(f"The limit {name} is given twice. Give it once.")
         try:
             given[name] = float(value)
         except ValueError as error:

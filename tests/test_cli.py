@@ -488,9 +488,6 @@ def test_training_without_options_is_the_recipe():
 IMPORTED = """
 import sys
 from se_viz.__main__ import main
-from se_viz.commands import images
-from se_viz.commands.scores import _find_class
-from se_viz.errors import AttributionError, DataError
 try:
     main(["train", "--help"])
 except SystemExit:
@@ -560,6 +557,8 @@ def test_health_moves_its_limits(health, capsys):
     """Everything is constant where a spread of 0.5, more than gates can have, still counts as none."""
     assert health(CAT, COFFEE, "--limit", "constant=0.5") == 0
     assert "Constant: all 16 blocks." in capsys.readouterr().out
+    assert health(CAT, "--limit", "constant=0.1", "--limit", "constant=0.2") == 2
+    assert capsys.readouterr().err == "se_viz: The limit constant is given twice. Give it once.\n"
     assert health(CAT, "--limit", "constant=nearly") == 2
     assert capsys.readouterr().err.startswith("se_viz: 'nearly' is no number for the limit constant.")
 
