@@ -17,10 +17,11 @@ Every network that torchvision and timm list, looked at by one command:
     python -m benchmarks.coverage --rows coverage.jsonl --out docs/coverage.md
 
 Each has random weights (norms and what starts at zero are given values) and sees two images of noise, of the smallest
-size from 64 pixels that it takes. "Found" is what `inspect_gates` lists. "Captured exactly" means that the recorded
-gate times the block's input was the block's output bit for bit, both seen by the check's own hooks. "Missing" is a
-module that `inspect_gates` does not name although its output is its input times one value a channel that depends on
-the image; the check finds these by what modules do, not by what they are called.
+size from 64 pixels that it takes. Names that begin with `quantized_` are built in floating point.
+"Found" is what `inspect_gates` lists. "Captured exactly" means that the recorded gate times the block's input was the
+block's output bit for bit, both seen by the check's own hooks. "Missing" is a module that `inspect_gates` does not name
+although its output is its input times one value a channel that depends on the image; the check finds these by what
+modules do, not by what they are called.
 """
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
 from se_viz import capture_gates, edit_gates, find_gates, inspect_gates
-from se_viz.errors import CaptureError, NoSEBlocksError
+from se_viz.errors import CaptureError, EditError, NoSEBlocksError
 from se_viz.gates import SPELLINGS, Spelling
 from se_viz.gates.tables import label_blocks, name_stage, tabulate_gates
 
@@ -309,8 +309,9 @@ def test_gates_under_autocast_are_recorded_as_they_are(name: str):
 
 
 def test_a_stage_has_a_readable_name():
-    """What a reader knows of stage 3 is that eight pixels of the image are one of its."""
-    assert [name_stage(stage) for stage in (0, 3, 5)] == [
+    """What a reader knows of stage 3 is that eight pixels of the image are one of its; below 0 maps are enlarged."""
+    assert [name_stage(stage) for stage in (-1, 0, 3, 5)] == [
+        "Stage -1 · 2 times the image's side",
         "Stage 0 · stride 1",
         "Stage 3 · stride 8",
         "Stage 5 · stride 32",
@@ -331,3 +332,160 @@ def test_a_list_of_images_has_stages_too():
     with capture_gates(model := Detector()) as records:
         model([torch.randn(3, 32, 32)])
     assert [record.stage for record in records] == [1]
+
+
+class Multiplies(Block):
+    """A block that does something with its product, or its gate, by the name of it."""
+
+    def __init__(self, way: str):
+        super().__init__()
+        self.way = way
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the way says."""
+        gate = self.gate(x)[:, :, None, None]
+        ways: dict[str, Callable[[], Tensor]] = {
+            "adds": lambda: x + x * gate,
+            "returns the gate": lambda: gate,
+            "spreads the gate": lambda: gate.expand_as(x),
+            "sigmoid once more": lambda: x * torch.sigmoid(gate),
+            "scales": lambda: 2 * x * gate,
+            "clamps": lambda: x * gate.clamp(0.4, 0.5),
+            "drops": lambda: x * nn.functional.dropout(gate, training=self.training),
+            "skips": lambda: x,
+        }
+        return ways[self.way]()
+
+
+WAYS = ("adds", "returns the gate", "spreads the gate", "sigmoid once more", "scales", "clamps", "skips")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_not_the_multiplier_is_neither_recorded_nor_edited(spell: Callable[..., None], way: str):
+    """Capture and edit alone, without an inspection before, must not take anything else for the gate."""
+    spell(Multiplies)
+    model, images = net(Multiplies(way)), torch.randn(2, 3, 32, 32)
+    message = (
+        r"^1 \(.*Multiplies\) puts out something else than its input times its gate.*Leave it out: `inspect_gates`"
+    )
+    with pytest.raises(CaptureError, match=message), capture_gates(model) as records:
+        model(images)
+    assert records == []
+    with pytest.raises(EditError, match=r"puts out something else"), edit_gates(model, {"1": lambda gate: 0.7 * gate}):
+        model(images)
+
+
+def test_a_block_is_checked_in_every_pass(spell: Callable[..., None]):
+    """A dropout of the gate passes it on in evaluation, and changes it in training."""
+    spell(Multiplies)
+    model, images = net(Multiplies("drops")), torch.randn(2, 3, 32, 32)
+    with capture_gates(model) as records:
+        model(images)
+        with pytest.raises(CaptureError, match="puts out something else"):
+            model.train()(images)
+    assert len(records) == 1
+
+
+@pytest.mark.parametrize("precision", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_right_block_passes_the_check_in_every_precision(spell: Callable[..., None], precision: torch.dtype):
+    """Rounding of the block's own precision is no other gate; nor is a map that it writes over."""
+    spell(InPlace)
+    model = net(InPlace()).to(precision)
+    with capture_gates(model) as records, torch.no_grad():
+        model(torch.randn(2, 3, 32, 32).to(precision))
+    assert len(records) == 1
+
+
+def test_a_dropout_before_the_sigmoid_of_a_known_name_is_read_past():
+    """The last child makes the gate, however many there are: output over input tells."""
+
+    class SELayer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layers = [nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 8), nn.Dropout(0.1), nn.Sigmoid()]
+            self.fc = nn.Sequential(*layers)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.fc(x.mean((2, 3)))[:, :, None, None]
+
+    model, images = net(SELayer()), torch.randn(2, 3, 32, 32)
+    with capture_gates(model) as records, torch.no_grad():
+        model(images)
+        before = model[0](images)
+    expected = (model[1](before) / before).flatten(2)[:, :, 0]
+    torch.testing.assert_close(records[0].gate, expected)
+
+
+def named(name: str) -> nn.Module:
+    """Return a block of no known spelling, whose sigmoid is called, under a name."""
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self.layer(x.mean((2, 3))))[:, :, None, None]
+
+    module = type(name, (nn.Module,), {"forward": forward})()
+    module.layer = nn.Linear(8, 8)
+    return module
+
+
+UNKNOWN = ["SELayer", "SEBlock", "SE", "SE_Block", "Squeeze_excitation_layer", "SqueezeAndExcite", "ChannelAttention"]
+UNKNOWN += ["cSE", "ChannelSELayer", "CALayer", "eca_layer", "EfficientChannelAttention", "se_block", "SEUnit"]
+PLAIN = [
+    "SegmentationHead",
+    "BaseModel",
+    "Cascade",
+    "MSELossHead",
+    "Sequence",
+    "SqueezeFire",
+    "PhraseEncoder",
+    "SELUHead",
+]
+
+
+@pytest.mark.parametrize("name", [*UNKNOWN, *PLAIN])
+def test_what_is_named_like_an_se_block_and_cannot_be_read_is_named(name: str):
+    """Beside a block that is known, a reader would not miss the other; modules of other names are left alone."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), SqueezeExcitation(8, 4), named(name)).eval()
+    found = inspect_gates(model, size=32)
+    assert [site.block for site in found.sites] == ["1"]
+    assert list(found.refused) == (["2"] if name in UNKNOWN else [])
+    assert all("is named like an SE block" in sentence for sentence in found.refused.values())
+
+
+def test_what_holds_a_known_block_is_not_named():
+    """SEBottleneck and SEResNet are named for the blocks inside, which are found."""
+    holder = type("SEBottleneck", (nn.Sequential,), {})(nn.Conv2d(8, 8, 1), SqueezeExcitation(8, 4))
+    found = inspect_gates(type("SENet", (nn.Sequential,), {})(nn.Conv2d(3, 8, 3), holder).eval(), size=32)
+    assert ([site.block for site in found.sites], found.refused) == (["1.1"], {})
+
+
+def test_scse_is_named_for_what_it_is():
+    """It adds two products, so no one number a channel is its gate; no row of the table could read it."""
+    model = net(named("SCSEModule"))
+    assert "scSE (arXiv 1803.02579)" in inspect_gates(model, size=32).others["1"]
+    with pytest.raises(NoSEBlocksError, match=r"no SE gate: 1 \(scSE"), capture_gates(model):
+        pass
+
+
+# PyTorch itself warns that these will go one day.
+@pytest.mark.filterwarnings("ignore")
+def test_quantised_blocks_are_read_and_not_edited():
+    """A quantised product is rounded to whole steps; the gate is what its numbers stand for."""
+    from torchvision.models.quantization import mobilenet_v3_large
+
+    if "qnnpack" not in torch.backends.quantized.supported_engines:
+        pytest.skip("this build of PyTorch has no qnnpack")
+    engine, torch.backends.quantized.engine = torch.backends.quantized.engine, "qnnpack"
+    try:
+        torch.manual_seed(0)
+        model = mobilenet_v3_large(weights=None, quantize=True).eval()
+        found = inspect_gates(model, size=64)
+        with capture_gates(model) as records:
+            model(torch.rand(1, 3, 64, 64))
+        edit = edit_gates(model, {records[0].block: torch.zeros_like})
+        with pytest.raises(EditError, match="quantised gates, which cannot be edited"), edit:
+            model(torch.rand(1, 3, 64, 64))
+    finally:
+        torch.backends.quantized.engine = engine
+    assert (len(found.sites), found.refused) == (8, {})
+    assert [record.stage for record in records] == [3, 3, 3, 4, 4, 5, 5, 5]
+    assert all(record.gate.dtype == torch.float32 for record in records)

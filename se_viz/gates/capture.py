@@ -25,6 +25,7 @@ class _Seen:
     block: str
     stage: int
     call: int
+    axes: int
     pair: Tensor
     features: Tensor | None
 
@@ -44,7 +45,7 @@ class _Collector:
         # Copied where they are: what comes next may work in place.
         pair = torch.stack((squeeze, gate)).detach()
         assert visit.run is not None
-        visit.run.notes.append(_Seen(path, stage, visit.call, pair, _kept(visit) if wanted else None))
+        visit.run.notes.append(_Seen(path, stage, visit.call, visit.axes, pair, _kept(visit) if wanted else None))
 
     def leave(self, visit: Visit, output: object) -> None:
         if visit.gate is None:
@@ -109,9 +110,11 @@ def read_pair(visit: Visit) -> tuple[Tensor, Tensor]:
     Raises:
         CaptureError: there is not one value of each for every channel of the block's input.
     """
-    features, block = visit.features, _name(visit.place)
+    features = visit.features
     if visit.squeeze is None or visit.gate is None:
-        raise CaptureError(f"{block} made its gate before its squeeze was seen, which no SE block does. {_LEAVE_OUT}")
+        raise CaptureError(
+            f"{_name(visit.place)} made its gate before its squeeze was seen, which no SE block does. {_LEAVE_OUT}"
+        )
     squeeze, gate = plain(visit.squeeze), plain(visit.gate)
     if cut := getattr(visit.place.block, visit.place.row.padding) if visit.place.row.padding else 0:
         squeeze = squeeze[..., cut:-cut]
@@ -119,7 +122,8 @@ def read_pair(visit: Visit) -> tuple[Tensor, Tensor]:
     if features.ndim < 3 or squeeze.numel() != count or gate.numel() != count:
         shapes = ", ".join(str(tuple(value.shape)) for value in (features, squeeze, gate))
         raise CaptureError(
-            f"{block} has input, squeeze and gate of the shapes {shapes}, which no SE block has. {_LEAVE_OUT}"
+            f"{_name(visit.place)} has input, squeeze and gate of the shapes {shapes}, which no SE block has. "
+            f"{_LEAVE_OUT}"
         )
     return squeeze.reshape(len(features), -1), gate.reshape(len(features), -1)
 
@@ -144,4 +148,4 @@ def _records(seen: list[_Seen]) -> Iterator[GateRecord]:
         pairs = flat.split([one.pair.numel() for one in seen])
         for one, pair in zip(seen, pairs, strict=True):
             squeeze, gate = pair.view(one.pair.shape)
-            yield GateRecord(one.block, one.stage, squeeze, gate, one.features, one.call)
+            yield GateRecord(one.block, one.stage, squeeze, gate, one.features, one.call, axes=one.axes)

@@ -105,7 +105,7 @@ def open_gate(model: nn.Module, record: GateRecord, *, image: int = 0) -> Excita
     heard: list[tuple[nn.Module, Tensor]] = []
     with torch.inference_mode(False), torch.no_grad():
         # A copy: what comes next may work in place.
-        own = excite(place, squeeze[None], lambda part, output: heard.append((part, output.clone())))
+        own = excite(place, squeeze[None], lambda part, output: heard.append((part, output.clone())), axes=record.axes)
         captured = record.gate[image]
         if _furthest(own[0], captured) > _slack(captured):
             raise ExcitationError(
@@ -125,15 +125,19 @@ def find_place(model: nn.Module, record: GateRecord) -> Place:
 
 
 def excite(
-    place: Place, squeeze: Float[Tensor, "batch channels"], part: Callable[[nn.Module, Tensor], None] | None = None
+    place: Place,
+    squeeze: Float[Tensor, "batch channels"],
+    part: Callable[[nn.Module, Tensor], None] | None = None,
+    *,
+    axes: int = 2,
 ) -> Float[Tensor, "batch channels"]:
     """Return the gates that a block makes of a squeeze, on its device; ``part`` is told what each part puts out.
 
-    The block is given maps of one pixel, whose mean is that pixel: the squeeze itself.
+    The block is given maps of one pixel, whose mean is that pixel: the squeeze itself. They have ``axes`` in space.
     """
     visits: list[Visit] = []
     like = next(place.block.parameters())
-    maps = squeeze.to(like)[:, :, None, None].clone()
+    maps = squeeze.to(like).reshape(*squeeze.shape, *[1] * axes).clone()
     watch = Watch(place.block, {place.block: place}, see=visits.append, part=part)
 
     def run() -> None:

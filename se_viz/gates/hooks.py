@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_dynamo_compiling
 from torch.utils.hooks import RemovableHandle
 
 from se_viz.errors import CaptureError, SeVizError
@@ -49,12 +50,18 @@ class Visit:
     """What the gate function was given; None where it has written its output over that."""
     gate: Tensor | None = None
     expected: Tensor | None = None
-    """For whoever watches: what the block should put out."""
+    """For whoever watches: what the block should put out, everywhere or at the places of ``cuts``."""
+    cuts: tuple[slice, ...] = ()
 
     @property
     def channels(self) -> int:
         """Return the number of channels of the block's input."""
         return self.features.shape[-1 if self.place.row.channels_last else 1]
+
+    @property
+    def axes(self) -> int:
+        """Return the number of axes in space of the block's input: 2 for images."""
+        return self.features.ndim - 2
 
     def stage(self) -> int:
         """Return log2 of the stride at the block's input.
@@ -161,6 +168,9 @@ def _open() -> tuple["weakref.ref[Watch]", ...]:
 
 def _here() -> list[Watch]:
     """Return the open watches of this thread, the outermost first."""
+    if is_dynamo_compiling():
+        # Another thread, or a function around the model, is being compiled: hooks are to leave nothing there.
+        return []
     thread = threading.get_ident()
     return [watch for one in _watches.get() if (watch := one()) and watch.thread == thread]
 
@@ -217,6 +227,8 @@ def _register(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle | 
 
 
 def _run_eagerly(module: nn.Module) -> bool:
+    if is_dynamo_compiling():
+        return False
     places = (place for watch in _here() for place in watch.blocks.values())
     return any(module in place.compiled for place in places)
 
@@ -235,6 +247,8 @@ def _start(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> N
 
 
 def _note_elsewhere(model: nn.Module) -> None:
+    if is_dynamo_compiling():
+        return
     thread = threading.get_ident()
     for one in _watches.get():
         if (watch := one()) and watch.thread not in (0, thread) and watch.model is model:
@@ -335,4 +349,6 @@ def _give(module: nn.Module, _: tuple[Any, ...], output: Any) -> Any:
 
 
 def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    if args and isinstance(args[0], Tensor):
+        return args[0]
     return next(tensors_in((args, kwargs)), None)

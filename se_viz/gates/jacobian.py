@@ -62,13 +62,15 @@ def gate_jacobian(
         )
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with torch.inference_mode(False), torch.enable_grad():
-        return torch.cat([_rows(place, squeeze, chunk) for chunk in torch.tensor([*wanted]).split(_TOGETHER)])
+        return torch.cat(
+            [_rows(place, squeeze, chunk, axes=record.axes) for chunk in torch.tensor([*wanted]).split(_TOGETHER)]
+        )
 
 
-def _rows(place: Place, squeeze: Tensor, rows: Tensor) -> Tensor:
+def _rows(place: Place, squeeze: Tensor, rows: Tensor, *, axes: int) -> Tensor:
     """Return some rows by one backward pass: each row of a batch of equal squeezes answers for one gate."""
     batch = squeeze.repeat(len(rows), 1).requires_grad_()
-    gates = excite(place, batch)
+    gates = excite(place, batch, axes=axes)
     (slopes,) = torch.autograd.grad(gates[torch.arange(len(rows)), rows.to(gates.device)].sum(), batch)
     return slopes
 

@@ -83,7 +83,8 @@ def scan_model(model: nn.Module) -> Scan:
             suspects.append((path, module))
     for path, module in compiled:
         _note_compiled(scan, path, module, known[type(module)].compiled)
-    _name_unknown(scan, suspects)
+    if suspects:
+        _name_unknown(scan, suspects)
     if scan.compiled and not scan.blocks:
         raise NoSEBlocksError(next(iter(scan.compiled.values())))
     return scan

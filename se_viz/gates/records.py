@@ -68,7 +68,8 @@ class GateRecord:
     block: str
     """Dotted path inside the model, e.g. ``layer3.2.bn3.1``."""
     stage: int
-    """log2 of the stride of the block's input: 2 for a quarter of the image's side, 5 for a thirty-second."""
+    """log2 of the stride of the block's input: 2 for a quarter of the image's side, 5 for a thirty-second;
+    below 0 where it is larger than the image."""
     squeeze: Float[Tensor, "batch channels"]
     """Spatial mean of each channel, in the units of the feature map; float32 on the CPU."""
     gate: Float[Tensor, "batch channels"]
@@ -79,6 +80,8 @@ class GateRecord:
     """0 for the block's first use in this pass, 1 for its second, ...: blocks may share their weights."""
     gain: float = 1.0
     """Constant beside the block that ``gate`` includes: 1 as `capture_gates` records it."""
+    axes: int = 2
+    """Axes in space of the block's input: 2 for images, 1 for sound, 3 for volumes."""
 
     @property
     def name(self) -> str:

@@ -104,10 +104,11 @@ def tensors_in(value: Any, depth: int = _DEPTH) -> Iterator[Tensor]:
 
 
 def _items(value: Any) -> Iterable[Any]:
-    if isinstance(value, Mapping):
-        return list(value.values())
+    # The abstract class last: asking for it takes longer than all that comes before.
     if isinstance(value, (list, tuple)):
         return value
+    if isinstance(value, (dict, Mapping)):
+        return list(value.values())
     if is_dataclass(value):
         return [getattr(value, item.name, None) for item in fields(value)]
     # Lists of images of some libraries are objects that hold a tensor; what else they hold is none of ours.
