@@ -116,7 +116,7 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -
     verdict = judge(found["other"])
     sentence = describe(verdict, choices.network.classes, mean=found["mean"], ones=found["ones"])
     words, reasons = sentence.split(":", 1)
-    st.markdown(f"**{words}:**{plain(reasons)}")
+    st.markdown(f"**{words}:** {plain(reasons)}")
     if chosen.other >= 0:
         found["other"] = _only(found["other"], chosen.groups[-1][chosen.other])
     plot, numbers = st.columns([3, 2], gap="medium")
