@@ -1,3 +1,4 @@
+import gc
 import json
 import math
 from io import BytesIO
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from se_viz.errors import DataError
-from se_viz.gates import GateRecord, capture_gates
+from se_viz.gates import GateRecord, capture_gates, tables
 from se_viz.gates.tables import SUFFIXES, label_blocks, summarise_blocks, table_bytes, tabulate_gates, write_table
 
 # Values that are hard to write: the smallest step above 1/3, both ends of a gate, and gates that are nearly shut.
@@ -131,3 +132,18 @@ def test_a_missing_folder_is_refused(tmp_path: Path, records: list[GateRecord]):
     """A misspelt folder is said, not made."""
     with pytest.raises(DataError, match=r"There is no folder .*nowhere\. Create it"):
         write_table(tabulate_gates(records), tmp_path / "nowhere" / "gates.csv")
+
+
+def test_a_parquet_file_that_is_given_up_ends_quietly(records, tmp_path, monkeypatch):
+    """pyarrow's writer would write its end into a closed file, and say so on the screen."""
+    monkeypatch.setattr(tables, "_GROUP", 1)
+
+    def stop() -> None:
+        with tables.open_table(tmp_path / "gates.parquet") as file:
+            file.add(tabulate_gates(records))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    gc.collect()
+    assert not list(tmp_path.iterdir())

@@ -109,8 +109,13 @@ def open_table(path: Path) -> Iterator["TableWriter"]:
     _check_name(path, SUFFIXES)
     with told(path), replace_file(path) as file:
         writer = _WRITERS[path.suffix.lower()](file)
-        yield writer
-        writer.close()
+        try:
+            yield writer
+            writer.close()
+        except BaseException:
+            if isinstance(writer, _Parquet):
+                writer.drop()
+            raise
 
 
 def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
@@ -185,6 +190,11 @@ class _Parquet:
             self._write()
         if self.writer:
             self.writer.close()
+
+    def drop(self) -> None:
+        """Write no more: pyarrow would write the end of the file when it is collected, and the file is closed."""
+        if self.writer:
+            self.writer.is_open = False
 
     def _write(self) -> None:
         from pyarrow import Table
