@@ -9,9 +9,13 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import yaml
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+import se_viz
+from se_viz.charts.palettes import DARK, LIGHT
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -107,3 +111,32 @@ def _pins(file: str) -> dict[str, Version]:
     exact = {row.name: [part for part in row.specifier if part.operator == "=="] for row in rows}
     assert all(len(parts) == 1 for parts in exact.values()), "every line is one exact version"
     return {name: Version(parts[0].version) for name, parts in exact.items()}
+
+
+def test_one_version_stands_everywhere():
+    """A citation or a package of another version sends its reader to other code."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == PROJECT["version"] == se_viz.__version__
+    assert cited["license"] == PROJECT["license"]
+
+
+def test_hooks_before_a_commit_run_the_tested_ruff():
+    """Another release of the formatter would undo what `make lint` asks for, file by file."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    wanted = {f"ruff=={_pins('requirements-test.txt')['ruff']}"}
+    assert {pin for hook in hooks for pin in hook["additional_dependencies"]} == wanted
+
+
+def test_workflows_run_every_python_from_the_lowest():
+    """What `requires-python` promises is tried by the tests."""
+    jobs = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))["jobs"]
+    assert PROJECT["requires-python"] == f">={jobs['test']['strategy']['matrix']['python'][0]}"
+
+
+def test_the_theme_is_that_of_the_figures():
+    """Streamlit's configuration cannot import the palette, so that its copies are compared here."""
+    theme = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))["theme"]
+    for name, palette in (("light", LIGHT), ("dark", DARK)):
+        assert theme[name]["backgroundColor"] == palette.page
+        assert theme[name]["textColor"] == palette.ink
+    assert theme["dark"]["primaryColor"] == DARK.accent
