@@ -148,7 +148,7 @@ def _show_choice(card: NetworkCard) -> None:
     elif _may_change_disk():
         size = f"{'about ' if card.library == 'timm' else ''}{card.download_bytes / 1e6:.0f} MB"
         with st.popover(f"Download ({size})"):
-            st.markdown(f"Fetch {size} from {as_markdown(downloads.host_of(card))} to {code(str(cache_folder()))}?")
+            st.markdown(as_markdown(f"Fetch {size} from {downloads.host_of(card)} to `{cache_folder()}`?"))
             # Inside, because the question stays open and would cover what is below it.
             if st.button("Yes, download and use it", type="primary", key=f"download-{card.name}"):
                 _download(card)
