@@ -1,5 +1,7 @@
 """How far a map agrees with that of another seed: right where the true answer is known, and of that method alone."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -64,7 +66,9 @@ def test_what_draws_nothing_has_no_repeat(picture: Tensor, key: str):
 def test_a_linear_network_leaves_nothing_to_chance(picture: Tensor, key: str):
     """Its gradient is the same everywhere, and a patch adds the same to every set of others: the maps are one."""
     network = Network.from_model(Sum(), input_size=32)
-    options = {} if key == "smoothgrad" else {"superpixels": 8, "n_samples": 100 if key == "kernel_shap" else 2}
+    options: dict[str, Any] = (
+        {} if key == "smoothgrad" else {"superpixels": 8, "n_samples": 100 if key == "kernel_shap" else 2}
+    )
     repeat = measure_repeat(network, picture, attribute(network, picture, 0, key, **options))
     assert repeat == pytest.approx(1, abs=1e-4)
 

@@ -11,7 +11,7 @@ from PIL import Image
 from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
 from torch import Tensor, nn
-from torchvision import models
+from torchvision import models, transforms
 from torchvision.ops import SqueezeExcitation
 
 from benchmarks.catalogue import timm_rows, torchvision_rows
@@ -138,7 +138,8 @@ def stated_transform(card: NetworkCard) -> Callable[[Image.Image], Tensor]:
     stated = timm.get_pretrained_cfg(f"{card.architecture}.{card.weights}")
     assert stated is not None
     theirs = create_transform(**resolve_data_config(pretrained_cfg=stated.to_dict()))
-    assert callable(theirs)
+    # The other kind is made for TensorFlow's data alone.
+    assert isinstance(theirs, transforms.Compose)
     return theirs
 
 
