@@ -207,7 +207,7 @@ def test_zero_is_not_what_chance_gives():
     gates, slopes = GATES["spread"](dice, 40), draw_slopes(dice, 40)
     test = compare_slopes(gates, gates * slopes, sizes=True)
     assert test is not None
-    loop = [spearmanr(gates, abs(gates * dice.permutation(slopes)))[0] for _ in range(500)]
+    loop = [float(np.asarray(spearmanr(gates, abs(gates * dice.permutation(slopes))))[0]) for _ in range(500)]
     # Four standard errors of a difference of two means over some 500 shuffles each.
     assert test.mean == pytest.approx(float(np.mean(loop)), abs=4 * float(np.std(loop)) * math.sqrt(2 / 500))
     assert test.mean > 0.2
