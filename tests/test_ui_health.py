@@ -1,5 +1,6 @@
 """The health of gates on Explore: over the gallery, judged by limits that sliders move."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from se_viz.gates import Limits, capture_gates
 from se_viz.images import list_samples, open_image
 from se_viz.networks import Network, NetworkCard
 from se_viz.networks.checkpoints import save_checkpoint
+from se_viz.networks.lenders import Lender, write_lenders
 from tests.pages import clean
 from tests.test_gates_variance import estimate_share_by_loops
 
@@ -22,6 +24,11 @@ pytestmark = pytest.mark.usefixtures("bundled")
 @pytest.fixture
 def part() -> AppTest:
     """Return that part of the page alone, with the first sample chosen, after its first run."""
+    return open_part()
+
+
+def open_part() -> AppTest:
+    """Run that part of the page as a new visitor."""
 
     def script() -> None:
         import streamlit as st
@@ -97,3 +104,27 @@ def test_dead_channels_are_told_by_a_second_pass(se_net: nn.Module, card: Networ
     rows = table(clean(part.run())).set_index("block")
     assert rows["dead"].tolist() == [128 if label == "SE_4_2" else 0 for label in rows.index]
     assert "dead channels" in rows["flags"]["SE_4_2"]
+
+
+def test_gates_that_come_with_a_network_count_as_images(se_net: nn.Module, card: NetworkCard, bundled: Path):
+    """Six samples leave half of the blocks undecided; gates of 20 more are there already, and cost no pass."""
+    network = Network(se_net, card, torch.device("cpu"))
+    sites = network.inspection.sites
+    dice = torch.Generator().manual_seed(0)
+    lenders = [
+        Lender(str(number), f"{number:064}", {site.name: torch.rand(site.channels, generator=dice) for site in sites})
+        for number in range(20)
+    ]
+    digest = write_lenders(lenders, sites, bundled / f"{card.name}.lenders.npz")
+    save_checkpoint(se_net, replace(card, lenders=digest), bundled)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    part = open_part()
+    assert any(
+        "Over 26 images: 20 validation images whose gates come with" in caption.value for caption in part.caption
+    )
+    inputs = torch.cat([network.preprocess(open_image(sample.path)) for sample in list_samples()])
+    with torch.inference_mode(), capture_gates(network.model) as records:
+        network.model(inputs)
+    means = [torch.cat([record.gate, *(one.gates[record.name][None] for one in lenders)]).mean() for record in records]
+    assert table(part)["mean"].tolist() == pytest.approx([mean.item() for mean in means], abs=1e-4)

@@ -22,11 +22,11 @@ from se_viz.counterfactuals import (
     tabulate_counterfactuals,
 )
 from se_viz.errors import CheckpointError
-from se_viz.networks.lenders import Lender, read_lenders
+from se_viz.networks.lenders import Lender
 from se_viz.ui.cases import Case, Work, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
-from se_viz.ui.gallery import get_gallery
+from se_viz.ui.gallery import get_gallery, get_lenders
 from se_viz.ui.links import link_block, show_rows
 from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
@@ -93,7 +93,7 @@ def choose_counterfactual(choices: Choices) -> Chosen:
 
 def _gather_lenders(choices: Choices, scope: str) -> tuple[tuple[Lender, ...], ...]:
     try:
-        bundled = _bundled(choices.name, choices.device)[: BUNDLED[scope]]
+        bundled = get_lenders(choices)[: BUNDLED[scope]]
     except CheckpointError as error:
         st.warning(f"{error} Without it, fewer images lend their gates.")
         bundled = ()
@@ -226,10 +226,3 @@ def _counterfactuals(
             return run_lenders(network, _work.photo, _lenders, question.scope, **tell)
         gates = mean_gates([lender.gates for lender in _lenders])
         return run_counterfactuals(network, _work.photo, question, gates, **tell)
-
-
-# Not copied for everyone who asks: nobody writes into it.
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _bundled(name: str, device: str) -> tuple[Lender, ...]:
-    with borrow_network(name, device) as network:
-        return read_lenders(network.card, network.inspection.sites)

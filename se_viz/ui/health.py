@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
+import torch
 from PIL import Image
 
 from se_viz.analysis import Analysis
 from se_viz.checkup import find_dead
-from se_viz.errors import SeVizError
+from se_viz.errors import CheckpointError, SeVizError
 from se_viz.gates.health import (
     CONSTANT,
     DEAD,
@@ -25,12 +26,13 @@ from se_viz.gates.health import (
     count_dead,
     tabulate_health,
 )
+from se_viz.gates.records import GateRecord
 from se_viz.gates.variance import LEVEL
 from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
 from se_viz.line import Watch
 from se_viz.ui.cases import Case, case_of
 from se_viz.ui.choices import Choices
-from se_viz.ui.gallery import get_gallery
+from se_viz.ui.gallery import get_gallery, get_lenders
 from se_viz.ui.links import link_block, show_rows
 from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import open_block_of
@@ -76,7 +78,23 @@ def show_health(choices: Choices, analysis: Analysis) -> None:
             return
         dead.update(found)
     told = {name: count for name, count in dead.items() if count is not None}
-    _show(analysis, open_block_of(analysis), check=partial(check_health, records, sites, dead=told))
+    kept = _kept_records(choices, {choice.image.digest for choice, _ in gallery})
+    check = partial(check_health, [*records, *kept], sites, dead=told)
+    _show(analysis, open_block_of(analysis), check=check, shown=len(gallery))
+
+
+def _kept_records(choices: Choices, digests: set[str]) -> list[GateRecord]:
+    """Return the gates of images that come with the network and are not in the gallery; squeezes are not kept."""
+    try:
+        lenders = [lender for lender in get_lenders(choices) if lender.digest not in digests]
+    except CheckpointError as problem:
+        st.warning(as_markdown(f"{problem} Without it, the health of gates is judged over fewer images."))
+        return []
+    return [
+        GateRecord(site.block, site.stage, torch.zeros(1, site.channels), lender.gates[site.name][None], call=site.call)
+        for lender in lenders
+        for site in choices.network.inspection.sites
+    ]
 
 
 @st.cache_data(max_entries=64, max_size="8MB", show_spinner=False)
@@ -88,7 +106,7 @@ def _find_dead(
 
 
 @st.fragment
-def _show(analysis: Analysis, opened: str, *, check: Callable[..., tuple[BlockHealth, ...]]) -> None:
+def _show(analysis: Analysis, opened: str, *, check: Callable[..., tuple[BlockHealth, ...]], shown: int) -> None:
     if open_block_of(analysis) != opened:
         # Clicked here: the page above has to follow.
         st.rerun()
@@ -100,7 +118,7 @@ def _show(analysis: Analysis, opened: str, *, check: Callable[..., tuple[BlockHe
             limits = _choose_limits()
     blocks = check(limits=limits)
     with verdict:
-        _show_verdict(blocks)
+        _show_verdict(blocks, shown)
     with table:
         _show_table(blocks)
         link_block(analysis)
@@ -119,15 +137,14 @@ def _choose_limits() -> Limits:
     return Limits(**chosen)
 
 
-def _show_verdict(blocks: Sequence[BlockHealth]) -> None:
+def _show_verdict(blocks: Sequence[BlockHealth], shown: int) -> None:
     flags = {flag for block in blocks for flag in block.flags}
     healthy = all(block.verdict == (HEALTHY,) for block in blocks)
     show = st.success if healthy else st.info if flags <= {SATURATED, DEAD, FIXED} else st.warning
     show(describe_network(blocks))
     st.caption(
-        f"Over the {blocks[0].images} images of the gallery: the samples and your own photos. A mean of 0.65 alone is "
-        "no fault: what counts is whether gates differ between channels and between images "
-        "([Hu et al.](https://arxiv.org/abs/1709.01507), section 7.2)."
+        f"Over {_describe_images(blocks[0].images, shown)}. A mean of 0.65 alone is no fault: what counts is whether "
+        "gates differ between channels and between images ([Hu et al.](https://arxiv.org/abs/1709.01507), section 7.2)."
     )
 
 
@@ -152,8 +169,16 @@ def _show_table(blocks: Sequence[BlockHealth]) -> None:
     st.caption(
         "Spread: standard deviation over channels, in the image where it is largest. Between images: this share of "
         f"the gates' variance, and its {LEVEL:.0%} interval over draws of as many images; the rest is between channels "
-        "and the same in every image. Dead: channels that are zero in every image. A click on a row opens its block."
+        "and the same in every image. Dead: channels that are zero in every image of the gallery. A click on a row "
+        "opens its block."
     )
+
+
+def _describe_images(images: int, shown: int) -> str:
+    gallery = f"the {shown} images of the gallery: the samples and your own photos"
+    if images == shown:
+        return gallery
+    return f"{images} images: {images - shown} validation images whose gates come with the network, and {gallery}"
 
 
 def _interval(block: BlockHealth) -> str | None:
