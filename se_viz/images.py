@@ -81,7 +81,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     if not paths:
         return [sample.path for sample in list_samples()]
     named = [file for path in paths for file in _matching(path)]
-    return list(dict.fromkeys(file for path in named for file in (_images_in(path) if path.is_dir() else [path])))
+    return list(dict.fromkeys(file for path in named for file in (_images_in(path) if os.path.isdir(path) else [path])))
 
 
 def _matching(path: Path) -> list[Path]:
@@ -112,14 +112,18 @@ def _images_in(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> bytes:
     try:
-        _check_length(path.stat().st_size) if path.is_file() else check_ordinary(path)
+        _check_length(path.stat().st_size) if os.path.isfile(path) else check_ordinary(path)
         return read_file(path, MAX_BYTES)
     except FileNotFoundError as error:
         raise ImageError(f"There is no file {path}. Check the name.") from error
     except IsADirectoryError as error:
         raise ImageError(f"{path} is a folder. Name an image in it.") from error
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}. Name an image file that you may read.") from error
+    except ImageError:
+        raise
+    except (OSError, ValueError) as error:
+        # Names that no file can have are no error of the system.
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path} cannot be read: {reason}. Name an image file that you may read.") from error
 
 
 def _check_length(length: int) -> None:

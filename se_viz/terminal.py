@@ -13,6 +13,8 @@ from typing import Any
 
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LINES = re.compile("[\t\n\r\u2028\u2029]")
+_END = 2000
+"""Letters of each end of a sentence that are printed in any case."""
 _GONE = (errno.EPIPE, errno.EINVAL)
 """What a pipe says that nobody reads from any more; the second on Windows."""
 
@@ -30,8 +32,11 @@ class OutputError(BaseException):
 
 
 def complain(text: object) -> None:
-    """Print one sentence to the error stream."""
-    print(f"se_viz: {_LINES.sub(_escaped, str(text))}", file=sys.stderr)
+    """Print one sentence to the error stream; a name as long as a book is left out of its middle."""
+    words = str(text)
+    if len(words) > 2 * _END:
+        words = f"{words[:_END]} … {words[-_END:]}"
+    print(f"se_viz: {_LINES.sub(_escaped, words)}", file=sys.stderr)
 
 
 def name_path(path: Path | str) -> str:

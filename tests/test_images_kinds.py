@@ -203,6 +203,14 @@ def test_a_file_that_is_renamed_is_named_for_what_it_is(kind: str):
         open_image(OTHERS[kind])
 
 
+def test_an_image_of_another_kind_is_no_icon():
+    """A Targa file begins as an icon without pictures would."""
+    file = BytesIO()
+    Image.fromarray(NOISE).save(file, "TGA")
+    with pytest.raises(ImageError, match=r"^This is not an image se_viz can read"):
+        open_image(file.getvalue())
+
+
 def jpeg_frame(marker: int, bits: int, bands: int) -> bytes:
     """Give a JPEG a frame of another kind; its scan follows as it was."""
     file = BytesIO()

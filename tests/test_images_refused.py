@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from se_viz.errors import ImageError
-from se_viz.images import EXTENSIONS, MAX_BYTES, open_image
+from se_viz.images import EXTENSIONS, MAX_BYTES, find_images, open_image
 
 ROOT = Path(__file__).parents[1]
 FORMATS = [kind for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF") if kind.lower() in EXTENSIONS]
@@ -229,3 +229,11 @@ def test_a_damaged_file_gives_an_image_or_an_image_error(name):
     for _ in range(80):
         said = outcome(damage(SEEDS[name], dice))
         assert said == "RGB" or said.endswith(".")
+
+
+def test_a_name_that_no_file_can_have_is_refused():
+    """Longer than the system takes, or with a zero byte in it: a sentence, as for every other name."""
+    for name, reason in (("x" * 300, "File name too long"), ("a\0b", "embedded null")):
+        with pytest.raises(ImageError, match=f"cannot be read: {reason}.*Name an image file"):
+            open_image(name)
+        assert find_images([Path(name)]) == [Path(name)]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from se_viz.errors import CheckpointError
 from se_viz.networks import Network, NetworkCard, list_networks, load_network
-from se_viz.networks.checkpoints import read_cards, read_weights, save_checkpoint
+from se_viz.networks.checkpoints import damaged_cards, read_cards, read_weights, save_checkpoint
 from se_viz.networks.zoo import damaged_networks
 
 WEIGHTS, CARD = "tiny.safetensors", "tiny.json"
@@ -265,6 +265,15 @@ def test_a_write_that_stops_half_way_leaves_the_old_files(network_folder: Path, 
     load_network("tiny", "cpu", folder=network_folder)
 
 
+def test_a_card_that_finds_no_room_leaves_the_older_weights(network_folder: Path, se_net: nn.Module, card: NetworkCard):
+    """New weights beside an older card would not load: their hash is another one."""
+    (network_folder / f"{CARD}.part").mkdir()
+    nn.init.ones_(se_net.get_parameter("fc.bias"))
+    with pytest.raises(OSError, match=r"Is a directory|it is a folder"):
+        save_checkpoint(se_net, card, network_folder)
+    load_network("tiny", "cpu", folder=network_folder)
+
+
 def test_the_next_write_succeeds_after_one_that_stopped(network_folder: Path, se_net: nn.Module, card: NetworkCard):
     """What a killed write left behind is replaced, and nothing of it stays."""
     (network_folder / f"{WEIGHTS}.part").write_bytes(b"half of a fi")
@@ -281,3 +290,13 @@ def test_cards_come_by_name_and_from_cards_only(network_folder: Path, se_net: nn
     for name in ("zebra", "ant"):
         save_checkpoint(se_net, replace(card, name=name), network_folder)
     assert [card.name for card in read_cards(network_folder)] == ["ant", "tiny", "zebra"]
+
+
+def test_a_long_name_in_a_card_is_one_short_line(network_folder: Path):
+    """A card of a stranger is named on a page and in a terminal; a megabyte of it would fill both."""
+    values = json.loads((network_folder / CARD).read_text())
+    (network_folder / CARD).write_text(json.dumps(values | {"name": "\x1b[31m\n" * 10**5}))
+    (network_folder / "other.json").write_text(json.dumps(values | {"x" * 10**6: 1}))
+    for sentence in damaged_cards(network_folder).values():
+        assert len(sentence) < 300
+        assert sentence.isprintable()

@@ -21,6 +21,7 @@ from se_viz.networks.architectures import build
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
 from se_viz.networks.catalogue import read_rows, write_rows
 from se_viz.networks.downloads import cancel, download
+from se_viz.networks.own import forget_left
 from se_viz.networks.zoo import find_card, is_on_disk, list_on_disk
 from tests.loopback import Hub, run_hub
 
@@ -340,17 +341,19 @@ def test_a_download_that_is_cancelled_leaves_nothing(hub: Hub):
     hub.silence.set()
 
 
-@pytest.mark.parametrize("place", ["file", "link"])
+@pytest.mark.parametrize("place", ["file", "link", "name"])
 def test_a_cache_that_cannot_be_used_is_said_and_stops_nothing_else(hub: Hub, monkeypatch, tmp_path: Path, place: str):
-    """A file in its place, a link to nowhere: the bundled network works, a download says what to mend."""
-    folder = tmp_path / "no-cache"
+    """A file in its place, a link to nowhere, too long a name: the rest works, and a download says what to do."""
+    folder = tmp_path / ("a" * 300 + "no-cache" if place == "name" else "no-cache")
     if place == "file":
         folder.write_text("")
-    else:
+    elif place == "link":
         folder.symlink_to("/proc/nowhere/cache")
     monkeypatch.setenv("SE_VIZ_CACHE", str(folder))
     assert [card.name for card in list_on_disk()] == [card.name for card in list_networks() if not card.source]
+    assert not any(is_on_disk(find_card(name)) for name in (FILE, REPOSITORY))
     assert (cache_bytes(), empty_cache()) == (0, 0)
+    forget_left()
     with pytest.raises(
         DownloadError, match=r"The cache .*no-cache cannot be used: .*name another folder with SE_VIZ_C"
     ):

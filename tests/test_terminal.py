@@ -71,3 +71,12 @@ def test_a_wish_to_end_is_an_exception_and_the_handler_is_put_back():
     with pytest.raises(TerminatedError, match="15"), told_to_end():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_name_as_long_as_a_book_leaves_a_sentence(capsys):
+    """Its begin and its end, which says what to do next, are printed whatever stands between."""
+    complain(f"There is no network {'x' * 10**6}. Choose another.")
+    err = capsys.readouterr().err
+    assert len(err) < 5000
+    assert err.startswith("se_viz: There is no network x")
+    assert err.endswith("x. Choose another.\n")

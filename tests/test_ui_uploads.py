@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartParser
+from starlette.formparsers import MultiPartException, MultiPartParser
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
@@ -50,22 +50,54 @@ def test_all_sessions_together_hold_so_much(manager: MemoryUploadedFileManager):
     add("three", file("photo", 6))
 
 
+HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+
+
+async def parse(*chunks: bytes, wait: asyncio.Event | None = None) -> object:
+    """Read a form as the server does, whose end may be waited for."""
+
+    async def stream() -> AsyncGenerator[bytes]:
+        for chunk in chunks:
+            yield chunk
+        if wait is not None:
+            await wait.wait()
+        yield b"\r\n--b--\r\n"
+
+    headers = Headers({"content-type": "multipart/form-data; boundary=b"})
+    return (await MultiPartParser(headers, stream()).parse())["file"]
+
+
+def test_files_count_while_they_arrive(monkeypatch: pytest.MonkeyPatch):
+    """Many that are sent slowly would fill the disk before one of them is whole; who gives up makes room."""
+    bound_uploads()
+    monkeypatch.setattr(uploads, "SERVER", 1000)
+
+    async def run() -> None:
+        slow = asyncio.create_task(parse(HEAD, bytes(800), wait=asyncio.Event()))
+        await asyncio.sleep(0)
+        with pytest.raises(HTTPException, match="All who use this app have uploaded as much as it has room for"):
+            await parse(HEAD, bytes(300))
+        slow.cancel()
+        await asyncio.wait([slow])
+        for size in (300, 800):
+            upload = await parse(HEAD, bytes(size))
+            assert isinstance(upload, UploadFile)
+            await upload.close()
+
+    asyncio.run(run())
+
+
+def test_a_request_brings_one_file():
+    """A thousand photos in one form, each below the bound for the disk, would all lie in memory."""
+    bound_uploads()
+    with pytest.raises(MultiPartException, match="Maximum number of files is 1"):
+        asyncio.run(parse(HEAD, bytes(10), b"\r\n" + HEAD, bytes(10)))
+
+
 def test_a_photo_reaches_no_disk():
     """The server's parser writes what is above a bound to a temporary file; no photo that is read is above it."""
     bound_uploads()
-    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
-
-    async def stream() -> AsyncGenerator[bytes]:
-        yield head
-        for _ in range(MAX_BYTES // 2**20):
-            yield bytes(2**20)
-        yield b"\r\n--b--\r\n"
-
-    async def parse() -> object:
-        headers = Headers({"content-type": "multipart/form-data; boundary=b"})
-        return (await MultiPartParser(headers, stream()).parse())["file"]
-
-    upload = asyncio.run(parse())
+    upload = asyncio.run(parse(HEAD, *[bytes(2**20)] * (MAX_BYTES // 2**20)))
     assert isinstance(upload, UploadFile)
     assert upload.size == MAX_BYTES
     assert upload._in_memory

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from se_viz import __version__
 from se_viz.commands.inputs import cards_of
 from se_viz.errors import NetworkError
+from se_viz.foreign import show_name
 from se_viz.networks import NetworkCard, downloads, list_networks
 from se_viz.networks.architectures import has_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
@@ -22,7 +23,7 @@ def networks(arguments: argparse.Namespace) -> int:
     cards = [card for card in cards_of(arguments) if _fits(card.name, arguments.pattern)]
     if not cards:
         raise NetworkError(
-            f"No network's name holds {arguments.pattern!r}. Try a shorter part of it: "
+            f"No network's name holds {show_name(arguments.pattern)!r}. Try a shorter part of it: "
             "`python -m se_viz networks` lists all."
         )
     _print_cards(cards)

@@ -1,6 +1,7 @@
 """Records to tables: one row a gate, one row a block; and tables to files."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -132,7 +133,7 @@ def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
 def _check_name(path: Path, suffixes: Sequence[str]) -> None:
     if path.suffix.lower() not in suffixes:
         raise DataError(f"{path.name} ends in none of {', '.join(suffixes)}. Name the file with one of these.")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise DataError(f"There is no folder {path.parent}. Create it or name another one.")
 
 

@@ -1,5 +1,6 @@
 """The folder that downloads and uploaded weights are kept in: where it is, what is in it, emptying it."""
 
+import glob
 import os
 import shutil
 import stat
@@ -34,6 +35,12 @@ def hub_folder() -> Path:
 def own_folder() -> Path:
     """Return where weights that users brought lie, each beside its card."""
     return cache_folder() / "own"
+
+
+def find_files(folder: Path, pattern: str) -> list[Path]:
+    """Return what fits a pattern in a folder; one that is not there or may not be read has nothing."""
+    # Not `Path.glob`, which raises where a folder may not be looked into, or has too long a name.
+    return [folder / name for name in sorted(glob.glob(pattern, root_dir=folder))]
 
 
 def cache_bytes() -> int:

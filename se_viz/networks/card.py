@@ -8,6 +8,7 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 from se_viz.errors import CheckpointError
+from se_viz.foreign import show_name
 
 
 class View(NamedTuple):
@@ -163,11 +164,11 @@ def card_from_json(values: object, *, source: str) -> NetworkCard:
     known = [name for name in _CONTENTS if name in values and name not in wrong]
     wrong += [name for name in known if not _CONTENTS[name](values[name])]
     if wrong:
-        found = repr(values[wrong[0]])[:80]
+        found = show_name(repr(values[wrong[0]]))
         raise CheckpointError(f"{source} is no network card: {wrong[0]} is {found}. Restore the file.")
     try:
         tuples = {key: tuple(values[key]) for key in ("classes", "mean", "std") if key in values}
         return NetworkCard(**{**values, **tuples})
     except TypeError as error:
-        detail = str(error).replace("NetworkCard.__init__() ", "")
+        detail = show_name(str(error).replace("NetworkCard.__init__() ", ""))
         raise CheckpointError(f"{source} is no network card: {detail}. Restore the file.") from error

@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from se_viz.errors import CheckpointError
-from se_viz.files import read_file, write_file
+from se_viz.files import read_file, replace_file, write_file
 from se_viz.foreign import show_name
 from se_viz.networks.card import NetworkCard, card_from_json, card_to_json
 from se_viz.networks.listing import read_listing
@@ -31,8 +31,12 @@ def save_checkpoint(model: nn.Module, card: NetworkCard, folder: Path, *, half: 
     folder.mkdir(parents=True, exist_ok=True)
     content = save({name: _written(tensor, half=half) for name, tensor in model.state_dict().items()})
     card = replace(card, sha256=hashlib.sha256(content).hexdigest())
-    write_file(folder / f"{card.name}.safetensors", content)
-    write_file(folder / f"{card.name}.json", (json.dumps(card_to_json(card), indent=2) + "\n").encode())
+    # Both whole before either takes its place: a full disk leaves older ones that fit each other, and between the two
+    # renames there is next to no time.
+    with replace_file(folder / f"{card.name}.json") as file:
+        file.write((json.dumps(card_to_json(card), indent=2) + "\n").encode())
+        file.flush()
+        write_file(folder / f"{card.name}.safetensors", content)
     return card
 
 
@@ -105,7 +109,9 @@ def _read_card(path: Path) -> NetworkCard:
         raise CheckpointError(f"{path.name} is no readable JSON ({error}). Restore the file.") from error
     card = card_from_json(values, source=path.name)
     if card.name != path.stem:
-        raise CheckpointError(f"{path.name} is the card of {card.name!r}. Give the file the name of its network.")
+        raise CheckpointError(
+            f"{path.name} is the card of {show_name(card.name)!r}. Give the file the name of its network."
+        )
     return card
 
 

@@ -15,7 +15,7 @@ from se_viz.errors import DownloadError
 from se_viz.files import hold
 from se_viz.networks import hubs
 from se_viz.networks.architectures import require_library
-from se_viz.networks.cache import cache_folder, files_folder
+from se_viz.networks.cache import cache_folder, files_folder, find_files
 from se_viz.networks.card import NetworkCard
 
 Progress = Callable[[int, int], object]
@@ -189,19 +189,19 @@ def _no_room(card: NetworkCard, found: str) -> DownloadError:
 def _partial(card: NetworkCard) -> list[Path]:
     if not hubs.from_address(card):
         return []
-    return list(files_folder().glob(f"{Path(card.source).name}.*.partial"))
+    return find_files(files_folder(), f"{Path(card.source).name}.*.partial")
 
 
 def _growing(card: NetworkCard) -> list[Path]:
     if hubs.from_address(card):
         return _partial(card)
-    return list((hubs.repository_folder(card) / "blobs").glob("*.incomplete"))
+    return find_files(hubs.repository_folder(card) / "blobs", "*.incomplete")
 
 
 def _sweep() -> None:
     """Remove what killed downloads have left."""
     for pattern in ("torch/*.partial", "huggingface/*/blobs/*.incomplete"):
-        for path in cache_folder().glob(pattern):
+        for path in find_files(cache_folder(), pattern):
             # Another process may sweep, too.
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > _FORGOTTEN:

@@ -12,12 +12,14 @@ from se_viz.errors import CheckpointError
 from se_viz.foreign import show_name
 from se_viz.networks.pickles import (
     DTYPES,
+    MAX_SIDES,
     MalformedError,
     Odd,
     Other,
     Sketch,
     Unpickler,
     children,
+    is_countable,
     refusal,
 )
 
@@ -102,6 +104,8 @@ def _safetensors(content: memoryview, title: str) -> list[Entry]:
         if ends and ends[-1][1] > len(content):
             raise MalformedError("its last tensors are missing")
         return entries
+    except CheckpointError:
+        raise
     except (MalformedError, ValueError, TypeError, LookupError, AttributeError) as error:
         found = str(error)[:80] if isinstance(error, MalformedError) else "its header cannot be read"
         raise CheckpointError(f"{title} is a damaged safetensors file ({found}). Export it again.") from error
@@ -109,7 +113,8 @@ def _safetensors(content: memoryview, title: str) -> list[Entry]:
 
 def _stored(name: str, values: dict[str, Any], begin: int) -> Entry:
     shape, (start, stop) = tuple(values["shape"]), values["data_offsets"]
-    if not all(type(side) is int and 0 <= side < 2**48 for side in (*shape, start, stop)):
+    sized = len(shape) <= MAX_SIDES and all(type(side) is int and 0 <= side < 2**48 for side in (*shape, start, stop))
+    if not sized or not is_countable(shape):
         raise MalformedError("a size is none")
     dtype = _SAFETENSORS.get(values["dtype"], str(values["dtype"])[:20])
     stride, count = [], 1

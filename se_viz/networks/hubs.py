@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from se_viz.networks.cache import files_folder, hub_folder
+from se_viz.networks.cache import files_folder, find_files, hub_folder
 from se_viz.networks.card import NetworkCard
 
 # In this order, as timm asks for them.
@@ -31,7 +31,7 @@ def find_weights(card: NetworkCard) -> Path | None:
         found = [files_folder() / Path(card.source).name]
     else:
         folder = repository_folder(card) / "snapshots"
-        found = [path for name in _NAMES for path in sorted(folder.glob(f"*/{name}"))]
+        found = [path for name in _NAMES for path in find_files(folder, f"*/{name}")]
     return next((path for path in found if os.path.isfile(path)), None)
 
 

@@ -14,7 +14,7 @@ from se_viz.foreign import show_name
 from se_viz.networks.formats import Entry
 from se_viz.networks.pickles import DTYPES, refusal
 
-_BOUNDS = Bounds(memory=512 * 2**20, seconds=60, result=64 * 2**20)
+_BOUNDS = Bounds(memory=512 * 2**20, seconds=60, result=16 * 2**20)
 
 
 @dataclass(frozen=True, slots=True)

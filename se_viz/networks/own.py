@@ -15,7 +15,7 @@ from se_viz.errors import CheckpointError, NetworkError
 from se_viz.files import read_file
 from se_viz.foreign import show_name
 from se_viz.networks.architectures import build, shapes
-from se_viz.networks.cache import own_folder
+from se_viz.networks.cache import find_files, own_folder
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.checkpoints import check_fit, differences, read_cards, refuse, save_checkpoint
 from se_viz.networks.cost import measure_cost
@@ -113,12 +113,12 @@ def _save(network: Network, card: NetworkCard, *, for_now: bool) -> NetworkCard:
 
 def is_kept(name: str) -> bool:
     """Tell whether a network was kept, for now or for good."""
-    return (own_folder() / f"{name.removeprefix(OWN)}.json").exists()
+    return os.path.exists(own_folder() / f"{name.removeprefix(OWN)}.json")
 
 
 def is_for_now(name: str) -> bool:
     """Tell whether a network was kept for the time that somebody uses it."""
-    return (own_folder() / (name.removeprefix(OWN) + _MARK)).exists()
+    return os.path.exists(own_folder() / (name.removeprefix(OWN) + _MARK))
 
 
 def forget(name: str) -> None:
@@ -135,8 +135,11 @@ def forget(name: str) -> None:
 
 def forget_left() -> None:
     """Delete what was kept for now by processes that are gone: a server that was killed could not."""
-    for mark in own_folder().glob(f"*{_MARK}"):
-        process = mark.read_text()
+    for mark in find_files(own_folder(), f"*{_MARK}"):
+        try:
+            process = mark.read_text()
+        except (OSError, ValueError):
+            continue
         if not process.isdecimal() or not _runs(int(process)):
             _delete(mark.name.removesuffix(_MARK))
 

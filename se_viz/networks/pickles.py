@@ -2,8 +2,9 @@
 
 import pickle
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
 from se_viz.errors import CheckpointError
@@ -25,6 +26,8 @@ DTYPES = {
     "bool": 1,
 }
 """Bytes of a value, for the kinds of tensors that are read."""
+MAX_SIDES = 64
+"""Most axes of a tensor."""
 
 _STORAGES = {
     "DoubleStorage": ("float64", 8),
@@ -86,6 +89,10 @@ class Storage:
     """How many values of this kind it is said to have."""
     start: int = 0
     """First of them; views of old files begin further on."""
+
+    def __setstate__(self, state: object) -> None:
+        """Refuse: a pickle could put others in the place of numbers that were checked."""
+        raise MalformedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +270,7 @@ def _sketch(
     if metadata and isinstance(metadata, dict) and (metadata.get("neg") or metadata.get("conj")):
         return Odd("negated or conjugated")
     sides, steps = _sizes(shape), _sizes(stride)
-    if not _is_size(offset) or len(sides) != len(steps):
+    if not _is_size(offset) or len(sides) != len(steps) or not is_countable(sides):
         raise MalformedError
     return Sketch(
         storage,
@@ -275,11 +282,16 @@ def _sketch(
 
 
 def _sizes(values: object) -> tuple[int, ...]:
-    if not isinstance(values, (tuple, list)) or len(values) > 64:
+    if not isinstance(values, (tuple, list)) or len(values) > MAX_SIDES:
         raise MalformedError
     if not all(map(_is_size, values)):
         raise MalformedError
     return tuple(values)
+
+
+def is_countable(shape: Sequence[int]) -> bool:
+    """Tell whether PyTorch can count the values of a shape, sides of none left out: it does so in 64 bits."""
+    return prod(side or 1 for side in shape) < 2**63
 
 
 def _is_size(value: object) -> TypeGuard[int]:

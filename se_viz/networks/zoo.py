@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from se_viz.errors import CheckpointError, DownloadError, NetworkError
+from se_viz.foreign import show_name
 from se_viz.networks import downloads, hubs
 from se_viz.networks.architectures import build, build_trained, has_library, require_library
 from se_viz.networks.cache import own_folder
@@ -17,6 +18,8 @@ from se_viz.runtime import choose_device
 
 OWN = "own/"
 """What the names of networks that users brought begin with."""
+_LONGEST = 200
+"""Letters of a name that are compared with others: it takes time with the square of their number."""
 
 
 def list_networks(folder: Path | None = None) -> tuple[NetworkCard, ...]:
@@ -93,13 +96,13 @@ def find_card(name: str, folder: Path | None = None) -> NetworkCard:
     if name in (damaged := damaged_networks(folder)):
         raise CheckpointError(damaged[name])
     if not cards:
-        raise NetworkError(f"There is no network {name!r}. Train one with `python -m se_viz train`.")
+        raise NetworkError(f"There is no network {show_name(name)!r}. Train one with `python -m se_viz train`.")
     if len(cards) <= 20:
-        raise NetworkError(f"There is no network {name!r}. Choose one of: {', '.join(cards)}.")
-    near = get_close_matches(name, cards, n=3, cutoff=0.4) or list(cards)[:1]
+        raise NetworkError(f"There is no network {show_name(name)!r}. Choose one of: {', '.join(cards)}.")
+    near = get_close_matches(name[:_LONGEST], cards, n=3, cutoff=0.4) or list(cards)[:1]
     raise NetworkError(
-        f"There is no network {name!r}. Did you mean {' or '.join(near)}? `python -m se_viz networks` lists all "
-        f"{len(cards)}."
+        f"There is no network {show_name(name)!r}. Did you mean {' or '.join(near)}? `python -m se_viz "
+        f"networks` lists all {len(cards)}."
     )
 
 

@@ -1,5 +1,6 @@
 """Images for training and evaluation: a folder per class, kept decoded in memory."""
 
+import os
 import shutil
 import tarfile
 from collections.abc import Callable, Sequence
@@ -50,7 +51,7 @@ def find_data(folder: Path | None) -> Path:
         folder = Path("data", "imagenette2-320")
         if not folder.is_dir():
             _download(folder)
-    if not (folder / "train").is_dir() or not (folder / "val").is_dir():
+    if not all(os.path.isdir(folder / part) for part in ("train", "val")):
         raise DataError(f"{folder} has no folders train and val. Name one that holds a folder per class in each.")
     return folder
 

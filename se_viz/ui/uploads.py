@@ -1,8 +1,10 @@
 """Uploaded files while the server holds them: photos in memory alone, bounds for a session and for all."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 from streamlit import runtime
@@ -15,14 +17,17 @@ SESSION = 5 * 2**28
 """Bytes of files that one session may have on the server: the largest weights, and photos beside."""
 SERVER = 2**32
 """Bytes of files of all sessions together."""
+_FULL = "All who use this app have uploaded as much as it has room for."
 _lock = threading.Lock()
 _bounded: set[int] = set()
+_parse = MultiPartParser.parse
 
 
 def bound_uploads() -> None:
     """Keep photos off the disk while they arrive, and bound what the server holds; once a server."""
     # Starlette writes larger parts of a form to a temporary file.
     MultiPartParser.spool_max_size = MAX_BYTES + 2**20
+    MultiPartParser.parse = _parse_counted
     if not runtime.exists():
         return
     manager = runtime.get_instance().uploaded_file_mgr
@@ -45,10 +50,42 @@ def bounded(manager: MemoryUploadedFileManager) -> Callable[[str, UploadedFileRe
         with lock:
             _make_room(manager, session_id, len(file.data))
             if _held(manager) + len(file.data) > SERVER:
-                raise HTTPException(413, "All who use this app have uploaded as much as it has room for.")
+                raise HTTPException(413, _FULL)
             add_file(session_id, file)
 
     return add
+
+
+class _Arriving:
+    """Bytes of all uploads whose end has not come yet."""
+
+    size = 0
+
+
+async def _parse_counted(self: MultiPartParser) -> FormData:
+    """Read a form of one file, as Streamlit's page sends it, while there is room for what has come of it."""
+    self.max_files = 1
+    begun: list[int] = []
+    self.stream = _counted(self.stream, begun)
+    try:
+        async with aclosing(self.stream):
+            return await _parse(self)
+    finally:
+        _Arriving.size -= sum(begun)
+
+
+async def _counted(stream: AsyncGenerator[bytes], begun: list[int]) -> AsyncGenerator[bytes]:
+    async for chunk in stream:
+        begun.append(len(chunk))
+        _Arriving.size += len(chunk)
+        if _Arriving.size + _held_here() > SERVER:
+            raise HTTPException(413, _FULL)
+        yield chunk
+
+
+def _held_here() -> int:
+    manager = runtime.get_instance().uploaded_file_mgr if runtime.exists() else None
+    return _held(manager) if isinstance(manager, MemoryUploadedFileManager) else 0
 
 
 def _make_room(manager: MemoryUploadedFileManager, session: str, size: int) -> None:
