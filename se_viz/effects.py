@@ -34,7 +34,7 @@ STANDINGS = {-1: "below", 0: "inside", 1: "above"}
 
 _MEANINGS = {
     "below": "Wide gates have the flatter slopes: the answer depends less on them than their width suggests.",
-    "inside": "That much comes of the product alone: a wide gate says nothing of how much depends on its channel.",
+    "inside": "The product alone explains that: wide gates show no other slopes than narrow ones.",
     "above": "Wide gates have the steeper slopes too: they are those on which the answer depends most.",
 }
 
@@ -177,9 +177,9 @@ def describe_slopes(size: SlopeTest | None, signed: SlopeTest | None, channels: 
         return "All gates here, or all effects, are alike: there is no order to compare."
     return (
         f"Spearman's rank correlation of gate and **size of effect** is **{size.value:+.2f}**, {_place(size)}. "
-        f"{_MEANINGS[size.standing]} An effect is gate x slope, so it goes with the gate whatever the slopes are: "
-        f"not 0 but {size.mean:+.2f} is what gates give that have nothing to do with slopes. Of gate and signed "
-        f"effect it is {signed.value:+.2f}, {_place(signed)}."
+        f"{_MEANINGS[size.standing]} An effect is gate x slope, so it goes with the gate whatever the slopes are: with "
+        f"slopes shuffled the correlation is {size.mean:+.2f} on average. Of gate and signed effect it is "
+        f"{signed.value:+.2f}, {_place(signed)}."
     )
 
 

@@ -28,12 +28,12 @@ FEWEST = next(number for number in range(1, 1000) if MOST**number <= 1 - SURE)
 """Lenders from which all of them together can show it."""
 
 THRESHOLDS = (
-    f"Each other image lends its gates. They move the answer *much* if the label flips, its probability moves by at "
-    f"least {100 * MUCH:.0f} points, or KL(live || replaced) is at least {MUCH:g} nats; *a little* from "
-    f"{100 * LITTLE:.0f} point or {LITTLE:g} nats; at the place where each moves it most. *Mattered*, *mattered a "
-    f"little* or *did not matter* is said where at least {NEARLY_ALL:.0%} of the lenders agree, and, with {SURE:.0%} "
-    f"confidence, {MOST:.0%} of all such images would: from {FEWEST} lenders on. All ones do not count: they take away "
-    "the gates, not only their dependence on the image."
+    f"A lender is another image whose gates this one gets. It moves the answer *much* if the label flips, the "
+    f"probability moves by at least {100 * MUCH:.0f} points, or KL(live || replaced) is at least {MUCH:g} nats, and *a "
+    f"little* from {100 * LITTLE:.0f} point or {LITTLE:g} nats on. Of several places the one counts where it moves the "
+    f"answer most. *Mattered*, *mattered a little* or *did not matter* is said where at least "
+    f"{NEARLY_ALL:.0%} of the lenders agree, and so many that, with {SURE:.0%} confidence, {MOST:.0%} of all such "
+    f"images would; fewer than {FEWEST} lenders never suffice. Mean gates and all ones do not count."
 )
 """The rules of the verdict, for a caption."""
 
@@ -94,20 +94,31 @@ def describe(
     ones: Sequence[Counterfactual] = (),
 ) -> str:
     """Say a verdict in words; ``mean`` and ``ones`` is what came of mean gates and of gates of 1, if that is known."""
-    sentences = [_say_verdict(verdict)]
-    if verdict.lenders > 1 or verdict.places > 1:
-        sentences.append(_say_change(verdict))
+    return " ".join([describe_verdict(verdict), *describe_fixed(classes, mean=mean, ones=ones)])
+
+
+def describe_verdict(verdict: Verdict) -> str:
+    """Say a verdict, with the counts behind it and how far the answer moves."""
+    several = verdict.lenders > 1 or verdict.places > 1
+    return " ".join([_say_verdict(verdict), *([_say_change(verdict)] if several else [])])
+
+
+def describe_fixed(
+    classes: Sequence[str], *, mean: Sequence[Counterfactual] = (), ones: Sequence[Counterfactual] = ()
+) -> list[str]:
+    """Say what mean gates and gates of 1 do to the answer, each in a paragraph; neither counts for the verdict."""
+    sentences = []
     if mean:
         worst = max(mean, key=_size)
         where = f" in {worst.place.label}" if len(mean) > 1 else ""
-        sentences.append(f"With their mean gates{where}, one fixed choice, {_say(worst, classes)}.")
+        sentences.append(f"With the lenders' mean gates{where}, one fixed choice, {_say(worst, classes)}.")
     if ones and grade(worst := max(ones, key=_size)):
         where = f" in {worst.place.label}" if len(ones) > 1 else ""
         sentences.append(
             f"All ones{where}: {_say(worst, classes)}. That alone does not show that the network needs its gates: no "
-            "image opens them all, so later layers get inputs unlike any they were trained on."
+            "image has such gates, so later layers get inputs unlike any they were trained on."
         )
-    return " ".join(sentences)
+    return sentences
 
 
 def describe_many(images: Sequence[Sequence[Counterfactual]], classes: Sequence[str]) -> Iterator[str]:
@@ -154,11 +165,12 @@ def _say_verdict(verdict: Verdict) -> str:
         )
     nearly = max(verdict.counts) / verdict.lenders >= NEARLY_ALL
     why = "so few lenders do not show what nearly all would do" if nearly else "it depends on whose gates it gets"
-    return f"Whether input-dependent gating mattered {UNTOLD} here: {why}. Of those of {lenders}, {shares}."
+    return f"Whether input-dependent gating mattered {UNTOLD} here: {why}. Of the gates of {lenders}, {shares}."
 
 
 def _say_change(verdict: Verdict) -> str:
-    low, middle, high = (100 * value for value in verdict.changes)
+    # Never -0.0.
+    low, middle, high = (round(100 * value, 1) + 0.0 for value in verdict.changes)
     spread = f"{middle:+.1f} points in the median, {low:+.1f} to {high:+.1f} for the middle half of the lenders"
     if verdict.places == 1:
         return f"The probability of the class moves by {spread}."

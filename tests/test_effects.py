@@ -245,7 +245,7 @@ def test_the_sentence_names_the_null_and_where_the_value_lies():
     assert signed is not None
     sentence = describe_slopes(size, signed, 64)
     assert f"**{size.value:+.2f}**, **above** the 95% that shuffled slopes give" in sentence
-    assert f"not 0 but {size.mean:+.2f} is what gates give that have nothing to do with slopes" in sentence
+    assert f"with slopes shuffled the correlation is {size.mean:+.2f} on average" in sentence
     assert "Wide gates have the steeper slopes too" in sentence
     assert describe_slopes(None, None, 64).startswith("All gates here, or all effects, are alike")
 

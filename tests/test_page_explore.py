@@ -119,14 +119,14 @@ def test_probabilities_are_the_softmax_of_the_logits(explore: AppTest, network: 
 
 def test_the_answer_names_what_the_network_can_say(explore: AppTest):
     """A network of five classes calls every image one of them, and a reader has to know that."""
-    assert "The network knows only these 5, and has to choose: ant, bee, cat, dog, elk." in captions(explore)
+    assert "The network can only answer one of these 5 classes: ant, bee, cat, dog, elk." in captions(explore)
 
 
 def test_classes_without_names_are_said_to_have_none():
     """A number that stands like a name would be taken for one; who brought the weights can bring the labels too."""
-    assert "Their names are not known here" in describe_classes(["class 0", "class 1", "class 2"])
-    assert "Their names are not known here" in describe_classes([f"class {index}" for index in range(1000)])
-    assert describe_classes(["cat", "dog"]).endswith("The network knows only these 2, and has to choose: cat, dog.")
+    assert "Class names are unknown" in describe_classes(["class 0", "class 1", "class 2"])
+    assert "Class names are unknown" in describe_classes([f"class {index}" for index in range(1000)])
+    assert describe_classes(["cat", "dog"]).endswith("The network can only answer one of these 2 classes: cat, dog.")
     assert describe_classes([str(index) for index in range(21)]) == "Probabilities (softmax over 21 classes)."
 
 

@@ -97,7 +97,7 @@ def test_one_image_is_compared_with_the_samples(run: Callable[..., int], capsys:
     printed = capsys.readouterr().out
     assert "Whether input-dependent gating mattered cannot be told from 5 other images: of their gates" in printed
     assert "It takes 11 that agree; add 6 more." in printed
-    assert "With their mean gates, one fixed choice, the label" in printed
+    assert "With the lenders' mean gates, one fixed choice, the label" in printed
 
 
 def test_without_an_image_the_samples_are_asked(run: Callable[..., int], tmp_path: Path):

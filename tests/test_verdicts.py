@@ -130,13 +130,13 @@ def test_the_sentence_names_lenders_and_numbers():
     assert sentence == (
         "Input-dependent gating mattered here: the gates of 28 of 30 other images move the answer much. The "
         "probability of the class moves by -50.0 points in the median, -50.0 to -50.0 for the middle half of the "
-        "lenders. With their mean gates, one fixed choice, the label stays and ant goes from 80.0% to 70.0% (KL 0.000 "
-        "nats)."
+        "lenders. With the lenders' mean gates, one fixed choice, the label stays and ant goes from 80.0% to 70.0% (KL "
+        "0.000 nats)."
     )
     untold = describe(judge(lent([2] * 10 + [1] * 12 + [0] * 8)), CLASSES)
     assert untold.startswith(
-        "Whether input-dependent gating mattered cannot be told here: it depends on whose gates it gets. Of those of "
-        "30 other images, 8 leave the answer as it is, 12 move it a little and 10 much."
+        "Whether input-dependent gating mattered cannot be told here: it depends on whose gates it gets. Of the gates "
+        "of 30 other images, 8 leave the answer as it is, 12 move it a little and 10 much."
     )
     close = describe(judge(lent([2] * 10 + [0])), CLASSES)
     assert "cannot be told here: so few lenders do not show what nearly all would do." in close
@@ -149,7 +149,7 @@ def test_all_ones_conclude_nothing():
     sentence = describe(calm, CLASSES, ones=[moved("ones", answer=1)])
     assert "All ones: the label turns to bee" in sentence
     assert sentence.endswith(
-        "That alone does not show that the network needs its gates: no image opens them all, so later layers get "
+        "That alone does not show that the network needs its gates: no image has such gates, so later layers get "
         "inputs unlike any they were trained on."
     )
 
@@ -163,7 +163,7 @@ def test_several_images_are_counted():
         "be told for 1; each got the gates of 12 other images."
     )
     assert "at least 10 points" in rules
-    assert "from 11 lenders on" in rules
+    assert "fewer than 11 lenders never suffice" in rules
 
 
 def test_without_the_gates_of_others_there_is_no_verdict():

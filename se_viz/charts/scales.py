@@ -11,7 +11,7 @@ from se_viz.gates.records import GateSite
 KEEP = 0.995
 """Share of values that a fitted scale covers; one bright pixel must not make all others pale."""
 
-CLIPPED = f"The strongest {1 - KEEP:.1%} may lie beyond the scale, in a colour of their own."
+CLIPPED = f"The top {1 - KEEP:.1%} of values may be clipped; clipped values have their own colour."
 """What a caption says of a fitted scale."""
 
 # A maximum within this many times what the scale would cover is no outlier: a mark on it would look like a hole.

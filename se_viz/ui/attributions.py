@@ -51,18 +51,19 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
         return
     show_legend(maps, look)
     name, logit = plain(name_target(choices, target)), target.read(analysis.logits[None]).item()
-    for words in (_describe(f"the logit of {name}: {logit:+.1f} for this photo", look), *remarks):
+    drawn = any(METHODS[one.method].drawn for one in maps)
+    for words in (_describe(f"the logit of {name}: {logit:+.1f} for this photo", look, drawn=drawn), *remarks):
         st.caption(words)
     show_downloads(choices, target, look, maps)
     show_scores(choices, target, baseline, maps)
 
 
-def _describe(number: str, look: Look) -> str:
-    scale = "On one scale for all, maps of small numbers fade." if look.shared else CLIPPED
+def _describe(number: str, look: Look, *, drawn: bool) -> str:
+    scale = "With a shared scale, maps of small values look faint." if look.shared else CLIPPED
+    chance = "Methods that draw at random also differ by chance: below their maps stands how far another seed agrees. "
     return (
-        f"All explain the same number, {number}. Look for what methods agree on: each asks another question, and units "
-        "differ between them. Some draw at random, and differ by chance too: below these stands how far the map agrees "
-        f"with that of another seed. {scale}"
+        f"All explain the same number, {number}. Look for what methods agree on: each has a question and a unit of its "
+        f"own. {chance * drawn}{scale}"
     )
 
 

@@ -32,8 +32,8 @@ from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import progress
 from se_viz.ui.state import open_block
-from se_viz.ui.words import plain
-from se_viz.verdicts import THRESHOLDS, describe, judge
+from se_viz.ui.words import as_markdown, plain
+from se_viz.verdicts import THRESHOLDS, describe_fixed, describe_verdict, judge
 
 EXPLAINED = {
     "mean": "Every gate is its mean over the {count} other images: one fixed choice that does not depend on the image. "
@@ -42,7 +42,7 @@ EXPLAINED = {
     "lenders, *from* and *to* hold the middle half of them.",
     "shuffle": "The image's own gates change places among the channels of their block, at random, {repeats} times: as "
     "many channels are turned down, but not the same. Points are medians, *from* and *to* hold the middle half.",
-    "ones": "Every gate is 1, as if there were no SE block. No image opens all gates, so later layers get inputs "
+    "ones": "Every gate is 1, as if there were no SE block. No image has such gates, so later layers get inputs "
     "unlike any they were trained on: a change here need not mean that the gates matter.",
 }
 """What each kind does, for a caption."""
@@ -77,16 +77,19 @@ class Chosen:
 
 def choose_counterfactual(choices: Choices) -> Chosen:
     """Offer what replaces the live gates, where, and whose gates are looked at alone."""
-    first, second, third = st.columns([9, 7, 5])
-    with first:
+    # Not columns, which cut the rows of options where they are narrow.
+    with st.container(horizontal=True, gap="medium"):
         kind = choose_option("Replace the live gates by", KINDS, key="counterfactual")
-    with second:
         scope = choose_option("In", SCOPES, key="scope")
-    groups = _gather_lenders(choices, scope)
-    names = {_EVERYBODY: "All", **{place: lender.name for place, lender in enumerate(groups[-1])}}
-    with third:
+        groups = _gather_lenders(choices, scope)
+        names = {_EVERYBODY: "All", **{place: lender.name for place, lender in enumerate(groups[-1])}}
         other = st.selectbox(
-            "Whose gates are shown", list(names), format_func=names.__getitem__, key="other", persist_state="session"
+            "Whose gates are shown",
+            list(names),
+            format_func=names.__getitem__,
+            key="other",
+            persist_state="session",
+            width=220,
         )
     return Chosen(kind, scope, groups, _EVERYBODY if other is None else other)
 
@@ -95,7 +98,7 @@ def _gather_lenders(choices: Choices, scope: str) -> tuple[tuple[Lender, ...], .
     try:
         bundled = get_lenders(choices)[: BUNDLED[scope]]
     except CheckpointError as error:
-        st.warning(f"{error} Without it, fewer images lend their gates.")
+        st.warning(as_markdown(f"{error} Without it, fewer images lend their gates."))
         bundled = ()
     gallery = [Lender(one.image.name, one.image.digest, gates_of(seen)) for one, seen in get_gallery(choices)]
     others = {one.digest: one for one in (*bundled, *gallery) if one.digest != choices.image.digest}
@@ -114,19 +117,21 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -
     with st.container():
         found = {kind: _ask(choices, analysis, chosen, kind=kind) for kind in kinds}
     verdict = judge(found["other"])
-    sentence = describe(verdict, choices.network.classes, mean=found["mean"], ones=found["ones"])
-    words, reasons = sentence.split(":", 1)
+    words, reasons = describe_verdict(verdict).split(":", 1)
     st.markdown(f"**{words}:** {plain(reasons)}")
+    for fixed in describe_fixed(choices.network.classes, mean=found["mean"], ones=found["ones"]):
+        st.markdown(plain(fixed))
     if chosen.other >= 0:
         found["other"] = _only(found["other"], chosen.groups[-1][chosen.other])
-    plot, numbers = st.columns([3, 2], gap="medium")
+    plot, numbers = st.columns([4, 3], gap="medium")
     with plot:
         _show_depth(choices, found, chosen)
     with numbers:
         st.caption(EXPLAINED[chosen.kind].format(count=len(chosen.lenders), repeats=REPEATS))
         _show_table(choices, found, chosen)
         link_block(analysis)
-    st.caption(THRESHOLDS)
+    with st.expander("When a word is said"):
+        st.markdown(THRESHOLDS)
 
 
 def _only(found: tuple[Counterfactual, ...], lender: Lender) -> tuple[Counterfactual, ...]:
@@ -141,9 +146,11 @@ def _show_depth(choices: Choices, found: Found, chosen: Chosen) -> None:
         summarise_counterfactuals(table), current_palette(), kind=chosen.kind, dots=table if chosen.other < 0 else None
     )
     show_figure(figure, "depth", alt="Change of the answer for each place whose gates are replaced", on_click=click)
+    later = "" if chosen.scope == "network" else " The gates of later blocks react to the change."
+    opens = " A click opens a block." if click else ""
     st.caption(
         "Look for where the chosen kind leaves 0, and how far lenders differ: each is a dot, marks are medians, bars "
-        "hold the middle half. Hollow: a label flipped. Later blocks' gates are live, and react. A click opens a block."
+        f"hold the middle half. Hollow: a label flipped.{later}{opens}"
     )
 
 
@@ -157,9 +164,12 @@ def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
         _label(found[kind], place, choices) for kind, place in zip(summary["kind"], summary["place"], strict=True)
     ]
     summary["kind"] = [KINDS[kind] for kind in summary["kind"]]
-    summary[["change", "change_low", "change_high"]] *= 100
+    summary[["change", "change_low", "change_high"]] = (100 * summary[["change", "change_low", "change_high"]]).round(
+        3
+    ) + 0.0
     spread = ["change_low", "change_high"] * several
-    columns = ["kind" if chosen.scope == "network" else "place", "change", *spread, "divergence"]
+    # The label where it is seen without scrolling.
+    columns = ["kind" if chosen.scope == "network" else "place", "change", "label", *spread, "divergence"]
     config = {
         "kind": st.column_config.TextColumn("Gates", pinned=True),
         "place": st.column_config.TextColumn("Replaced", pinned=True),
@@ -170,7 +180,7 @@ def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
         "label": st.column_config.TextColumn("Label"),
     }
     height, alt = "content" if len(summary) <= 17 else 640, "Change of probability, KL divergence and label"
-    shown, key = summary.filter([*columns, "label"]), f"places-{chosen.kind}-{chosen.scope}"
+    shown, key = summary.filter(columns), f"places-{chosen.kind}-{chosen.scope}"
     show_rows(shown, summary["path"].tolist(), key=key, column_config=config, height=height, alt=alt)
 
 

@@ -64,7 +64,7 @@ def _show_channels(
     outliers = find_outliers(table)
     # Before the plot, which rings it.
     opened = open_channel_of(record)
-    plot, lists = st.columns([3, 2], gap="medium")
+    plot, lists = st.columns([4, 3], gap="medium")
     with plot:
         _draw(choices, table, outliers, opened)
         st.caption(words)
@@ -72,8 +72,8 @@ def _show_channels(
         _list_channels("Large gate, little effect", outliers[0], "useless")
         _list_channels("Small gate, large effect", outliers[1], "decisive")
         st.caption(
-            "Number, gate and effect. Of the quarter of channels with the widest gates those with the least effect, "
-            "and of the quarter with the narrowest those with the most: in a block whose gates are all wide, wide ones."
+            "Number, gate and effect: the least effects among the widest quarter of the block's gates, and the largest "
+            "among the narrowest quarter. Where all gates are wide, the narrowest are wide too."
         )
         label = label_blocks(choices.network.inspection.sites)[record.name]
         st.markdown(_describe_open(table, label, opened))
@@ -127,8 +127,8 @@ def _describe_effect(measure: str, name: str) -> str:
         f"Each gate was set to 0, one at a time, and the network run again: the effect is how far the logit of "
         f"{plain(name)} fell."
         if measure == "exact"
-        else f"Gradient x gate: how far the logit of {plain(name)} would fall if the network were linear. One pass "
-        "back; the exact ablation tells."
+        else f"Gradient x gate: how far the logit of {plain(name)} would fall if the network were linear. One "
+        "backward pass; exact ablation verifies it."
     )
     return f"{what} Above 0 a channel speaks for the class, below against it. A click opens a channel."
 
@@ -148,7 +148,7 @@ def _list_channels(title: str, channels: pd.DataFrame, key: str) -> None:
 def _describe_open(table: pd.DataFrame, label: str, channel: int) -> str:
     here = table.loc[table["channel"] == channel]
     if here.empty:
-        return f"Open: channel **#{channel}** of {label}, which was not asked."
+        return f"Open: channel **#{channel}** of {label}, which was not measured."
     gate, effect = here[["gate", "effect"]].iloc[0]
     return f"Open: channel **#{channel}** of {label}, gate {gate:.3f}, effect {effect:+.4f} logits."
 

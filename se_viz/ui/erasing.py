@@ -35,7 +35,7 @@ def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
     Raises:
         SeVizError: the map marks nothing, or too many wait; the text says what to do.
     """
-    left, right = st.columns([3, 2])
+    left, right = st.columns([1, 1])
     percent = left.slider(
         "Erase the strongest positive pixels (%)", 1, _MOST, 10, key="erase-share", persist_state="session"
     )

@@ -59,7 +59,8 @@ GATES = (
     Passage(
         "The gate map",
         "One row is a block, one cell a channel, and all rows share the scale 0 to 1. **0.5 is the sigmoid of 0**, the "
-        "gate of a channel whose logit is 0. Orange lies above it, blue below.\n\n"
+        "gate of a channel whose logit is 0. Orange lies above it, blue below. Norm-free networks double each gate: "
+        "0 to 2, and 1 in the middle.\n\n"
         "Compare a row between two images: in the paper early blocks hardly differ from class to class, later ones do. "
         "A row of one colour has scaled all its channels alike.\n\n"
         "Sorted rows show *how many* channels were turned up. Only sorting by index keeps every channel in its place.",
@@ -67,7 +68,8 @@ GATES = (
     Passage(
         "The opened block",
         "The channels with the highest and lowest gates, before and after scaling. Each pair shares one scale.\n\n"
-        "No gate exceeds 1, so no channel grows: *turned up* means that it shrinks less than at 0.5.\n\n"
+        "A sigmoid's gate never exceeds 1, so no channel grows: *turned up* means that it shrinks less than at 0.5."
+        " Doubled gates can make it grow.\n\n"
         "Look at a second image before you give a channel a meaning.\n\n"
         "The page **Open a gate** follows one of them through the block's arithmetic.",
     ),
@@ -79,7 +81,7 @@ PIXELS = (
         "Signed maps are symmetric about 0: orange speaks for the class, blue against. Grad-CAM is as coarse as its "
         "stage's grid; Occlusion as its square.\n\n"
         "Integrated Gradients promises that its map sums to the logit's rise from the baseline. The **completeness "
-        "error** is what is missing. A small one says the sum is right, not that the map is.\n\n"
+        "error** is what is missing. A small error means the integral converged, not that the map is correct.\n\n"
         "The same methods explain **one gate**. Then erase what the map marks: unless the gate falls further than with "
         "the same shape erased at any of 40 other places, which is 1 in 41 by chance, the map is no proof.",
     ),
@@ -108,8 +110,10 @@ LIMITS = Passage(
     "- **A gate is no cause.** Only changing it and running the network again shows what it does to the answer. "
     "*Change the gates* does that by hand, *Does it matter?* for one block, a stage or all. Later gates then "
     "answer to what the change left them.\n"
-    "- **A sure answer may be wrong.** Probabilities are shares among what the network knows, whatever is shown.\n"
-    "- **An attribution is one method's answer.** Two methods that disagree ask different questions.",
+    "- **A sure answer may be wrong.** Probabilities are shares among the classes that the network knows, "
+    "whatever is shown. A network with one class, or with independent ones, says yes or no to each.\n"
+    "- **An attribution is one method's answer.** Two methods that disagree may ask different questions, "
+    "or differ by chance: no map is the truth that others miss.",
 )
 
 

@@ -111,7 +111,7 @@ def _show(analysis: Analysis, opened: str, *, check: Callable[..., tuple[BlockHe
         # Clicked here: the page above has to follow.
         st.rerun()
     verdict = st.container()
-    table, words = st.columns([3, 2], gap="medium")
+    table, words = st.columns([2, 1], gap="medium")
     with words:
         meanings = st.container()
         with st.expander("Move the limits", icon=":material/tune:"):

@@ -19,7 +19,7 @@ def show_upload(card: NetworkCard | None) -> None:
     """Take a file of weights, check it, hold it and use it; a file that does not fit changes nothing."""
     st.caption(
         "A .safetensors file, or what `torch.save` wrote; nothing in it is run. The network's tensors are found under "
-        "any prefix, and the number of classes is told from the classifier. You alone see the network, and it is "
+        "any prefix, and the number of classes is inferred from the classifier. You alone see the network, and it is "
         "deleted when you have left."
     )
     architecture = _choose_architecture(card)
@@ -32,7 +32,7 @@ def show_upload(card: NetworkCard | None) -> None:
     )
     labels = st.text_area("Labels, one a line (optional)", key="own-labels", height=100)
     multi_label = st.checkbox(
-        "Multi-label: any number of labels may be true of one photo",
+        "Multi-label: any number may be true",
         key="own-multi-label",
         help="Each class then has a probability of its own, the sigmoid of its logit, as trained with "
         "`BCEWithLogitsLoss`. Otherwise probabilities are a softmax. A single class is always a yes or no.",
@@ -78,7 +78,7 @@ def show_kept() -> None:
         return
     for card in kept:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.text(f"{card.title}: {len(card.classes)} classes")
+            st.text(f"{card.title}: {len(card.classes)} class{'es' * (len(card.classes) != 1)}")
             if is_mine(card) or is_private():
                 remove = give_up if is_mine(card) else forget
                 st.button("Remove", key=f"forget-{card.name}", on_click=remove, args=(card.name,), type="tertiary")

@@ -37,9 +37,8 @@ from se_viz.ui.words import as_markdown, code, plain
 
 _SHOWN = 4
 _EVEN = (
-    "One row is one block, from the first (top) to the last. {scale} Look for rows that are far from even: there the "
-    "network chose for this image. The framed row is the open block, at first the one whose gates differ most; a click "
-    "opens another."
+    "Each row is a block, the first block on top. {scale} Look for uneven rows: there the block treats its channels "
+    "differently. The framed row is the open block, at first the one whose gates differ most; a click opens another."
 )
 _SQUEEZE = (
     "The squeeze: {squeeze}, in units of the feature map, symmetric about 0 on one scale for all blocks. {clipped}"
@@ -72,23 +71,21 @@ def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> st
         )
     if tuple(classes) == numbered_classes(known):
         return (
-            f"{words} Their names are not known here, so they go by number, from 0: give a list of labels with the "
-            "weights on the page Networks."
+            f"{words} Class names are unknown, so classes are numbered from 0: upload a label list with the weights on "
+            "the page Networks."
         )
     if known > 20 or single:
         return words
-    knows = f"The network knows only these {known}" + ("" if multi_label else ", and has to choose")
-    return f"{words} {knows}: {', '.join(map(plain, classes))}."
+    knows = f"knows only these {known} classes" if multi_label else f"can only answer one of these {known} classes"
+    return f"{words} The network {knows}: {', '.join(map(plain, classes))}."
 
 
 def show_gates(choices: Choices, analysis: Analysis) -> str:
     """Show every gate of every block; return the path of the block that a click or the list has opened."""
-    first, left, right = st.columns([3, 3, 4])
-    with first:
+    # Not columns, which cut the rows of options where they are narrow.
+    with st.container(horizontal=True):
         selected = choose_block(analysis)
-    with left:
         value = choose_option("Show", {"gate": "gate", "squeeze": "squeeze"}, key="value")
-    with right:
         order = choose_option("Sort by", ORDERS, key="order")
     inspection = choices.network.inspection
     gates = gather_gates(analysis.records)
@@ -182,6 +179,8 @@ def _show_channels(record: GateRecord, channels: list[int], key: str, title: str
 
 def show_numbers(analysis: Analysis) -> None:
     """Show the summary of every block as a table."""
+    # Shares are of the function's range, and means of the multiplier: of the same one where all blocks have one gain.
+    gain = max(record.gain for record in analysis.records)
     low, high = NEAR_HALF
     share = {"format": "%.0f %%", "min_value": 0, "max_value": 100}
     columns = {
@@ -191,9 +190,9 @@ def show_numbers(analysis: Analysis) -> None:
         "channels": st.column_config.NumberColumn("Channels"),
         "mean": st.column_config.NumberColumn("Mean gate", format="%.3f"),
         "std": st.column_config.NumberColumn("Spread (std)", format="%.3f"),
-        "near_0": st.column_config.ProgressColumn(f"Near 0 (< {NEAR_ZERO})", **share),
-        "near_half": st.column_config.ProgressColumn(f"Near 0.5 ({low} to {high})", **share),
-        "near_1": st.column_config.ProgressColumn(f"Near 1 (> {NEAR_ONE})", **share),
+        "near_0": st.column_config.ProgressColumn(f"Near 0 (< {gain * NEAR_ZERO:g})", **share),
+        "near_half": st.column_config.ProgressColumn(f"Near {gain / 2:g} ({gain * low:g} to {gain * high:g})", **share),
+        "near_1": st.column_config.ProgressColumn(f"Near {gain:g} (> {gain * NEAR_ONE:g})", **share),
     }
     summary = summarise_blocks(analysis.records)
     summary[["near_0", "near_half", "near_1"]] *= 100

@@ -59,9 +59,9 @@ def _explain(peers: Peers | None) -> str:
 def _offer(choices: Choices, subject: Subject, token: tuple) -> None:
     runs = len({site.stage for site in choices.network.inspection.sites}) + 1 + NETWORKS
     st.markdown(
-        "Shuffle the weights of a copy of the network, from the classifier back to the image, and draw the map again: "
-        "one that stays the same shows the photo, not what was learned from others. Networks whose weights are all "
-        "shuffled differ too: only what differs from them by more was learned."
+        "Shuffle the weights of a copy of the network, from the classifier back to the image, and draw the map again. "
+        "A map that hardly changes shows the photo, not the weights; networks whose weights are all shuffled show how "
+        "much change is chance."
     )
     st.button("Randomise a copy", on_click=_want, args=(token,), icon=":material/casino:")
     time = say_about(runs * subject.found.seconds)
@@ -83,7 +83,7 @@ def _show_maps(choices: Choices, subject: Subject, steps: Sequence[Step]) -> Non
                 st.image(to_uri(picture), width=_SIDE, alt=f"The map with {name_part(step.part)} randomised last")
                 st.caption(f"… {name_part(step.part)}")
     st.caption(
-        "Randomised so far, up to and with what is named, in one draw. Each map has its own scale: look at where, not "
+        "Randomised up to and including what is named, in one draw. Each map has its own scale: look at where, not "
         "how much."
     )
 

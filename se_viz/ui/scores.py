@@ -83,8 +83,8 @@ def _offer(choices: Choices, exam: Exam, subjects: Sequence[Subject], token: tup
     pictures = count_pictures(exam, subjects)
     seconds = say_about(get_pace(choices).time((pictures, 0)))
     st.markdown(
-        "A map that looks right need not be: paint over the pixels it marks, and see whether the answer falls. Maps "
-        "that know nothing of the network take the same test."
+        "A plausible map can still be wrong. Mask the pixels it highlights and see whether the score drops; random "
+        "control maps take the same test."
     )
     st.button("Score these maps", on_click=_want, args=(token,), icon=":material/rule:", type="primary")
     line = describe_line(line_of(choices.network.device))
@@ -103,10 +103,10 @@ def _draw(choices: Choices, exam: Exam, scored: Scored, colours: Mapping[str, in
     table["colour"] = [colours.get(title) for title in table["map"]]
     figure = draw_curves(table, current_palette(), unit=unit, fixed=not exam.compares)
     show_figure(figure, "score-curves", alt="Deletion and insertion curves of each map and of the controls")
-    thin = " A thin line tells its name when it is touched." if len(colours) < len(scored.scores) else ""
+    thin = " Hover over a thin line to see its name." if len(colours) < len(scored.scores) else ""
     st.caption(
-        "Look for a line that runs low above and high below. Broken grey lines are maps that know nothing, each the "
-        f"mean of its draws; the grey band holds all draws.{thin}"
+        "Look for a line that runs low above and high below. Dashed grey lines are control maps, each the mean "
+        f"of its draws; the grey band holds all draws.{thin}"
     )
 
 
@@ -164,11 +164,11 @@ def _explain(exam: Exam, moved: float) -> str:
         f"- *Deletion*, the area under the upper curve, which is {mean}: the pixels where the map is highest give way "
         f"first ({baseline}). **Low** is good.\n"
         "- *Insertion*, the area under the lower one: they come back first, into a blurred photo. **High** is good.\n"
-        "- *Gap*: insertion less deletion. A pixel of noise in many breaks every texture, so that random pixels are "
-        "hard to beat at deletion; but so they are bad at insertion. **High** is good.\n"
+        "- *Gap*: insertion less deletion. Scattered pixels destroy texture everywhere, so random maps do well at "
+        "deletion and, for the same reason, poorly at insertion. **High** is good.\n"
         f"- *Infidelity*: {exam.squares} squares, one draw for all maps, are removed one at a time; each moves the "
-        f"logit by {moved:.2g} on average here. It is the share of these moves that the map's sum there does not "
-        "foretell, 0 to 1, and 1 where the map is high but the logit does not fall. **Low** is good.\n"
+        f"logit by {moved:.2g} on average here. It is the share of these moves that the map's sum there fails "
+        "to predict, 0 to 1, and 1 where the map is high but the logit does not fall. **Low** is good.\n"
         "- *Sensitivity*: the greatest change of the map, as a share of it, when values of the image move by a grey "
         "level at most. **Low** is good, but 0 for what does not look at the image.\n\n"
         "Pixels go by value: what speaks against the class goes last, and equal ones in random order. Random pixels "

@@ -55,13 +55,14 @@ def _show_places(choices: Choices, record: GateRecord, channel: int) -> None:
     height, width = features.shape
     values = ", ".join(f"{number}: {peak.value:.2f}" for number, peak in enumerate(peaks, 1)) or "none: it is even"
     st.caption(
-        f"The channel before its gate, {height} x {width} cells. Its strongest places, {values}. What a cell answers "
-        f"to reaches beyond its square, the further the deeper the block. {CLIPPED}"
+        f"The channel before its gate, {height} x {width} cells. Its strongest places, {values}. A cell's "
+        f"receptive field is larger than its square and grows with depth. {CLIPPED}"
     )
 
 
 def _show_gallery(choices: Choices, sights: list[_Sight]) -> None:
-    st.markdown("**By gate s**, widest open first")
+    gain = max(site.gain for site in choices.network.inspection.sites)
+    st.markdown(f"**By gate s{'' if gain == 1 else f' x {gain:g}'}**, widest open first")
     _show_thumbnails(choices, sorted(sights, key=lambda sight: -sight.gate), "gate")
     st.markdown("**By squeeze z**, the channel's summary before its gate, strongest first")
     _show_thumbnails(choices, sorted(sights, key=lambda sight: -sight.squeeze), "squeeze")
@@ -93,6 +94,6 @@ def _show_strip(choices: Choices, sights: list[_Sight]) -> None:
     show_figure(figure, "gallery-gates", alt="This gate for every image of the gallery")
     own = len(st.session_state.get("own_photos", ()))
     st.caption(
-        f"This gate on all {len(sights)} images of the gallery, {own} of them your own; ◆ is this photo. That is few: "
-        "upload more in the sidebar, and the last six stay here as long as this visit."
+        f"This gate on all {len(sights)} images of the gallery, {own} of them your own; ◆ is this photo. Upload "
+        "more in the sidebar; the last six stay for this visit."
     )

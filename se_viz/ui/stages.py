@@ -26,8 +26,8 @@ _PLACES = {"end": "the stage's end", "after": "X~ of its last block", "before": 
 
 
 def show_stages(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
-    """Show how the evidence for a class narrows with depth, what gates change in it, and what they point at alone."""
-    st.header("How the evidence narrows with depth", anchor=False, divider="gray")
+    """Show how the evidence for a class changes with depth, what gates change in it, and what they point at alone."""
+    st.header("How the evidence changes with depth", anchor=False, divider="gray")
     _show_depth(choices, analysis, target, baseline)
     st.header("Before and after the gates", anchor=False, divider="gray")
     show_recalibration(choices, analysis, target, baseline)
@@ -74,9 +74,9 @@ def _last(analysis: Analysis, stage: int) -> str:
 def _describe(method: str, seconds: float) -> str:
     row = LAYER_METHODS[method]
     return (
-        f"{row.looks_for} Look from the first stage to the last: coarser cells, and less of the photo in colour. "
-        f"Each map has a scale of its own, since stages have units of their own. {CLIPPED} Below it the gates of that "
-        f"stage, sorted: the last block's in orange, those before it in grey, the rule at 0.5. Took {seconds:.2f} s. "
+        f"{row.looks_for} Look from the first stage to the last: cells get coarser, and the share below each map says "
+        f"whether the evidence narrows. Each map has its own scale and units. {CLIPPED} Curves: the sorted gates of "
+        f"the stage, the last block's in orange, earlier ones in grey. Took {seconds:.2f} s. "
         f"({row.source})"
     )
 

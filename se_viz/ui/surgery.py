@@ -65,11 +65,11 @@ def _show_answer(choices: Choices, before: Analysis, after: Analysis) -> None:
     st.markdown(f"##### {describe_answers(choices.network, before, after)}")
     figure = draw_answers(compare_answers(before, after, names), current_palette())
     show_figure(figure, "answers", alt="The most probable classes before and after the edits")
-    words = ["Bars are now, ticks are before."]
+    words = ["Bars: after the edits; ticks: before."]
     if len(names) > 1:
-        words.append("A class that was not among the first five stands below them.")
+        words.append("Classes from outside the first five come last.")
     if not choices.network.card.independent:
-        words.append("The softmax shares out one whole: look at the logits to see which class really moved.")
+        words.append("Probabilities sum to 1: check the logits to see which class moved.")
     st.caption(" ".join(words))
 
 
