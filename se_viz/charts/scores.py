@@ -131,7 +131,7 @@ def draw_steps(table: pd.DataFrame, palette: Palette) -> Figure:
         "legend": _LEGEND,
         "legend2": {**_LEGEND, "y": lower[1] + 0.015},
         "xaxis": {**across, "anchor": "y", "showticklabels": False},
-        "xaxis2": {**across, "anchor": "y2", "ticktext": parts, "title": "randomised so far, up to and with"},
+        "xaxis2": {**across, "anchor": "y2", "ticktext": parts, "title": "randomised up to and including"},
         "yaxis": {**side, "title": "map: likeness<br>to the first", "domain": upper},
         "yaxis2": {**side, "title": "gates: rank<br>correlation", "domain": lower},
     }
