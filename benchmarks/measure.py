@@ -70,7 +70,9 @@ def resident_memory(pid: int | str = "self") -> float | None:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """Return the value below which so many in a hundred of at least two values lie (linear interpolation)."""
+    """Return the value below which so many in a hundred lie (linear interpolation); of one value, it alone."""
+    if len(values) == 1:
+        return values[0]
     return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 

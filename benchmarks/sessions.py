@@ -140,7 +140,7 @@ def crowd(people: Sequence[Callable[[], Sequence[float]]]) -> Crowd:
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sessions", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="photos a person, at least 2 (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="photos a person (default: 5)")
     parser.add_argument("--people", type=int, nargs="+", default=[1, 8, 32], help="how many at once (default: 1 8 32)")
     parser.add_argument("--network", help="name of the network (default: the first bundled one)")
     return parser.parse_args(words)

@@ -20,8 +20,14 @@ def test_percentile_is_the_value_that_so_many_stay_below():
 
 
 def test_percentile_lies_between_two_values_where_none_is_there():
-    """Two photos a person are the least that is measured: 95 of 100 lies near the slower one."""
+    """Of two photos, 95 of 100 lies near the slower one."""
     assert percentile([1.0, 2.0], 95) == pytest.approx(1.95)
+
+
+def test_percentile_of_one_value_is_that_value():
+    """One person with one photo is a row of the table too: no other wait is known there."""
+    assert [percentile([0.7], percent) for percent in (5, 50, 95)] == [0.7] * 3
+    assert Crowd(waits=(0.7,), seconds=1.0).row(1, best=2.0, memory=None)[1:3] == ["0.70", "0.70"]
 
 
 def test_resident_memory_is_at_most_the_peak():
