@@ -190,6 +190,18 @@ def test_one_image_does_not_tell_of_images():
     assert describe_block(block).endswith("one image cannot tell whether they depend on the image.")
 
 
+def test_many_images_that_leave_a_block_open_are_not_called_too_few():
+    """Its share of the variance is the limit itself: the sentence says near the limit, not that 24 would be enough."""
+    dice = torch.Generator().manual_seed(0)
+    shift = 0.1 * torch.randn(30, 1, generator=dice)
+    gates = (torch.linspace(0.3, 0.7, 16) + shift).clamp(0, 1).tolist()
+    share = check(gates).image_share
+    assert share is not None
+    sentence = describe_network([check(gates, fixed=share)])
+    assert sentence.startswith("30 images cannot tell whether the gates depend on the image")
+    assert sentence.endswith("Their variance between images is near the limit: add images, or move the limit.")
+
+
 def test_passes_count_as_a_batch():
     """A gallery is analysed image by image, and must come to what one pass of all would."""
     together = check_health([record(MIXED)], [SIGMOID])

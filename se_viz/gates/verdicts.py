@@ -25,8 +25,8 @@ MEANINGS = {
     "end the block lets everything pass.",
     DEAD: "These channels are zero in all images shown: their gates multiply nothing.",
     FIXED: "Channels get different gates, but nearly the same ones in every image. In early blocks that is usual.",
-    UNDECIDED: "These images are too few to tell whether the gates depend on the image. Add images: "
-    f"{ENOUGH} are enough for most blocks.",
+    UNDECIDED: "The limit lies inside the interval, so that these images cannot tell whether the gates depend on the "
+    f"image. Add images: {ENOUGH} are enough for most blocks, and a block near the limit takes more.",
 }
 """What each flag says, for a reader who meets it the first time."""
 
@@ -78,9 +78,11 @@ def _describe_mixed(blocks: Sequence[BlockHealth]) -> Iterator[str]:
         yield f"All {count} blocks are flagged." if count > 1 else "The one block is flagged."
     if undecided:
         which = "the gates" if undecided == count else f"those of {undecided} more blocks" if healthy else "the others"
+        few = f"Add images: {ENOUGH} are enough for most blocks."
+        near = "Their variance between images is near the limit: add images, or move the limit."
         yield (
             f"{_images(images).capitalize()} cannot tell whether {which} depend on the image, only that they differ "
-            f"between channels. Add images: {ENOUGH} are enough for most blocks."
+            f"between channels. {few if images < ENOUGH else near}"
         )
 
 
