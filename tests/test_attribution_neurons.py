@@ -37,6 +37,19 @@ def network(shallow: Network) -> Network:
     return shallow
 
 
+@pytest.mark.parametrize("method", ["gradient_shap", "smoothgrad", "smoothgrad_sq", "vargrad"])
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+def test_noise_of_full_precision_reaches_a_network_of_half(method, precision):
+    """Methods draw in float32. The map is that of full precision, but for what half of it rounds."""
+    small = seeded(lambda: Reads(SqueezeExcitation(8, 4)))
+    inputs = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected = attribute_neuron(small, inputs, Neuron("se", 2), method).map
+    small.model.to(precision)
+    found = attribute_neuron(small, inputs, Neuron("se", 2), method).map
+    assert expected.any()
+    assert torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1] > 0.95
+
+
 class GatesAlone(nn.Module):
     """Logits that are sums of a block's gates: nothing of the image passes it by."""
 

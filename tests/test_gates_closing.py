@@ -1,6 +1,7 @@
 """Captures end in whatever order, thread, task or generator; none loses a record and none leaves a hook."""
 
 import asyncio
+import copy
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextvars import copy_context
@@ -188,3 +189,67 @@ def test_what_checkpointing_runs_again_is_no_pass(reentrant: bool):
     assert [record.block for record in records] == ["net.1", "net.3"]
     for one, two in zip(model.net.parameters(), plain.parameters(), strict=True):
         assert torch.equal(one.grad, two.grad)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_copy_that_was_made_inside_a_capture_is_captured_once():
+    """It has the same hooks as the original had then; run twice, they would count each use of a block twice."""
+    model = build()
+    with capture_gates(model) as originals:
+        copied = copy.deepcopy(model)
+        run(model)
+    with capture_gates(copied) as records:
+        run(copied)
+    assert [(record.name, record.call) for record in records] == [("1", 0), ("3", 0)]
+    assert all(torch.equal(one.gate, other.gate) for one, other in zip(originals, records, strict=True))
+    assert_nothing_is_left(model, copied)
+
+
+def test_a_block_that_is_replaced_inside_a_capture_is_told():
+    """What ran in its place was not seen, and the records would be those of one block less."""
+    model = build()
+
+    def replace() -> None:
+        with capture_gates(model):
+            run(model)
+            model[1] = nn.Identity()
+            run(model)
+
+    with pytest.raises(CaptureError, match=r"in the place of SE blocks that were watched: 1\. "):
+        replace()
+    assert_nothing_is_left(model)
+
+
+def test_gates_under_torch_func_are_plain_values():
+    """A gradient transform wraps every tensor, and its wrappers die with it."""
+    model, weights = build(), dict(build().named_parameters())
+    with capture_gates(model, keep_features=["1"]) as records:
+        run(model)
+        torch.func.grad(lambda values: torch.func.functional_call(model, values, (IMAGES,)).sum())(weights)
+    for one, other in zip(records[:2], records[2:], strict=True):
+        assert torch.equal(one.gate, torch.from_numpy(other.gate.numpy()))
+        assert torch.equal(one.squeeze, torch.from_numpy(other.squeeze.numpy()))
+    assert records[0].features is not None
+    assert records[2].features is not None
+    assert torch.equal(records[0].features, torch.from_numpy(records[2].features.numpy()))
+
+
+def test_one_pass_for_many_is_refused():
+    """Under `torch.vmap` a gate has no batch axis: what would be recorded is nobody's."""
+    model = build()
+    with pytest.raises(CaptureError, match=r"torch\.vmap.* Call the model on a whole batch"), capture_gates(model):
+        torch.func.vmap(lambda image: model(image[None]))(IMAGES)
+
+
+def test_a_pass_on_shapes_alone_is_refused():
+    """The device meta holds no values."""
+    model = build().to("meta")
+    with pytest.raises(CaptureError, match="shapes alone, which have no values"), capture_gates(model):
+        model(IMAGES.to("meta"))
+
+
+def test_a_batch_of_no_image_leaves_records_of_none():
+    """The last batch of a filtered data set may be empty."""
+    model = build()
+    with capture_gates(model) as records, edit_gates(model, {"1": torch.zeros_like}), torch.no_grad():
+        model(IMAGES[:0])
+    assert [tuple(record.gate.shape) for record in records] == [(0, 8), (0, 8)]

@@ -224,3 +224,28 @@ def test_a_with_block_without_a_pass_says_nothing():
     with capture_gates(model) as records, edit_gates(model, {"first.1": torch.zeros_like}):
         pass
     assert records == []
+
+
+@pytest.mark.parametrize("compile_", [in_place, forward_alone])
+def test_a_compiled_part_before_the_first_block_does_not_change_stages(compile_: Callable[[nn.Module], None]):
+    """The image goes into what is compiled: both strides are measured from it, whichever pass was first."""
+    model = build()
+    compile_(model.first[0])
+    run(model)
+    for _ in range(2):
+        with capture_gates(model) as records:
+            run(model)
+        assert [record.stage for record in records] == [1, 2]
+    assert count_hooks(model) == 0
+
+
+@pytest.mark.parametrize("hide", [compiled, torch.jit.script])
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated")
+def test_a_part_that_no_hook_sees_into_does_not_change_stages(hide: Callable[[nn.Module], nn.Module]):
+    """Its first convolution is not seen, and the next one takes in no image."""
+    model = build()
+    model.first[0] = hide(model.first[0])
+    run(model)
+    with capture_gates(model) as records:
+        run(model)
+    assert [record.stage for record in records] == [1, 2]

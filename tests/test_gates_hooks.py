@@ -132,13 +132,20 @@ def test_eight_threads_share_one_model(se_net: nn.Module):
 
 
 def test_a_thread_that_only_runs_the_model_is_not_recorded(se_net: nn.Module, images: Tensor):
-    """A session sees its own passes, not those of a session beside it."""
-    with capture_gates(se_net) as records:
+    """A session sees its own passes, not those of a session beside it; one that has none of its own is told."""
+
+    def run_elsewhere() -> None:
         other = Thread(target=se_net, args=(images,))
         other.start()
         other.join()
-    assert not other.is_alive()
-    assert records == []
+
+    with capture_gates(se_net) as records:
+        se_net(images)
+        own = len(records)
+        run_elsewhere()
+    assert len(records) == own > 0
+    with pytest.raises(CaptureError, match="only those of the thread"), capture_gates(se_net):
+        run_elsewhere()
 
 
 def test_find_gates_leaves_the_model_as_it_was(se_net: nn.Module):

@@ -146,3 +146,51 @@ def test_sound_and_volumes_are_captured(kind: Any, shape: tuple[int, ...]):
     assert records[0].features is not None
     assert torch.equal(records[0].features, before)
     assert [site.averaged for site in find_gates(model, size=shape[1:])] == [True]
+
+
+def test_odd_sizes_do_not_change_stages():
+    """With padding 33 rows become 17, 9, 5 and 3; without, 16, 8, 4 and 2: at a stride of 16 both."""
+
+    def build(step: Callable[[int], nn.Module]) -> nn.Module:
+        return nn.Sequential(*(nn.Sequential(step(3 if not at else 8), SqueezeExcitation(8, 4)) for at in range(4)))
+
+    padded = build(lambda channels: nn.Conv2d(channels, 8, 3, 2, 1))
+    pooled = build(lambda channels: nn.Sequential(nn.Conv2d(channels, 8, 1), nn.MaxPool2d(2)))
+    for side in (33, 47, 65, 97, 100, 129, 223):
+        assert stages(padded, torch.rand(1, 3, side, side)) == [1, 2, 3, 4]
+        assert stages(pooled, torch.rand(1, 3, side, side)) == [1, 2, 3, 4]
+
+
+class Looking(nn.Module):
+    """A network that looks at a mask or a thumbnail first, and then at the image."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.look, self.net = nn.Conv2d(channels, 1, 3, 1, 1), Wrap()
+
+    def forward(self, small: Tensor, image: Tensor) -> Tensor:
+        """Return a map of 8 channels."""
+        return self.net(image * F.interpolate(self.look(small).sigmoid(), image.shape[-2:]))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_smaller_map_that_is_looked_at_first_is_not_the_image(channels: int):
+    """The image is not what was given, but its product with something: it is known by its colours and its size."""
+    assert stages(Looking(channels), torch.rand(1, channels, 8, 12), IMAGE) == [1, 2]
+
+
+def test_what_comes_before_the_first_convolution_counts():
+    """A pooling has a stride of its own; patches that a linear layer takes in have that of their side."""
+
+    class Patches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patches, self.se = nn.Linear(48, 8), SqueezeExcitation(8, 4)
+            self.rest = nn.Sequential(nn.Conv2d(8, 8, 2, 2), SqueezeExcitation(8, 4))
+
+        def forward(self, image: Tensor) -> Tensor:
+            cut = F.pixel_unshuffle(image, 4).movedim(1, -1)
+            return self.rest(self.se(self.patches(cut).movedim(-1, 1)))
+
+    assert stages(nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(3, 8, 3, 2, 1), SqueezeExcitation(8, 4)), IMAGE) == [2]
+    assert stages(Patches(), IMAGE) == [2, 3]

@@ -15,6 +15,7 @@ from se_viz import Network
 from se_viz.analysis import analyse
 from se_viz.errors import NetworkError
 from se_viz.networks.admission import admit_model, read_classes, read_colours, read_side
+from se_viz.networks.cost import measure_cost
 
 PHOTO = Image.effect_noise((40, 30), 90).convert("RGB")
 
@@ -202,6 +203,52 @@ def test_a_model_without_parameters_runs_where_its_input_is():
             part.register_buffer(name, value.detach(), persistent=False)
     network = Network.from_model(model, input_size=16)
     assert (network.card.parameters, network.device.type, len(analyse(network, PHOTO).records)) == (0, "cpu", 1)
+
+
+STEPS = {
+    "softmax": lambda logits: logits.softmax(1),
+    "sigmoid": lambda logits: torch.sigmoid(logits)[:, :, None].squeeze(2),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_model_that_returns_probabilities_is_refused(step: str):
+    """A softmax of a softmax is another answer: at most 73 % for one of two classes, however sure the model is."""
+    with pytest.raises(NetworkError, match=f"returns probabilities, .* is a {step}.* so that it returns logits"):
+        Network.from_model(returning(STEPS[step]), input_size=16)
+
+
+def test_the_logarithm_of_a_softmax_is_taken_for_logits():
+    """softmax(log softmax(x)) = softmax(x)."""
+    torch.manual_seed(0)
+    model = returning(lambda logits: logits.log_softmax(1))
+    found = analyse(Network.from_model(model, input_size=16), PHOTO)
+    torch.testing.assert_close(found.probabilities, found.logits.exp())
+
+
+def test_whole_numbers_are_no_logits():
+    """Classes that were chosen already leave nothing to explain."""
+    with pytest.raises(NetworkError, match=r"torch\.int64, and logits are floating point"):
+        Network.from_model(returning(lambda logits: logits.long()), input_size=16)
+
+
+@pytest.mark.parametrize("new", [lambda: nn.Identity(), lambda: SqueezeExcitation(8, 2, scale_activation=nn.Tanh)])
+def test_a_block_that_is_replaced_afterwards_is_told(new: Any):
+    """The range of its gates, and that they are what it multiplies by, were checked of the block that was there."""
+    network = Network.from_model(Tiny(), input_size=16)
+    setattr(network.model, "se", new())  # noqa: B010
+    with pytest.raises(NetworkError, match=r"se of Tiny is no longer the SE block .* Network\.from_model"):
+        analyse(network, PHOTO)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+def test_the_cost_of_a_model_with_computed_weights_is_that_of_the_plain_one():
+    """The older weight norm adds one value an output, and leaves a tensor with a gradient beside its weights."""
+    plain, normed = Tiny(), Tiny()
+    nn.utils.weight_norm(normed.fc)
+    normed(torch.rand(1, 3, 16, 16))
+    found, expected = measure_cost(normed, 16), measure_cost(plain, 16)
+    assert (found.parameters, found.gflops) == (expected.parameters + 3, expected.gflops)
 
 
 @pytest.mark.filterwarnings("ignore")

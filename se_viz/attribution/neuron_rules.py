@@ -15,14 +15,15 @@ from se_viz.gates.neurons import Neuron, read_neuron
 class Reader(nn.Module):
     """A network that ends at one gate, and returns it as (batch, 1)."""
 
-    def __init__(self, model: nn.Module, neuron: Neuron) -> None:
+    def __init__(self, model: nn.Module, neuron: Neuron, dtype: torch.dtype = torch.float32) -> None:
+        """Take images of any precision, and give them to the model in ``dtype``: methods draw noise in float32."""
         super().__init__()
-        self.model, self.neuron = model, neuron
+        self.model, self.neuron, self._dtype = model, neuron, dtype
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one number an image."""
         try:
-            return read_neuron(self.model, images, self.neuron)[:, None]
+            return read_neuron(self.model, images.to(self._dtype), self.neuron)[:, None]
         finally:
             # A copy counts the uses of its functions, and this pass has left some out.
             rewind(self.model)

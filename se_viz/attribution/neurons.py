@@ -138,7 +138,7 @@ def _read(network: Network, row: Method, inputs: Tensor, neuron: Neuron) -> floa
 def _run(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explanation:
     if asked.target:
         return _conduct(asked, model, turn, report)
-    row, reader, device = asked.row, Reader(model, asked.neuron), asked.network.device
+    row, reader, device = asked.row, Reader(model, asked.neuron, asked.inputs.dtype), asked.network.device
     slices = Slices(reader, device, turn, most=cap_piece(asked.settings.get(row.piece, TOGETHER), device))
     slices.note = count_up(report, asked.passes)
     if not row.copied:

@@ -7,6 +7,8 @@ from threading import get_ident
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import get_unwrapped, is_batchedtensor, is_functorch_wrapped_tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from se_viz.errors import CaptureError
 from se_viz.gates.hooks import Run, Visit, Watch, watching
@@ -44,6 +46,7 @@ class _Collector:
         visit.expected = expect(visit, gate)
         # Copied where they are: what comes next may work in place.
         pair = torch.stack((squeeze, gate)).detach()
+        _check_numbers(visit.place, pair)
         assert visit.run is not None
         visit.run.notes.append(_Seen(path, stage, visit.call, visit.axes, pair, _kept(visit) if wanted else None))
 
@@ -125,7 +128,35 @@ def read_pair(visit: Visit) -> tuple[Tensor, Tensor]:
             f"{_name(visit.place)} has input, squeeze and gate of the shapes {shapes}, which no SE block has. "
             f"{_LEAVE_OUT}"
         )
-    return squeeze.reshape(len(features), -1), gate.reshape(len(features), -1)
+    shape = (len(features), visit.channels)
+    return squeeze.reshape(shape), gate.reshape(shape)
+
+
+def _check_numbers(place: Place, values: Tensor) -> None:
+    """Refuse tensors that hold no numbers, or those of several passes in one.
+
+    Raises:
+        CaptureError: they do.
+    """
+    while is_functorch_wrapped_tensor(values):
+        if is_batchedtensor(values):
+            raise CaptureError(
+                f"{_name(place)} ran under `torch.vmap`, where one pass stands for many and its gates have no batch "
+                "axis of their own. Call the model on a whole batch: its gates are one row an image."
+            )
+        values = get_unwrapped(values)
+    if values.is_meta or isinstance(values, FakeTensor):
+        raise CaptureError(
+            f"{_name(place)} ran on shapes alone, which have no values to record. Load the model's weights to a "
+            "device, and give it an image there."
+        )
+
+
+def _bare(values: Tensor) -> Tensor:
+    """Return the tensor inside of what `torch.func` wraps around everything that is computed in it."""
+    while is_functorch_wrapped_tensor(values):
+        values = get_unwrapped(values)
+    return values
 
 
 def _name(place: Place) -> str:
@@ -136,7 +167,7 @@ def _kept(visit: Visit) -> Tensor:
     # At once: later layers may write into the feature map.
     with torch.inference_mode(False), torch.no_grad():
         features = plain(visit.features.detach()).to(device="cpu", dtype=torch.float32, copy=True)
-    return features.movedim(-1, 1) if visit.place.row.channels_last else features
+    return _bare(features.movedim(-1, 1) if visit.place.row.channels_last else features)
 
 
 def _records(seen: list[_Seen]) -> Iterator[GateRecord]:
@@ -147,5 +178,5 @@ def _records(seen: list[_Seen]) -> Iterator[GateRecord]:
         flat = torch.cat([one.pair.to(device).flatten() for one in seen]).to("cpu", torch.float32)
         pairs = flat.split([one.pair.numel() for one in seen])
         for one, pair in zip(seen, pairs, strict=True):
-            squeeze, gate = pair.view(one.pair.shape)
+            squeeze, gate = map(_bare, pair.view(one.pair.shape))
             yield GateRecord(one.block, one.stage, squeeze, gate, one.features, one.call, axes=one.axes)

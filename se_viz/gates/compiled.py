@@ -1,6 +1,6 @@
 """Parts of a model that run as compiled code, which calls no hooks; a capture must never pass them over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -13,9 +13,14 @@ _WRAPPED = (
 _SCRIPT = "is TorchScript, which calls no hooks. Capture from the module that was scripted or traced."
 
 
+def is_wrapped(kind: type[nn.Module]) -> bool:
+    """Return whether modules of a class are what `torch.compile(module)` returns."""
+    return any(base.__name__ == "OptimizedModule" for base in kind.__mro__)
+
+
 def say_compiled(kind: type[nn.Module]) -> str:
     """Return what makes every module of a class run as compiled code and what to do, as the end of a sentence."""
-    if any(base.__name__ == "OptimizedModule" for base in kind.__mro__):
+    if is_wrapped(kind):
         return _WRAPPED
     return _SCRIPT if issubclass(kind, torch.jit.ScriptModule) else ""
 
@@ -24,6 +29,12 @@ def is_compiled_in_place(module: nn.Module) -> bool:
     """Return whether `Module.compile` was called, or ``forward`` replaced by a compiled one."""
     forward = module.__dict__.get("forward") or type(module).forward
     return module._compiled_call_impl is not None or hasattr(forward, "_torchdynamo_orig_callable")
+
+
+def compiled_around(model: nn.Module, paths: Iterable[str]) -> set[nn.Module]:
+    """Return what is compiled in place among the modules at some paths and those that hold them."""
+    around = {path.rsplit(".", ups)[0] for path in paths for ups in range(path.count(".") + 1)}
+    return {module for path in around if is_compiled_in_place(module := model.get_submodule(path))}
 
 
 def is_in_compiled_code(module: nn.Module) -> bool:

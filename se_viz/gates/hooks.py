@@ -17,9 +17,9 @@ from torch.compiler import is_dynamo_compiling
 from torch.utils.hooks import RemovableHandle
 
 from se_viz.errors import CaptureError, SeVizError
-from se_viz.gates.compiled import Eagerly
+from se_viz.gates.compiled import Eagerly, compiled_around, is_compiled_in_place
 from se_viz.gates.places import Place
-from se_viz.gates.strides import Images, candidates, remember, stage_of, tensors_in
+from se_viz.gates.strides import Images, candidates, has_script, remember, stage_of, tensors_in
 
 
 @dataclass(eq=False, slots=True)
@@ -100,7 +100,11 @@ class Watch:
     stages: bool = False
     """Whether stages are asked for, which are measured from the image."""
     stems: dict[nn.Module, str] = field(default_factory=dict)
-    """The convolutions that may take in the image, with their paths."""
+    """The modules that may take in the image, with their paths."""
+    around: set[nn.Module] = field(default_factory=set)
+    """What is compiled in place, and holds or is one of the modules that are hooked outside of blocks."""
+    opaque: bool = False
+    """Whether a part of the model is TorchScript."""
     runs: list[Run] = field(default_factory=list)
     """Passes that have not ended: a model may call itself."""
     visit: Visit | None = None
@@ -110,7 +114,7 @@ class Watch:
     """Passes that have come to their end."""
     thread: int = 0
     elsewhere: bool = False
-    """Whether the model ran in another thread that was handed this one's context."""
+    """Whether the model ran in another thread that has no watch of its own on it."""
 
 
 @dataclass(slots=True)
@@ -121,6 +125,7 @@ class _Hook:
 
 # Hooks belong to the model, sessions are threads: the hooks are shared, what they write to is not.
 _watches: ContextVar[tuple["weakref.ref[Watch]", ...]] = ContextVar("watches", default=())
+_everywhere: tuple["weakref.ref[Watch]", ...] = ()
 _hooks: dict[tuple[nn.Module, Callable[..., Any]], _Hook] = {}
 _lock = threading.RLock()
 _changes: deque[tuple[int, list[tuple[nn.Module, Callable[..., Any]]]]] = deque()
@@ -134,10 +139,15 @@ def watching(watch: Watch) -> Iterator[None]:
     It may end before one that was opened inside it, and in another thread or context than it was opened in.
     """
     if watch.stages:
+        watch.opaque = has_script(watch.model)
         watch.stems = candidates(watch.model, watch.blocks)
+        watch.around = compiled_around(watch.model, watch.stems.values())
+    if watch.take or watch.give:
+        watch.around = {module for module in watch.model.modules() if is_compiled_in_place(module)}
     wanted = list(_wanted(watch))
     watch.thread = threading.get_ident()
     _count(1, wanted)
+    _list(watch)
     _watches.set((*_open(), weakref.ref(watch)))
     try:
         yield
@@ -166,6 +176,14 @@ def _open() -> tuple["weakref.ref[Watch]", ...]:
     return tuple(one for one in _watches.get() if (watch := one()) and watch.thread)
 
 
+def _list(watch: Watch) -> None:
+    """Note a watch for all threads; those that have ended go."""
+    global _everywhere
+    with _lock:
+        # One that a collector ends meanwhile may stay until the next: it has no thread then, and counts no more.
+        _everywhere = (*(one for one in _everywhere if (other := one()) and other.thread), weakref.ref(watch))
+
+
 def _here() -> list[Watch]:
     """Return the open watches of this thread, the outermost first."""
     if is_dynamo_compiling():
@@ -180,6 +198,7 @@ def _wanted(watch: Watch) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
     yield from ((module, _give) for module in watch.give)
     if watch.blocks:
         yield from ((watch.model, _start), (watch.model, _finish))
+    yield from ((module, _run_eagerly) for module in watch.around)
     yield from ((module, _stem) for module in watch.stems)
     for block, place in watch.blocks.items():
         yield from ((part, _run_eagerly) for part in place.compiled)
@@ -220,6 +239,10 @@ def _apply(step: int, wanted: list[tuple[nn.Module, Callable[..., Any]]]) -> Non
 def _register(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle | Eagerly:
     if hook is _run_eagerly:
         return Eagerly(module, partial(hook, module))
+    for table in (module._forward_pre_hooks, module._forward_hooks):
+        # A copy that was made while the original was watched has the same hook, and would run it twice.
+        for key in [key for key, other in table.items() if other is hook]:
+            del table[key]
     if hook in (_start, _stem, _enter, _squeeze, _take):
         return module.register_forward_pre_hook(hook, with_kwargs=True)
     # A block's own output is looked at, and not what others make of it.
@@ -229,8 +252,10 @@ def _register(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle | 
 def _run_eagerly(module: nn.Module) -> bool:
     if is_dynamo_compiling():
         return False
-    places = (place for watch in _here() for place in watch.blocks.values())
-    return any(module in place.compiled for place in places)
+    watches = _here()
+    if any(module in watch.around for watch in watches):
+        return True
+    return any(module in place.compiled for watch in watches for place in watch.blocks.values())
 
 
 def _is_again() -> bool:
@@ -243,14 +268,17 @@ def _start(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> N
     for watch in _here():
         if watch.model is model and not _is_again():
             given = list(tensors_in((args, kwargs))) if watch.stages else []
-            watch.runs.append(Run(Images(given), sys.exception()))
+            watch.runs.append(Run(Images(given, watch.opaque), sys.exception()))
 
 
 def _note_elsewhere(model: nn.Module) -> None:
     if is_dynamo_compiling():
         return
     thread = threading.get_ident()
-    for one in _watches.get():
+    if any(watch.model is model for watch in _here()):
+        # This thread has a watch of its own, so that its passes are not meant for another one's.
+        return
+    for one in _everywhere:
         if (watch := one()) and watch.thread not in (0, thread) and watch.model is model:
             watch.elsewhere = True
 

@@ -94,7 +94,7 @@ def plain(values: Tensor) -> Tensor:
 def _times(visit: Visit, features: Tensor, gate: Tensor) -> Tensor:
     ones = [1] * (features.ndim - 2)
     last = visit.place.row.channels_last
-    return features * gate.reshape((len(gate), *ones, -1) if last else (len(gate), -1, *ones))
+    return features * gate.reshape((len(gate), *ones, visit.channels) if last else (len(gate), visit.channels, *ones))
 
 
 def _cuts(visit: Visit) -> tuple[slice, ...]:

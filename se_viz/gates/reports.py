@@ -4,6 +4,8 @@ import warnings
 from collections.abc import Sequence
 from threading import get_ident
 
+from torch import nn
+
 from se_viz.errors import CaptureWarning, SeVizError
 from se_viz.gates.compiled import has_own_forward, is_in_compiled_code
 from se_viz.gates.hooks import Watch
@@ -34,6 +36,11 @@ def check_all_passes(watch: Watch, opener: int, problem: type[SeVizError], *, st
     ``problem`` is raised where it is known that they ran unseen, or with ``strict``; else there is a warning,
     since blocks may be left out on purpose, as by an early exit.
     """
+    if replaced := [place for block, place in watch.blocks.items() if _at(watch.model, place.path) is not block]:
+        raise problem(
+            f"Modules were put in the place of SE blocks that were watched: {_named(replaced)}. What ran there since "
+            "was not seen. Change the model first, and open the `with` block then."
+        )
     silent = [place for block, place in watch.blocks.items() if block not in watch.reported]
     if not watch.passes and not watch.reported:
         _check_elsewhere(watch, opener, problem)
@@ -67,6 +74,13 @@ def _check_elsewhere(watch: Watch, opener: int, problem: type[SeVizError]) -> No
             f"No pass of {name} was seen, and its weights are part of code that `torch.compile` made, where no hook is "
             "called. Call the model itself, without the compiled function around it."
         )
+
+
+def _at(model: nn.Module, path: str) -> nn.Module | None:
+    try:
+        return model.get_submodule(path)
+    except AttributeError:
+        return None
 
 
 def _is_hidden(watch: Watch, place: Place) -> bool:

@@ -1,4 +1,4 @@
-"""The image that strides are measured from: what the first convolution of a pass takes in."""
+"""The image that strides are measured from: what the first convolution or pooling of a pass takes in."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -7,8 +7,12 @@ from math import log2
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.pooling import _AvgPoolNd, _MaxPoolNd
+
+from se_viz.gates.compiled import is_wrapped
 
 _DEPTH = 5
 """Containers in containers that are looked into for tensors."""
@@ -16,7 +20,7 @@ _DEPTH = 5
 
 @dataclass(frozen=True, slots=True)
 class Stem:
-    """A convolution that takes in an image: the first of a pass, or one that is given what the model was given."""
+    """A convolution or pooling that takes in an image: the first of a pass, or of what the model was given."""
 
     path: str
     """Dotted path inside the model."""
@@ -32,17 +36,32 @@ class Images:
 
     given: list[Tensor]
     """Every tensor among the model's arguments."""
+    opaque: bool = False
+    """Whether a stem may have run unseen, in TorchScript."""
     stems: dict[nn.Module, Stem] = field(default_factory=dict)
     """The stems that have run, in that order."""
+    begun: set[int] = field(default_factory=set)
+    """Numbers of axes of the blocks that ran before any stem: convolutions after them take in no image."""
+    upwards: bool | None = None
+    """Whether odd heights are halved upwards, as with padding, or downwards; None until a block tells."""
 
     def meet(self, path: str, module: nn.Module, features: Tensor) -> None:
         """Note what a convolution takes in, if it is an image."""
-        axes = features.ndim
-        if axes < 3 or max(features.shape[2:]) == 1:
+        if features.ndim < 3 or max(features.shape[2:]) == 1:
             return
-        first = all(stem.axes != axes for stem in self.stems.values())
-        if module in self.stems or first or any(features is tensor for tensor in self.given):
-            self.stems[module] = Stem(path, axes, self._height(features))
+        if module in self.stems or self._is_first(features) or any(features is tensor for tensor in self.given):
+            self.stems[module] = Stem(path, features.ndim, self._height(features))
+
+    def _is_first(self, features: Tensor) -> bool:
+        """Return whether a map is the first of its kind, or an image that is larger than what ran before it.
+
+        A mask, or a thumbnail that says where to look, may run before the image itself.
+        """
+        before = [stem.height for stem in self.stems.values() if stem.axes == features.ndim]
+        if not before:
+            return features.ndim not in self.begun
+        colours = {tensor.shape[1] for tensor in self.given if tensor.ndim == features.ndim}
+        return features.shape[1] in colours and height_of(features) > max(before)
 
     def height(self, block: str, features: Tensor, *, channels_last: bool) -> int:
         """Return the height of the image that a block's input comes from.
@@ -50,10 +69,11 @@ class Images:
         Of several stems, such as those of two towers, the one nearest to the block in the model's tree counts. Where
         no convolution ran before the block, it is a tensor of as many axes that the model was given.
         """
-        stems = [stem for stem in self.stems.values() if stem.axes == features.ndim]
-        if stems:
-            return max(stems, key=lambda stem: _shared(stem.path, block)).height
         given = [tensor for tensor in self.given if tensor.ndim == features.ndim]
+        stems = [stem for stem in self.stems.values() if stem.axes == features.ndim]
+        if stems and not (self.opaque and given):
+            return max(stems, key=lambda stem: _shared(stem.path, block)).height
+        self.begun.add(features.ndim)
         return height_of(given[0] if given else features, channels_last=channels_last)
 
     def _height(self, features: Tensor) -> int:
@@ -66,12 +86,20 @@ _known: "WeakKeyDictionary[nn.Module, dict[nn.Module, str]]" = WeakKeyDictionary
 
 
 def candidates(model: nn.Module, blocks: Iterable[nn.Module]) -> dict[nn.Module, str]:
-    """Return the convolutions outside of SE blocks, with their paths; once a pass has shown them, the stems alone."""
+    """Return what may be a stem outside of SE blocks, with its path; once a pass has shown them, the stems alone.
+
+    What `torch.compile` has wrapped counts as one: hooks see it from outside alone.
+    """
     known = _known.get(model)
     if known and all(_at(model, path) is module for module, path in known.items()):
         return known
     inside = {module for block in blocks for module in block.modules()}
-    return {module: path for path, module in model.named_modules() if module not in inside and _is_convolution(module)}
+    return {module: path for path, module in model.named_modules() if module not in inside and _may_be_stem(module)}
+
+
+def has_script(model: nn.Module) -> bool:
+    """Return whether a part of a model is TorchScript, where no hook sees what a stem takes in."""
+    return any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
 
 
 def remember(model: nn.Module, images: Images) -> None:
@@ -83,9 +111,21 @@ def remember(model: nn.Module, images: Images) -> None:
 
 
 def stage_of(images: Images, block: str, features: Tensor, *, channels_last: bool) -> int:
-    """Return log2 of the stride of a block's input; below 0 where it is larger than the image."""
+    """Return log2 of the stride of a block's input; below 0 where it is larger than the image.
+
+    Odd heights are halved upwards with padding and downwards without, so that 33 rows become 3 or 2 at a stride of 16.
+    """
     height = images.height(block, features, channels_last=channels_last)
-    return round(log2(height / height_of(features, channels_last=channels_last)))
+    own = height_of(features, channels_last=channels_last)
+    about, halvings = round(log2(height / own)), range(height.bit_length() + 1)
+    up = next((count for count in halvings if -(-height >> count) == own), None)
+    down = next((count for count in halvings if height >> count == own), None)
+    if up is None or down is None:
+        images.upwards = images.upwards if up == down else down is None
+        return about if up == down else max(count for count in (up, down) if count is not None)
+    if images.upwards is None:
+        return min(up, down, key=lambda count: abs(count - about))
+    return up if images.upwards else down
 
 
 def height_of(features: Tensor, *, channels_last: bool = False) -> int:
@@ -115,9 +155,11 @@ def _items(value: Any) -> Iterable[Any]:
     return [item for item in getattr(value, "__dict__", {}).values() if isinstance(item, Tensor)]
 
 
-def _is_convolution(module: nn.Module) -> bool:
-    # Others than PyTorch's own, such as quantised ones, are told by their name.
-    return isinstance(module, _ConvNd) or ("conv" in type(module).__name__.lower() and not module._modules)
+def _may_be_stem(module: nn.Module) -> bool:
+    if isinstance(module, (_ConvNd, _MaxPoolNd, _AvgPoolNd, nn.PixelUnshuffle)) or is_wrapped(type(module)):
+        return True
+    # Other convolutions than PyTorch's own, such as quantised ones, are told by their name.
+    return "conv" in type(module).__name__.lower() and not module._modules
 
 
 def _is_unshuffled(image: Tensor, features: Tensor) -> bool:

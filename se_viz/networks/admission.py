@@ -1,6 +1,7 @@
 """What a caller gives to make a network of, checked before anything runs; every refusal is one sentence."""
 
 import operator
+import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from itertools import chain
@@ -12,11 +13,16 @@ from torch import nn
 
 from se_viz.errors import NetworkError, SeVizError
 from se_viz.gates import Inspection, inspect_gates
+from se_viz.gates.inspection import evaluating
 
 MAX_SIDE = 4096
 """Largest side of an input, in pixels."""
 
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+_PROBABILITIES = {"SoftmaxBackward0": "softmax", "SigmoidBackward0": "sigmoid"}
+"""Steps that make probabilities, as autograd names them."""
+_PASSED_ON = re.compile("(View|UnsafeView|ReshapeAlias|Squeeze|Unsqueeze|ToCopy|Clone|Alias)Backward[0-9]")
+"""Steps that change no number."""
 _QUANTISED = ("torch.ao.nn.quantized.modules", "torch.ao.nn.intrinsic.quantized.modules")
 """Where PyTorch keeps modules that compute in whole numbers."""
 
@@ -78,6 +84,39 @@ def inspect_model(model: nn.Module, side: int) -> Inspection:
             f"({type(error).__name__}: {words}). Give a model of (1, 3, {side}, {side}) inputs, or wrap it in one; "
             "name another side with `input_size`."
         ) from error
+
+
+def check_logits(model: nn.Module, side: int) -> None:
+    """Refuse a model that returns probabilities, of which a second softmax or sigmoid would make others.
+
+    A logarithm of a softmax is fine: the softmax of that is the softmax itself.
+
+    Raises:
+        NetworkError: its answer is made by a softmax or a sigmoid, or is not of floating point.
+    """
+    like = next((value for value in chain(model.parameters(), model.buffers()) if value.is_floating_point()), None)
+    like = torch.zeros(()) if like is None else like
+    with evaluating(model), torch.inference_mode(False), torch.enable_grad():
+        image = torch.zeros((1, 3, side, side), dtype=like.dtype, device=like.device, requires_grad=True)
+        try:
+            # A copy: the first layer may write into what it is given.
+            answer = model(image.clone())
+        except Exception:
+            # It has run without gradients; those that it does not know are for methods that need them to tell.
+            return
+    if not answer.is_floating_point():
+        raise NetworkError(
+            f"{type(model).__name__} returns numbers of the kind {answer.dtype}, and logits are floating point. Give "
+            "the model with the layer that makes them."
+        )
+    made = answer.grad_fn
+    while made is not None and _PASSED_ON.fullmatch(made.name()) and made.next_functions:
+        made = made.next_functions[0][0]
+    if made is not None and made.name() in _PROBABILITIES:
+        raise NetworkError(
+            f"{type(model).__name__} returns probabilities, for its last step is a {_PROBABILITIES[made.name()]}: "
+            "made once more of them, they would be others. Give the model without that step, so that it returns logits."
+        )
 
 
 def read_side(value: Any) -> int:

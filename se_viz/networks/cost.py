@@ -4,7 +4,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from se_viz.gates.places import scan_model
@@ -31,7 +31,9 @@ def measure_cost(model: nn.Module, size: int) -> Cost:
 
     The model is not changed: a copy of its shapes (PyTorch's meta device) is run.
     """
-    shapes = deepcopy(model).to("meta").eval()
+    # What a hook has computed of weights, as weight norms do, PyTorch copies only without its gradient.
+    loose = [value for part in model.modules() for value in vars(part).values() if isinstance(value, Tensor)]
+    shapes = deepcopy(model, {id(value): value.detach() for value in loose}).to("meta").eval()
     blocks = {place.path: block for block, place in scan_model(shapes).blocks.items()}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shapes(torch.zeros(1, 3, size, size, device="meta"))

@@ -14,9 +14,11 @@ from torchvision.transforms.v2 import functional as transforms
 from se_viz.errors import NetworkError
 from se_viz.gates import Inspection, find_gates
 from se_viz.gates.gains import find_gains, include_gains
+from se_viz.gates.places import scan_model
 from se_viz.networks.admission import (
     admit_model,
     check_answer,
+    check_logits,
     inspect_model,
     read_classes,
     read_colours,
@@ -38,9 +40,8 @@ class Network:
     """Where it comes from."""
     device: torch.device
     """Where it runs."""
-    inspection: Inspection = field(init=False)
-    """Its SE blocks, each checked in one forward pass to multiply by the gate that is read. Where the network
-    multiplies once more beside a block, as norm-free ones do by 2, ranges are those of gate x gain."""
+    _found: Inspection = field(init=False, repr=False)
+    _kinds: dict[str, tuple[str, type]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check every SE block.
@@ -55,7 +56,26 @@ class Network:
             find_gates(self.model, size=self.card.input_size)
         check_answer(found.returned, self.card.title, self.classes)
         gains = find_gains(self.model, {site.block for site in found.sites})
-        object.__setattr__(self, "inspection", include_gains(found, gains))
+        object.__setattr__(self, "_found", include_gains(found, gains))
+        object.__setattr__(self, "_kinds", _kinds_of(self.model))
+
+    @property
+    def inspection(self) -> Inspection:
+        """Its SE blocks, each checked in one forward pass to multiply by the gate that is read.
+
+        Where the network multiplies once more beside a block, as norm-free ones do by 2, ranges are those of gate x
+        gain.
+
+        Raises:
+            NetworkError: a block was replaced since by a module of another kind, of which this is not true.
+        """
+        now = _kinds_of(self.model)
+        if other := next((path for path, kind in self._kinds.items() if now.get(path) != kind), None):
+            raise NetworkError(
+                f"{other} of {self.card.title} is no longer the SE block that was checked: it or its gate function was "
+                "replaced. Make a network of the model anew, with Network.from_model."
+            )
+        return self._found
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -98,14 +118,15 @@ class Network:
 
         Raises:
             NoSEBlocksError: the model has no SE block that se_viz knows, is compiled or quantised.
-            NetworkError: it does not run on one image of three colours, or does not return one logit for each class;
-                or an argument is none.
+            NetworkError: it does not run on one image of three colours, or does not return one logit for each class,
+                but probabilities; or an argument is none.
         """
         side, names = read_side(input_size), read_classes(classes)
         colours = {"mean": read_colours("mean", mean), "std": read_colours("std", std, least=0.0)}
         model = admit_model(model)
         name = type(model).__name__
         count = check_answer(inspect_model(model, side).returned, name, names or None)
+        check_logits(model, side)
         # Only now: a model that is refused stays as it was.
         model.eval().requires_grad_(False)
         card = NetworkCard(
@@ -154,3 +175,8 @@ class Network:
         pixels = transforms.to_dtype(transforms.pil_to_tensor(square), torch.float32, scale=True)
         inputs = transforms.normalize(pixels, list(self.card.mean), list(self.card.std))[None]
         return inputs.to(self.device, self.precision)
+
+
+def _kinds_of(model: nn.Module) -> dict[str, tuple[str, type]]:
+    """Return for the path of each SE block how it is written, and what makes its gate."""
+    return {place.path: (place.row.form, type(place.gate)) for place in scan_model(model).blocks.values()}
