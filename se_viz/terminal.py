@@ -46,7 +46,12 @@ def name_path(path: Path | str) -> str:
 
 def show_path(path: Path | str) -> str:
     r"""Return a path as text for one line of a terminal: as `name_path`, line ends and controls as ``\n``."""
-    return _CONTROLS.sub(_escaped, _LINES.sub(_escaped, name_path(path)))
+    return show_text(name_path(path))
+
+
+def show_text(text: str) -> str:
+    r"""Return text, such as the name of a class, for one line of a terminal: line ends and controls as ``\n``."""
+    return _CONTROLS.sub(_escaped, _LINES.sub(_escaped, text))
 
 
 @contextmanager

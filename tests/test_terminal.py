@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from se_viz.terminal import TerminatedError, complain, name_path, safe_output, show_path, told_to_end
+from se_viz.terminal import TerminatedError, complain, name_path, safe_output, show_path, show_text, told_to_end
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,3 +80,8 @@ def test_a_name_as_long_as_a_book_leaves_a_sentence(capsys):
     assert len(err) < 5000
     assert err.startswith("se_viz: There is no network x")
     assert err.endswith("x. Choose another.\n")
+
+
+def test_the_name_of_a_class_stays_on_its_line():
+    """A name may hold whatever its file held: ends of lines and what moves or colours a terminal are written out."""
+    assert show_text("tench\n\x1b[31mred\u202e") == r"tench\n\x1b[31mred\u202e"

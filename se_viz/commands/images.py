@@ -16,7 +16,7 @@ from se_viz.gates.tables import TableWriter, open_table, summarise_blocks, tabul
 from se_viz.gates.verdicts import describe_block, describe_network
 from se_viz.images import open_image
 from se_viz.networks import Network
-from se_viz.terminal import name_path, show_path
+from se_viz.terminal import name_path, show_path, show_text
 
 _NPZ_ROWS = 5_000_000
 """Rows that a file is given which is built in memory."""
@@ -76,7 +76,7 @@ def _gates_of(network: Network, path: Path, table: TableWriter | None = None) ->
     answer = ", ".join(f"{network.classes[index]} {share:.1%}" for index, share in analysis.top(3))
     if network.card.independent:
         answer = f"{network.name_answer(analysis.logits)} ({answer})"
-    print(f"{show_path(path)}: {answer}")
+    print(f"{show_path(path)}: {show_text(answer)}")
     if table:
         table.add(tabulate_gates(analysis.records, images=[name_path(path)]))
     else:

@@ -14,7 +14,7 @@ from se_viz.images import find_images
 from se_viz.networks import Network
 from se_viz.networks.lenders import Lender, read_lenders
 from se_viz.survey import Seen, choose_lenders, see_image, survey_image
-from se_viz.terminal import complain, name_path, show_path
+from se_viz.terminal import complain, name_path, show_path, show_text
 from se_viz.verdicts import describe_many
 
 
@@ -71,7 +71,7 @@ def _tell(network: Network, found: Mapping[Seen, Sequence[Counterfactual]], argu
     summary = summarise_counterfactuals(table)
     print(summary.drop(columns="path").to_string(index=False, float_format="{:.4f}".format))
     for line in describe_many([*found.values()], network.classes):
-        print(line)
+        print(show_text(line))
     if arguments.out:
         write(table, arguments.out, "counterfactuals")
     if arguments.plot:

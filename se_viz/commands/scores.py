@@ -15,7 +15,7 @@ from se_viz.commands.inputs import check_targets, end, gather_images, leave_out,
 from se_viz.errors import AttributionError, SeVizError
 from se_viz.images import open_image
 from se_viz.networks import Network
-from se_viz.terminal import complain, name_path, show_path
+from se_viz.terminal import complain, name_path, show_path, show_text
 
 if TYPE_CHECKING:
     from se_viz.attribution.survey import Surveyed
@@ -47,7 +47,7 @@ def score(arguments: argparse.Namespace) -> int:
     survey = replace(survey, target=target, against=against)
     for role, index in (("Explained", target), ("Against", against)):
         if index is not None:
-            print(f"{role}: {network.classes[index]} (class {index})")
+            print(f"{role}: {show_text(network.classes[index])} (class {index})")
     found: dict[Path, Surveyed] = {}
     for path in tqdm(paths, leave=False, disable=None):
         try:
