@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import resource
 import struct
 from collections.abc import Callable
@@ -300,3 +301,31 @@ def test_a_long_name_in_a_card_is_one_short_line(network_folder: Path):
     for sentence in damaged_cards(network_folder).values():
         assert len(sentence) < 300
         assert sentence.isprintable()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"title": "t" * 10**5},
+        {"classes": ["c"] * 100_001},
+        {"classes": ["c" * 1001] * 5},
+        {"parameters": 10**400},
+        {"top1": float("inf")},
+        {"gflops": float("nan")},
+    ],
+    ids=lambda field: next(iter(field)),
+)
+def test_a_card_that_nothing_can_show_is_refused(network_folder: Path, field: dict[str, object]):
+    """A page of a megabyte, a classifier of gigabytes, numbers that end in an overflow when they are printed."""
+    values = json.loads((network_folder / CARD).read_text())
+    (network_folder / CARD).write_text(json.dumps(values | field))
+    (sentence,) = damaged_cards(network_folder).values()
+    assert re.fullmatch(rf"{CARD} is no network card: {next(iter(field))} is .{{1,80}}\. Restore the file\.", sentence)
+
+
+def test_arguments_of_another_kind_are_a_sentence(network_folder: Path):
+    """Whatever a library raises on them: the card is at fault, and is named."""
+    values = json.loads((network_folder / CARD).read_text())
+    (network_folder / CARD).write_text(json.dumps(values | {"arguments": {"width": "x" * 10**5}}))
+    with pytest.raises(CheckpointError, match=r"^The card of tiny has arguments .* built .*Restore the file"):
+        load_network("tiny", "cpu", folder=network_folder)

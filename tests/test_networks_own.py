@@ -374,6 +374,12 @@ def test_labels_have_to_be_as_many_as_classes(model: nn.Module):
     refused(save(model.state_dict()), r"The list has 2 labels, and the classifier 7 classes\.", labels=("a", "b"))
 
 
+def test_a_label_is_no_book(model: nn.Module):
+    """The card that keeps it would be refused when it is read."""
+    long = ("b" * 1001, *"cdefgh")
+    refused(save(model.state_dict()), r"The label b{79}… has 1001 letters, more than 1000\.", labels=long)
+
+
 def test_an_unknown_architecture_is_said(model: nn.Module):
     """The sentence says where the names are."""
     with pytest.raises(NetworkError, match=r"no architecture 'alexnet'\. .*se_viz networks`, or one of: se_resnet18"):

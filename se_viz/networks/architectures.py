@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from se_viz.errors import CheckpointError, NetworkError
+from se_viz.errors import CheckpointError, NetworkError, SeVizError
+from se_viz.foreign import show_name
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.checkpoints import check_fit, read_tensors
 from se_viz.networks.hubs import DamagedError, check_hash
@@ -29,9 +30,12 @@ def build(card: NetworkCard, *, num_classes: int) -> nn.Module:
         if card.library == "timm":
             return _timm(card, num_classes)
         return build_se_resnet(card.architecture, num_classes=num_classes, **card.arguments)
-    except TypeError as error:
+    except SeVizError:
+        raise
+    except Exception as error:
+        # Libraries raise anything on arguments of another kind than they expect.
         raise CheckpointError(
-            f"The card of {card.name} has arguments that cannot be built ({error}). Restore the file."
+            f"The card of {card.name} has arguments that cannot be built ({show_name(error)}). Restore the file."
         ) from error
 
 

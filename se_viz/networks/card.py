@@ -122,8 +122,10 @@ def _is(value: object, kinds: type | tuple[type, ...]) -> bool:
 
 
 def _is_broken(value: object) -> bool:
-    # JSON can write halves of letters, which no page and no file can show.
-    return isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value)
+    # JSON can write halves of letters, which no page and no file can show, and numbers that nobody can compute with.
+    if isinstance(value, str):
+        return len(value) > _MAX_LETTERS or any("\ud800" <= letter <= "\udfff" for letter in value)
+    return isinstance(value, (int, float)) and not abs(value) < _MAX_NUMBER
 
 
 def _are_colours(values: Sequence[object], *, least: float = -math.inf) -> bool:
@@ -134,7 +136,9 @@ def _are_colours(values: Sequence[object], *, least: float = -math.inf) -> bool:
 
 
 _CONTENTS: dict[str, Callable[[Any], bool]] = {
-    "classes": lambda names: len(names) > 0 and all(_is(name, str) for name in names),
+    "classes": lambda names: (
+        0 < len(names) <= MAX_CLASSES and all(_is(name, str) and len(name) <= MAX_LABEL for name in names)
+    ),
     "mean": _are_colours,
     "std": partial(_are_colours, least=0.0),
     "input_size": lambda side: 1 <= side <= _MAX_SIDE,
@@ -143,6 +147,11 @@ _CONTENTS: dict[str, Callable[[Any], bool]] = {
     "interpolation": ("bilinear", "bicubic").__contains__,
 }
 """What a value must be beyond its kind."""
+MAX_CLASSES = 100_000
+MAX_LABEL = 1000
+"""Most letters of a class's name."""
+_MAX_LETTERS = 20_000
+_MAX_NUMBER = 2**63
 _MAX_SIDE = 4096
 
 

@@ -16,7 +16,7 @@ from se_viz.files import read_file
 from se_viz.foreign import show_name
 from se_viz.networks.architectures import build, shapes
 from se_viz.networks.cache import find_files, own_folder
-from se_viz.networks.card import NetworkCard
+from se_viz.networks.card import MAX_CLASSES, MAX_LABEL, NetworkCard
 from se_viz.networks.checkpoints import check_fit, differences, read_cards, refuse, save_checkpoint
 from se_viz.networks.cost import measure_cost
 from se_viz.networks.fit import Place, find_places, is_whole, split_rest
@@ -30,7 +30,6 @@ from se_viz.runtime import choose_device
 
 MAX_BYTES = 2**30
 """Largest file of weights that is read."""
-_MAX_CLASSES = 100_000
 _MARK = ".visit"
 _ADVICE = "Choose the architecture they were trained with, or correct the file."
 
@@ -268,7 +267,7 @@ def _count_classes(listing: Listing, place: Place, free: dict[str, int]) -> int:
         )
     shape = listing.entries[place.names[head]].shape
     count = shape[free[head]] if len(shape) > free[head] else 0
-    if not 1 <= count <= _MAX_CLASSES:
+    if not 1 <= count <= MAX_CLASSES:
         raise CheckpointError(f"{listing.title} has a classifier {head} for {count} classes. {_ADVICE}")
     return count
 
@@ -292,6 +291,10 @@ def _check_labels(labels: Sequence[str], count: int) -> None:
         raise CheckpointError(
             f"The list has {len(labels)} labels, and the classifier {count} classes. Write one label a line, in the "
             "order of the classes."
+        )
+    if long := [label for label in labels if len(label) > MAX_LABEL]:
+        raise CheckpointError(
+            f"The label {show_name(long[0])} has {len(long[0])} letters, more than {MAX_LABEL}. Write one label a line."
         )
 
 

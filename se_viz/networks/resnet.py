@@ -7,6 +7,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from torchvision.ops import SqueezeExcitation
 
 from se_viz.errors import NetworkError
+from se_viz.foreign import show_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def build_se_resnet(architecture: str, *, num_classes: int = 1000, width: float 
         NetworkError: an unknown architecture, or a width or reduction it cannot have.
     """
     if architecture not in PLANS:
-        raise NetworkError(f"There is no architecture {architecture!r}. Choose one of: {', '.join(PLANS)}.")
+        raise NetworkError(f"There is no architecture {show_name(architecture)!r}. Choose one of: {', '.join(PLANS)}.")
     unit = _scaled(PLANS[architecture].unit, width)
     model = ResNet(
         unit,
