@@ -20,10 +20,12 @@ from se_viz import capture_gates
 from se_viz.attribution.erasure import Erasure, check_region, mark_strongest
 from se_viz.attribution.neuron_catalogue import NEURON_METHODS, NEURON_REFUSED
 from se_viz.gates.neurons import Neuron
+from se_viz.gates.records import GateSite
 from se_viz.images import centre_square, list_samples, open_image
 from se_viz.networks import Network
 from se_viz.ui.cases import Case
 from se_viz.ui.erasing import describe_erasure
+from se_viz.ui.evidence import _is_saturated
 from se_viz.ui.loaded import get_network
 from se_viz.ui.state import ChosenImage
 from tests.pages import captions, clean, figure
@@ -309,3 +311,9 @@ def test_one_sentence_says_what_erasing_did(after: float, controls: tuple[float,
     sentence = describe_erasure(result, "gate")
     assert re.search(words, sentence)
     assert ("held it open" in sentence) == result.holds
+
+
+def test_the_end_of_a_range_is_that_of_the_gate_alone():
+    """Norm-free networks multiply by 2 beside the block: their gates still end at 1, and half of 2 is no end."""
+    site = GateSite("se", 2, 8, "Sigmoid", low=0.0, high=2.0, gain=2.0)
+    assert [_is_saturated(gate, site) for gate in (0.001, 0.5, 0.999)] == [True, False, True]

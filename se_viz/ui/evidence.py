@@ -196,5 +196,7 @@ def _remark(found: NeuronAttribution, site: GateSite) -> str:
 
 
 def _is_saturated(gate: float, site: GateSite) -> bool:
-    margin = _END * (site.high - site.low)
-    return gate < site.low + margin or gate > site.high - margin
+    # A site's range is that of gate x gain, and a method explains the gate alone.
+    low, high = site.low / site.gain, site.high / site.gain
+    margin = _END * (high - low)
+    return gate < low + margin or gate > high - margin
