@@ -60,13 +60,15 @@ def measure_analyses(arguments: argparse.Namespace) -> None:
     # As the app does.
     keep_freed_memory()
     network = load_network(list_networks()[0].name)
-    marks = [(0, take_usage())]
+    print(as_table(("analyses", *HEAD), [["0", *take_usage().row()]]), flush=True)
+    start, end = None, take_usage()
     for done in analyse_in_parts(network, arguments.count, arguments.people):
-        marks.append((done, take_usage()))
-    # Growth counts from the first part on: PyTorch has then loaded what it needs.
-    chosen = (marks[0], marks[1], marks[len(marks) // 2], marks[-1])
-    print(as_table(("analyses", *HEAD), [[str(done), *usage.row()] for done, usage in chosen]))
-    print(f"\nFrom {marks[1][0]} on. {describe_growth(marks[1][1], marks[-1][1])}")
+        end = take_usage()
+        # Growth counts from the first part on: PyTorch has then loaded what it needs.
+        start = start or (done, end)
+        print(f"| {done} | {' | '.join(end.row())} |", flush=True)
+    if start:
+        print(f"\nFrom {start[0]} on. {describe_growth(start[1], end)}")
 
 
 def analyse_in_parts(network: Network, total: int, people: int) -> Iterator[int]:
@@ -132,21 +134,23 @@ DEMANDS: dict[str, Callable[[Visitor], None]] = {
 def measure_dearest(arguments: argparse.Namespace) -> None:
     """Time uploads of many with and without one who asks for the dearest, and print both."""
     photos = (make_photo(_SIZE, number) for number in count())
-    waits = {name: (list[float](), list[float]()) for name in arguments.demands}
+    every = (list[float](), list[float]())
     with run_app() as server, ExitStack() as tabs:
         visitors = [tabs.enter_context(visit(server.url)) for _ in range(arguments.people)]
         visitors[0].show(next(photos))
-        for order in interleave(arguments.repeats):
-            for name, which in [(name, which) for name in arguments.demands for which in order]:
+        for name in arguments.demands:
+            waits = (list[float](), list[float]())
+            for which in [which for order in interleave(arguments.repeats) for which in order]:
                 shown = [[next(photos) for _ in range(arguments.rounds)] for _ in visitors]
                 with ExitStack() as beside:
                     if which:
                         beside.enter_context(_insisting(server.url, DEMANDS[name], photos))
-                    waits[name][which].extend(upload(visitors, shown))
-    rows = [compare(name, *pair) for name, pair in waits.items()]
-    alone, with_it = ([wait for pair in waits.values() for wait in pair[which]] for which in (0, 1))
-    print(as_table(DEAREST_HEAD, [*rows, compare("**all**", alone, with_it)]))
-    print(f"\n{arguments.people} sessions upload; {len(alone)} photos alone, as many beside one more.")
+                    waits[which].extend(upload(visitors, shown))
+            for together, some in zip(every, waits, strict=True):
+                together.extend(some)
+            print(f"| {' | '.join(compare(name, *waits))} |", flush=True)
+    print(as_table(DEAREST_HEAD, [compare("**all**", *every)]))
+    print(f"\n{arguments.people} sessions upload; {len(every[0])} photos alone, as many beside one more.")
 
 
 def upload(visitors: Sequence[Visitor], photos: Sequence[Sequence[bytes]]) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ class Session:
 
 
 @pytest.mark.parametrize("free", [freeze_anew, lambda: [look(number) for number in range(1, 9)]])
-def test_a_session_goes_though_it_was_open_while_a_network_loaded(free):
+def test_a_session_goes_though_a_network_was_loaded_for_it(free):
     """It holds a visitor's photos and weights, up to 1.3 GB: the next load, or two minutes, have to free it."""
     session = Session()
     gone = weakref.ref(session)

@@ -25,7 +25,7 @@ def keep_memory_flat() -> None:
 def freeze_anew() -> None:
     """Collect all garbage, and freeze the rest; what was frozen before and is garbage by now goes too.
 
-    Frozen for good, sessions that are open while a network loads would stay, with their uploads, after they have left.
+    Frozen for good, a session for which a network is loaded would stay, with its uploads, after it has left.
     """
     gc.unfreeze()
     gc.collect()
