@@ -60,13 +60,15 @@ def measure_analyses(arguments: argparse.Namespace) -> None:
     # As the app does.
     keep_freed_memory()
     network = load_network(list_networks()[0].name)
-    print(as_table(("analyses", *HEAD), [["0", *take_usage().row()]]), flush=True)
     start, end = None, take_usage()
+    rows = [["0", *end.row()]]
     for done in analyse_in_parts(network, arguments.count, arguments.people):
         end = take_usage()
         # Growth counts from the first part on: PyTorch has then loaded what it needs.
         start = start or (done, end)
-        print(f"| {done} | {' | '.join(end.row())} |", flush=True)
+        rows.append([str(done), *end.row()])
+        print(*rows[-1], flush=True)
+    print(f"\n{as_table(('analyses', *HEAD), rows)}")
     if start:
         print(f"\nFrom {start[0]} on. {describe_growth(start[1], end)}")
 
@@ -134,7 +136,7 @@ DEMANDS: dict[str, Callable[[Visitor], None]] = {
 def measure_dearest(arguments: argparse.Namespace) -> None:
     """Time uploads of many with and without one who asks for the dearest, and print both."""
     photos = (make_photo(_SIZE, number) for number in count())
-    every = (list[float](), list[float]())
+    every, rows = (list[float](), list[float]()), list[list[str]]()
     with run_app() as server, ExitStack() as tabs:
         visitors = [tabs.enter_context(visit(server.url)) for _ in range(arguments.people)]
         visitors[0].show(next(photos))
@@ -148,8 +150,9 @@ def measure_dearest(arguments: argparse.Namespace) -> None:
                     waits[which].extend(upload(visitors, shown))
             for together, some in zip(every, waits, strict=True):
                 together.extend(some)
-            print(f"| {' | '.join(compare(name, *waits))} |", flush=True)
-    print(as_table(DEAREST_HEAD, [compare("**all**", *every)]))
+            rows.append(compare(name, *waits))
+            print(*rows[-1], flush=True)
+    print(f"\n{as_table(DEAREST_HEAD, [*rows, compare('**all**', *every)])}")
     print(f"\n{arguments.people} sessions upload; {len(every[0])} photos alone, as many beside one more.")
 
 
