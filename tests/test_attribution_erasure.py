@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -88,10 +90,10 @@ def test_controls_are_the_same_shape_moved(network, photo, region):
     steps = range(0, 64, 8)
     shifts = [(down, right) for down in steps for right in steps if down or right]
     moved = [torch.from_numpy(np.roll(region.numpy(), shift, (0, 1))) for shift in shifts]
-    gates = {gate_of(network, erase(network, photo, one, "blur"), 9) for one in moved}
-    assert len(gates) == 63
-    assert len(set(found.controls)) == REPEATS == 40
-    assert gates > set(found.controls)
+    # Counted, as two places may give one gate.
+    gates = Counter(gate_of(network, erase(network, photo, one, "blur"), 9) for one in moved)
+    assert (gates.total(), len(found.controls), REPEATS) == (63, 40, 40)
+    assert gates >= Counter(found.controls)
 
 
 def test_controls_are_drawn_with_the_seed(network, photo, region):

@@ -49,10 +49,24 @@ def test_a_sample_leads_to_its_answer(page: AppTest):
 
 
 def test_a_dropped_photo_leads_to_its_answer(page: AppTest, chosen: ChosenImage):
-    """The landing page takes a photo itself: on a phone the sidebar is closed."""
-    page.run().file_uploader(key="page-upload-0").upload(chosen.name, chosen.content, "image/jpeg").run()
-    assert len(clean(page).get("progress")) == 5
-    assert page.session_state["image"] == chosen
+    """The landing page takes a photo itself: on a phone the sidebar, which reads it, is closed."""
+
+    def script() -> None:
+        import streamlit as st
+
+        from se_viz.ui.choices import require_choices
+        from se_viz.ui.sidebar import show_image_choice
+
+        # As `app.py` does before every page.
+        show_image_choice()
+        st.text(f"Answer for {require_choices().image.name}")
+
+    app = AppTest.from_function(script, default_timeout=120)
+    for name in ("network", "device"):
+        app.session_state[name] = page.session_state[name]
+    app.run().file_uploader(key="page-upload-0").upload(chosen.name, chosen.content, "image/jpeg").run()
+    assert f"Answer for {chosen.name}" in [text.value for text in clean(app).text]
+    assert app.session_state["image"] == chosen
 
 
 def test_without_a_network_one_sentence_says_what_to_do(page: AppTest, chosen: ChosenImage):
