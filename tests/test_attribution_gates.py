@@ -81,7 +81,8 @@ class Steep(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return a steep function of each channel's mean behind the gate."""
-        return (200 * (self.se(images).mean((2, 3)) - 0.5)).sigmoid()
+        # Not the sigmoid alone, which would be probabilities.
+        return 1 + (200 * (self.se(images).mean((2, 3)) - 0.5)).sigmoid()
 
 
 def test_what_bypasses_gates_is_known_apart_from_the_error_of_the_steps():

@@ -30,7 +30,8 @@ def build(card: NetworkCard, *, num_classes: int) -> nn.Module:
         if card.library == "timm":
             return _timm(card, num_classes)
         return build_se_resnet(card.architecture, num_classes=num_classes, **card.arguments)
-    except SeVizError:
+    except (SeVizError, NotImplementedError):
+        # The second is what the meta device raises, for `shapes` to answer.
         raise
     except Exception as error:
         # Libraries raise anything on arguments of another kind than they expect.

@@ -31,7 +31,7 @@ def test_the_gates_are_judged_and_a_limit_can_be_moved(visit: Callable[..., Visi
     page.get_by_text("Move the limits").click()
     slider = page.get_by_role("slider", name=re.compile("Same for every image"))
     slider.press("End")
-    expect(page.get_by_test_id("stAlert")).to_contain_text("None of the 16 blocks is without a flag.")
+    expect(page.get_by_test_id("stAlert")).to_contain_text("All 16 blocks are flagged.")
     page.get_by_text("Every block in words").click()
     expect(page.get_by_role("listitem").filter(has_text=re.compile("^SE_"))).to_have_count(16)
 
