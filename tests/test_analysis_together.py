@@ -16,7 +16,7 @@ from se_viz.gates import capture_gates, edit_gates
 from se_viz.gates.surgery import compile_edits, level_gates, scale_gates, set_gates
 from se_viz.networks import Network
 from se_viz.runtime import line_of
-from tests.passes import PATIENCE, batches
+from tests.support.passes import PATIENCE, batches
 
 BLOCK, OTHER = "layer3.1.bn3.1", "layer1.0.bn3.1"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import se_viz
+from tests import ROOT
 
-ROOT = Path(__file__).parents[1]
 FILES = sorted([ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "se_viz").rglob("*.py")])
 
 HOMES = {

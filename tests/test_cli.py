@@ -30,9 +30,9 @@ from se_viz.networks.architectures import build
 from se_viz.networks.zoo import find_card
 from se_viz.train.options import add_options, recipe_of
 from se_viz.train.recipe import Recipe
-from tests.loopback import run_hub
+from tests import ROOT
+from tests.support.loopback import run_hub
 
-ROOT = Path(__file__).parents[1]
 CAT, COFFEE = (str(sample.path) for sample in list_samples()[:2])
 
 

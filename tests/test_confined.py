@@ -14,7 +14,7 @@ BOUNDS = Bounds(memory=200 * 2**20, seconds=30, result=2**20)
 
 
 def run(task: str, content: bytes | Path = b"content", bounds: Bounds = BOUNDS, **options: Any) -> bytes:
-    return bytes(run_confined(f"tests.confined_tasks:{task}", content, bounds, **options))
+    return bytes(run_confined(f"tests.support.confined_tasks:{task}", content, bounds, **options))
 
 
 def children() -> set[str]:
@@ -38,7 +38,7 @@ def test_a_file_is_read_from_its_place(tmp_path: Path):
 
 def test_the_result_may_be_written_to():
     """It becomes tensors and images, which libraries may change in place."""
-    result = run_confined("tests.confined_tasks:echo", b"a", BOUNDS)
+    result = run_confined("tests.support.confined_tasks:echo", b"a", BOUNDS)
     result[0] = 7
     assert bytes(result[:1]) == b"\7"
 
@@ -83,7 +83,7 @@ def test_a_watch_that_raises_ends_the_child():
         raise InterruptedError("gone")
 
     with pytest.raises(InterruptedError, match="gone"):
-        run_confined("tests.confined_tasks:sleepy", b"", BOUNDS, watch=leave)
+        run_confined("tests.support.confined_tasks:sleepy", b"", BOUNDS, watch=leave)
     assert children() == before
 
 

@@ -24,7 +24,7 @@ from se_viz.effects import (
 )
 from se_viz.errors import AttributionError, EditError, NoSEBlocksError
 from se_viz.networks import Network
-from tests.reused import TwiceApart
+from tests.support.reused import TwiceApart
 
 BLOCK, LAST = "layer1.1.bn3.1", "layer4.2.bn3.1"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from se_viz.files import check_writable, read_file, replace_file, write_file
+from tests import ROOT
 
 
 @contextmanager
@@ -137,7 +138,7 @@ else:
 
 def _write_elsewhere(path: Path) -> str:
     words = [sys.executable, "-c", _WRITE, str(path)]
-    done = subprocess.run(words, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, check=True, text=True)
+    done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)
     return done.stdout.strip()
 
 

@@ -16,8 +16,8 @@ from packaging.version import Version
 
 import se_viz
 from se_viz.charts.palettes import DARK, LIGHT
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 

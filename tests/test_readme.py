@@ -3,15 +3,14 @@
 import re
 import shlex
 import shutil
-from pathlib import Path
 
 import pytest
 
 from se_viz.arguments import make_parser
 from se_viz.images import list_samples
 from se_viz.networks import list_networks
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("checkpoints/*.md")})
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from se_viz.terminal import TerminatedError, complain, name_path, safe_output, show_path, show_text, told_to_end
-
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
 
 
 def run(*words: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.CompletedProcess[bytes]:

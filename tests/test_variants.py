@@ -13,7 +13,7 @@ from se_viz.errors import DeviceError, EditError, NoSEBlocksError, OvertakenErro
 from se_viz.networks import Network
 from se_viz.runtime import line_of
 from se_viz.variants import run_variants
-from tests.reused import TwiceApart
+from tests.support.reused import TwiceApart
 
 FIRST, MIDDLE, LAST = "layer1.0.bn3.1", "layer3.2.bn3.1", "layer4.2.bn3.1"
 

@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from se_viz.counterfactuals import Counterfactual, Place, gates_of, run_lenders
 from se_viz.networks import Network
 from se_viz.networks.lenders import Lender
 from se_viz.verdicts import FEWEST, UNTOLD, VERDICTS, describe, describe_many, grade, judge
+from tests import ROOT
 
 CLASSES = ("ant", "bee")
 CHANGES = (0.0, -0.05, -0.5)
@@ -233,6 +233,6 @@ def test_lenders_that_do_not_agree_are_not_summed_up(shallow: Network):
 
 def test_docs_state_the_rule():
     """The page of error rates must not outlive the rule that it speaks of."""
-    words = " ".join((Path(__file__).parents[1] / "docs" / "verdicts.md").read_text(encoding="utf-8").split())
+    words = " ".join((ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8").split())
     assert "at least 90 % of the lenders" in words
     assert f"from {FEWEST} lenders on" in words

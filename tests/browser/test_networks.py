@@ -14,7 +14,7 @@ from se_viz.networks import list_networks
 from se_viz.networks.architectures import build
 from se_viz.networks.checkpoints import FOLDER
 from se_viz.networks.zoo import find_card
-from tests.loopback import Hub, run_hub
+from tests.support.loopback import Hub, run_hub
 
 from .steps import BLOCKS, expect_answer, expect_idle, figure, go_to, open_visit
 

@@ -1,0 +1,1 @@
+"""What several tests share: small networks, a server on loopback, pages under test."""

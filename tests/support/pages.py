@@ -1,0 +1,64 @@
+"""A page in a session, without a browser: how tests open it, and what they read on it."""
+
+import hashlib
+import json
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from se_viz.ui.choices import Choices
+from se_viz.ui.loaded import get_network
+from se_viz.ui.state import ChosenImage
+from tests import ROOT
+
+PAGES = ROOT / "pages"
+
+
+def noise() -> Image.Image:
+    """Return coloured noise of the network's own size, so that nothing has to scale it."""
+    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+
+def chosen(photo: Image.Image, name: str = "noise.png") -> ChosenImage:
+    """Return an image as a session holds it once somebody has chosen it."""
+    file = BytesIO()
+    photo.save(file, "PNG")
+    return ChosenImage(name, file.getvalue(), hashlib.sha256(file.getvalue()).hexdigest())
+
+
+def choices(photo: Image.Image) -> Choices:
+    """Return the choice of the small network and of a photo as the network sees it; the file does not count."""
+    return Choices(ChosenImage("photo", b"", "digest"), get_network("tiny", "cpu"), "tiny", "cpu", photo)
+
+
+def session(page: str, **state: Any) -> AppTest:
+    """Return a page before its first run, in a session that has chosen the small network, and what is named."""
+    test = AppTest.from_file(str(PAGES / page), default_timeout=300)
+    for key, value in {"network": "tiny", "device": "cpu", **state}.items():
+        test.session_state[key] = value
+    return test
+
+
+def clean(page: AppTest) -> AppTest:
+    """Check that a run ended without a traceback and without a complaint."""
+    assert not page.exception
+    assert not page.error
+    return page
+
+
+def figure(page: AppTest, key: str) -> dict[str, Any]:
+    """Return what the browser is told to draw."""
+    return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
+
+
+def captions(page: AppTest) -> str:
+    """Return what is written below pictures."""
+    return "\n".join(caption.value for caption in page.caption)
+
+
+def words(page: AppTest) -> str:
+    """Return all that is written, in paragraphs and captions."""
+    return "\n".join(text.value for text in [*page.markdown, *page.caption])
