@@ -10,7 +10,11 @@ class Palette:
     """The colours of one theme."""
 
     diverging: Scale
-    """Blue below the middle, orange above it; the middle recedes into the page."""
+    """From the colour named ``low_name`` to the one named ``high_name``; the middle recedes into the page."""
+    low_name: str
+    """The word for the colour below the middle, for sentences that name it."""
+    high_name: str
+    """The word for the colour above the middle, for sentences that name it."""
     veil: Scale
     """The same hues with a transparent middle, to lie over a photo."""
     glow: Scale
@@ -51,6 +55,8 @@ _GLOW: Scale = [
 
 LIGHT = Palette(
     diverging=[(0.0, "#0b3c8c"), (0.25, "#5b93d6"), (0.5, "#eceef1"), (0.75, "#ee9a4d"), (1.0, "#a33c00")],
+    low_name="blue",
+    high_name="orange",
     veil=_VEIL,
     glow=_GLOW,
     page="#ffffff",
@@ -64,6 +70,8 @@ LIGHT = Palette(
 )
 DARK = Palette(
     diverging=[(0.0, "#8cc0ff"), (0.25, "#3f78c4"), (0.5, "#23283a"), (0.75, "#c9701f"), (1.0, "#ffc27a")],
+    low_name="blue",
+    high_name="orange",
     veil=_VEIL,
     glow=_GLOW,
     page="#12151f",

@@ -15,7 +15,7 @@ from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.tables import label_blocks
 from se_viz.gates.variance import estimate_image_share
 
-HEALTHY, UNDECIDED = "healthy", "too few images"
+HEALTHY, UNDECIDED = "healthy", "undecided"
 NO_NUMBER, STUCK, CONSTANT = "not a number", "near the middle", "constant"
 SATURATED, DEAD, FIXED = "saturated", "dead channels", "same for every image"
 FLAGS = (NO_NUMBER, STUCK, CONSTANT, SATURATED, DEAD, FIXED)

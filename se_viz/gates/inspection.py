@@ -44,7 +44,7 @@ class _Check:
         elif path not in self.refused and not (
             expected is not None and isinstance(output, Tensor) and is_product(output, expected)
         ):
-            self.refused[path] = "What it puts out is not its input times its gate."
+            self.refused[path] = "Its output is not its input times its gate."
 
 
 def inspect_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> Inspection:

@@ -17,16 +17,17 @@ from se_viz.gates.health import (
 from se_viz.gates.variance import LEVEL
 
 MEANINGS = {
-    NO_NUMBER: "Gates are NaN or infinite, and so is all that comes after them. Look at the first such block.",
+    NO_NUMBER: "Gates are NaN or infinite, and so is everything after them. Look at the first such block.",
     STUCK: "Most gates are near the middle of the range, the function of 0: recalibration is weak. Excitation weights "
     "that are zero, or were never trained, give such gates.",
     CONSTANT: "In each image all channels get nearly the same gate: the block scales all channels alike.",
     SATURATED: "Most gates are at an end of the range, where the function hardly reacts to its input. At the upper "
     "end the block lets everything pass.",
-    DEAD: "These channels are zero in all images shown: their gates multiply nothing.",
-    FIXED: "Channels get different gates, but nearly the same ones in every image. In early blocks that is usual.",
-    UNDECIDED: "The limit lies inside the interval, so that these images cannot tell whether the gates depend on the "
-    f"image. Add images: {ENOUGH} are enough for most blocks, and a block near the limit takes more.",
+    DEAD: "These channels are zero in every image shown: their gates multiply nothing.",
+    FIXED: "Channels get different gates, but nearly the same gates in every image. This is usual in early blocks.",
+    UNDECIDED: "The share between images is near the limit: its interval holds the limit, so these images cannot show "
+    f"whether the gates depend on the image. Add images: {ENOUGH} are enough for most blocks; a "
+    "block near the limit needs more.",
 }
 """What each flag says, for a reader who meets it the first time."""
 
@@ -37,7 +38,7 @@ def describe_block(block: BlockHealth) -> str:
     """Say what the gates of a block do, with the numbers in it."""
     parts = [_describe(block, flag) for flag in block.flags] or [_describe_unflagged(block)]
     if block.dead is None:
-        parts.append("their means cannot tell whether channels are dead")
+        parts.append("their means cannot show whether channels are dead")
     return f"{block.label}: {'; '.join(parts)}."
 
 
@@ -77,19 +78,20 @@ def _describe_mixed(blocks: Sequence[BlockHealth]) -> Iterator[str]:
     elif not undecided:
         yield f"All {count} blocks are flagged." if count > 1 else "The one block is flagged."
     if undecided:
-        which = "the gates" if undecided == count else f"those of {undecided} more blocks" if healthy else "the others"
+        more = f"the gates of {undecided} more blocks" if healthy else "the other gates"
+        which = "the gates" if undecided == count else more
         few = f"Add images: {ENOUGH} are enough for most blocks."
         near = "Their variance between images is near the limit: add images, or move the limit."
         yield (
-            f"{_images(images).capitalize()} cannot tell whether {which} depend on the image, only that they differ "
-            f"between channels. {few if images < ENOUGH else near}"
+            f"{_images(images).capitalize()} cannot show whether {which} depend on the image, "
+            f"only that they differ between channels. {few if images < ENOUGH else near}"
         )
 
 
 def _describe(block: BlockHealth, flag: str) -> str:
     function, limits, unit = block.site.function, block.limits, block.unit
     if flag == NO_NUMBER:
-        return "its gates hold NaN or infinity, and all that comes after it does too"
+        return "its gates hold NaN or infinity, and so does everything after it"
     if flag == STUCK:
         return (
             f"{block.near_middle:.0%} of its gates are within {limits.middle * unit:.2g} of {_middle(block):.2g}, the "
@@ -122,7 +124,7 @@ def _describe_unflagged(block: BlockHealth) -> str:
     if block.fixed is False:
         return f"{words} and between images ({_share(block)})"
     share = f" ({_share(block)})" if block.image_share_low is not None else ""
-    return f"{words}; {_images(block.images)} cannot tell whether they depend on the image{share}"
+    return f"{words}; {_images(block.images)} cannot show whether they depend on the image{share}"
 
 
 def _moves(block: BlockHealth) -> str:

@@ -58,6 +58,13 @@ _LIMITS = {
     "fixed": ("Same for every image: variance between images less than", 1.0),
 }
 """What each slider says, and how far it goes."""
+_SPREAD = "Standard deviation over channels, in the image where it is largest."
+_BETWEEN = (
+    "Share of the gates' variance that lies between images; the rest lies between channels and "
+    "is the same in every image."
+)
+_INTERVAL = f"{LEVEL:.0%} interval of the share between images, over draws of as many images."
+_DEAD = "Channels that are zero in every image of the gallery."
 
 
 def show_health(choices: Choices, analysis: Analysis) -> None:
@@ -143,8 +150,9 @@ def _show_verdict(blocks: Sequence[BlockHealth], shown: int) -> None:
     show = st.success if healthy else st.info if flags <= {SATURATED, DEAD, FIXED} else st.warning
     show(describe_network(blocks))
     st.caption(
-        f"Over {_describe_images(blocks[0].images, shown)}. A mean of 0.65 alone is no fault: what counts is whether "
-        "gates differ between channels and between images ([Hu et al.](https://arxiv.org/abs/1709.01507), section 7.2)."
+        "Look for gates that differ between channels and between images: a mean of 0.65 alone is "
+        f"no fault. Measured over {_describe_images(blocks[0].images, shown)}.",
+        help="See [Hu et al.](https://arxiv.org/abs/1709.01507), section 7.2.",
     )
 
 
@@ -158,20 +166,15 @@ def _show_table(blocks: Sequence[BlockHealth]) -> None:
         "block": st.column_config.TextColumn("Block", pinned=True),
         "flags": st.column_config.MultiselectColumn("Verdict", options=list(_COLOURS), color=list(_COLOURS.values())),
         "mean": st.column_config.NumberColumn("Mean", format="%.2f"),
-        "over_channels": st.column_config.NumberColumn("Spread", format="%.2f"),
-        "image_share": st.column_config.ProgressColumn("Between images", **share),
-        "interval": st.column_config.TextColumn("Interval", width="small"),
-        "dead": st.column_config.NumberColumn("Dead"),
+        "over_channels": st.column_config.NumberColumn("Spread", format="%.2f", help=_SPREAD),
+        "image_share": st.column_config.ProgressColumn("Between images", **share, help=_BETWEEN),
+        "interval": st.column_config.TextColumn("Interval", width="small", help=_INTERVAL),
+        "dead": st.column_config.NumberColumn("Dead", help=_DEAD),
     }
     height = "content" if len(blocks) <= 20 else 640
     names = [block.site.name for block in blocks]
     show_rows(table, names, key="health", column_config=columns, height=height, placeholder="–", alt="Health by block")
-    st.caption(
-        "Spread: standard deviation over channels, in the image where it is largest. Between images: this share of "
-        f"the gates' variance, and its {LEVEL:.0%} interval over draws of as many images; the rest is between channels "
-        "and the same in every image. Dead: channels that are zero in every image of the gallery. A click on a row "
-        "opens its block."
-    )
+    st.caption("Look for blocks that are not healthy; click a row to open its block.")
 
 
 def _describe_images(images: int, shown: int) -> str:

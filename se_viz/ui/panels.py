@@ -31,18 +31,18 @@ from se_viz.ui.figures import show_figure
 from se_viz.ui.links import link_attributions, link_block, link_channel, show_rows
 from se_viz.ui.methods import Request
 from se_viz.ui.pickers import choose_block, choose_class, choose_option
-from se_viz.ui.remarks import describe_scale, describe_squeeze, name_the_undrawn
+from se_viz.ui.remarks import describe_colours, describe_scale, describe_squeeze, name_the_undrawn
 from se_viz.ui.state import open_block, open_channel
 from se_viz.ui.words import as_markdown, code, plain
 
 _SHOWN = 4
 _EVEN = (
-    "Each row is a block, the first block on top. {scale} Look for uneven rows: there the block treats its channels "
-    "differently. The framed row is the open block, at first the one whose gates differ most; a click opens another."
+    "Each row is a block, first block on top: {colours}. Look for uneven rows: there the block "
+    "treats its channels differently for this image."
 )
-_SQUEEZE = (
-    "The squeeze: {squeeze}, in units of the feature map, symmetric about 0 on one scale for all blocks. {clipped}"
-)
+_FRAME = "The framed row is the open block, at first the block whose gates differ most. Click a row to open its block."
+_SQUEEZE = "Each row is a block, first block on top. Each cell is a squeeze: {squeeze}, in units of the feature map."
+_ONE_SCALE = "All blocks share one scale, symmetric about 0."
 
 
 def show_answer(choices: Choices, analysis: Analysis) -> None:
@@ -63,16 +63,16 @@ def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> st
     known, single = len(classes), len(classes) == 1
     words = f"Probabilities (softmax over {known} classes)."
     if single:
-        words = "The probability of this one class: the sigmoid of the only logit. The answer is yes from 50 % on."
+        words = "The probability of this one class: the sigmoid of the only logit, yes from 50 % on."
     elif multi_label:
         words = (
-            f"Probabilities (a sigmoid for each of {known} classes). Each class is a yes or no by itself, yes from "
-            "50 % on: any number of them may be true of one photo."
+            f"Each of {known} classes is a yes or no by itself (a sigmoid, yes from 50 % on): any "
+            "number of classes may be true of one photo."
         )
     if tuple(classes) == numbered_classes(known):
         return (
-            f"{words} Class names are unknown, so classes are numbered from 0: upload a label list with the weights on "
-            "the page Networks."
+            f"{words} Class names are unknown, so classes are numbered from 0: upload a label "
+            "list with the weights on the Networks page."
         )
     if known > 20 or single:
         return words
@@ -93,10 +93,12 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
     figure = draw_gates(gates, current_palette(), value=value, order=order, selected=selected, gates=span)
     show_figure(figure, "gates", alt="Gates of all blocks: one row a block, one column a channel", on_click=open_block)
     if value == "gate":
-        words = _EVEN.format(scale=describe_scale(inspection.sites, span))
+        words = _EVEN.format(colours=describe_colours(span, current_palette()))
+        st.caption(words, help=f"{describe_scale(inspection.sites, span)} {_FRAME}".strip())
     else:
-        words = _SQUEEZE.format(squeeze=describe_squeeze(inspection.sites), clipped=CLIPPED)
-    for remark in (words, *name_the_undrawn(inspection)):
+        words = _SQUEEZE.format(squeeze=describe_squeeze(inspection.sites))
+        st.caption(words, help=f"{_ONE_SCALE} {CLIPPED} {_FRAME}")
+    for remark in name_the_undrawn(inspection):
         st.caption(remark)
     return selected
 
@@ -115,12 +117,13 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     except SeVizError as error:
         st.error(as_markdown(error))
         return
-    unit = "speaks against ← 0 → speaks for" if result.signed else "none → strongest"
+    unit = "against ← 0 → for" if result.signed else "none → strongest"
     values = result.map.numpy()
     span = fit_span(values, signed=result.signed)
     figure = draw_overlay(choices.photo, values, current_palette(), span=span, opacity=opacity, title=unit)
     show_figure(figure, "attribution", alt=f"{METHODS[request.method].title} for {names[target]} over the photo")
-    st.caption(_describe(result))
+    method = METHODS[result.method]
+    st.caption(_describe(result), help=f"Took {result.seconds:.2f} s. {CLIPPED} ({method.source})")
     link_attributions()
 
 
@@ -139,14 +142,13 @@ def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, Requ
 
 
 def _describe(result: Attribution) -> str:
-    method = METHODS[result.method]
-    words = [method.tell(dict(result.options), side=len(result.map)), f"Took {result.seconds:.2f} s."]
-    if result.completeness_error is not None and result.explained is not None:
-        words.append(
-            f"The map should sum to {result.explained:.2f} logits (this image against the baseline) and misses by "
-            f"{result.completeness_error:.3f}."
-        )
-    return " ".join([*words, CLIPPED, f"({method.source})"])
+    words = METHODS[result.method].tell(dict(result.options), side=len(result.map))
+    if result.completeness_error is None or result.explained is None:
+        return words
+    return (
+        f"{words} Completeness error: {result.completeness_error:.3f} of the "
+        f"{result.explained:.2f} logits between baseline and image."
+    )
 
 
 def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
@@ -157,9 +159,11 @@ def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
         record = get_analysis(choices, path).record(path)
     label = label_blocks(analysis.records)[path]
     st.subheader(f"Block {label}")
+    channels = record.gate.shape[1]
     st.caption(
-        f"{code(path)}: {record.gate.shape[1]} channels, of which eight are shown by their number; a click chooses "
-        "one. Each pair shares one scale, symmetric about 0: all that changes from top to bottom is the gate s."
+        f"{code(path)}: {min(2 * _SHOWN, channels)} of {channels} channels, by number; click a "
+        "channel to select it. Only the gate s changes from top to bottom.",
+        help="Each pair shares one scale, symmetric about 0.",
     )
     link_channel(record, label)
     order = record.gate[0].argsort().tolist()
@@ -199,7 +203,7 @@ def show_numbers(analysis: Analysis) -> None:
     height = "content" if len(summary) <= 20 else 640
     names = summary["path"].tolist()
     show_rows(summary, names, key="numbers", column_config=columns, height=height, alt="Gates by block")
-    st.caption("A click on a row opens its block, here and on every other page.")
+    st.caption("Click a row to open its block, here and on every other page.")
     link_block(analysis)
 
 

@@ -49,9 +49,7 @@ def test_a_block_that_is_not_drawn_is_refused_with_its_reason():
 
     block.forward = halved
     network = Network.from_model(model, input_size=64)
-    with pytest.raises(
-        AttributionError, match=r"What it puts out is not its input times its gate\. Choose among: layer1\.1"
-    ):
+    with pytest.raises(AttributionError, match=r"Its output is not its input times its gate\. Choose among: layer1\.1"):
         find_spot(network, Layer("after", "layer1.0.se"))
 
 

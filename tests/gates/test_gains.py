@@ -100,8 +100,8 @@ def test_a_shown_record_can_be_opened(network: Network):
 def test_the_caption_says_what_is_multiplied(network: Network):
     """0 to 2 on an axis that is called gate would look like a fault."""
     assert describe_scale(network.inspection.sites, Span(0.0, 2.0)) == (
-        "Orange channels were turned up (gate above 1), blue ones down. This network multiplies by 2 beside each SE "
-        "block, so gates are shown as gate x 2: 1 leaves a channel unchanged, as without the block."
+        "This network multiplies by 2 beside each SE block, so gates are shown as gate x 2: 1 "
+        "leaves a channel unchanged, as without the block."
     )
 
 

@@ -184,10 +184,10 @@ def test_one_image_does_not_tell_of_images():
     block = check([[0.2, 0.4, 0.6, 0.8]])
     assert (block.image_share, block.over_images, block.flags) == (None, None, ())
     assert describe_network([block]) == (
-        "One image cannot tell whether the gates depend on the image, only that they differ between channels. Add "
-        "images: 24 are enough for most blocks."
+        "One image cannot show whether the gates depend on the image, only that they differ "
+        "between channels. Add images: 24 are enough for most blocks."
     )
-    assert describe_block(block).endswith("one image cannot tell whether they depend on the image.")
+    assert describe_block(block).endswith("one image cannot show whether they depend on the image.")
 
 
 def test_many_images_that_leave_a_block_open_are_not_called_too_few():
@@ -198,7 +198,7 @@ def test_many_images_that_leave_a_block_open_are_not_called_too_few():
     share = check(gates).image_share
     assert share is not None
     sentence = describe_network([check(gates, fixed=share)])
-    assert sentence.startswith("30 images cannot tell whether the gates depend on the image")
+    assert sentence.startswith("30 images cannot show whether the gates depend on the image")
     assert sentence.endswith("Their variance between images is near the limit: add images, or move the limit.")
 
 
@@ -225,7 +225,7 @@ def test_a_mean_of_zero_is_not_taken_for_a_dead_channel():
     assert count_dead([seen], [SIGMOID]) == {"block": None}
     (block,) = check_health([seen], [SIGMOID])
     assert (block.dead, block.flags) == (None, ())
-    assert "their means cannot tell whether channels are dead" in describe_block(block)
+    assert "their means cannot show whether channels are dead" in describe_block(block)
     (block,) = check_health([seen], [SIGMOID], dead={"block": 1})
     assert (block.dead, block.flags) == (1, (DEAD,))
 
@@ -292,7 +292,7 @@ def test_the_bundled_network_saturates_late_and_six_images_leave_early_blocks_op
     assert all(blocks[label].fixed is None for label in ("SE_2_1", "SE_2_2", "SE_3_1"))
     assert blocks["SE_5_1"].fixed is False
     assert all(block.dead == 0 for block in blocks.values())
-    assert "6 images cannot tell whether" in describe_network([*blocks.values()])
+    assert "6 images cannot show whether" in describe_network([*blocks.values()])
 
 
 def test_weak_gates_that_move_with_the_image_are_not_said_to_be_still():

@@ -148,7 +148,7 @@ def test_a_bare_name_is_not_enough():
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        (Adds, r"puts out is not its input times its gate\."),
+        (Adds, r"output is not its input times its gate\."),
         (Spatial, r"shapes \(1, 8, 16, 16\), \(1, 16, 16, 8\), \(1, 16, 16, 8\)"),
         (Skips, r"gate, the output of 'sigmoid', was not computed\."),
     ],
@@ -189,7 +189,7 @@ def test_a_refused_block_can_be_left_out(spell: Callable[..., None]):
 
 def test_zero_features_do_not_hide_a_wrong_block(spell: Callable[..., None]):
     """A new network's U may be zero everywhere, and zero times anything is zero: the block is asked with noise."""
-    for kind, refused in ((Block, {}), (Adds, {"1": "What it puts out is not its input times its gate."})):
+    for kind, refused in ((Block, {}), (Adds, {"1": "Its output is not its input times its gate."})):
         spell(kind)
         model = net(kind())
         for value in model[0].parameters():

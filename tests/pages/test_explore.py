@@ -154,7 +154,7 @@ def test_every_method_draws_and_says_what_its_map_shows(explore: AppTest, key: s
     assert alt.startswith(METHODS[key].title)
     assert METHODS[key].source in words
     assert "Took " in words
-    assert ("misses by" in words) == (key == "integrated_gradients")
+    assert ("Completeness error: " in words) == (key == "integrated_gradients")
     assert len(np.unique(codes(figure(explore, "attribution")["data"][0]))) > 2
 
 
@@ -213,14 +213,14 @@ def test_both_values_can_be_shown_in_every_order(explore: AppTest, value: str, o
     assert words in layout["xaxis"]["title"]["text"]
     assert ("range" in layout["xaxis2"] and layout["xaxis2"]["range"] == [0, 1]) == (value == "gate")
     assert layout["yaxis"]["ticktext"] == BLOCKS
-    assert ("The squeeze: each channel's mean" in captions(explore)) == (value == "squeeze")
+    assert ("Each cell is a squeeze: each channel's mean" in captions(explore)) == (value == "squeeze")
 
 
 def test_choosing_a_block_opens_and_frames_it(explore: AppTest):
     """The heading below, the path and the frame in the gate map all tell the same block."""
     clean(explore.selectbox(key="block").set_value("layer2.0.bn3.1").run())
     assert "Block SE_3_1" in [heading.value for heading in explore.subheader]
-    assert "`layer2.0.bn3.1`: 128 channels" in captions(explore)
+    assert "`layer2.0.bn3.1`: 8 of 128 channels" in captions(explore)
     layout = figure(explore, "gates")["layout"]
     (frame,) = [shape for shape in layout["shapes"] if shape["type"] == "rect"]
     height = layout["yaxis"]["tickvals"][BLOCKS.index("SE_3_1")]

@@ -55,10 +55,10 @@ def figure(page: AppTest, key: str) -> dict[str, Any]:
 
 
 def captions(page: AppTest) -> str:
-    """Return what is written below pictures."""
-    return "\n".join(caption.value for caption in page.caption)
+    """Return what is written below pictures, and behind the help marks there."""
+    return "\n".join(f"{caption.value} {caption.help}" for caption in page.caption)
 
 
 def words(page: AppTest) -> str:
-    """Return all that is written, in paragraphs and captions."""
-    return "\n".join(text.value for text in [*page.markdown, *page.caption])
+    """Return all that is written, in paragraphs and captions, and behind the help marks of captions."""
+    return "\n".join([*(text.value for text in page.markdown), captions(page)])

@@ -67,7 +67,7 @@ def test_the_numbers_are_those_of_the_six_samples(part: AppTest, network: Networ
     shares = [100 * estimate_share_by_loops(gate) for gate in gates]
     assert table(part)["image_share"].tolist() == pytest.approx(shares, abs=1e-2)
     assert table(part)["dead"].tolist() == [0] * 16
-    assert any("Over the 6 images of the gallery" in caption.value for caption in part.caption)
+    assert any("Measured over the 6 images of the gallery" in caption.value for caption in part.caption)
 
 
 def test_every_block_has_its_sentence(part: AppTest):
@@ -121,7 +121,8 @@ def test_gates_that_come_with_a_network_count_as_images(se_net: nn.Module, card:
     st.cache_resource.clear()
     part = open_part()
     assert any(
-        "Over 26 images: 20 validation images whose gates come with" in caption.value for caption in part.caption
+        "Measured over 26 images: 20 validation images whose gates come with" in caption.value
+        for caption in part.caption
     )
     inputs = torch.cat([network.preprocess(open_image(sample.path)) for sample in list_samples()])
     with torch.inference_mode(), capture_gates(network.model) as records:

@@ -1,0 +1,50 @@
+"""Captions say what to look for, in two sentences at most; how a number was made is behind a help mark."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.support.pages import chosen, clean, noise, session
+from tests.support.sentences import count_sentences
+
+pytestmark = pytest.mark.usefixtures("bundled")
+
+MOST = 2
+PAGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "Explore": ("explore.py", {}),
+    "Explore, squeezes": ("explore.py", {"value": "squeeze"}),
+}
+"""A page, and what its session has chosen."""
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("", 0),
+        ("No full stop", 1),
+        ("A gate above 0.5 is open. Look for one.", 2),
+        ("Pixels, e.g. of the ear, count. See Hu et al. for more.", 2),
+        ("**Bold.** Another one (in brackets). Stop!", 3),
+        ("The file layer3.2.bn3 is [there](https://a.example/b.html).", 1),
+        ("Computing… Wait.", 2),
+    ],
+)
+def test_sentences_are_counted_as_a_reader_counts_them(text: str, count: int):
+    """A counter that took 0.5 for two sentences would forbid numbers; one that saw none would allow everything."""
+    assert count_sentences(text) == count
+
+
+def long_captions(page: AppTest) -> Iterator[str]:
+    """Yield every caption of a page that is longer than it may be."""
+    assert page.caption
+    return (caption.value for caption in page.caption if count_sentences(caption.value) > MOST)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_caption_has_two_sentences_at_most(name: str):
+    """A reader looks at the picture: what takes longer to read than that is read by nobody."""
+    script, state = PAGES[name]
+    page = clean(session(script, image=chosen(noise()), **state).run())
+    assert list(long_captions(page)) == []
