@@ -1,4 +1,4 @@
-"""Open a gate: one channel followed through its block's arithmetic, and who turned it up."""
+"""Open a gate: one channel followed through its block's arithmetic, and which channels move its gate."""
 
 import streamlit as st
 
@@ -24,6 +24,6 @@ hint.caption(microscope.describe_channel(record, channel))
 
 microscope.show_steps(choices, analysis, record, channel)
 
-st.header("Who turned this channel up?", anchor=False)
+st.header("Which channels move this gate?", anchor=False)
 influence.show_influence(choices, record, channel)
 show_evidence(choices, analysis, block, channel)

@@ -47,7 +47,7 @@ def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
     word = "logit" if found.neuron.logit else "gate"
     _show_numbers(result, word)
     st.markdown(describe_erasure(result, word))
-    caption = f"What the network saw: {result.share:.1%} of the photo is replaced by {FILLS[fill]}."
+    caption = f"The network's input: {result.share:.1%} of the photo is replaced by {FILLS[fill]}."
     st.image(to_uri(result.picture), caption=caption, alt="The photo without the marked pixels", width=300)
 
 
@@ -56,16 +56,18 @@ def describe_erasure(result: Erasure, word: str) -> str:
     count = len(result.controls)
     # A fall that no digit shows is none.
     if round(result.before - result.after, 3) <= 0:
-        return f"Without the marked pixels the {word} does not fall: erasing them is **no sign** that they opened it."
+        return f"Without the marked pixels the {word} does not fall: **no sign** that these pixels opened it."
     if result.holds:
         return (
-            f"Without the marked pixels the {word} falls, and further than with the same shape erased at any of "
-            f"{count} other places, which by chance happens in 1 of {count + 1} cases: **these pixels held it open**."
+            f"Without the marked pixels the {word} falls further than with the same shape erased "
+            f"at any of {count} other places, which by chance happens in 1 of {count + 1} cases: "
+            "**these pixels held it open**."
         )
     return (
-        f"Without the marked pixels the {word} falls, and further than with the same shape erased elsewhere at "
-        f"{result.beaten} of {count} places. A map that knows nothing does as well in {count + 1 - result.beaten} of "
-        f"{count + 1} cases: whether these pixels opened it **cannot be told**."
+        f"Without the marked pixels the {word} falls further than with the same shape erased at "
+        f"{result.beaten} of {count} other places. A random place does as well in "
+        f"{count + 1 - result.beaten} of {count + 1} cases: whether these pixels opened it "
+        "**cannot be told**."
     )
 
 
@@ -73,15 +75,15 @@ def _show_numbers(result: Erasure, word: str) -> None:
     with st.container(horizontal=True, gap="medium"):
         st.metric(f"{word.capitalize()} of this photo", f"{result.before:.3f}", width="content")
         fall = f"{result.after - result.before:+z.3f}"
-        st.metric("Marked erased", f"{result.after:.3f}", fall, "off", width="content")
+        st.metric("Marked pixels erased", f"{result.after:.3f}", fall, "off", width="content")
         st.metric(
-            "Elsewhere erased",
+            "Same shape elsewhere",
             f"{result.mean:.3f}",
             f"{result.mean - result.before:+z.3f} ± {result.spread:.3f}",
             "off",
-            help=f"The same shape erased at {REPEATS} other places, drawn at random but the same each time: their "
-            "mean, and the standard deviation. Another channel, share or filling is another draw: whoever tries many "
-            f"finds one that falls furthest by chance, 1 in {REPEATS + 1}.",
+            help=f"The same shape erased at {REPEATS} other places, drawn at random but the same each time: mean and "
+            "standard deviation. Each channel, share or filling is another draw: of many, 1 in "
+            f"{REPEATS + 1} falls furthest by chance.",
             width="content",
         )
 

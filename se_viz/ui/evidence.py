@@ -9,6 +9,7 @@ from se_viz.attribution.neuron_catalogue import CONDUCTANCE, NEURON_METHODS, NEU
 from se_viz.attribution.records import NeuronAttribution
 from se_viz.attribution.targets import Target
 from se_viz.charts.maps import draw_overlay
+from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import CLIPPED, fit_span
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.neurons import Neuron
@@ -83,7 +84,7 @@ def _choose_method(costs: dict[str, float]) -> str:
         list(costs),
         index=list(costs).index(_FIRST),
         format_func=label,
-        help="\n\n".join(["At an early block a pass ends early, and takes less.", *NEURON_REFUSED.values()]),
+        help="\n\n".join(["Early blocks need only part of a pass.", *NEURON_REFUSED.values()]),
         key="gate-method",
         persist_state="session",
     )
@@ -98,7 +99,7 @@ def _find_map(choices: Choices, neuron: Neuron, method: str, target: Target | No
         return None
     try:
         stop = partial(_note_stop, token)
-        with progress("Asking the pixels…", key="gate-map", stop=stop) as (watch, report):
+        with progress("Computing the map…", key="gate-map", stop=stop) as (watch, report):
             return _gate_map(*token, _work=Work(choices.photo, watch, report))
     except OvertakenError:
         raise
@@ -127,16 +128,17 @@ def _draw(choices: Choices, found: NeuronAttribution) -> None:
     figure = draw_overlay(choices.photo, values, current_palette(), span=span, opacity=0.85, title=_name_ends(found))
     show_figure(figure, "gate-map", alt=f"{NEURON_METHODS[found.method].title} for a {word} over the photo")
     sites = {site.name: site for site in choices.network.inspection.sites}
-    st.caption(_describe(found, choices.network.classes))
-    if remark := _remark(found, sites[found.neuron.block]):
+    st.caption(_describe(found, choices.network.classes), help=_describe_run(found))
+    if remark := _remark(found, sites[found.neuron.block], current_palette()):
         st.info(remark)
 
 
 def _test(choices: Choices, found: NeuronAttribution) -> None:
     if found.target:
         st.info(
-            "There is no test by erasing here: these pixels moved the class through the gate, and may have closed it "
-            "to do so. Choose another method to find pixels that held the gate open, and erase them."
+            "No erasing test for this method: its pixels moved the class through the gate, "
+            "perhaps by closing it. Choose another method to find pixels that held the gate "
+            "open, then erase those."
         )
         return
     try:
@@ -164,34 +166,42 @@ def _name_ends(found: NeuronAttribution) -> str:
 
 def _describe(found: NeuronAttribution, classes: tuple[str, ...]) -> str:
     row, word = NEURON_METHODS[found.method], _word(found)
-    words = [say_of_gate(row, word)]
+    words = say_of_gate(row, word)
+    if found.target:
+        total, name = found.map.sum().item(), plain(classes[found.target.index])
+        return f"{words} {total:+.2g} of the logit of {name}, the predicted class, came through the gate."
+    if found.completeness_error is None or found.explained is None:
+        return words
+    start = found.value - found.explained
+    return (
+        f"{words} The {word} goes from {start:.3f} at the baseline to {found.value:.3f}: "
+        f"completeness error {found.completeness_error:.4f}."
+    )
+
+
+def _describe_run(found: NeuronAttribution) -> str:
+    """Say how a map was computed and drawn."""
+    row, words = NEURON_METHODS[found.method], list[str]()
     if row.baseline:
         words.append("The baseline is a mean-coloured picture.")
     if found.target:
-        words.append(
-            f"The logit is that of {plain(classes[found.target.index])}, the predicted class: "
-            f"{found.map.sum().item():+.2g} came through the gate, and the same through the gate's own logit."
-        )
-    if found.completeness_error is not None and found.explained is not None:
-        start = found.value - found.explained
-        words.append(
-            f"The {word} goes from {start:.3f} to {found.value:.3f}: the map should sum to {found.explained:+.3f} and "
-            f"misses by {found.completeness_error:.4f}."
-        )
+        words.append("As much came through the gate's own logit.")
+    elif found.explained is not None:
+        words.append(f"The map should sum to {found.explained:+.3f}.")
     return " ".join([*words, f"Took {found.seconds:.2f} s.", CLIPPED, f"({row.source})"])
 
 
-def _remark(found: NeuronAttribution, site: GateSite) -> str:
-    """Say what keeps a map from telling what opened a gate, if anything does."""
+def _remark(found: NeuronAttribution, site: GateSite, palette: Palette) -> str:
+    """Say what keeps a map from showing what opened a gate, if anything does."""
     word = _word(found)
     if word == "gate" and not found.target and _is_saturated(found.value, site):
-        return "This gate is at the end of its range, where hardly any pixel moves it: explain its logit instead."
+        return "This gate is saturated (near-zero gradient): explain its logit instead."
     if found.explained is None:
         return ""
     if abs(found.explained) < _SAME[word]:
-        return f"A mean-coloured picture leaves the {word} where it is: what opens and what closes it here cancel out."
+        return f"A mean-coloured picture has the same {word}: pixels that raise it and pixels that lower it cancel out."
     if found.explained < 0:
-        return f"This photo lowers the {word} from where a mean-coloured picture leaves it: look at the blue pixels."
+        return f"A mean-coloured picture has a higher {word} than this photo: look at the {palette.low_name} pixels."
     return ""
 
 

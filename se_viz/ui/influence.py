@@ -1,4 +1,4 @@
-"""Who turned a channel up, on a page: one row of its block's Jacobian as a list, and the whole of it as a picture."""
+"""Which squeezes move a gate, on a page: one row of the block's Jacobian as a list, all of it as a picture."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ class _Whole:
 
 
 def show_influence(choices: Choices, record: GateRecord, channel: int) -> None:
-    """Show which squeezes move a channel's gate most, and beside it how all gates of the block answer to all."""
+    """Show which squeezes move a channel's gate most, and beside it how all squeezes move all gates of the block."""
     try:
         with waiting("Differentiating the block…") as watch:
             row = _row(case_of(choices), record, channel, _watch=watch)
@@ -65,16 +65,17 @@ def rank_influences(row: np.ndarray, each: int = _EACH) -> list[int]:
 def _show_row(row: np.ndarray, channel: int) -> None:
     channels = rank_influences(row)
     if not channels:
-        st.info(
-            f"No squeeze moves the gate of channel {channel} here: its slope is 0 for every one. Open another channel."
-        )
+        st.info(f"No squeeze moves the gate of channel {channel} here: every slope is 0. Open another channel.")
         return
-    figure = draw_row(row, channels, current_palette(), own=channel)
+    palette = current_palette()
+    figure = draw_row(row, channels, palette, own=channel)
     alt = f"The channels whose squeezes move gate {channel} most"
     show_figure(figure, "influence", alt=alt, on_click=open_channel)
     st.caption(
-        f"How far gate {channel} would rise if the mean of channel k rose a little and all else stayed: the exact "
-        "derivative through the block's own layers. Orange channels turn it up, blue ones down; click one to open it."
+        f"{palette.high_name.capitalize()} channels turn gate {channel} up, {palette.low_name} "
+        "channels turn it down. Click a bar to open its channel.",
+        help=f"The exact derivative of gate {channel} by the mean of channel k, all other means fixed, through the "
+        "block's own layers.",
     )
 
 
@@ -86,21 +87,22 @@ def _show_cells(cells: np.ndarray, pattern: Pattern, channel: int) -> None:
     side = size / CELLS
     averaged = f" Each cell is the mean of about {side:.0f} x {side:.0f} entries." if side > 1 else ""
     st.caption(
-        f"Row c, column k: how gate c answers to squeeze k, for all {size} channels; the triangles stand at channel "
-        f"{channel}. Were channels independent, each row would have one coloured entry. Sorted by the first singular "
-        f"vectors, a pattern that makes up {pattern.share:.0%} of all squared entries.{averaged} {CLIPPED}"
+        f"Row c, column k: how squeeze k moves gate c, for all {size} channels; triangles mark "
+        f"channel {channel}. Were channels independent, each row would have one coloured entry.",
+        help="Sorted by the first singular vectors, a pattern that makes up "
+        f"{pattern.share:.0%} of all squared entries.{averaged} {CLIPPED}",
     )
 
 
 def _show_strongest(strongest: Strongest, channel: int) -> None:
     gates, squeezes = strongest.rows.tolist(), strongest.columns.tolist()
     figure = draw_strongest(strongest.values.numpy(), gates, squeezes, current_palette(), own=channel)
-    alt = "The derivatives of the gates that answer most by the squeezes that move most"
+    alt = "The derivatives of the gates that react most by the squeezes that move them most"
     show_figure(figure, "strongest", alt=alt, on_click=open_channel)
     st.caption(
-        f"Exact entries: the {len(gates)} gates that answer most (rows) to the {len(squeezes)} squeezes that move most "
-        "(columns), by the sum of their squared entries, the strongest first. A row of many colours is a gate that "
-        "listens to many channels; click it to open its channel."
+        "A row of many colours is a gate that many channels move. Click a row to open its channel.",
+        help=f"Exact entries: the {len(gates)} gates that react most (rows) to the {len(squeezes)} squeezes that move "
+        "them most (columns), by the sum of their squared entries, the strongest first.",
     )
 
 

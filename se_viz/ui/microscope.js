@@ -70,7 +70,7 @@ const STEPS = {
       maths(sub("u", n(`${d.channel}`)) + o("∈") + `<msup><mi>ℝ</mi><mrow>${n(`${d.size[0]}`)}${o("×")}${n(`${d.size[1]}`)}</mrow></msup>`),
       `What the layers before make of the image: ${d.channels} maps. This one is channel ${d.channel}.`,
     ],
-    note: () => "Orange is above 0, blue below. Point at the map to read it.",
+    note: (d) => `Above 0 the map is ${d.names[1]}, below 0 ${d.names[0]}. Point at the map to read it.`,
   },
   squeeze: {
     name: () => "Squeeze", size: (d) => `1 × 1 × ${d.channels}`,
@@ -99,7 +99,7 @@ const STEPS = {
         `All ${d.channels} numbers are weighed into ${d.before.length}. Here unit ${unit}, its ${inputs.length} largest terms first.`,
       ];
     },
-    note: () => "Lines: the largest terms of one hidden unit, orange adds, blue takes away. Point at a bar for another unit.",
+    note: (d) => `Lines: the largest terms of one hidden unit; ${d.names[1]} adds, ${d.names[0]} subtracts. Point at a bar for another unit.`,
   },
   delta: {
     name: (d) => d.delta, size: (d) => `${d.hidden.filter((value) => value > 0).length} of ${d.hidden.length} on`,

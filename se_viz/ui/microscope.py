@@ -41,9 +41,9 @@ def describe_channel(record: GateRecord, channel: int) -> str:
     gates = record.gate[0]
     place = 1 + int((gates > gates[channel]).sum())
     if record.gain != 1:
-        plain = f"{gates[channel] / record.gain:.3f}, and {record.gain:g} x that is the multiplier {gates[channel]:.3f}"
-        return f"Its gate is {plain}, number {place} of {len(gates)} from the widest open down."
-    return f"Its gate is {gates[channel]:.3f}, number {place} of {len(gates)} from the widest open down."
+        gate = f"{gates[channel] / record.gain:.3f}, multiplier {record.gain:g} x gate = {gates[channel]:.3f}"
+        return f"Gate {gate}, rank {place} of {len(gates)} from the largest."
+    return f"Gate {gates[channel]:.3f}, rank {place} of {len(gates)} from the largest."
 
 
 def show_steps(choices: Choices, analysis: Analysis, record: GateRecord, channel: int) -> None:
@@ -61,10 +61,15 @@ def show_steps(choices: Choices, analysis: Analysis, record: GateRecord, channel
         st.info(as_markdown(problem))
     site = next(site for site in choices.network.inspection.sites if site.name == record.name)
     data = lay_out(record, channel, site=site, excitation=excitation)
-    data |= {"photo": _data_uri(choices.photo), "colours": current_palette().diverging}
+    palette = current_palette()
+    data |= {"photo": _data_uri(choices.photo), "colours": palette.diverging}
+    data |= {"names": [palette.low_name, palette.high_name]}
     _block(key="microscope", data=data, on_channel_change=_open_clicked)
     named = f"{label_blocks(analysis.records)[record.name]} is {code(record.name)}."
-    st.caption(f"{_describe_errors(excitation)} {named}" if excitation else named)
+    if excitation is None:
+        st.caption(named)
+    else:
+        st.caption(f"{_compare(excitation)} {named}", help=_describe_errors(excitation))
 
 
 def lay_out(record: GateRecord, channel: int, *, site: GateSite, excitation: Excitation | None) -> dict[str, Any]:
@@ -109,17 +114,20 @@ def _lay_out_steps(excitation: Excitation, channel: int) -> dict[str, Any]:
     }
 
 
-def _describe_errors(excitation: Excitation) -> str:
-    errors = (
-        f"the largest difference among all channels is {excitation.gate_error:.1e} in the gates, "
-        f"{excitation.logit_error:.1e} in the logits and {excitation.hidden_error:.1e} in the hidden units"
-    )
-    rounding = f"{excitation.gate_rounding:.1e} in the gates"
+def _compare(excitation: Excitation) -> str:
     if excitation.exact:
-        return f"The arithmetic shown equals the captured tensors: {errors}; rounding explains up to {rounding}."
+        return "The arithmetic shown equals the captured tensors."
     return (
-        f"**The arithmetic shown is not all that this block does**: {errors}, and rounding explains up to {rounding}. "
-        "Something acts in the block that the formula does not show, or the pass ran in a lower precision."
+        "**The arithmetic shown is not all that this block does**: the block holds something "
+        "that the formula does not show, or the pass ran in a lower precision."
+    )
+
+
+def _describe_errors(excitation: Excitation) -> str:
+    return (
+        f"The largest difference among all channels is {excitation.gate_error:.1e} in the gates, "
+        f"{excitation.logit_error:.1e} in the logits and {excitation.hidden_error:.1e} in the "
+        f"hidden units. Rounding explains up to {excitation.gate_rounding:.1e} in the gates."
     )
 
 

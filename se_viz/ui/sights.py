@@ -53,22 +53,22 @@ def _show_places(choices: Choices, record: GateRecord, channel: int) -> None:
     figure = draw_places(choices.photo, features.numpy(), peaks, current_palette(), title=title)
     show_figure(figure, "places", alt=f"Feature map of channel {channel} over the photo")
     height, width = features.shape
-    values = ", ".join(f"{number}: {peak.value:.2f}" for number, peak in enumerate(peaks, 1)) or "none: it is even"
+    values = ", ".join(f"{number}: {peak.value:.2f}" for number, peak in enumerate(peaks, 1)) or "none, all are equal"
     st.caption(
-        f"The channel before its gate, {height} x {width} cells. Its strongest places, {values}. A cell's "
-        f"receptive field is larger than its square and grows with depth. {CLIPPED}"
+        f"The channel before its gate, {height} x {width} cells. Strongest cells: {values}.",
+        help=f"A cell's receptive field is larger than its square and grows with depth. {CLIPPED}",
     )
 
 
 def _show_gallery(choices: Choices, sights: list[_Sight]) -> None:
     gain = max(site.gain for site in choices.network.inspection.sites)
-    st.markdown(f"**By gate s{'' if gain == 1 else f' x {gain:g}'}**, widest open first")
+    st.markdown(f"**By gate s{'' if gain == 1 else f' x {gain:g}'}**, largest first")
     _show_thumbnails(choices, sorted(sights, key=lambda sight: -sight.gate), "gate")
-    st.markdown("**By squeeze z**, the channel's summary before its gate, strongest first")
+    st.markdown("**By squeeze z**, the channel's summary before its gate, largest first")
     _show_thumbnails(choices, sorted(sights, key=lambda sight: -sight.squeeze), "squeeze")
     st.caption(
-        "Look for an image that stands elsewhere in the other row: a gate weighs all channels of its block, so that a "
-        "channel can be strong and turned down, or weak and turned up."
+        "Look for images that change places between the rows: a gate depends on all channels of "
+        "its block, so a strong channel can be turned down and a weak channel turned up."
     )
 
 
@@ -94,6 +94,6 @@ def _show_strip(choices: Choices, sights: list[_Sight]) -> None:
     show_figure(figure, "gallery-gates", alt="This gate for every image of the gallery")
     own = len(st.session_state.get("own_photos", ()))
     st.caption(
-        f"This gate on all {len(sights)} images of the gallery, {own} of them your own; ◆ is this photo. Upload "
-        "more in the sidebar; the last six stay for this visit."
+        f"This gate on all {len(sights)} images of the gallery, {own} of them your own; ◆ is this "
+        "photo. Upload more in the sidebar: the last six are kept for this session."
     )

@@ -48,9 +48,8 @@ def test_a_gate_is_explained_and_put_to_the_test(visit: Callable[..., Visit]):
     after = numbers(page)
     assert (after[0], after[1] != before[1], after[2] != before[2]) == (before[0], True, True)
     expect(page.get_by_text(re.compile(r"^Without the marked pixels the gate "))).to_be_visible()
-    expect(
-        page.get_by_text(re.compile(r"The gate goes from \d\.\d{3} to \d\.\d{3}: the map should sum"))
-    ).to_be_visible()
+    sentence = r"The gate goes from \d\.\d{3} at the baseline to \d\.\d{3}: completeness error"
+    expect(page.get_by_text(re.compile(sentence))).to_be_visible()
     expect(page.get_by_text("all 6 images of the gallery, 0 of them your own")).to_be_visible()
 
 
@@ -70,6 +69,8 @@ def test_a_long_method_is_stopped_and_another_one_chosen(visit: Callable[..., Vi
     expect(page.get_by_text("Stopped. Choose another method or channel, or go on.")).to_be_visible()
     expect_idle(page)
     choose_method(page, "Conductance")
-    expect(page.get_by_text(re.compile(r"The logit is that of .*, the predicted class: "))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(r" of the logit of .*, the predicted class, came through the gate"))
+    ).to_be_visible()
     expect(figure(page, "gate-map").locator(".heatmaplayer image")).to_have_count(1)
-    expect(page.get_by_text("There is no test by erasing here")).to_be_visible()
+    expect(page.get_by_text("No erasing test for this method")).to_be_visible()

@@ -15,6 +15,8 @@ MOST = 2
 PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "Explore": ("explore.py", {}),
     "Explore, squeezes": ("explore.py", {"value": "squeeze"}),
+    "Open a gate": ("microscope.py", {}),
+    "Open a gate, strongest": ("microscope.py", {"jacobian-view": "strongest"}),
 }
 """A page, and what its session has chosen."""
 

@@ -120,7 +120,7 @@ def test_the_gate_is_placed_among_those_of_its_block(page: AppTest, network: Net
     """One more than the number of wider gates."""
     gates = by_hand(network, pixels)["gates"]
     place = 1 + sum(gate > gates[CHANNEL] for gate in gates)
-    assert f"Its gate is {gates[CHANNEL]:.3f}, number {place} of 256" in captions(run(page))
+    assert f"Gate {gates[CHANNEL]:.3f}, rank {place} of 256" in captions(run(page))
 
 
 def test_the_list_holds_the_strongest_derivatives(page: AppTest, network: Network, pixels: np.ndarray):

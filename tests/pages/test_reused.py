@@ -61,7 +61,7 @@ def test_explore_draws_the_use_that_is_open(gates: np.ndarray):
 def test_a_gate_of_the_second_use_is_opened(gates: np.ndarray):
     """Number and arithmetic are its own; the path says which use it is."""
     page = show("microscope.py", channel=81)
-    assert f"Its gate is {gates[1][81]:.3f}, number" in words(page)
+    assert f"Gate {gates[1][81]:.3f}, rank" in words(page)
     assert f"SE_4_3 is `{SECOND}`." in words(page)
     assert "The arithmetic shown equals the captured tensors" in words(page)
 

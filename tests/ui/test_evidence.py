@@ -125,9 +125,10 @@ def test_the_caption_holds_the_sum_and_its_error(evidence: AppTest, network: Net
         network.model(torch.zeros(1, 3, 64, 64))
     start = next(record.gate[0, CHANNEL].item() for record in records if record.block == BLOCK)
     value = records_of(network, photo)[1]
-    words = f"The gate goes from {start:.3f} to {value:.3f}: the map should sum to {value - start:+.3f} and misses by "
-    assert words in captions(evidence)
-    missed = re.search(r"misses by (\d\.\d{4})", captions(evidence))
+    words = captions(evidence)
+    assert f"The gate goes from {start:.3f} at the baseline to {value:.3f}: completeness error " in words
+    assert f"The map should sum to {value - start:+.3f}." in words
+    missed = re.search(r"completeness error (\d\.\d{4})", words)
     assert missed
     expected = abs(direct_map(network, photo).sum() - (value - start))
     assert float(missed[1]) == pytest.approx(expected, abs=1.5e-4)
@@ -202,12 +203,12 @@ def test_conductance_is_of_the_predicted_class(evidence: AppTest, network: Netwo
     algorithm = captum.attr.NeuronConductance(network.model, block.scale_activation)
     settings = {"n_steps": 32, "method": "gausslegendre", "internal_batch_size": 8}
     total = algorithm.attribute(inputs, (CHANNEL, 0, 0), target=best, **settings).sum().item()
-    shown = re.search(r"that of (\w+), the predicted class: ([+-][\d.e+-]+) came through the gate", captions(evidence))
+    shown = re.search(r"([+-][\d.e+-]+) of the logit of (\w+), the predicted class, came through", captions(evidence))
     assert shown
-    assert shown[1] == network.classes[best]
+    assert shown[2] == network.classes[best]
     # Two digits.
-    assert float(shown[2]) == pytest.approx(total, rel=0.06)
-    assert "no test by erasing" in evidence.info[0].value
+    assert float(shown[1]) == pytest.approx(total, rel=0.06)
+    assert "No erasing test for this method" in evidence.info[0].value
     assert not evidence.metric
     first = figure(evidence, "gate-map")["data"]
     choose(evidence, "gate-level", "logit")
@@ -251,7 +252,7 @@ def test_the_places_are_those_of_the_feature_map(evidence: AppTest, network: Net
     with hook, torch.no_grad():
         network.model(network.preprocess(photo))
     assert maps[0].shape == (2, 2)
-    assert f"2 x 2 cells. Its strongest places, 1: {maps[0].max():.2f}" in captions(evidence)
+    assert f"2 x 2 cells. Strongest cells: 1: {maps[0].max():.2f}" in captions(evidence)
 
 
 def test_the_gallery_is_ranked_by_gate_and_by_activation(evidence: AppTest, network: Network, photo: Image.Image):
@@ -297,12 +298,12 @@ def test_a_gate_that_nothing_moves_says_what_to_choose(evidence: AppTest):
 @pytest.mark.parametrize(
     ("after", "controls", "words"),
     [
-        (0.9, (0.8,) * 40, r"does not fall: erasing them is \*\*no sign\*\* that they opened it"),
+        (0.9, (0.8,) * 40, r"does not fall: \*\*no sign\*\* that these pixels opened it"),
         (0.6996, (0.7,) * 40, r"does not fall"),
         (0.3, (0.5,) * 40, r"at any of 40 other places, which .* in 1 of 41 cases: \*\*these pixels held it open\*\*"),
-        (0.3, (0.2, *(0.5,) * 39), r"at 39 of 40 places\. A map that knows nothing does as well in 2 of 41 cases"),
-        (0.3, (0.5,) * 8, r"at 8 of 8 places\. .* in 1 of 9 cases: .* \*\*cannot be told\*\*"),
-        (0.6, (0.3,) * 40, r"at 0 of 40 places\. .* in 41 of 41 cases: .* \*\*cannot be told\*\*"),
+        (0.3, (0.2, *(0.5,) * 39), r"at 39 of 40 other places\. A random place does as well in 2 of 41 cases"),
+        (0.3, (0.5,) * 8, r"at 8 of 8 other places\. .* in 1 of 9 cases: .* \*\*cannot be told\*\*"),
+        (0.6, (0.3,) * 40, r"at 0 of 40 other places\. .* in 41 of 41 cases: .* \*\*cannot be told\*\*"),
     ],
 )
 def test_one_sentence_says_what_erasing_did(after: float, controls: tuple[float, ...], words: str):
