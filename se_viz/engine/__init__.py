@@ -1,0 +1,7 @@
+"""Networks behind one seam: questions go in and answers come out, both small enough to travel to another process."""
+
+from se_viz.engine import questions
+from se_viz.engine.local import LocalEngine
+from se_viz.engine.views import Load, NetworkView
+
+__all__ = ["Load", "LocalEngine", "NetworkView", "questions"]

@@ -1,0 +1,73 @@
+"""Answers by trying: other gates in place of the live ones; and what is known of the network itself."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from se_viz.attribution.cost import Pace, measure_pace
+from se_viz.counterfactuals import (
+    Counterfactual,
+    Gates,
+    Question,
+    gates_of,
+    mean_gates,
+    run_counterfactuals,
+    run_lenders,
+)
+from se_viz.effects import ablate_channels, estimate_effects
+from se_viz.engine.answers.work import Work
+from se_viz.engine.questions import (
+    AblateChannels,
+    Analyse,
+    EstimateEffects,
+    LendingImage,
+    MeasurePace,
+    ReadLenders,
+    ReplaceGates,
+)
+from se_viz.networks.lenders import Lender, read_lenders
+
+
+def estimate(question: EstimateEffects, work: Work) -> Float[Tensor, "channels"]:
+    """Estimate what each channel of a block does to a logit."""
+    return estimate_effects(work.network, work.photo, question.block, question.target, whole=True, watch=work.watch)
+
+
+def ablate(question: AblateChannels, work: Work) -> Float[Tensor, "channels classes"]:
+    """Shut channels, one after another."""
+    return ablate_channels(
+        work.network, work.photo, question.block, channels=question.channels, whole=True, **work.told
+    )
+
+
+def replace_gates(question: ReplaceGates, work: Work) -> tuple[Counterfactual, ...]:
+    """Put other gates in place of the live ones."""
+    if question.kind == "other":
+        lenders = [_lend(image, work) for image in question.lenders]
+        return run_lenders(work.network, work.photo, lenders, question.scope, whole=True, **work.told)
+    asked = Question(question.kind, question.scope)
+    if question.kind == "mean":
+        gates = mean_gates([_lend(image, work).gates for image in question.lenders])
+    else:
+        gates = _gates_of(work.digest, work)
+    return run_counterfactuals(work.network, work.photo, asked, gates, whole=True, **work.told)
+
+
+def measure(question: MeasurePace, work: Work) -> Pace:
+    """Time a pass."""
+    return measure_pace(work.network, watch=work.watch)
+
+
+def read(question: ReadLenders, work: Work) -> tuple[Lender, ...]:
+    """Read the gates of images that come with the network."""
+    return read_lenders(work.network.card, work.network.inspection.sites)
+
+
+def _lend(image: LendingImage, work: Work) -> Lender:
+    if image.digest in work.photos:
+        return Lender(image.name, image.digest, _gates_of(image.digest, work))
+    lenders: tuple[Lender, ...] = work.recall(ReadLenders(), "")
+    return next(lender for lender in lenders if lender.digest == image.digest)
+
+
+def _gates_of(digest: str, work: Work) -> Gates:
+    return gates_of(work.recall(Analyse(), digest))

@@ -1,0 +1,47 @@
+"""What answering takes beside the question."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from se_viz.engine.questions import Question
+from se_viz.line import Watch
+from se_viz.networks import Network
+from se_viz.variants import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What answering takes: the network, what it looks at, and who is told."""
+
+    network: Network
+    """The network, which stays on its device meanwhile."""
+    digest: str
+    """SHA-256 of the file of the image that is asked about."""
+    photos: Mapping[str, Image.Image]
+    """The squares that the network sees, by digest."""
+    watch: Watch
+    """Told how many run before."""
+    report: Report
+    """Told how far it is."""
+    recall: Callable[[Question, str], Any]
+    """Given a question and the digest of an image, returns what was answered before, or answers it now."""
+
+    @property
+    def photo(self) -> Image.Image:
+        """Return the image that is asked about."""
+        return self.photos[self.digest]
+
+    @property
+    def inputs(self) -> Float[Tensor, "1 3 height width"]:
+        """Return the image as the network's input."""
+        return self.network.preprocess(self.photo, whole=True)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Return who is told, as arguments."""
+        return {"watch": self.watch, "report": self.report}

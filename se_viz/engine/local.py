@@ -1,0 +1,202 @@
+"""The engine of this process: networks are loaded once for all who ask, and run in turn on their device."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeAlias
+
+import torch
+from PIL import Image
+
+from se_viz.engine.answers import answer
+from se_viz.engine.answers.work import Work
+from se_viz.engine.questions import (
+    OF_NETWORKS,
+    Analyse,
+    Attribute,
+    AttributeGate,
+    Case,
+    MakeYardstick,
+    Question,
+    ReadLenders,
+)
+from se_viz.engine.recent import Recent
+from se_viz.engine.views import Load, NetworkView, view_of
+from se_viz.errors import DeviceError
+from se_viz.gates import Inspection, inspect_gates
+from se_viz.gates.gains import find_gains, include_gains
+from se_viz.networks import Network, NetworkCard, load_network
+from se_viz.networks.architectures import build
+from se_viz.residents import Residents
+from se_viz.runtime import available_devices, choose_device, line_of, setting
+
+Progress: TypeAlias = Callable[[int, int, int], None]
+"""Told how much is done, how much there is (0: not known), and how many run before.
+
+It is called again and again while a question waits, before each pass, and as parts are done. Whatever it raises ends
+the question, and comes out where it was asked: that is how one is cancelled. `OvertakenError` is meant for it.
+"""
+
+Photos: TypeAlias = Image.Image | Mapping[str, Image.Image] | None
+"""The square that the network sees; or for questions about several images each of them, by the digest of its file."""
+
+_REMEMBERED = (Attribute, AttributeGate, MakeYardstick, ReadLenders)
+"""Kinds that other questions are about; and `Analyse`, without feature maps."""
+
+
+def _silent(done: int, total: int, ahead: int) -> None:
+    """Tell nobody."""
+
+
+class LocalEngine:
+    """Networks of this process, and what they answer; one serves all threads."""
+
+    def __init__(self, *, after_loading: Callable[[], None] = lambda: None) -> None:
+        """Load nothing yet; ``after_loading`` is called after each network that was."""
+        self._after_loading = after_loading
+        self._lock = threading.Lock()
+        self._residents: dict[str, Residents[Network]] = {}
+        self._recent = Recent()
+
+    def ask(self, case: Case, photo: Photos, question: Question, *, progress: Progress = _silent) -> Any:
+        """Answer a question about an image and a network; see the question's class for what comes back.
+
+        It is on the CPU, and nobody may write into it. The network is loaded first where it is not.
+
+        Raises:
+            SeVizError: it cannot be answered; the text says why and what to do.
+        """
+        photos = photo if isinstance(photo, Mapping) else {} if photo is None else {case.digest: photo}
+        told = _Told(progress)
+        with self.borrow(case.network, case.device, told.wait) as network:
+            return self._answer(network, photos, told, case, question)
+
+    def view(self, name: str, device: str | None = None, *, progress: Progress = _silent) -> NetworkView:
+        """Return what is seen of a network, which is loaded where it is not; by default on the best device.
+
+        Raises:
+            SeVizError: there is no such network or device, or no room; the text says what to do.
+        """
+        with self.borrow(name, str(choose_device(device).device), _Told(progress).wait) as network:
+            return view_of(name, network)
+
+    def peek(self, name: str, device: str) -> NetworkView | None:
+        """Return what is seen of a network if it is loaded, and load none."""
+        network = self.residents(device).peek(name)
+        return network and view_of(name, network)
+
+    def load(self, device: str) -> Load:
+        """Return how many wait for a device, and how long its last step took."""
+        line = line_of(torch.device(device))
+        return Load(line.name, line.waiting, line.step)
+
+    def inspect(self, card: NetworkCard) -> Inspection:
+        """Return the SE blocks of a network that need not be loaded, from a pass through random weights.
+
+        Raises:
+            SeVizError: its library is missing, or it has no such blocks.
+        """
+        # Weights of its own: a loaded network may be running for somebody else.
+        model = build(card, num_classes=card.num_classes or len(card.classes))
+        inspection = inspect_gates(model, size=card.input_size)
+        return include_gains(inspection, find_gains(model, {site.block for site in inspection.sites}))
+
+    def drop(self, name: str) -> None:
+        """Move a network out of every device, unless somebody uses it there."""
+        for device in available_devices():
+            self.residents(device).drop(name)
+
+    @contextmanager
+    def borrow(self, name: str, device: str, wait: Callable[[], None] = lambda: None) -> Iterator[Network]:
+        """Yield a network that stays on its device inside the ``with`` block; outside it may be moved out.
+
+        For passes of one's own in this process. Borrow first, then wait for a turn: the other way round, all would
+        wait while it loads. ``wait`` is called while all places on the device are in use, and may raise.
+
+        Raises:
+            DeviceError: the device has no room for it.
+        """
+        with self.residents(device).borrow(name, partial(self._load, name, device), wait) as network:
+            yield network
+
+    def residents(self, device: str) -> Residents[Network]:
+        """Return the networks that are loaded on a device."""
+        with self._lock:
+            if device not in self._residents:
+                self._residents[device] = Residents(setting("SE_VIZ_NETWORKS"), _move_out)
+            return self._residents[device]
+
+    def _load(self, name: str, device: str) -> Network:
+        try:
+            network = load_network(name, device)
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                f"{device} has too little memory left to load {name}. Lower SE_VIZ_NETWORKS, or choose a smaller "
+                "network or the device cpu."
+            ) from error
+        self._after_loading()
+        return network
+
+    def _answer(
+        self, network: Network, photos: Mapping[str, Image.Image], told: "_Told", case: Case, question: Question
+    ) -> Any:
+        recall = partial(self._recall, network, photos, told, case)
+        result = answer(question, Work(network, case.digest, photos, told.watch, told.report, recall))
+        if isinstance(question, _REMEMBERED):
+            self._recent.put(_key(case, question), result)
+        elif isinstance(question, Analyse):
+            # Whoever goes back to an analysis needs its gates alone.
+            records = tuple(replace(record, features=None) for record in result.records)
+            self._recent.put(_key(case, Analyse()), replace(result, records=records))
+        return result
+
+    def _recall(
+        self,
+        network: Network,
+        photos: Mapping[str, Image.Image],
+        told: "_Told",
+        case: Case,
+        question: Question,
+        digest: str,
+    ) -> Any:
+        """Return what a question about an image was answered; what is forgotten is computed again, without a report."""
+        case = replace(case, digest=digest)
+        known = self._recent.get(_key(case, question))
+        return self._answer(network, photos, told.quietly(), case, question) if known is None else known
+
+
+class _Told:
+    """One callback for what a run tells by two: how many run before, and how far it is."""
+
+    def __init__(self, progress: Progress, *, quiet: bool = False) -> None:
+        self._progress, self._quiet = progress, quiet
+        self._done, self._total = 0, 0
+
+    def watch(self, ahead: int) -> None:
+        """Tell how many run before this one."""
+        self._progress(self._done, self._total, ahead)
+
+    def report(self, done: int, total: int) -> None:
+        """Tell how far it is."""
+        if not self._quiet:
+            self._done, self._total = done, total
+            self._progress(done, total, 0)
+
+    def wait(self) -> None:
+        """Tell that it waits for a place, which somebody else has."""
+        self.watch(1)
+
+    def quietly(self) -> "_Told":
+        """Return what tells how many run before, and no more."""
+        return _Told(self._progress, quiet=True)
+
+
+def _key(case: Case, question: Question) -> tuple[Case, Question]:
+    return replace(case, digest="") if isinstance(question, OF_NETWORKS) else case, question
+
+
+def _move_out(network: Network) -> None:
+    # Whoever still holds it: without its weights it takes no memory.
+    network.model.to("meta")

@@ -1,0 +1,91 @@
+"""What is seen of a network and of a device without holding either; and what answers hold that no library call gives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from se_viz.attribution.recalibration import Side
+from se_viz.gates.jacobian import Pattern, Strongest
+from se_viz.gates.records import Inspection
+from se_viz.networks import Network, NetworkCard
+from se_viz.networks.answers import Labels, labels_of, name_labels
+
+DETAIL = 128
+"""Cells a side of a map of a feature map as it is drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """A loaded network as pages see it; it holds no model, and can travel."""
+
+    name: str
+    """Name it is loaded by."""
+    card: NetworkCard
+    """Where it comes from."""
+    classes: tuple[str, ...]
+    """Readable class names, in the order of the logits."""
+    inspection: Inspection
+    """Its SE blocks, as they were checked."""
+    device: str
+    """Name of the device it runs on."""
+    precision: str = "float32"
+    """Of its weights."""
+
+    def labels(self, logits: Float[Tensor, "classes"]) -> Labels:
+        """Return the answer, see `Network.labels`."""
+        return labels_of(logits, independent=self.card.independent)
+
+    def name_answer(self, logits: Float[Tensor, "classes"]) -> str:
+        """Return the answer in words, see `Network.name_answer`."""
+        return name_labels(self.labels(logits), self.classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much is asked of a device."""
+
+    device: str
+    """Its name."""
+    waiting: int
+    """How many passes and slices wait for it."""
+    step: float | None
+    """Seconds that the last pass or slice took; None: there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockJacobian:
+    """What is shown of the whole Jacobian of a block."""
+
+    cells: Float[np.ndarray, "cells cells"]
+    """Means of its entries, in the order of the pattern."""
+    pattern: Pattern
+    """Its strongest pattern."""
+    strongest: Strongest
+    """Its strongest rows and columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one method shows at one feature map, without the values of each channel's cells."""
+
+    map: Float[Tensor, "height width"]
+    """The map, on the grid of the feature map."""
+    side: Side
+    """Its sums over channels and over cells."""
+    seconds: float
+    """Run time."""
+    focus: float | None
+    """Share of the photo that holds half of what is positive; None: nothing is."""
+
+
+def view_of(name: str, network: Network) -> NetworkView:
+    """Return what pages see of a network.
+
+    Raises:
+        NetworkError: a block of it was replaced since it was loaded.
+    """
+    precision = str(network.precision).removeprefix("torch.")
+    device = str(network.device)
+    return NetworkView(name, network.card, network.classes, network.inspection, device, precision)
