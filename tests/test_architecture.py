@@ -34,6 +34,7 @@ LAYERS = (
     {"counterfactuals", "effects"},
     {"survey", "verdicts"},
     {"attribution", "charts", "checkup", "train"},
+    {"engine"},
     {"arguments", "ui", "commands"},
     {"pages", "app.py", "__main__"},
 )

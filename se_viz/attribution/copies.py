@@ -2,11 +2,10 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
-from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -14,8 +13,14 @@ from torch.overrides import TorchFunctionMode
 from se_viz.errors import AttributionError
 from se_viz.gates.hooks import Watch, is_watching, watching
 
-RULED: tuple[type[nn.Module], ...] = tuple(kind for kind, rule in SUPPORTED_NON_LINEAR.items() if rule is nonlinear)
-"""Classes of modules whose derivative a method may replace."""
+
+@cache
+def ruled_kinds() -> tuple[type[nn.Module], ...]:
+    """Return the classes of modules whose derivative a method may replace."""
+    # Here, so that whoever needs other copies does not wait for Captum.
+    from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
+
+    return tuple(kind for kind, rule in SUPPORTED_NON_LINEAR.items() if rule is nonlinear)
 
 
 class Unrolled(nn.Module):
@@ -119,7 +124,7 @@ class _CopyTensors(TorchFunctionMode):
 
 
 def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -> nn.Module:
-    """Return a copy of a model without a module of ``RULED`` that is used twice in a pass, or in place.
+    """Return a copy of a model without a module of `ruled_kinds` that is used twice in a pass, or in place.
 
     Whatever is done to its modules, the model's stay as they are. The copy's answer is the model's, bit for bit.
     It is for one call: see `copy_modules`.
@@ -186,11 +191,14 @@ def _same(found: object, expected: object) -> bool:
 
 
 def _unroll(model: nn.Module) -> nn.Module:
+    # Here, as above.
+    from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
+
     # A module may hang in several places: all of them get the same stand-in, which counts all its uses.
     unrolled: dict[nn.Module, Unrolled] = {}
     for parent in [*model.modules()]:
         for name, child in [*parent.named_children()]:
-            if type(child) in RULED:
+            if type(child) in ruled_kinds():
                 setattr(parent, name, unrolled.setdefault(child, Unrolled(child)))
             elif type(child) in SUPPORTED_NON_LINEAR:
                 setattr(parent, name, Unseen(child))

@@ -1,7 +1,8 @@
-"""How much of a photo a map's evidence takes."""
+"""A map of few cells over a photo: brought to another size, and how much of the photo its evidence takes."""
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def find_focus(values: Float[Tensor, "height width"], part: float = 0.5) -> float | None:
@@ -14,3 +15,8 @@ def find_focus(values: Float[Tensor, "height width"], part: float = 0.5) -> floa
     if total <= 0:
         return None
     return (int((positive.cumsum(0) < part * total).sum()) + 1) / values.numel()
+
+
+def enlarge(values: Float[Tensor, "height width"], size: tuple[int, int]) -> Float[Tensor, "rows columns"]:
+    """Bring a map to another (height, width), bilinearly, as Captum does."""
+    return F.interpolate(values[None, None], size, mode="bilinear")[0, 0]

@@ -1,20 +1,19 @@
 """Run one attribution method on one feature map of a network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.layer_catalogue import LAYER_METHODS, LayerMethod
 from se_viz.attribution.layer_runs import LayerTask, run_alone, share
 from se_viz.attribution.limits import check_question, check_steps
 from se_viz.attribution.places import Layer, find_spot
+from se_viz.attribution.records import LayerAttribution
 from se_viz.attribution.refusals import RefusedError, in_words, network_dtype, run_with_options
 from se_viz.attribution.slices import Report
 from se_viz.attribution.targets import Target
@@ -22,28 +21,6 @@ from se_viz.errors import AttributionError
 from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
-
-
-@dataclass(frozen=True, slots=True)
-class LayerAttribution:
-    """What each cell of one feature map, channel by channel, has to do with an answer, by one method."""
-
-    method: str
-    """Key of the method in ``LAYER_METHODS``."""
-    target: Target
-    """What is explained."""
-    baseline: str | None
-    """Key of the baseline; None: the method has none, or was given another one."""
-    layer: Layer
-    """The feature map."""
-    values: Float[Tensor, "channels height width"]
-    """Captum's values on the layer's own grid, float32 on the CPU; in logits, or what the method gives instead."""
-    map: Float[Tensor, "height width"]
-    """The values of all channels as one map, on the same grid; see the method's ``collapse``."""
-    signed: bool
-    """Whether the map's negative values speak against the class; if not, all are at least 0."""
-    seconds: float
-    """Run time of the method, without what others ran in between."""
 
 
 def attribute_layer(
@@ -140,11 +117,6 @@ def explain_refusal(network: Network, layer: Layer) -> str:
     except AttributionError as refusal:
         return str(refusal)
     return ""
-
-
-def enlarge(values: Float[Tensor, "height width"], size: tuple[int, int]) -> Float[Tensor, "rows columns"]:
-    """Bring a map to another (height, width), bilinearly, as Captum does."""
-    return F.interpolate(values[None, None], size, mode="bilinear")[0, 0]
 
 
 def _method(key: str) -> LayerMethod:

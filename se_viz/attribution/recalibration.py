@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layers import LayerAttribution
+from se_viz.attribution.records import LayerAttribution
 from se_viz.errors import AttributionError
 
 COMPARABLE = tuple(key for key, row in LAYER_METHODS.items() if row.additive)

@@ -6,6 +6,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from se_viz.attribution.places import Layer
 from se_viz.attribution.targets import Target
 from se_viz.gates.neurons import Neuron
 
@@ -60,3 +61,25 @@ class NeuronAttribution:
     """Value of the image minus value of the baseline: what a complete method distributes; None: nothing promised."""
     target: Target | None = None
     """The class that the map tells of, in logits that came through the gate; None: it tells of the gate alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerAttribution:
+    """What each cell of one feature map, channel by channel, has to do with an answer, by one method."""
+
+    method: str
+    """Key of the method in ``LAYER_METHODS``."""
+    target: Target
+    """What is explained."""
+    baseline: str | None
+    """Key of the baseline; None: the method has none, or was given another one."""
+    layer: Layer
+    """The feature map."""
+    values: Float[Tensor, "channels height width"]
+    """Captum's values on the layer's own grid, float32 on the CPU; in logits, or what the method gives instead."""
+    map: Float[Tensor, "height width"]
+    """The values of all channels as one map, on the same grid; see the method's ``collapse``."""
+    signed: bool
+    """Whether the map's negative values speak against the class; if not, all are at least 0."""
+    seconds: float
+    """Run time of the method, without what others ran in between."""

@@ -63,6 +63,10 @@ class RefusedError(AttributionError):
         super().__init__(f"{title} cannot run on this network: {reason}. {step or other}")
         self.title, self.reason = title, reason
 
+    def __reduce__(self) -> tuple[type[AttributionError], tuple[str]]:
+        """Travel to another process as the sentence alone."""
+        return AttributionError, (str(self),)
+
 
 @contextmanager
 def in_words(title: str, device: torch.device) -> Iterator[None]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from se_viz.attribution.layers import LayerAttribution
+from se_viz.attribution.records import LayerAttribution
 from se_viz.errors import AttributionError
 
 USUAL_Z = 1.282

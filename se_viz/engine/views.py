@@ -1,4 +1,4 @@
-"""What is seen of a network and of a device without holding either; and what answers hold that no library call gives."""
+"""What pages see of a network and of a device without holding either; and records that no library call returns."""
 
 from dataclasses import dataclass
 

@@ -9,11 +9,12 @@ import streamlit as st
 from torch import Tensor
 
 from se_viz.analysis import Analysis
-from se_viz.attribution.focus import find_focus
+from se_viz.attribution.focus import enlarge, find_focus
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layers import LayerAttribution, attribute_layer, attribute_layers, enlarge, explain_refusal
+from se_viz.attribution.layers import attribute_layer, attribute_layers, explain_refusal
 from se_viz.attribution.places import Layer
 from se_viz.attribution.recalibration import Side, sum_up
+from se_viz.attribution.records import LayerAttribution
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.ui.cases import Case, Question, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices

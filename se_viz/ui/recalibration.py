@@ -8,8 +8,8 @@ import streamlit as st
 from torch import Tensor
 
 from se_viz.analysis import Analysis
+from se_viz.attribution.focus import enlarge
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layers import enlarge
 from se_viz.attribution.places import WHERE, Layer
 from se_viz.attribution.recalibration import APART, Recalibration, compare_sides
 from se_viz.attribution.targets import Target

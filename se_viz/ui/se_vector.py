@@ -6,8 +6,10 @@ import numpy as np
 import streamlit as st
 
 from se_viz.analysis import Analysis
-from se_viz.attribution.layers import LayerAttribution, attribute_layer, enlarge
+from se_viz.attribution.focus import enlarge
+from se_viz.attribution.layers import attribute_layer
 from se_viz.attribution.places import Layer
+from se_viz.attribution.records import LayerAttribution
 from se_viz.attribution.se_vector import USUAL_Z, SEVector, make_se_vector, select_channels, weigh_by_class
 from se_viz.attribution.targets import Target
 from se_viz.charts.scales import CLIPPED, fit_span, gate_span

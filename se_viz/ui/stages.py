@@ -4,8 +4,8 @@ import numpy as np
 import streamlit as st
 
 from se_viz.analysis import Analysis
+from se_viz.attribution.focus import enlarge
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layers import enlarge
 from se_viz.attribution.places import Layer
 from se_viz.attribution.targets import Target
 from se_viz.charts.scales import CLIPPED, fit_span, gate_span

@@ -10,7 +10,7 @@ from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
 from torch import Tensor, nn
 
 from se_viz.attribution.catalogue import METHODS
-from se_viz.attribution.copies import RULED, Unrolled, copy_unrolled
+from se_viz.attribution.copies import Unrolled, copy_unrolled, ruled_kinds
 from se_viz.attribution.run import attribute_unproven
 from se_viz.errors import AttributionError
 from se_viz.gates import edit_gates
@@ -107,7 +107,8 @@ def test_the_copy_of_a_network_answers_bit_for_bit(network, images):
         assert torch.equal(twin(images), network.model(images))
     relus = [module for module in twin.modules() if isinstance(module, nn.ReLU)]
     assert len(relus) == 16 * 3 + 16 + 1
-    assert all(type(use) in RULED for module in twin.modules() if isinstance(module, Unrolled) for use in module.uses)
+    unrolled = [module for module in twin.modules() if isinstance(module, Unrolled)]
+    assert all(type(use) in ruled_kinds() for module in unrolled for use in module.uses)
 
 
 def test_the_copy_reads_the_models_weights_and_nothing_else_of_it(network, images):

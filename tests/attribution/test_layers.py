@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from torchvision.ops import SqueezeExcitation
 
 from se_viz import capture_gates, edit_gates
+from se_viz.attribution.focus import enlarge
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layers import attribute_layer, enlarge
+from se_viz.attribution.layers import attribute_layer
 from se_viz.attribution.places import Layer
 from se_viz.attribution.slices import MOST_ON_CPU
 from se_viz.attribution.targets import Target

@@ -7,9 +7,10 @@ from torchvision.ops import SqueezeExcitation
 
 from se_viz import capture_gates, gate_jacobian
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layers import LayerAttribution, attribute_layer
+from se_viz.attribution.layers import attribute_layer
 from se_viz.attribution.places import Layer
 from se_viz.attribution.recalibration import APART, COMPARABLE, Recalibration, compare_sides, sum_up
+from se_viz.attribution.records import LayerAttribution
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
 from se_viz.gates import GateRecord

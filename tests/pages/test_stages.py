@@ -17,9 +17,10 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from se_viz.attribution import lifts
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layers import LayerAttribution, attribute_layer
+from se_viz.attribution.layers import attribute_layer
 from se_viz.attribution.places import Layer
 from se_viz.attribution.recalibration import APART
+from se_viz.attribution.records import LayerAttribution
 from se_viz.attribution.targets import Target
 from se_viz.charts.scales import CLIPPED
 from se_viz.errors import AttributionError

@@ -5,7 +5,6 @@ import json
 from io import BytesIO
 from typing import Any
 
-import numpy as np
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -13,13 +12,9 @@ from se_viz.ui.choices import Choices
 from se_viz.ui.loaded import get_network
 from se_viz.ui.state import ChosenImage
 from tests import ROOT
+from tests.support.photos import noise as noise
 
 PAGES = ROOT / "pages"
-
-
-def noise() -> Image.Image:
-    """Return coloured noise of the network's own size, so that nothing has to scale it."""
-    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
 
 
 def chosen(photo: Image.Image, name: str = "noise.png") -> ChosenImage:

@@ -11,7 +11,7 @@ from se_viz.engine.views import DETAIL, Sight
 
 if TYPE_CHECKING:
     from se_viz.attribution.gates import GateAttribution
-    from se_viz.attribution.layers import LayerAttribution
+    from se_viz.attribution.records import LayerAttribution
 
 
 def attribute_one(question: AttributeLayer, work: Work) -> Sight:
@@ -75,7 +75,7 @@ def trace(question: TracePaths, work: Work) -> Trace:
 
 
 def _see(layer_map: "LayerAttribution") -> Sight:
-    from se_viz.attribution.layers import enlarge
+    from se_viz.attribution.focus import enlarge
     from se_viz.attribution.recalibration import sum_up
 
     focus = find_focus(enlarge(layer_map.map, (DETAIL, DETAIL)))
