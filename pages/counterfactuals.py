@@ -16,7 +16,7 @@ st.title("Does it matter?")
 choices = require_choices()
 analysis = get_analysis(choices)
 
-st.markdown("A gate that opens differently for every image need not matter to the answer. Replace it, and see.")
+st.markdown("A gate that differs between images need not matter to the answer. Replace the gates, and see.")
 chosen = choose_counterfactual(choices)
 try:
     show_counterfactuals(choices, analysis, chosen)

@@ -33,9 +33,9 @@ STANDINGS = {-1: "below", 0: "inside", 1: "above"}
 """Where a rank correlation lies beside those of shuffled slopes."""
 
 _MEANINGS = {
-    "below": "Wide gates have the flatter slopes: the answer depends less on them than their width suggests.",
-    "inside": "The product alone explains that: wide gates show no other slopes than narrow ones.",
-    "above": "Wide gates have the steeper slopes too: they are those on which the answer depends most.",
+    "below": "Large gates have flatter slopes: the answer depends on them less than their size suggests.",
+    "inside": "The product alone explains this: large gates have no other slopes than small gates.",
+    "above": "Large gates have steeper slopes too: the answer depends on them most.",
 }
 
 _ROUNDING = 1e-9
@@ -172,14 +172,14 @@ def _rank_correlations(first: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def describe_slopes(size: SlopeTest | None, signed: SlopeTest | None, channels: int) -> str:
     """Say in Markdown how gates go with effects, and whether shuffled slopes do as much."""
     if channels < FEWEST:
-        return f"{channels} channels are too few to tell an order from chance; it takes {FEWEST}."
+        return f"{channels} channels are too few to distinguish an order from chance; {FEWEST} are needed."
     if size is None or signed is None:
-        return "All gates here, or all effects, are alike: there is no order to compare."
+        return "All gates, or all effects, are equal here: there is no order to compare."
     return (
-        f"Spearman's rank correlation of gate and **size of effect** is **{size.value:+.2f}**, {_place(size)}. "
-        f"{_MEANINGS[size.standing]} An effect is gate x slope, so it goes with the gate whatever the slopes are: with "
-        f"slopes shuffled the correlation is {size.mean:+.2f} on average. Of gate and signed effect it is "
-        f"{signed.value:+.2f}, {_place(signed)}."
+        f"Spearman's rank correlation of gate and **size of effect** is **{size.value:+.2f}**, "
+        f"{_place(size)}. {_MEANINGS[size.standing]} An effect is gate x slope, so it follows the "
+        f"gate whatever the slopes: with shuffled slopes the correlation is {size.mean:+.2f} on "
+        f"average. For gate and signed effect it is {signed.value:+.2f}, {_place(signed)}."
     )
 
 

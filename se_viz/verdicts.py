@@ -28,12 +28,14 @@ FEWEST = next(number for number in range(1, 1000) if MOST**number <= 1 - SURE)
 """Lenders from which all of them together can show it."""
 
 THRESHOLDS = (
-    f"A lender is another image whose gates this one gets. It moves the answer *much* if the label flips, the "
-    f"probability moves by at least {100 * MUCH:.0f} points, or KL(live || replaced) is at least {MUCH:g} nats, and *a "
-    f"little* from {100 * LITTLE:.0f} point or {LITTLE:g} nats on. Of several places the one counts where it moves the "
-    f"answer most. *Mattered*, *mattered a little* or *did not matter* is said where at least "
-    f"{NEARLY_ALL:.0%} of the lenders agree, and so many that, with {SURE:.0%} confidence, {MOST:.0%} of all such "
-    f"images would; fewer than {FEWEST} lenders never suffice. Mean gates and all ones do not count."
+    "A lender is another image whose gates this image gets. A lender moves the answer *much* if "
+    f"the label flips, the probability moves by at least {100 * MUCH:.0f} points, or KL(live || "
+    f"replaced) is at least {MUCH:g} nats, and *a little* from {100 * LITTLE:.0f} point or "
+    f"{LITTLE:g} nats on. Of several places, the place with the largest change counts. The "
+    "verdict is *mattered*, *mattered a little* or *did not matter* where at least "
+    f"{NEARLY_ALL:.0%} of the lenders agree, and enough of them to be {SURE:.0%} confident that "
+    f"{MOST:.0%} of all such images would; fewer than {FEWEST} lenders never suffice. Mean gates "
+    "and all ones do not count."
 )
 """The rules of the verdict, for a caption."""
 
@@ -115,8 +117,9 @@ def describe_fixed(
     if ones and grade(worst := max(ones, key=_size)):
         where = f" in {worst.place.label}" if len(ones) > 1 else ""
         sentences.append(
-            f"All ones{where}: {_say(worst, classes)}. That alone does not show that the network needs its gates: no "
-            "image has such gates, so later layers get inputs unlike any they were trained on."
+            f"All ones{where}: {_say(worst, classes)}. This alone does not show that the network "
+            "needs its gates: no image has such gates, so later layers get inputs unlike their "
+            "training inputs."
         )
     return sentences
 
@@ -160,11 +163,12 @@ def _say_verdict(verdict: Verdict) -> str:
     shares = f"{few} leave the answer as it is, {some} move it a little and {many} much{where}"
     if verdict.lenders < FEWEST:
         return (
-            f"Whether input-dependent gating mattered {UNTOLD} from {lenders}: of their gates {shares}. It takes "
-            f"{FEWEST} that agree; add {FEWEST - verdict.lenders} more."
+            f"Whether input-dependent gating mattered {UNTOLD} from {lenders}: of their gates "
+            f"{shares}. {FEWEST} lenders that agree are needed; add {FEWEST - verdict.lenders} "
+            "more."
         )
     nearly = max(verdict.counts) / verdict.lenders >= NEARLY_ALL
-    why = "so few lenders do not show what nearly all would do" if nearly else "it depends on whose gates it gets"
+    why = "so few lenders do not show what nearly all would do" if nearly else "the answer depends on the lender"
     return f"Whether input-dependent gating mattered {UNTOLD} here: {why}. Of the gates of {lenders}, {shares}."
 
 
@@ -174,7 +178,7 @@ def _say_change(verdict: Verdict) -> str:
     spread = f"{middle:+.1f} points in the median, {low:+.1f} to {high:+.1f} for the middle half of the lenders"
     if verdict.places == 1:
         return f"The probability of the class moves by {spread}."
-    return f"The largest change is in {verdict.place}, where it moved most: {spread}."
+    return f"The probability of the class moves most in {verdict.place}: {spread}."
 
 
 def _size(one: Counterfactual) -> float:

@@ -231,7 +231,7 @@ def test_few_channels_are_not_judged(channels: int):
     """Four channels in perfect order are one of 24 orders, and no interval is wide enough to say so."""
     gates = np.linspace(0.1, 0.9, channels)
     assert compare_slopes(gates, gates, sizes=True) is None
-    words = f"{channels} channels are too few to tell an order from chance; it takes 8."
+    words = f"{channels} channels are too few to distinguish an order from chance; 8 are needed."
     assert describe_slopes(None, None, channels) == words
 
 
@@ -245,9 +245,9 @@ def test_the_sentence_names_the_null_and_where_the_value_lies():
     assert signed is not None
     sentence = describe_slopes(size, signed, 64)
     assert f"**{size.value:+.2f}**, **above** the 95% that shuffled slopes give" in sentence
-    assert f"with slopes shuffled the correlation is {size.mean:+.2f} on average" in sentence
-    assert "Wide gates have the steeper slopes too" in sentence
-    assert describe_slopes(None, None, 64).startswith("All gates here, or all effects, are alike")
+    assert f"with shuffled slopes the correlation is {size.mean:+.2f} on average" in sentence
+    assert "Large gates have steeper slopes too" in sentence
+    assert describe_slopes(None, None, 64).startswith("All gates, or all effects, are equal here")
 
 
 def test_in_an_untrained_network_gates_say_nothing_of_their_slopes(shallow: Network, photo: Image.Image):

@@ -96,7 +96,7 @@ def test_one_image_is_compared_with_the_samples(run: Callable[..., int], capsys:
     assert run(ROCKET, "--scope", "network", "--kinds", "mean", "other") == 0
     printed = capsys.readouterr().out
     assert "Whether input-dependent gating mattered cannot be told from 5 other images: of their gates" in printed
-    assert "It takes 11 that agree; add 6 more." in printed
+    assert "11 lenders that agree are needed; add 6 more." in printed
     assert "With the lenders' mean gates, one fixed choice, the label" in printed
 
 

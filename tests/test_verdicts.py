@@ -73,8 +73,9 @@ def test_few_lenders_are_not_enough():
     assert judge(lent([2] * 10 + [0])).words == UNTOLD
     sentence = describe(judge(lent([2] * 6)), CLASSES)
     assert sentence.startswith(
-        "Whether input-dependent gating mattered cannot be told from 6 other images: of their gates 0 leave the answer "
-        "as it is, 0 move it a little and 6 much. It takes 11 that agree; add 5 more."
+        "Whether input-dependent gating mattered cannot be told from 6 other images: of their "
+        "gates 0 leave the answer as it is, 0 move it a little and 6 much. 11 lenders that agree "
+        "are needed; add 5 more."
     )
 
 
@@ -119,8 +120,8 @@ def test_where_it_moved_most_is_the_row_with_the_largest_change():
     assert verdict.changes == pytest.approx((0.0275, 0.055, 0.0825))
     sentence = describe(verdict, CLASSES)
     assert (
-        "The largest change is in SE_5_3, where it moved most: +5.5 points in the median, +2.8 to +8.2 for the middle "
-        "half of the lenders."
+        "The probability of the class moves most in SE_5_3: +5.5 points in the median, +2.8 to "
+        "+8.2 for the middle half of the lenders."
     ) in sentence
 
 
@@ -135,8 +136,9 @@ def test_the_sentence_names_lenders_and_numbers():
     )
     untold = describe(judge(lent([2] * 10 + [1] * 12 + [0] * 8)), CLASSES)
     assert untold.startswith(
-        "Whether input-dependent gating mattered cannot be told here: it depends on whose gates it gets. Of the gates "
-        "of 30 other images, 8 leave the answer as it is, 12 move it a little and 10 much."
+        "Whether input-dependent gating mattered cannot be told here: the answer depends on the "
+        "lender. Of the gates of 30 other images, 8 leave the answer as it is, 12 move it a "
+        "little and 10 much."
     )
     close = describe(judge(lent([2] * 10 + [0])), CLASSES)
     assert "cannot be told here: so few lenders do not show what nearly all would do." in close
@@ -149,8 +151,8 @@ def test_all_ones_conclude_nothing():
     sentence = describe(calm, CLASSES, ones=[moved("ones", answer=1)])
     assert "All ones: the label turns to bee" in sentence
     assert sentence.endswith(
-        "That alone does not show that the network needs its gates: no image has such gates, so later layers get "
-        "inputs unlike any they were trained on."
+        "This alone does not show that the network needs its gates: no image has such gates, so "
+        "later layers get inputs unlike their training inputs."
     )
 
 

@@ -75,8 +75,8 @@ def _smoothed() -> Iterator[Method]:
             "smoothgrad",
             "SmoothGrad",
             "Smilkov et al., arXiv 1706.03825",
-            "The gradient, averaged with its sign over copies of the image with a little noise: what points "
-            "now up, now down cancels. Its size is shown.",
+            "The gradient, averaged with its sign over copies of the image with a little noise: "
+            "what points now up, now down cancels; its size is shown.",
         ),
         (
             "smoothgrad_sq",

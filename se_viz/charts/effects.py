@@ -31,8 +31,8 @@ def draw_effects(
     kinds = np.where(channels.isin(list(useless)), 1, np.where(channels.isin(list(decisive)), 2, 0))
     looks = (
         ("all other channels", palette.faint, "circle", 6),
-        ("widest quarter, little effect", palette.series[0], "square", 10),
-        ("narrowest quarter, large effect", palette.series[1], "diamond", 11),
+        ("large gate, little effect", palette.series[0], "square", 10),
+        ("small gate, large effect", palette.series[1], "diamond", 11),
     )
     data = [
         _points(table.loc[kinds == kind], name, {"color": colour, "symbol": symbol, "size": size})

@@ -30,7 +30,7 @@ def get_ablation(choices: Choices, block: str, target: int) -> Float[Tensor, "ch
     asked = _asked(choices, block)
     channels = next(site.channels for site in choices.network.inspection.sites if site.name == block)
     effects, computed = torch.full([channels], torch.nan), list[int]()
-    with progress("Shutting one channel after another…", key="ablation", stop=partial(_stop, asked)) as (watch, bar):
+    with progress("Ablating one channel after another…", key="ablation", stop=partial(_stop, asked)) as (watch, bar):
 
         def report(done: int, _: int, *, start: int) -> None:
             # Only a part that is computed now reports: the estimate is to leave the others out.
@@ -49,8 +49,8 @@ def show_rest(choices: Choices, block: str, effects: Float[Tensor, "channels"]) 
     """Say how many channels were asked before somebody stopped it, and offer to go on; nothing where all were."""
     asked = int(effects.isfinite().sum())
     if asked < len(effects):
-        st.info(f"Stopped: {asked} of {len(effects)} channels were shut. Only these count here and are drawn.")
-        st.button("Ask the rest", on_click=_go_on, args=(_asked(choices, block),), icon=":material/play_arrow:")
+        st.info(f"Stopped after {asked} of {len(effects)} channels; only these are shown.")
+        st.button("Measure the rest", on_click=_go_on, args=(_asked(choices, block),), icon=":material/play_arrow:")
 
 
 def _asked(choices: Choices, block: str) -> _Asked:

@@ -53,7 +53,7 @@ def _show_choice(here: pd.DataFrame, rows: pd.DataFrame, span: Span, *, way: str
         key, alt = f"pick-{place}-{way}", "Gates of the open block"
         show_figure(figure, key, alt=alt, on_click=click, areas=way == "picked")
         if way == "clicked":
-            st.caption("A click picks a channel, another one lets it go; a double click beside them lets all go.")
+            st.caption("Click to select or deselect a channel; double-click the background to clear.")
 
 
 def _picked(place: str) -> tuple[int, ...]:

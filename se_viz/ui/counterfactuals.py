@@ -36,14 +36,15 @@ from se_viz.ui.words import as_markdown, plain
 from se_viz.verdicts import THRESHOLDS, describe_fixed, describe_verdict, judge
 
 EXPLAINED = {
-    "mean": "Every gate is its mean over the {count} other images: one fixed choice that does not depend on the image. "
-    "A network trained with static gates would have others.",
-    "other": "The image gets the gates of each of {count} other images in turn. Points are medians over these "
-    "lenders, *from* and *to* hold the middle half of them.",
-    "shuffle": "The image's own gates change places among the channels of their block, at random, {repeats} times: as "
-    "many channels are turned down, but not the same. Points are medians, *from* and *to* hold the middle half.",
-    "ones": "Every gate is 1, as if there were no SE block. No image has such gates, so later layers get inputs "
-    "unlike any they were trained on: a change here need not mean that the gates matter.",
+    "mean": "Every gate is its mean over the {count} other images, whatever the image. A network trained with fixed "
+    "gates would have learned other values.",
+    "other": "The image gets the gates of each of {count} other images in turn. Points are medians over these lenders; "
+    "*from* and *to* enclose the middle half.",
+    "shuffle": "The image's own gates are shuffled among the channels of their block, {repeats} times: as many "
+    "channels are turned down, but other channels. Points are medians; *from* and *to* enclose "
+    "the middle half.",
+    "ones": "Every gate is 1, as if there were no SE block. No image has such gates, so later layers get inputs unlike "
+    "their training inputs: a change here does not prove that gates matter.",
 }
 """What each kind does, for a caption."""
 
@@ -84,7 +85,7 @@ def choose_counterfactual(choices: Choices) -> Chosen:
         groups = _gather_lenders(choices, scope)
         names = {_EVERYBODY: "All", **{place: lender.name for place, lender in enumerate(groups[-1])}}
         other = st.selectbox(
-            "Whose gates are shown",
+            "Show the gates of",
             list(names),
             format_func=names.__getitem__,
             key="other",
@@ -130,7 +131,7 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -
         st.caption(EXPLAINED[chosen.kind].format(count=len(chosen.lenders), repeats=REPEATS))
         _show_table(choices, found, chosen)
         link_block(analysis)
-    with st.expander("When a word is said"):
+    with st.expander("How the verdict is reached"):
         st.markdown(THRESHOLDS)
 
 
@@ -147,10 +148,11 @@ def _show_depth(choices: Choices, found: Found, chosen: Chosen) -> None:
     )
     show_figure(figure, "depth", alt="Change of the answer for each place whose gates are replaced", on_click=click)
     later = "" if chosen.scope == "network" else " The gates of later blocks react to the change."
-    opens = " A click opens a block." if click else ""
+    opens = " Click a mark to open its block." if click else ""
     st.caption(
-        "Look for where the chosen kind leaves 0, and how far lenders differ: each is a dot, marks are medians, bars "
-        f"hold the middle half. Hollow: a label flipped.{later}{opens}"
+        "Look for places where the chosen replacement leaves 0, and for the spread over lenders. "
+        "Hollow marks: the label flipped.",
+        help=f"Each dot is a lender, marks are medians, bars enclose the middle half.{later}{opens}",
     )
 
 

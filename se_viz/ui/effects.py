@@ -54,26 +54,28 @@ def show_effects(choices: Choices, analysis: Analysis) -> None:
     if len(table):
         size, signed = _compare((case_of(choices), block, target, measure), len(table), _table=table)
         st.markdown(describe_slopes(size, signed, len(table)))
-        words = _describe_effect(measure, choices.network.classes[target])
-        _show_channels(choices, table, analysis.record(block), words, size)
+        name = choices.network.classes[target]
+        _show_channels(choices, table, analysis.record(block), (measure, name), size)
 
 
 def _show_channels(
-    choices: Choices, table: pd.DataFrame, record: GateRecord, words: str, size: SlopeTest | None
+    choices: Choices, table: pd.DataFrame, record: GateRecord, effect: tuple[str, str], size: SlopeTest | None
 ) -> None:
+    measure, name = effect
     outliers = find_outliers(table)
     # Before the plot, which rings it.
     opened = open_channel_of(record)
     plot, lists = st.columns([4, 3], gap="medium")
     with plot:
         _draw(choices, table, outliers, opened)
-        st.caption(words)
+        st.caption(_describe_effect(measure, name), help=_explain_effect(measure))
     with lists:
         _list_channels("Large gate, little effect", outliers[0], "useless")
         _list_channels("Small gate, large effect", outliers[1], "decisive")
         st.caption(
-            "Number, gate and effect: the least effects among the widest quarter of the block's gates, and the largest "
-            "among the narrowest quarter. Where all gates are wide, the narrowest are wide too."
+            "Number, gate and effect of each channel. Where all gates are large, even the smallest are large.",
+            help="Above: the smallest effects among the largest quarter of the block's gates. Below: the largest "
+            "effects among the smallest quarter.",
         )
         label = label_blocks(choices.network.inspection.sites)[record.name]
         st.markdown(_describe_open(table, label, opened))
@@ -99,8 +101,9 @@ def _show_shuffles(size: SlopeTest) -> None:
     figure = draw_shuffles(size.shuffled, size.value, size.band, current_palette())
     show_figure(figure, "shuffles", alt="Rank correlations of gate and size of effect with slopes shuffled")
     st.caption(
-        f"Bars: the rank correlation after each of {SHUFFLES} shuffles of the slopes. Line: this block's own. Shaded: "
-        "where chance lies in 19 of 20 blocks, so of 16 blocks about one lies outside by chance."
+        "Line: the rank correlation of this block; bars: the same with its slopes shuffled. By "
+        "chance 1 block in 20 lies outside the shaded band.",
+        help=f"{SHUFFLES} shuffles. Of 16 blocks about one lies outside by chance.",
     )
 
 
@@ -123,14 +126,20 @@ def _effects(choices: Choices, block: str, target: int, measure: str) -> Float[T
 
 
 def _describe_effect(measure: str, name: str) -> str:
-    what = (
-        f"Each gate was set to 0, one at a time, and the network run again: the effect is how far the logit of "
-        f"{plain(name)} fell."
-        if measure == "exact"
-        else f"Gradient x gate: how far the logit of {plain(name)} would fall if the network were linear. One "
-        "backward pass; exact ablation verifies it."
+    effect = "Measured effect" if measure == "exact" else "Estimated effect"
+    return (
+        f"{effect} of each channel on the logit of {plain(name)}: for the class above 0, against "
+        "it below. Click a point to open its channel."
     )
-    return f"{what} Above 0 a channel speaks for the class, below against it. A click opens a channel."
+
+
+def _explain_effect(measure: str) -> str:
+    if measure == "exact":
+        return "Each gate was set to 0, one at a time, and the network run again: the effect is the fall of the logit."
+    return (
+        "Gradient x gate: the fall of the logit without the channel, if the network were linear. "
+        "One backward pass; exact ablation verifies it."
+    )
 
 
 def _list_channels(title: str, channels: pd.DataFrame, key: str) -> None:
@@ -148,7 +157,7 @@ def _list_channels(title: str, channels: pd.DataFrame, key: str) -> None:
 def _describe_open(table: pd.DataFrame, label: str, channel: int) -> str:
     here = table.loc[table["channel"] == channel]
     if here.empty:
-        return f"Open: channel **#{channel}** of {label}, which was not measured."
+        return f"Open: channel **#{channel}** of {label} (not measured)."
     gate, effect = here[["gate", "effect"]].iloc[0]
     return f"Open: channel **#{channel}** of {label}, gate {gate:.3f}, effect {effect:+.4f} logits."
 

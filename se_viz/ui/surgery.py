@@ -65,12 +65,10 @@ def _show_answer(choices: Choices, before: Analysis, after: Analysis) -> None:
     st.markdown(f"##### {describe_answers(choices.network, before, after)}")
     figure = draw_answers(compare_answers(before, after, names), current_palette())
     show_figure(figure, "answers", alt="The most probable classes before and after the edits")
-    words = ["Bars: after the edits; ticks: before."]
-    if len(names) > 1:
-        words.append("Classes from outside the first five come last.")
+    words = "Bars: after the edits; ticks: before."
     if not choices.network.card.independent:
-        words.append("Probabilities sum to 1: check the logits to see which class moved.")
-    st.caption(" ".join(words))
+        words += " Probabilities sum to 1, so check the logits to see which class actually changed."
+    st.caption(words, help="Classes from outside the original top five come last." if len(names) > 1 else None)
 
 
 def describe_answers(network: Network, before: Analysis, after: Analysis) -> str:
@@ -112,9 +110,9 @@ def _show_edits(choices: Choices) -> None:
                 args=(choices.name, history.go(history.now[:index] + history.now[index + 1 :])),
             )
     st.caption(
-        "They act in this order, and stay when you choose another image."
+        "Edits act in this order and stay when you choose another image."
         if history.now
-        else "None yet: this is the network's own answer. After every edit it runs again at once."
+        else "No edits yet: this is the network's own answer. Every edit runs the network again."
     )
 
 
@@ -147,7 +145,9 @@ def _show_desk(choices: Choices, before: Analysis, table: pd.DataFrame, span: Sp
         _button(f"Set to {amount:g}", "value", targets if inside else {}, lambda: change(set_gates(targets, amount)))
         _button(f"Multiply by {amount:g}", "scale", targets, lambda: change(scale_gates(targets, amount)))
     if not inside:
-        st.caption(f"No gate of this network can be above {span.high:g}, so none can be set to {amount:g}: multiply.")
+        st.caption(
+            f"No gate of this network can exceed {span.high:g}: choose a smaller amount than {amount:g}, or multiply."
+        )
 
 
 def _change(name: str, edit: GateEdit) -> None:
@@ -161,12 +161,12 @@ def _button(label: str, key: str, targets: Targets, act: Callable[[], None]) -> 
 
 def _say_what_is_chosen(choices: Choices, targets: Targets) -> None:
     if not targets:
-        st.info("No gate is chosen. Drag a box over some in the figure, click them, name a range, or choose All.")
+        st.info("No gate is chosen. Drag a box over gates in the figure, click gates, name a range, or choose All.")
         return
     sites = choices.network.inspection.sites
     st.markdown(f"Chosen: **{describe_targets(tuple(targets.items()), sites)}**")
     if any(site.call and site.block in targets for site in sites):
-        st.caption("A block here is used more than once in a pass; an edit changes it each time.")
+        st.caption("A block here is used more than once in a pass; an edit changes every use.")
 
 
 def _show_reaction(table: pd.DataFrame, span: Span, edits: Edits) -> None:
@@ -175,30 +175,32 @@ def _show_reaction(table: pd.DataFrame, span: Span, edits: Edits) -> None:
     first = int(table["path"].isin(list(edited)).argmax())
     st.subheader("How later gates react")
     if table["path"].iloc[-1] in edited and table["path"].iloc[first] == table["path"].iloc[-1]:
-        st.caption(f"{table['block'].iloc[-1]} is the last block: no gate comes after it that could react.")
+        st.caption(f"{table['block'].iloc[-1]} is the last block: no later gate can react.")
     figure = draw_reaction(table.iloc[first:], current_palette(), edited=edited, selected=st.session_state.get("block"))
     show_figure(figure, "reaction", alt="Change of every gate from the first edited block on", on_click=open_block)
     others = not {*table["path"].iloc[first:]} <= edited
-    st.caption(" ".join(_explain_reaction(table, first, span, others=others)))
+    st.caption(_describe_reaction(table, span), help=" ".join(_explain_reaction(table, first, others=others)))
 
 
-def _explain_reaction(table: pd.DataFrame, first: int, span: Span, *, others: bool) -> Iterator[str]:
-    yield (
-        "Gates now minus gates before, channels in their order: orange is wider open, blue further shut. ✎ was changed "
-        "by hand."
-    )
+def _describe_reaction(table: pd.DataFrame, span: Span) -> str:
+    palette = current_palette()
+    words = f"{palette.high_name.capitalize()}: gate increased; {palette.low_name}: decreased; ✎ marks edited gates."
+    if beyond := int((~table["after"].between(span.low, span.high)).sum()):
+        return f"{words} {beyond} gates now lie outside {span.low:g} to {span.high:g}, where no image would put them."
+    return words
+
+
+def _explain_reaction(table: pd.DataFrame, first: int, *, others: bool) -> Iterator[str]:
+    yield "Gates after the edits minus gates before, channels in their order."
     if others:
         yield (
-            "The scale, symmetric about 0, is that of all other rows, which nobody touched: they answer to what the "
-            f"change made of their input. {CLIPPED}"
+            f"The scale, symmetric about 0, is set by the unedited rows, which react to the changed input. {CLIPPED}"
         )
     else:
         yield f"The scale is symmetric about 0. {CLIPPED}"
     if first:
         blocks = table["block"].iloc[:first].unique()
-        yield f"Not shown: {blocks[0]} to {blocks[-1]}, which come before the first change and stay as they are."
-    if beyond := int((~table["after"].between(span.low, span.high)).sum()):
-        yield f"{beyond} gates lie outside {span.low:g} to {span.high:g} now, where no image would put them."
+        yield (f"Not shown: {blocks[0]} to {blocks[-1]}, which come before the first edit and do not change.")
 
 
 # No fragment of its own: of one inside another Streamlit still sends what belongs to a run that was cut short.
@@ -214,11 +216,11 @@ def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
         st.error(as_markdown(problem))
         return
     pair = {"map-before": ("**Before**", old.map.numpy()), "map-after": ("**After**", new.map.numpy())}
-    title = "speaks against ← 0 → speaks for" if old.signed else "none → strongest"
+    title = "against ← 0 → for" if old.signed else "none → strongest"
     show_pair(choices.photo, pair, signed=old.signed, title=title)
     row = METHODS[method]
     shown = row.tell(dict(old.options), side=len(old.map))
-    st.caption(f"{shown} Both maps share one scale. {CLIPPED} ({row.source})")
+    st.caption(f"{shown} Both maps share one scale.", help=f"{CLIPPED} ({row.source})")
 
 
 def _choose_map(choices: Choices, before: Analysis) -> tuple[int, str]:

@@ -78,7 +78,7 @@ def test_a_click_picks_a_channel_and_another_one_lets_it_go(visit: Callable[...,
     for choice in ("By click", "index"):
         page.get_by_test_id("stMain").get_by_role("radio", name=choice).click()
         expect_idle(page)
-    expect(page.get_by_text("A click picks a channel", exact=False)).to_be_visible()
+    expect(page.get_by_text("Click to select or deselect a channel", exact=False)).to_be_visible()
     points = page.locator(".st-key-pick .points path")
     for chosen in (True, False, True):
         click(page, points.nth(7))

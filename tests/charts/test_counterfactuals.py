@@ -116,8 +116,8 @@ def test_every_channel_is_drawn_once_at_its_gate_and_effect(effects: pd.DataFram
     }
     assert drawn == {"0": (0.1, 0.4), "1": (0.5, -0.8), "2": (0.9, 0.0), "3": (1.0, 0.1)}
     assert [(trace.name, list(trace.customdata)) for trace in points[1:]] == [
-        ("widest quarter, little effect", ["2"]),
-        ("narrowest quarter, large effect", ["0"]),
+        ("large gate, little effect", ["2"]),
+        ("small gate, large effect", ["0"]),
     ]
     assert (list(ring.x), list(ring.y)) == ([0.5], [-0.8])
 

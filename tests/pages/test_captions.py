@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from se_viz.counterfactuals import KINDS
 from tests.support.pages import chosen, clean, noise, session
 from tests.support.sentences import count_sentences
 
@@ -17,6 +18,10 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "Explore, squeezes": ("explore.py", {"value": "squeeze"}),
     "Open a gate": ("microscope.py", {}),
     "Open a gate, strongest": ("microscope.py", {"jacobian-view": "strongest"}),
+    "Change the gates": ("surgery.py", {}),
+    "Does it matter?": ("counterfactuals.py", {}),
+    **{f"Does it matter?, {kind}": ("counterfactuals.py", {"counterfactual": kind}) for kind in KINDS},
+    "Does it matter?, exact": ("counterfactuals.py", {"measure": "exact"}),
 }
 """A page, and what its session has chosen."""
 
@@ -49,4 +54,13 @@ def test_a_caption_has_two_sentences_at_most(name: str):
     """A reader looks at the picture: what takes longer to read than that is read by nobody."""
     script, state = PAGES[name]
     page = clean(session(script, image=chosen(noise()), **state).run())
+    assert list(long_captions(page)) == []
+
+
+def test_captions_of_edited_gates_have_two_sentences_at_most():
+    """An edit brings three more pictures, and gates beyond their range one more remark."""
+    page = session("surgery.py", image=chosen(noise()), block="layer3.2.bn3.1", **{"surgery-amount": 3.0}).run()
+    page.segmented_control(key="surgery-way").set_value("all").run()
+    page = clean(page.button(key="surgery-scale").click().run())
+    assert any("where no image would put them" in caption.value for caption in page.caption)
     assert list(long_captions(page)) == []

@@ -67,7 +67,7 @@ def test_one_sentence_says_whether_it_mattered(matter: AppTest):
     """The small network brings no lenders, and the six samples are too few: the page says so, with its rules."""
     sentence = "**Whether input-dependent gating mattered cannot be told from 6 other images:** of their gates"
     assert sentence in words(matter)
-    assert plain("It takes 11 that agree; add 5 more.") in words(matter)
+    assert plain("11 lenders that agree are needed; add 5 more.") in words(matter)
     assert "fewer than 11 lenders never suffice" in words(matter)
 
 
@@ -197,15 +197,13 @@ def test_what_was_asked_before_a_stop_stays(matter: AppTest):
     asked = (Case("tiny", "cpu", matter.session_state["image"].digest), block)
     matter.session_state["stopped_ablations"] = {asked: 60}
     clean(matter.run())
-    assert [info.value for info in matter.info] == [
-        "Stopped: 60 of 128 channels were shut. Only these count here and are drawn."
-    ]
+    assert [info.value for info in matter.info] == ["Stopped after 60 of 128 channels; only these are shown."]
     # The same numbers: nothing is asked again.
     assert drawn(matter) == {channel: whole[channel] for channel in range(60)}
     matter.session_state["channel"] = 100
     clean(matter.run())
-    assert "channel **#100** of SE_3_1, which was not measured." in words(matter)
-    next(button for button in matter.button if button.label == "Ask the rest").click()
+    assert "channel **#100** of SE_3_1 (not measured)." in words(matter)
+    next(button for button in matter.button if button.label == "Measure the rest").click()
     clean(matter.run())
     assert not matter.info
     assert drawn(matter) == whole
@@ -217,9 +215,9 @@ def test_a_stop_before_the_first_channels_leaves_a_way_on(matter: AppTest):
     asked = (Case("tiny", "cpu", matter.session_state["image"].digest), "layer2.0.bn3.1")
     matter.session_state["stopped_ablations"] = {asked: 0}
     choose(matter, "measure", "exact")
-    assert "Stopped: 0 of 128 channels" in matter.info[0].value
+    assert "Stopped after 0 of 128 channels" in matter.info[0].value
     assert "effects" not in [chart.key for chart in matter.get("plotly_chart")]
-    assert "Ask the rest" in [button.label for button in matter.button]
+    assert "Measure the rest" in [button.label for button in matter.button]
 
 
 def drawn(page: AppTest) -> dict[int, float]:

@@ -50,7 +50,7 @@ def show(name: str, **state: object) -> AppTest:
 def test_explore_draws_the_use_that_is_open(gates: np.ndarray):
     """Its most open channels and their gates are those of the second use, which differ from those of the first."""
     page = show("explore.py")
-    assert f"`{SECOND}`: 256 channels" in words(page)
+    assert f"`{SECOND}`: 8 of 256 channels" in words(page)
     assert "Block SE_4_3" in [heading.value for heading in page.subheader]
     order = gates[1].argsort()[::-1][:4]
     headings = [note["text"] for note in figure(page, "most-open")["layout"]["annotations"]]
@@ -70,7 +70,7 @@ def test_an_edit_changes_both_uses_and_says_so():
     """There is one block: its second use cannot be shut alone."""
     page = show("surgery.py")
     page.segmented_control(key="surgery-way").set_value("all").run()
-    assert "A block here is used more than once in a pass; an edit changes it each time." in words(page)
+    assert "A block here is used more than once in a pass; an edit changes every use." in words(page)
     clean(page.button(key="surgery-zero").click().run())
     rows = figure(page, "reaction")["layout"]["yaxis"]["ticktext"]
     assert [row for row in rows if row.startswith("✎")] == ["✎ SE_4_2", "✎ SE_4_3"]

@@ -90,7 +90,7 @@ def test_without_an_image_the_page_invites(page: AppTest):
 def test_without_edits_the_page_says_what_to_do(page: AppTest, network: Network):
     """The answer as it is, one sentence, and nothing below that has nothing to show."""
     clean(page.run())
-    assert "None yet: this is the network's own answer." in captions(page)
+    assert "No edits yet: this is the network's own answer." in captions(page)
     assert "No gate is chosen. Drag a box" in page.info[0].value
     assert not page.subheader
     assert bars(page) == pytest.approx(expected_bars(network, sample(3)), rel=1e-4)
@@ -214,14 +214,14 @@ def test_only_blocks_from_the_edit_on_are_drawn(page: AppTest):
     press(choose(page.run(), "all"), "zero")
     rows = figure(page, "reaction")["layout"]["yaxis"]["ticktext"]
     assert rows == ["✎ SE_4_3", "SE_4_4", "SE_4_5", "SE_4_6", "SE_5_1", "SE_5_2", "SE_5_3"]
-    assert "Not shown: SE_2_1 to SE_4_2, which come before the first change and stay as they are." in captions(page)
+    assert "Not shown: SE_2_1 to SE_4_2, which come before the first edit and do not change." in captions(page)
 
 
 def test_after_the_last_block_nothing_can_react(page: AppTest):
     """A page that showed an empty map would look broken."""
     page.session_state["block"] = "layer4.2.bn3.1"
     press(choose(page.run(), "all"), "zero")
-    assert "SE_5_3 is the last block: no gate comes after it that could react." in captions(page)
+    assert "SE_5_3 is the last block: no later gate can react." in captions(page)
 
 
 def test_gates_beyond_their_range_are_said(page: AppTest):
@@ -229,9 +229,9 @@ def test_gates_beyond_their_range_are_said(page: AppTest):
     choose(page.run(), "all")
     clean(page.slider(key="surgery-amount").set_value(3.0).run())
     assert page.button(key="surgery-value").disabled
-    assert "none can be set to 3: multiply." in captions(page)
+    assert "choose a smaller amount than 3, or multiply." in captions(page)
     press(page, "scale")
-    assert "gates lie outside 0 to 1 now, where no image would put them." in captions(page)
+    assert "gates now lie outside 0 to 1, where no image would put them." in captions(page)
 
 
 def test_both_maps_are_those_of_the_library(page: AppTest, network: Network):
