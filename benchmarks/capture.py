@@ -23,7 +23,7 @@ from benchmarks.measure import as_table, peak_memory, ratios, show_memory, sprea
 from se_viz import capture_gates, list_networks, load_network, open_image
 from se_viz.gates.places import scan_model
 from se_viz.images import centre_square, list_samples
-from se_viz.networks.resnet import build_se_resnet
+from se_viz.networks.families import build_untrained
 from se_viz.runtime import available_devices
 
 BATCHES = (1, 16)
@@ -124,7 +124,7 @@ def compare(name: str, device: str, batch: int, way: str, *, repeats: int) -> li
 def load(name: str, device: str, batch: int) -> tuple[nn.Module, Tensor]:
     """Return a model and its inputs: sample images at its size, repeated as often as needed."""
     if name == FULL:
-        model, size = build_se_resnet("se_resnet50").eval().requires_grad_(False).to(device), 224
+        model, size = build_untrained("se_resnet50").eval().requires_grad_(False).to(device), 224
     else:
         network = load_network(name, device)
         model, size = network.model, network.card.input_size

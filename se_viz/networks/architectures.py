@@ -12,8 +12,8 @@ from se_viz.errors import CheckpointError, NetworkError, SeVizError
 from se_viz.foreign import show_name
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.checkpoints import check_fit, read_tensors
+from se_viz.networks.families import build_untrained
 from se_viz.networks.hubs import DamagedError, check_hash
-from se_viz.networks.resnet import build_se_resnet
 
 
 def build(card: NetworkCard, *, num_classes: int) -> nn.Module:
@@ -29,7 +29,7 @@ def build(card: NetworkCard, *, num_classes: int) -> nn.Module:
             return _torchvision(card, num_classes)
         if card.library == "timm":
             return _timm(card, num_classes)
-        return build_se_resnet(card.architecture, num_classes=num_classes, **card.arguments)
+        return build_untrained(card.architecture, num_classes=num_classes, **card.arguments)
     except (SeVizError, NotImplementedError):
         # The second is what the meta device raises, for `shapes` to answer.
         raise

@@ -19,12 +19,12 @@ from se_viz.networks.cache import find_files, own_folder
 from se_viz.networks.card import MAX_CLASSES, MAX_LABEL, NetworkCard
 from se_viz.networks.checkpoints import check_fit, differences, read_cards, refuse, save_checkpoint
 from se_viz.networks.cost import measure_cost
+from se_viz.networks.families import list_architectures
 from se_viz.networks.fit import Place, find_places, is_whole, split_rest
 from se_viz.networks.labels import numbered_classes
 from se_viz.networks.listing import Listing, read_listing
 from se_viz.networks.network import Network
 from se_viz.networks.pickles import DTYPES, refusal
-from se_viz.networks.resnet import PLANS
 from se_viz.networks.zoo import OWN, list_networks
 from se_viz.runtime import choose_device
 
@@ -187,12 +187,12 @@ def _architecture(name: str) -> NetworkCard:
         plain = () if card.arguments else (f"{card.library}/{card.architecture}", card.architecture)
         if name in (card.name, *plain):
             return card
-    if name in PLANS:
+    if name in list_architectures():
         usual = next(card for card in cards if card.library == "torchvision")
         return replace(usual, name=name, library="se_viz", architecture=name, weights="", source="")
     raise NetworkError(
         f"There is no architecture {show_name(name)!r}. Choose the name of a network in "
-        f"`python -m se_viz networks`, or one of: {', '.join(PLANS)}."
+        f"`python -m se_viz networks`, or one of: {', '.join(list_architectures())}."
     )
 
 

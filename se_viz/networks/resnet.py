@@ -7,7 +7,6 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from torchvision.ops import SqueezeExcitation
 
 from se_viz.errors import NetworkError
-from se_viz.foreign import show_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +31,13 @@ PLANS = {
 def build_se_resnet(architecture: str, *, num_classes: int = 1000, width: float = 1.0, reduction: int = 16) -> ResNet:
     """Build an untrained SE-ResNet, with SE as in Hu et al., arXiv 1709.01507, Fig. 3.
 
-    ``width`` scales the channels of stages 2 to 5 (1.0: 256, 512, 1024, 2048 for the bottleneck depths);
-    the stem keeps its 64 channels. ``reduction`` is the paper's r.
+    ``architecture`` is a key of `PLANS`. ``width`` scales the channels of stages 2 to 5 (1.0: 256,
+    512, 1024, 2048 for the bottleneck depths); the stem keeps its 64 channels. ``reduction`` is the
+    paper's r.
 
     Raises:
-        NetworkError: an unknown architecture, or a width or reduction it cannot have.
+        NetworkError: a width or reduction that the architecture cannot have.
     """
-    if architecture not in PLANS:
-        raise NetworkError(f"There is no architecture {show_name(architecture)!r}. Choose one of: {', '.join(PLANS)}.")
     unit = _scaled(PLANS[architecture].unit, width)
     model = ResNet(
         unit,

@@ -11,11 +11,11 @@ from se_viz.files import told
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.checkpoints import save_checkpoint
 from se_viz.networks.cost import measure_cost
-from se_viz.networks.resnet import build_se_resnet
+from se_viz.networks.families import build_untrained
 from se_viz.networks.zoo import Network
 from se_viz.train.data import MEAN, STD, Pictures
 from se_viz.train.evaluate import evaluate
-from se_viz.train.loop import read_state
+from se_viz.train.loop import architecture_options, read_state
 from se_viz.train.recipe import Recipe
 
 
@@ -54,15 +54,15 @@ def export(run: Path, out: Path, naming: Naming, validation: Pictures, *, device
 
 
 def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: dict) -> Network:
-    arguments = {"width": recipe.width, "reduction": recipe.reduction}
-    model = build_se_resnet(recipe.architecture, num_classes=len(classes), **arguments)
+    options = architecture_options(recipe)
+    model = build_untrained(recipe.architecture, num_classes=len(classes), **options)
     model.load_state_dict(_averaged(state))
     model.half().float().eval().requires_grad_(False)
     card = NetworkCard(
         name=naming.name,
         title=naming.title,
         architecture=recipe.architecture,
-        arguments=arguments,
+        arguments=options,
         classes=classes,
         input_size=naming.input_size,
         mean=MEAN,

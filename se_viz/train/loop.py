@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from se_viz.errors import DataError, NetworkError
 from se_viz.files import check_ordinary, told, write_file
+from se_viz.networks.families import build_untrained, find_family
 from se_viz.networks.listing import read_listing
-from se_viz.networks.resnet import build_se_resnet
 from se_viz.networks.zoo import Network
 from se_viz.train.data import Pictures, normalise, training_batches, validation_batches
 from se_viz.train.recipe import Recipe
@@ -42,9 +42,7 @@ class Run:
         initial: Network | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
-        model = build_se_resnet(
-            recipe.architecture, num_classes=classes, width=recipe.width, reduction=recipe.reduction
-        )
+        model = build_untrained(recipe.architecture, num_classes=classes, **architecture_options(recipe))
         if initial:
             _begin_with(model, initial)
         self.recipe, self.folder, self.device, self.epoch = recipe, folder, device, 0
@@ -185,6 +183,11 @@ def quick_accuracy(model: nn.Module, pictures: Pictures, device: torch.device, *
             logits = model(normalise(images.to(device)))
         right += int((logits.argmax(1).cpu() == labels).sum())
     return right / len(pictures)
+
+
+def architecture_options(recipe: Recipe) -> dict[str, Any]:
+    """Return the options that the recipe's architecture takes, as its builder and its card name them."""
+    return {name: getattr(recipe, name) for name in find_family(recipe.architecture).options}
 
 
 def _begin_with(model: nn.Module, network: Network) -> None:

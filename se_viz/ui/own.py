@@ -5,9 +5,9 @@ import streamlit as st
 from se_viz.errors import SeVizError
 from se_viz.networks import NetworkCard, list_networks
 from se_viz.networks.architectures import has_library
+from se_viz.networks.families import list_architectures
 from se_viz.networks.labels import parse_labels
 from se_viz.networks.own import MAX_BYTES, forget, keep, read_own
-from se_viz.networks.resnet import PLANS
 from se_viz.networks.zoo import OWN
 from se_viz.ui.brought import bring, give_up, is_mine, is_private, is_shown
 from se_viz.ui.state import use_network
@@ -89,7 +89,8 @@ def show_kept() -> None:
 def _architectures() -> list[str]:
     cards = [card for card in list_networks() if has_library(card) and not card.name.startswith(OWN)]
     bundled = [card.name for card in cards if not card.weights]
-    return list(dict.fromkeys([*bundled, *PLANS, *(_architecture(card) for card in cards if card.weights)]))
+    listed = [_architecture(card) for card in cards if card.weights]
+    return list(dict.fromkeys([*bundled, *list_architectures(), *listed]))
 
 
 def _architecture(card: NetworkCard) -> str:
