@@ -82,8 +82,8 @@ def test_the_chance_in_the_sentence_is_that_of_its_places():
     assert "in 1 of 41 cases" in describe_erasure(result, "gate")
 
 
-LEARNED = "depends on what the network has learned"
-IN_PART = "depends in part on what the network has learned"
+LEARNED = "depends on the learned weights"
+IN_PART = "depends in part on the learned weights"
 
 
 def verdict_of(network: Network, photo: Image.Image, method: str, seed: int = 0) -> str:
@@ -176,5 +176,5 @@ def test_random_maps_beat_random_maps_no_more_often_than_by_chance():
             yardstick = Yardstick(pool.falls, controls | {"blob": pool.controls["blob"]})
             for kind in said:
                 (sentence,) = describe_scores({"Map": pool.controls[kind][order[6]]}, yardstick)
-                said[kind] += " beats every map" in sentence
+                said[kind] += " beats every control map" in sentence
     assert max(said.values()) <= 11

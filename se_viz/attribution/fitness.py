@@ -31,11 +31,11 @@ _MISSED = 0.01
 """Share of their sum that shares may miss without a further word."""
 
 _REMARKS = {
-    "feature_permutation": "It exchanges patches between the images of a batch. For one image, this one moved around "
-    "lends them.",
-    "gradient_shap": "Its values add up to the logit's rise only in the mean over many draws. With two dozen samples "
-    "they can miss as much as there is to share out, and four times as many halve the error. Integrated Gradients "
-    "needs far fewer passes.",
+    "feature_permutation": "Patches are exchanged between the images of a batch; for one image, with the same image "
+    "moved around.",
+    "gradient_shap": "Values sum to the logit's rise only in the mean over many draws: two dozen samples can miss all "
+    "of the rise, and four times as many halve the error. Integrated Gradients needs far fewer "
+    "passes.",
 }
 
 
@@ -69,15 +69,15 @@ def _remark(network: Network, row: Method) -> str:
             check_relus(row.title, twin, noise)
         facts = trace_rules(twin, noise)
     words = _remark_shares(network, row, noise) if "differences" in row.needs else _remark_guided(facts)
-    return f"{_own_modules(facts)} {words}".strip()
+    return f"{words} {_own_modules(facts)}".strip()
 
 
 def _remark_guided(facts: Facts) -> str:
     if not facts.others:
         return ""
     return (
-        f"Only {facts.relus} of its {facts.relus + facts.others.total()} functions with a bend are ReLU modules"
-        f"{facts.instead}: for the others it is the plain gradient."
+        f"Only {facts.relus} of {facts.relus + facts.others.total()} nonlinearities are `nn.ReLU` "
+        f"modules{facts.instead}; elsewhere this equals the plain gradient."
     )
 
 
@@ -86,16 +86,16 @@ def _remark_shares(network: Network, row: Method, noise: Tensor) -> str:
     error, explained = found.completeness_error, found.explained
     assert error is not None
     assert explained is not None
-    words = (
-        "Captum has no rule for the product of gate and feature map. Here each of the two is given its Shapley value: "
-        "its own difference from the baseline times the mean of the other."
+    rule = (
+        "Captum has no rule for the product of gate and feature map: here each of the two gets "
+        "its Shapley value, its own difference from the baseline times the mean of the other."
     )
     if error <= max(ROUNDING, _MISSED * abs(explained)):
-        return f"{words} On a picture of noise, the shares add up to the {abs(explained):.2g} logits that they should."
+        return f"On a picture of noise, the shares sum to all {abs(explained):.2g} logits. {rule}"
     return (
-        f"{words} This network also runs functions that differences cannot be passed back through: on a picture of "
-        f"noise, its shares miss {error:.2g} of the {abs(explained):.2g} logits that they should add up to. On an "
-        "image where they miss more than half, there is no map. Integrated Gradients needs no rule."
+        f"On a picture of noise, the shares miss {error:.2g} of {abs(explained):.2g} logits: this "
+        "network runs functions that differences cannot be passed back through. Where more than "
+        f"half is missed, an image has no map; Integrated Gradients needs no rule. {rule}"
     )
 
 
@@ -103,8 +103,8 @@ def _own_modules(facts: Facts) -> str:
     if facts.relus <= facts.modules:
         return ""
     return (
-        f"A pass uses {facts.modules} ReLU modules {facts.relus} times. The method needs one for each use and runs on "
-        "a copy that has them; its answer is the same, bit for bit."
+        f"A pass uses {facts.modules} ReLU modules {facts.relus} times: the method needs a module "
+        "for each use, and runs on a copy that has them, with the same answer bit for bit."
     )
 
 

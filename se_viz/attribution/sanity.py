@@ -206,8 +206,9 @@ def describe_steps(title: str, steps: Sequence[Step]) -> list[str]:
     stages, away = ", ".join(map(str, gates)), ", ".join(f"{likeness.distance:.2f}" for likeness in gates.values())
     return [
         _describe_map(title, steps[-1].peers),
-        "The gates of a stage stay as they are until it is randomised itself, for a gate does not see what comes after "
-        f"it. In the end those of stages {stages} have moved by {away} on average, in one draw of the shuffle.",
+        "The gates of a stage do not change until the stage itself is randomised, because a gate "
+        f"does not depend on later layers. In the end the gates of stages {stages} have moved by "
+        f"{away} on average, in one draw of the shuffle.",
     ]
 
 
@@ -219,8 +220,8 @@ def _describe_flat(title: str, values: Tensor) -> str:
     else:
         kind = "is a map of zeros"
     return (
-        f"**{title} {kind}**: there is nothing in it that could change with the weights, and nothing follows. Choose "
-        "another method, stage or class."
+        f"**{title} {kind}**: nothing in it could change with the weights, so the check says "
+        "nothing. Choose another method, stage or class."
     )
 
 
@@ -228,30 +229,30 @@ def _describe_map(title: str, peers: Peers | None) -> str:
     if peers is None or peers.chance > CHANCE:
         flat = peers.flat if peers else 0
         return (
-            f"Whether {title} shows what was learned **cannot be told**: with every weight shuffled its map has one "
-            f"value everywhere in {flat} of {NETWORKS} networks, and too few are left to compare with. Choose another "
-            "method, stage or class."
+            f"Whether {title} depends on the learned weights **cannot be told**: with every "
+            f"weight shuffled its map has one value everywhere in {flat} of {NETWORKS} networks, "
+            "and too few are left to compare with. Choose another method, stage or class."
         )
     own, count = mean(peers.own), len(peers.own)
     numbers = (
-        f"the sizes of its values have a rank correlation of {own:.2f} ({min(peers.own):.2f} to {max(peers.own):.2f}) "
-        f"with those in {count} networks whose weights are all shuffled; two of these networks have "
-        f"{mean(peers.pairs):.2f} ({min(peers.pairs):.2f} to {max(peers.pairs):.2f})"
+        f"the sizes of its values have a rank correlation of {own:.2f} ({min(peers.own):.2f} to "
+        f"{max(peers.own):.2f}) with the maps of {count} networks whose weights are all shuffled; "
+        f"two of these networks have {mean(peers.pairs):.2f} ({min(peers.pairs):.2f} to "
+        f"{max(peers.pairs):.2f})"
     )
     if peers.apart:
         part = " in part" if own >= PARTLY else ""
         return (
-            f"**{title} depends{part} on what the network has learned**: {numbers}. The network's own map is less like "
-            f"each of them than any two of them are, which by chance happens in 1 of {count + 1} cases at most."
+            f"**{title} depends{part} on the learned weights**: {numbers}. The network's own map "
+            "is less like each of their maps than any two of these are alike, which by chance "
+            f"happens in 1 of {count + 1} cases at most."
         )
     if own >= ALIKE:
-        return (
-            f"**{title} hardly changes with the weights**: {numbers}. It shows the photo's own edges more than the "
-            "network."
-        )
+        return f"**{title} hardly changes with the weights**: {numbers}. It reflects the image more than the network."
     return (
-        f"Whether {title} shows what was learned **cannot be told**: {numbers}. The first range does not clearly lie "
-        "below the second: a network that has learned nothing gives such numbers."
+        f"Whether {title} depends on the learned weights **cannot be told**: {numbers}. The first "
+        "range is not clearly below the second: a network that has learned nothing gives such "
+        "numbers."
     )
 
 

@@ -1,4 +1,4 @@
-"""Scores of maps beside those of controls, which know nothing of the network; and what they come to in words."""
+"""Scores of maps beside the scores of control maps, which ignore the network; and their verdict in words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -167,8 +167,8 @@ def _describe(titles: Sequence[str], unbeaten: Sequence[str]) -> str:
     names, alone = _join([f"**{title}**" for title in titles]), len(titles) == 1
     if not unbeaten:
         return (
-            f"{names} {'beats' if alone else 'beat'} every map that knows nothing of the network, by more than their "
-            f"draws differ; by chance that happens to 1 map in {1 / CHANCE:.0f}."
+            f"{names} {'beats' if alone else 'beat'} every control map, by more than their draws "
+            f"differ; by chance this happens to 1 map in {1 / CHANCE:.0f}."
         )
     return f"{names} {'is' if alone else 'are'} not clearly better than {_join([_NAMES[key] for key in unbeaten])}."
 

@@ -22,7 +22,7 @@ from se_viz.ui.scores import show_scores
 from se_viz.ui.sheets import show_downloads
 from se_viz.ui.targets import name_target
 from se_viz.ui.tiles import Look, Wall, choose_look, describe_repeat, show_legend
-from se_viz.ui.words import plain
+from se_viz.ui.words import plain, split_words
 from se_viz.variants import Report
 
 
@@ -32,9 +32,9 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
     requests = choose_methods(choices, baseline)
     look = choose_look()
     if unticked := st.session_state.pop("unticked", None):
-        st.info(f"Stopped. No longer ticked: {', '.join(unticked)}.")
+        st.info(f"Stopped. No longer selected: {', '.join(unticked)}.")
     if not requests:
-        st.info("No method is ticked. Open **Methods and settings** above and tick one or more.")
+        st.info("No method is selected. Open **Methods and settings** above and select one or more.")
         return
     status, waits = st.container(), {one: say_seconds(seconds) for one, seconds in requests.items()}
     wall = Wall(choices.photo, look, waits)
@@ -52,19 +52,25 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
     show_legend(maps, look)
     name, logit = plain(name_target(choices, target)), target.read(analysis.logits[None]).item()
     drawn = any(METHODS[one.method].drawn for one in maps)
-    for words in (_describe(f"the logit of {name}: {logit:+.1f} for this photo", look, drawn=drawn), *remarks):
-        st.caption(words)
+    st.caption(
+        f"All maps explain the same number, the logit of {name}: {logit:+.1f} for this photo. "
+        "Look for places where methods agree: each answers a different question, in different "
+        "units.",
+        help=_explain(look, drawn=drawn),
+    )
+    for remark in remarks:
+        words, more = split_words(remark)
+        st.caption(words, help=more or None)
     show_downloads(choices, target, look, maps)
     show_scores(choices, target, baseline, maps)
 
 
-def _describe(number: str, look: Look, *, drawn: bool) -> str:
+def _explain(look: Look, *, drawn: bool) -> str:
     scale = "With a shared scale, maps of small values look faint." if look.shared else CLIPPED
-    chance = "Methods that draw at random also differ by chance: below their maps stands how far another seed agrees. "
-    return (
-        f"All explain the same number, {number}. Look for what methods agree on: each has a question and a unit of its "
-        f"own. {chance * drawn}{scale}"
+    chance = (
+        "Methods that draw at random also differ by chance: below their maps is the correlation with another seed. "
     )
+    return f"{chance * drawn}{scale}"
 
 
 def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall: Wall) -> Answers:
@@ -100,11 +106,11 @@ def _repeat(choices: Choices, target: Target, answers: Mapping[Request, Attribut
     tokens = {(case, target, request) for request in maps}
     unwanted: set[tuple] = st.session_state.setdefault("unrepeated", set())
     passes = {request: count_passes(request, choices.photo.width) for request in maps}
-    text = f"Asking {len(maps)} maps again, with another seed…"
+    text = f"Repeating {len(maps)} maps with another seed…"
     with progress(text, key="repeats", stop=partial(unwanted.update, tokens)) as (watch, report):
         for request, part in zip(maps, _share(report, list(passes.values())), strict=True):
             if (case, target, request) in unwanted:
-                wall.note(maps[request], "Not asked again with another seed: stopped.")
+                wall.note(maps[request], "Not repeated with another seed: stopped.")
                 continue
             other = ask(case, target, reseed(request), Work(choices.photo, watch, part))
             if isinstance(other, Attribution):

@@ -25,7 +25,7 @@ def get_analysis(choices: Choices, block: str | None = None) -> Analysis:
     What is not known yet comes from a single pass. All sessions are given the same records: nobody writes into them.
     """
     try:
-        with waiting("Looking at the image…") as watch:
+        with waiting("Analysing the image…") as watch:
             case = case_of(choices)
             # Asked for by both caches, run for the first.
             look = cache(partial(_look, case, block, Work(choices.photo, watch)))

@@ -55,16 +55,16 @@ def choose_methods(choices: Choices, baseline: str) -> dict[Request, float]:
     with ticks:
         _tick({request.method: seconds for request, seconds in costs.items()})
         ticked = {request: cost for request, cost in costs.items() if st.session_state[tick_of(request.method)]}
-        words = "Times are estimates: the passes that a method takes, times that of one pass on this device."
-        st.caption(f"{sum_up(ticked.values())}{words}{describe_line(line_of(choices.network.device))}")
+        words = "Estimated times: number of passes x time per pass on this device."
+        st.caption(f"{sum_up(ticked.values())}{describe_line(line_of(choices.network.device))}", help=words)
     return ticked
 
 
 def sum_up(costs: Collection[float]) -> str:
-    """Say how long the ticked methods take together; nothing of one alone, whose time stands beside it."""
+    """Say how long the selected methods take together; of one alone the time stands beside it."""
     if len(costs) < 2:
-        return ""
-    return f"The {len(costs)} ticked take **{say_about(sum(costs))}** together; what is kept of them comes at once. "
+        return "Times are estimates."
+    return f"All {len(costs)} selected methods: **{say_about(sum(costs))}**; cached results appear immediately."
 
 
 def tick_of(method: str) -> str:
@@ -88,11 +88,11 @@ def _choose_settings() -> dict[str, Any]:
     first, second = st.columns(2)
     with first:
         steps = choose_option("Steps from the baseline", _STEPS, key="attribution-steps", default=32)
-        window = choose_option("Square that is covered", _WINDOWS, key="attribution-window", default=32)
+        window = choose_option("Covered square", _WINDOWS, key="attribution-window", default=32)
     with second:
         samples = choose_option("Random samples", _SAMPLES, key="attribution-samples", default="1")
         patches = choose_option("Superpixels", _PATCHES, key="attribution-superpixels", default=40)
-    st.caption("More steps and samples are slower and more exact; each method takes those that mean something to it.")
+    st.caption("More steps and samples are slower and more exact; each method uses only the settings that apply to it.")
     return {"steps": steps, "window": window, "samples": float(samples), "superpixels": patches}
 
 
@@ -149,8 +149,8 @@ def say_about(seconds: float) -> str:
 def announce(choices: Choices, title: str, passes: Passes, *, what: str) -> None:
     """Say before a long run how long it is, and for ``what``."""
     seconds, line = say_about(get_pace(choices).time(passes)), line_of(choices.network.device)
-    words = f"{title} takes {seconds}: it runs the network about {passes[0]:,} times for {what}"
-    st.caption(f"{words}; what it finds is kept.{describe_line(line)}")
+    words = f"{title} takes {seconds}: about {passes[0]:,} passes for {what}; the result is cached."
+    st.caption(f"{words}{describe_line(line)}")
 
 
 def get_pace(choices: Choices) -> Pace:

@@ -52,7 +52,7 @@ def describe_line(line: Line) -> str:
     if not line.waiting:
         return ""
     others = line.waiting + 1
-    return f" {others} others use {line.name} now: while they do, it takes up to {others + 1} times as long."
+    return f" {others} other users share {line.name} now; expect up to {others + 1} times as long."
 
 
 def estimate_rest(seconds: float, *, done: int, total: int, already: int = 0) -> float:

@@ -18,6 +18,7 @@ from se_viz.ui.progress import describe_line, progress
 from se_viz.ui.scoring import BY_DIGEST, Subject
 
 _SIDE, _OPACITY = 148, 0.8
+_FIRST_STEP = "At *nothing*, an untouched copy, all values are 1. Points are one draw each."
 
 
 def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
@@ -42,31 +43,33 @@ def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
     _show_maps(choices, subject, steps)
     figure = draw_steps(tabulate_steps(steps), current_palette())
     show_figure(figure, "sanity-steps", alt="Likeness of map and gates to the first ones, part by part")
-    st.caption(_explain(steps[-1].peers))
-
-
-def _explain(peers: Peers | None) -> str:
-    words = "At *nothing*, an untouched copy, all are 1."
+    words = "A curve that stays high means the map does not depend on the weights."
+    peers = steps[-1].peers
     if peers is None or not peers.pairs:
-        return f"{words} Points are one draw each."
+        st.caption(words, help=_FIRST_STEP)
+    else:
+        st.caption(f"{words} Look for a bar at the end that lies **below the band**.", help=_explain_band(peers))
+
+
+def _explain_band(peers: Peers) -> str:
     return (
-        f"{words} Look where the bar at the end lies, the range over {len(peers.own)} networks whose weights are all "
-        "shuffled. **Below the grey band**: the map is less like theirs than theirs are like each other. In the band: "
-        "a network that has learned nothing gives the same. Other points are one draw each."
+        f"{_FIRST_STEP} The bar is the range over {len(peers.own)} networks whose weights are all "
+        "shuffled. Below the band, the map is less like their maps than their maps are like each "
+        "other; in the band, a network that has learned nothing gives the same."
     )
 
 
 def _offer(choices: Choices, subject: Subject, token: tuple) -> None:
     runs = len({site.stage for site in choices.network.inspection.sites}) + 1 + NETWORKS
     st.markdown(
-        "Shuffle the weights of a copy of the network, from the classifier back to the image, and draw the map again. "
-        "A map that hardly changes shows the photo, not the weights; networks whose weights are all shuffled show how "
-        "much change is chance."
+        "Shuffle the weights of a copy of the network, from the classifier back to the image, "
+        "and draw the map again. A map that barely changes reflects the image, not the learned "
+        "weights; networks whose weights are all shuffled show how much change is chance."
     )
     st.button("Randomise a copy", on_click=_want, args=(token,), icon=":material/casino:")
     time = say_about(runs * subject.found.seconds)
     line = describe_line(line_of(choices.network.device))
-    st.caption(f"It takes {time}: the method runs {runs} times. The network itself stays as it is.{line}")
+    st.caption(f"This takes {time}: the method runs {runs} times on a copy of the network.{line}")
 
 
 def _want(token: tuple | None) -> None:
@@ -83,8 +86,8 @@ def _show_maps(choices: Choices, subject: Subject, steps: Sequence[Step]) -> Non
                 st.image(to_uri(picture), width=_SIDE, alt=f"The map with {name_part(step.part)} randomised last")
                 st.caption(f"… {name_part(step.part)}")
     st.caption(
-        "Randomised up to and including what is named, in one draw. Each map has its own scale: look at where, not "
-        "how much."
+        "Randomised up to and including the layer named, in one draw. Each map has its own "
+        "scale: compare where, not how much."
     )
 
 

@@ -44,7 +44,7 @@ def show_scores(choices: Choices, target: Target, baseline: str, attributions: S
     st.header("Can these maps be trusted?", anchor=False, divider="gray")
     try:
         _show_scores(choices, Exam(target, baseline), subjects)
-        st.subheader("Do these maps depend on what the network has learned?", anchor=False)
+        st.subheader("Do these maps depend on the learned weights?", anchor=False)
         show_sanity(choices, subjects)
     except OvertakenError:
         # The newer choice draws this part again at once.
@@ -88,7 +88,7 @@ def _offer(choices: Choices, exam: Exam, subjects: Sequence[Subject], token: tup
     )
     st.button("Score these maps", on_click=_want, args=(token,), icon=":material/rule:", type="primary")
     line = describe_line(line_of(choices.network.device))
-    st.caption(f"It takes {seconds}: {pictures:,} pictures go through the network.{line}")
+    st.caption(f"This takes {seconds}: {pictures:,} images run through the network.{line}")
 
 
 def _want(token: tuple | None) -> None:
@@ -105,15 +105,16 @@ def _draw(choices: Choices, exam: Exam, scored: Scored, colours: Mapping[str, in
     show_figure(figure, "score-curves", alt="Deletion and insertion curves of each map and of the controls")
     thin = " Hover over a thin line to see its name." if len(colours) < len(scored.scores) else ""
     st.caption(
-        "Look for a line that runs low above and high below. Dashed grey lines are control maps, each the mean "
-        f"of its draws; the grey band holds all draws.{thin}"
+        "Look for a line that is low above (deletion) and high below (insertion), outside the "
+        "band of the control maps.",
+        help=f"Dashed lines are control maps (mean over random draws); the band shows their range.{thin}",
     )
 
 
 def _ask_sensitivities(choices: Choices, subjects: Sequence[Subject]) -> Mapping[str, float]:
     seconds = SAMPLES * sum(subject.found.seconds for subject in subjects)
     if not st.toggle("Measure sensitivity too", key="sensitivity", persist_state="session"):
-        st.caption(f"Every method runs {SAMPLES} times more, {say_about(seconds)} in all.")
+        st.caption(f"Each method runs {SAMPLES} more times: {say_about(seconds)} in all.")
         return {}
     return get_sensitivities(choices, subjects, stop=_forgo_sensitivity)
 
@@ -139,12 +140,13 @@ def _show_table(table: pd.DataFrame, colours: Mapping[str, int], sensitivities: 
         key=TABLE,
         on_select=pick_rows,
         selection_mode="multi-row",
-        alt="Gap, areas and infidelity of maps and controls, the widest gap first",
+        alt="Gap, areas and infidelity of maps and controls, the largest gap first",
     )
     st.caption(
-        "**Scores of this image only**, the widest gap first: insertion less deletion. Grey rows know nothing of the "
-        "network: a map below one of them, or hardly above, is not better. Random ones are means of their draws, the "
-        f"blob is one map. Tick up to {MOST} maps to colour their curves."
+        "**Scores of this image only**, the largest gap first. Look for maps clearly above every "
+        "control map (faint rows).",
+        help="Gap: insertion less deletion. Random controls are means of their draws, the blob is a single map. Tick "
+        f"up to {MOST} maps to colour their curves.",
     )
 
 
@@ -161,18 +163,23 @@ def _explain(exam: Exam, moved: float) -> str:
     baseline = plain(BASELINES[exam.baseline].title.lower())
     mean = "the mean lead, in logits" if exam.compares else "the mean probability"
     return (
-        f"- *Deletion*, the area under the upper curve, which is {mean}: the pixels where the map is highest give way "
-        f"first ({baseline}). **Low** is good.\n"
-        "- *Insertion*, the area under the lower one: they come back first, into a blurred photo. **High** is good.\n"
-        "- *Gap*: insertion less deletion. Scattered pixels destroy texture everywhere, so random maps do well at "
-        "deletion and, for the same reason, poorly at insertion. **High** is good.\n"
-        f"- *Infidelity*: {exam.squares} squares, one draw for all maps, are removed one at a time; each moves the "
-        f"logit by {moved:.2g} on average here. It is the share of these moves that the map's sum there fails "
-        "to predict, 0 to 1, and 1 where the map is high but the logit does not fall. **Low** is good.\n"
-        "- *Sensitivity*: the greatest change of the map, as a share of it, when values of the image move by a grey "
-        "level at most. **Low** is good, but 0 for what does not look at the image.\n\n"
-        "Pixels go by value: what speaks against the class goes last, and equal ones in random order. Random pixels "
-        f"and patches: the mean of {exam.repeats} draws; a map beats them if its gap is wider than all but one in "
-        f"{1 / CHANCE:.0f} draws would have, judged by how far these differ (a prediction bound of normal gaps). The "
-        "blob has no draws: a map beats it by a wider gap alone. Who scores twenty maps finds one that wins by chance."
+        f"- *Deletion*, the area under the upper curve, which is {mean}: pixels with the highest "
+        f"values are replaced first ({baseline}). **Low** is good.\n"
+        "- *Insertion*, the area under the lower curve: these pixels come back first, into a "
+        "blurred photo. **High** is good.\n"
+        "- *Gap*: insertion less deletion. Scattered pixels destroy texture everywhere, so "
+        "random maps do well at deletion and, for the same reason, poorly at insertion. **High** "
+        "is good.\n"
+        f"- *Infidelity*: {exam.squares} squares, one draw for all maps, are removed one at a "
+        f"time; each moves the logit by {moved:.2g} on average here. Infidelity is the fraction "
+        "of these changes that the map fails to predict, 0 to 1, and 1 where the map is high but "
+        "the logit does not fall. **Low** is good.\n"
+        "- *Sensitivity*: the greatest change of the map, as a share of it, when values of the "
+        "image change by 1 in 255 at most. **Low** is good, but 0 for a map that ignores the "
+        "image.\n\n"
+        "Pixels go by value: evidence against the class goes last, and equal pixels in random "
+        f"order. Random pixels and patches: the mean of {exam.repeats} draws; a map beats them if "
+        f"its gap is larger than all but one in {1 / CHANCE:.0f} draws would have, judged by the "
+        "spread of these draws (a prediction bound of normal gaps). The blob has no draws: a map "
+        "beats it by a larger gap alone. Of twenty scored maps, one wins by chance."
     )

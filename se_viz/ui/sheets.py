@@ -12,7 +12,7 @@ from se_viz.attribution.targets import Target
 from se_viz.charts.sheets import Tile, to_page, to_png, to_sheet
 from se_viz.ui.choices import Choices
 from se_viz.ui.targets import name_target
-from se_viz.ui.tiles import Look, describe, paint, reach_of
+from se_viz.ui.tiles import Look, describe, describe_reach, paint, reach_of
 
 
 def show_downloads(choices: Choices, target: Target, look: Look, maps: Sequence[Attribution]) -> None:
@@ -40,9 +40,9 @@ def show_downloads(choices: Choices, target: Target, look: Look, maps: Sequence[
 
 def _tiles(photo: Image.Image, maps: Sequence[Attribution], look: Look) -> Iterator[Tile]:
     reach = reach_of(maps, look)
-    yield Tile("The photo", photo, "As the network sees it.")
+    yield Tile("The photo", photo, "The network's input.")
     for one in maps:
         row = METHODS[one.method]
         shown = row.tell(dict(one.options), side=photo.width)
-        words = f"{describe(one, look)} {shown} ({row.source})"
+        words = " ".join(filter(None, [describe(one, look), describe_reach(one, look), shown, f"({row.source})"]))
         yield Tile(row.title, paint(photo, one, look, reach), words)

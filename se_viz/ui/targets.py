@@ -35,10 +35,10 @@ def _choose_other(choices: Choices, analysis: Analysis, index: int) -> int | Non
     kept = st.session_state.get("against") if st.session_state.get("others_of") == token else chosen.get(token)
     st.session_state.others_of, st.session_state.against = token, kept if kept in others else None
     chosen[token] = st.selectbox(
-        "And not that one",
+        "And not that class",
         others,
         index=None,
-        placeholder="No other: the class by itself",
+        placeholder="No other class",
         format_func=names.__getitem__,
         key="against",
         persist_state="session",

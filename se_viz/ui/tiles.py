@@ -46,7 +46,7 @@ def choose_look() -> Look:
     """Offer which signs are drawn, on whose scale, and how strongly."""
     first, second, third = st.columns([4, 3, 3])
     with first:
-        sign = choose_option("Show what speaks", SIGNS, key="map-sign")
+        sign = choose_option("Show evidence", SIGNS, key="map-sign")
     with second:
         scale = choose_option("Colour scale", {"own": "Each map's own", "shared": "One for all"}, key="map-scale")
     opacity = third.slider("Opacity of the maps", 0.0, 1.0, 0.8, 0.05, key="map-opacity", persist_state="session")
@@ -64,8 +64,8 @@ class Wall:
         self._drawn: dict[str, float | None] = {}
         grid = st.container()
         cells = [cell for _ in range(0, len(waits) + 1, _ACROSS) for cell in grid.columns(_ACROSS)]
-        cells[0].markdown("**The photo**", help="As the network sees it.")
-        cells[0].image(to_uri(photo), width="stretch", alt="The photo as the network sees it")
+        cells[0].markdown("**The photo**", help="The network's input.")
+        cells[0].image(to_uri(photo), width="stretch", alt="The photo as the network's input")
         for cell, request in zip(cells[1:], waits, strict=False):
             row = METHODS[request.method]
             words = row.tell(dict(request.options), side=photo.width)
@@ -78,7 +78,9 @@ class Wall:
         """Say in the places of these methods that they are not done."""
         grey = self._photo.convert("L").resize((96, 96))
         for method in methods:
-            _fill(self._places[method], grey, f"Will take {self._waits[method]}.", "The photo in grey: no map yet")
+            _fill(
+                self._places[method], grey, f"Will take {self._waits[method]}.", "The photo without colours: no map yet"
+            )
 
     def show(self, answers: Answers) -> None:
         """Draw what is not drawn yet; on one scale for all, a new map may change that of the others."""
@@ -90,17 +92,21 @@ class Wall:
             elif self._drawn.get(method, -1.0) != reach:
                 self._drawn[method] = reach
                 picture = paint(self._photo, one, self._look, reach)
-                _fill(self._places[method], picture, describe(one, self._look), f"{METHODS[method].title}, a map")
+                alt = f"{METHODS[method].title}, a map"
+                _fill(self._places[method], picture, describe(one, self._look), alt, describe_reach(one, self._look))
 
     def note(self, found: Attribution, words: str) -> None:
         """Add something to what stands below a map."""
-        self._places[found.method][1].caption(f"{describe(found, self._look)} {words}")
+        reach = describe_reach(found, self._look)
+        self._places[found.method][1].caption(f"{describe(found, self._look)} {words}", help=reach or None)
 
 
-def _fill(place: tuple[DeltaGenerator, DeltaGenerator], picture: Image.Image, words: str, alt: str) -> None:
+def _fill(
+    place: tuple[DeltaGenerator, DeltaGenerator], picture: Image.Image, words: str, alt: str, more: str = ""
+) -> None:
     # Not as a file on the server: one that is replaced soon would be gone before a browser asks for it.
     place[0].image(to_uri(picture), width="stretch", alt=alt)
-    place[1].caption(words)
+    place[1].caption(words, help=more or None)
 
 
 def reach_of(maps: Sequence[Attribution], look: Look) -> float | None:
@@ -117,21 +123,24 @@ def paint(photo: Image.Image, found: Attribution, look: Look, reach: float | Non
 
 
 def describe(found: Attribution, look: Look) -> str:
-    """Say how long a method took, what it misses of what it promises, and how far its colours reach."""
-    words = [f"{found.seconds:.1f} s." if found.seconds >= _LEAST else "Under 0.1 s."]
+    """Say in one sentence how long a method took, its completeness error, and what its map lacks."""
+    words = [f"{found.seconds:.1f} s" if found.seconds >= _LEAST else "Under 0.1 s"]
     if found.completeness_error is not None and found.explained is not None:
         words.append(_describe_error(found.completeness_error, found.explained))
     if _is_zero(found):
-        words.append("The map is 0 everywhere.")
-    elif not look.shared:
-        words.append(f"Colours reach to {fit_reach([_map(found)]):.2g}.")
+        words.append("the map is 0 everywhere")
     if look.sign == "against" and not found.signed:
-        words.append("It does not tell against from for.")
-    return " ".join(words)
+        words.append("this method does not separate positive from negative evidence")
+    return f"{'; '.join(words)}."
+
+
+def describe_reach(found: Attribution, look: Look) -> str:
+    """Say how far the colours of a map reach that has a scale of its own and is not 0."""
+    return "" if look.shared or _is_zero(found) else f"Colours reach to {fit_reach([_map(found)]):.2g}."
 
 
 def describe_repeat(correlation: float | None) -> str:
-    """Say how far a map agrees with that of another seed; the correlation is the share that is not chance."""
+    """Say how far a map agrees with the map of another seed; the correlation is the share that is not chance."""
     if correlation is None:
         return "With another seed it has one value everywhere."
     chance = ": most of what it shows is chance" if correlation < _CHANCE else ""
@@ -140,9 +149,9 @@ def describe_repeat(correlation: float | None) -> str:
 
 def _describe_error(error: float, explained: float) -> str:
     if abs(explained) < _NOTHING:
-        return f"Misses its sum by {error:.2g} logits; from the baseline on there is hardly a change to explain."
-    wrong = ": its values are no shares of them" if error > abs(explained) / 2 else ""
-    return f"Misses {error / abs(explained):.1%} of the {explained:+.2g} logits it explains{wrong}."
+        return f"completeness error {error:.2g} logits, where the logit barely changes from the baseline"
+    wrong = ", too large to read values as shares" if error > abs(explained) / 2 else ""
+    return f"completeness error {error / abs(explained):.1%} of {explained:+.2g} logits{wrong}"
 
 
 def show_legend(maps: Sequence[Attribution], look: Look) -> None:

@@ -37,7 +37,7 @@ def waiting(text: str, *, slow: bool = False) -> Iterator[Watch]:
         if shown[-1:] not in ([0], [before]):
             shown.append(before)
             spinner.close()
-            words = f"{text} {before} before you" if before else text
+            words = f"{text} {before} ahead of you" if before else text
             spinner.enter_context(place)
             spinner.enter_context(st.spinner(words, show_time=slow))
 
@@ -63,4 +63,4 @@ def _stop_if_rechosen() -> None:
     if requests._state is ScriptRequestType.RERUN and fragment in requests._rerun_data.fragment_id_queue:
         if context.fragment_ids_this_run == [fragment]:
             raise StopException
-        raise OvertakenError("You have chosen something else meanwhile, and it comes next. Wait a moment.")
+        raise OvertakenError("The selection has changed: the new result comes next. Wait a moment.")

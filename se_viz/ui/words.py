@@ -26,6 +26,9 @@ _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _CODE = re.compile(r"(`[^`]+`)")
 
+_BETWEEN = re.compile(r"(?<=[.!?]) (?=[A-Z`*])")
+"""Where one of our own sentences ends and the next begins."""
+
 
 def plain(text: str) -> str:
     """Return Markdown that shows a text as it is, in one line: no mark, link, picture, symbol or arrow comes of it."""
@@ -42,6 +45,12 @@ def as_markdown(text: object) -> str:
     parts = _CODE.split(" ".join(str(text).split()))
     words = "".join(part if number % 2 else _escape(part) for number, part in enumerate(parts))
     return _BEGINNING.sub(r"\1\\", words)
+
+
+def split_words(text: str) -> tuple[str, str]:
+    """Return the first two sentences of a text of ours, which stand in a caption, and the rest, for its help mark."""
+    sentences = _BETWEEN.split(text)
+    return " ".join(sentences[:2]), " ".join(sentences[2:])
 
 
 def code(text: str) -> str:

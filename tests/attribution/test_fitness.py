@@ -156,7 +156,7 @@ def test_where_few_functions_are_relus_it_is_said(mobile, key):
     verdict = judge_method(mobile, key)
     assert verdict.runs
     assert (
-        f"Only {count[nn.ReLU]} of its {sum(count.values())} functions with a bend are ReLU modules "
+        f"Only {count[nn.ReLU]} of {sum(count.values())} nonlinearities are `nn.ReLU` modules "
         f"({count[nn.Hardswish]} of hardswish, {count[nn.Hardsigmoid]} of hardsigmoid instead)" in verdict.words
     )
 
@@ -169,15 +169,15 @@ def test_a_relu_that_is_used_again_is_said(network, key):
     """16 units use one ReLU three times each, the stem and each SE block one once: 33 modules, 65 uses."""
     verdict = judge_method(network, key)
     assert verdict.runs
-    assert verdict.words.startswith("A pass uses 33 ReLU modules 65 times. The method needs one for each use and runs")
+    assert "A pass uses 33 ReLU modules 65 times: the method needs a module for each use, and runs" in verdict.words
 
 
 @pytest.mark.parametrize("key", SHARES)
 def test_what_the_shares_miss_is_measured(network, powers, key):
     """The sum of the map on the named picture, against two plain passes."""
     for one, words in (
-        (powers, "its shares miss {missed:.2g} of the {rise:.2g} logits that they should add up to"),
-        (network, "the shares add up to the {rise:.2g} logits that they should"),
+        (powers, "the shares miss {missed:.2g} of {rise:.2g} logits: "),
+        (network, "the shares sum to all {rise:.2g} logits."),
     ):
         noise = make_baseline(one, torch.zeros(1, 3, 64, 64), "noise")
         found = attribute_unproven(one, noise, 0, key)
@@ -239,7 +239,7 @@ def test_shares_that_miss_most_of_their_sum_are_no_map(powers, images, key, monk
 @pytest.mark.parametrize("key", SHARES)
 def test_functions_without_a_rule_are_said(network, powers, key):
     """Where the shares of a picture of noise miss more than one in a hundred."""
-    words = "This network also runs functions that differences cannot be passed back through"
+    words = "this network runs functions that differences cannot be passed back through"
     assert words in judge_method(powers, key).words
     assert words not in judge_method(network, key).words
 

@@ -217,20 +217,23 @@ def peers(own: tuple[float, float], pairs: tuple[float, float], *, count: int = 
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (peers((0.0, 0.1), (0.2, 0.4)), "**Map depends on what the network has learned**: the sizes of its values"),
-        (peers((0.5, 0.6), (0.7, 0.8)), "**Map depends in part on what the network has learned**"),
-        (peers((0.0, 0.1), (0.1, 0.4)), "Whether Map shows what was learned **cannot be told**: the sizes"),
-        (peers((0.3, 0.4), (0.0, 0.1)), "Whether Map shows what was learned **cannot be told**: the sizes"),
+        (peers((0.0, 0.1), (0.2, 0.4)), "**Map depends on the learned weights**: the sizes of its values"),
+        (peers((0.5, 0.6), (0.7, 0.8)), "**Map depends in part on the learned weights**"),
+        (peers((0.0, 0.1), (0.1, 0.4)), "Whether Map depends on the learned weights **cannot be told**: the sizes"),
+        (peers((0.3, 0.4), (0.0, 0.1)), "Whether Map depends on the learned weights **cannot be told**: the sizes"),
         (peers((0.89, 0.895), (0.9, 0.9)), "**Map hardly changes with the weights**"),
         (peers((0.8, 0.9), (0.8, 0.9)), "**Map hardly changes with the weights**"),
-        (peers((0.0, 0.1), (0.3, 0.4), count=18), "Whether Map shows what was learned **cannot be told**: with every"),
+        (
+            peers((0.0, 0.1), (0.3, 0.4), count=18),
+            "Whether Map depends on the learned weights **cannot be told**: with every",
+        ),
     ],
 )
 def test_the_verdict_compares_with_networks_that_have_learned_nothing(found: Peers, words: str):
     """Learned is what tells a map from all of theirs; what they share shows the photo; the rest says nothing."""
     verdict, gates = describe_steps("Map", [step(NOTHING, 1.0), step(2, 0.1, found)])
     assert verdict.startswith(words)
-    assert ("what the network has learned" in verdict) == found.apart
+    assert ("on the learned weights**" in verdict) == found.apart
     assert gates.endswith("have moved by 0.10, 0.20 on average, in one draw of the shuffle.")
 
 

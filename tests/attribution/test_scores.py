@@ -352,10 +352,7 @@ def yardstick(linear: Network, photo: Tensor) -> Yardstick:
     return Yardstick(falls, controls)
 
 
-BEATS = (
-    "every map that knows nothing of the network, by more than their draws differ; "
-    "by chance that happens to 1 map in 20."
-)
+BEATS = "every control map, by more than their draws differ; by chance this happens to 1 map in 20."
 
 
 @pytest.fixture

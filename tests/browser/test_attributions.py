@@ -39,10 +39,10 @@ def test_methods_arrive_one_by_one_and_a_stop_keeps_what_is_done(look: Page):
     expect(look.get_by_text(re.compile(r"\d+ of \d+ · about \d+ s left"))).to_be_visible()
     tick(look, "Input x Gradient")
     expect(maps(look)).to_have_count(4)
-    expect(look.get_by_role("img", name="The photo in grey: no map yet")).to_have_count(1)
+    expect(look.get_by_role("img", name="The photo without colours: no map yet")).to_have_count(1)
 
     look.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
-    expect(look.get_by_text("Stopped. No longer ticked: KernelShap.")).to_be_visible()
+    expect(look.get_by_text("Stopped. No longer selected: KernelShap.")).to_be_visible()
     expect_idle(look)
     expect(maps(look)).to_have_count(4)
 

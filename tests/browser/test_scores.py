@@ -38,7 +38,7 @@ def test_maps_are_scored_and_a_copy_is_randomised(maps: Page):
 
     maps.get_by_role("button", name="Randomise a copy").click()
     expect(figure(maps, "sanity-steps").locator(".main-svg").first).to_be_visible()
-    verdict = re.compile(r"depends (in part )?on what the network|hardly changes with the weights|cannot be told")
+    verdict = re.compile(r"depends (in part )?on the learned weights|hardly changes with the weights|cannot be told")
     expect(maps.get_by_text(verdict).first).to_be_visible()
     expect_idle(maps)
 

@@ -70,7 +70,7 @@ def test_a_long_method_at_a_block_can_be_stopped(visit: Callable[..., Visit]):
     open_view(page)
     choose_side(page, "Feature Ablation")
     expect(
-        page.get_by_text(re.compile(r"^Feature Ablation takes .* for both sides; what it finds is kept"))
+        page.get_by_text(re.compile(r"^Feature Ablation takes .* for both sides; the result is cached"))
     ).to_be_visible()
     page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
     expect(page.get_by_role("combobox", name="Method").nth(1)).to_have_value("Grad-CAM")

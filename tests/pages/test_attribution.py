@@ -82,7 +82,7 @@ def test_a_few_quick_methods_are_ticked_at_first(look: AppTest):
     ticked = [METHODS[method].title for method in TICKED]
     assert [box.label.split(" · ")[0] for box in look.checkbox if box.value] == sorted(ticked, key=order)
     assert all(f"**{title}**" in words(look) for title in ticked)
-    assert len(re.findall(r"^(?:\d+\.\d|Under 0\.1) s\.", words(look), re.MULTILINE)) == len(ticked)
+    assert len(re.findall(r"^(?:\d+\.\d|Under 0\.1) s[.;]", words(look), re.MULTILINE)) == len(ticked)
 
 
 def order(title: str) -> int:
@@ -102,18 +102,18 @@ def test_every_method_can_be_ticked_and_says_what_it_is(look: AppTest):
 
 def test_what_is_ticked_takes_its_sum(look: AppTest):
     """Who ticks ten methods wants to know before they start; of one alone the time stands beside it."""
-    assert sum_up([0.4, 1.2, 60.0]).startswith("The 3 ticked take **about 62\N{NO-BREAK SPACE}s** together")
-    assert sum_up([0.1, 0.2]).startswith("The 2 ticked take **under 1\N{NO-BREAK SPACE}s** together")
-    assert sum_up([5.0]) == sum_up([]) == ""
-    assert f"The {len(TICKED)} ticked take **" in words(look)
-    assert "ticked take" not in words(clean(tick(look, "saliency").run()))
+    assert sum_up([0.4, 1.2, 60.0]).startswith("All 3 selected methods: **about 62\N{NO-BREAK SPACE}s**;")
+    assert sum_up([0.1, 0.2]).startswith("All 2 selected methods: **under 1\N{NO-BREAK SPACE}s**;")
+    assert sum_up([5.0]) == sum_up([]) == "Times are estimates."
+    assert f"All {len(TICKED)} selected methods: **" in words(look)
+    assert "selected methods:" not in words(clean(tick(look, "saliency").run()))
 
 
 def test_without_a_tick_the_page_says_what_to_do(look: AppTest):
     """An empty page would look broken."""
     clean(tick(look).run())
     assert [info.value for info in look.info] == [
-        "No method is ticked. Open **Methods and settings** above and tick one or more."
+        "No method is selected. Open **Methods and settings** above and select one or more."
     ]
 
 
@@ -123,7 +123,7 @@ def test_how_maps_are_drawn_is_no_reason_to_compute(look: AppTest, passes: list[
     look.slider(key="map-opacity").set_value(0.3)
     clean(look.run())
     assert passes == []
-    assert "It does not tell against from for." in words(look)
+    assert "this method does not separate positive from negative evidence." in words(look)
 
 
 def test_one_more_tick_computes_what_nobody_has_computed(look: AppTest, passes: list[int]):
@@ -164,7 +164,7 @@ def test_the_error_is_that_of_the_library(look: AppTest, network: Network, photo
     assert found.completeness_error is not None
     assert found.explained is not None
     share = found.completeness_error / abs(found.explained)
-    assert f"Misses {share:.1%} of the {found.explained:+.2g} logits it explains." in words(look)
+    assert f"completeness error {share:.1%} of {found.explained:+.2g} logits." in words(look)
 
 
 def test_a_difference_of_two_classes_is_explained(look: AppTest, network: Network, photo: Image.Image):
@@ -210,7 +210,7 @@ def test_a_method_without_a_map_says_why_in_its_place(look: AppTest):
     look.session_state["attributed"][token] = AttributionError("This network has no slope. Choose Occlusion.")
     clean(look.run())
     assert [info.value for info in look.info] == ["This network has no slope. Choose Occlusion."]
-    assert len(re.findall(r"^(?:\d+\.\d|Under 0\.1) s\.", words(look), re.MULTILINE)) == len(TICKED) - 1
+    assert len(re.findall(r"^(?:\d+\.\d|Under 0\.1) s[.;]", words(look), re.MULTILINE)) == len(TICKED) - 1
 
 
 def test_a_network_without_a_classifier_is_one_sentence(
@@ -255,7 +255,8 @@ def test_what_is_wrong_with_a_method_here_is_said_below(look: AppTest, network: 
     clean(tick(look, "deep_lift").run())
     remark = judge_method(network, "deep_lift").words
     assert "no rule for the product" in remark
-    assert any(caption.value.startswith("**DeepLift**: ") and "no rule" in caption.value for caption in look.caption)
+    (caption,) = [caption for caption in look.caption if caption.value.startswith("**DeepLift**: ")]
+    assert " ".join([caption.value, caption.help]) == f"**DeepLift**: {remark}"
 
 
 def test_methods_that_share_a_remark_share_its_sentence(look: AppTest, network: Network):

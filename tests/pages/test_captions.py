@@ -13,6 +13,8 @@ from tests.support.sentences import count_sentences
 pytestmark = pytest.mark.usefixtures("bundled")
 
 MOST = 2
+TICKS = {f"tick-{method}": True for method in ("saliency", "smoothgrad", "deep_lift", "guided_backprop")}
+"""Methods drawn at random, methods with remarks, and methods without signs."""
 PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "Explore": ("explore.py", {}),
     "Explore, squeezes": ("explore.py", {"value": "squeeze"}),
@@ -21,6 +23,8 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "Change the gates": ("surgery.py", {}),
     "Does it matter?": ("counterfactuals.py", {}),
     **{f"Does it matter?, {kind}": ("counterfactuals.py", {"counterfactual": kind}) for kind in KINDS},
+    "Where did it look?": ("attribution.py", {}),
+    "Where did it look?, against": ("attribution.py", {"map-sign": "against", **TICKS}),
     "Does it matter?, exact": ("counterfactuals.py", {"measure": "exact"}),
 }
 """A page, and what its session has chosen."""
@@ -54,6 +58,16 @@ def test_a_caption_has_two_sentences_at_most(name: str):
     """A reader looks at the picture: what takes longer to read than that is read by nobody."""
     script, state = PAGES[name]
     page = clean(session(script, image=chosen(noise()), **state).run())
+    assert list(long_captions(page)) == []
+
+
+def test_captions_of_scores_and_of_the_sanity_check_have_two_sentences_at_most():
+    """Both begin at a click."""
+    page = clean(session("attribution.py", image=chosen(noise())).run())
+    for label in ("Score these maps", "Randomise a copy"):
+        next(button for button in page.button if button.label == label).click()
+        page = clean(page.run())
+    assert {"score-curves", "sanity-steps"} <= {chart.key for chart in page.get("plotly_chart")}
     assert list(long_captions(page)) == []
 
 

@@ -121,7 +121,7 @@ def test_a_long_method_gives_all_stages(view: AppTest):
     assert {f"stage-{stage}" for stage in (2, 3, 4, 5)} <= figures(view)
     assert not view.get("progress")
     # 32 steps and the two ends, in each of four stages.
-    assert re.search(r"Integrated Gradients takes .*\d\ss: it runs the network about 136 times", words(view))
+    assert re.search(r"Integrated Gradients takes .*\d\ss: about 136 passes for all stages", words(view))
 
 
 def test_both_sides_and_their_difference_share_a_scale(view: AppTest):
@@ -202,7 +202,7 @@ def test_a_long_method_at_a_block_says_how_long_it_takes(view: AppTest, method: 
     with everywhere() as sizes:
         choose(view, "side-method", method)
     title, count = LAYER_METHODS[method].title, sum(sizes)
-    assert re.search(rf"{title} takes .*\d\ss: it runs the network about {count} times for both sides", words(view))
+    assert re.search(rf"{title} takes .*\d\ss: about {count} passes for both sides", words(view))
     assert not view.get("progress")
     with everywhere() as sizes:
         clean(view.run())

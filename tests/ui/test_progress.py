@@ -23,7 +23,7 @@ def test_who_waits_makes_long_work_longer():
             assert describe_line(line) == ""
             others = [pool.submit(wait, event) for event in stand]
             assert all(event.wait(PATIENCE) for event in stand)
-            assert describe_line(line) == (" 3 others use cpu now: while they do, it takes up to 4 times as long.")
+            assert describe_line(line) == (" 3 other users share cpu now; expect up to 4 times as long.")
         for other in others:
             other.result(PATIENCE)
     assert describe_line(line) == ""

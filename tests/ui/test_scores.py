@@ -47,7 +47,7 @@ def test_nothing_is_scored_before_it_is_asked_for(page: AppTest):
     """It takes hundreds of pictures: the button says how many, and about how long."""
     assert not page.dataframe
     # 64 squares and the image, thirteen controls and two maps with two curves of 25 pictures each.
-    assert f"{65 + 15 * 50} pictures go through the network" in words(page)
+    assert f"{65 + 15 * 50} images run through the network" in words(page)
 
 
 def test_scores_are_the_librarys_beside_controls(page: AppTest, network: Network, photo: Image.Image):
@@ -159,8 +159,8 @@ def test_randomising_shows_map_and_gates_part_by_part(page: AppTest):
     assert all(len(trace["text"]) == 6 for name, trace in traces.items() if name != "two shuffled networks")
     assert traces["stage 2"]["text"] == ["nothing", "classifier", "stage 5", "stage 4", "stage 3", "stage 2"]
     # The network of these tests was never trained: nothing in its maps was learned.
-    assert "what the network has learned**" not in words(page)
-    assert "with those in 19 networks whose weights are all shuffled" in words(page)
+    assert "on the learned weights**: the sizes" not in words(page)
+    assert "with the maps of 19 networks whose weights are all shuffled" in words(page)
 
 
 def test_a_stopped_run_offers_itself_again(page: AppTest):

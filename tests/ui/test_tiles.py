@@ -8,7 +8,7 @@ from PIL import Image
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.records import Attribution
 from se_viz.charts.palettes import LIGHT
-from se_viz.ui.tiles import Look, describe, describe_repeat, paint, reach_of
+from se_viz.ui.tiles import Look, describe, describe_reach, describe_repeat, paint, reach_of
 
 LOOK = Look("both", shared=False, opacity=1.0, palette=LIGHT)
 COMPLETE = Attribution(
@@ -26,14 +26,14 @@ UNSIGNED = replace(COMPLETE, method="saliency", signed=False, completeness_error
 
 def test_what_a_complete_method_misses_is_a_share_of_what_it_explains():
     """0.02 of 4 logits is 0.5 %, whichever way the logit went."""
-    assert describe(COMPLETE, LOOK) == "2.0 s. Misses 0.5% of the -4 logits it explains. Colours reach to 1."
+    assert describe(COMPLETE, LOOK) == "2.0 s; completeness error 0.5% of -4 logits."
 
 
 def test_a_method_that_misses_most_of_its_sum_gives_no_shares():
     """Without the words, a map that misses 3 of 4 logits looks like any other."""
     words = describe(replace(COMPLETE, completeness_error=3.0), LOOK)
-    assert "Misses 75.0% of the -4 logits it explains: its values are no shares of them." in words
-    assert "no shares" not in describe(replace(COMPLETE, completeness_error=1.0), LOOK)
+    assert "completeness error 75.0% of -4 logits, too large to read values as shares." in words
+    assert "too large" not in describe(replace(COMPLETE, completeness_error=1.0), LOOK)
 
 
 def test_what_shows_nothing_does_not_stretch_one_scale_for_all():
@@ -48,32 +48,34 @@ def test_what_shows_nothing_does_not_stretch_one_scale_for_all():
 
 def test_what_took_no_time_is_not_said_to_take_none():
     """A map that came out of another method's pass took some milliseconds."""
-    assert describe(replace(UNSIGNED, seconds=0.004), LOOK) == "Under 0.1 s. Colours reach to 1."
+    assert describe(replace(UNSIGNED, seconds=0.004), LOOK) == "Under 0.1 s."
 
 
 def test_of_hardly_any_change_there_is_no_share():
     """A share of nothing would be a division by zero, or a number that frightens."""
     words = describe(replace(COMPLETE, explained=0.0), LOOK)
-    assert "Misses its sum by 0.02 logits; from the baseline on there is hardly a change to explain." in words
+    assert "completeness error 0.02 logits, where the logit barely changes from the baseline." in words
 
 
 def test_a_method_that_promises_no_sum_has_no_error():
     """Saliency distributes nothing."""
-    assert describe(UNSIGNED, LOOK) == "2.0 s. Colours reach to 1."
+    assert describe(UNSIGNED, LOOK) == "2.0 s."
 
 
 def test_a_map_of_zeros_has_words_and_no_reach():
     """Colours that reach to 1 would be a claim about values that are not there."""
     zero = replace(UNSIGNED, map=torch.zeros(2, 2))
-    assert describe(zero, LOOK) == "2.0 s. The map is 0 everywhere."
-    assert describe(zero, replace(LOOK, shared=True)) == "2.0 s. The map is 0 everywhere."
+    assert describe(zero, LOOK) == "2.0 s; the map is 0 everywhere."
+    assert describe_reach(zero, LOOK) == ""
+    assert describe_reach(COMPLETE, LOOK) == "Colours reach to 1."
+    assert describe_reach(COMPLETE, replace(LOOK, shared=True)) == ""
 
 
 def test_what_a_method_cannot_tell_is_said():
     """A map without signs has nothing that speaks against; an empty picture alone would look like a finding."""
     against = replace(LOOK, sign="against")
-    assert describe(UNSIGNED, against).endswith("It does not tell against from for.")
-    assert not describe(COMPLETE, against).endswith("It does not tell against from for.")
+    assert describe(UNSIGNED, against).endswith("; this method does not separate positive from negative evidence.")
+    assert not describe(COMPLETE, against).endswith("; this method does not separate positive from negative evidence.")
 
 
 def test_one_scale_makes_equal_values_equally_strong():

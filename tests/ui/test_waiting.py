@@ -87,7 +87,7 @@ def test_a_newer_choice_in_a_fragment_ends_the_older_one():
 
     session = AppTest.from_function(script, default_timeout=60).run()
     assert not session.exception
-    overtaken = "You have chosen something else meanwhile, and it comes next. Wait a moment."
+    overtaken = "The selection has changed: the new result comes next. Wait a moment."
     assert session.session_state["log"] == ["asked", overtaken, "page done", "asked", "asked", "computed"]
 
 
