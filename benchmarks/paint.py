@@ -1,11 +1,14 @@
 """Upload to picture: from handing a new photo to the uploader until its gates are painted in a browser.
 
-python -m benchmarks.paint [--repeats 10]
+Beside it, by the same clock and in turn: a bare Streamlit page that shows the photo and nothing else.
+
+python -m benchmarks.paint [--repeats 10] [--before FOLDER]
 """
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
@@ -13,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, spread
@@ -23,39 +26,56 @@ from se_viz.images import list_samples
 
 SIZES = ((1152, 864), (4000, 3000))
 """Widths and heights of the photos: 1 and 12 megapixels."""
-HEAD = ("photo", "file, MB", "upload to gates painted, s", "slowest, s", "received a rerun, kB")
-"""What the columns of the table hold; spreads are quartiles."""
-_UPLOADER = '[data-testid="stSidebar"] input[type="file"]'
+HEAD = ("photo", "page", "upload to picture painted, s", "slowest, s", "times the bare page", "received, kB")
+"""What the columns of the first table hold; spreads are quartiles."""
+COST_HEAD = ("photo", "page", "busy, s", "script, s", "styles, s", "layout, s", "nodes at rest", "layout shift")
+"""What the columns of the second table hold: the browser's main thread until the picture was painted, as medians."""
+_UPLOADER = 'section[data-testid="stSidebar"] input[type="file"]'
 _AT_REST = '[data-test-script-state="notRunning"]'
-# The clock starts when the browser has the file and stops one frame after the first frame in which all five
-# probabilities' texts as a whole, and every stage's picture in the gate map, differ from those of the photo before.
-_WATCH = """() => {
+_COSTS = ("TaskDuration", "ScriptDuration", "RecalcStyleDuration", "LayoutDuration")
+# Five probabilities' texts as a whole, and every stage's picture in the gate map, differ from those before.
+_SEE_GATES = """
   // Until the run ends, Streamlit keeps the figure before in the document, hidden.
   const shown = selector => [...document.querySelectorAll(selector)].filter(element => element.checkVisibility());
   const all = (selector, read) => shown(selector).map(read);
-  window.seen = () => ({
+  window.see = () => ({
     texts: all('[data-testid="stProgress"]', bar => bar.innerText).join('|'),
-    maps: all('.st-key-gates .js-plotly-plot image', image => image.getAttribute('href')),
+    pictures: all('.st-key-gates .js-plotly-plot image', image => image.getAttribute('href')),
     // Pictures alone would not do: the same values make another one where the figure has another width.
     values: all('.st-key-gates .js-plotly-plot', plot => JSON.stringify(plot.data.map(trace => trace.z ?? null))),
   });
-  const before = window.seen();
+"""
+_SEE_PHOTO = """
+  window.see = () => {
+    const photos = [...document.querySelectorAll('[data-testid="stImage"] img')].filter(photo => photo.naturalWidth);
+    const addresses = photos.map(photo => photo.src);
+    return {texts: addresses.join(), pictures: addresses, values: addresses};
+  };
+"""
+# The clock starts when the browser has the file and stops one frame after the first frame in which all that is seen
+# differs from the photo before.
+_WATCH = """() => {
+  %s
+  const before = window.see();
   const painted = now => now.texts !== before.texts && now.values.join() !== before.values.join()
-    && now.maps.length === before.maps.length
-    && now.maps.every((map, stage) => map && map !== before.maps[stage]);
+    && now.pictures.length === before.pictures.length
+    && now.pictures.every((picture, place) => picture && picture !== before.pictures[place]);
+  window.shift = 0;
+  window.shifts ??= new PerformanceObserver(list => list.getEntries().forEach(entry => window.shift += entry.value));
+  window.shifts.observe({type: 'layout-shift'});
   window.painting = new Promise((resolve, reject) => {
     document.addEventListener('change', () => {
       const start = performance.now();
       const look = () => {
-        const now = window.seen();
+        const now = window.see();
         if (painted(now)) requestAnimationFrame(() => resolve({seconds: (performance.now() - start) / 1000, ...now}));
-        else if (performance.now() - start > 120000) reject(new Error('No new gates within two minutes'));
+        else if (performance.now() - start > 120000) reject(new Error('No new picture within two minutes'));
         else requestAnimationFrame(look);
       };
       requestAnimationFrame(look);
     }, {capture: true, once: true});
   });
-  return before.maps.length;
+  return before.pictures.length;
 }"""
 
 
@@ -64,28 +84,35 @@ class Painting:
     """One photo on its way to the screen."""
 
     seconds: float
-    """From the uploader's change event to the frame after the gates."""
+    """From the uploader's change event to the frame after the picture."""
+    costs: tuple[float, ...]
+    """Seconds of the browser's main thread until then: all it did, scripts, styles and layout."""
+    nodes: int
+    """Nodes of the page at rest."""
+    shift: float
+    """How far parts of the page moved until rest, as a sum of layout shifts."""
     received: int
     """Bytes that the browser received until the page was at rest, attribution included."""
-    size: int
-    """Bytes of the photo's file."""
 
 
 def main(words: list[str] | None = None) -> None:
-    """Measure both sizes in one visit, and print the table and the machine."""
+    """Measure both sizes on all pages in turn, and print the tables and the machine."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paint", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=10, help="photos a size, at least 2 (default: 10)")
-    repeats = parser.parse_args(words).repeats
+    parser.add_argument("--before", type=Path, help="another checkout, measured in turn with this one")
+    options = parser.parse_args(words)
     machine = describe_machine()
-    with run_app() as server, sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        page = launch_chromium(playwright).new_page(viewport={"width": 1440, "height": 1000})
-        page.set_default_timeout(180_000)
-        page.goto(server.url)
-        visit = _Visit(page, Path(folder))
-        visit.warm_up()
-        rows = [_row(size, [visit.paint(size, seed) for seed in range(repeats)]) for size in SIZES]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        browser = launch_chromium(stack.enter_context(sync_playwright()))
+        visits = list(_open_visits(stack, browser, folder, options.before))
+        paintings = {size: _paint_in_turn(visits, size, options.repeats) for size in SIZES}
+    names = [visit.name for visit in visits]
+    rows = [row for size in SIZES for row in _rows(size, names, paintings[size])]
     print(as_table(HEAD, rows))
-    print(f"\n{repeats} photos a row, none seen before, model warm.\n{machine.show()}")
+    costs = [_cost_row(size, name, paintings[size][name]) for size in SIZES for name in names]
+    print(f"\n{as_table(COST_HEAD, costs)}")
+    print(f"\n{options.repeats} photos a row, none seen before, model warm.\n{machine.show()}")
 
 
 def make_photo(size: tuple[int, int], seed: int) -> bytes:
@@ -98,46 +125,95 @@ def make_photo(size: tuple[int, int], seed: int) -> bytes:
     return file.getvalue()
 
 
-def _row(size: tuple[int, int], paintings: Sequence[Painting]) -> list[str]:
-    seconds = [painting.seconds for painting in paintings]
-    return [
-        f"{size[0]} x {size[1]}",
-        spread([painting.size / 1e6 for painting in paintings]).show(1),
-        spread(seconds).show(2),
-        f"{max(seconds):.2f}",
-        spread([painting.received / 1000 for painting in paintings]).show(0),
-    ]
+def _open_visits(stack: ExitStack, browser: Browser, folder: Path, before: Path | None) -> Iterator["_Visit"]:
+    """Start a server for each page, and show a photo on it once."""
+    pages = [("se_viz", {}, _SEE_GATES)]
+    pages += [("before", {"folder": before}, _SEE_GATES)] if before else []
+    pages += [("bare", {"script": "benchmarks/bare_page.py"}, _SEE_PHOTO)]
+    for name, start, see in pages:
+        server = stack.enter_context(run_app(**start))
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(180_000)
+        page.goto(server.url)
+        visit = _Visit(name, page, folder, see)
+        visit.warm_up()
+        yield visit
+
+
+def _paint_in_turn(visits: Sequence["_Visit"], size: tuple[int, int], repeats: int) -> dict[str, list[Painting]]:
+    """Give every page the same photos, one after the other: what drifts during a run meets all alike."""
+    paintings: dict[str, list[Painting]] = {visit.name: [] for visit in visits}
+    for seed in range(repeats):
+        photo = make_photo(size, seed)
+        first = seed % len(visits)
+        for visit in (*visits[first:], *visits[:first]):
+            paintings[visit.name].append(visit.paint(photo))
+    return paintings
+
+
+def _rows(size: tuple[int, int], names: Sequence[str], paintings: dict[str, list[Painting]]) -> Iterator[list[str]]:
+    bare = [painting.seconds for painting in paintings["bare"]]
+    for name in names:
+        seconds = [painting.seconds for painting in paintings[name]]
+        ratios = [mine / least for mine, least in zip(seconds, bare, strict=True)]
+        yield [
+            f"{size[0]} x {size[1]}",
+            name,
+            spread(seconds).show(2),
+            f"{max(seconds):.2f}",
+            spread(ratios).show(1),
+            spread([painting.received / 1000 for painting in paintings[name]]).show(0),
+        ]
+
+
+def _cost_row(size: tuple[int, int], name: str, paintings: Sequence[Painting]) -> list[str]:
+    costs = [spread(seconds).median for seconds in zip(*(painting.costs for painting in paintings), strict=True)]
+    nodes = spread([painting.nodes for painting in paintings]).median
+    shift = spread([painting.shift for painting in paintings]).median
+    return [f"{size[0]} x {size[1]}", name, *(f"{cost:.2f}" for cost in costs), f"{nodes:.0f}", f"{shift:.2f}"]
 
 
 class _Visit:
-    """A browser tab on the app, and what it has received."""
+    """A browser tab on a page, and what it has received."""
 
-    def __init__(self, page: Page, folder: Path) -> None:
+    def __init__(self, name: str, page: Page, folder: Path, see: str) -> None:
+        self.name = name
         self._page = page
         self._folder = folder
+        self._see = see
         self._received = 0
-        tab = page.context.new_cdp_session(page)
-        self._count_bytes(tab)
+        self._tab = page.context.new_cdp_session(page)
+        self._tab.send("Performance.enable")
+        self._count_bytes(self._tab)
 
     def warm_up(self) -> None:
         """Show a photo of its own, so that the network is loaded and every figure has been drawn once."""
         self._page.locator(_UPLOADER).wait_for(state="attached")
         self._hand_over(make_photo(SIZES[0], seed=1_000_005))
-        self._page.locator(".st-key-attribution .js-plotly-plot").wait_for()
+        last = ".st-key-attribution .js-plotly-plot" if self._see == _SEE_GATES else '[data-testid="stImage"] img'
+        self._page.locator(last).wait_for()
         self._page.locator(_AT_REST).wait_for()
 
-    def paint(self, size: tuple[int, int], seed: int) -> Painting:
+    def paint(self, photo: bytes) -> Painting:
         """Hand over a new photo, and wait until it is painted and the page at rest."""
-        photo = make_photo(size, seed)
-        assert self._page.evaluate(_WATCH), "There is no gate map to compare with. Has the figure's key changed?"
+        self._page.bring_to_front()
+        assert self._page.evaluate(_WATCH.replace("%s", self._see)), "There is no picture to compare with."
         self._received = 0
+        start = self._measure()
         self._hand_over(photo)
         seen = self._page.evaluate("window.painting")
+        end = self._measure()
         self._page.locator(_AT_REST).wait_for()
         # What stopped the clock has to be what stays.
-        rest = self._page.evaluate("window.seen()")
+        rest = self._page.evaluate("window.see()")
         assert all(rest[what] == seen[what] for what in ("texts", "values"))
-        return Painting(seen["seconds"], self._received, len(photo))
+        costs = tuple(end[name] - start[name] for name in _COSTS)
+        nodes = int(self._measure()["Nodes"])
+        shift = self._page.evaluate("window.shift")
+        return Painting(seen["seconds"], costs, nodes, shift, self._received)
+
+    def _measure(self) -> dict[str, float]:
+        return {metric["name"]: metric["value"] for metric in self._tab.send("Performance.getMetrics")["metrics"]}
 
     def _hand_over(self, photo: bytes) -> None:
         file = self._folder / f"{sha256(photo).hexdigest()}.jpg"

@@ -33,19 +33,20 @@ class Server:
 
 
 @contextmanager
-def run_app(*, patience: float = 180.0) -> Iterator[Server]:
+def run_app(*, patience: float = 180.0, folder: Path = ROOT, script: str = "app.py") -> Iterator[Server]:
     """Start ``streamlit run app.py`` on a free port, wait until it answers, and end it afterwards.
 
-    ``patience`` is in seconds. The process inherits the environment, ``OMP_NUM_THREADS`` included.
+    ``patience`` is in seconds; ``folder`` may be another checkout, and ``script`` another page in it. The process
+    inherits the environment, ``OMP_NUM_THREADS`` included.
 
     Raises:
         RuntimeError: it ended, or did not answer in time; the message holds what it printed last.
     """
     port = _free_port()
     options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", *options]
+    command = [sys.executable, "-m", "streamlit", "run", script, *options]
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
         try:
             url = f"http://127.0.0.1:{port}"
             if not _answers(process, url, patience):
