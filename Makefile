@@ -14,7 +14,7 @@ test_stamp := .venv/test-$(shell cat requirements.txt requirements-test.txt | ck
 .PHONY: run test lint format chromium clean
 
 run: $(app_stamp)
-	$(BIN)/python -m streamlit run app.py --server.port $(PORT) $(ARGS)
+	$(BIN)/python -m se_viz app --port $(PORT) $(ARGS)
 
 test: $(test_stamp) chromium lint
 	$(BIN)/python -m pytest $(WORKERS) $(ARGS)

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, spread
-from benchmarks.server import launch_chromium, run_app
+from benchmarks.server import launch_chromium, run_app, streamlit_run
 from se_viz import open_image
 from se_viz.images import list_samples
 
@@ -128,8 +128,8 @@ def make_photo(size: tuple[int, int], seed: int) -> bytes:
 def _open_visits(stack: ExitStack, browser: Browser, folder: Path, before: Path | None) -> Iterator["_Visit"]:
     """Start a server for each page, and show a photo on it once."""
     pages = [("se_viz", {}, _SEE_GATES)]
-    pages += [("before", {"folder": before}, _SEE_GATES)] if before else []
-    pages += [("bare", {"script": "benchmarks/bare_page.py"}, _SEE_PHOTO)]
+    pages += [("before", {"command": streamlit_run("app.py"), "folder": before}, _SEE_GATES)] if before else []
+    pages += [("bare", {"command": streamlit_run("benchmarks/bare_page.py")}, _SEE_PHOTO)]
     for name, start, see in pages:
         server = stack.enter_context(run_app(**start))
         page = browser.new_page(viewport={"width": 1440, "height": 1000})

@@ -8,7 +8,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from playwright.sync_api import Browser, Playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 """Where ``app.py`` lies."""
+SE_VIZ_APP = (sys.executable, "-m", "se_viz", "app")
+"""The app of the folder that it is run in."""
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -33,20 +35,19 @@ class Server:
 
 
 @contextmanager
-def run_app(*, patience: float = 180.0, folder: Path = ROOT, script: str = "app.py") -> Iterator[Server]:
-    """Start ``streamlit run app.py`` on a free port, wait until it answers, and end it afterwards.
+def run_app(*, command: Sequence[str] = SE_VIZ_APP, folder: Path = ROOT, patience: float = 180.0) -> Iterator[Server]:
+    """Start the app on a free port, wait until it answers, and end it afterwards.
 
-    ``patience`` is in seconds; ``folder`` may be another checkout, and ``script`` another page in it. The process
-    inherits the environment, ``OMP_NUM_THREADS`` included.
+    ``command`` is run in ``folder``, which may be another checkout; ``streamlit_run`` gives one for another script.
+    ``patience`` is in seconds. The process inherits the environment, ``OMP_NUM_THREADS`` included.
 
     Raises:
         RuntimeError: it ended, or did not answer in time; the message holds what it printed last.
     """
     port = _free_port()
     options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-    command = [sys.executable, "-m", "streamlit", "run", script, *options]
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([*command, *options], cwd=folder, stdout=log, stderr=subprocess.STDOUT)
         try:
             url = f"http://127.0.0.1:{port}"
             if not _answers(process, url, patience):
@@ -55,6 +56,11 @@ def run_app(*, patience: float = 180.0, folder: Path = ROOT, script: str = "app.
             yield Server(url, process.pid)
         finally:
             _end(process)
+
+
+def streamlit_run(script: str) -> tuple[str, ...]:
+    """Return the command that serves a script without se_viz: a page to compare with, or an older checkout."""
+    return sys.executable, "-m", "streamlit", "run", script
 
 
 def launch_chromium(playwright: Playwright) -> Browser:

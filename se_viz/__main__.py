@@ -1,4 +1,4 @@
-"""The command line: `python -m se_viz gates | health | counterfactuals | methods | …`."""
+"""The command line: `python -m se_viz app | gates | health | counterfactuals | methods | …`."""
 
 import signal
 import sys
@@ -37,10 +37,10 @@ def _answer(words: list[str], output: Stream) -> int:
             # A table that is written to a file does not need the terminal too.
             output.needed = not (getattr(arguments, "out", None) or getattr(arguments, "plot", None))
             keep_freed_memory()
-            # Only now: it brings PyTorch, and a slip of the pen should be told at once.
-            from se_viz import commands
+            # Only now: it may bring PyTorch, and a slip of the pen should be told at once.
+            from se_viz.commands import find_command
 
-            return getattr(commands, command)(arguments)
+            return find_command(command)(arguments)
     except SeVizError as error:
         complain(error)
         return 2
@@ -62,6 +62,8 @@ def _parse(words: list[str], output: Stream) -> Namespace:
 
 
 def _stopped(command: str) -> str:
+    if command == "app":
+        return "Stopped."
     if command == "train":
         return "Stopped. The run goes on after its last whole epoch when it is started again."
     return "Stopped. Files that were to be written are as they were; start it again for the rest."

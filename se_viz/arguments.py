@@ -18,7 +18,12 @@ def parse(words: list[str]) -> argparse.Namespace:
         SystemExit: a word is unknown, missing or malformed; usage and reason are printed.
         OptionError: an option counts for nothing beside the others.
     """
-    arguments = make_parser().parse_args(words, argparse.Namespace(words=words, given=()))
+    parser = make_parser()
+    arguments, others = parser.parse_known_args(words, argparse.Namespace(words=words, given=()))
+    if arguments.command == "app":
+        arguments.streamlit_options = others
+    if others and not (arguments.command == "app" and _is_streamlit_option(others[0])):
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     _refuse_idle(arguments)
     return arguments
 
@@ -57,6 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="se_viz", description="See what squeeze-and-excitation gates do to an image.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
+    _add_app(commands.add_parser("app", help="start the app, and open it in a browser"))
     gates = _add_gates(commands.add_parser("gates", help="every gate of an SE network for one or more images"))
     health = _add_health(commands.add_parser("health", help="whether gates do anything, over several images"))
     counterfactuals = _add_counterfactuals(commands.add_parser("counterfactuals", help="does it matter what gates do?"))
@@ -84,6 +90,32 @@ def make_parser() -> argparse.ArgumentParser:
     for command in (gates, health, counterfactuals, score, methods, networks, evaluate, info):
         command.add_argument("--checkpoints", type=read_path, help="folder of the networks (default: all there are)")
     return parser
+
+
+def _add_app(command: argparse.ArgumentParser) -> None:
+    # Streamlit's own spellings too, so that nobody gives a port twice.
+    command.add_argument("--port", "--server.port", type=_read_port, help="default: 8501, or the next that is free")
+    command.add_argument(
+        "--address",
+        "--server.address",
+        help="where to listen, e.g. localhost to keep the app to this machine (default: everywhere)",
+    )
+    command.usage = "se_viz app [-h] [--port PORT] [--address ADDRESS] [--SECTION.OPTION VALUE ...]"
+    command.epilog = (
+        "Options with a dot go to Streamlit, e.g. --server.allowedHosts se.example.org, or --server.headless true to "
+        "open no browser; `streamlit run --help` lists them. A class on the same network opens the address that is "
+        "printed as Network URL. Ctrl-C ends the app."
+    )
+
+
+def _read_port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a whole number from 1 to 65535")
+    return int(text)
+
+
+def _is_streamlit_option(word: str) -> bool:
+    return word.startswith("--") and "." in word.partition("=")[0]
 
 
 def _add_gates(command: argparse.ArgumentParser) -> argparse.ArgumentParser:

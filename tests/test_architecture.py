@@ -16,7 +16,8 @@ HOMES = {
     "huggingface_hub": ("se_viz/networks/hubs.py",),
     "plotly": ("se_viz/charts/",),
     "safetensors": ("se_viz/networks/checkpoints.py",),
-    "streamlit": ("app.py", "pages/", "se_viz/ui/"),
+    # The command that starts the server, and nothing else of the command line.
+    "streamlit": ("app.py", "pages/", "se_viz/ui/", "se_viz/commands/app.py"),
     "timm": ("se_viz/networks/",),
 }
 """The only places that may import a dependency."""

@@ -10,13 +10,13 @@ from zipfile import ZipFile
 
 import pytest
 import yaml
-from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 import se_viz
 from se_viz.charts.palettes import DARK, LIGHT
 from tests import ROOT
+from tests.support.wheel import build_wheel
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -25,8 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 def installed(tmp_path_factory) -> Path:
     """Build the wheel and unpack it, which is all that installing a pure Python wheel does."""
     folder = tmp_path_factory.mktemp("wheel")
-    built = list(WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"]))
-    with ZipFile(built[0]) as wheel:
+    with ZipFile(build_wheel(folder)) as wheel:
         wheel.extractall(folder / "site")
     return folder / "site"
 

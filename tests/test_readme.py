@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from se_viz.arguments import make_parser
+from se_viz.arguments import parse
 from se_viz.images import list_samples
 from se_viz.networks import list_networks
 from tests import ROOT
@@ -35,7 +35,7 @@ def test_commands_are_spelled_as_the_command_line_takes_them():
     commands = re.findall(r"^python -m se_viz (.*)$", "\n".join(_blocks("sh")), re.MULTILINE)
     assert len(commands) >= 6
     for command in commands:
-        assert make_parser().parse_args(shlex.split(command, comments=True))
+        assert parse(shlex.split(command, comments=True))
 
 
 def test_credits_of_all_samples_stand_in_the_readme():

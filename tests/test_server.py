@@ -18,9 +18,9 @@ NAMES = ("--server.allowedHosts", "localhost", "--server.allowedHosts", "se.exam
 def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen, int]]:
     """Run the app on a free port, by two names; what it prints is in ``log``."""
     port = _free_port()
-    options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true", *NAMES]
+    options = ["--port", str(port), "--address", "127.0.0.1", "--server.headless", "true", *NAMES]
     with (tmp_path / "log").open("w") as log:
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", *options]
+        command = [sys.executable, "-m", "se_viz", "app", *options]
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
     try:
         assert _answers(process, f"http://127.0.0.1:{port}", 180.0)

@@ -1,22 +1,26 @@
 """What each command of `python -m se_viz` does; a function has the name of its command."""
 
-from se_viz.commands.images import gates, health
-from se_viz.commands.methods import methods
-from se_viz.commands.questions import counterfactuals
-from se_viz.commands.scores import score
-from se_viz.commands.training import evaluate, train
-from se_viz.commands.zoo import cache, download, info, networks
+from argparse import Namespace
+from collections.abc import Callable
+from importlib import import_module
 
-__all__ = [
-    "cache",
-    "counterfactuals",
-    "download",
-    "evaluate",
-    "gates",
-    "health",
-    "info",
-    "methods",
-    "networks",
-    "score",
-    "train",
-]
+HOMES = {
+    "app": "app",
+    "cache": "zoo",
+    "counterfactuals": "questions",
+    "download": "zoo",
+    "evaluate": "training",
+    "gates": "images",
+    "health": "images",
+    "info": "zoo",
+    "methods": "methods",
+    "networks": "zoo",
+    "score": "scores",
+    "train": "training",
+}
+"""Command -> the module here that holds its function."""
+
+
+def find_command(name: str) -> Callable[[Namespace], int]:
+    """Import and return the function of a command; most bring PyTorch, which `app` does not wait for."""
+    return getattr(import_module(f"se_viz.commands.{HOMES[name]}"), name)

@@ -1,0 +1,81 @@
+"""The wheel in an empty environment, started where nothing of the working tree lies."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from benchmarks.server import run_app
+from se_viz.charts.palettes import LIGHT
+from tests.support.wheel import build_wheel
+
+from .steps import choose_sample, open_visit
+
+pytestmark = pytest.mark.browser
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment."""
+
+    python: Path
+    """Its interpreter."""
+    command: Path
+    """The command that the wheel installed."""
+    packages: Path
+    """Where its packages lie."""
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Install the wheel into a new environment, whose other packages are those of the one that runs the tests."""
+    folder = tmp_path_factory.mktemp("wheel")
+    wheel = build_wheel(folder)
+    venv.create(folder / "environment", symlinks=os.name != "nt")
+    names = {"base": str(folder / "environment"), "platbase": str(folder / "environment")}
+    paths = {name: Path(sysconfig.get_path(name, "venv", names)) for name in ("scripts", "purelib")}
+    python = paths["scripts"] / Path(sys.executable).name
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "--no-input"]
+    subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel)], check=True)
+    # PyTorch anew would take minutes. Names in here come after the environment's own.
+    lent = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (paths["purelib"] / "lent.pth").write_text("\n".join(sorted(lent)), encoding="utf-8")
+    return Environment(python, paths["scripts"] / "se_viz", paths["purelib"])
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with settings of another app, as a user of Streamlit may start se_viz in."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    settings = tmp_path / ".streamlit" / "config.toml"
+    settings.parent.mkdir()
+    settings.write_text('[theme.light]\ntextColor = "#00ff00"\n', encoding="utf-8")
+    return tmp_path
+
+
+def test_the_wheel_brings_the_app(environment: Environment, elsewhere: Path, browser: Browser):
+    """Pages, settings, samples and weights all come from the package: nothing of a checkout is there to help."""
+    ask = [str(environment.python), "-c", "import se_viz; print(se_viz.__file__)"]
+    package = subprocess.run(ask, cwd=elsewhere, capture_output=True, text=True, check=True).stdout.strip()
+    assert Path(package).is_relative_to(environment.packages)
+
+    command = (str(environment.command), "app")
+    with run_app(command=command, folder=elsewhere) as server, open_visit(browser, server.url) as visit:
+        page = visit.page
+        expect(page).to_have_title("se_viz")
+        # The settings beside the pages, not those of the folder.
+        expect(page.get_by_test_id("stApp")).to_have_css("color", _css(LIGHT.ink))
+        choose_sample(page, "Cat")
+        expect(page.get_by_test_id("stMain").get_by_text("SE_5_3").first).to_be_visible()
+
+
+def _css(colour: str) -> str:
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return f"rgb({red}, {green}, {blue})"
