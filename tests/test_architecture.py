@@ -97,6 +97,27 @@ def test_the_library_needs_no_browser_and_no_captum():
     assert done.stdout.split() == ["torch"]
 
 
+def test_no_page_loads_captum_before_a_method_runs():
+    """It takes more than a second, and most visits run no method; a fresh interpreter tells."""
+    pages = [file for file in FILES if file.parent == ROOT / "pages" or file.name == "app.py"]
+    names = {name for page in pages for name in imports_of(page) if name.startswith("se_viz.")}
+    files = [file for file in FILES if file.parent.name in ("attribution", "answers")]
+    names |= {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files}
+    known = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in FILES}
+    modules = sorted({name if name in known else name.rpartition(".")[0] for name in names})
+    # Subclasses of Captum's: `calls` imports them when a method runs.
+    modules.remove("se_viz.attribution.shap")
+    code = (
+        "import importlib, sys\n"
+        f"for name in {modules}:\n"
+        "    importlib.import_module(name)\n"
+        "    assert 'captum' not in sys.modules, name\n"
+        "print('streamlit' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == ["True"], done.stderr
+
+
 def test_importing_the_package_loads_nothing_heavy():
     """`--help` and `--version` answer at once: every name is imported on first use."""
     code = "import sys, se_viz; print(*{'torch', 'numpy', 'PIL', 'captum', 'plotly', 'streamlit'} & sys.modules.keys())"

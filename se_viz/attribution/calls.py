@@ -8,17 +8,15 @@ from functools import partial
 from inspect import signature
 from typing import Any, no_type_check
 
-import captum.attr
 import torch
-from captum._utils.models.linear_model import SkLearnLasso
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from se_viz.attribution.algorithms import load_captum
 from se_viz.attribution.baselines import make_baseline, scatter
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.limits import check_settings
 from se_viz.attribution.methods import Method
-from se_viz.attribution.shap import GradientShap, PairedKernelShap
 from se_viz.attribution.slices import cap_piece
 from se_viz.attribution.superpixels import find_superpixels
 from se_viz.errors import AttributionError
@@ -82,7 +80,7 @@ def _check_names(row: Method, inner: Method, options: dict[str, Any]) -> None:
     """Refuse options that nobody reads, which some of Captum's methods take in silence."""
     read = {"baselines", *row.options, *inner.options}
     for one in (row, inner):
-        read.update(signature(getattr(captum.attr, one.algorithm).attribute).parameters)
+        read.update(signature(getattr(load_captum(), one.algorithm).attribute).parameters)
     for name in options:
         if name not in read - _GIVEN:
             known = ", ".join({**inner.options, **row.options}) or "none"
@@ -119,13 +117,20 @@ def _call(task: Task, settings: dict[str, Any]) -> Tensor:
 
 
 def _algorithm(task: Task, settings: dict[str, Any]) -> Any:
+    captum = load_captum()
+    # Here too, as these load Captum.
+    from captum._utils.models.linear_model import SkLearnLasso
+
+    from se_viz.attribution.shap import GradientShap, PairedKernelShap
+
     if task.row.key == "gradient_shap":
         return GradientShap(task.forward)
     if task.row.key == "kernel_shap":
         return PairedKernelShap(task.forward)
-    algorithm = getattr(captum.attr, task.row.algorithm)
+    algorithm = getattr(captum, task.row.algorithm)
     if task.row.kind == "smooth":
-        return algorithm(getattr(captum.attr, METHODS[settings.pop("over")].algorithm)(task.forward))
+        smoothed = METHODS[settings.pop("over")]
+        return algorithm(getattr(captum, smoothed.algorithm)(task.forward))
     if task.row.key == "lime":
         return algorithm(task.forward, SkLearnLasso(alpha=settings.pop("alpha")))
     return algorithm(task.forward) if task.layer is None else algorithm(task.forward, task.layer)
@@ -164,7 +169,7 @@ def _permute(task: Task, settings: dict[str, Any]) -> Tensor:
     def exchange(batch: Tensor, patch: Tensor) -> Tensor:
         return torch.where(patch, batch.roll(count, 0), batch)
 
-    ask = captum.attr.FeaturePermutation(forward, exchange).attribute
+    ask = load_captum().FeaturePermutation(forward, exchange).attribute
     return ask(torch.cat([*[task.inputs] * count, *moved]), target=task.target, **settings)[:count].mean(
         0, keepdim=True
     )

@@ -6,11 +6,11 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-import captum.attr
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from se_viz.attribution.algorithms import load_captum
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.limits import check_question
 from se_viz.attribution.methods import Passes
@@ -175,6 +175,7 @@ def attribute_gates(
         flow = trace_paths(network, inputs, target, **asked).flows[block]
         by = flow.through if method == "conductance" else flow.mean_slope
         return GateAttribution(method, block, by[block], flow.bypass, flow.error)
+    load_captum()
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
         try:
@@ -206,7 +207,7 @@ def _ask(scene: _Scene, row: GateMethod, start: Tensor, *, turn: Turn, report: R
     slices.note = count_up(report, row.cost(gates.shape[1])[0])
     # The gates that were read count too: a bar ends where it said.
     slices.note(1 + row.from_baseline)
-    ask = getattr(captum.attr, row.algorithm)(slices).attribute
+    ask = getattr(load_captum(), row.algorithm)(slices).attribute
     if not row.from_baseline:
         found = ask(gates.requires_grad_(), **settings).detach()[0].float().cpu()
         return GateAttribution(row.key, scene.site.name, found, None)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-import captum.attr
 import torch
 from torch import Tensor, nn
 
+from se_viz.attribution.algorithms import load_captum
 from se_viz.attribution.layer_catalogue import LayerMethod
 from se_viz.attribution.lifts import lift
 from se_viz.attribution.shared import Replay, view_spots
@@ -120,13 +120,12 @@ def _run(task: LayerTask, passes: Passes) -> Tensor:
 
 
 def _ask(task: LayerTask, runner: Passes | Replay) -> Tensor:
-    algorithm = getattr(captum.attr, task.row.algorithm)(runner, runner.tap)
+    algorithm = getattr(load_captum(), task.row.algorithm)(runner, runner.tap)
     return algorithm.attribute(task.inputs, **task.settings)
 
 
 def _activation(passes: Passes, inputs: Tensor) -> Tensor:
-    keep: Any = captum.attr.LayerActivation(passes, passes.tap)
-    return keep.attribute(inputs)
+    return load_captum().LayerActivation(passes, passes.tap).attribute(inputs)
 
 
 def _collapse(row: LayerMethod, values: Tensor) -> Tensor:

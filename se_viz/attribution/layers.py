@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from se_viz.attribution.algorithms import load_captum
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.layer_catalogue import LAYER_METHODS, LayerMethod
 from se_viz.attribution.layer_runs import LayerTask, run_alone, share
@@ -76,6 +77,7 @@ def attribute_layers(
     if not layers:
         return []
     check_question(network, inputs, target)
+    load_captum()
     asked = {"layers": layers, "baseline": baseline, "watch": watch, "report": report}
     return run_with_options(network, inputs, partial(_attribute, network, inputs, target, row, **asked), options)
 

@@ -3,10 +3,10 @@
 import warnings
 from typing import Any
 
-import captum.attr
 import torch
 from torch import Tensor, nn
 
+from se_viz.attribution.algorithms import load_captum
 from se_viz.attribution.copies import copy_unrolled
 from se_viz.attribution.differences import Differences
 from se_viz.errors import AttributionError
@@ -54,7 +54,8 @@ def lift(tapped: Tapped, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
         # That hooks are set, for the copy: nobody else sees them.
         warnings.filterwarnings("ignore", message=".*hooks", category=UserWarning)
         try:
-            values = captum.attr.LayerDeepLift(private, private.taps[0]).attribute(inputs.requires_grad_(), **settings)
+            layer_deep_lift = load_captum().LayerDeepLift(private, private.taps[0])
+            values = layer_deep_lift.attribute(inputs.requires_grad_(), **settings)
             missed = _missed(private, inputs, settings["baselines"])
         except torch.OutOfMemoryError:
             raise
@@ -70,10 +71,12 @@ def lift(tapped: Tapped, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
 
 
 def _missed(private: Tapped, inputs: Tensor, baseline: Tensor) -> float:
-    keep: Any = captum.attr.LayerActivation(private, private.taps[0])
-    after, before = keep.attribute(inputs), keep.attribute(baseline)
+    captum = load_captum()
+    activation = captum.LayerActivation(private, private.taps[0])
+    after = activation.attribute(inputs)
+    before = activation.attribute(baseline)
     rest, limits = _Tail(private, inputs), torch.finfo(inputs.dtype)
-    shares = captum.attr.DeepLift(rest).attribute(after.clone().requires_grad_(), before)
+    shares = captum.DeepLift(rest).attribute(after.clone().requires_grad_(), before)
     with torch.no_grad():
         end, start = rest(after), rest(before)
     rounded = _ROUNDED * limits.eps * (end.abs() + start.abs())

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from se_viz.attribution.algorithms import load_captum
 from se_viz.attribution.calls import Task, prepare
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
 from se_viz.attribution.layer_runs import LayerTask, Passes, run_in_memory
@@ -59,6 +60,7 @@ def attribute_neuron(
     """
     row = find_neuron_method(method)
     goal = _aim(network, row, inputs, target)
+    load_captum()
     asked = {"baseline": baseline, "watch": watch, "report": report}
     return run_with_options(network, inputs, partial(_attribute, network, inputs, neuron, row, goal, **asked), options)
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import captum.attr
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
+from se_viz.attribution.algorithms import load_captum
 from se_viz.attribution.calls import Task, call, prepare
 from se_viz.attribution.catalogue import METHODS, find_method
 from se_viz.attribution.lent import lend_model
@@ -89,6 +90,7 @@ def attribute_unproven(
     """
     row, goal = _method(method, stage), aim(target, against)
     check_question(network, inputs, goal)
+    load_captum()
     asked = {"baseline": baseline, "stage": stage, "watch": watch, "report": report}
     return run_with_options(network, inputs, partial(_attribute, network, inputs, goal, row, **asked), options)
 
@@ -205,7 +207,7 @@ def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, fl
         explained = _rise(task, settings.get("baselines", 0.0)) if task.row.complete else None
     if task.row.layered:
         size = (task.inputs.shape[-2], task.inputs.shape[-1])
-        return captum.attr.LayerAttribution.interpolate(values, size, "bilinear"), None, None
+        return F.interpolate(values, size, mode="bilinear"), None, None
     error = None if explained is None else abs(_total(values, settings.get("feature_mask")) - explained)
     return values, error, explained
 

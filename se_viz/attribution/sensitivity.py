@@ -2,7 +2,6 @@
 
 from itertools import count
 
-import captum.metrics
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -37,6 +36,9 @@ def measure_sensitivity(
     half as many draws, since each runs the method again; and it is the map of pixels that is compared, not of colours.
     ``found`` is the map of ``inputs``. ``report`` is told of the method's passes. For the errors see `attribute`.
     """
+    # Here, so that a page that offers it does not wait for Captum.
+    from captum.metrics import sensitivity_max
+
     generator, run = torch.Generator().manual_seed(seed), count()
 
     def move(images: Tensor) -> Tensor:
@@ -49,7 +51,5 @@ def measure_sensitivity(
         told = nth_of(SAMPLES, next(run), report)
         return (attribute_again(network, images, found, watch=watch, report=told)[None],)
 
-    moved = captum.metrics.sensitivity_max(
-        explain, (inputs,), move, n_perturb_samples=SAMPLES, max_examples_per_batch=1
-    )
+    moved = sensitivity_max(explain, (inputs,), move, n_perturb_samples=SAMPLES, max_examples_per_batch=1)
     return moved.item()
