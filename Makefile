@@ -1,5 +1,5 @@
-# `make run` starts the app, `make test` runs every check. Both set up what they need first: only Python 3.11 or
-# newer has to be there. uv installs in seconds where it is found, pip in minutes.
+# `make run` starts the app, `make check` runs the quick checks and `make test` all. Each sets up what it needs first: only
+# Python 3.11 or newer has to be there. uv installs in seconds where it is found, pip in minutes.
 PORT ?= 8501
 PYTHON ?=
 ARGS ?=
@@ -11,13 +11,20 @@ BIN := .venv/bin
 app_stamp := .venv/app-$(shell cat requirements.txt | cksum | cut -d' ' -f1)
 test_stamp := .venv/test-$(shell cat requirements.txt requirements-test.txt | cksum | cut -d' ' -f1)
 
-.PHONY: run test lint format chromium clean
+.PHONY: run check test lint quick format chromium clean
 
 run: $(app_stamp)
 	$(BIN)/python -m se_viz app --port $(PORT) $(ARGS)
 
 test: $(test_stamp) chromium lint
 	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
+
+# Both at once: the types take one core for half of the time that there is.
+check: $(test_stamp)
+	@$(MAKE) --no-print-directory --jobs 2 lint quick
+
+quick: $(test_stamp)
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow and not browser" $(ARGS)
 
 lint: $(test_stamp)
 	$(BIN)/ruff check

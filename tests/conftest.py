@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,6 +32,7 @@ if find_spec("plotly"):
     from se_viz.charts import dress
 
     dress.validated = True
+BROWSER = "tests/browser/"
 CLASSES = ("ant", "bee", "cat", "dog", "elk")
 
 
@@ -180,6 +182,18 @@ def randomise(model: nn.Module) -> None:
         elif name.endswith(".fc2"):
             assert isinstance(module, nn.Conv2d)
             init.normal_(module.weight, 0.0, 1.0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a file's tests to one process, and all browser tests, which share a server and a Chromium."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return BROWSER if nodeid.startswith(BROWSER) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

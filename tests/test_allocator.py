@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FREED = """
 import os, torch
 from se_viz.allocator import keep_freed_memory

@@ -33,6 +33,8 @@ from se_viz.train.recipe import Recipe
 from tests import ROOT
 from tests.support.loopback import run_hub
 
+pytestmark = pytest.mark.slow
+
 CAT, COFFEE = (str(sample.path) for sample in list_samples()[:2])
 
 

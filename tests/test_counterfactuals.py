@@ -25,6 +25,8 @@ from se_viz.errors import DataError, EditError
 from se_viz.networks import Network
 from se_viz.networks.lenders import Lender
 
+pytestmark = pytest.mark.slow
+
 SIZES = {2: 3, 3: 4, 4: 6, 5: 3}
 """Blocks in each stage of an SE-ResNet-50 (arXiv 1709.01507, Table 1)."""
 

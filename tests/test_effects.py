@@ -26,6 +26,8 @@ from se_viz.errors import AttributionError, EditError, NoSEBlocksError
 from se_viz.networks import Network
 from tests.support.reused import TwiceApart
 
+pytestmark = pytest.mark.slow
+
 BLOCK, LAST = "layer1.1.bn3.1", "layer4.2.bn3.1"
 
 

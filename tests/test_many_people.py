@@ -19,6 +19,8 @@ from se_viz.attribution.run import attribute
 from se_viz.gates import GateRecord, capture_gates, edit_gates
 from se_viz.networks import Network, NetworkCard
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 PEOPLE, PHOTOS = 16, 50
 PATIENCE = 300.0

@@ -18,6 +18,8 @@ from se_viz.charts.palettes import DARK, LIGHT
 from tests import ROOT
 from tests.support.wheel import build_wheel
 
+pytestmark = pytest.mark.slow
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 

@@ -11,6 +11,8 @@ from se_viz.images import list_samples
 from se_viz.networks import list_networks
 from tests import ROOT
 
+pytestmark = pytest.mark.slow
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("checkpoints/*.md")})
 

@@ -11,6 +11,8 @@ import pytest
 
 from benchmarks.server import ROOT, _answers, _end, _free_port
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("--server.allowedHosts", "localhost", "--server.allowedHosts", "se.example.org")
 
 

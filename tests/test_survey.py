@@ -19,6 +19,8 @@ from se_viz.networks import Network
 from se_viz.networks.lenders import Lender
 from se_viz.survey import choose_lenders, see_image
 
+pytestmark = pytest.mark.slow
+
 CAT, COFFEE, ROCKET = (
     next(s.path for s in list_samples() if s.name == name) for name in ("chelsea", "coffee", "rocket")
 )

@@ -15,6 +15,8 @@ from se_viz.runtime import line_of
 from se_viz.variants import run_variants
 from tests.support.reused import TwiceApart
 
+pytestmark = pytest.mark.slow
+
 FIRST, MIDDLE, LAST = "layer1.0.bn3.1", "layer3.2.bn3.1", "layer4.2.bn3.1"
 
 

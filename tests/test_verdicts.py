@@ -13,6 +13,8 @@ from se_viz.networks.lenders import Lender
 from se_viz.verdicts import FEWEST, UNTOLD, VERDICTS, describe, describe_many, grade, judge
 from tests import ROOT
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("ant", "bee")
 CHANGES = (0.0, -0.05, -0.5)
 """Changes of probability that leave an answer as it is, move it a little, and much."""

@@ -20,6 +20,8 @@ from se_viz.images import list_samples, open_image
 from se_viz.networks import Network, list_networks, load_network
 from se_viz.ui.erasing import describe_erasure
 
+pytestmark = pytest.mark.slow
+
 HELD = "these pixels held it open"
 
 

@@ -22,6 +22,8 @@ from se_viz.errors import AttributionError
 from se_viz.networks import Network
 from tests.support.written_out import teach_squares, write_out_products, write_out_relus
 
+pytestmark = pytest.mark.slow
+
 TARGET, OTHER = 2, 4
 LINEAR = [
     "integrated_gradients",

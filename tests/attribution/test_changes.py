@@ -26,6 +26,8 @@ from se_viz.gates.neurons import Neuron
 from se_viz.networks import Network
 from tests.support.passes import Passes
 
+pytestmark = pytest.mark.slow
+
 BLOCK = "layer3.2.bn3.1"
 
 

@@ -17,6 +17,8 @@ from se_viz.gates import edit_gates
 from se_viz.gates.surgery import compile_edits, set_gates
 from se_viz.networks import Network
 
+pytestmark = pytest.mark.slow
+
 COPIED = [key for key, row in METHODS.items() if row.copied]
 
 

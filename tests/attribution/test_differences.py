@@ -19,6 +19,8 @@ from tests.conftest import randomise
 from tests.support.reused import Last, Twice, TwiceApart
 from tests.support.written_out import Squares, teach_squares
 
+pytestmark = pytest.mark.slow
+
 BENDS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "relu6": F.relu6,

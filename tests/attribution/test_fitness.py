@@ -15,6 +15,8 @@ from se_viz.attribution.run import attribute, attribute_unproven
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
 
+pytestmark = pytest.mark.slow
+
 GUIDED = ["guided_backprop", "deconvolution", "guided_grad_cam"]
 SHARES = ["deep_lift", "deep_lift_shap"]
 

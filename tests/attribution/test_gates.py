@@ -17,6 +17,8 @@ from se_viz.networks import Network
 from tests.support.passes import batches, uploading
 from tests.support.reused import TwiceApart
 
+pytestmark = pytest.mark.slow
+
 MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
 
 

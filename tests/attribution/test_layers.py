@@ -24,6 +24,8 @@ from tests.support.passes import Passes
 from tests.support.reused import Twice
 from tests.support.written_out import teach_squares, write_out_products
 
+pytestmark = pytest.mark.slow
+
 TARGET = Target(2)
 MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
 PLACES = (Layer("before", MIDDLE), Layer("after", MIDDLE), Layer("after", LAST), Layer("end", 4))

@@ -26,6 +26,8 @@ from se_viz.gates.neurons import Neuron
 from se_viz.networks import Network
 from tests.support.reused import TwiceApart
 
+pytestmark = pytest.mark.slow
+
 COPIED = [key for key, row in NEURON_METHODS.items() if row.copied]
 GUIDED = ["guided_backprop", "deconvolution"]
 CHANNEL = 3

@@ -25,6 +25,8 @@ from se_viz.networks import Network
 from tests.support.passes import batches, uploading
 from tests.support.reused import Last, TwiceApart
 
+pytestmark = pytest.mark.slow
+
 MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
 CHANNEL = 5
 MOVED = {MIDDLE: 22, LAST: 56}

@@ -19,6 +19,8 @@ from se_viz.gates import edit_gates
 from se_viz.networks import Network
 from tests.support.passes import uploading
 
+pytestmark = pytest.mark.slow
+
 MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 

@@ -16,6 +16,8 @@ from se_viz.errors import AttributionError
 from se_viz.gates import GateRecord
 from se_viz.networks import Network
 
+pytestmark = pytest.mark.slow
+
 BLOCK, TARGET = "layer3.2.bn3.1", Target(2)
 
 

@@ -13,6 +13,8 @@ from se_viz.attribution.repeats import correlate, measure_repeat
 from se_viz.attribution.run import attribute
 from se_viz.networks import Network
 
+pytestmark = pytest.mark.slow
+
 
 class Sum(nn.Module):
     """Logits that are a function of each pixel alone, added up; a block stands beside them."""

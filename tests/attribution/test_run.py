@@ -18,6 +18,8 @@ from se_viz.errors import AttributionError
 from se_viz.gates import GateSite, find_gates
 from se_viz.networks import Network
 
+pytestmark = pytest.mark.slow
+
 TARGET = 2
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 

@@ -35,6 +35,8 @@ from se_viz.networks import Network
 from se_viz.networks.architectures import build
 from se_viz.networks.zoo import find_card
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def steps(loaded: Network) -> tuple[Step, ...]:

@@ -32,6 +32,8 @@ from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
 
+pytestmark = pytest.mark.slow
+
 SIDE = 12
 
 

@@ -14,6 +14,8 @@ from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
 
+pytestmark = pytest.mark.slow
+
 LAST = "layer4.2.bn3.1"
 
 

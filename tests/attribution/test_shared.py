@@ -19,6 +19,8 @@ from se_viz.networks import Network
 from tests.support.passes import Passes
 from tests.support.reused import Twice
 
+pytestmark = pytest.mark.slow
+
 TARGET = Target(2)
 MIDDLE = "layer3.2.bn3.1"
 LAYERS = (*(Layer("end", stage) for stage in (2, 3, 4, 5)), Layer("before", MIDDLE), Layer("after", MIDDLE))

@@ -17,6 +17,8 @@ from se_viz.gates.surgery import compile_edits, set_gates
 from se_viz.networks import Network
 from tests.support.passes import Passes, batches, uploading
 
+pytestmark = pytest.mark.slow
+
 SLICED = [key for key, row in METHODS.items() if not row.layered and not row.copied]
 PIECES = [key for key, row in METHODS.items() if row.piece]
 

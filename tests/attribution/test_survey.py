@@ -23,6 +23,8 @@ from se_viz.images import list_samples
 from se_viz.networks import Network
 from se_viz.networks.checkpoints import save_checkpoint
 
+pytestmark = pytest.mark.slow
+
 CAT, COFFEE = (next(s.path for s in list_samples() if s.name == name) for name in ("chelsea", "coffee"))
 CONTROLS = ["Random pixels", "Random patches", "Centred blob"]
 

@@ -17,6 +17,8 @@ from se_viz.gates import capture_gates, edit_gates, find_gates
 from se_viz.gates.surgery import compile_edits, set_gates
 from se_viz.networks import Network
 
+pytestmark = pytest.mark.slow
+
 BLOCK = "layer2.1.bn3.1"
 
 

@@ -24,6 +24,8 @@ from benchmarks.measure import (
 from benchmarks.paint import make_photo
 from benchmarks.verdicts import SAID, WRONG, Rate
 
+pytestmark = pytest.mark.slow
+
 
 def test_spread_is_the_median_and_the_quartiles():
     """Of 0, 10, ..., 40 a quarter lies below 10 and three quarters below 30; order must not matter."""

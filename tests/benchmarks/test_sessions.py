@@ -12,6 +12,8 @@ from benchmarks.memory import measure, show_growth
 from benchmarks.sessions import HEAD, Crowd, crowd, make_photos, time_batch
 from se_viz.networks import Network, checkpoints
 
+pytestmark = pytest.mark.slow
+
 
 def test_percentile_is_the_value_that_so_many_stay_below():
     """Of 0, 1, ..., 100 it is the number itself, and order must not matter."""

@@ -11,6 +11,8 @@ from benchmarks.soak import DEAREST_HEAD, PARTS, analyse_in_parts, compare
 from benchmarks.usage import HEAD, Usage, describe_growth, take_usage, wait_until_flat
 from se_viz.networks import Network
 
+pytestmark = pytest.mark.slow
+
 linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux tells")
 BEFORE = Usage(memory=1000.0, threads=10, descriptors=20, children=2)
 

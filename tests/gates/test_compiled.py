@@ -16,6 +16,8 @@ from se_viz.errors import CaptureError, CaptureWarning, EditError, NoSEBlocksErr
 from se_viz.gates.places import scan_model
 from tests.gates.test_hooks import count_hooks
 
+pytestmark = pytest.mark.slow
+
 IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 

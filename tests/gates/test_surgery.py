@@ -22,6 +22,8 @@ from se_viz.gates.surgery import (
     set_gates,
 )
 
+pytestmark = pytest.mark.slow
+
 FIRST, MIDDLE, LAST = "layer1.0.bn3.1", "layer3.2.bn3.1", "layer4.2.bn3.1"
 
 

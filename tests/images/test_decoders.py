@@ -24,6 +24,8 @@ from tests import ROOT
 from tests.images.test_kinds import progressive
 from tests.images.test_reading import COLOURS, encode
 
+pytestmark = pytest.mark.slow
+
 PHOTO = list_samples()[1].path.read_bytes()
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the limits are Linux's")
 

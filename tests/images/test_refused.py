@@ -18,6 +18,8 @@ from se_viz.errors import ImageError
 from se_viz.images import EXTENSIONS, MAX_BYTES, find_images, open_image
 from tests import ROOT
 
+pytestmark = pytest.mark.slow
+
 FORMATS = [kind for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF") if kind.lower() in EXTENSIONS]
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8))
 

@@ -28,6 +28,8 @@ from se_viz.networks.own import forget, keep, read_own
 from se_viz.networks.resnet import build_se_resnet
 from se_viz.networks.zoo import find_card
 
+pytestmark = pytest.mark.slow
+
 NAME = "torchvision/mobilenet_v3_small"
 LABELS = tuple("abcdefg")
 

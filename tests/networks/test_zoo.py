@@ -11,6 +11,8 @@ from se_viz.errors import CheckpointError, DeviceError, NetworkError
 from se_viz.networks import Network, NetworkCard, list_networks, load_network
 from se_viz.networks.checkpoints import FOLDER, read_cards, save_checkpoint
 
+pytestmark = pytest.mark.slow
+
 
 def test_networks_are_listed_by_name(network_folder: Path, se_net: nn.Module, card: NetworkCard):
     """The order of a menu must not depend on the file system."""

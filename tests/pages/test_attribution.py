@@ -24,7 +24,7 @@ from se_viz.ui.methods import TICKED, Request, sum_up
 from tests.support.pages import chosen, clean, noise, session, words
 from tests.support.passes import everywhere
 
-pytestmark = pytest.mark.usefixtures("bundled")
+pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
 
 
 @pytest.fixture

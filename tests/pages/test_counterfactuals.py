@@ -21,7 +21,7 @@ from se_viz.ui.progress import estimate_rest
 from se_viz.ui.words import plain
 from tests.support.pages import chosen, clean, figure, noise, session
 
-pytestmark = pytest.mark.usefixtures("bundled")
+pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
 
 BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3)) for unit in range(1, units + 1)]
 """Every block of an SE-ResNet-50 by stage and position (arXiv 1709.01507, Fig. 5)."""

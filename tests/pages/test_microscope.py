@@ -14,7 +14,7 @@ from se_viz.networks import Network
 from se_viz.ui.loaded import _residents
 from tests.support.pages import captions, chosen, clean, figure, session
 
-pytestmark = pytest.mark.usefixtures("bundled")
+pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
 
 BLOCK, CHANNEL = "layer3.2.bn3.1", 17
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -17,6 +17,8 @@ from se_viz.ui.words import plain
 from tests.support.pages import PAGES as FOLDER
 from tests.support.pages import chosen, clean, figure, noise, session
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("__background__", "C++ *juvenile*", ":smile: face", "<unk> ~~x~~ $x$ <b>x</b>", "![a](http://b.c/d.png)")
 PHOTO_NAMES = ("![x](http://e.f/g.png) *1* :cat:.png",)
 

@@ -19,7 +19,7 @@ from se_viz.networks.zoo import find_card, is_on_disk
 from tests import ROOT
 from tests.support.loopback import Hub, run_hub
 
-pytestmark = pytest.mark.usefixtures("bundled")
+pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
 
 SMALL = "torchvision/mobilenet_v3_small"
 

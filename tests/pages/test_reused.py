@@ -12,6 +12,8 @@ from se_viz.networks import Network
 from se_viz.ui.loaded import _residents
 from tests.support.pages import chosen, clean, figure, noise, session, words
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND = "layer3.1.bn3.1", "layer3.1.bn3.1#2"
 LABELS = ["SE_4_1", "SE_4_2", "SE_4_3", "SE_4_4", "SE_4_5", "SE_4_6"]
 

@@ -31,7 +31,7 @@ from se_viz.ui.recalibration import describe_makers, describe_scale, describe_si
 from tests.support.pages import chosen, clean, figure, noise, session
 from tests.support.passes import everywhere
 
-pytestmark = pytest.mark.usefixtures("bundled")
+pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
 
 BLOCK = "layer3.2.bn3.1"
 

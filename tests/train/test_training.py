@@ -32,6 +32,8 @@ from se_viz.train.loop import Run
 from se_viz.train.recipe import Recipe
 from tests import ROOT
 
+pytestmark = pytest.mark.slow
+
 COLOURS = {"blue": (40, 40, 200), "red": (200, 40, 40)}
 EPOCHS, BATCH = 2, 4
 

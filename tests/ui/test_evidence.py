@@ -30,7 +30,7 @@ from se_viz.ui.loaded import get_network
 from se_viz.ui.state import ChosenImage
 from tests.support.pages import captions, clean, figure
 
-pytestmark = pytest.mark.usefixtures("bundled")
+pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
 
 BLOCK, CHANNEL = "layer4.0.bn3.1", 7
 

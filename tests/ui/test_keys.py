@@ -40,6 +40,8 @@ from se_viz.ui.cases import Case, Question, Work
 from se_viz.ui.methods import Request
 from tests.support import pages
 
+pytestmark = pytest.mark.slow
+
 BLOCK, OTHER = "layer3.0.bn3.1", "layer3.1.bn3.1"
 CASE = Case("tiny", "cpu", "a file")
 SWAPPED = {

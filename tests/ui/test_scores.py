@@ -18,7 +18,7 @@ from se_viz.networks import Network
 from se_viz.ui.curves import TABLE
 from tests.support.pages import chosen, clean, figure, noise, session, words
 
-pytestmark = pytest.mark.usefixtures("bundled")
+pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
 
 TITLES = ["Saliency", "Input x Gradient"]
 
