@@ -1,4 +1,4 @@
-"""The arguments of the command line, free of PyTorch: what each command takes, and what counts for nothing."""
+"""The arguments of the command line, free of PyTorch: what each command takes, and what has no effect."""
 
 import argparse
 from typing import Any
@@ -16,7 +16,7 @@ def parse(words: list[str]) -> argparse.Namespace:
 
     Raises:
         SystemExit: a word is unknown, missing or malformed; usage and reason are printed.
-        OptionError: an option counts for nothing beside the others.
+        OptionError: an option has no effect beside the others.
     """
     parser = make_parser()
     arguments, others = parser.parse_known_args(words, argparse.Namespace(words=words, given=()))
@@ -64,21 +64,24 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     _add_app(commands.add_parser("app", help="start the app, and open it in a browser"))
     gates = _add_gates(commands.add_parser("gates", help="every gate of an SE network for one or more images"))
-    health = _add_health(commands.add_parser("health", help="whether gates do anything, over several images"))
-    counterfactuals = _add_counterfactuals(commands.add_parser("counterfactuals", help="does it matter what gates do?"))
-    score = _add_score(commands.add_parser("score", help="do the maps of attribution methods stand their tests?"))
-    methods = _add_methods(commands.add_parser("methods", help="what attribution methods explain, take and need"))
+    health = _add_health(commands.add_parser("health", help="the health of gates over several images"))
+    counterfactuals = _add_counterfactuals(
+        commands.add_parser("counterfactuals", help="the effect of replaced gates on the answer")
+    )
+    score = _add_score(commands.add_parser("score", help="scores of attribution maps beside control maps"))
+    methods = _add_methods(commands.add_parser("methods", help="attribution methods: questions, cost and needs"))
     for command in (gates, health, counterfactuals, score, methods):
         _add_own_weights(command)
         command.epilog = (
-            "Exit status: 0, or 1 if an image was left out, which is named, or 2 if nothing could be done. Tables and "
-            "plots are written beside and renamed: what ends a command early leaves the older file."
+            "Exit status: 0; 1 if an image was left out, and named; 2 if nothing could be done. "
+            "Tables and plots are written beside their place and renamed: a command that ends "
+            "early leaves the older file."
         )
     networks = commands.add_parser("networks", help="the networks that can be loaded")
     networks.add_argument("pattern", nargs="?", default="", help="part of a name, e.g. regnet, or 'timm/se*'")
     download = commands.add_parser("download", help="fetch the weights of a network to the cache")
     download.add_argument("network", metavar="NAME", help="name of the network, as `se_viz networks` prints it")
-    cache = commands.add_parser("cache", help="the folder of downloads and what it takes")
+    cache = commands.add_parser("cache", help="the folder of downloads and its size")
     cache.add_argument("--empty", action="store_true", help="delete every download")
     add_options(commands.add_parser("train", help="train an SE network from scratch"))
     evaluate = commands.add_parser("evaluate", help="top-1 accuracy of a network")
@@ -136,7 +139,9 @@ def _add_health(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _add_counterfactuals(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     _add_images(command)
     # Not checked here: the words that are known come with PyTorch.
-    command.add_argument("--scope", default="block", help="what has its gates replaced at once: block, stage, network")
+    command.add_argument(
+        "--scope", default="block", help="unit whose gates are replaced at once: block, stage, network"
+    )
     kinds = ("mean", "other", "shuffle", "ones")
     command.add_argument("--kinds", nargs="+", default=kinds, help=f"what by (default: {' '.join(kinds)})")
     lenders = "other images whose gates each image gets (default: 30)"
@@ -158,7 +163,7 @@ def _add_score(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="name or number, from 0; a name comes first where both fit (default: each image's most probable class)",
     )
     command.add_argument("--against", metavar="CLASS", help="explain how far the target leads this class")
-    command.add_argument("--baseline", default="mean", help="what pixels are painted over with (default: mean)")
+    command.add_argument("--baseline", default="mean", help="replacement of masked pixels (default: mean)")
     command.add_argument("--seed", type=read_seed, default=0, help="seed of random maps and squares (default: 0)")
     command.add_argument("--out", type=read_path, help=_TABLE)
     command.add_argument("--plot", type=read_path, metavar="FILE.html", help="file for the mean curves")
@@ -179,7 +184,7 @@ def _add_methods(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 def _add_own_weights(command: argparse.ArgumentParser) -> None:
     own = command.add_argument_group("your own weights instead of --network")
     own.add_argument("--weights", type=read_path, metavar="FILE", help=".safetensors, or a state dict of torch.save")
-    own.add_argument("--architecture", metavar="NAME", help="what the weights are for, e.g. timm/seresnet50")
+    own.add_argument("--architecture", metavar="NAME", help="architecture of the weights, e.g. timm/seresnet50")
     own.add_argument("--labels", type=read_path, metavar="FILE", help="names of the classes, one a line")
     own.add_argument("--multi-label", action="store_true", help="classes are independent: a sigmoid for each")
 
@@ -196,19 +201,20 @@ def _refuse_idle(arguments: argparse.Namespace) -> None:
     if arguments.command == "methods":
         for option in sorted({"device", "checkpoints"} & given if not {"network", "weights"} & given else ()):
             raise OptionError(
-                f"--{option} counts for nothing here: without a network methods are listed, not judged. Add --network "
-                f"NAME or --weights FILE, or leave --{option} out."
+                f"--{option} has no effect here: without a network methods are listed, not "
+                f"judged. Add --network NAME or --weights FILE, or leave --{option} out."
             )
     if arguments.command == "counterfactuals" and "shuffle" not in arguments.kinds:
         for option in sorted({"repeats", "seed"} & given):
             raise OptionError(
-                f"--{option} counts for shuffles alone, and --kinds {' '.join(arguments.kinds)} asks for none. Add "
-                f"shuffle to --kinds, or leave --{option} out."
+                f"--{option} applies to shuffles alone, and --kinds {' '.join(arguments.kinds)} "
+                f"has none. Add shuffle to --kinds, or leave --{option} out."
             )
     if arguments.command == "counterfactuals" and "lenders" in given and not {"mean", "other"} & {*arguments.kinds}:
         raise OptionError(
-            f"--lenders counts for the gates of other images, and --kinds {' '.join(arguments.kinds)} asks for none. "
-            "Add other or mean to --kinds, or leave --lenders out."
+            "--lenders applies to the gates of other images, and --kinds "
+            f"{' '.join(arguments.kinds)} has none. Add other or mean to --kinds, or leave "
+            "--lenders out."
         )
     if arguments.command == "train":
         check_recipe(arguments)

@@ -1,4 +1,7 @@
-"""The health of a network's gates over images: what needs a second pass, and limits in words."""
+"""The health of a network's gates over images: what needs a second pass, and limits in words.
+
+Why: docs/decisions/009-dead-channels.md
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields

@@ -1,4 +1,7 @@
-"""Reads strangers' bytes in a child process with limits: one that dies takes nobody with it."""
+"""Reads strangers' bytes in a child process with limits: one that dies takes nobody with it.
+
+Why: docs/decisions/036-weights-of-strangers.md
+"""
 
 import errno
 import json

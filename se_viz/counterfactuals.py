@@ -68,7 +68,7 @@ class Question:
             if word not in known:
                 raise DataError(f"There is no {word!r} here. Choose one of: {', '.join(known)}.")
         if self.repeats < 1:
-            raise DataError(f"{self.repeats} shuffles tell nothing. Ask for at least 1.")
+            raise DataError(f"{self.repeats} shuffles are too few. Choose at least 1.")
 
 
 @dataclass(frozen=True, slots=True)

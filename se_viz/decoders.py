@@ -1,4 +1,7 @@
-"""Strangers' images are decoded in child processes, with bounds on memory and time, in order of arrival."""
+"""Strangers' images are decoded in child processes, with bounds on memory and time, in order of arrival.
+
+Why: docs/decisions/032-images-of-strangers.md
+"""
 
 import atexit
 import os

@@ -1,4 +1,7 @@
-"""Files that are read within bounds and written whole or not at all; errors have a reason fit to be shown."""
+"""Files that are read within bounds and written whole or not at all; errors have a reason fit to be shown.
+
+Why: docs/decisions/037-files-are-whole-or-not-there.md
+"""
 
 import errno
 import os

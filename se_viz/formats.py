@@ -1,4 +1,7 @@
-"""What a file is by its first bytes, and what kind of image it holds; nothing is decoded here."""
+"""What a file is by its first bytes, and what kind of image it holds; nothing is decoded here.
+
+Why: docs/decisions/033-kinds-of-files.md
+"""
 
 import re
 import struct

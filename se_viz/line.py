@@ -1,4 +1,7 @@
-"""A device's line: one pass at a time in order of arrival, long ones in slices, and a bound on who waits."""
+"""A device's line: one pass at a time in order of arrival, long ones in slices, and a bound on who waits.
+
+Why: docs/decisions/011-one-line-a-device.md
+"""
 
 import threading
 import time

@@ -1,4 +1,7 @@
-"""What stays loaded on a device: one copy for all, at most so many, the longest unused makes room."""
+"""What stays loaded on a device: one copy for all, at most so many, the longest unused makes room.
+
+Why: docs/decisions/012-networks-in-memory.md
+"""
 
 import threading
 from collections.abc import Callable, Iterator

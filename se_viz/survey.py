@@ -17,9 +17,9 @@ from se_viz.counterfactuals import (
 )
 from se_viz.errors import DataError
 from se_viz.images import open_image
+from se_viz.names import name_path
 from se_viz.networks import Network
 from se_viz.networks.lenders import Lender
-from se_viz.terminal import name_path
 
 LENDERS = 30
 """How many other images lend their gates to one, where there are as many."""

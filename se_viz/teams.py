@@ -1,4 +1,7 @@
-"""Teams of threads that PyTorch computes with on the CPU: each thread that computes has one of its own."""
+"""Teams of threads that PyTorch computes with on the CPU: each thread that computes has one of its own.
+
+Why: docs/decisions/013-teams-of-threads.md
+"""
 
 import ctypes
 import sys

@@ -2,17 +2,15 @@
 
 import errno
 import os
-import re
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_LINES = re.compile("[\t\n\r\u2028\u2029]")
+from se_viz.names import escape_controls, show_text
+
 _END = 2000
 """Letters of each end of a sentence that are printed in any case."""
 _GONE = (errno.EPIPE, errno.EINVAL)
@@ -36,22 +34,7 @@ def complain(text: object) -> None:
     words = str(text)
     if len(words) > 2 * _END:
         words = f"{words[:_END]} … {words[-_END:]}"
-    print(f"se_viz: {_LINES.sub(_escaped, words)}", file=sys.stderr)
-
-
-def name_path(path: Path | str) -> str:
-    """Return a path as text for a table: bytes that are no UTF-8 are written as ``\\xe9``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def show_path(path: Path | str) -> str:
-    r"""Return a path as text for one line of a terminal: as `name_path`, line ends and controls as ``\n``."""
-    return show_text(name_path(path))
-
-
-def show_text(text: str) -> str:
-    r"""Return text, such as the name of a class, for one line of a terminal: line ends and controls as ``\n``."""
-    return _CONTROLS.sub(_escaped, _LINES.sub(_escaped, text))
+    print(f"se_viz: {show_text(words)}", file=sys.stderr)
 
 
 @contextmanager
@@ -111,7 +94,7 @@ class Stream:
     def write(self, text: str) -> int:
         """Write text without a character that moves or colours anything."""
         if self._stream is not None and self.error is None:
-            safe = _CONTROLS.sub(_escaped, text)
+            safe = escape_controls(text)
             encoding = getattr(self._stream, "encoding", None) or "utf-8"
             with suppress(UnicodeEncodeError):
                 # File names that are no UTF-8: their own bytes, not what stands for them inside Python.
@@ -142,7 +125,3 @@ class Stream:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
         if self.needed:
             raise OutputError from error
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return found.group().encode("unicode_escape").decode("ascii")

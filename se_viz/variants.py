@@ -1,4 +1,7 @@
-"""Many changes of one image's gates: each row of a batch carries another one, and the first carries none."""
+"""Many changes of one image's gates: each row of a batch carries another one, and the first carries none.
+
+Why: docs/decisions/024-many-edits-in-one-pass.md
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence

@@ -24,7 +24,8 @@ HOMES = {
 
 LAYERS = (
     {"errors"},
-    {"allocator", "confined", "files", "foreign", "holdings", "line", "residents", "teams", "terminal", "tiffs"},
+    {"allocator", "confined", "files", "holdings", "line", "names", "residents", "teams", "tiffs"},
+    {"terminal"},
     {"formats"},
     {"decoding"},
     {"decoder_child"},

@@ -188,7 +188,7 @@ def test_wrong_questions_are_refused(network: Network, analyses: list[Analysis])
         Question("median")
     with pytest.raises(DataError, match=r"no 'layer' here\. Choose one of: network, stage, block\."):
         Question("ones", "layer")
-    with pytest.raises(DataError, match=r"0 shuffles tell nothing\. Ask for at least 1"):
+    with pytest.raises(DataError, match=r"0 shuffles are too few\. Choose at least 1"):
         Question("shuffle", repeats=0)
     with pytest.raises(DataError, match=r"no other image to take gates from\. Add at least one"):
         mean_gates([])

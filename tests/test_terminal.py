@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from se_viz.terminal import TerminatedError, complain, name_path, safe_output, show_path, show_text, told_to_end
+from se_viz.names import name_path, show_path, show_text
+from se_viz.terminal import TerminatedError, complain, safe_output, told_to_end
 from tests import ROOT
 
 

@@ -67,7 +67,7 @@ BASELINES = {
         Baseline(
             "noise",
             "Noise",
-            "Each pixel a random colour, always the same; the network has an answer to it too.",
+            "Each pixel a random colour, always the same; this picture has a logit of its own.",
             _noise,
         ),
     )

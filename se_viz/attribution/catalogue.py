@@ -1,4 +1,7 @@
-"""The attribution methods as rows of data."""
+"""The attribution methods as rows of data.
+
+Why: docs/decisions/015-methods-are-rows.md
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,7 @@
-"""Maps that know nothing of the network: what a map has to beat."""
+"""Maps that know nothing of the network: what a map has to beat.
+
+Why: docs/decisions/022-scores-beside-controls.md
+"""
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,7 @@
-"""A private copy of a model for methods that change derivatives: each use of a function has a module of its own."""
+"""A private copy of a model for methods that change derivatives: each use of a function has a module of its own.
+
+Why: docs/decisions/018-nothing-is-kept-with-a-network.md
+"""
 
 import copy
 from collections.abc import Iterator, Sequence

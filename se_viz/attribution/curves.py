@@ -43,7 +43,7 @@ class Exam:
         """
         for name, least in (("steps", 1), ("squares", 2), ("repeats", 2)):
             if getattr(self, name) < least:
-                raise AttributionError(f"{getattr(self, name)} {name} score nothing. Ask for {least} at least.")
+                raise AttributionError(f"{getattr(self, name)} {name} are too few to score. Choose {least} at least.")
 
     @property
     def passes(self) -> int:
@@ -88,7 +88,7 @@ def check_map(values: Float[Tensor, "rows columns"], inputs: Float[Tensor, "1 3 
         )
     if not values.isfinite().all():
         raise AttributionError(
-            "This map holds values that are no numbers, so that its pixels have no order. Choose another method."
+            "This map holds values that are NaN or infinite, so its pixels have no order. Choose another method."
         )
     if values.min() == values.max():
         raise AttributionError(

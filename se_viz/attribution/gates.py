@@ -110,8 +110,8 @@ GATE_METHODS = {
 """Every method at the gates, by key, in the order they are offered."""
 
 NO_GRAD_CAM = (
-    "Grad-CAM is not run at gates: it sums over channels, and a gate's map is a single place, so that one number would "
-    "be left of them all. Choose Gradient x gate, which keeps one for each channel."
+    "Grad-CAM is not run at gates: it sums over channels, so a single number would be left for all "
+    "gates of a block. Choose Gradient x gate, which keeps one for each channel."
 )
 """Why a method that people look for is missing here."""
 

@@ -104,7 +104,7 @@ def _attribute(
         with in_words(row.title, network.device):
             found = share(task, spots) if row.single else [run_alone(task, spot, turn, report) for spot in spots]
     if not all(values.isfinite().all() for values, _, _ in found):
-        raise RefusedError(row.title, "its values for this image are no numbers")
+        raise RefusedError(row.title, "its values for this image are NaN or infinite")
     chosen = baseline if row.baseline and "baselines" not in options else None
     return [
         LayerAttribution(row.key, target, chosen, layer, _bring(values[0]), _bring(heat), row.signed, seconds)

@@ -49,7 +49,7 @@ def check_inputs(network: Network, inputs: Any) -> None:
     elif inputs.device != like.device:
         found = f"on {inputs.device}"
     elif not inputs.isfinite().all():
-        found = "one with values that are no numbers"
+        found = "one with values that are NaN or infinite"
     else:
         return
     raise AttributionError(

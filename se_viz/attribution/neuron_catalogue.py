@@ -25,8 +25,8 @@ NEURON_METHODS = {row.key: row for row in (*METHODS.values(), CONDUCTANCE) if no
 """Every method that explains a gate, by key, in the order they are offered."""
 
 _NO_STAGE_END = (
-    "{} is not run for a gate: it asks what the channels at the end of a stage do to what comes after them, and a gate "
-    "is computed before its own stage ends, in the first stage before any does. Choose {}."
+    "{} is not run for a gate: it looks at the end of a stage, and a gate is computed before its "
+    "own stage ends. Choose {}."
 )
 
 NEURON_REFUSED = {

@@ -1,4 +1,7 @@
-"""Run one attribution method on one gate: which pixels opened it, or what they did to a class through it."""
+"""Run one attribution method on one gate: which pixels opened it, or what they did to a class through it.
+
+Why: docs/decisions/020-a-gate-as-a-neuron.md
+"""
 
 import time
 from dataclasses import dataclass, replace

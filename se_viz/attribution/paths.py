@@ -168,7 +168,7 @@ def _points(
     ways: Mapping[str, tuple[Tensor, Mapping[str, Tensor]]],
 ) -> list[Point]:
     if not values.isfinite().all():
-        raise AttributionError("Between baseline and image the answer is no finite number. Choose another baseline.")
+        raise AttributionError("Between baseline and image the logit is NaN or infinite. Choose another baseline.")
     return [
         Point(
             place=place,

@@ -147,8 +147,9 @@ def _check_plainly(network: Network, inputs: Tensor, method: str) -> None:
     if not answer.isfinite().all():
         half = " In half precision values above 65,504 are infinite." if answer.dtype == torch.float16 else ""
         raise AttributionError(
-            f"{title} answers this image with values that are no numbers, so that nothing can be explained.{half} "
-            "Check its weights, or bring it to float32 with network.model.float()."
+            f"{title} answers this image with values that are NaN or infinite, so that nothing "
+            f"can be explained.{half} Check its weights, or bring it to float32 with "
+            "network.model.float()."
         )
 
 

@@ -1,4 +1,7 @@
-"""The ReLU modules of a copy, whose derivative guided methods replace, and what bends elsewhere."""
+"""The ReLU modules of a copy, whose derivative guided methods replace, and what bends elsewhere.
+
+Why: docs/decisions/016-rules-run-on-a-copy.md
+"""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -137,9 +137,10 @@ def check_shares(
     """
     if error is not None and explained is not None and error > max(least, MOST_MISSED * abs(explained)):
         raise AttributionError(
-            f"{row.title}'s shares miss {error:.2g} of the {abs(explained):.2g}{unit} that they should add up to on "
-            "this image, so that its map would tell nothing: this network runs functions that differences cannot be "
-            "passed back through. Choose Integrated Gradients, which needs no rules."
+            f"{row.title}'s shares miss {error:.2g} of the {abs(explained):.2g}{unit} that they "
+            "should add up to on this image, too much for a map: this network runs functions "
+            "that differences cannot be passed back through. Choose Integrated Gradients, which "
+            "needs no rules."
         )
 
 
@@ -198,7 +199,7 @@ def check_numbers(row: Method, values: Tensor) -> None:
     if not values.isfinite().all():
         half = values.dtype == torch.float16
         step = "Bring the network to float32 with network.model.float()." if half else _NO_NUMBERS
-        raise RefusedError(row.title, "its values for this image are no numbers", step)
+        raise RefusedError(row.title, "its values for this image are NaN or infinite", step)
 
 
 def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:

@@ -214,7 +214,7 @@ def describe_steps(title: str, steps: Sequence[Step]) -> list[str]:
 
 def _describe_flat(title: str, values: Tensor) -> str:
     if not values.isfinite().all():
-        kind = "holds values that are no numbers"
+        kind = "holds values that are NaN or infinite"
     elif values.any():
         kind = f"has one value everywhere, {values.flatten()[0].item():.2g}"
     else:
@@ -277,7 +277,7 @@ def shuffle_weights(model: nn.Module, names: Sequence[str], *, seed: int) -> Non
 
 
 def is_flat(values: Float[Tensor, "height width"]) -> bool:
-    """Tell whether a map has no order: one value everywhere, or values that are no numbers."""
+    """Tell whether a map has no order: one value everywhere, or values that are NaN or infinite."""
     return not bool(values.isfinite().all()) or bool(values.min() == values.max())
 
 

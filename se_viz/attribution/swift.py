@@ -1,4 +1,7 @@
-"""A swift copy of a network: the same answers in less time, for methods that run it many times."""
+"""A swift copy of a network: the same answers in less time, for methods that run it many times.
+
+Why: docs/decisions/017-folded-copy-for-many-passes.md
+"""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""What all figures share: axes that hold still, and text that can be read."""
+"""What all figures share: axes that hold still, and text that can be read.
+
+Why: docs/decisions/028-figures-in-one-piece.md
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""The gate map: every channel of every block as one row a block, in one figure of a few traces."""
+"""The gate map: every channel of every block as one row a block, in one figure of a few traces.
+
+Why: docs/decisions/025-gates-on-the-screen.md
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

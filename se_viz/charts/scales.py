@@ -1,4 +1,7 @@
-"""Values to colour codes: a shared range, symmetric where signed, with codes of their own for what is clipped."""
+"""Values to colour codes: a shared range, symmetric where signed, with codes of their own for what is clipped.
+
+Why: docs/decisions/026-scales.md
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

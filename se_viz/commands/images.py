@@ -15,8 +15,8 @@ from se_viz.gates.health import tabulate_health
 from se_viz.gates.tables import TableWriter, open_table, summarise_blocks, tabulate_gates
 from se_viz.gates.verdicts import describe_block, describe_network
 from se_viz.images import open_image
+from se_viz.names import name_path, show_path, show_text
 from se_viz.networks import Network
-from se_viz.terminal import name_path, show_path, show_text
 
 _NPZ_ROWS = 5_000_000
 """Rows that a file is given which is built in memory."""

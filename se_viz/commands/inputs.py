@@ -10,10 +10,11 @@ from se_viz.errors import ImageError, NetworkError
 from se_viz.files import told, write_file
 from se_viz.gates.tables import check_target, write_table
 from se_viz.images import find_images
+from se_viz.names import show_path
 from se_viz.networks import Network, NetworkCard, list_networks, load_network
 from se_viz.networks.labels import read_labels
 from se_viz.networks.zoo import damaged_networks
-from se_viz.terminal import complain, show_path
+from se_viz.terminal import complain
 
 
 def cards_of(arguments: argparse.Namespace) -> tuple[NetworkCard, ...]:

@@ -11,10 +11,11 @@ from se_viz.commands.inputs import check_targets, end, gather_images, leave_out,
 from se_viz.counterfactuals import Counterfactual, Question, summarise_counterfactuals, tabulate_counterfactuals
 from se_viz.errors import CheckpointError, SeVizError
 from se_viz.images import find_images
+from se_viz.names import name_path, show_path, show_text
 from se_viz.networks import Network
 from se_viz.networks.lenders import Lender, read_lenders
 from se_viz.survey import Seen, choose_lenders, see_image, survey_image
-from se_viz.terminal import complain, name_path, show_path, show_text
+from se_viz.terminal import complain
 from se_viz.verdicts import describe_many
 
 

@@ -14,16 +14,17 @@ from tqdm import tqdm
 from se_viz.commands.inputs import check_targets, end, gather_images, leave_out, load, write, write_page
 from se_viz.errors import AttributionError, SeVizError
 from se_viz.images import open_image
+from se_viz.names import name_path, show_path, show_text
 from se_viz.networks import Network
-from se_viz.terminal import complain, name_path, show_path, show_text
+from se_viz.terminal import complain
 
 if TYPE_CHECKING:
     from se_viz.attribution.survey import Surveyed
 
-_EXPLAINED = """Mean ± standard deviation over {}, the widest gap first: insertion less deletion. Rows with * know
-nothing of the network. Low deletion, high insertion, low infidelity and low sensitivity are good; the sensitivity of *
-is 0, for it does not look at the image. "better" counts images in which a map's gap is wider than theirs by more than
-their draws differ, by chance 1 in 20: a map of few such images is no better, whatever its mean."""
+_EXPLAINED = """Mean ± standard deviation over {}, the largest gap first: insertion less deletion. Rows with * are
+control maps. Low deletion, high insertion, low infidelity and low sensitivity are good; the sensitivity of * is 0,
+because control maps ignore the image. "better" counts images in which a map's gap is larger than the gap of every *
+by more than their draws differ, by chance 1 in 20: a map with few such images is no better, whatever its mean."""
 
 
 def score(arguments: argparse.Namespace) -> int:

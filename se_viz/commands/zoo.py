@@ -9,7 +9,7 @@ from importlib.metadata import version
 from se_viz import __version__
 from se_viz.commands.inputs import cards_of
 from se_viz.errors import NetworkError
-from se_viz.foreign import show_name
+from se_viz.names import show_name
 from se_viz.networks import NetworkCard, downloads, list_networks
 from se_viz.networks.architectures import has_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache

@@ -1,4 +1,7 @@
-"""Squeeze and gate of every SE block, recorded while the model runs."""
+"""Squeeze and gate of every SE block, recorded while the model runs.
+
+Why: docs/decisions/005-records-are-copies.md
+"""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,7 @@
-"""Parts of a model that run as compiled code, which calls no hooks; a capture must never pass them over."""
+"""Parts of a model that run as compiled code, which calls no hooks; a capture must never pass them over.
+
+Why: docs/decisions/004-no-block-is-passed-over.md
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any

@@ -1,4 +1,7 @@
-"""Gates that can be held as inputs, in the way back only: one pass forward serves every set of held gates."""
+"""Gates that can be held as inputs, in the way back only: one pass forward serves every set of held gates.
+
+Why: docs/decisions/021-through-the-gates.md
+"""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,7 @@
-"""A gate opened: every step of the excitation that made it, by the weights of the block itself."""
+"""A gate opened: every step of the excitation that made it, by the weights of the block itself.
+
+Why: docs/decisions/007-arithmetic-of-a-block.md
+"""
 
 from collections.abc import Callable
 from contextvars import Context

@@ -1,4 +1,7 @@
-"""Forward hooks on SE blocks, shared by everything that reads or changes gates; the only hooks of se_viz."""
+"""Forward hooks on SE blocks, shared by everything that reads or changes gates; the only hooks of se_viz.
+
+Why: docs/decisions/003-one-model-many-sessions.md
+"""
 
 import sys
 import threading

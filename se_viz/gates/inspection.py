@@ -1,4 +1,7 @@
-"""One checked forward pass: which SE blocks there are, and that each multiplies by the gate that is read."""
+"""One checked forward pass: which SE blocks there are, and that each multiplies by the gate that is read.
+
+Why: docs/decisions/002-checked-then-drawn.md
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,7 @@
-"""How SE blocks are written: one row for each class of block. To support another one, add a row."""
+"""How SE blocks are written: one row for each class of block. To support another one, add a row.
+
+Why: docs/decisions/001-where-squeeze-and-gate-are-read.md
+"""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""The image that strides are measured from: what the first convolution or pooling of a pass takes in."""
+"""The image that strides are measured from: what the first convolution or pooling of a pass takes in.
+
+Why: docs/decisions/006-stage-is-a-stride.md
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass

@@ -1,4 +1,7 @@
-"""Gate surgery: changes of gates as values, to be listed, compared and compiled for `edit_gates`."""
+"""Gate surgery: changes of gates as values, to be listed, compared and compiled for `edit_gates`.
+
+Why: docs/decisions/008-edits-are-values.md
+"""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass

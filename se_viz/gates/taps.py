@@ -1,4 +1,7 @@
-"""Spots of a network, and the network with parts of one's own there, that others may hang hooks on."""
+"""Spots of a network, and the network with parts of one's own there, that others may hang hooks on.
+
+Why: docs/decisions/019-feature-maps-through-taps.md
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext

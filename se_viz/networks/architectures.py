@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from se_viz.errors import CheckpointError, NetworkError, SeVizError
-from se_viz.foreign import show_name
+from se_viz.names import show_name
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.checkpoints import check_fit, read_tensors
 from se_viz.networks.families import build_untrained

@@ -8,7 +8,7 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 from se_viz.errors import CheckpointError
-from se_viz.foreign import show_name
+from se_viz.names import show_name
 
 
 class View(NamedTuple):

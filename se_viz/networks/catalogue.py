@@ -1,4 +1,7 @@
-"""The zoo as data: torchvision's and timm's networks with SE blocks and ImageNet weights, read from a table."""
+"""The zoo as data: torchvision's and timm's networks with SE blocks and ImageNet weights, read from a table.
+
+Why: docs/decisions/039-the-zoo-is-data.md
+"""
 
 import csv
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,7 @@
-"""Weights on disk: safetensors beside a JSON card, checked before use; the only code that reads weights."""
+"""Weights on disk: safetensors beside a JSON card, checked before use; the only code that reads weights.
+
+Why: docs/decisions/035-weights-are-safetensors.md
+"""
 
 import hashlib
 import json
@@ -14,10 +17,9 @@ from torch import Tensor, nn
 
 from se_viz.errors import CheckpointError
 from se_viz.files import read_file, replace_file, write_file
-from se_viz.foreign import show_name
+from se_viz.names import name_path, show_name
 from se_viz.networks.card import NetworkCard, card_from_json, card_to_json
 from se_viz.networks.listing import read_listing
-from se_viz.terminal import name_path
 
 _PACKAGED = Path(__file__).parents[1] / "checkpoints"
 FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "checkpoints"

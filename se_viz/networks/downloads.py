@@ -1,4 +1,7 @@
-"""Downloads of the zoo's weights: one at a time for each network, watched, cleaned up, told in one sentence."""
+"""Downloads of the zoo's weights: one at a time for each network, watched, cleaned up, told in one sentence.
+
+Why: docs/decisions/038-locks-between-processes.md
+"""
 
 import errno
 import shutil

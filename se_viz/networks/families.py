@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from se_viz.errors import NetworkError
-from se_viz.foreign import show_name
+from se_viz.names import show_name
 from se_viz.networks.resnet import PLANS, build_se_resnet
 
 

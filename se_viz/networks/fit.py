@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from se_viz.foreign import show_name
+from se_viz.names import show_name
 from se_viz.networks.formats import Entry
 
 COUNTERS = ("num_batches_tracked", "n_averaged", "total_ops", "total_params")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from se_viz.errors import CheckpointError
-from se_viz.foreign import show_name
+from se_viz.names import show_name
 from se_viz.networks.pickles import (
     DTYPES,
     MAX_SIDES,

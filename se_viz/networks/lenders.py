@@ -1,4 +1,7 @@
-"""Gates that images opened in a bundled network, kept beside its weights, to lend them to other images."""
+"""Gates that images opened in a bundled network, kept beside its weights, to lend them to other images.
+
+Why: docs/decisions/023-counterfactuals-by-lenders.md
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from se_viz.confined import Bounds, ConfinedError, run_confined
 from se_viz.errors import CheckpointError
-from se_viz.foreign import show_name
+from se_viz.names import show_name
 from se_viz.networks.formats import Entry
 from se_viz.networks.pickles import DTYPES, refusal
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from se_viz.errors import CheckpointError, NetworkError
 from se_viz.files import read_file
-from se_viz.foreign import show_name
+from se_viz.names import show_name
 from se_viz.networks.architectures import build, shapes
 from se_viz.networks.cache import find_files, own_folder
 from se_viz.networks.card import MAX_CLASSES, MAX_LABEL, NetworkCard

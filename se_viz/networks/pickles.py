@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
 from se_viz.errors import CheckpointError
-from se_viz.foreign import show_name
+from se_viz.names import show_name
 
 DTYPES = {
     "float64": 8,

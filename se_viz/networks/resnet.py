@@ -1,4 +1,7 @@
-"""SE-ResNet: squeeze-and-excitation put into torchvision's ResNet, on the residual branch."""
+"""SE-ResNet: squeeze-and-excitation put into torchvision's ResNet, on the residual branch.
+
+Why: docs/decisions/010-se-block-in-resnet.md
+"""
 
 from dataclasses import dataclass
 

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from se_viz.errors import CheckpointError, DownloadError, NetworkError
-from se_viz.foreign import show_name
+from se_viz.names import show_name
 from se_viz.networks import downloads, hubs
 from se_viz.networks.architectures import build, build_trained, has_library, require_library
 from se_viz.networks.cache import own_folder

@@ -47,7 +47,7 @@ def _check_classes(network: Network, folders: Sequence[str]) -> int | None:
     elif tuple(folders) == known:
         return None
     else:
-        needed = f"knows {', '.join(known)}. Evaluate on the data set it was trained for."
+        needed = f"has the classes {', '.join(known)}. Evaluate on the network's own data set."
     raise DataError(f"The folder has the classes {', '.join(folders)}; the network {needed}")
 
 

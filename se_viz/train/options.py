@@ -28,12 +28,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=read_path, help="folder for weights and card (default: the bundled networks)")
     parser.add_argument("--name", type=_read_name, default=NAME, help="name to load the network by")
     parser.add_argument("--title", default=TITLE, help="name of the network for people")
-    parser.add_argument("--data-name", help="what the card calls the data (default: Imagenette v2, or its folder)")
+    parser.add_argument("--data-name", help="name of the data on the card (default: Imagenette v2, or its folder)")
     parser.add_argument("--input-size", type=read_count, default=224, help="side of the input the network is used with")
     parser.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
     parser.add_argument("--workers", type=_read_whole, default=1, help="processes that augment images")
     parser.add_argument("--compile", action="store_true", help="compile the network: a minute a size, then faster")
-    recipe = parser.add_argument_group("recipe", "what shapes the weights; a run goes on with the same recipe only")
+    recipe = parser.add_argument_group(
+        "recipe", "settings that shape the weights; a run goes on with the same recipe only"
+    )
     for field in fields(Recipe):
         several = isinstance(field.default, tuple)
         recipe.add_argument(

@@ -41,7 +41,7 @@ def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
     # Here, so that the page does not wait for Captum where another view is open.
     from se_viz.attribution.gates import GATE_METHODS, NO_GRAD_CAM
 
-    titles = {_WAY: "On the way, as above"} | {key: row.title for key, row in GATE_METHODS.items()}
+    titles = {_WAY: "Along the path, as above"} | {key: row.title for key, row in GATE_METHODS.items()}
     first, second = st.columns(2)
     with first:
         block = choose_block(analysis)
@@ -55,7 +55,7 @@ def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
     )
     # A container, so that what was there before holds its place meanwhile.
     with st.container():
-        values, words = _values(choices, asked, method, analysis.record(block))
+        values, words, more = _values(choices, asked, method, analysis.record(block))
     table = tabulate_effects(gates_of(analysis)[block], values)
     plot, numbers = st.columns([3, 2], gap="medium")
     with plot:
@@ -63,10 +63,13 @@ def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
     with numbers:
         st.markdown(_describe(table, label_blocks(analysis.records)[block]))
         _list_strongest(table)
-        st.caption(words)
+        st.caption(words, help=more)
 
 
-def _values(choices: Choices, asked: Asked, method: str, record: GateRecord) -> tuple[Float[Tensor, "channels"], str]:
+def _values(
+    choices: Choices, asked: Asked, method: str, record: GateRecord
+) -> tuple[Float[Tensor, "channels"], str, str]:
+    """Return a number for each gate, what it is, and how it was computed."""
     from se_viz.attribution.gates import GATE_METHODS
 
     trace, held, baseline = asked
@@ -74,15 +77,15 @@ def _values(choices: Choices, asked: Asked, method: str, record: GateRecord) -> 
     if method == _WAY:
         # A block outside of the set is asked among all.
         name = held if block in trace.flows[held].through else next(iter(trace.flows))
-        words = f"What came through each gate on the way from the baseline, held apart: {name_set(name).lower()}."
-        return trace.flows[name].through[block], f"{words} With what came past them, {say_error(trace)}."
+        words = f"The part through each gate on the path from the baseline; gates held: {name_set(name).lower()}."
+        return trace.flows[name].through[block], words, f"Together with the part past the gates, {say_error(trace)}."
     row, question = GATE_METHODS[method], Question(trace.target, method, baseline)
     if row.kind != "gradient":
         announce(choices, row.title, row.cost(record.gate.shape[1]), what="this block")
-    with progress("Asking the gates…", key="carriers", stop=_stop) as (watch, report):
+    with progress("Computing the parts of the gates…", key="carriers", stop=_stop) as (watch, report):
         work = Work(choices.photo, watch, report)
         found = _attribution(case_of(choices), block, question, _work=work)
-    return found.values, f"{row.looks_for}{_say_bypass(found)} ({row.source})"
+    return found.values, row.looks_for, f"{_say_bypass(found)}({row.source})"
 
 
 def _stop() -> None:
@@ -94,8 +97,9 @@ def _say_bypass(found: "GateAttribution") -> str:
         return ""
     bypass = signed(found.bypass, count_decimals([found.bypass]))
     return (
-        f" {bypass} logits of the rise bypass this block's gates; the sum over steps misses the rest by "
-        f"{abs(found.error):.1g} logits. Captum adds up both as the convergence delta of a layer."
+        f"{bypass} logits of the rise bypass this block's gates; the sum over steps misses the "
+        f"rest by {abs(found.error):.1g} logits. Captum adds up both as the convergence delta of "
+        "a layer. "
     )
 
 
@@ -107,19 +111,23 @@ def _draw(choices: Choices, table: pd.DataFrame, title: str) -> None:
         span=gate_span(choices.network.inspection.sites, table["gate"].to_numpy()),
         title=title,
     )
-    show_figure(figure, "carriers", alt="Gate against what came through it, one point a channel", on_click=open_channel)
-    st.caption("One point a channel: above 0 its gate spoke for the class, below against it. A click opens a channel.")
+    show_figure(figure, "carriers", alt="Gate against the part through it, one point a channel", on_click=open_channel)
+    st.caption(
+        "Each point is a channel: above 0 its gate raised the logit, below 0 its gate lowered "
+        "it. Click a point to open its channel."
+    )
 
 
 def _describe(table: pd.DataFrame, label: str) -> str:
     sizes = np.sort(table["effect"].abs().to_numpy())[::-1]
     if not sizes.any():
-        return f"No gate of {label} carried anything."
+        return f"No gate of {label} carried any part of the rise."
     total = float(table["effect"].to_numpy().sum())
     half = int(np.searchsorted(sizes.cumsum(), sizes.sum() / 2)) + 1
     return (
-        f"**{half} of {len(sizes)}** channels of {label} make up half of all that its gates did, for and against; "
-        f"in sum {signed(total, count_decimals([total]))}. The strongest:"
+        f"**{half} of {len(sizes)}** channels of {label} account for half of the total effect of "
+        f"its gates, positive and negative; the sum is {signed(total, count_decimals([total]))}. "
+        "The strongest:"
     )
 
 

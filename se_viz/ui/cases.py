@@ -1,4 +1,7 @@
-"""What cached calls are about, which is their key, and what they need besides, which is not."""
+"""What cached calls are about, which is their key, and what they need besides, which is not.
+
+Why: docs/decisions/030-what-keys-the-caches.md
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,7 @@
-"""The way in: the first visit after a server's start goes through `app.py`, whatever its address."""
+"""The way in: the first visit after a server's start goes through `app.py`, whatever its address.
+
+Why: docs/decisions/029-the-first-page-loads-no-pytorch.md
+"""
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager

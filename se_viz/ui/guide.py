@@ -5,9 +5,12 @@ from typing import Literal
 
 import streamlit as st
 
+from se_viz.ui.choices import current_palette
+
 INTRODUCTION = (
-    "A squeeze-and-excitation (SE) block looks at all channels of a feature map and decides, for this image, how much "
-    "of each goes on. The three steps and their letters are by [Hu et al.](https://arxiv.org/abs/1709.01507), 2018."
+    "A squeeze-and-excitation (SE) block looks at all channels of a feature map and sets, for "
+    "this image, how much of each channel passes on. The three steps and their letters are by "
+    "[Hu et al.](https://arxiv.org/abs/1709.01507), 2018."
 )
 
 
@@ -18,7 +21,7 @@ class Passage:
     heading: str
     """The heading."""
     words: str
-    """Markdown."""
+    """Markdown; ``{low}`` and ``{high}`` stand for the names of the colours at both ends of a scale."""
     equation: str = ""
     """LaTeX that stands between the two."""
 
@@ -58,12 +61,14 @@ NAMES = Passage(
 GATES = (
     Passage(
         "The gate map",
-        "One row is a block, one cell a channel, and all rows share the scale 0 to 1. **0.5 is the sigmoid of 0**, the "
-        "gate of a channel whose logit is 0. Orange lies above it, blue below. Norm-free networks double each gate: "
-        "0 to 2, and 1 in the middle.\n\n"
-        "Compare a row between two images: in the paper early blocks hardly differ from class to class, later ones do. "
-        "A row of one colour has scaled all its channels alike.\n\n"
-        "Sorted rows show *how many* channels were turned up. Only sorting by index keeps every channel in its place.",
+        "One row is a block, one cell a channel, and all rows share the scale 0 to 1. **0.5 is "
+        "the sigmoid of 0**, the gate of a channel whose logit is 0. Larger gates are {high}, "
+        "smaller gates {low}. Norm-free networks double each gate: 0 to 2, and 1 in the "
+        "middle.\n\n"
+        "Compare a row between two images: in the paper early blocks hardly differ from class to "
+        "class, later ones do. A row of one colour scales all its channels alike.\n\n"
+        "Sorted rows show *how many* channels were turned up. Only sorting by index keeps every "
+        "channel in its place.",
     ),
     Passage(
         "The opened block",
@@ -77,49 +82,59 @@ GATES = (
 PIXELS = (
     Passage(
         "The attribution",
-        "Where the logit of **one class** came from. For another class the map changes; the gates stay.\n\n"
-        "Signed maps are symmetric about 0: orange speaks for the class, blue against. Grad-CAM is as coarse as its "
-        "stage's grid; Occlusion as its square.\n\n"
-        "Integrated Gradients promises that its map sums to the logit's rise from the baseline. The **completeness "
-        "error** is what is missing. A small error means the integral converged, not that the map is correct.\n\n"
-        "The same methods explain **one gate**. Then erase what the map marks: unless the gate falls further than with "
-        "the same shape erased at any of 40 other places, which is 1 in 41 by chance, the map is no proof.",
+        "Where the logit of **one class** came from. For another class the map changes; the "
+        "gates stay.\n\n"
+        "Signed maps are symmetric about 0: {high} is evidence for the class, {low} evidence "
+        "against it. Grad-CAM is as coarse as its stage's grid; Occlusion as its square.\n\n"
+        "Integrated Gradients promises that its map sums to the logit's rise from the baseline. "
+        "The **completeness error** is the difference. A small error means the integral "
+        "converged, not that the map is correct.\n\n"
+        "The same methods explain **one gate**. Then erase the marked pixels: unless the gate "
+        "falls further than with the same shape erased at any of 40 other places, which is 1 in "
+        "41 by chance, the map is no proof.",
     ),
     Passage(
         "Where did it look?",
-        "Methods *side by side*. What several agree on is worth a second look; what they differ in says which question "
-        "each asks, or is chance: below a map that was drawn at random stands how far it agrees with that of another "
-        "seed. **Score these maps** paints over what each map marks, and over what maps mark that know nothing: "
-        "one that does not clearly beat those is no evidence on this image.\n\n"
-        "*Stage by stage* draws the same map at every depth, and before and after a block's gates.\n\n"
-        "*Through the gates* splits the logit's rise: what pixels did while gates were held still, and what they did "
-        "by moving gates. The two add up to the rise, but for an error that stands below the bars (the aim is 1 % of "
-        "what moves), and may have opposite signs.",
+        "Methods *side by side*. Places where several methods agree are worth a second look. "
+        "Methods differ by their questions, or by chance: below a map drawn at random is its "
+        "correlation with the map of another seed. **Score these maps** masks the pixels that "
+        "each map marks, and the pixels that control maps mark: a map that does not clearly beat "
+        "the controls is no evidence on this image.\n\n"
+        "*Stage by stage* draws the same map at every depth, and before and after a block's "
+        "gates.\n\n"
+        "*Through the gates* splits the logit's rise into the effect of pixels with the gates "
+        "held, and the effect of pixels by moving the gates. The two parts sum to the rise, up "
+        "to an error behind the help mark of the bars (the aim is 1 % of the total change), and "
+        "may have opposite signs.",
     ),
 )
 HEALTHY = Passage(
     "Healthy gates",
-    "All gates 0.65: broken? The mean does not tell. A block does something if its gates differ **between channels** "
-    "and **between images**, and Explore measures both over the gallery. *Constant* gates scale all channels alike, "
-    "gates *near the middle* recalibrate weakly, *saturated* ones no longer react (as SE_5_2 in the paper, section "
-    "7.2), and gates that are the *same for every image* are usual in early blocks. A few images cannot tell the last.",
+    "All gates at 0.65: broken? The mean alone does not show it. Gates should differ **between "
+    "channels** and **between images**, and Explore measures both over the gallery. *Constant* "
+    "gates scale all channels alike, gates *near the middle* recalibrate weakly, *saturated* "
+    "gates no longer react (as SE_5_2 in the paper, section 7.2), and gates that are the *same "
+    "for every image* are usual in early blocks. With few images this stays *undecided*.",
 )
 LIMITS = Passage(
-    "What none of them tells",
-    "- **A gate is not importance.** The next layer may weigh a channel with gate 0.1 more than one with 0.9.\n"
-    "- **A gate is no cause.** Only changing it and running the network again shows what it does to the answer. "
-    "*Change the gates* does that by hand, *Does it matter?* for one block, a stage or all. Later gates then "
-    "answer to what the change left them.\n"
-    "- **A sure answer may be wrong.** Probabilities are shares among the classes that the network knows, "
-    "whatever is shown. A network with one class, or with independent ones, says yes or no to each.\n"
-    "- **An attribution is one method's answer.** Two methods that disagree may ask different questions, "
-    "or differ by chance: no map is the truth that others miss.",
+    "What no picture shows",
+    "- **A gate is not importance.** The next layer may weigh a channel with gate 0.1 more than "
+    "one with 0.9.\n"
+    "- **A gate is no cause.** Only changing a gate and running the network again shows its "
+    "effect on the answer. *Change the gates* does this by hand, *Does it matter?* for one "
+    "block, a stage or all. Later gates react to the change.\n"
+    "- **A sure answer may be wrong.** Probabilities are shares among the network's classes, "
+    "whatever the image shows. A network with one class, or with independent classes, says yes "
+    "or no to each.\n"
+    "- **An attribution is one method's answer.** Two methods that disagree may answer different "
+    "questions, or differ by chance: no single map is the truth.",
 )
 
 
 def show(passage: Passage, *, width: int | Literal["stretch"] = "stretch") -> None:
-    """Show one passage of the page."""
+    """Show one passage of the page, with the names of the palette's colours."""
+    palette = current_palette()
     st.subheader(passage.heading, anchor=False)
     if passage.equation:
         st.latex(passage.equation)
-    st.markdown(passage.words, width=width)
+    st.markdown(passage.words.format(low=palette.low_name, high=palette.high_name), width=width)

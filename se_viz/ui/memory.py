@@ -1,4 +1,7 @@
-"""Memory of the app: garbage is collected off the path of clicks, and what passes free stays for the next one."""
+"""Memory of the app: garbage is collected off the path of clicks, and what passes free stays for the next one.
+
+Why: docs/decisions/014-garbage-collection.md
+"""
 
 import gc
 import threading

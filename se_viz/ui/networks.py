@@ -46,7 +46,9 @@ def choose_card() -> NetworkCard | None:
     if not shown:
         st.info("No network fits. Try a shorter part of its name, or another library.")
     else:
-        st.caption(f"{len(shown)} of {len(cards)} networks. Click a heading to sort, the box before a row to pick it.")
+        st.caption(
+            f"{len(shown)} of {len(cards)} networks. Click a heading to sort, the box before a row to select it."
+        )
         picked = _pick(shown, here)
         if picked:
             return picked
@@ -120,7 +122,7 @@ def show_details(card: NetworkCard) -> None:
     with st.container(horizontal=True, gap="medium"):
         for label, value in values.items():
             st.metric(label, value, width="content")
-    st.caption(f"{code(card.name)}: {plain(_origin(card))}, sees {card.input_size} pixels.{_licence(card)}")
+    st.caption(f"{code(card.name)}: {plain(_origin(card))}, input of {card.input_size} pixels.{_licence(card)}")
     try:
         require_library(card)
     except SeVizError as error:
@@ -166,7 +168,7 @@ def _may_change_disk() -> bool:
 
 
 def _download(card: NetworkCard) -> None:
-    bar = st.progress(0.0, text="Asking for the file…")
+    bar = st.progress(0.0, text="Requesting the file…")
 
     def show(come: int, total: int) -> None:
         bar.progress(min(come / total, 1.0), text=f"{come / 1e6:.0f} of {total / 1e6:.0f} MB")
@@ -193,8 +195,8 @@ def show_blocks(card: NetworkCard) -> None:
     height = "content" if len(found.sites) <= 20 else 640
     st.dataframe(_table_of(found), hide_index=True, height=height, placeholder="–", alt="SE blocks of the network")
     st.caption(
-        "Found by one pass of noise through the network with random weights, and checked: each block puts out its "
-        "input times the gate. r is the reduction ratio; blocks without two layers have none."
+        "Each block's output is its input times the gate, checked by one pass of noise with "
+        "random weights. r is the reduction ratio; blocks without two layers have none."
     )
     for path, reason in {**found.refused, **found.others}.items():
         st.warning(f"Not shown: {code(path)}. {as_markdown(reason)}")
@@ -231,7 +233,7 @@ def show_cache() -> None:
     if not _may_change_disk():
         return
     with st.popover("Empty the cache", disabled=not taken):
-        st.markdown(f"Delete {taken / 1e6:.0f} MB? Networks that are loaded go on until the app is started anew.")
+        st.markdown(f"Delete {taken / 1e6:.0f} MB? Loaded networks keep working until the app restarts.")
         st.button("Yes, delete all downloads", key="empty-cache", on_click=_empty)
 
 

@@ -18,9 +18,9 @@ from se_viz.ui.words import as_markdown
 def show_upload(card: NetworkCard | None) -> None:
     """Take a file of weights, check it, hold it and use it; a file that does not fit changes nothing."""
     st.caption(
-        "A .safetensors file, or what `torch.save` wrote; nothing in it is run. The network's tensors are found under "
-        "any prefix, and the number of classes is inferred from the classifier. You alone see the network, and it is "
-        "deleted when you have left."
+        "A .safetensors or `torch.save` file; no code in it is run. Only you see the network, "
+        "and it is deleted when you leave.",
+        help="Tensors are found under any prefix. The number of classes is inferred from the classifier layer.",
     )
     architecture = _choose_architecture(card)
     # Another one after each network: the server lets go of the file.
@@ -32,14 +32,14 @@ def show_upload(card: NetworkCard | None) -> None:
     )
     labels = st.text_area("Labels, one a line (optional)", key="own-labels", height=100)
     multi_label = st.checkbox(
-        "Multi-label: any number may be true",
+        "Multi-label: any number of classes may be true",
         key="own-multi-label",
         help="Each class then has a probability of its own, the sigmoid of its logit, as trained with "
         "`BCEWithLogitsLoss`. Otherwise probabilities are a softmax. A single class is always a yes or no.",
     )
-    for_all = is_private() and st.checkbox("Keep it, for everybody who uses this app", key="own-for-all")
+    for_all = is_private() and st.checkbox("Keep the network, for everybody who uses this app", key="own-for-all")
     _show_note()
-    if not st.button("Check and use them", type="primary", disabled=file is None) or file is None:
+    if not st.button("Check and use these weights", type="primary", disabled=file is None) or file is None:
         return
     try:
         with st.spinner("Checking the weights…"):
@@ -83,7 +83,7 @@ def show_kept() -> None:
                 remove = give_up if is_mine(card) else forget
                 st.button("Remove", key=f"forget-{card.name}", on_click=remove, args=(card.name,), type="tertiary")
     if not kept:
-        st.caption("No weights of your own are here yet.")
+        st.caption("No weights of your own yet.")
 
 
 def _architectures() -> list[str]:

@@ -48,7 +48,7 @@ _ONE_SCALE = "All blocks share one scale, symmetric about 0."
 def show_answer(choices: Choices, analysis: Analysis) -> None:
     """Show the photo as the network sees it and its five most probable classes, and an answer of independent ones."""
     photo, answer = st.columns([1, 3], vertical_alignment="center")
-    caption = f"As the network sees it: {choices.photo.width} x {choices.photo.height} pixels"
+    caption = f"Network input: {choices.photo.width} x {choices.photo.height} pixels"
     # Inside the page: a file on the server may be gone before the browser asks, when clicks come quickly.
     photo.image(to_uri(choices.photo), caption=caption, alt="The cropped photo")
     for index, share in analysis.top(5):
@@ -76,7 +76,7 @@ def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> st
         )
     if known > 20 or single:
         return words
-    knows = f"knows only these {known} classes" if multi_label else f"can only answer one of these {known} classes"
+    knows = f"has only these {known} classes" if multi_label else f"can only answer one of these {known} classes"
     return f"{words} The network {knows}: {', '.join(map(plain, classes))}."
 
 

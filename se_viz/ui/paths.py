@@ -36,9 +36,10 @@ def show_paths(choices: Choices, analysis: Analysis, target: Target, baseline: s
         # A container, so that what was there before holds its place meanwhile.
         with (
             st.container(),
-            progress(
-                "Following the way from the baseline to the photo…", key="paths", stop=partial(_note_stop, token)
-            ) as (watch, report),
+            progress("Integrating from the baseline to the photo…", key="paths", stop=partial(_note_stop, token)) as (
+                watch,
+                report,
+            ),
         ):
             trace = _trace(*token, _work=Work(choices.photo, watch, report))
         _show(choices, analysis, trace, baseline)
@@ -63,21 +64,21 @@ def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> 
         st.subheader("Block by block", anchor=False)
         held = choose_option("Gates of", {name: name_set(name) for name in trace.flows}, key="held-gates")
         _show_blocks(analysis, trace, held)
-    st.header("Where did the gates look?", anchor=False, divider="gray")
+    st.header("Which pixels acted through the gates?", anchor=False, divider="gray")
     _show_maps(choices, trace, held)
-    st.header("Whose gates carried it?", anchor=False, divider="gray")
+    st.header("Which gates carried the rise?", anchor=False, divider="gray")
     show_carriers(choices, analysis, (trace, held, baseline))
 
 
 def _show_stages(trace: Trace) -> None:
     rows = [(name_set(name), flow.bypass, flow.carried) for name, flow in trace.flows.items()]
     figure = draw_flows(pd.DataFrame(rows, columns=["place", "past", "through"]), trace.rise, current_palette())
-    show_figure(figure, "flows", alt="What came past and through the gates of the network and of each stage")
+    show_figure(figure, "flows", alt="Parts past and through the gates, of the network and of each stage")
     st.caption(
-        "Look for orange bars that are not short: there the gates, by moving, changed the answer. The two bars of a "
-        f"row add up to the rise (dotted), but for the error of {trace.steps} steps: {say_error(trace)}. Rows do not "
-        "add up: for a stage, only its own gates are set apart, and those of the others act within both parts. Took "
-        f"{trace.seconds:.1f} s."
+        "Long bars through the gates: changes of these gates changed the answer. The two bars of "
+        "a row sum to the rise (dotted).",
+        help=f"After {trace.steps} steps, {say_error(trace)}. Rows do not add up: for a stage, only its own gates are "
+        f"held, and all other gates act within both parts. Took {trace.seconds:.1f} s.",
     )
 
 
@@ -86,11 +87,11 @@ def _show_blocks(analysis: Analysis, trace: Trace, held: str) -> None:
     rows = [(labels[block], values.double().sum().item(), block) for block, values in flow.through.items()]
     table = pd.DataFrame(rows, columns=["place", "through", "path"]).assign(past=float("nan"))
     figure = draw_flows(table, trace.rise, current_palette())
-    show_figure(figure, "flow-blocks", alt="What came through the gates of each block", on_click=open_block)
+    show_figure(figure, "flow-blocks", alt="The part through the gates of each block", on_click=open_block)
     st.caption(
-        "What came through each block's gates, the others of these held: together "
-        f"{say_part(flow.carried, trace)}; past all of them {say_part(flow.bypass, trace)}. A click opens a block "
-        "below."
+        f"Parts through each block's gates, together {say_part(flow.carried, trace)}; past all of "
+        f"these gates {say_part(flow.bypass, trace)}. Click a bar to open its block below.",
+        help="For each block, all other gates of the set are held.",
     )
 
 
@@ -106,10 +107,10 @@ def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
     }
     show_pair(choices.photo, maps, signed=True, title="lowers the logit ← 0 → raises it")
     st.caption(
-        f"{name_set(held)}. Past them: what pixels did while these gates were held still. Through them: what they did "
-        "by moving them, the rest of the integrated gradients. Look for places in the second map that the first has "
-        "not: there the photo spoke to the gates alone. A cell is the sum of its pixels; both maps share one scale. "
-        f"{CLIPPED}"
+        "Regions only in the second map act on the answer solely through the gates. Both maps share one scale.",
+        help=f"{name_set(held)}. Past the gates: the effect of pixels with these gates held. Through the gates: the "
+        "effect of pixels by moving these gates, the rest of the integrated gradients. A cell is "
+        f"the sum of its pixels. {CLIPPED}",
     )
 
 

@@ -1,4 +1,7 @@
-"""What visitors may do to the machine that the app runs on; whoever runs it decides."""
+"""What visitors may do to the machine that the app runs on; whoever runs it decides.
+
+Why: docs/decisions/034-what-visitors-may-do.md
+"""
 
 import os
 

@@ -1,4 +1,7 @@
-"""Widgets by which several pages let people choose the same things."""
+"""Widgets by which several pages let people choose the same things.
+
+Why: docs/decisions/031-pickers-keep-their-key.md
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar

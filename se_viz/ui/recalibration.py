@@ -74,12 +74,13 @@ def describe_sides(method: str) -> str:
     row = LAYER_METHODS[method]
     if row.classless:
         return (
-            "The gates alone make this difference: each channel goes on s times as strong, the same at every pixel. "
-            "Drawn is the mean over the channels, whatever the class."
+            "The gates alone make this difference: each channel is multiplied by s, the same at "
+            "every pixel. The maps are means over the channels, whatever the class."
         )
     return (
-        "A change of U would change the gates too, one of X~ comes after them. So X~ shows what the channels do, and "
-        "the difference what runs through squeeze and excitation. Where it is pale, the gates hardly took part."
+        "X~ shows the effect of the channels after their gates; the difference shows what runs "
+        "through squeeze and excitation. Where the difference is pale, the gates hardly took "
+        "part."
     )
 
 
@@ -89,8 +90,8 @@ def describe_scale(method: str, count: int) -> str:
         return CLIPPED if count else ""
     if method in APART and not APART[method].same_unit:
         return (
-            "Each has a scale of its own: it weighs activations, which are smaller in X~ by the gates alone. Compare "
-            f"where they are bright, not how bright. {CLIPPED}"
+            "Each map has its own scale: it weighs activations, which are smaller in X~ by the "
+            f"gates alone. Compare where maps are bright, not how bright. {CLIPPED}"
         )
     return f"{'All three' if count == 3 else 'Both'} share one scale. {CLIPPED}"
 
@@ -112,7 +113,7 @@ def _show_maps(choices: Choices, sides: Sides, found: Recalibration | str, metho
             figure = draw_panel(choices.photo, large[name], current_palette(), span=span, title=title)
             show_panel(figure, f"side-{name[0]}", alt=f"{name}: the map over the photo")
     words = LAYER_METHODS[method].looks_for if isinstance(found, str) else describe_sides(method)
-    st.caption(f"{words} {describe_scale(method, len(large))} ({LAYER_METHODS[method].source})")
+    st.caption(words, help=f"{describe_scale(method, len(large))} ({LAYER_METHODS[method].source})".strip())
 
 
 def _map_of(side: Sight | str, method: str) -> Tensor | str:
@@ -134,20 +135,22 @@ def _show_makers(analysis: Analysis, found: Recalibration, block: str, method: s
     with words:
         st.markdown(describe_makers(ranked["difference"].to_numpy(), _SHOWN))
         st.caption(
-            "A bar is a channel's part in the difference, summed over the cells; a click opens the channel. The open "
-            "one is orange, and comes last where it is not among the largest."
+            "Each bar is a channel's part in the difference, summed over the cells; click a bar "
+            "to open its channel. The open channel is highlighted, and last where it is not "
+            "among the largest."
         )
         link_channel(record, label_blocks(analysis.records)[block])
 
 
 def describe_makers(differences: np.ndarray, shown: int) -> str:
-    """Say how much of all that moved, up or down, the first channels of a ranked list make."""
+    """Say for how much of the total change, up or down, the first channels of a ranked list account."""
     moved = np.abs(differences)
     if not moved.sum():
         return "Both maps are the same: these gates change nothing here."
     first = moved[:shown]
     share = first.sum() / moved.sum()
     return (
-        f"The {len(first)} largest of {len(moved)} channels make **{share:.0%}** of all that moved, up or down. The "
-        "smaller the share, the more channels the block works through."
+        f"The {len(first)} largest of {len(moved)} channels account for **{share:.0%}** of the "
+        "total change, up or down. The smaller this share, the more channels the block works "
+        "through."
     )

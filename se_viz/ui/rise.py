@@ -39,8 +39,9 @@ def say_error(trace: Trace) -> str:
     """Say how far the two parts miss the rise, and how far each may be off by itself."""
     doubt = max(flow.doubt for flow in trace.flows.values())
     words = (
-        f"the two parts miss the rise by up to {_size(trace.miss)} logits ({_percent(trace.miss_share)} of what "
-        f"moves), and each may be off by about {_size(doubt)}"
+        f"the completeness error is up to {_size(trace.miss)} logits "
+        f"({_percent(trace.miss_share)} of the total change), and each part is uncertain by about "
+        f"{_size(doubt)}"
     )
     return f"{words}: more than the {100 * TOLERANCE:g} % aimed at" if trace.miss_share > TOLERANCE else words
 
@@ -56,7 +57,7 @@ def _percent(share: float) -> str:
 def describe_rise(trace: Trace, classes: Sequence[str], baseline: str) -> str:
     """Say what rose, what of it came through all gates, and which stage's gates carried most by themselves."""
     start = (
-        f"From {_PICTURES.get(baseline, 'the baseline')} to this one the logit of **{_name(trace.target, classes)}**"
+        f"From {_PICTURES.get(baseline, 'the baseline')} to this image the logit of **{_name(trace.target, classes)}**"
     )
     if is_still(trace):
         words = f"moves by less than {_STILL:g}: there is nothing to split. Choose another class, photo or baseline."
@@ -77,20 +78,20 @@ def _describe_network(trace: Trace) -> str:
     past, through = say_part(flow.bypass, trace), f"**{say_part(flow.carried, trace)}**"
     if 0 < abs(flow.carried) <= flow.doubt:
         return (
-            f"What came through the gates, {through}, is no more than the sums may be off by ({_size(flow.doubt)}): it "
-            f"cannot be told from nothing. Past them came {past}."
+            f"The part through the gates, {through}, is no larger than its uncertainty "
+            f"({_size(flow.doubt)}): it cannot be told from 0. Past the gates: {past}."
         )
     if abs(trace.rise) < _TINY * flow.size:
         return (
-            f"That is little beside what moves: {past} came past the gates and {through} through them, and they "
-            "cancel, so that shares of the sum would mean nothing."
+            f"Two large parts cancel ({past} past the gates, {through} through the gates), so "
+            "percentages would be meaningless."
         )
     if flow.carried * trace.rise < 0:
-        return f"The gates worked against that: {through} came through them, and {past} past them."
+        return f"The gates opposed this: {through} through the gates, {past} past the gates."
     if flow.bypass * trace.rise < 0:
-        return f"The gates alone are for that: {through} came through them, and {past} past them."
-    share = f" of it ({flow.carried / trace.rise:.0%})" if trace.rise else ""
-    return f"Through the gates came {through}{share}, past them {past}."
+        return f"Only the gates account for this: {through} through the gates, {past} past the gates."
+    share = f" ({flow.carried / trace.rise:.0%} of the change)" if trace.rise else ""
+    return f"Through the gates: {through}{share}; past the gates: {past}."
 
 
 def _describe_stages(trace: Trace) -> str:
@@ -101,8 +102,8 @@ def _describe_stages(trace: Trace) -> str:
     lead, doubt = (abs(stages[most].carried) - abs(stages[second].carried), stages[most].doubt + stages[second].doubt)
     if lead < doubt:
         parts = f"{_say(stages[most], trace)} and {_say(stages[second], trace)}"
-        return f"Which stage's gates carried most cannot be told: {most} and {second} are too near for it ({parts})."
-    return f"Of the stages by themselves, the gates of {most} carried most: {_say(stages[most], trace)}."
+        return f"Which stage's gates carried most cannot be told: {most} and {second} are too close ({parts})."
+    return f"Of the stages, the gates of {most} carried most: {_say(stages[most], trace)}."
 
 
 def _say(flow: Flow, trace: Trace) -> str:

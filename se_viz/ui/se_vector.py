@@ -1,4 +1,4 @@
-"""The heat map of the widest gates, beside the one that asks for a class."""
+"""The heat map of the largest gates, beside the same map weighed by a class."""
 
 from contextlib import suppress
 
@@ -27,6 +27,11 @@ from se_viz.ui.waiting import waiting
 from se_viz.ui.words import as_markdown, plain
 
 _DETAIL = 128
+_EXPLAINED = (
+    "Gates depend on the image: choose another class, and the first map stays. *Weighed by "
+    "class* is a variant of ours, of which the positive part is drawn. Each map has its own "
+    f"scale, as units differ. {CLIPPED} (Roxo et al., arXiv 2412.05134)"
+)
 
 
 @st.fragment
@@ -45,7 +50,7 @@ def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None
         st.info(as_markdown(problem))
         return
     _show(choices, record, (vector, found))
-    st.caption(_describe(choices, found.target))
+    st.caption(_describe(choices, found.target), help=_EXPLAINED)
 
 
 def _choose(choices: Choices, analysis: Analysis) -> tuple[str, float]:
@@ -90,7 +95,9 @@ def _show(choices: Choices, record: GateRecord, found: tuple[SEVector, LayerAttr
         if values.any():
             _draw(choices, values, "vector-class")
         else:
-            st.info("Nowhere do these channels together speak for it. Choose a smaller Z, another block or class.")
+            st.info(
+                "These channels together are no evidence for this class. Choose a smaller Z, another block or class."
+            )
 
 
 def _draw(choices: Choices, values: np.ndarray, key: str) -> None:
@@ -103,16 +110,14 @@ def _draw(choices: Choices, values: np.ndarray, key: str) -> None:
 def _describe(choices: Choices, target: Target) -> str:
     name = plain(name_target(choices, target))
     return (
-        "**The gates alone**: the mean of X~ over the channels that the block let through most. **It does not depend "
-        "on the class**: gates answer to the image, so choose another class and this map stays. **Weighed by class**, "
-        f"a variant of ours: the same channels, each times its Grad-CAM weight for {name}, positive "
-        "part. Where both agree, the widest gates serve this class. Each map has a scale of its own, as their units "
-        f"differ. {CLIPPED} (Roxo et al., arXiv 2412.05134)"
+        "**The gates alone**: the mean of X~ over the channels with the largest gates, which "
+        "**does not depend on the class**. **Weighed by class**: the same channels by their "
+        f"Grad-CAM weight for {name}; where both maps agree, the largest gates serve this class."
     )
 
 
 def _get_weights(choices: Choices, block: str, target: Target) -> LayerAttribution:
-    with waiting("Asking for the class…", slow=True) as watch:
+    with waiting("Computing the weights of the class…", slow=True) as watch:
         return _weights(case_of(choices), block, target, _work=Work(choices.photo, watch))
 
 

@@ -16,7 +16,7 @@ def show_image_choice() -> None:
     with st.sidebar:
         st.subheader("Image")
         source = st.segmented_control(
-            "Where the image comes from",
+            "Source of the image",
             _SOURCES,
             default="Upload",
             required=True,

@@ -31,7 +31,7 @@ def show_stages(choices: Choices, analysis: Analysis, target: Target, baseline: 
     _show_depth(choices, analysis, target, baseline)
     st.header("Before and after the gates", anchor=False, divider="gray")
     show_recalibration(choices, analysis, target, baseline)
-    st.header("What the gates alone point at", anchor=False, divider="gray")
+    st.header("The map of the gates alone", anchor=False, divider="gray")
     show_se_vector(choices, analysis, target)
 
 
@@ -55,7 +55,9 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
         with column:
             _show_stage(choices, analysis, (stage, method), sight)
     if drawn := [sight.seconds for sight in found.values() if isinstance(sight, Sight)]:
-        st.caption(_describe(method, sum(drawn)))
+        row = LAYER_METHODS[method]
+        words = "Look from the first stage to the last: the share below each map shows whether the evidence narrows."
+        st.caption(f"{words} {row.looks_for}", help=_explain(sum(drawn), row.source))
 
 
 def _choose() -> tuple[str, str]:
@@ -71,13 +73,11 @@ def _last(analysis: Analysis, stage: int) -> str:
     return [record.name for record in analysis.records if record.stage == stage][-1]
 
 
-def _describe(method: str, seconds: float) -> str:
-    row = LAYER_METHODS[method]
+def _explain(seconds: float, source: str) -> str:
     return (
-        f"{row.looks_for} Look from the first stage to the last: cells get coarser, and the share below each map says "
-        f"whether the evidence narrows. Each map has its own scale and units. {CLIPPED} Curves: the sorted gates of "
-        f"the stage, the last block's in orange, earlier ones in grey. Took {seconds:.2f} s. "
-        f"({row.source})"
+        f"Cells get coarser with depth, and each map has its own scale and units. {CLIPPED} "
+        "Curves: the sorted gates of the stage, the last block's highlighted, earlier blocks' "
+        f"faint. Took {seconds:.2f} s. ({source})"
     )
 
 
@@ -107,7 +107,7 @@ def _show_stage(choices: Choices, analysis: Analysis, asked: tuple[int, str], si
 
 
 def _say_focus(focus: float | None, method: str) -> str:
-    what = "is active" if LAYER_METHODS[method].classless else "speaks for it"
+    what = "activation" if LAYER_METHODS[method].classless else "positive evidence"
     if focus is None:
-        return f"Nothing {what} here."
-    return f"Half of what {what} lies in **{focus:.0%}** of the photo."
+        return f"No {what} here."
+    return f"Half of the {what} lies in **{focus:.0%}** of the photo."

@@ -1,4 +1,7 @@
-"""Small multiples: a place for each method, what is drawn in it, and what the colours mean."""
+"""Small multiples: a place for each method, what is drawn in it, and what the colours mean.
+
+Why: docs/decisions/027-small-multiples-are-pictures.md
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -17,7 +17,7 @@ SESSION = 5 * 2**28
 """Bytes of files that one session may have on the server: the largest weights, and photos beside."""
 SERVER = 2**32
 """Bytes of files of all sessions together."""
-_FULL = "All who use this app have uploaded as much as it has room for."
+_FULL = "The uploads of all visitors fill the room of this app. Wait until somebody leaves."
 _lock = threading.Lock()
 _bounded: set[int] = set()
 _parse = MultiPartParser.parse

@@ -26,7 +26,7 @@ _TURNS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _CODE = re.compile(r"(`[^`]+`)")
 
-_BETWEEN = re.compile(r"(?<=[.!?]) (?=[A-Z`*])")
+_BETWEEN = re.compile(r"(?<=[.!?])(?<! al\.) (?=[A-Z`*])")
 """Where one of our own sentences ends and the next begins."""
 
 

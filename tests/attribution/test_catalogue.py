@@ -461,7 +461,9 @@ def test_values_that_are_no_numbers_are_not_drawn(network, image):
     """A map of NaN is no map; here the baseline holds one."""
     start = torch.zeros_like(image)
     start[0, 0, 0, 0] = float("nan")
-    message = r"^Integrated Gradients cannot run with these options: its values for this image are no numbers\. Change"
+    message = (
+        r"^Integrated Gradients cannot run with these options: its values for this image are NaN or infinite\. Change"
+    )
     with pytest.raises(AttributionError, match=message):
         attribute(network, image, TARGET, "integrated_gradients", baselines=start)
 

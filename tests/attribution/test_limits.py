@@ -33,8 +33,8 @@ BROKEN[0, 1, 2, 3] = float("nan")
         (GOOD.double(), "of torch.float64"),
         (GOOD.half(), "of torch.float16"),
         (GOOD.to("meta"), "on meta"),
-        (BROKEN, "one with values that are no numbers"),
-        (GOOD / 0, "one with values that are no numbers"),
+        (BROKEN, "one with values that are NaN or infinite"),
+        (GOOD / 0, "one with values that are NaN or infinite"),
     ],
 )
 def test_what_is_no_image_for_the_network_is_said(network: Network, inputs: Any, found: str):

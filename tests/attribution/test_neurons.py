@@ -367,6 +367,6 @@ def test_what_cannot_be_explained_is_said(network, image, neuron, method, option
 def test_values_that_are_no_numbers_are_no_map(network, image):
     """A baseline that is none makes them, and a picture of them would be blank."""
     options = {"target": 1, "n_steps": 2, "baselines": float("inf")}
-    words = r"^Conductance cannot run with these options: its values .* are no numbers\. Change them\.$"
+    words = r"^Conductance cannot run with these options: its values .* are NaN or infinite\. Change them\.$"
     with pytest.raises(AttributionError, match=words):
         attribute_neuron(network, image, Neuron(LAST, 0), "conductance", **options)

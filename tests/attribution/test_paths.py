@@ -383,7 +383,12 @@ def test_progress_counts_steps(network: Network, image: Tensor):
         (1, {"n_steps": 0}, AttributionError, r"^The way through the gates cannot run with n_steps=0\. Choose 1 or"),
         (1, {"n_steps": 10**9}, AttributionError, r"^The way through the gates can take 2,000 steps at most, not 1,0"),
         (1, {"sets": {"none": ["layer9"]}}, NoSEBlocksError, r"^There is no SE block 'layer9'\. Choose among: layer1"),
-        (1, {"baseline": torch.full((1, 3, 64, 64), torch.nan)}, AttributionError, r"no finite number\. Choose"),
+        (
+            1,
+            {"baseline": torch.full((1, 3, 64, 64), torch.nan)},
+            AttributionError,
+            r"the logit is NaN or infinite\. Choose",
+        ),
     ],
 )
 def test_what_cannot_be_traced_is_said(network, image, target, options, error, message):

@@ -95,7 +95,7 @@ CASES = {
     "no numbers": (
         network_of(lambda model: model.head.weight.data.fill_(float("nan"))),
         ("saliency", "deep_lift", "occlusion"),
-        r"^Small answers this image with values that are no numbers, .* Check its weights",
+        r"^Small answers this image with values that are NaN or infinite, .* Check its weights",
     ),
     "another head": (
         network_of(lambda model: setattr(model, "head", nn.Linear(8, 2))),

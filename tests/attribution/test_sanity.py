@@ -244,7 +244,7 @@ def test_the_verdict_compares_with_networks_that_have_learned_nothing(found: Pee
     [
         (torch.zeros(2, 2), "**Map is a map of zeros**"),
         (torch.full((2, 2), 0.25), "**Map has one value everywhere, 0.25**"),
-        (torch.full((2, 2), torch.nan), "**Map holds values that are no numbers**"),
+        (torch.full((2, 2), torch.nan), "**Map holds values that are NaN or infinite**"),
     ],
 )
 def test_a_map_without_an_order_is_called_what_it_is(values: torch.Tensor, words: str):

@@ -320,7 +320,10 @@ def test_all_passes_are_told_in_one_row(linear: Network, photo: Tensor):
     ("values", "message"),
     [
         (torch.zeros(SIDE, SIDE), r"^This map is 0 everywhere, so that its pixels have no order\. Choose another"),
-        (torch.full((SIDE, SIDE), float("nan")), r"^This map holds values that are no numbers.* Choose another method"),
+        (
+            torch.full((SIDE, SIDE), float("nan")),
+            r"^This map holds values that are NaN or infinite.* Choose another method",
+        ),
         (torch.rand(SIDE, 5), r"^The map has \(12, 5\) values, the image \(12, 12\) pixels\. Score a map of"),
     ],
 )
@@ -333,7 +336,7 @@ def test_a_map_without_an_order_is_refused(linear: Network, photo: Tensor, value
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"squares": 1}, {"repeats": 1}])
 def test_an_exam_that_scores_nothing_is_refused(wrong: dict[str, Any]):
     """One draw has no spread, and a curve of no steps no area."""
-    with pytest.raises(AttributionError, match=r"score nothing\. Ask for [12] at least\.$"):
+    with pytest.raises(AttributionError, match=r"are too few to score\. Choose [12] at least\.$"):
         Exam(Target(0), **wrong)
 
 

@@ -102,9 +102,9 @@ def test_own_weights_lead_to_their_gates(page: Page):
     search(page, name)
     expect(page.get_by_role("combobox", name="For the architecture")).to_have_value(name)
     look_inside(page, on=True)
-    expect(page.get_by_text("Found by one pass of noise")).to_be_visible()
+    expect(page.get_by_text("checked by one pass of noise")).to_be_visible()
     page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(FOLDER / f"{name}.safetensors")
-    page.get_by_role("button", name="Check and use them").click()
+    page.get_by_role("button", name="Check and use these weights").click()
     expect(page.get_by_role("heading", name=f"{name}-")).to_be_visible()
     expect(page.get_by_text("In use on all pages")).to_be_visible()
     expect_idle(page)
@@ -124,5 +124,5 @@ def test_a_file_of_no_weights_is_a_sentence(page: Page, tmp_path: Path):
     wrong = tmp_path / "cat.pt"
     wrong.write_bytes(list_samples()[0].path.read_bytes())
     page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(wrong)
-    page.get_by_role("button", name="Check and use them").click()
+    page.get_by_role("button", name="Check and use these weights").click()
     expect(page.get_by_test_id("stAlert")).to_contain_text("cat.pt is neither a safetensors file nor a state dict")

@@ -51,7 +51,7 @@ def test_the_slider_of_z_keeps_fewer_channels(visit: Callable[..., Visit]):
     expect(page.get_by_text(re.compile(r"^No channel passes: the widest gate of this block is"))).to_be_visible()
     slider.press("Home")
     expect(figure(page, "vector-map").locator(".heatmaplayer image")).to_have_count(1)
-    expect(page.get_by_text(re.compile(r"It does not depend on the class"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"does not depend on the class"))).to_be_visible()
 
 
 def choose_side(page: Page, method: str) -> None:

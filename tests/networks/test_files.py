@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from se_viz.errors import CheckpointError
-from se_viz.foreign import show_name
+from se_viz.names import show_name
 from se_viz.networks import formats
 from se_viz.networks.checkpoints import read_tensors
 from se_viz.networks.listing import Listing, read_listing

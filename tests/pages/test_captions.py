@@ -24,6 +24,16 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "Does it matter?": ("counterfactuals.py", {}),
     **{f"Does it matter?, {kind}": ("counterfactuals.py", {"counterfactual": kind}) for kind in KINDS},
     "Where did it look?": ("attribution.py", {}),
+    "Stage by stage": ("attribution.py", {"attribution-view": "Stage by stage"}),
+    "Stage by stage, long methods": (
+        "attribution.py",
+        {"attribution-view": "Stage by stage", "stage-method": "conductance", "side-method": "feature_ablation"},
+    ),
+    "Through the gates": ("attribution.py", {"attribution-view": "Through the gates"}),
+    "Through the gates, conductance": (
+        "attribution.py",
+        {"attribution-view": "Through the gates", "gate-attribution": "conductance"},
+    ),
     "Where did it look?, against": ("attribution.py", {"map-sign": "against", **TICKS}),
     "Does it matter?, exact": ("counterfactuals.py", {"measure": "exact"}),
 }

@@ -169,7 +169,7 @@ def test_own_weights_are_checked_kept_and_used(page: AppTest):
     page.file_uploader(key="own-weights").set_value(("mine.pt", weights(3), "application/octet-stream"))
     page.text_area(key="own-labels").set_value("ant\nbee\ncat")
     run(page)
-    next(button for button in page.button if button.label == "Check and use them").click()
+    next(button for button in page.button if button.label == "Check and use these weights").click()
     run(page)
     assert not errors(page)
     name = page.session_state["network"]
@@ -184,7 +184,7 @@ def test_own_weights_that_do_not_fit_are_one_sentence(page: AppTest, tmp_path: P
     run(page).selectbox(key="own-architecture-tiny").set_value("se_resnet50")
     page.file_uploader(key="own-weights").set_value(("mine.pt", weights(3), "application/octet-stream"))
     run(page)
-    next(button for button in page.button if button.label == "Check and use them").click()
+    next(button for button in page.button if button.label == "Check and use these weights").click()
     run(page)
     assert [error.startswith("mine.pt holds other weights than se_resnet50") for error in errors(page)] == [True]
     assert page.session_state["network"] == "tiny"
@@ -206,7 +206,7 @@ def test_own_weights_without_a_classifier_are_one_sentence(page: AppTest, tmp_pa
     run(page).selectbox(key="own-architecture-tiny").set_value("torchvision/mobilenet_v3_small")
     page.file_uploader(key="own-weights").set_value(("mine.pt", backbone.getvalue(), "application/octet-stream"))
     run(page)
-    next(button for button in page.button if button.label == "Check and use them").click()
+    next(button for button in page.button if button.label == "Check and use these weights").click()
     run(page)
     assert [error.startswith("mine.pt has no classifier: classifier.3.weight and") for error in errors(page)] == [True]
     assert page.session_state["network"] == "tiny"

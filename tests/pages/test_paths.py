@@ -78,7 +78,7 @@ def test_a_stage_can_be_looked_at_by_itself(page: AppTest, network: Network, pho
     flow = trace.flows["stage 3"]
     for way, part in (("Past the gates", flow.bypass), ("Through the gates", flow.carried)):
         assert f"**{way}**: {say_part(part, trace)}" in words(page)
-    assert "held apart: all gates." in words(page)
+    assert "gates held: all gates." in words(page)
 
 
 def test_both_maps_share_one_scale(page: AppTest, network: Network, photo: Image.Image, best: int):

@@ -117,4 +117,4 @@ def test_what_came_through_each_use_is_told_apart():
     (blocks,) = figure(page, "flow-blocks")["data"]
     assert blocks["y"][7:13] == LABELS
     assert blocks["customdata"][8:10] == [FIRST, SECOND]
-    assert "channels of SE_4_3 make up half" in words(page)
+    assert "channels of SE_4_3 account for half" in words(page)

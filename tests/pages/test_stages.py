@@ -28,7 +28,7 @@ from se_viz.networks import Network
 from se_viz.ui import layer_maps
 from se_viz.ui.cases import Case, Question, Work
 from se_viz.ui.recalibration import describe_makers, describe_scale, describe_sides
-from tests.support.pages import chosen, clean, figure, noise, session
+from tests.support.pages import chosen, clean, figure, noise, session, words
 from tests.support.passes import everywhere
 
 pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
@@ -58,10 +58,6 @@ def figures(page: AppTest) -> set[str]:
     return {chart.key for chart in page.get("plotly_chart") if chart.key}
 
 
-def words(page: AppTest) -> str:
-    return "\n".join(text.value for text in [*page.markdown, *page.caption, *page.info])
-
-
 def predicted(network: Network, photo: Image.Image) -> Target:
     with torch.no_grad():
         return Target(int(network.model(network.preprocess(photo))[0].argmax()))
@@ -79,7 +75,7 @@ def test_every_stage_has_its_map_its_grid_and_its_focus(view: AppTest, network: 
             if collected >= total / 2:
                 break
             collected, count = collected + value, count + 1
-        focus = f"Half of what speaks for it lies in **{count / large.numel():.0%}**" if total else "Nothing speaks"
+        focus = f"Half of the positive evidence lies in **{count / large.numel():.0%}**" if total else "No positive"
         side = 64 >> stage
         assert f"{side} x {side} cells. {focus}" in words(view)
         curves = [trace["name"] for trace in figure(view, f"stage-{stage}")["data"][1:]]
@@ -175,7 +171,7 @@ def test_what_does_not_add_up_has_two_maps_and_says_why(view: AppTest, method: s
     assert view.info[0].value == APART[method].reason
     ticks = [figure(view, f"side-{side}")["layout"]["coloraxis"]["colorbar"]["ticktext"] for side in "UX"]
     assert (ticks[0] == ticks[1]) == same
-    assert ("Both share one scale" if same else "Each has a scale of its own") in words(view)
+    assert ("Both share one scale" if same else "Each map has its own scale") in words(view)
 
 
 @pytest.mark.parametrize(("place", "key"), [("before", "side-U"), ("after", "side-X")])
@@ -231,7 +227,7 @@ def test_sentences_for_the_scale_of_one_two_and_three_maps():
     assert [describe_scale("deep_lift", count) for count in (0, 1)] == ["", CLIPPED]
     assert describe_scale("grad_cam", 3).startswith("All three share one scale.")
     assert describe_scale("internal_influence", 2).startswith("Both share one scale.")
-    assert describe_scale("feature_ablation", 2).startswith("Each has a scale of its own")
+    assert describe_scale("feature_ablation", 2).startswith("Each map has its own scale")
 
 
 def test_the_channels_that_make_the_difference_are_named(view: AppTest, network: Network, photo: Image.Image):
@@ -245,7 +241,9 @@ def test_the_channels_that_make_the_difference_are_named(view: AppTest, network:
     bars = figure(view, "makers")["data"][0]
     assert [int(channel) for channel in bars["customdata"]][:10] == order
     share = (after - before).abs()
-    assert f"The 10 largest of 256 channels make **{(share[order].sum() / share.sum()).item():.0%}**" in words(view)
+    assert f"The 10 largest of 256 channels account for **{(share[order].sum() / share.sum()).item():.0%}**" in words(
+        view
+    )
 
 
 @pytest.mark.parametrize("rank", [3, 200])
@@ -268,17 +266,17 @@ def test_the_open_channel_has_a_bar_in_any_case(view: AppTest, network: Network,
 
 def test_sentences_for_both_kinds_of_difference():
     """Activations are scaled by the gates themselves; gradients run through squeeze and excitation."""
-    assert "s times as strong" in describe_sides("activation")
+    assert "multiplied by s" in describe_sides("activation")
     assert "through squeeze and excitation" in describe_sides("grad_cam")
     assert describe_makers(np.zeros(4), 2) == "Both maps are the same: these gates change nothing here."
-    assert "The 1 largest of 3 channels make **50%**" in describe_makers(np.array([-2.0, 1.0, 1.0]), 1)
+    assert "The 1 largest of 3 channels account for **50%**" in describe_makers(np.array([-2.0, 1.0, 1.0]), 1)
 
 
 def test_the_map_of_the_gates_counts_its_channels_and_denies_a_class(view: AppTest):
     """Count and threshold stand beside the slider; moving it changes them, and the class does not."""
     counts = [text.value for text in view.markdown if "channels kept" in text.value]
     assert len(counts) == 1
-    assert "It does not depend on the class" in words(view)
+    assert "**does not depend on the class**" in words(view)
     kept = figure(view, "vector-map")["data"][0]["z"]
     other = view.selectbox(key="target")
     other.select_index(1)

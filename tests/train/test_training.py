@@ -287,7 +287,9 @@ def test_a_run_can_begin_with_a_trained_network(squares, finished, tmp_path, cap
 
 def test_evaluation_refuses_other_classes(network, squares):
     """Labels of another data set would be counted as wrong answers."""
-    with pytest.raises(DataError, match=r"^The folder has the classes blue, red; the network knows ant, .*elk\. Eval"):
+    with pytest.raises(
+        DataError, match=r"^The folder has the classes blue, red; the network has the classes ant, .*elk\. Eval"
+    ):
         evaluate(network, Pictures(squares / "val"))
 
 

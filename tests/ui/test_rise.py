@@ -25,25 +25,25 @@ def test_a_share_of_the_rise_is_said_where_both_parts_go_along():
     """1.9 of 8.1 logits are 23 %."""
     words = say(8.1, (6.2, 1.9))
     assert words.startswith(
-        r"From a mean-coloured image to this one the logit of **b\*e against ant** rises by **8.10**."
+        r"From a mean-coloured image to this image the logit of **b\*e against ant** rises by **8.10**."
     )
-    assert words.endswith("Through the gates came **+1.90** of it (23%), past them +6.20.")
+    assert words.endswith("Through the gates: **+1.90** (23% of the change); past the gates: +6.20.")
 
 
 def test_a_fall_is_called_one():
     """Two negative parts are shares of a fall."""
     words = say(-2.0, (-1.5, -0.5))
     assert "falls by **2.00**" in words
-    assert "(25%)" in words
+    assert "(25% of the change)" in words
 
 
 @pytest.mark.parametrize(
     ("rise", "parts", "words"),
     [
-        (1.2, (3.5, -2.3), "The gates worked against that: **-2.30** came through them, and +3.50 past them."),
-        (1.2, (-1.0, 2.2), "The gates alone are for that: **+2.20** came through them, and -1.00 past them."),
-        (-1.2, (-3.5, 2.3), "The gates worked against that"),
-        (0.1, (3.2, -3.1), "they cancel, so that shares of the sum would mean nothing"),
+        (1.2, (3.5, -2.3), "The gates opposed this: **-2.30** through the gates, +3.50 past the gates."),
+        (1.2, (-1.0, 2.2), "Only the gates account for this: **+2.20** through the gates, -1.00 past the gates."),
+        (-1.2, (-3.5, 2.3), "The gates opposed this"),
+        (0.1, (3.2, -3.1), "so percentages would be meaningless"),
     ],
 )
 def test_opposite_signs_and_tiny_sums_have_no_percentage(rise: float, parts: tuple[float, float], words: str):
@@ -57,7 +57,7 @@ def test_a_rise_of_hardly_anything_still_has_numbers():
     """A network that was never trained rises by a thousandth of a logit; +0.00 through and -0.00 past say nothing."""
     words = say(0.0012, (0.0010, 0.0002))
     assert "rises by **0.0012**" in words
-    assert words.endswith("Through the gates came **+0.0002** of it (17%), past them +0.0010.")
+    assert words.endswith("Through the gates: **+0.0002** (17% of the change); past the gates: +0.0010.")
 
 
 @pytest.mark.parametrize("part", [0.0, 9e-5])
@@ -94,25 +94,31 @@ def doubted(doubt: float, **parts: tuple[float, float]) -> str:
 def test_a_part_below_the_error_of_the_sums_is_called_nothing():
     """-0.02 of a rise by 4 works against nothing where the sums may be off by 0.03; where by 0.01, it does."""
     parts = {"network": (4.02, -0.02)}
-    assert "-0.02**, is no more than the sums may be off by (0.03): it cannot be told from nothing" in doubted(
-        0.03, **parts
-    )
-    assert "The gates worked against that" in doubted(0.01, **parts)
+    assert "-0.02**, is no larger than its uncertainty (0.03): it cannot be told from 0" in doubted(0.03, **parts)
+    assert "The gates opposed this" in doubted(0.01, **parts)
 
 
 def test_two_stages_nearer_than_the_error_have_no_first():
     """1.00 and 0.98, each off by 0.02 at most, may be the other way round; off by 0.005 they may not."""
     parts = {"network": (3.0, 1.0), "stage_2": (3.0, 1.0), "stage_4": (3.02, 0.98)}
-    assert "carried most cannot be told: stage 2 and stage 4 are too near" in doubted(0.02, **parts)
+    assert "carried most cannot be told: stage 2 and stage 4 are too close" in doubted(0.02, **parts)
     assert "the gates of stage 2 carried most" in doubted(0.005, **parts)
 
 
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (0.03, "miss the rise by up to 0.03 logits (0.7 % of what moves), and each may be off by about 0.04"),
-        (0.2, "up to 0.2 logits (4.8 % of what moves), and each may be off by about 0.2: more than the 1 % aimed at"),
-        (0.001, "up to 0.001 logits (less than 0.1 % of what moves)"),
+        (
+            0.03,
+            "completeness error is up to 0.03 logits (0.7 % of the total change), and each part "
+            "is uncertain by about 0.04",
+        ),
+        (
+            0.2,
+            "up to 0.2 logits (4.8 % of the total change), and each part is uncertain by about "
+            "0.2: more than the 1 % aimed at",
+        ),
+        (0.001, "up to 0.001 logits (less than 0.1 % of the total change)"),
     ],
 )
 def test_the_error_of_the_sums_is_said_in_logits_and_percent(error: float, words: str):

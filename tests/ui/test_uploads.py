@@ -44,7 +44,7 @@ def test_all_sessions_together_hold_so_much(manager: MemoryUploadedFileManager):
     add = bounded(manager)
     for session in ("one", "two"):
         add(session, file("photo", 10))
-    with pytest.raises(HTTPException, match="All who use this app have uploaded as much as it has room for"):
+    with pytest.raises(HTTPException, match="The uploads of all visitors fill the room of this app"):
         add("three", file("photo", 6))
     manager.remove_session_files("one")
     add("three", file("photo", 6))
@@ -75,7 +75,7 @@ def test_files_count_while_they_arrive(monkeypatch: pytest.MonkeyPatch):
     async def run() -> None:
         slow = asyncio.create_task(parse(HEAD, bytes(800), wait=asyncio.Event()))
         await asyncio.sleep(0)
-        with pytest.raises(HTTPException, match="All who use this app have uploaded as much as it has room for"):
+        with pytest.raises(HTTPException, match="The uploads of all visitors fill the room of this app"):
             await parse(HEAD, bytes(300))
         slow.cancel()
         await asyncio.wait([slow])

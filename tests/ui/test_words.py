@@ -2,7 +2,7 @@
 
 import pytest
 
-from se_viz.ui.words import as_markdown, code, plain
+from se_viz.ui.words import as_markdown, code, plain, split_words
 
 
 def test_a_sentence_of_our_own_stays_as_it_is():
@@ -74,3 +74,16 @@ def test_a_name_that_turns_the_line_turns_itself_alone():
 def test_code_holds_backticks(name: str, shown: str):
     """CommonMark 6.1: a code span ends at a run of as many backticks as it began with."""
     assert code(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("words", "shown", "rest"),
+    [
+        ("One sentence, e.g. of 0.5.", "One sentence, e.g. of 0.5.", ""),
+        ("**Map**: of Hu et al. First. Second? `Third`.", "**Map**: of Hu et al. First. Second?", "`Third`."),
+        ("A. B! C. D.", "A. B!", "C. D."),
+    ],
+)
+def test_a_caption_shows_two_sentences_and_its_help_mark_the_rest(words: str, shown: str, rest: str):
+    """Nothing is lost on the way, and numbers and abbreviations end no sentence."""
+    assert split_words(words) == (shown, rest)
