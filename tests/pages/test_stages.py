@@ -28,7 +28,8 @@ from se_viz.networks import Network
 from se_viz.ui import layer_maps
 from se_viz.ui.cases import Case, Question, Work
 from se_viz.ui.recalibration import describe_makers, describe_scale, describe_sides
-from tests.support.pages import chosen, clean, figure, noise, session, words
+from tests.support import pages
+from tests.support.pages import chosen, clean, figure, noise, session
 from tests.support.passes import everywhere
 
 pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
@@ -56,6 +57,10 @@ def choose(page: AppTest, key: str, value: Any) -> AppTest:
 
 def figures(page: AppTest) -> set[str]:
     return {chart.key for chart in page.get("plotly_chart") if chart.key}
+
+
+def words(page: AppTest) -> str:
+    return "\n".join([pages.words(page), *(info.value for info in page.info)])
 
 
 def predicted(network: Network, photo: Image.Image) -> Target:
