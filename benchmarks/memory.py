@@ -14,9 +14,9 @@ from benchmarks.measure import as_table, resident_memory, show_memory
 from benchmarks.paint import make_photo
 from se_viz import list_networks
 from se_viz.runtime import choose_device
+from se_viz.ui.asking.engine import get_view
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import Choices
-from se_viz.ui.loaded import get_network
 from se_viz.ui.photos import get_photo
 from se_viz.ui.state import ChosenImage
 
@@ -45,7 +45,7 @@ def main(words: list[str] | None = None) -> None:
 
 def measure(name: str, device: str, images: int) -> list[tuple[int, float | None]]:
     """Return the resident memory in MiB before the first photo, when the caches are full, and then on."""
-    network = get_network(name, device)
+    network = get_view(name, device)
     marks = [(0, _held())]
     for count in range(1, images + 1):
         content = make_photo((640, 480), count)

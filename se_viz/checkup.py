@@ -7,15 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+import torch
 from PIL import Image
 
 from se_viz.analysis import analyse
 from se_viz.errors import LimitError
 from se_viz.gates.health import BlockHealth, Limits, check_health, count_dead
-from se_viz.gates.records import GateRecord
+from se_viz.gates.records import GateRecord, GateSite
 from se_viz.images import open_image
 from se_viz.line import Watch
 from se_viz.networks import Network
+from se_viz.networks.lenders import Lender
 
 
 def check_network(
@@ -51,6 +53,15 @@ def find_dead(
             if record.features is not None:
                 alive[record.name] = record.features[0].flatten(1).any(1) | alive.get(record.name, False)
     return {name: int((~channels).sum()) for name, channels in alive.items()}
+
+
+def lend_records(lenders: Sequence[Lender], sites: Sequence[GateSite]) -> list[GateRecord]:
+    """Return the gates of images that lend them as records; squeezes are not kept with them, and are 0."""
+    return [
+        GateRecord(site.block, site.stage, torch.zeros(1, site.channels), lender.gates[site.name][None], call=site.call)
+        for lender in lenders
+        for site in sites
+    ]
 
 
 def read_limits(words: Sequence[str]) -> Limits:

@@ -1,10 +1,11 @@
 """Gate is not importance: what each channel's gate does to a logit, and how that goes with its size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from math import isnan
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ from se_viz.line import Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of
 from se_viz.variants import Report, run_variants
+
+Effects: TypeAlias = Float[Tensor, "channels"]
+"""What each channel of a block does to a logit; NaN for those that were not asked."""
 
 LEVEL = 0.95
 """Share of shuffles that the band of a `SlopeTest` holds."""
@@ -100,6 +104,16 @@ def ablate_channels(
     variants = [{block: partial(_shut, channel)} for channel in asked]
     answers = run_variants(network, image, variants, whole=whole, watch=watch, report=report)
     return answers.live - answers.edited
+
+
+def gather_effects(
+    parts: Mapping[tuple[int, ...], Float[Tensor, "some classes"]], channels: int, target: int
+) -> Effects:
+    """Return what `ablate_channels` found of one class, from parts by their channels; NaN for those of no part."""
+    effects = torch.full([channels], torch.nan)
+    for some, falls in parts.items():
+        effects[list(some)] = falls[:, target]
+    return effects
 
 
 def estimate_effects(

@@ -69,6 +69,23 @@ def test_a_dependency_has_one_home(package: str, homes: tuple[str, ...]):
     assert [user for user in users if not user.startswith(homes)] == []
 
 
+BEHIND_THE_SEAM = (
+    *("torch", "torchvision", "captum", "se_viz.line", "se_viz.residents", "se_viz.teams", "se_viz.runtime.line_of"),
+    *("se_viz.networks.load_network", "se_viz.networks.zoo.load_network"),
+)
+"""What no page may import: pages ask the engine, and know of a network what its view tells."""
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if part_of(file) in ("ui", "pages", "app.py")], ids=str)
+def test_pages_hold_no_network_and_know_no_line(file: Path):
+    """An engine may then run in another process or on another machine, and a page is read without knowing passes."""
+    imports = [name for name in imports_of(file) if f"{name}.".startswith(tuple(f"{one}." for one in BEHIND_THE_SEAM))]
+    assert imports == []
+    nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    reached = [node.attr for node in nodes if isinstance(node, ast.Attribute)]
+    assert {"model", "borrow", "residents"}.isdisjoint(reached)
+
+
 def test_hooks_have_one_home():
     """Hooks outlive the line that sets them; where all are in one module, one test can count them."""
     calls = [

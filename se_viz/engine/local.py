@@ -71,7 +71,8 @@ class LocalEngine:
         photos = photo if isinstance(photo, Mapping) else {} if photo is None else {case.digest: photo}
         told = _Told(progress)
         with self.borrow(case.network, case.device, told.wait) as network:
-            return self._answer(network, photos, told, case, question)
+            work = Work(network, case.digest, photos, told.watch, told.report, partial(self._recall, case))
+            return self._answer(work, case, question)
 
     def view(self, name: str, device: str | None = None, *, progress: Progress = _silent) -> NetworkView:
         """Return what is seen of a network, which is loaded where it is not; by default on the best device.
@@ -139,11 +140,8 @@ class LocalEngine:
         self._after_loading()
         return network
 
-    def _answer(
-        self, network: Network, photos: Mapping[str, Image.Image], told: "_Told", case: Case, question: Question
-    ) -> Any:
-        recall = partial(self._recall, network, photos, told, case)
-        result = answer(question, Work(network, case.digest, photos, told.watch, told.report, recall))
+    def _answer(self, work: Work, case: Case, question: Question) -> Any:
+        result = answer(question, work)
         if isinstance(question, _REMEMBERED):
             self._recent.put(_key(case, question), result)
         elif isinstance(question, Analyse):
@@ -152,26 +150,20 @@ class LocalEngine:
             self._recent.put(_key(case, Analyse()), replace(result, records=records))
         return result
 
-    def _recall(
-        self,
-        network: Network,
-        photos: Mapping[str, Image.Image],
-        told: "_Told",
-        case: Case,
-        question: Question,
-        digest: str,
-    ) -> Any:
+    def _recall(self, case: Case, work: Work, question: Question, digest: str) -> Any:
         """Return what a question about an image was answered; what is forgotten is computed again, without a report."""
         case = replace(case, digest=digest)
         known = self._recent.get(_key(case, question))
-        return self._answer(network, photos, told.quietly(), case, question) if known is None else known
+        if known is not None:
+            return known
+        return self._answer(replace(work, digest=digest, report=lambda *_: None), case, question)
 
 
 class _Told:
     """One callback for what a run tells by two: how many run before, and how far it is."""
 
-    def __init__(self, progress: Progress, *, quiet: bool = False) -> None:
-        self._progress, self._quiet = progress, quiet
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
         self._done, self._total = 0, 0
 
     def watch(self, ahead: int) -> None:
@@ -180,17 +172,12 @@ class _Told:
 
     def report(self, done: int, total: int) -> None:
         """Tell how far it is."""
-        if not self._quiet:
-            self._done, self._total = done, total
-            self._progress(done, total, 0)
+        self._done, self._total = done, total
+        self._progress(done, total, 0)
 
     def wait(self) -> None:
         """Tell that it waits for a place, which somebody else has."""
         self.watch(1)
-
-    def quietly(self) -> "_Told":
-        """Return what tells how many run before, and no more."""
-        return _Told(self._progress, quiet=True)
 
 
 def _key(case: Case, question: Question) -> tuple[Case, Question]:

@@ -1,6 +1,7 @@
 """What pages see of a network and of a device without holding either; and records that no library call returns."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +12,12 @@ from se_viz.gates.jacobian import Pattern, Strongest
 from se_viz.gates.records import Inspection
 from se_viz.networks import Network, NetworkCard
 from se_viz.networks.answers import Labels, labels_of, name_labels
+
+Cells: TypeAlias = Float[Tensor, "height width"]
+"""A map, on the grid of a feature map or of the image."""
+
+Gates: TypeAlias = Float[Tensor, "channels"]
+"""The gates of one block for one image, or what each has to do with an answer."""
 
 DETAIL = 128
 """Cells a side of a map of a feature map as it is drawn."""
@@ -70,7 +77,7 @@ class BlockJacobian:
 class Sight:
     """What one method shows at one feature map, without the values of each channel's cells."""
 
-    map: Float[Tensor, "height width"]
+    map: Cells
     """The map, on the grid of the feature map."""
     side: Side
     """Its sums over channels and over cells."""

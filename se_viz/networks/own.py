@@ -110,6 +110,11 @@ def _save(network: Network, card: NetworkCard, *, for_now: bool) -> NetworkCard:
     return save_checkpoint(network.model, card, folder, half=False)
 
 
+def count_bytes(network: Network) -> int:
+    """Return how many bytes the weights of a network take."""
+    return sum(value.nbytes for value in network.model.state_dict().values())
+
+
 def is_kept(name: str) -> bool:
     """Tell whether a network was kept, for now or for good."""
     return os.path.exists(own_folder() / f"{name.removeprefix(OWN)}.json")

@@ -4,14 +4,11 @@ from functools import partial
 from typing import TypeAlias
 
 import streamlit as st
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from se_viz.effects import ablate_channels
-from se_viz.ui.cases import Case, Work, case_of
+from se_viz.effects import Effects, gather_effects
+from se_viz.engine.questions import AblateChannels, Case
+from se_viz.ui.asking.ask import answer, case_of
 from se_viz.ui.choices import Choices
-from se_viz.ui.loaded import borrow_network
 from se_viz.ui.progress import progress
 
 _TOGETHER = 60
@@ -21,7 +18,7 @@ _Asked: TypeAlias = tuple[Case, str]
 """A case, and one of its blocks."""
 
 
-def get_ablation(choices: Choices, block: str, target: int) -> Float[Tensor, "channels"]:
+def get_ablation(choices: Choices, block: str, target: int) -> Effects:
     """Return how far a logit falls without each channel of a block; NaN for those that were not asked.
 
     Raises:
@@ -29,7 +26,7 @@ def get_ablation(choices: Choices, block: str, target: int) -> Float[Tensor, "ch
     """
     asked = _asked(choices, block)
     channels = next(site.channels for site in choices.network.inspection.sites if site.name == block)
-    effects, computed = torch.full([channels], torch.nan), list[int]()
+    parts, computed = {}, list[int]()
     with progress("Ablating one channel after another…", key="ablation", stop=partial(_stop, asked)) as (watch, bar):
 
         def report(done: int, _: int, *, start: int) -> None:
@@ -39,13 +36,13 @@ def get_ablation(choices: Choices, block: str, target: int) -> Float[Tensor, "ch
 
         for start in range(0, _most(asked, channels), _TOGETHER):
             some = tuple(range(start, min(start + _TOGETHER, channels)))
-            part = _part(*asked, some, _work=Work(choices.photo, watch, partial(report, start=start)))
-            effects[list(some)] = part[:, target]
+            question = AblateChannels(block, some)
+            parts[some] = answer(choices, question, watch, partial(report, start=start))
             st.session_state.ablated = asked, start + len(some)
-    return effects
+    return gather_effects(parts, channels, target)
 
 
-def show_rest(choices: Choices, block: str, effects: Float[Tensor, "channels"]) -> None:
+def show_rest(choices: Choices, block: str, effects: Effects) -> None:
     """Say how many channels were asked before somebody stopped it, and offer to go on; nothing where all were."""
     asked = int(effects.isfinite().sum())
     if asked < len(effects):
@@ -69,11 +66,3 @@ def _stop(asked: _Asked) -> None:
 
 def _go_on(asked: _Asked) -> None:
     del st.session_state.stopped_ablations[asked]
-
-
-@st.cache_data(max_entries=1024, max_size="256MB", show_spinner=False)
-def _part(case: Case, block: str, channels: tuple[int, ...], *, _work: Work) -> Float[Tensor, "some classes"]:
-    with borrow_network(case.network, case.device) as network:
-        return ablate_channels(
-            network, _work.photo, block, channels=channels, whole=True, watch=_work.watch, report=_work.report
-        )

@@ -1,7 +1,6 @@
 """The view *Side by side*: any set of methods for the same image and class, each drawn as soon as it is done."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -12,21 +11,24 @@ from se_viz.attribution.records import Attribution
 from se_viz.attribution.repeats import correlate
 from se_viz.attribution.targets import Target
 from se_viz.charts.scales import CLIPPED
-from se_viz.errors import AttributionError, OvertakenError, SeVizError
-from se_viz.ui.answers import Answers, ask, list_remarks, maps_of
-from se_viz.ui.cases import Work, case_of
+from se_viz.errors import AttributionError, SeVizError
+from se_viz.ui.answers import Answers, ask_method, list_remarks, maps_of
+from se_viz.ui.asking.ask import case_of
+from se_viz.ui.asking.parts import page_part
 from se_viz.ui.choices import Choices
 from se_viz.ui.methods import Request, choose_methods, count_passes, reseed, say_seconds, tick_of
 from se_viz.ui.progress import part_of, progress
 from se_viz.ui.scores import show_scores
+from se_viz.ui.scoring import Subject
 from se_viz.ui.sheets import show_downloads
 from se_viz.ui.targets import name_target
 from se_viz.ui.tiles import Look, Wall, choose_look, describe_repeat, show_legend
+from se_viz.ui.waiting import Report
 from se_viz.ui.words import plain, split_words
-from se_viz.variants import Report
 
 
 @st.fragment
+@page_part
 def show_attributions(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
     """Show the ticked methods side by side, each with its time, what it misses, and its reason where it has no map."""
     requests = choose_methods(choices, baseline)
@@ -38,15 +40,11 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
         return
     status, waits = st.container(), {one: say_seconds(seconds) for one, seconds in requests.items()}
     wall = Wall(choices.photo, look, waits)
-    try:
-        with status:
-            answers = _collect(choices, target, list(requests), wall)
-            maps = maps_of(answers)
-            remarks = list_remarks(choices, maps)
-            _repeat(choices, target, {one: answers[one.method] for one in requests}, wall)
-    except OvertakenError:
-        # The newer choice draws this part again at once.
-        return
+    with status:
+        answers = _collect(choices, target, list(requests), wall)
+        maps = maps_of(answers)
+        remarks = list_remarks(choices, maps)
+        _repeat(choices, target, {one: answers[one.method] for one in requests}, wall)
     if not maps:
         return
     show_legend(maps, look)
@@ -62,7 +60,8 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
         words, more = split_words(remark)
         st.caption(words, help=more or None)
     show_downloads(choices, target, look, maps)
-    show_scores(choices, target, baseline, maps)
+    asked = {request.method: request.about(target) for request in requests}
+    show_scores(choices, target, baseline, [Subject(asked[one.method], one) for one in maps])
 
 
 def _explain(look: Look, *, drawn: bool) -> str:
@@ -85,12 +84,11 @@ def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall
     answers: dict[str, Attribution | SeVizError] = {}
     stop, text = partial(_untick, tokens), f"Computing {len(new)} of {len(requests)} maps…"
     with progress(text, key="attributions", stop=stop) as (watch, report):
-        work = Work(choices.photo, watch)
         for request in known:
-            answers[request.method] = seen[tokens[request.method]] or ask(case, target, request, work)
+            answers[request.method] = seen[tokens[request.method]] or ask_method(choices, target, request, watch)
         wall.show(answers)
-        for request, part in zip(new, _share(report, [passes[request] for request in new]), strict=True):
-            answer = answers[request.method] = ask(case, target, request, replace(work, report=part))
+        for request, told in zip(new, _share(report, [passes[request] for request in new]), strict=True):
+            answer = answers[request.method] = ask_method(choices, target, request, watch, told)
             # Others may pass, as a long line does.
             if isinstance(answer, Attribution | AttributionError):
                 seen[tokens[request.method]] = None if isinstance(answer, Attribution) else answer
@@ -108,11 +106,11 @@ def _repeat(choices: Choices, target: Target, answers: Mapping[Request, Attribut
     passes = {request: count_passes(request, choices.photo.width) for request in maps}
     text = f"Repeating {len(maps)} maps with another seed…"
     with progress(text, key="repeats", stop=partial(unwanted.update, tokens)) as (watch, report):
-        for request, part in zip(maps, _share(report, list(passes.values())), strict=True):
+        for request, told in zip(maps, _share(report, list(passes.values())), strict=True):
             if (case, target, request) in unwanted:
                 wall.note(maps[request], "Not repeated with another seed: stopped.")
                 continue
-            other = ask(case, target, reseed(request), Work(choices.photo, watch, part))
+            other = ask_method(choices, target, reseed(request), watch, told)
             if isinstance(other, Attribution):
                 wall.note(maps[request], describe_repeat(correlate(maps[request].map, other.map)))
 

@@ -9,9 +9,9 @@ from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_r
 
 from se_viz.holdings import Holdings
 from se_viz.networks import Network, NetworkCard
-from se_viz.networks.own import forget, forget_left, is_for_now, is_kept, keep
+from se_viz.networks.own import count_bytes, forget, forget_left, is_for_now, is_kept, keep
 from se_viz.networks.zoo import OWN
-from se_viz.ui.loaded import drop_network
+from se_viz.ui.asking.engine import get_engine
 
 _LOOK = 15.0
 """Seconds between two looks at who has left."""
@@ -27,7 +27,7 @@ def bring(network: Network) -> NetworkCard:
     name, session = network.card.name, _session()
     if is_kept(name) and not is_for_now(name):
         return network.card
-    size = sum(value.nbytes for value in network.model.state_dict().values())
+    size = count_bytes(network)
     with _bringing:
         _holdings().check(session, name, size)
         card = keep(network, for_now=True)
@@ -71,7 +71,7 @@ def _holdings() -> Holdings:
 
 
 def _drop(name: str) -> None:
-    drop_network(name)
+    get_engine().drop(name)
     forget(name)
 
 

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import pandas as pd
 import streamlit as st
-from jaxtyping import Float
-from torch import Tensor
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.flows import Trace
@@ -15,14 +13,15 @@ from se_viz.charts.numbers import count_decimals, signed
 from se_viz.charts.scales import gate_span
 from se_viz.counterfactuals import gates_of
 from se_viz.effects import tabulate_effects
+from se_viz.engine.questions import AttributeToGates
+from se_viz.engine.views import Gates
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
-from se_viz.ui.cases import Case, Question, Work, borrow_inputs, case_of
+from se_viz.ui.asking.ask import ask_with_bar
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.methods import announce
 from se_viz.ui.pickers import choose_block
-from se_viz.ui.progress import progress
 from se_viz.ui.rise import name_set, say_error
 from se_viz.ui.state import open_channel
 
@@ -66,9 +65,7 @@ def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
         st.caption(words, help=more)
 
 
-def _values(
-    choices: Choices, asked: Asked, method: str, record: GateRecord
-) -> tuple[Float[Tensor, "channels"], str, str]:
+def _values(choices: Choices, asked: Asked, method: str, record: GateRecord) -> tuple[Gates, str, str]:
     """Return a number for each gate, what it is, and how it was computed."""
     from se_viz.attribution.gates import GATE_METHODS
 
@@ -79,12 +76,10 @@ def _values(
         name = held if block in trace.flows[held].through else next(iter(trace.flows))
         words = f"The part through each gate on the path from the baseline; gates held: {name_set(name).lower()}."
         return trace.flows[name].through[block], words, f"Together with the part past the gates, {say_error(trace)}."
-    row, question = GATE_METHODS[method], Question(trace.target, method, baseline)
+    row, question = GATE_METHODS[method], AttributeToGates(block, trace.target, method, baseline)
     if row.kind != "gradient":
         announce(choices, row.title, row.cost(record.gate.shape[1]), what="this block")
-    with progress("Computing the parts of the gates…", key="carriers", stop=_stop) as (watch, report):
-        work = Work(choices.photo, watch, report)
-        found = _attribution(case_of(choices), block, question, _work=work)
+    found = ask_with_bar(choices, question, "Computing the parts of the gates…", key="carriers", stop=_stop)
     return found.values, row.looks_for, f"{_say_bypass(found)}({row.source})"
 
 
@@ -145,13 +140,3 @@ def _list_strongest(table: pd.DataFrame) -> None:
 
 def _open(channel: int) -> None:
     st.session_state.channel = channel
-
-
-@st.cache_data(max_entries=256, max_size="16MB", show_spinner=False)
-def _attribution(case: Case, block: str, question: Question, *, _work: Work) -> "GateAttribution":
-    from se_viz.attribution.gates import attribute_gates
-
-    target, method, baseline = question.target, question.method, question.baseline
-    with borrow_inputs(case, _work) as (network, inputs):
-        asked = {"block": block, "baseline": baseline, "watch": _work.watch, "report": _work.report}
-        return attribute_gates(network, inputs, target, method, **asked)

@@ -6,9 +6,9 @@ import streamlit as st
 from PIL import Image
 
 from se_viz.charts.palettes import DARK, LIGHT, Palette
+from se_viz.engine import NetworkView
 from se_viz.errors import SeVizError
-from se_viz.networks import Network
-from se_viz.ui.loaded import get_network
+from se_viz.ui.asking.engine import get_view
 from se_viz.ui.photos import get_photo
 from se_viz.ui.state import ChosenImage, chosen_image
 from se_viz.ui.welcome import show_welcome
@@ -21,8 +21,8 @@ class Choices:
 
     image: ChosenImage
     """The image."""
-    network: Network
-    """The loaded network."""
+    network: NetworkView
+    """The network, as pages see it."""
     name: str
     """Its name."""
     device: str
@@ -42,7 +42,7 @@ def require_choices() -> Choices:
         show_welcome()
         st.stop()
     try:
-        network = get_network(name, device)
+        network = get_view(name, device)
         photo = get_photo(image.digest, network.card.view, image.content)
         return Choices(image, network, name, device, photo)
     except SeVizError as error:

@@ -1,10 +1,12 @@
 """The first half of the page *Does it matter?*: live gates replaced, and what that does to the answer."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
 import streamlit as st
+from PIL import Image
 
 from se_viz.analysis import Analysis
 from se_viz.charts.counterfactuals import draw_counterfactuals
@@ -13,25 +15,20 @@ from se_viz.counterfactuals import (
     REPEATS,
     SCOPES,
     Counterfactual,
-    Question,
-    gates_of,
-    mean_gates,
-    run_counterfactuals,
-    run_lenders,
     summarise_counterfactuals,
     tabulate_counterfactuals,
 )
+from se_viz.engine.questions import Case, LendingImage, ReplaceGates
 from se_viz.errors import CheckpointError
-from se_viz.networks.lenders import Lender
-from se_viz.ui.cases import Case, Work, case_of
+from se_viz.ui.asking.ask import answer, case_of
+from se_viz.ui.asking.parts import page_part
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.gallery import get_gallery, get_lenders
 from se_viz.ui.links import link_block, show_rows
-from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.progress import progress
-from se_viz.ui.state import open_block
+from se_viz.ui.state import ChosenImage, open_block
 from se_viz.ui.words import as_markdown, plain
 from se_viz.verdicts import THRESHOLDS, describe_fixed, describe_verdict, judge
 
@@ -65,13 +62,15 @@ class Chosen:
     """One of ``KINDS``."""
     scope: str
     """One of ``SCOPES``."""
-    groups: tuple[tuple[Lender, ...], ...]
+    groups: tuple[tuple[LendingImage, ...], ...]
     """Images that lend their gates: those that come with the network, and all others of the gallery."""
     other: int
     """Which of the gallery is looked at alone; below 0 all are."""
+    photos: Mapping[str, Image.Image]
+    """The squares of the gallery that the network sees, by digest."""
 
     @property
-    def lenders(self) -> tuple[Lender, ...]:
+    def lenders(self) -> tuple[LendingImage, ...]:
         """Return all images that lend their gates."""
         return tuple(lender for group in self.groups for lender in group)
 
@@ -82,7 +81,8 @@ def choose_counterfactual(choices: Choices) -> Chosen:
     with st.container(horizontal=True, gap="medium"):
         kind = choose_option("Replace the live gates by", KINDS, key="counterfactual")
         scope = choose_option("In", SCOPES, key="scope")
-        groups = _gather_lenders(choices, scope)
+        gallery = {one.image: one.photo for one, _ in get_gallery(choices)}
+        groups = _gather_lenders(choices, scope, [*gallery])
         names = {_EVERYBODY: "All", **{place: lender.name for place, lender in enumerate(groups[-1])}}
         other = st.selectbox(
             "Show the gates of",
@@ -92,21 +92,26 @@ def choose_counterfactual(choices: Choices) -> Chosen:
             persist_state="session",
             width=220,
         )
-    return Chosen(kind, scope, groups, _EVERYBODY if other is None else other)
+    photos = {image.digest: photo for image, photo in gallery.items()}
+    return Chosen(kind, scope, groups, _EVERYBODY if other is None else other, photos)
 
 
-def _gather_lenders(choices: Choices, scope: str) -> tuple[tuple[Lender, ...], ...]:
+def _gather_lenders(
+    choices: Choices, scope: str, gallery: Sequence[ChosenImage]
+) -> tuple[tuple[LendingImage, ...], ...]:
     try:
-        bundled = get_lenders(choices)[: BUNDLED[scope]]
+        lenders = get_lenders(choices)[: BUNDLED[scope]]
     except CheckpointError as error:
         st.warning(as_markdown(f"{error} Without it, fewer images lend their gates."))
-        bundled = ()
-    gallery = [Lender(one.image.name, one.image.digest, gates_of(seen)) for one, seen in get_gallery(choices)]
-    others = {one.digest: one for one in (*bundled, *gallery) if one.digest != choices.image.digest}
-    known = {one.digest for one in bundled}
-    return tuple(tuple(one for one in others.values() if (one.digest in known) == kept) for kept in (True, False))
+        lenders = ()
+    bundled = [LendingImage(lender.name, lender.digest) for lender in lenders]
+    images = [*bundled, *(LendingImage(image.name, image.digest) for image in gallery)]
+    others = {image.digest: image for image in images if image.digest != choices.image.digest}
+    known = {image.digest for image in bundled}
+    return tuple(tuple(image for image in others.values() if (image.digest in known) == kept) for kept in (True, False))
 
 
+@page_part
 def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -> None:
     """Show the verdict in words, the answer over depth, and the numbers."""
     if st.session_state.get("stopped") == _token(choices, chosen):
@@ -116,7 +121,7 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -
     kinds = dict.fromkeys(["mean", "other", "ones", chosen.kind])
     # One container, so that what was there before holds its place meanwhile.
     with st.container():
-        found = {kind: _ask(choices, analysis, chosen, kind=kind) for kind in kinds}
+        found = {kind: _ask(choices, chosen, kind=kind) for kind in kinds}
     verdict = judge(found["other"])
     words, reasons = describe_verdict(verdict).split(":", 1)
     st.markdown(f"**{words}:** {plain(reasons)}")
@@ -135,7 +140,7 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -
         st.markdown(THRESHOLDS)
 
 
-def _only(found: tuple[Counterfactual, ...], lender: Lender) -> tuple[Counterfactual, ...]:
+def _only(found: tuple[Counterfactual, ...], lender: LendingImage) -> tuple[Counterfactual, ...]:
     return tuple(one for one in found if one.lender == lender.name)
 
 
@@ -204,37 +209,20 @@ def _note_stop(token: tuple[Case, str, str] | None) -> None:
     st.session_state.stopped = token
 
 
-def _ask(choices: Choices, analysis: Analysis, chosen: Chosen, *, kind: str) -> tuple[Counterfactual, ...]:
+def _ask(choices: Choices, chosen: Chosen, *, kind: str) -> tuple[Counterfactual, ...]:
     if kind == "other":
-        return tuple(
-            one
-            for number, group in enumerate(chosen.groups)
-            if group
-            for one in _ask_once(choices, chosen, kind, group, key=f"other-{number}")
-        )
-    lenders = chosen.lenders if kind == "mean" else (Lender("", "", gates_of(analysis)),)
-    return _ask_once(choices, chosen, kind, lenders, key=kind)
+        groups = [group for group in chosen.groups if group]
+        keys = [f"other-{number}" for number, group in enumerate(chosen.groups) if group]
+    else:
+        groups, keys = [chosen.lenders if kind == "mean" else ()], [kind]
+    return tuple(
+        one
+        for group, key in zip(groups, keys, strict=True)
+        for one in _ask_once(choices, chosen, ReplaceGates(kind, chosen.scope, group), key=key)
+    )
 
 
-def _ask_once(
-    choices: Choices, chosen: Chosen, kind: str, lenders: tuple[Lender, ...], *, key: str
-) -> tuple[Counterfactual, ...]:
-    digests = tuple(lender.digest for lender in lenders)
+def _ask_once(choices: Choices, chosen: Chosen, question: ReplaceGates, *, key: str) -> tuple[Counterfactual, ...]:
     stop = partial(_note_stop, _token(choices, chosen))
     with progress("Replacing gates…", key=f"counterfactuals-{key}", stop=stop) as (watch, report):
-        work = Work(choices.photo, watch, report)
-        asked = Question(kind, chosen.scope), digests
-        return _counterfactuals(case_of(choices), asked, _lenders=lenders, _work=work)
-
-
-@st.cache_data(max_entries=256, max_size="32MB", show_spinner=False)
-def _counterfactuals(
-    case: Case, asked: tuple[Question, tuple[str, ...]], *, _lenders: tuple[Lender, ...], _work: Work
-) -> tuple[Counterfactual, ...]:
-    question, _ = asked
-    tell = {"whole": True, "watch": _work.watch, "report": _work.report}
-    with borrow_network(case.network, case.device) as network:
-        if question.kind == "other":
-            return run_lenders(network, _work.photo, _lenders, question.scope, **tell)
-        gates = mean_gates([lender.gates for lender in _lenders])
-        return run_counterfactuals(network, _work.photo, question, gates, **tell)
+        return answer(choices, question, watch, report, others=chosen.photos)

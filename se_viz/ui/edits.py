@@ -5,21 +5,17 @@ from typing import TypeAlias
 
 import streamlit as st
 
-from se_viz.analysis import Analysis, analyse
+from se_viz.analysis import Analysis
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.targets import Target
-from se_viz.gates import edit_gates
-from se_viz.gates.surgery import GateEdit, compile_edits
+from se_viz.engine.questions import AnalyseEdited, AttributeEdited
+from se_viz.gates.surgery import GateEdit
+from se_viz.ui.asking.ask import ask
 from se_viz.ui.cached import get_attribution
-from se_viz.ui.cases import Case, HashFuncs, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices
-from se_viz.ui.loaded import borrow_network
 from se_viz.ui.methods import Request
-from se_viz.ui.waiting import waiting
 
 _STEPS = 100
-# Streamlit would hash thousands of channel numbers one by one.
-_AS_TEXT: HashFuncs = {GateEdit: repr}
 
 Edits: TypeAlias = tuple[GateEdit, ...]
 
@@ -64,8 +60,7 @@ def get_edited(choices: Choices, edits: Edits) -> Analysis:
     Raises:
         SeVizError: an edit does not fit this network, or the device cannot; the text says what to do.
     """
-    with waiting("Running the changed network…") as watch:
-        return _edited(case_of(choices), edits, _work=Work(choices.photo, watch))
+    return ask(choices, AnalyseEdited(edits), "Running the changed network…")
 
 
 def get_edited_attribution(choices: Choices, edits: Edits, *, target: int, method: str) -> Attribution:
@@ -74,25 +69,8 @@ def get_edited_attribution(choices: Choices, edits: Edits, *, target: int, metho
     Raises:
         SeVizError: an edit does not fit this network, or the method cannot run; the text says what to do.
     """
+    request = Request(method)
     if not edits:
-        return get_attribution(choices, Target(target), Request(method))
-    with waiting("Computing the attribution…", slow=True) as watch:
-        return _edited_attribution(case_of(choices), edits, (target, method), _work=Work(choices.photo, watch))
-
-
-@st.cache_data(max_entries=256, max_size="128MB", show_spinner=False, hash_funcs=_AS_TEXT)
-def _edited(case: Case, edits: Edits, *, _work: Work) -> Analysis:
-    with borrow_network(case.network, case.device) as network:
-        return analyse(network, _work.photo, edits=edits, whole=True, watch=_work.watch)
-
-
-@st.cache_data(max_entries=256, max_size="64MB", show_spinner=False, hash_funcs=_AS_TEXT)
-def _edited_attribution(case: Case, edits: Edits, asked: tuple[int, str], *, _work: Work) -> Attribution:
-    # Here, so that the first page does not wait for Captum.
-    from se_viz.attribution.run import attribute
-
-    with (
-        borrow_inputs(case, _work) as (network, inputs),
-        edit_gates(network.model, compile_edits(edits, network.inspection.sites)),
-    ):
-        return attribute(network, inputs, *asked, watch=_work.watch)
+        return get_attribution(choices, Target(target), request)
+    question = AttributeEdited(request.about(Target(target)), edits)
+    return ask(choices, question, "Computing the attribution…", slow=True)

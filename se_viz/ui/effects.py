@@ -2,8 +2,6 @@
 
 import pandas as pd
 import streamlit as st
-from jaxtyping import Float
-from torch import Tensor
 
 from se_viz.analysis import Analysis
 from se_viz.charts.effects import draw_effects, draw_shuffles
@@ -11,44 +9,37 @@ from se_viz.charts.scales import gate_span
 from se_viz.counterfactuals import gates_of
 from se_viz.effects import (
     SHUFFLES,
+    Effects,
     SlopeTest,
     compare_slopes,
     describe_slopes,
-    estimate_effects,
     find_outliers,
     tabulate_effects,
 )
-from se_viz.errors import OvertakenError, SeVizError
+from se_viz.engine.questions import Case, EstimateEffects
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.ablation import get_ablation, show_rest
-from se_viz.ui.cases import Case, Work, case_of
+from se_viz.ui.asking.ask import ask, case_of
+from se_viz.ui.asking.parts import page_part
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.links import link_channel
-from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_block, choose_class, choose_option, open_channel_of
 from se_viz.ui.state import open_channel
-from se_viz.ui.waiting import waiting
-from se_viz.ui.words import as_markdown, plain
+from se_viz.ui.words import plain
 
 _MEASURES = {"estimate": "Gradient x gate", "exact": "Exact ablation"}
 
 
 @st.fragment
+@page_part
 def show_effects(choices: Choices, analysis: Analysis) -> None:
     """Show gate against effect for one block and class: rank correlation, scatter, and channels that mislead."""
     block, target, measure = _choose(choices, analysis)
-    try:
-        # A container, so that what was there before holds its place meanwhile.
-        with st.container():
-            effects = _effects(choices, block, target, measure)
-    except OvertakenError:
-        # The newer choice draws this part again at once.
-        return
-    except SeVizError as error:
-        st.error(as_markdown(error))
-        return
+    # A container, so that what was there before holds its place meanwhile.
+    with st.container():
+        effects = _effects(choices, block, target, measure)
     show_rest(choices, block, effects)
     table = tabulate_effects(gates_of(analysis)[block], effects).dropna()
     if len(table):
@@ -118,11 +109,10 @@ def _choose(choices: Choices, analysis: Analysis) -> tuple[str, int, str]:
     return block, target, measure
 
 
-def _effects(choices: Choices, block: str, target: int, measure: str) -> Float[Tensor, "channels"]:
+def _effects(choices: Choices, block: str, target: int, measure: str) -> Effects:
     if measure == "exact":
         return get_ablation(choices, block, target)
-    with waiting("Computing the gradient…") as watch:
-        return _estimate(case_of(choices), block, target, _work=Work(choices.photo, watch))
+    return ask(choices, EstimateEffects(block, target), "Computing the gradient…")
 
 
 def _describe_effect(measure: str, name: str) -> str:
@@ -164,12 +154,6 @@ def _describe_open(table: pd.DataFrame, label: str, channel: int) -> str:
 
 def _choose_channel(channel: int) -> None:
     st.session_state.channel = channel
-
-
-@st.cache_data(max_entries=256, max_size="16MB", show_spinner=False)
-def _estimate(case: Case, block: str, target: int, *, _work: Work) -> Float[Tensor, "channels"]:
-    with borrow_network(case.network, case.device) as network:
-        return estimate_effects(network, _work.photo, block, target, whole=True, watch=_work.watch)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

@@ -1,32 +1,16 @@
 """The test of a gate's map: erase what it marks, and read the gate before and after."""
 
-from dataclasses import dataclass
-
 import streamlit as st
-from torch import Tensor
 
-from se_viz.attribution.erasure import FILLS, REPEATS, Erasure, check_region, mark_strongest
+from se_viz.attribution.erasure import FILLS, REPEATS, Erasure
 from se_viz.attribution.records import NeuronAttribution
 from se_viz.charts.sheets import to_uri
-from se_viz.gates.neurons import Neuron
-from se_viz.ui.cases import Case, Work, case_of
+from se_viz.engine.questions import AttributeGate, Erase
+from se_viz.ui.asking.ask import ask
 from se_viz.ui.choices import Choices
-from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
-from se_viz.ui.waiting import waiting
 
 _MOST = 50
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What is erased, and the gate that is read."""
-
-    neuron: Neuron
-    method: str
-    """Of the map, which the neuron and this one tell."""
-    share: float
-    fill: str
 
 
 def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
@@ -41,9 +25,8 @@ def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
     )
     with right:
         fill = choose_option("Replace by", {"blur": "blur", "mean": "mean colour"}, key="erase-fill")
-    with waiting("Erasing…", slow=True) as watch:
-        asked = _Asked(found.neuron, found.method, percent / 100, fill)
-        result = _erasure(case_of(choices), asked, _map=found.map, _work=Work(choices.photo, watch))
+    question = Erase(AttributeGate(found.neuron, found.method, found.target), percent / 100, fill)
+    result = ask(choices, question, "Erasing…", slow=True)
     word = "logit" if found.neuron.logit else "gate"
     _show_numbers(result, word)
     st.markdown(describe_erasure(result, word))
@@ -86,10 +69,3 @@ def _show_numbers(result: Erasure, word: str) -> None:
             f"{REPEATS + 1} falls furthest by chance.",
             width="content",
         )
-
-
-@st.cache_data(max_entries=256, max_size="128MB", show_spinner=False)
-def _erasure(case: Case, asked: _Asked, *, _map: Tensor, _work: Work) -> Erasure:
-    region = mark_strongest(_map, asked.share)
-    with borrow_network(case.network, case.device) as network:
-        return check_region(network, _work.photo, region, asked.neuron, fill=asked.fill, watch=_work.watch)

@@ -11,17 +11,18 @@ from se_viz.attribution.targets import Target
 from se_viz.charts.maps import draw_overlay
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import CLIPPED, fit_span
+from se_viz.engine.questions import AttributeGate
 from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.records import GateSite
 from se_viz.gates.tables import label_blocks
-from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
+from se_viz.ui.asking.ask import ask_with_bar, case_of
+from se_viz.ui.asking.parts import page_part
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.erasing import show_erasing
 from se_viz.ui.figures import show_figure
 from se_viz.ui.methods import get_pace, say_about
 from se_viz.ui.pickers import choose_option
-from se_viz.ui.progress import progress
 from se_viz.ui.sights import show_sights
 from se_viz.ui.words import as_markdown, plain
 
@@ -43,6 +44,7 @@ def show_evidence(choices: Choices, analysis: Analysis, block: str, channel: int
 
 
 @st.fragment
+@page_part
 def _show_pixels(choices: Choices, target: Target, place: tuple[str, int]) -> None:
     costs = _estimate(choices)
     left, right = st.columns(2)
@@ -54,17 +56,13 @@ def _show_pixels(choices: Choices, target: Target, place: tuple[str, int]) -> No
     through = method == CONDUCTANCE.key
     neuron = Neuron(*place, logit=level == "logit" and not through)
     pixels, test = st.columns(2, gap="medium")
-    try:
-        with pixels:
-            found = _find_map(choices, neuron, method, target if through else None)
-            if found is None:
-                return
-            _draw(choices, found)
-        with test:
-            _test(choices, found)
-    except OvertakenError:
-        # The newer choice draws this part again at once.
-        return
+    with pixels:
+        found = _find_map(choices, neuron, method, target if through else None)
+        if found is None:
+            return
+        _draw(choices, found)
+    with test:
+        _test(choices, found)
 
 
 def _estimate(choices: Choices) -> dict[str, float]:
@@ -92,15 +90,15 @@ def _choose_method(costs: dict[str, float]) -> str:
 
 def _find_map(choices: Choices, neuron: Neuron, method: str, target: Target | None) -> NeuronAttribution | None:
     """Return a map; in its place, where there is none, say why."""
-    token = (case_of(choices), neuron, method, target)
+    question = AttributeGate(neuron, method, target)
+    token = (case_of(choices), question)
     if st.session_state.get("gate-map-stopped") == token:
         st.info("Stopped. Choose another method or channel, or go on.")
         st.button("Go on", on_click=_note_stop, args=(None,), key="go-on-gate-map")
         return None
     try:
         stop = partial(_note_stop, token)
-        with progress("Computing the map…", key="gate-map", stop=stop) as (watch, report):
-            return _gate_map(*token, _work=Work(choices.photo, watch, report))
+        return ask_with_bar(choices, question, "Computing the map…", key="gate-map", stop=stop)
     except OvertakenError:
         raise
     except SeVizError as refusal:
@@ -110,15 +108,6 @@ def _find_map(choices: Choices, neuron: Neuron, method: str, target: Target | No
 
 def _note_stop(token: tuple | None) -> None:
     st.session_state["gate-map-stopped"] = token
-
-
-@st.cache_data(max_entries=256, max_size="128MB", show_spinner=False)
-def _gate_map(case: Case, neuron: Neuron, method: str, target: Target | None, *, _work: Work) -> NeuronAttribution:
-    # Here, so that the first page does not wait for Captum.
-    from se_viz.attribution.neurons import attribute_neuron
-
-    with borrow_inputs(case, _work) as (network, inputs):
-        return attribute_neuron(network, inputs, neuron, method, target=target, watch=_work.watch, report=_work.report)
 
 
 def _draw(choices: Choices, found: NeuronAttribution) -> None:
@@ -133,6 +122,7 @@ def _draw(choices: Choices, found: NeuronAttribution) -> None:
         st.info(remark)
 
 
+@page_part
 def _test(choices: Choices, found: NeuronAttribution) -> None:
     if found.target:
         st.info(
@@ -141,12 +131,7 @@ def _test(choices: Choices, found: NeuronAttribution) -> None:
             "open, then erase those."
         )
         return
-    try:
-        show_erasing(choices, found)
-    except OvertakenError:
-        raise
-    except SeVizError as error:
-        st.error(as_markdown(error))
+    show_erasing(choices, found)
 
 
 def _word(found: NeuronAttribution) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import streamlit as st
 
 from se_viz.errors import SeVizError
-from se_viz.runtime import choose_device, line_of, peak_memory
-from se_viz.ui.loaded import peek_network
+from se_viz.runtime import choose_device, peak_memory
+from se_viz.ui.asking.engine import get_engine
 from se_viz.ui.words import as_markdown
 
 
@@ -21,9 +21,9 @@ def show_footer() -> None:
 def _facts(name: str, device: str | None) -> Iterator[str]:
     choice = choose_device(device)
     yield choice.reason.rstrip(".")
-    if network := peek_network(name, str(choice.device)):
-        yield str(next(network.model.parameters()).dtype).removeprefix("torch.")
-    if step := line_of(choice.device).step:
+    if network := get_engine().peek(name, str(choice.device)):
+        yield network.precision
+    if step := get_engine().load(str(choice.device)).step:
         yield f"last step {1000 * step:.0f} ms"
     if peak := peak_memory(choice.device):
         yield f"peak memory {peak / 2**30:.1f} GiB"

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-import streamlit as st
-
 from se_viz.analysis import Analysis
-from se_viz.networks.lenders import Lender, read_lenders
+from se_viz.engine.questions import ReadLenders
+from se_viz.networks.lenders import Lender
+from se_viz.ui.asking.ask import answer
 from se_viz.ui.cached import get_analysis
 from se_viz.ui.choices import Choices
-from se_viz.ui.loaded import borrow_network
 from se_viz.ui.photos import get_photo
 from se_viz.ui.state import list_gallery
 
@@ -28,11 +27,4 @@ def get_lenders(choices: Choices) -> tuple[Lender, ...]:
     Raises:
         CheckpointError: their file is missing, damaged, or of another network.
     """
-    return _read_lenders(choices.name, choices.device)
-
-
-# Not copied for everyone who asks: nobody writes into it.
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _read_lenders(name: str, device: str) -> tuple[Lender, ...]:
-    with borrow_network(name, device) as network:
-        return read_lenders(network.card, network.inspection.sites)
+    return answer(choices, ReadLenders(), lambda _: None)

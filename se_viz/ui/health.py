@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
-import torch
-from PIL import Image
 
 from se_viz.analysis import Analysis
-from se_viz.checkup import find_dead
+from se_viz.checkup import lend_records
+from se_viz.engine.questions import Case, FindDead
 from se_viz.errors import CheckpointError, SeVizError
 from se_viz.gates.health import (
     CONSTANT,
@@ -29,12 +28,10 @@ from se_viz.gates.health import (
 from se_viz.gates.records import GateRecord
 from se_viz.gates.variance import LEVEL
 from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
-from se_viz.line import Watch
-from se_viz.ui.cases import Case, case_of
+from se_viz.ui.asking.ask import answer_case
 from se_viz.ui.choices import Choices
 from se_viz.ui.gallery import get_gallery, get_lenders
 from se_viz.ui.links import link_block, show_rows
-from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import open_block_of
 from se_viz.ui.waiting import waiting
 from se_viz.ui.words import as_markdown
@@ -76,10 +73,11 @@ def show_health(choices: Choices, analysis: Analysis) -> None:
     records = [record for _, analysis in gallery for record in analysis.records]
     dead = count_dead(records, sites)
     if unclear := tuple(name for name, count in dead.items() if count is None):
-        cases, photos = tuple(case_of(one) for one, _ in gallery), [one.photo for one, _ in gallery]
+        photos = {choice.image.digest: choice.photo for choice, _ in gallery}
         try:
             with waiting("Looking for dead channels…") as watch:
-                found = _find_dead(cases, unclear, _photos=photos, _watch=watch)
+                case = Case(choices.name, choices.device)
+                found = answer_case(case, photos, FindDead(tuple(photos), unclear), watch)
         except SeVizError as problem:
             st.error(as_markdown(problem))
             return
@@ -97,19 +95,7 @@ def _kept_records(choices: Choices, digests: set[str]) -> list[GateRecord]:
     except CheckpointError as problem:
         st.warning(as_markdown(f"{problem} Without it, the health of gates is judged over fewer images."))
         return []
-    return [
-        GateRecord(site.block, site.stage, torch.zeros(1, site.channels), lender.gates[site.name][None], call=site.call)
-        for lender in lenders
-        for site in choices.network.inspection.sites
-    ]
-
-
-@st.cache_data(max_entries=64, max_size="8MB", show_spinner=False)
-def _find_dead(
-    cases: tuple[Case, ...], blocks: tuple[str, ...], *, _photos: list[Image.Image], _watch: Watch
-) -> dict[str, int]:
-    with borrow_network(cases[0].network, cases[0].device) as network:
-        return find_dead(network, _photos, blocks, whole=True, watch=_watch)
+    return lend_records(lenders, choices.network.inspection.sites)
 
 
 @st.fragment

@@ -1,48 +1,31 @@
 """Which squeezes move a gate, on a page: one row of the block's Jacobian as a list, all of it as a picture."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import streamlit as st
 
 from se_viz.charts.influence import CELLS, draw_cells, draw_row, draw_strongest
 from se_viz.charts.scales import CLIPPED
-from se_viz.errors import SeVizError
-from se_viz.gates import GateRecord, gate_jacobian
-from se_viz.gates.jacobian import Pattern, Strongest, average_cells, find_pattern, find_strongest
-from se_viz.line import Watch
-from se_viz.runtime import line_of
-from se_viz.ui.cases import BY_NAME, Case, case_of
+from se_viz.engine.questions import DifferentiateBlock, DifferentiateGate
+from se_viz.gates import GateRecord
+from se_viz.gates.jacobian import Pattern, Strongest
+from se_viz.ui.asking.ask import answer
+from se_viz.ui.asking.parts import page_part
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
-from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.state import open_channel
 from se_viz.ui.waiting import waiting
-from se_viz.ui.words import as_markdown
 
 _EACH, _STRONGEST = 8, 24
 _VIEWS = {"all": "All, averaged", "strongest": f"The {_STRONGEST} strongest"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Whole:
-    """What is shown of a whole Jacobian."""
-
-    cells: np.ndarray
-    pattern: Pattern
-    strongest: Strongest
-
-
+@page_part
 def show_influence(choices: Choices, record: GateRecord, channel: int) -> None:
     """Show which squeezes move a channel's gate most, and beside it how all squeezes move all gates of the block."""
-    try:
-        with waiting("Differentiating the block…") as watch:
-            row = _row(case_of(choices), record, channel, _watch=watch)
-            whole = _whole(case_of(choices), record, _watch=watch)
-    except SeVizError as error:
-        st.error(as_markdown(error))
-        return
+    with waiting("Differentiating the block…") as watch:
+        row = answer(choices, DifferentiateGate(record.name, channel), watch)
+        whole = answer(choices, DifferentiateBlock(record.name, CELLS, _STRONGEST), watch)
     left, right = st.columns([2, 3], gap="large")
     with left:
         _show_row(row, channel)
@@ -104,18 +87,3 @@ def _show_strongest(strongest: Strongest, channel: int) -> None:
         help=f"Exact entries: the {len(gates)} gates that react most (rows) to the {len(squeezes)} squeezes that move "
         "them most (columns), by the sum of their squared entries, the strongest first.",
     )
-
-
-@st.cache_data(max_entries=512, max_size="32MB", show_spinner=False, hash_funcs=BY_NAME)
-def _row(case: Case, record: GateRecord, channel: int, *, _watch: Watch) -> np.ndarray:
-    with borrow_network(case.network, case.device) as network, line_of(network.device).turn(_watch):
-        return gate_jacobian(network.model, record, channels=[channel])[0].numpy()
-
-
-@st.cache_data(max_entries=64, max_size="32MB", show_spinner=False, hash_funcs=BY_NAME)
-def _whole(case: Case, record: GateRecord, *, _watch: Watch) -> _Whole:
-    with borrow_network(case.network, case.device) as network, line_of(network.device).turn(_watch):
-        jacobian = gate_jacobian(network.model, record)
-    pattern = find_pattern(jacobian)
-    cells = average_cells(jacobian[pattern.rows][:, pattern.columns].numpy(), CELLS)
-    return _Whole(cells, pattern, find_strongest(jacobian, _STRONGEST))

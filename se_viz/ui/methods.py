@@ -7,16 +7,16 @@ from typing import Any
 import streamlit as st
 
 from se_viz.attribution.catalogue import METHODS, REFUSED
-from se_viz.attribution.cost import Pace, measure_pace
+from se_viz.attribution.cost import Pace
 from se_viz.attribution.methods import KINDS, Method, Passes
+from se_viz.attribution.targets import Target
+from se_viz.engine.questions import Attribute, MeasurePace
 from se_viz.errors import SeVizError
-from se_viz.line import Watch
-from se_viz.runtime import line_of
+from se_viz.ui.asking.ask import ask
+from se_viz.ui.asking.engine import get_engine
 from se_viz.ui.choices import Choices
-from se_viz.ui.loaded import borrow_network
 from se_viz.ui.pickers import choose_option
-from se_viz.ui.progress import describe_line
-from se_viz.ui.waiting import waiting
+from se_viz.ui.progress import describe_load
 from se_viz.ui.words import as_markdown
 
 TICKED = ("saliency", "integrated_gradients", "grad_cam")
@@ -42,6 +42,10 @@ class Request:
     stage: int | None = None
     """Whose end a method looks at that looks at a stage; None: the last one's."""
 
+    def about(self, target: Target) -> Attribute:
+        """Return the question that this is for one class."""
+        return Attribute(target, self.method, self.baseline, self.options, self.stage)
+
 
 def choose_methods(choices: Choices, baseline: str) -> dict[Request, float]:
     """Offer every method with what it costs here; return the ticked ones with about how many seconds each takes."""
@@ -56,7 +60,8 @@ def choose_methods(choices: Choices, baseline: str) -> dict[Request, float]:
         _tick({request.method: seconds for request, seconds in costs.items()})
         ticked = {request: cost for request, cost in costs.items() if st.session_state[tick_of(request.method)]}
         words = "Estimated times: number of passes x time per pass on this device."
-        st.caption(f"{sum_up(ticked.values())}{describe_line(line_of(choices.network.device))}", help=words)
+        load = describe_load(get_engine().load(choices.device))
+        st.caption(f"{sum_up(ticked.values())}{load}", help=words)
     return ticked
 
 
@@ -148,22 +153,15 @@ def say_about(seconds: float) -> str:
 
 def announce(choices: Choices, title: str, passes: Passes, *, what: str) -> None:
     """Say before a long run how long it is, and for ``what``."""
-    seconds, line = say_about(get_pace(choices).time(passes)), line_of(choices.network.device)
+    seconds = say_about(get_pace(choices).time(passes))
     words = f"{title} takes {seconds}: about {passes[0]:,} passes for {what}; the result is cached."
-    st.caption(f"{words}{describe_line(line)}")
+    st.caption(f"{words}{describe_load(get_engine().load(choices.device))}")
 
 
 def get_pace(choices: Choices) -> Pace:
     """Return how long one pass takes, measured once for a network and device. Where it cannot, end the page here."""
     try:
-        with waiting("Timing one pass…") as watch:
-            return _pace(choices.name, choices.device, _watch=watch)
+        return ask(choices, MeasurePace(), "Timing one pass…")
     except SeVizError as problem:
         st.error(as_markdown(problem))
         st.stop()
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _pace(name: str, device: str, *, _watch: Watch) -> Pace:
-    with borrow_network(name, device) as network:
-        return measure_pace(network, watch=_watch)

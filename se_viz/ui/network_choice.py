@@ -8,8 +8,8 @@ from streamlit.navigation.page import StreamlitPage
 from se_viz.errors import SeVizError
 from se_viz.networks.zoo import OWN, damaged_networks, list_on_disk
 from se_viz.runtime import available_devices, choose_device
+from se_viz.ui.asking.engine import get_view
 from se_viz.ui.brought import is_shown
-from se_viz.ui.loaded import get_network
 from se_viz.ui.words import as_markdown, plain
 
 
@@ -30,7 +30,7 @@ def load_ahead() -> None:
     name, device = st.session_state.get("network"), st.session_state.get("device")
     if name and device:
         with suppress(SeVizError):
-            get_network(name, device)
+            get_view(name, device)
 
 
 def _choose() -> None:

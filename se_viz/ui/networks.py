@@ -4,13 +4,13 @@ import pandas as pd
 import streamlit as st
 
 from se_viz.errors import SeVizError
-from se_viz.gates import Inspection, inspect_gates
-from se_viz.gates.gains import find_gains, include_gains
+from se_viz.gates import Inspection
 from se_viz.gates.tables import label_blocks
 from se_viz.networks import NetworkCard, downloads, list_networks
-from se_viz.networks.architectures import build, has_library, require_library
+from se_viz.networks.architectures import has_library, require_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
 from se_viz.networks.zoo import OWN, damaged_networks, is_on_disk, list_on_disk
+from se_viz.ui.asking.engine import get_engine
 from se_viz.ui.brought import is_shown
 from se_viz.ui.permissions import describe_refusal, may_download
 from se_viz.ui.state import use_network
@@ -220,10 +220,7 @@ def _table_of(found: Inspection) -> pd.DataFrame:
 
 @st.cache_data(max_entries=32, show_spinner="Looking inside…")
 def _inspection(name: str, *, _card: NetworkCard) -> Inspection:
-    # Random weights of its own: the shared network may be running for somebody else.
-    model = build(_card, num_classes=_card.num_classes or len(_card.classes))
-    found = inspect_gates(model, size=_card.input_size)
-    return include_gains(found, find_gains(model, {site.block for site in found.sites}))
+    return get_engine().inspect(_card)
 
 
 def show_cache() -> None:

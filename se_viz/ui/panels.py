@@ -12,7 +12,6 @@ from se_viz.charts.gates import ORDERS, draw_gates
 from se_viz.charts.maps import draw_channels, draw_overlay
 from se_viz.charts.scales import CLIPPED, fit_span, gate_span
 from se_viz.charts.sheets import to_uri
-from se_viz.errors import OvertakenError, SeVizError
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import (
     NEAR_HALF,
@@ -25,6 +24,7 @@ from se_viz.gates.tables import (
     tabulate_gates,
 )
 from se_viz.networks.labels import numbered_classes
+from se_viz.ui.asking.parts import page_part
 from se_viz.ui.cached import get_analysis, get_attribution
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
@@ -33,7 +33,7 @@ from se_viz.ui.methods import Request
 from se_viz.ui.pickers import choose_block, choose_class, choose_option
 from se_viz.ui.remarks import describe_colours, describe_scale, describe_squeeze, name_the_undrawn
 from se_viz.ui.state import open_block, open_channel
-from se_viz.ui.words import as_markdown, code, plain
+from se_viz.ui.words import code, plain
 
 _SHOWN = 4
 _EVEN = (
@@ -104,19 +104,13 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
 
 
 @st.fragment
+@page_part
 def show_attribution(choices: Choices, analysis: Analysis) -> None:
     """Show which pixels the answer for one class came from."""
     names = choices.network.classes
     target, request = _choose_attribution(choices, analysis)
     opacity = st.slider("Opacity of the map", 0.0, 1.0, 0.8, 0.05, key="opacity", persist_state="session")
-    try:
-        result = get_attribution(choices, Target(target), request)
-    except OvertakenError:
-        # The newer choice draws this part again at once.
-        return
-    except SeVizError as error:
-        st.error(as_markdown(error))
-        return
+    result = get_attribution(choices, Target(target), request)
     unit = "against ← 0 → for" if result.signed else "none → strongest"
     values = result.map.numpy()
     span = fit_span(values, signed=result.signed)

@@ -10,44 +10,34 @@ from se_viz.attribution.flows import Trace
 from se_viz.attribution.targets import Target
 from se_viz.charts.paths import PAST, THROUGH, draw_flows, sum_cells
 from se_viz.charts.scales import CLIPPED
-from se_viz.errors import OvertakenError, SeVizError
+from se_viz.engine.questions import TracePaths
 from se_viz.gates.tables import label_blocks
+from se_viz.ui.asking.ask import ask_with_bar, case_of
+from se_viz.ui.asking.parts import page_part
 from se_viz.ui.carriers import show_carriers
-from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.pairs import show_pair
 from se_viz.ui.pickers import choose_option
-from se_viz.ui.progress import progress
 from se_viz.ui.rise import describe_rise, is_still, name_set, say_error, say_part
 from se_viz.ui.state import open_block
-from se_viz.ui.words import as_markdown
 
 
 @st.fragment
+@page_part
 def show_paths(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
     """Show what came through the gates and past them: by stage, by block, by pixel, and by channel."""
-    token = (case_of(choices), target, baseline)
+    question = TracePaths(target, baseline)
+    token = (case_of(choices), question)
     if st.session_state.get("paths-stopped") == token:
         st.info("Stopped. Choose another class, image or baseline, or go on.")
         st.button("Go on", on_click=_note_stop, args=(None,), key="go-on-paths")
         return
-    try:
-        # A container, so that what was there before holds its place meanwhile.
-        with (
-            st.container(),
-            progress("Integrating from the baseline to the photo…", key="paths", stop=partial(_note_stop, token)) as (
-                watch,
-                report,
-            ),
-        ):
-            trace = _trace(*token, _work=Work(choices.photo, watch, report))
-        _show(choices, analysis, trace, baseline)
-    except OvertakenError:
-        # The newer choice draws this part again at once.
-        return
-    except SeVizError as error:
-        st.error(as_markdown(error))
+    # A container, so that what was there before holds its place meanwhile.
+    with st.container():
+        text, stop = "Integrating from the baseline to the photo…", partial(_note_stop, token)
+        trace = ask_with_bar(choices, question, text, key="paths", stop=stop)
+    _show(choices, analysis, trace, baseline)
 
 
 def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> None:
@@ -116,12 +106,3 @@ def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
 
 def _note_stop(token: tuple | None) -> None:
     st.session_state["paths-stopped"] = token
-
-
-@st.cache_data(max_entries=64, max_size="128MB", show_spinner=False)
-def _trace(case: Case, target: Target, baseline: str, *, _work: Work) -> Trace:
-    # Here, so that the page does not wait for it where another view is open.
-    from se_viz.attribution.paths import trace_paths
-
-    with borrow_inputs(case, _work) as (network, inputs):
-        return trace_paths(network, inputs, target, baseline=baseline, watch=_work.watch, report=_work.report)

@@ -1,15 +1,16 @@
 """Photos as a network sees them, decoded once; nothing here loads PyTorch before there is a photo."""
 
+from collections.abc import Callable
+
 import streamlit as st
 from PIL import Image
 
 from se_viz.images import open_image
-from se_viz.line import Watch
 from se_viz.networks import View
 
 
 @st.cache_data(max_entries=128, max_size="128MB", show_spinner=False)
-def get_photo(digest: str, view: View, _content: bytes, _watch: Watch = lambda _: None) -> Image.Image:
+def get_photo(digest: str, view: View, _content: bytes, _watch: Callable[[int], None] = lambda _: None) -> Image.Image:
     """Decode a file once, to the square that a network with this view sees; ``watch`` is that of `open_image`.
 
     Raises:

@@ -7,9 +7,8 @@ from contextvars import copy_context
 
 import streamlit as st
 
-from se_viz.line import Line, Watch
-from se_viz.ui.waiting import waiting
-from se_viz.variants import Report
+from se_viz.engine import Load
+from se_viz.ui.waiting import Report, Watch, waiting
 
 
 @contextmanager
@@ -47,12 +46,12 @@ def part_of(report: Report, *, before: int, weight: int, whole: int) -> Report:
     return lambda done, total: report(max(1, before + weight * done // total), whole)
 
 
-def describe_line(line: Line) -> str:
+def describe_load(load: Load) -> str:
     """Say how much longer than alone something long takes; nothing where nobody else waits."""
-    if not line.waiting:
+    if not load.waiting:
         return ""
-    others = line.waiting + 1
-    return f" {others} other users share {line.name} now; expect up to {others + 1} times as long."
+    others = load.waiting + 1
+    return f" {others} other users share {load.device} now; expect up to {others + 1} times as long."
 
 
 def estimate_rest(seconds: float, *, done: int, total: int, already: int = 0) -> float:

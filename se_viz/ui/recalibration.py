@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 import numpy as np
 import streamlit as st
-from torch import Tensor
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.focus import enlarge
@@ -17,12 +16,12 @@ from se_viz.charts.recalibration import draw_makers
 from se_viz.charts.scales import CLIPPED, fit_span, widest
 from se_viz.charts.stages import draw_panel
 from se_viz.counterfactuals import gates_of
-from se_viz.errors import OvertakenError, SeVizError
+from se_viz.engine.views import DETAIL, Cells, Gates, Sight
 from se_viz.gates.tables import label_blocks
-from se_viz.ui.cases import ask_layers
+from se_viz.ui.asking.parts import page_part
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure, show_panel
-from se_viz.ui.layer_maps import DETAIL, Sight, announce_sights, choose_method, find_sights, name_scale
+from se_viz.ui.layer_maps import announce_sights, ask_layer, choose_method, find_sights, name_scale
 from se_viz.ui.links import link_channel
 from se_viz.ui.pickers import choose_block, open_channel_of
 from se_viz.ui.state import open_channel
@@ -36,6 +35,7 @@ _DIFFERENCE = "The difference, after - before"
 
 
 @st.fragment
+@page_part
 def show_recalibration(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
     """Show one method on U and X~ of the open block, and the channels by which the two maps differ."""
     left, right = st.columns(2)
@@ -44,24 +44,18 @@ def show_recalibration(choices: Choices, analysis: Analysis, target: Target, bas
     with right:
         method = choose_method("side-method")
     layers = {where: Layer(where, block) for where in ("before", "after")}
-    try:
-        # A container, so that what was there before holds its place meanwhile.
-        with st.container():
-            announce_sights(choices, analysis, method, layers=layers.values(), what="both sides")
-            sides = find_sights(choices, layers, ask_layers(target, method, baseline), picker="side-method")
-    except OvertakenError:
-        # The newer choice draws this part again at once.
-        return
-    except SeVizError as error:
-        st.error(as_markdown(error))
-        return
+    # A container, so that what was there before holds its place meanwhile.
+    with st.container():
+        announce_sights(choices, analysis, method, layers=layers.values(), what="both sides")
+        questions = {side: ask_layer(layer, target, method, baseline) for side, layer in layers.items()}
+        sides = find_sights(choices, questions, picker="side-method")
     found = _compare(sides, gates_of(analysis)[block], method)
     _show_maps(choices, sides, found, method)
     if isinstance(found, Recalibration):
         _show_makers(analysis, found, block, method)
 
 
-def _compare(sides: Sides, gates: Tensor, method: str) -> Recalibration | str:
+def _compare(sides: Sides, gates: Gates, method: str) -> Recalibration | str:
     """Compare both sides, or say why there is nothing to compare."""
     before, after = sides["before"], sides["after"]
     if isinstance(before, str) or isinstance(after, str):
@@ -116,7 +110,7 @@ def _show_maps(choices: Choices, sides: Sides, found: Recalibration | str, metho
     st.caption(words, help=f"{describe_scale(method, len(large))} ({LAYER_METHODS[method].source})".strip())
 
 
-def _map_of(side: Sight | str, method: str) -> Tensor | str:
+def _map_of(side: Sight | str, method: str) -> Cells | str:
     """Return all channels together: signed where they add up, and the method's own map where they do not."""
     return side if isinstance(side, str) else side.map if method in APART else side.side.cells
 

@@ -5,17 +5,18 @@ from functools import partial
 
 import streamlit as st
 
-from se_viz.attribution.sanity import NETWORKS, Peers, Step, check_sanity, describe_steps, name_part, tabulate_steps
+from se_viz.attribution.sanity import NETWORKS, Peers, Step, describe_steps, name_part, tabulate_steps
 from se_viz.charts.attributions import Map, fit_reach, paint_map
 from se_viz.charts.scores import draw_steps
 from se_viz.charts.sheets import to_uri
-from se_viz.runtime import line_of
-from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
+from se_viz.engine.questions import CheckSanity
+from se_viz.ui.asking.ask import ask_with_bar, case_of
+from se_viz.ui.asking.engine import get_engine
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
 from se_viz.ui.methods import say_about
-from se_viz.ui.progress import describe_line, progress
-from se_viz.ui.scoring import BY_DIGEST, Subject
+from se_viz.ui.progress import describe_load
+from se_viz.ui.scoring import Subject
 
 _SIDE, _OPACITY = 148, 0.8
 _FIRST_STEP = "At *nothing*, an untouched copy, all values are 1. Points are one draw each."
@@ -31,12 +32,12 @@ def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
     if st.session_state.get("sanity-map") not in titles:
         st.session_state["sanity-map"] = next(iter(titles))
     subject = titles[st.selectbox("Map", list(titles), key="sanity-map", persist_state="session", width=320)]
-    token = (case_of(choices), subject.digest)
+    token = (case_of(choices), subject.question)
     if st.session_state.get("randomised") != token:
         _offer(choices, subject, token)
         return
-    with progress("Randomising a copy…", key="sanity", stop=partial(_want, None)) as (watch, report):
-        steps = _steps(case_of(choices), subject, _work=Work(choices.photo, watch, report))
+    question, stop = CheckSanity(subject.question), partial(_want, None)
+    steps = ask_with_bar(choices, question, "Randomising a copy…", key="sanity", stop=stop)
     st.markdown("\n".join(f"- {line}" for line in describe_steps(subject.title, steps)))
     if len(steps) < 2:
         return
@@ -68,8 +69,8 @@ def _offer(choices: Choices, subject: Subject, token: tuple) -> None:
     )
     st.button("Randomise a copy", on_click=_want, args=(token,), icon=":material/casino:")
     time = say_about(runs * subject.found.seconds)
-    line = describe_line(line_of(choices.network.device))
-    st.caption(f"This takes {time}: the method runs {runs} times on a copy of the network.{line}")
+    load = describe_load(get_engine().load(choices.device))
+    st.caption(f"This takes {time}: the method runs {runs} times on a copy of the network.{load}")
 
 
 def _want(token: tuple | None) -> None:
@@ -89,9 +90,3 @@ def _show_maps(choices: Choices, subject: Subject, steps: Sequence[Step]) -> Non
         "Randomised up to and including the layer named, in one draw. Each map has its own "
         "scale: compare where, not how much."
     )
-
-
-@st.cache_data(max_entries=256, max_size="256MB", show_spinner=False, hash_funcs=BY_DIGEST)
-def _steps(case: Case, subject: Subject, *, _work: Work) -> tuple[Step, ...]:
-    with borrow_inputs(case, _work) as (network, inputs):
-        return check_sanity(network, inputs, subject.found, watch=_work.watch, report=_work.report)

@@ -9,21 +9,20 @@ import streamlit as st
 
 from se_viz.attribution.baselines import BASELINES
 from se_viz.attribution.controls import CONTROLS
-from se_viz.attribution.curves import Exam
-from se_viz.attribution.records import Attribution
+from se_viz.attribution.exams import Exam
 from se_viz.attribution.scores import CHANCE, describe_scores, tabulate_curves, tabulate_scores
 from se_viz.attribution.sensitivity import SAMPLES
 from se_viz.attribution.targets import Target
 from se_viz.charts.dress import literal
 from se_viz.charts.scores import draw_curves
-from se_viz.errors import OvertakenError, SeVizError
-from se_viz.runtime import line_of
-from se_viz.ui.cases import case_of
+from se_viz.ui.asking.ask import case_of
+from se_viz.ui.asking.engine import get_engine
+from se_viz.ui.asking.parts import page_part
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.curves import MOST, TABLE, colour_curves, pick_rows, tick_rows
 from se_viz.ui.figures import show_figure
 from se_viz.ui.methods import get_pace, say_about
-from se_viz.ui.progress import describe_line
+from se_viz.ui.progress import describe_load
 from se_viz.ui.sanity import show_sanity
 from se_viz.ui.scoring import Scored, Subject, count_pictures, get_scores, get_sensitivities
 from se_viz.ui.targets import name_target
@@ -36,21 +35,15 @@ _WIDTHS = dict(zip((*_MEASURES.values(), _SENSITIVITY), (64, 76, 76, 76, 90), st
 
 
 # No fragment of its own: of one inside another Streamlit still sends what belongs to a run that was cut short.
-def show_scores(choices: Choices, target: Target, baseline: str, attributions: Sequence[Attribution]) -> None:
+@page_part
+def show_scores(choices: Choices, target: Target, baseline: str, subjects: Sequence[Subject]) -> None:
     """Offer to score the maps that are shown, and to randomise the network under one of them."""
-    subjects = [Subject(found) for found in attributions]
     if not subjects:
         return
     st.header("Can these maps be trusted?", anchor=False, divider="gray")
-    try:
-        _show_scores(choices, Exam(target, baseline), subjects)
-        st.subheader("Do these maps depend on the learned weights?", anchor=False)
-        show_sanity(choices, subjects)
-    except OvertakenError:
-        # The newer choice draws this part again at once.
-        return
-    except SeVizError as error:
-        st.error(as_markdown(error))
+    _show_scores(choices, Exam(target, baseline), subjects)
+    st.subheader("Do these maps depend on the learned weights?", anchor=False)
+    show_sanity(choices, subjects)
 
 
 def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> None:
@@ -87,8 +80,8 @@ def _offer(choices: Choices, exam: Exam, subjects: Sequence[Subject], token: tup
         "control maps take the same test."
     )
     st.button("Score these maps", on_click=_want, args=(token,), icon=":material/rule:", type="primary")
-    line = describe_line(line_of(choices.network.device))
-    st.caption(f"This takes {seconds}: {pictures:,} images run through the network.{line}")
+    load = describe_load(get_engine().load(choices.device))
+    st.caption(f"This takes {seconds}: {pictures:,} images run through the network.{load}")
 
 
 def _want(token: tuple | None) -> None:

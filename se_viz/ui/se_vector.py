@@ -7,23 +7,21 @@ import streamlit as st
 
 from se_viz.analysis import Analysis
 from se_viz.attribution.focus import enlarge
-from se_viz.attribution.layers import attribute_layer
-from se_viz.attribution.places import Layer
 from se_viz.attribution.records import LayerAttribution
 from se_viz.attribution.se_vector import USUAL_Z, SEVector, make_se_vector, select_channels, weigh_by_class
 from se_viz.attribution.targets import Target
 from se_viz.charts.scales import CLIPPED, fit_span, gate_span
 from se_viz.charts.se_vector import draw_threshold
 from se_viz.charts.stages import draw_panel
+from se_viz.engine.questions import WeighChannels
 from se_viz.errors import AttributionError, OvertakenError, SeVizError
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
+from se_viz.ui.asking.ask import ask
 from se_viz.ui.cached import get_analysis
-from se_viz.ui.cases import Case, Work, borrow_inputs, case_of
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_panel
 from se_viz.ui.targets import name_target
-from se_viz.ui.waiting import waiting
 from se_viz.ui.words import as_markdown, plain
 
 _DETAIL = 128
@@ -42,7 +40,7 @@ def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None
     assert record.features is not None
     try:
         vector = make_se_vector(record.gate[0], record.features[0], z)
-        found = _get_weights(choices, block, target)
+        found = ask(choices, WeighChannels(block, target), "Computing the weights of the class…", slow=True)
     except OvertakenError:
         # The newer choice draws this part again at once.
         return
@@ -114,14 +112,3 @@ def _describe(choices: Choices, target: Target) -> str:
         "**does not depend on the class**. **Weighed by class**: the same channels by their "
         f"Grad-CAM weight for {name}; where both maps agree, the largest gates serve this class."
     )
-
-
-def _get_weights(choices: Choices, block: str, target: Target) -> LayerAttribution:
-    with waiting("Computing the weights of the class…", slow=True) as watch:
-        return _weights(case_of(choices), block, target, _work=Work(choices.photo, watch))
-
-
-@st.cache_data(max_entries=64, max_size="128MB", show_spinner=False)
-def _weights(case: Case, block: str, target: Target, *, _work: Work) -> LayerAttribution:
-    with borrow_inputs(case, _work) as (network, inputs):
-        return attribute_layer(network, inputs, target, layer=Layer("after", block), watch=_work.watch)

@@ -11,12 +11,12 @@ from se_viz.attribution.targets import Target
 from se_viz.charts.scales import CLIPPED, fit_span, gate_span
 from se_viz.charts.stages import draw_panel
 from se_viz.counterfactuals import gates_of
-from se_viz.errors import OvertakenError, SeVizError
+from se_viz.engine.views import DETAIL, Sight
 from se_viz.gates.tables import label_blocks, name_stage
-from se_viz.ui.cases import ask_layers
+from se_viz.ui.asking.parts import page_part
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_panel
-from se_viz.ui.layer_maps import DETAIL, Sight, announce_sights, choose_method, find_sights, name_scale
+from se_viz.ui.layer_maps import announce_sights, ask_layer, choose_method, find_sights, name_scale
 from se_viz.ui.pickers import choose_option
 from se_viz.ui.recalibration import show_recalibration
 from se_viz.ui.se_vector import show_se_vector
@@ -36,21 +36,16 @@ def show_stages(choices: Choices, analysis: Analysis, target: Target, baseline: 
 
 
 @st.fragment
+@page_part
 def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
     method, where = _choose()
     stages = sorted({record.stage for record in analysis.records})
     layers = {stage: Layer(where, stage if where == "end" else _last(analysis, stage)) for stage in stages}
-    try:
-        # A container, so that what was there before holds its place meanwhile.
-        with st.container():
-            announce_sights(choices, analysis, method, layers=layers.values(), what="all stages")
-            found = find_sights(choices, layers, ask_layers(target, method, baseline), picker="stage-method")
-    except OvertakenError:
-        # The newer choice draws this part again at once.
-        return
-    except SeVizError as error:
-        st.error(as_markdown(error))
-        return
+    # A container, so that what was there before holds its place meanwhile.
+    with st.container():
+        announce_sights(choices, analysis, method, layers=layers.values(), what="all stages")
+        questions = {stage: ask_layer(layer, target, method, baseline) for stage, layer in layers.items()}
+        found = find_sights(choices, questions, picker="stage-method")
     for column, (stage, sight) in zip(st.columns(len(found), gap="small"), found.items(), strict=True):
         with column:
             _show_stage(choices, analysis, (stage, method), sight)

@@ -10,7 +10,8 @@ from se_viz.analysis import Analysis, compare_answers
 from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.charts.scales import CLIPPED, Span, gate_span
 from se_viz.charts.surgery import draw_answers, draw_reaction
-from se_viz.errors import OvertakenError, SeVizError
+from se_viz.engine import NetworkView
+from se_viz.errors import SeVizError
 from se_viz.gates.surgery import (
     GateEdit,
     add_edit,
@@ -21,7 +22,7 @@ from se_viz.gates.surgery import (
     scale_gates,
     set_gates,
 )
-from se_viz.networks import Network
+from se_viz.ui.asking.parts import page_part
 from se_viz.ui.channels import Targets, choose_channels
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.edits import Edits, History, get_edited, get_edited_attribution, history_of, keep_history
@@ -71,7 +72,7 @@ def _show_answer(choices: Choices, before: Analysis, after: Analysis) -> None:
     st.caption(words, help="Classes from outside the original top five come last." if len(names) > 1 else None)
 
 
-def describe_answers(network: Network, before: Analysis, after: Analysis) -> str:
+def describe_answers(network: NetworkView, before: Analysis, after: Analysis) -> str:
     """Say the answer, and what edits made of it: with its probability, but for several independent classes."""
     old, new = (plain(network.name_answer(one.logits)) for one in (before, after))
     was, share = (_share_of_answer(network, one) for one in (before, after))
@@ -82,7 +83,7 @@ def describe_answers(network: Network, before: Analysis, after: Analysis) -> str
     return f"Now **{new}**{f' ({share})' if share else ''} instead of **{old}**{f' ({was})' if was else ''}"
 
 
-def _share_of_answer(network: Network, analysis: Analysis) -> str:
+def _share_of_answer(network: NetworkView, analysis: Analysis) -> str:
     """Return the probability of the answer; of several independent classes there is none."""
     if network.card.multi_label and len(network.classes) > 1:
         return ""
@@ -204,17 +205,11 @@ def _explain_reaction(table: pd.DataFrame, first: int, *, others: bool) -> Itera
 
 
 # No fragment of its own: of one inside another Streamlit still sends what belongs to a run that was cut short.
+@page_part
 def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
     st.subheader("Where the answer comes from")
     target, method = _choose_map(choices, before)
-    try:
-        old, new = (get_edited_attribution(choices, one, target=target, method=method) for one in ((), edits))
-    except OvertakenError:
-        # The newer choice draws this part again at once.
-        return
-    except SeVizError as problem:
-        st.error(as_markdown(problem))
-        return
+    old, new = (get_edited_attribution(choices, one, target=target, method=method) for one in ((), edits))
     pair = {"map-before": ("**Before**", old.map.numpy()), "map-after": ("**After**", new.map.numpy())}
     title = "against ← 0 → for" if old.signed else "none → strongest"
     show_pair(choices.photo, pair, signed=old.signed, title=title)

@@ -1,8 +1,9 @@
 """What a session does while it waits for a device: say how many are before it, and go when nobody wants the answer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
+from typing import TypeAlias
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import StopException
@@ -10,7 +11,12 @@ from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestTy
 from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState, get_script_run_ctx
 
 from se_viz.errors import OvertakenError
-from se_viz.line import Watch
+
+Watch: TypeAlias = Callable[[int], None]
+"""Told how many run before, again and again while a question waits, and before each pass. May raise to give up."""
+
+Report: TypeAlias = Callable[[int, int], None]
+"""Told how much is done, and how much there is."""
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from se_viz.attribution.curves import Exam
+from se_viz.attribution.exams import Exam
 from se_viz.attribution.places import Layer
 from se_viz.attribution.targets import Target
 from se_viz.engine import LocalEngine
@@ -49,6 +49,8 @@ from se_viz.gates.neurons import Neuron
 from se_viz.gates.surgery import set_gates
 from tests.engine.remote import RemoteEngine
 from tests.support.photos import noise
+
+pytestmark = pytest.mark.slow
 
 BLOCK, PHOTO = "layer3.1.bn3.1", "a photo"
 CASE = Case("tiny", "cpu", PHOTO)

@@ -12,11 +12,10 @@ from torch import Tensor
 
 from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.networks import Network
-from se_viz.ui.loaded import get_network
 from se_viz.ui.panels import describe_classes
 from se_viz.ui.state import ChosenImage
 from tests.support import pages
-from tests.support.pages import captions, clean, figure
+from tests.support.pages import captions, clean, figure, get_network
 
 pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
 

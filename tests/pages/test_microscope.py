@@ -11,7 +11,7 @@ from timm.layers.eca import EcaModule
 from torch import nn
 
 from se_viz.networks import Network
-from se_viz.ui.loaded import _residents
+from se_viz.ui.asking.engine import get_engine
 from tests.support.pages import captions, chosen, clean, figure, session
 
 pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
@@ -161,7 +161,7 @@ def test_another_channel_can_be_chosen(page: AppTest):
 def test_a_block_of_another_form_shows_what_goes_in_and_out(page: AppTest):
     """ECA has one convolution and no hidden units: a sentence says so, and no wrong arithmetic is drawn."""
     model = nn.Sequential(nn.Conv2d(3, 8, 3), EcaModule(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
-    with _residents("cpu").borrow("eca", lambda: Network.from_model(model, input_size=64), lambda: None):
+    with get_engine().residents("cpu").borrow("eca", lambda: Network.from_model(model, input_size=64), lambda: None):
         page.session_state["network"], page.session_state["channel"] = "eca", 5
         run(page)
     assert "1 (timm EcaModule) makes its gates by Conv1d, Sigmoid, not by the paper's" in page.info[0].value

@@ -12,10 +12,9 @@ from torch import nn
 from se_viz.analysis import analyse
 from se_viz.networks import NetworkCard
 from se_viz.networks.checkpoints import save_checkpoint
-from se_viz.ui.loaded import get_network
 from se_viz.ui.words import plain
 from tests.support.pages import PAGES as FOLDER
-from tests.support.pages import chosen, clean, figure, noise, session
+from tests.support.pages import chosen, clean, figure, get_network, noise, session
 
 pytestmark = pytest.mark.slow
 

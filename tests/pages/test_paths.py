@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 from se_viz.attribution.gates import GATE_METHODS, attribute_gates
 from se_viz.attribution.paths import NETWORK, trace_paths
 from se_viz.attribution.targets import Target
+from se_viz.engine.questions import Case, TracePaths
 from se_viz.networks import Network
-from se_viz.ui.cases import Case
 from se_viz.ui.rise import say_error, say_part
 from tests.support.pages import chosen, clean, figure, noise, session, words
 
@@ -131,7 +131,7 @@ def test_a_strong_channel_opens(page: AppTest):
 def test_a_stopped_run_stays_stopped_until_it_is_told_to_go_on(page: AppTest, best: int):
     """Otherwise the rerun that the button causes would begin anew."""
     digest = page.session_state["image"].digest
-    page.session_state["paths-stopped"] = (Case("tiny", "cpu", digest), Target(best), "mean")
+    page.session_state["paths-stopped"] = (Case("tiny", "cpu", digest), TracePaths(Target(best), "mean"))
     clean(page.run())
     assert [info.value for info in page.info] == ["Stopped. Choose another class, image or baseline, or go on."]
     next(button for button in page.button if button.label == "Go on").click()

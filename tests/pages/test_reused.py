@@ -9,7 +9,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from se_viz.networks import Network
-from se_viz.ui.loaded import _residents
+from se_viz.ui.asking.engine import get_engine
 from tests.support.pages import chosen, clean, figure, noise, session, words
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ def twice(bundled: Path, network: Network) -> Iterator[Network]:
     """Keep a network loaded whose third unit of stage 4 has the SE block of the second."""
     network.model.set_submodule("layer3.2.bn3.1", network.model.get_submodule(FIRST))
     reused = Network(network.model, network.card, network.device)
-    with _residents("cpu").borrow("tiny", lambda: reused, lambda: None):
+    with get_engine().residents("cpu").borrow("tiny", lambda: reused, lambda: None):
         yield reused
 
 

@@ -23,10 +23,10 @@ from se_viz.attribution.recalibration import APART
 from se_viz.attribution.records import LayerAttribution
 from se_viz.attribution.targets import Target
 from se_viz.charts.scales import CLIPPED
+from se_viz.engine.questions import AttributeLayer, Case
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
-from se_viz.ui import layer_maps
-from se_viz.ui.cases import Case, Question, Work
+from se_viz.ui.asking.ask import answer_case
 from se_viz.ui.recalibration import describe_makers, describe_scale, describe_sides
 from tests.support import pages
 from tests.support.pages import chosen, clean, figure, noise, session
@@ -185,8 +185,7 @@ def test_one_side_alone_shows_its_map_beside_a_sentence(
 ):
     """DeepLift may fit one side of a block and miss at the other; here one is kept, and nothing more is allowed."""
     case, target = Case("tiny", "cpu", view.session_state["image"].digest), predicted(network, photo)
-    asked = (case, Layer(place, BLOCK), Question(target, "deep_lift", "mean"))
-    layer_maps._sight(*asked, _work=Work(photo, lambda _: None))
+    answer_case(case, {case.digest: photo}, AttributeLayer(Layer(place, BLOCK), target, "deep_lift"), lambda _: None)
     monkeypatch.setattr(lifts, "_SLACK", -1.0)
     choose(view, "side-method", "deep_lift")
     assert {"side-U", "side-X", "side-T", "makers"} & figures(view) == {key}

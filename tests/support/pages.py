@@ -8,8 +8,9 @@ from typing import Any
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from se_viz.networks import Network
+from se_viz.ui.asking.engine import get_engine, get_view
 from se_viz.ui.choices import Choices
-from se_viz.ui.loaded import get_network
 from se_viz.ui.state import ChosenImage
 from tests import ROOT
 from tests.support.photos import noise as noise
@@ -26,7 +27,13 @@ def chosen(photo: Image.Image, name: str = "noise.png") -> ChosenImage:
 
 def choices(photo: Image.Image) -> Choices:
     """Return the choice of the small network and of a photo as the network sees it; the file does not count."""
-    return Choices(ChosenImage("photo", b"", "digest"), get_network("tiny", "cpu"), "tiny", "cpu", photo)
+    return Choices(ChosenImage("photo", b"", "digest"), get_view("tiny", "cpu"), "tiny", "cpu", photo)
+
+
+def get_network(name: str = "tiny", device: str = "cpu") -> Network:
+    """Return a network of the app's engine itself, for what no page may do to it."""
+    with get_engine().borrow(name, device) as network:
+        return network
 
 
 def session(page: str, **state: Any) -> AppTest:

@@ -19,16 +19,15 @@ from torch import nn
 from se_viz import capture_gates
 from se_viz.attribution.erasure import Erasure, check_region, mark_strongest
 from se_viz.attribution.neuron_catalogue import NEURON_METHODS, NEURON_REFUSED
+from se_viz.engine.questions import AttributeGate, Case
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.records import GateSite
 from se_viz.images import centre_square, list_samples, open_image
 from se_viz.networks import Network
-from se_viz.ui.cases import Case
 from se_viz.ui.erasing import describe_erasure
 from se_viz.ui.evidence import _is_saturated
-from se_viz.ui.loaded import get_network
 from se_viz.ui.state import ChosenImage
-from tests.support.pages import captions, clean, figure
+from tests.support.pages import captions, clean, figure, get_network
 
 pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
 
@@ -235,7 +234,7 @@ def test_a_refusal_stands_in_the_maps_place(evidence: AppTest):
 def test_a_stopped_method_stays_stopped_until_it_is_told_to_go_on(evidence: AppTest):
     """Otherwise the rerun that the button causes would begin anew."""
     case = Case("tiny", "cpu", evidence.session_state["image"].digest)
-    evidence.session_state["gate-map-stopped"] = (case, Neuron(BLOCK, CHANNEL), "occlusion", None)
+    evidence.session_state["gate-map-stopped"] = (case, AttributeGate(Neuron(BLOCK, CHANNEL), "occlusion"))
     pick(evidence, "occlusion")
     assert [info.value for info in evidence.info] == ["Stopped. Choose another method or channel, or go on."]
     next(button for button in evidence.button if button.label == "Go on").click()

@@ -9,8 +9,8 @@ from streamlit.testing.v1 import AppTest
 from se_viz.errors import ImageError
 from se_viz.images import list_samples
 from se_viz.networks import View
-from se_viz.ui import cached, loaded, photos
-from tests.support.pages import choices
+from se_viz.ui import cached, photos
+from tests.support.pages import choices, get_network
 
 pytestmark = pytest.mark.usefixtures("bundled")
 
@@ -173,7 +173,7 @@ def test_a_file_that_failed_is_tried_again():
 
 def test_one_network_serves_all_sessions():
     """Weights are large and never change: the second session gets the very object of the first."""
-    assert loaded.get_network("tiny", "cpu") is loaded.get_network("tiny", "cpu")
+    assert get_network() is get_network()
 
 
 def test_only_the_opened_block_keeps_its_feature_maps():

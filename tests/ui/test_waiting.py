@@ -14,8 +14,9 @@ from torch import nn
 
 from se_viz import runtime
 from se_viz.networks import NetworkCard, checkpoints
-from se_viz.ui import cached, loaded
-from tests.support.pages import choices
+from se_viz.ui import cached
+from se_viz.ui.asking.engine import get_engine
+from tests.support.pages import choices, get_network
 
 PATIENCE = 60.0
 
@@ -151,12 +152,12 @@ def test_past_the_bound_the_page_says_how_many_wait(monkeypatch: pytest.MonkeyPa
 def test_the_longest_unused_network_makes_room(monkeypatch: pytest.MonkeyPatch):
     """Open pages still hold it: what is moved out has to give its memory back all the same, and load again."""
     monkeypatch.setenv("SE_VIZ_NETWORKS", "1")
-    held = loaded.get_network("tiny", "cpu")
+    held = get_network("tiny")
     weights = [value.clone() for value in held.model.parameters()]
-    loaded.get_network("other", "cpu")
-    assert loaded.peek_network("tiny", "cpu") is None
+    get_network("other")
+    assert get_engine().peek("tiny", "cpu") is None
     assert {value.device.type for value in held.model.parameters()} == {"meta"}
-    again = loaded.get_network("tiny", "cpu")
+    again = get_network("tiny")
     assert all(torch.equal(one, other) for one, other in zip(again.model.parameters(), weights, strict=True))
     assert len(cached.get_analysis(choices(Image.new("RGB", (64, 64), "teal"))).records) == 16
 

@@ -59,6 +59,7 @@ def measure(question: MeasurePace, work: Work) -> Pace:
 
 def read(question: ReadLenders, work: Work) -> tuple[Lender, ...]:
     """Read the gates of images that come with the network."""
+    work.watch(0)
     return read_lenders(work.network.card, work.network.inspection.sites)
 
 

@@ -2,24 +2,28 @@
 
 from typing import TYPE_CHECKING
 
-from se_viz.attribution import scores
 from se_viz.attribution.records import Attribution
 from se_viz.engine.answers.work import Work
 from se_viz.engine.questions import Attribute, CheckSanity, MakeYardstick, MeasureSensitivity, ScoreMap
 
 if TYPE_CHECKING:
     from se_viz.attribution.sanity import Step
+    from se_viz.attribution.scores import MapScore, Yardstick
 
 
-def make_yardstick(question: MakeYardstick, work: Work) -> scores.Yardstick:
+def make_yardstick(question: MakeYardstick, work: Work) -> "Yardstick":
     """Score the controls."""
+    from se_viz.attribution import scores
+
     return scores.make_yardstick(work.network, work.inputs, question.exam, **work.told)
 
 
-def score(question: ScoreMap, work: Work) -> scores.MapScore:
+def score(question: ScoreMap, work: Work) -> "MapScore":
     """Score a map."""
+    from se_viz.attribution import scores
+
     values = _map(question.map, work).map
-    yardstick: scores.Yardstick = work.recall(MakeYardstick(question.exam), work.digest)
+    yardstick = work.recall(MakeYardstick(question.exam), work.digest)
     return scores.score_map(work.network, work.inputs, values, yardstick.falls, **work.told)
 
 

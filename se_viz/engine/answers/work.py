@@ -28,8 +28,8 @@ class Work:
     """Told how many run before."""
     report: Report
     """Told how far it is."""
-    recall: Callable[[Question, str], Any]
-    """Given a question and the digest of an image, returns what was answered before, or answers it now."""
+    go_back: Callable[["Work", Question, str], Any]
+    """See `recall`."""
 
     @property
     def photo(self) -> Image.Image:
@@ -40,6 +40,10 @@ class Work:
     def inputs(self) -> Float[Tensor, "1 3 height width"]:
         """Return the image as the network's input."""
         return self.network.preprocess(self.photo, whole=True)
+
+    def recall(self, question: Question, digest: str) -> Any:
+        """Return what was answered to a question about an image, or answer it now."""
+        return self.go_back(self, question, digest)
 
     @property
     def told(self) -> dict[str, Any]:
