@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import tomllib
 from pathlib import Path
 from zipfile import ZipFile
@@ -16,7 +17,7 @@ from packaging.version import Version
 import se_viz
 from se_viz.charts.palettes import DARK, LIGHT
 from tests import ROOT
-from tests.support.wheel import build_wheel
+from tests.support.wheel import build_source, build_wheel
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +36,7 @@ def installed(tmp_path_factory) -> Path:
 def test_wheel_holds_the_package_and_nothing_beside_it(installed):
     """Top-level names of a wheel land in site-packages, where `tests` or `pages` would be in everybody's way."""
     names = {path.name for path in installed.iterdir()}
-    assert names == {"se_viz", f"se_viz-{PROJECT['version']}.dist-info"}
+    assert names == {"se_viz", f"se_viz-{se_viz.__version__}.dist-info"}
 
 
 def test_wheel_is_typed_and_carries_its_licence(installed):
@@ -65,6 +66,24 @@ def test_wheel_carries_the_bundled_weights(installed):
     assert bundled, "checkpoints/ holds no card"
     packaged = {path.name for path in (installed / "se_viz" / "checkpoints").iterdir()}
     assert packaged >= bundled | {name.replace(".json", ".safetensors") for name in bundled}
+
+
+def test_wheel_carries_the_app_with_its_settings(installed):
+    """`se_viz app` serves what lies here, and Streamlit reads the settings beside the script that it is given."""
+    files = {path for place in ("pages/*.py", ".streamlit/*") for path in ROOT.glob(place)} | {ROOT / "app.py"}
+    carried = {path for path in (installed / "se_viz" / "dashboard").rglob("*") if path.is_file()}
+    assert {path.relative_to(installed / "se_viz" / "dashboard") for path in carried} == {
+        path.relative_to(ROOT) for path in files
+    }
+
+
+def test_source_archive_makes_the_same_wheel(installed, tmp_path):
+    """A release builds its wheel from the archive, where a file that was left out cannot be missed by a test."""
+    with tarfile.open(build_source(tmp_path)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    with ZipFile(build_wheel(tmp_path, tmp_path / f"se_viz-{se_viz.__version__}")) as wheel:
+        names = {name for name in wheel.namelist() if not name.endswith("/")}
+    assert names == {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
 
 
 def test_installed_command_lists_the_bundled_networks(installed, tmp_path):
@@ -117,7 +136,9 @@ def _pins(file: str) -> dict[str, Version]:
 def test_one_version_stands_everywhere():
     """A citation or a package of another version sends its reader to other code."""
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert cited["version"] == PROJECT["version"] == se_viz.__version__
+    # The package's own is read from `se_viz/__init__.py`, so that a release changes two lines.
+    assert PROJECT["dynamic"] == ["version"]
+    assert cited["version"] == se_viz.__version__
     assert cited["license"] == PROJECT["license"]
 
 

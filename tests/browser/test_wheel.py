@@ -7,12 +7,14 @@ import sysconfig
 import venv
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from benchmarks.server import run_app
 from se_viz.charts.palettes import LIGHT
+from tests.support.containers import words_of
 from tests.support.wheel import build_wheel
 
 from .steps import choose_sample, open_visit
@@ -74,6 +76,16 @@ def test_the_wheel_brings_the_app(environment: Environment, elsewhere: Path, bro
         expect(page.get_by_test_id("stApp")).to_have_css("color", _css(LIGHT.ink))
         choose_sample(page, "Cat")
         expect(page.get_by_test_id("stMain").get_by_text("SE_5_3").first).to_be_visible()
+        assert _health_check(server.url).returncode == 0
+    assert _health_check(server.url).returncode != 0
+
+
+def _health_check(url: str) -> subprocess.CompletedProcess:
+    """Run what the container runs to learn whether its app answers, at the port of this one."""
+    python, *words = words_of("HEALTHCHECK")
+    assert python == "python"
+    words = [word.replace("'localhost', 8501", f"'127.0.0.1', {urlsplit(url).port}") for word in words]
+    return subprocess.run([sys.executable, *words], capture_output=True)
 
 
 def _css(colour: str) -> str:
