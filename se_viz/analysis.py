@@ -84,7 +84,7 @@ def analyse(
         NoSEBlocksError: ``keep_features`` names no SE block.
         EditError: an edit does not fit the network.
         BusyError: too many wait for the device.
-        DeviceError: the device has too little memory for it.
+        TooLittleMemoryError: the device has too little memory for it.
     """
     keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
     inputs = network.preprocess(image, whole=whole)
@@ -105,11 +105,8 @@ def _kind(network: Network, inputs: Tensor, strange: frozenset[str], edits: tupl
 
 
 def _analyse(network: Network, changes: _Changes, items: list[_Item]) -> list[Analysis]:
-    problem = (
-        f"{network.device} has too little memory left for {network.card.title}. Choose a smaller network, or the "
-        "device cpu."
-    )
-    return run_halving(partial(_pass, network, changes), items, problem=problem)
+    run = partial(_pass, network, changes)
+    return run_halving(run, items, device=network.device, subject=network.card.title)
 
 
 def _pass(network: Network, changes: _Changes, items: Sequence[_Item]) -> list[Analysis]:

@@ -14,11 +14,11 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from se_viz.errors import AttributionError, DeviceError, EditError, NoSEBlocksError
+from se_viz.errors import AttributionError, EditError, NoSEBlocksError
 from se_viz.gates import GateSite, edit_gates
 from se_viz.line import Watch
 from se_viz.networks import Network
-from se_viz.runtime import line_of
+from se_viz.runtime import memory_in_words, turn_with_gradients
 from se_viz.variants import Report, run_variants
 
 Effects: TypeAlias = Float[Tensor, "channels"]
@@ -134,21 +134,18 @@ def estimate_effects(
         NoSEBlocksError: there is no such block.
         AttributionError: there is no such class.
         BusyError: too many wait for the device.
-        DeviceError: it has too little memory.
+        TooLittleMemoryError: it has too little memory.
     """
     site = _site(network, block)
     if not 0 <= target < len(network.classes):
         raise AttributionError(f"There is no class {target}: choose one of 0 to {len(network.classes) - 1}.")
     inputs = network.preprocess(image, whole=whole)
-    # Inference mode of the caller would keep gradients off, whatever else is set.
-    with line_of(network.device).turn(watch), torch.inference_mode(False), torch.enable_grad():
-        try:
-            return _gradient_x_gate(network, inputs.clone(), site, target)
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f"{network.device} has too little memory left for a pass back through {network.card.title}. Choose a "
-                "smaller network, or the device cpu."
-            ) from error
+    subject = f"a pass back through {network.card.title}"
+    with (
+        turn_with_gradients(network.device, watch, sliced=False),
+        memory_in_words(network.device, subject),
+    ):
+        return _gradient_x_gate(network, inputs.clone(), site, target)
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float | None:

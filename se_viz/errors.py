@@ -45,6 +45,10 @@ class DeviceError(SeVizError):
     """A device that is not on this machine."""
 
 
+class TooLittleMemoryError(SeVizError):
+    """A device whose memory is too small for what is asked of it."""
+
+
 class DataError(SeVizError):
     """A folder that does not hold the images it should."""
 

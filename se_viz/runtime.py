@@ -1,17 +1,20 @@
 """Where networks run: the choice of device, with its reason; its line, its limits and its memory."""
 
 import os
+import re
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from se_viz.errors import DeviceError, SettingError
-from se_viz.line import Line
+from se_viz.errors import DeviceError, SettingError, TooLittleMemoryError
+from se_viz.line import Line, Turn, Watch
 from se_viz.teams import dismiss_team
 
 SETTINGS = {"SE_VIZ_WAITING": 200, "SE_VIZ_NETWORKS": 4, "SE_VIZ_TOGETHER": 8}
@@ -21,7 +24,10 @@ How many passes may wait, how many networks stay loaded, and how many people's i
 """
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+
+# What PyTorch says on a CPU, where it has no class of its own for it.
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
 
 _lines: dict[str, Line] = {}
 _lock = threading.Lock()
@@ -99,23 +105,87 @@ def lay_out(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last) if fast else images
 
 
-def run_halving(
-    run: Callable[[Sequence[Item]], Sequence[Answer]], items: Sequence[Item], *, problem: str
-) -> list[Answer]:
-    """Run items in one pass; where the device's memory is too small for that, half of them and then the others.
+@contextmanager
+def turn_with_gradients(device: torch.device, watch: Watch = lambda _: None, *, sliced: bool = True) -> Iterator[Turn]:
+    """Hold a device's turn with gradients on, whatever the caller has set; for ``sliced`` see `Line.turn`.
 
     Raises:
-        DeviceError: one item alone is too much. ``problem`` says it, and what to do.
+        BusyError: too many wait for the device.
+    """
+    turn = line_of(device).turn(watch, sliced=sliced)
+    # Inference mode of the caller would keep gradients off, whatever else is set.
+    with turn as held, torch.inference_mode(False), torch.enable_grad():
+        yield held
+
+
+def give_way(turn: Turn, device: torch.device) -> float:
+    """Let others run on a device, if any wait; return how many seconds they had it."""
+    # A GPU works on after a call returns: the turn would be given away too early.
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    started = time.perf_counter()
+    turn.give_way()
+    return time.perf_counter() - started
+
+
+@contextmanager
+def memory_in_words(device: torch.device | str, subject: str) -> Iterator[None]:
+    """Say in one sentence that a device's memory is too small for the subject of this block.
+
+    Raises:
+        TooLittleMemoryError: it is.
     """
     try:
-        return [*run(items)]
-    except torch.OutOfMemoryError as error:
-        if len(items) == 1:
-            raise DeviceError(problem) from error
-    # Only here, after the error and its tensors are gone.
-    torch.cuda.empty_cache()
-    half = len(items) // 2
-    return [answer for part in (items[:half], items[half:]) for answer in run_halving(run, part, problem=problem)]
+        yield
+    except (MemoryError, RuntimeError) as error:
+        certain = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+        if not certain and not _NO_MEMORY.search(str(error)):
+            raise
+        other = "" if str(device) == "cpu" else " or the device cpu"
+        raise TooLittleMemoryError(
+            f"{device} has too little memory left for {subject}. Lower SE_VIZ_NETWORKS, or choose a "
+            f"smaller network{other}."
+        ) from error
+
+
+def fit_memory(run: Callable[[int], Result], most: int, *, least: int = 1) -> Result:
+    """Return ``run(most)``; where memory runs out, that of half as many, and so on.
+
+    Raises:
+        torch.OutOfMemoryError: not even ``least`` fit.
+    """
+    while True:
+        try:
+            return run(most)
+        except torch.OutOfMemoryError:
+            if most <= least:
+                raise
+        # Only here, after the error and its tensors are gone.
+        torch.cuda.empty_cache()
+        most = max(least, most // 2)
+
+
+def run_halving(
+    run: Callable[[Sequence[Item]], Sequence[Result]],
+    items: Sequence[Item],
+    *,
+    device: torch.device,
+    subject: str,
+) -> list[Result]:
+    """Run items in one pass; where the device's memory is too small for that, half as many in each.
+
+    Raises:
+        TooLittleMemoryError: one item of the ``subject`` alone is too much.
+    """
+    results: list[Result] = []
+    most = len(items)
+    with memory_in_words(device, subject):
+        while len(results) < len(items):
+            rest = items[len(results) :]
+            part = fit_memory(lambda count, rest=rest: [*run(rest[:count])], min(most, len(rest)))
+            most = len(part)
+            results += part
+    return results
 
 
 def peak_memory(device: torch.device) -> int | None:

@@ -73,7 +73,7 @@ def run_variants(
         NoSEBlocksError: a variant names no use of an SE block.
         EditError: a variant returned something else than one gate a channel.
         BusyError: too many wait for the device.
-        DeviceError: it has too little memory.
+        TooLittleMemoryError: it has too little memory.
     """
     order = {site.name: place for place, site in enumerate(network.inspection.sites)}
     if unknown := sorted({name for variant in variants for name in variant} - order.keys()):
@@ -91,7 +91,7 @@ def run_variants(
             parts.extend(_run(network, inputs, variants[start : start + rows], first if spread else ""))
     report(len(variants), len(variants))
     # Outside inference mode, so that the answers may be used in autograd.
-    live, edited = torch.cat(parts, 1).clone() if parts else torch.empty(2, 0, len(network.classes))
+    live, edited = torch.stack(parts, 1) if parts else torch.empty(2, 0, len(network.classes))
     return Answers(live, edited)
 
 
@@ -122,11 +122,12 @@ def _try_spreading(network: Network, inputs: Tensor, name: str) -> bool:
 
 
 def _run(network: Network, inputs: Tensor, variants: Sequence[Variant], first: str) -> list[Tensor]:
-    problem = (
-        f"{network.device} has too little memory left for {network.card.title}, even with two images in a pass. "
-        "Choose a smaller network, or the device cpu."
-    )
-    return run_halving(lambda some: [_pass(network, inputs, some, first)], variants, problem=problem)
+    """Return logits without and with each variant, (2, classes)."""
+
+    def run(part: Sequence[Variant]) -> list[Tensor]:
+        return [*_pass(network, inputs, part, first).unbind(1)]
+
+    return run_halving(run, variants, device=network.device, subject=network.card.title)
 
 
 def _pass(

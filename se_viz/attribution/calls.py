@@ -2,10 +2,10 @@
 
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from inspect import signature
+from math import ceil
 from typing import Any, no_type_check
 
 import torch
@@ -21,6 +21,7 @@ from se_viz.attribution.slices import cap_piece
 from se_viz.attribution.superpixels import find_superpixels
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
+from se_viz.runtime import fit_memory
 
 SMOOTHED = ("saliency", "input_x_gradient", "integrated_gradients")
 """Methods that may be smoothed by noise."""
@@ -137,18 +138,20 @@ def _algorithm(task: Task, settings: dict[str, Any]) -> Any:
 
 
 def _average(ask: Callable[..., Tensor], settings: dict[str, Any]) -> Tensor:
-    """Ask for all baselines at once, or, where they do not fit into memory, for halves of them, no less than two."""
+    """Ask for all baselines at once, or, where they do not fit into memory, in pieces of two or more."""
     baselines = settings.get("baselines")
     if not isinstance(baselines, Tensor) or len(baselines) < 4:
         return ask(**settings)
-    if len(baselines) == cap_piece(len(baselines), baselines.device):
-        with suppress(torch.OutOfMemoryError):
+    count = len(baselines)
+
+    def ask_in_pieces(most: int) -> Tensor:
+        pieces = baselines.tensor_split(min(ceil(count / most), count // 2))
+        if len(pieces) == 1:
             return ask(**settings)
-        # Only here, after the error and its tensors are gone.
-        torch.cuda.empty_cache()
-    halves = baselines.chunk(2)
-    found = [len(half) * _average(ask, {**settings, "baselines": half}) for half in halves]
-    return torch.stack(found).sum(0) / len(baselines)
+        sums = [len(piece) * ask(**{**settings, "baselines": piece}) for piece in pieces]
+        return torch.stack(sums).sum(0) / count
+
+    return fit_memory(ask_in_pieces, cap_piece(count, baselines.device) or count, least=2)
 
 
 def _permute(task: Task, settings: dict[str, Any]) -> Tensor:

@@ -15,7 +15,7 @@ from se_viz.errors import AttributionError
 from se_viz.gates.neurons import Neuron, read_neuron
 from se_viz.line import Watch
 from se_viz.networks import Network
-from se_viz.runtime import line_of
+from se_viz.runtime import line_of, memory_in_words
 
 FILLS = {"blur": "a blur", "mean": "the mean colour"}
 """What erased pixels are replaced by."""
@@ -124,7 +124,7 @@ def check_region(
     alone, no further than to the gate; other passes on the device run in between.
 
     Raises:
-        AttributionError: too little memory.
+        TooLittleMemoryError: the device has too little memory.
         CaptureError: the network has no such gate.
         BusyError: too many wait for the device.
     """
@@ -132,13 +132,9 @@ def check_region(
     pictures = [photo, *(erase(network, photo, one, fill) for one in regions)]
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():
         read = Slices(lambda images: read_neuron(network.model, images, neuron), network.device, turn)
-        try:
-            before, after, *others = [read(network.preprocess(picture, whole=True)).item() for picture in pictures]
-        except torch.OutOfMemoryError as error:
-            raise AttributionError(
-                f"{network.device} has too little memory left for {network.card.title}. Choose a smaller network, or "
-                "the device cpu."
-            ) from error
+        inputs = (network.preprocess(picture, whole=True) for picture in pictures)
+        with memory_in_words(network.device, network.card.title):
+            before, after, *others = [read(images).item() for images in inputs]
     return Erasure(pictures[1], region.float().mean().item(), before, after, tuple(others))
 
 

@@ -12,7 +12,7 @@ from se_viz.attribution.methods import Method
 from se_viz.attribution.places import NO_STAGE, stage_ends
 from se_viz.attribution.rules import Facts, check_relus, trace_rules
 from se_viz.attribution.run import ROUNDING, attribute_unproven
-from se_viz.errors import AttributionError
+from se_viz.errors import AttributionError, TooLittleMemoryError
 from se_viz.networks import Network
 from se_viz.runtime import line_of
 
@@ -57,7 +57,7 @@ def judge_method(network: Network, method: str) -> Verdict:
         return Verdict(True, _REMARKS.get(method, ""))
     try:
         return Verdict(True, _remark(network, row))
-    except AttributionError as error:
+    except (AttributionError, TooLittleMemoryError) as error:
         return Verdict(False, str(error))
 
 

@@ -19,11 +19,11 @@ from se_viz.attribution.refusals import network_dtype
 from se_viz.attribution.slices import Report, Slices, count_up
 from se_viz.attribution.swift import swift_copy
 from se_viz.attribution.targets import Target, aim
-from se_viz.errors import AttributionError, DeviceError, NoSEBlocksError
+from se_viz.errors import AttributionError, NoSEBlocksError
 from se_viz.gates import GateSite, edit_gates
 from se_viz.line import Turn, Watch
 from se_viz.networks import Network
-from se_viz.runtime import lay_out, line_of
+from se_viz.runtime import lay_out, memory_in_words, turn_with_gradients
 
 _STEPS = 32
 _ROWS = 16
@@ -158,7 +158,7 @@ def attribute_gates(
         AttributionError: no such method, class or baseline.
         NoSEBlocksError: there is no such block.
         BusyError: too many wait for the device.
-        DeviceError: it has too little memory.
+        TooLittleMemoryError: it has too little memory.
     """
     target = aim(target)
     check_question(network, inputs, target)
@@ -176,17 +176,12 @@ def attribute_gates(
         by = flow.through if method == "conductance" else flow.mean_slope
         return GateAttribution(method, block, by[block], flow.bypass, flow.error)
     load_captum()
-    # Inference mode of the caller would keep gradients off, whatever else is set.
-    with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
-        try:
-            scene = _Scene(network.model, inputs.detach().to(network_dtype(network), copy=True), target, site)
-            start = make_baseline(network, inputs, baseline)
+    with turn_with_gradients(network.device, watch) as turn:
+        image = inputs.detach().to(network_dtype(network), copy=True)
+        scene = _Scene(network.model, image, target, site)
+        start = make_baseline(network, inputs, baseline)
+        with memory_in_words(network.device, network.card.title):
             return _ask(scene, GATE_METHODS[method], start, turn=turn, report=report)
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f"{network.device} has too little memory left for {network.card.title}. Choose a smaller network, or "
-                "the device cpu."
-            ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from se_viz.attribution.targets import Target
 from se_viz.gates.taps import Spot, Tapped
 from se_viz.line import Turn
 from se_viz.networks import Network
+from se_viz.runtime import fit_memory, give_way
 
 Found: TypeAlias = tuple[Tensor, Tensor, float]
 """Values (1, channels, height, width), their map (height, width), and seconds."""
@@ -53,17 +54,9 @@ class Passes:
         """Call the network; before every pass but the first, let others run."""
         if self._done:
             self._report(self._done, max(self._done, self.total))
-            self._give_way(images.device)
+            self.away += give_way(self._turn, images.device)
         self._done += len(images)
         return self.tapped(images)
-
-    def _give_way(self, device: torch.device) -> None:
-        # A GPU works on after a call returns: the turn would be given away too early.
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        left = time.perf_counter()
-        self._turn.give_way()
-        self.away += time.perf_counter() - left
 
 
 def share(task: LayerTask, spots: Sequence[Spot]) -> list[Found]:
@@ -91,20 +84,18 @@ def run_in_memory(task: LayerTask, passes: Passes) -> Tensor:
     Raises:
         torch.OutOfMemoryError: one image does not fit.
     """
-    if piece := task.row.piece:
-        most = cap_piece(task.settings[piece], task.inputs.device)
-        task = replace(task, settings={**task.settings, piece: most})
-    while True:
-        try:
-            return _run(task, passes)
-        except torch.OutOfMemoryError:
-            settings = task.settings
-            images = (settings[piece] or settings["n_steps"]) if piece else 1
-            if images == 1:
-                raise
-        task = replace(task, settings={**settings, piece: images // 2})
-        # Only here, after the error and its tensors are gone.
-        torch.cuda.empty_cache()
+    piece = task.row.piece
+    if not piece:
+        return _run(task, passes)
+    # None: all of a call, as long as that fits.
+    first = cap_piece(task.settings[piece], task.inputs.device)
+    most = first or task.settings["n_steps"]
+
+    def run(images: int) -> Tensor:
+        settings = {**task.settings, piece: first if images == most else images}
+        return _run(replace(task, settings=settings), passes)
+
+    return fit_memory(run, most)
 
 
 def _run(task: LayerTask, passes: Passes) -> Tensor:

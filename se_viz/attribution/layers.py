@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,7 +20,7 @@ from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
 from se_viz.line import Watch
 from se_viz.networks import Network
-from se_viz.runtime import line_of
+from se_viz.runtime import turn_with_gradients
 
 
 def attribute_layer(
@@ -45,7 +44,8 @@ def attribute_layer(
 
     Raises:
         AttributionError: no such method, class, baseline, block or stage, a method that is not right there, an
-            option that Captum refuses, or too little memory.
+            option that Captum refuses.
+        TooLittleMemoryError: not even one image fits into a pass.
         BusyError: too many wait for the device.
     """
     asked = {"baseline": baseline, "watch": watch, "report": report, **options}
@@ -95,8 +95,7 @@ def _attribute(
     **options: Any,
 ) -> list[LayerAttribution]:
     spots = [find_spot(network, layer) for layer in layers]
-    # Inference mode of the caller would keep gradients off, whatever else is set.
-    with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
+    with turn_with_gradients(network.device, watch) as turn:
         inputs = inputs.detach().to(network_dtype(network), copy=True)
         settings = {**row.options, **({"baselines": make_baseline(network, inputs, baseline)} if row.baseline else {})}
         check_steps(row.title, settings := settings | options)

@@ -32,7 +32,7 @@ from se_viz.gates.neurons import Neuron, read_neuron
 from se_viz.gates.taps import Spot, Tapped
 from se_viz.line import Turn, Watch
 from se_viz.networks import Network
-from se_viz.runtime import line_of
+from se_viz.runtime import turn_with_gradients
 
 
 def attribute_neuron(
@@ -55,8 +55,9 @@ def attribute_neuron(
     the gate; through its logit came the same, as all of it goes on through the gate.
 
     Raises:
-        AttributionError: no such method or class, an option that Captum refuses, rules that do not fit what leads to
-            the gate, or too little memory.
+        AttributionError: no such method or class, an option that Captum refuses, or rules that do not fit what
+            leads to the gate.
+        TooLittleMemoryError: not even one image fits into a pass.
         CaptureError: the network has no such gate, or it cannot be read.
         NoSEBlocksError: the network has no such block.
         BusyError: too many wait for the device.
@@ -80,8 +81,7 @@ def _attribute(
     report: Report,
     **options: Any,
 ) -> NeuronAttribution:
-    # Inference mode of the caller would keep gradients off, whatever else is set.
-    with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
+    with turn_with_gradients(network.device, watch) as turn:
         inputs = inputs.detach().to(network_dtype(network), copy=True).requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
         value = _read(network, row, inputs, neuron)

@@ -32,7 +32,7 @@ from se_viz.gates import GateSite
 from se_viz.gates.cuts import cut_gates
 from se_viz.line import Turn, Watch
 from se_viz.networks import Network
-from se_viz.runtime import lay_out, line_of
+from se_viz.runtime import lay_out, run_halving, turn_with_gradients
 
 NETWORK = "network"
 """Name of the set of all gates."""
@@ -82,7 +82,8 @@ def trace_paths(
     See docs/through-the-gates.md.
 
     Raises:
-        AttributionError: no such class or baseline, no step at all, an answer that is no number, or too little memory.
+        AttributionError: no such class or baseline, no step at all, or an answer that is no number.
+        TooLittleMemoryError: not even one image fits into a pass.
         NoSEBlocksError: a set names no use of an SE block.
         BusyError: too many wait for the device.
     """
@@ -90,8 +91,7 @@ def trace_paths(
     check_question(network, inputs, target)
     chosen = {_LIVE: (), **(gate_sets(network.inspection.sites) if sets is None else sets)}
     _check(network, chosen, n_steps)
-    # Inference mode of the caller would keep gradients off, whatever else is set.
-    with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
+    with turn_with_gradients(network.device, watch) as turn:
         inputs = inputs.detach().to(network_dtype(network), copy=True)
         start = make_baseline(network, inputs, baseline) if isinstance(baseline, str) else baseline.to(inputs)
         path = _Path(network, swift_copy(network.model, inputs), start, inputs - start, target, chosen, turn)
@@ -124,21 +124,12 @@ class _Path:
         return found
 
     def _look(self, places: Sequence[float]) -> list[Point]:
-        try:
-            return self._differentiate(torch.tensor(places, dtype=torch.float64))
-        except torch.OutOfMemoryError as error:
-            if len(places) == 1:
-                raise AttributionError(
-                    f"{self.network.device} has too little memory left for a pass back through "
-                    f"{self.network.card.title}. Lower SE_VIZ_NETWORKS, or choose a smaller network or the device cpu."
-                ) from error
-        # Only here, after the error and its tensors are gone.
-        torch.cuda.empty_cache()
-        half = len(places) // 2
-        return [*self._look(places[:half]), *self._look(places[half:])]
+        subject = f"a pass back through {self.network.card.title}"
+        return run_halving(self._differentiate, places, device=self.network.device, subject=subject)
 
-    def _differentiate(self, places: Tensor) -> list[Point]:
+    def _differentiate(self, part: Sequence[float]) -> list[Point]:
         """Run forward once, and back for each set as far as it differs."""
+        places = torch.tensor(part, dtype=torch.float64)
         images = lay_out(self.start + places.to(self.start).view(-1, 1, 1, 1) * self.direction).requires_grad_()
         with cut_gates(self.model, self.network.inspection.sites) as cuts:
             values = self.target.read(self.model(images))

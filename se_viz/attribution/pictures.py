@@ -34,7 +34,7 @@ def answer_pictures(
 
     Raises:
         BusyError: too many wait for the device.
-        DeviceError: it has too little memory for one picture.
+        TooLittleMemoryError: it has too little memory for one picture.
     """
     rows = _ROWS.get(network.device.type, _ROWS_ON_GPU)
     parts: list[Tensor] = []
@@ -45,7 +45,9 @@ def answer_pictures(
                 report(start, count)
                 turn.give_way()
             with torch.inference_mode():
-                parts.extend(run_halving(run, range(start, min(start + rows, count)), problem=_scarce(network)))
+                numbers = range(start, min(start + rows, count))
+                subject = network.card.title
+                parts += run_halving(run, numbers, device=network.device, subject=subject)
     report(count, count)
     # Outside inference mode, so that the answers may be used in autograd.
     return torch.stack(parts).clone()
@@ -54,10 +56,3 @@ def answer_pictures(
 def _lend(network: Network, make: Callable[[Tensor], Tensor], count: int) -> Callable[[Sequence[int]], list[Tensor]]:
     model = swift_copy(network.model, make(torch.arange(1))) if count >= LEAST else network.model
     return lambda numbers: [*model(lay_out(make(torch.tensor(numbers)))).float().cpu()]
-
-
-def _scarce(network: Network) -> str:
-    return (
-        f"{network.device} has too little memory left for {network.card.title}. Choose a smaller network, or the "
-        "device cpu."
-    )

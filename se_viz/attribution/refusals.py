@@ -10,7 +10,7 @@ from torch import Tensor
 
 from se_viz.errors import AttributionError, SeVizError
 from se_viz.networks import Network
-from se_viz.runtime import line_of
+from se_viz.runtime import line_of, memory_in_words
 
 Result = TypeVar("Result")
 
@@ -52,8 +52,6 @@ _REASONS = (
 )
 """What PyTorch says, as a pattern; what it means, and what to do next."""
 
-_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
-
 
 class RefusedError(AttributionError):
     """What PyTorch or Captum refused while a method ran, in words that blame no option."""
@@ -73,10 +71,12 @@ def in_words(title: str, device: torch.device) -> Iterator[None]:
     """Say in one sentence what PyTorch or Captum refuse while a method runs.
 
     Raises:
-        AttributionError: they do; a `RefusedError` unless memory is short.
+        RefusedError: they do.
+        TooLittleMemoryError: memory is too small.
     """
     try:
-        yield
+        with memory_in_words(device, title):
+            yield
     except SeVizError:
         raise
     except (
@@ -84,13 +84,10 @@ def in_words(title: str, device: torch.device) -> Iterator[None]:
         AssertionError,
         AttributeError,
         LookupError,
-        MemoryError,
         RuntimeError,
         TypeError,
         ValueError,
     ) as error:
-        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _MEMORY.search(str(error)):
-            raise AttributionError(_scarce(title, device)) from error
         raise RefusedError(title, *_read(error)) from error
 
 
@@ -169,11 +166,3 @@ def _read(error: Exception) -> tuple[str, ...]:
 def _quote(error: Exception) -> str:
     text = str(error).strip().split("\n", 1)[0].rstrip(". ")
     return text or type(error).__name__
-
-
-def _scarce(title: str, device: torch.device) -> str:
-    other = "" if device.type == "cpu" else " or the device cpu"
-    return (
-        f"{device} has too little memory left for {title}, with as few images in a pass as it can have. Lower "
-        f"SE_VIZ_NETWORKS, or choose a smaller network{other}."
-    )

@@ -27,7 +27,7 @@ from se_viz.errors import AttributionError
 from se_viz.gates.taps import Spot
 from se_viz.line import Watch
 from se_viz.networks import Network
-from se_viz.runtime import line_of
+from se_viz.runtime import turn_with_gradients
 
 MOST_MISSED = 0.5
 """How much of what they should add up to the shares of a method with rules may miss, as a share of it."""
@@ -59,7 +59,8 @@ def attribute(
 
     Raises:
         AttributionError: no such method, class, baseline or stage, an option that Captum refuses, a network or an
-            image that the method cannot explain, or too little memory.
+            image that the method cannot explain.
+        TooLittleMemoryError: not even one image fits into a pass.
         BusyError: too many wait for the device.
     """
     asked = {"against": against, "baseline": baseline, "stage": stage, "watch": watch, "report": report, **options}
@@ -107,8 +108,7 @@ def _attribute(
     report: Report,
     **options: Any,
 ) -> Attribution:
-    # Inference mode of the caller would keep gradients off, whatever else is set.
-    with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode(False), torch.enable_grad():
+    with turn_with_gradients(network.device, watch) as turn:
         inputs = inputs.detach().to(network_dtype(network), copy=True).requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
         stage, end = choose_end(network, stage) if row.staged else (None, None)
@@ -180,8 +180,8 @@ def explain(task: Task, slices: Slices, settings: dict[str, Any], *, since: floa
     """Run a method that has its turn, in inference mode off and gradients on; its time counts from ``since``, or now.
 
     Raises:
-        AttributionError: the method refuses its settings, its values are no numbers, or not even one image fits
-            into memory.
+        AttributionError: the method refuses its settings, or its values are no numbers.
+        TooLittleMemoryError: not even one image fits into a pass.
     """
     started = time.perf_counter() if since is None else since
     values, error, explained = _run(task, settings)

@@ -18,12 +18,12 @@ from se_viz.attribution.order import HEAD, order_weights, split_stages
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.refusals import network_dtype
 from se_viz.effects import rank_correlation
-from se_viz.errors import AttributionError, DeviceError
+from se_viz.errors import AttributionError
 from se_viz.gates import capture_gates
 from se_viz.gates.hooks import is_watching
 from se_viz.line import Watch
 from se_viz.networks import Network
-from se_viz.runtime import line_of
+from se_viz.runtime import line_of, memory_in_words
 from se_viz.variants import Report
 
 NOTHING = "nothing"
@@ -138,7 +138,7 @@ def check_sanity(
 
     Raises:
         AttributionError: gates are edited, which a copy would not know; or what `attribute` raises.
-        DeviceError: it has no room for a copy.
+        TooLittleMemoryError: the device has no room for a copy.
         BusyError: too many wait for the device.
     """
     twin = _copy(network, inputs, watch)
@@ -321,22 +321,20 @@ def _copy(network: Network, inputs: Tensor, watch: Watch) -> Network:
             "The check runs on a copy of the network, which the edits of its gates do not reach. Undo the edits first."
         )
     # In its turn: nothing of others hangs on the model then.
-    with line_of(network.device).turn(watch), torch.inference_mode(False):
-        try:
-            twin = copy_modules(network.model, lend=False)
-            with torch.no_grad():
-                _, shared = run_apart(twin, network.model, inputs.to(network_dtype(network)))
-            if shared:
-                raise AttributionError(
-                    f"The check runs on a copy of the network. {say_shared(network.model, shared)} Give the network a "
-                    "class whose forward calls its own children."
-                )
-            return Network(twin, network.card, network.device)
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f"{network.device} has no room for a second {network.card.title}. Choose a smaller network, or the "
-                "device cpu."
-            ) from error
+    with (
+        line_of(network.device).turn(watch),
+        torch.inference_mode(False),
+        memory_in_words(network.device, f"a second {network.card.title}"),
+    ):
+        twin = copy_modules(network.model, lend=False)
+        with torch.no_grad():
+            _, shared = run_apart(twin, network.model, inputs.to(network_dtype(network)))
+        if shared:
+            raise AttributionError(
+                f"The check runs on a copy of the network. {say_shared(network.model, shared)} Give "
+                "the network a class whose forward calls its own children."
+            )
+        return Network(twin, network.card, network.device)
 
 
 def _gates(twin: Network, inputs: Tensor, watch: Watch) -> _Gates:

@@ -1,6 +1,5 @@
 """A long run of one function in slices, so that others get the device in between and each slice fits into memory."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor
 
 from se_viz.line import Turn
-from se_viz.runtime import lay_out
+from se_viz.runtime import fit_memory, give_way, lay_out
 
 Report = Callable[[int, int], None]
 """Told after each slice how many images have run, and how many will have run in the end."""
@@ -79,38 +78,28 @@ class Slices:
         return self._cut(inputs, run), torch.cat(slopes)
 
     def _cut(self, inputs: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
-        values, start = list[Tensor](), 0
-        while start < len(inputs):
-            images = lay_out(inputs[start : start + (self._most or len(inputs))])
-            found = self._fit(images, run)
-            if found is None:
-                # Only here, after the error and its tensors are gone.
-                torch.cuda.empty_cache()
-                self._most = len(images) // 2
-            else:
-                values.append(found)
-                start += len(images)
-                self.note(len(images))
+        values: list[Tensor] = []
+        rest = inputs
+        while len(rest):
+            part, count = self._run_slice(rest, run)
+            values.append(part)
+            rest = rest[count:]
+            self.note(count)
         return torch.cat(values)
 
-    def _fit(self, images: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor | None:
-        if self._runs:
-            self._give_way()
-        self._runs += 1
-        try:
-            return run(images)
-        except torch.OutOfMemoryError:
-            if len(images) == 1:
-                raise
-            return None
+    def _run_slice(self, rest: Tensor, run: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
+        """Run as many of the first images as memory holds; return their values and their number."""
+        whole = min(self._most or len(rest), len(rest))
 
-    def _give_way(self) -> None:
-        # A GPU works on after a call returns: the turn would be given away too early.
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        left = time.perf_counter()
-        self._turn.give_way()
-        self.away += time.perf_counter() - left
+        def run_first(count: int) -> tuple[Tensor, int]:
+            if self._runs:
+                self.away += give_way(self._turn, self._device)
+            self._runs += 1
+            if count < whole:
+                self._most = count
+            return run(lay_out(rest[:count])), count
+
+        return fit_memory(run_first, whole)
 
 
 class _Sloped(torch.autograd.Function):

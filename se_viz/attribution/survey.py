@@ -22,7 +22,7 @@ from se_viz.attribution.scores import (
 )
 from se_viz.attribution.sensitivity import measure_sensitivity
 from se_viz.attribution.targets import Target
-from se_viz.errors import AttributionError
+from se_viz.errors import AttributionError, TooLittleMemoryError
 from se_viz.networks import Network
 from se_viz.runtime import line_of
 
@@ -70,7 +70,7 @@ def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surve
 
     Raises:
         AttributionError: there is no such class.
-        DeviceError: the device has too little memory.
+        TooLittleMemoryError: the device has too little memory.
     """
     inputs = network.preprocess(image)
     target = Target(_best(network, inputs) if survey.target is None else survey.target, survey.against)
@@ -87,7 +87,7 @@ def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surve
             found = attribute(network, inputs, target.index, method, **asked)
             moves[title] = measure_sensitivity(network, inputs, found, seed=survey.seed)
             scores[title] = score_map(network, inputs, found.map, yardstick.falls)
-        except AttributionError as problem:
+        except (AttributionError, TooLittleMemoryError) as problem:
             problems[title] = str(problem)
     table = tabulate_scores(scores, yardstick)
     table.insert(0, "class", network.classes[target.index])

@@ -7,7 +7,7 @@ from PIL import Image, ImageFilter
 
 from se_viz import capture_gates
 from se_viz.attribution.erasure import REPEATS, Erasure, check_region, erase, mark_strongest
-from se_viz.errors import AttributionError, CaptureError
+from se_viz.errors import AttributionError, CaptureError, TooLittleMemoryError
 from se_viz.gates.neurons import Neuron
 
 LAST = "layer4.2.bn3.1"
@@ -142,6 +142,6 @@ def test_too_little_memory_is_said(network, photo, region):
     full = network.model.layer1.register_forward_pre_hook(run_out)
     with (
         full,
-        pytest.raises(AttributionError, match=r"^cpu has too little memory left for .* Choose a smaller network"),
+        pytest.raises(TooLittleMemoryError, match=r"^cpu has too little memory left for .* a smaller network"),
     ):
         check_region(network, photo, region, Neuron(LAST, 9))

@@ -18,7 +18,7 @@ from se_viz.attribution.layers import attribute_layer
 from se_viz.attribution.places import Layer
 from se_viz.attribution.slices import MOST_ON_CPU
 from se_viz.attribution.targets import Target
-from se_viz.errors import AttributionError, OvertakenError
+from se_viz.errors import AttributionError, OvertakenError, TooLittleMemoryError
 from se_viz.networks import Network
 from tests.support.passes import Passes
 from tests.support.reused import Twice
@@ -295,7 +295,7 @@ class Full(Steady):
 def test_deep_lift_says_that_memory_ran_out():
     """The network is not to blame, and another method may need as much."""
     network = Network.from_model(Full(), input_size=16)
-    with pytest.raises(AttributionError, match=r"^cpu has too little memory left for DeepLift"):
+    with pytest.raises(TooLittleMemoryError, match=r"^cpu has too little memory left for DeepLift"):
         attribute_layer(network, torch.randn(1, 3, 16, 16), Target(0), "deep_lift", layer=Layer("after", "se"))
 
 

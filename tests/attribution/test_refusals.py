@@ -13,7 +13,7 @@ from se_viz.attribution.neurons import attribute_neuron
 from se_viz.attribution.places import Layer
 from se_viz.attribution.run import attribute
 from se_viz.attribution.targets import Target
-from se_viz.errors import AttributionError
+from se_viz.errors import AttributionError, TooLittleMemoryError
 from se_viz.gates.neurons import Neuron
 from se_viz.networks import Network
 
@@ -166,6 +166,6 @@ def test_short_memory_is_said_as_such(small_image: Tensor):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
 
     network = network_of(lambda model: model.__dict__.update(end=refuse))
-    message = r"^cpu has too little memory left for Saliency, .* a smaller network\.$"
-    with pytest.raises(AttributionError, match=message):
+    message = r"^cpu has too little memory left for Saliency\. .* a smaller network\.$"
+    with pytest.raises(TooLittleMemoryError, match=message):
         attribute(network, small_image, 1, "saliency")

@@ -14,7 +14,7 @@ from torchvision.ops import SqueezeExcitation
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.places import stage_ends
 from se_viz.attribution.run import attribute
-from se_viz.errors import AttributionError
+from se_viz.errors import AttributionError, TooLittleMemoryError
 from se_viz.gates import GateSite, find_gates
 from se_viz.networks import Network
 
@@ -224,7 +224,7 @@ def test_a_failing_attribution_leaves_the_model_as_it_was(shallow, image, key):
         if torch.is_grad_enabled() or METHODS[key].kind in ("occlusion", "superpixel"):
             raise RuntimeError("out of memory")
 
-    with model.layer4.register_forward_hook(fail), pytest.raises(AttributionError, match="too little memory left"):
+    with model.layer4.register_forward_hook(fail), pytest.raises(TooLittleMemoryError, match="too little memory left"):
         attribute(shallow, image, TARGET, key)
     assert state(model, image) == before
 

@@ -11,7 +11,7 @@ from se_viz.analysis import analyse
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.run import attribute
 from se_viz.attribution.slices import MOST_ON_CPU
-from se_viz.errors import AttributionError, OvertakenError
+from se_viz.errors import OvertakenError, TooLittleMemoryError
 from se_viz.gates import edit_gates
 from se_viz.gates.surgery import compile_edits, set_gates
 from se_viz.networks import Network
@@ -127,7 +127,7 @@ def test_all_steps_in_one_pass_are_halved_too(network, image):
 @pytest.mark.parametrize("key", METHODS)
 def test_what_does_not_fit_at_all_says_what_to_lower(network, image, key):
     """Not even one image: smaller pieces do not help, so the sentence names what does."""
-    message = rf"^cpu has too little memory left for {METHODS[key].title}, .* Lower SE_VIZ_NETWORKS, or choose .*\.$"
+    message = rf"^cpu has too little memory left for {METHODS[key].title}\. Lower SE_VIZ_NETWORKS, or choose .*\.$"
 
     def run_out(*_: object) -> None:
         # The black image by which Grad-CAM finds the stages fits, and so does the proof of a copy.
@@ -135,7 +135,7 @@ def test_what_does_not_fit_at_all_says_what_to_lower(network, image, key):
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     full = network.model.layer4.register_forward_hook(run_out)
-    with full, batches(network.model) as passes, pytest.raises(AttributionError, match=message):
+    with full, batches(network.model) as passes, pytest.raises(TooLittleMemoryError, match=message):
         attribute(network, image, 2, key)
     # DeepLift runs the image beside its baseline, DeepLiftShap beside no fewer than two.
     assert passes[-1] == {"deep_lift": 2, "deep_lift_shap": 4}.get(key, 1)
