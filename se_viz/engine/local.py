@@ -24,13 +24,12 @@ from se_viz.engine.questions import (
 )
 from se_viz.engine.recent import Recent
 from se_viz.engine.views import Load, NetworkView, view_of
-from se_viz.errors import DeviceError
 from se_viz.gates import Inspection, inspect_gates
 from se_viz.gates.gains import find_gains, include_gains
 from se_viz.networks import Network, NetworkCard, load_network
 from se_viz.networks.architectures import build
 from se_viz.residents import Residents
-from se_viz.runtime import available_devices, choose_device, line_of, setting
+from se_viz.runtime import available_devices, choose_device, line_of, memory_in_words, setting
 
 Progress: TypeAlias = Callable[[int, int, int], None]
 """Told how much is done, how much there is (0: not known), and how many run before.
@@ -117,7 +116,7 @@ class LocalEngine:
         wait while it loads. ``wait`` is called while all places on the device are in use, and may raise.
 
         Raises:
-            DeviceError: the device has no room for it.
+            TooLittleMemoryError: the device has no room for it.
         """
         with self.residents(device).borrow(name, partial(self._load, name, device), wait) as network:
             yield network
@@ -130,13 +129,8 @@ class LocalEngine:
             return self._residents[device]
 
     def _load(self, name: str, device: str) -> Network:
-        try:
+        with memory_in_words(device, name):
             network = load_network(name, device)
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f"{device} has too little memory left to load {name}. Lower SE_VIZ_NETWORKS, or choose a smaller "
-                "network or the device cpu."
-            ) from error
         self._after_loading()
         return network
 
