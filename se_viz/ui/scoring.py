@@ -8,7 +8,7 @@ from se_viz.attribution.exams import Exam
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.scores import MapScore, Yardstick, count_passes
 from se_viz.engine.questions import Attribute, MakeYardstick, MeasureSensitivity, ScoreMap
-from se_viz.errors import AttributionError
+from se_viz.errors import AttributionError, TooLittleMemoryError
 from se_viz.ui.asking.ask import answer
 from se_viz.ui.choices import Choices
 from se_viz.ui.progress import part_of, progress
@@ -62,7 +62,7 @@ def get_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject], *, sto
             part = part_of(report, before=done, weight=exam.passes, whole=whole)
             try:
                 scores[subject.title] = answer(choices, ScoreMap(subject.question, exam), watch, part)
-            except AttributionError as problem:
+            except (AttributionError, TooLittleMemoryError) as problem:
                 problems[subject.title] = str(problem)
             done += exam.passes
     return Scored(yardstick, scores, problems)
