@@ -4,6 +4,7 @@ import copy
 import shutil
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -111,15 +112,37 @@ def components() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def bundled(monkeypatch: pytest.MonkeyPatch, network_folder: Path, components: None) -> Path:
-    """Let the app find one small network, and nothing that another test has cached."""
+@contextmanager
+def serve(folder: Path) -> Iterator[Path]:
+    """Let the app find the networks of a folder, and nothing that was cached before; leave nothing cached."""
     import streamlit as st
 
-    monkeypatch.setattr(checkpoints, "FOLDER", network_folder)
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    return network_folder
+    def clear() -> None:
+        st.cache_data.clear()
+        st.cache_resource.clear()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "FOLDER", folder)
+        clear()
+        yield folder
+        clear()
+
+
+@pytest.fixture
+def bundled(network_folder: Path, components: None) -> Iterator[Path]:
+    """Let the app find one small network, and nothing that another test has cached; a test may change both."""
+    with serve(network_folder):
+        yield network_folder
+
+
+@pytest.fixture(scope="module")
+def warm(saved: Path, components: None) -> Iterator[Path]:
+    """Let the app find one small network, and what earlier tests of the module have cached; nobody may change either.
+
+    A test that changes the network, or tells by what is computed, takes ``bundled`` first.
+    """
+    with serve(saved):
+        yield saved
 
 
 @pytest.fixture(scope="session")

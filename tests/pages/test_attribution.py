@@ -24,7 +24,7 @@ from se_viz.ui.methods import TICKED, Request, sum_up
 from tests.support.pages import chosen, clean, noise, session, words
 from tests.support.passes import everywhere
 
-pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 
 @pytest.fixture
@@ -117,6 +117,7 @@ def test_without_a_tick_the_page_says_what_to_do(look: AppTest):
     ]
 
 
+@pytest.mark.usefixtures("bundled")
 def test_how_maps_are_drawn_is_no_reason_to_compute(look: AppTest, passes: list[int]):
     """Scale, sign and opacity are paint: a lecturer drags the slider in front of a class."""
     look.session_state["map-scale"], look.session_state["map-sign"] = "shared", "against"
@@ -126,6 +127,7 @@ def test_how_maps_are_drawn_is_no_reason_to_compute(look: AppTest, passes: list[
     assert "this method does not separate positive from negative evidence." in words(look)
 
 
+@pytest.mark.usefixtures("bundled")
 def test_one_more_tick_computes_what_nobody_has_computed(look: AppTest, passes: list[int]):
     """The other maps are kept: only the new one takes a pass."""
     assert look.checkbox(key="tick-saliency").value
@@ -213,6 +215,7 @@ def test_a_method_without_a_map_says_why_in_its_place(look: AppTest):
     assert len(re.findall(r"^(?:\d+\.\d|Under 0\.1) s[.;]", words(look), re.MULTILINE)) == len(TICKED) - 1
 
 
+@pytest.mark.usefixtures("bundled")
 def test_a_network_without_a_classifier_is_one_sentence(
     page: AppTest, photo: Image.Image, card: NetworkCard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
@@ -231,6 +234,7 @@ def test_a_network_without_a_classifier_is_one_sentence(
     clean(page.run())
 
 
+@pytest.mark.usefixtures("bundled")
 def test_too_many_passes_are_said_in_the_methods_place(look: AppTest, monkeypatch: pytest.MonkeyPatch):
     """Nine squares and the photo itself are ten passes: with eight allowed, the other maps are still drawn."""
     monkeypatch.setattr(limits, "MOST_PASSES", 8)
@@ -241,6 +245,7 @@ def test_too_many_passes_are_said_in_the_methods_place(look: AppTest, monkeypatc
     assert "**Saliency**" in words(look)
 
 
+@pytest.mark.usefixtures("bundled")
 def test_too_much_for_the_memory_is_said_in_the_methods_place(look: AppTest, monkeypatch: pytest.MonkeyPatch):
     """Pictures that GradientShap goes by lie in memory at once: two of them are more than what is allowed here."""
     monkeypatch.setattr(limits, "MOST_BYTES", 90_000)
@@ -275,6 +280,7 @@ def test_a_method_that_is_never_run_says_why(look: AppTest):
         assert box.help == reason
 
 
+@pytest.mark.usefixtures("bundled")
 def test_settings_reach_the_methods_that_know_them(look: AppTest, passes: list[int]):
     """16 steps instead of 32, 8 in a pass; one image at a time prove the folded copy and are the ends of the way."""
     look.session_state["attribution-steps"] = 16

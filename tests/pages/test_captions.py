@@ -10,7 +10,7 @@ from se_viz.counterfactuals import KINDS
 from tests.support.pages import chosen, clean, noise, session
 from tests.support.sentences import count_sentences
 
-pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 MOST = 2
 TICKS = {f"tick-{method}": True for method in ("saliency", "smoothgrad", "deep_lift", "guided_backprop")}

@@ -21,7 +21,7 @@ from se_viz.ui.progress import estimate_rest
 from se_viz.ui.words import plain
 from tests.support.pages import chosen, clean, figure, noise, session
 
-pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3)) for unit in range(1, units + 1)]
 """Every block of an SE-ResNet-50 by stage and position (arXiv 1709.01507, Fig. 5)."""
@@ -71,6 +71,7 @@ def test_one_sentence_says_whether_it_mattered(matter: AppTest):
     assert "fewer than 11 lenders never suffice" in words(matter)
 
 
+@pytest.mark.usefixtures("bundled")
 def test_images_that_come_with_a_network_lend_their_gates(page: AppTest, photo: Image.Image, network: Network):
     """Beside the samples; with the image itself, by its file, left out. Each is a dot, and enough are judged."""
     lenders = [Lender(f"noise {seed}", f"{seed}", gates_of(analyse(network, noise_of(seed)))) for seed in range(8)]

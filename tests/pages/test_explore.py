@@ -17,7 +17,7 @@ from se_viz.ui.state import ChosenImage
 from tests.support import pages
 from tests.support.pages import captions, clean, figure, get_network
 
-pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3)) for unit in range(1, units + 1)]
 """Every block of an SE-ResNet-50 by stage and position (arXiv 1709.01507, Fig. 5)."""
@@ -236,6 +236,7 @@ def test_the_opened_block_shows_its_extreme_gates(explore: AppTest, network: Net
         assert titles == [f"#{channel}<br>s = {gate[channel]:.2f}" for channel in channels]
 
 
+@pytest.mark.usefixtures("bundled")
 def test_a_photo_takes_one_forward_pass(explore: AppTest, network_passes: list[int]):
     """Answer, gates, the open block's maps and the gallery come from one pass: a class of 200 would wait for more."""
     first = explore.session_state["image"]

@@ -14,7 +14,7 @@ from se_viz.networks import Network
 from se_viz.ui.asking.engine import get_engine
 from tests.support.pages import captions, chosen, clean, figure, session
 
-pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 BLOCK, CHANNEL = "layer3.2.bn3.1", 17
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -158,6 +158,7 @@ def test_another_channel_can_be_chosen(page: AppTest):
     assert drawn(run(page))["channel"] == 3
 
 
+@pytest.mark.usefixtures("bundled")
 def test_a_block_of_another_form_shows_what_goes_in_and_out(page: AppTest):
     """ECA has one convolution and no hidden units: a sentence says so, and no wrong arithmetic is drawn."""
     model = nn.Sequential(nn.Conv2d(3, 8, 3), EcaModule(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))

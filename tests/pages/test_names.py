@@ -2,6 +2,8 @@
 
 import copy
 import json
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from se_viz.analysis import analyse
 from se_viz.networks import NetworkCard
 from se_viz.networks.checkpoints import save_checkpoint
 from se_viz.ui.words import plain
+from tests.conftest import serve
 from tests.support.pages import PAGES as FOLDER
 from tests.support.pages import chosen, clean, figure, get_network, noise, session
 
@@ -22,12 +25,14 @@ NAMES = ("__background__", "C++ *juvenile*", ":smile: face", "<unk> ~~x~~ $x$ <b
 PHOTO_NAMES = ("![x](http://e.f/g.png) *1* :cat:.png",)
 
 
-@pytest.fixture
-def renamed(bundled: Path) -> Path:
-    """Return the folder of the small network, whose classes and title hold Markdown and HTML."""
-    card = bundled / "tiny.json"
+@pytest.fixture(scope="module")
+def renamed(saved: Path, components: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the app find the small network, whose classes and title hold Markdown and HTML."""
+    folder = shutil.copytree(saved, tmp_path_factory.mktemp("renamed") / "checkpoints")
+    card = folder / "tiny.json"
     card.write_text(json.dumps(json.loads(card.read_text()) | {"classes": NAMES, "title": NAMES[1]}))
-    return card
+    with serve(folder):
+        yield
 
 
 def drawn(page: AppTest) -> str:
@@ -64,7 +69,7 @@ PAGES = [
 
 
 @pytest.mark.parametrize(("name", "state"), PAGES)
-def test_names_reach_pages_escaped(renamed: Path, name: str, state: dict[str, str]):
+def test_names_reach_pages_escaped(renamed: None, name: str, state: dict[str, str]):
     """A class may be called anything; its name stands in bars, headings, captions, buttons and verdicts."""
     page = clean(session(name, image=chosen(noise(), PHOTO_NAMES[0]), **state).run())
     written = drawn(page)
@@ -98,7 +103,7 @@ def test_independent_answers_are_said_and_escaped(
     assert "sum to 1" not in pages["surgery.py"]
 
 
-def test_figures_show_tags_as_they_are(renamed: Path):
+def test_figures_show_tags_as_they_are(renamed: None):
     """Plotly draws <b> as bold, and links too."""
     page = clean(session("surgery.py", image=chosen(noise())).run())
     texts = [note["text"] for note in figure(page, "answers")["layout"]["annotations"]]

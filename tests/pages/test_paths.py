@@ -17,7 +17,7 @@ from se_viz.networks import Network
 from se_viz.ui.rise import say_error, say_part
 from tests.support.pages import chosen, clean, figure, noise, session, words
 
-pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 BLOCK = "layer1.0.bn3.1"
 

@@ -32,7 +32,7 @@ from tests.support import pages
 from tests.support.pages import chosen, clean, figure, noise, session
 from tests.support.passes import everywhere
 
-pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 BLOCK = "layer3.2.bn3.1"
 
@@ -88,6 +88,7 @@ def test_every_stage_has_its_map_its_grid_and_its_focus(view: AppTest, network: 
         assert curves == [f"SE_{stage}_{unit}" for unit in range(1, blocks + 1)]
 
 
+@pytest.mark.usefixtures("bundled")
 def test_a_method_takes_one_pass_for_all_stages_and_one_for_both_sides(view: AppTest):
     """Each of these explains the network as it is then; feature maps that one pass visits share it."""
     with everywhere() as sizes:
@@ -99,6 +100,7 @@ def test_a_method_takes_one_pass_for_all_stages_and_one_for_both_sides(view: App
         assert sizes == [1, 1, 1]
 
 
+@pytest.mark.usefixtures("bundled")
 def test_a_method_that_is_not_right_at_a_stage_says_so_there(view: AppTest, monkeypatch: pytest.MonkeyPatch):
     """DeepLift draws a map where its shares add up; where they miss more than is allowed, here anything, a sentence."""
     choose(view, "stage-method", "deep_lift")
@@ -179,6 +181,7 @@ def test_what_does_not_add_up_has_two_maps_and_says_why(view: AppTest, method: s
     assert ("Both share one scale" if same else "Each map has its own scale") in words(view)
 
 
+@pytest.mark.usefixtures("bundled")
 @pytest.mark.parametrize(("place", "key"), [("before", "side-U"), ("after", "side-X")])
 def test_one_side_alone_shows_its_map_beside_a_sentence(
     view: AppTest, network: Network, photo: Image.Image, monkeypatch: pytest.MonkeyPatch, place: str, key: str
@@ -209,6 +212,7 @@ def test_a_long_method_at_a_block_says_how_long_it_takes(view: AppTest, method: 
     assert sizes == []
 
 
+@pytest.mark.usefixtures("bundled")
 def test_a_newer_choice_ends_a_long_run_without_a_word(view: AppTest):
     """It comes while the first passes run: the page goes on below, and the panel is drawn for the newer choice."""
     asked: list[str] = []

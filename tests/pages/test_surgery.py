@@ -19,7 +19,7 @@ from se_viz.ui.state import ChosenImage
 from tests import ROOT
 from tests.support.pages import captions, clean
 
-pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 PAGE = ROOT / "pages" / "surgery.py"
 BLOCK, WIDTH = "layer3.2.bn3.1", 256

@@ -29,7 +29,7 @@ from se_viz.ui.evidence import _is_saturated
 from se_viz.ui.state import ChosenImage
 from tests.support.pages import captions, clean, figure, get_network
 
-pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 BLOCK, CHANNEL = "layer4.0.bn3.1", 7
 
@@ -214,6 +214,7 @@ def test_conductance_is_of_the_predicted_class(evidence: AppTest, network: Netwo
     assert figure(evidence, "gate-map")["data"] == first
 
 
+@pytest.mark.usefixtures("bundled")
 def test_a_refusal_stands_in_the_maps_place(evidence: AppTest):
     """Without a ReLU guided methods have nothing to guide: one sentence, and the next choice has a map again."""
     model = get_network("tiny", "cpu").model
@@ -280,6 +281,7 @@ def test_the_part_names_channel_and_block(evidence: AppTest):
     assert captions(evidence).count(f"Channel {CHANNEL} of SE_5_1.") == 2
 
 
+@pytest.mark.usefixtures("bundled")
 def test_a_gate_that_nothing_moves_says_what_to_choose(evidence: AppTest):
     """With a bias of 1000 the sigmoid is 1 and flat: no pixel is positive, and the logit still has a map."""
     block: Any = get_network("tiny", "cpu").model.get_submodule(BLOCK)

@@ -18,7 +18,7 @@ from se_viz.networks.lenders import Lender, write_lenders
 from tests.gates.test_variance import estimate_share_by_loops
 from tests.support.pages import clean
 
-pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 
 @pytest.fixture

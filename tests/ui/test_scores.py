@@ -18,7 +18,7 @@ from se_viz.networks import Network
 from se_viz.ui.curves import TABLE
 from tests.support.pages import chosen, clean, figure, noise, session, words
 
-pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 TITLES = ["Saliency", "Input x Gradient"]
 
@@ -78,6 +78,7 @@ def in_colour(page: AppTest) -> list[str]:
     return [trace["name"] for trace in lines if trace["line"]["color"] in LIGHT.series and trace["showlegend"]]
 
 
+@pytest.mark.usefixtures("bundled")
 def test_ticked_rows_are_in_colour_and_nothing_is_computed_again(page: AppTest, monkeypatch: pytest.MonkeyPatch):
     """What is drawn in which colour is no question to the network; a tick holds until it is taken away."""
     press(page, "Score these maps")
