@@ -105,35 +105,40 @@ def test_imports_run_downwards(file: Path):
     assert [other for other in ours if HEIGHT[other] >= HEIGHT[part]] == []
 
 
-def test_the_library_needs_no_browser_and_no_captum():
-    """Capturing gates in a script must not cost the start of an app; a fresh interpreter tells."""
-    code = (
-        "import sys, se_viz; se_viz.capture_gates, se_viz.load_network, se_viz.open_image;"
-        "print(*{'captum', 'plotly', 'streamlit', 'torch'} & sys.modules.keys())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["torch"]
-
-
-def test_no_page_loads_captum_before_a_method_runs():
-    """It takes more than a second, and most visits run no method; a fresh interpreter tells."""
+def modules_of_pages() -> list[str]:
+    """Return every module that pages import, and those that explain."""
     pages = [file for file in FILES if file.parent == ROOT / "pages" or file.name == "app.py"]
     names = {name for page in pages for name in imports_of(page) if name.startswith("se_viz.")}
     files = [file for file in FILES if file.parent.name in ("attribution", "answers")]
     names |= {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files}
     known = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in FILES}
-    modules = sorted({name if name in known else name.rpartition(".")[0] for name in names})
     # Subclasses of Captum's: `calls` imports them when a method runs.
-    modules.remove("se_viz.attribution.shap")
-    code = (
-        "import importlib, sys\n"
-        f"for name in {modules}:\n"
-        "    importlib.import_module(name)\n"
-        "    assert 'captum' not in sys.modules, name\n"
-        "print('streamlit' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout.split() == ["True"], done.stderr
+    return sorted({name if name in known else name.rpartition(".")[0] for name in names} - {"se_viz.attribution.shap"})
+
+
+HEAVY = """
+import importlib, sys
+
+def tell():
+    print(*sorted({"captum", "plotly", "streamlit", "torch"} & sys.modules.keys()))
+
+import se_viz
+se_viz.capture_gates, se_viz.load_network, se_viz.open_image
+tell()
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    assert "captum" not in sys.modules, name
+tell()
+"""
+"""Prints which heavy packages a fresh interpreter has loaded, after the library's names and after all pages."""
+
+
+@pytest.mark.slow
+def test_captum_is_loaded_neither_by_the_library_nor_by_a_page():
+    """It takes more than a second, and most visits run no method; nor may a script pay for the start of an app."""
+    command = [sys.executable, "-c", HEAVY, *modules_of_pages()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["torch", "plotly streamlit torch"], done.stderr
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -11,7 +11,7 @@ import pytest
 from se_viz.errors import BusyError
 from se_viz.line import Line, Turn
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds after which a test that hangs fails."""
 
 

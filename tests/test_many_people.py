@@ -22,13 +22,13 @@ from se_viz.networks import Network, NetworkCard
 pytestmark = pytest.mark.slow
 
 T = TypeVar("T")
-PEOPLE, PHOTOS = 16, 50
+PEOPLE, PHOTOS = 16, 12
 PATIENCE = 300.0
 
 
 @pytest.fixture(scope="module")
 def album() -> list[list[Image.Image]]:
-    """Fifty photos of each person; no two are alike."""
+    """A dozen photos of each person; no two are alike."""
     pixels = np.random.default_rng(7).integers(0, 256, (PEOPLE, PHOTOS, 32, 32, 3), dtype=np.uint8)
     return [[Image.fromarray(photo) for photo in person] for person in pixels]
 
@@ -40,7 +40,7 @@ def unit(channels: int, features: int) -> nn.Sequential:
 
 @pytest.fixture
 def shared(card: NetworkCard) -> Network:
-    """The one network of all: three SE blocks for 32 pixels, as thousands of passes have to be quick."""
+    """The one network of all: three SE blocks for 32 pixels, as hundreds of passes have to be quick."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, len(card.classes)))
@@ -100,7 +100,7 @@ def test_nobody_sees_what_others_do_meanwhile(shared, album, monkeypatch):
         return [analyse(shared, photo) for photo in photos]
 
     def explain(method: str) -> list[torch.Tensor]:
-        return [attribute(shared, shared.preprocess(photo), 1, method).map for photo in album[0][:10]]
+        return [attribute(shared, shared.preprocess(photo), 1, method).map for photo in album[0][:4]]
 
     def edit(block: str) -> list[Analysis]:
         with edit_gates(shared.model, {block: torch.zeros_like}):

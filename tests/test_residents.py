@@ -8,7 +8,7 @@ import pytest
 
 from se_viz.residents import Residents
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 
 class GoneError(Exception):

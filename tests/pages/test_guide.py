@@ -11,7 +11,7 @@ PAGE = ROOT / "pages" / "guide.py"
 @pytest.fixture(scope="module")
 def page() -> AppTest:
     """Return the page as a session sees it that has chosen nothing."""
-    return AppTest.from_file(str(PAGE), default_timeout=30).run()
+    return AppTest.from_file(str(PAGE), default_timeout=300).run()
 
 
 def test_page_renders_with_nothing_chosen(page):

@@ -59,7 +59,7 @@ def page(hub: Hub) -> AppTest:
         network_choice.show_network_choice()
         run_path(str(Path(network_choice.__file__).parents[2] / "pages" / "networks.py"))
 
-    return AppTest.from_function(script, default_timeout=120)
+    return AppTest.from_function(script, default_timeout=300)
 
 
 def run(page: AppTest) -> AppTest:

@@ -29,7 +29,7 @@ BLOCK, WIDTH = "layer3.2.bn3.1", 256
 @pytest.fixture
 def page() -> AppTest:
     """Return the page in a session that has chosen network and image, with SE_4_3 open."""
-    page = AppTest.from_file(str(PAGE), default_timeout=120)
+    page = AppTest.from_file(str(PAGE), default_timeout=300)
     page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
     page.session_state["image"] = sample(3)
     page.session_state["block"] = BLOCK

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from se_viz.analysis import Analysis, analyse
 from se_viz.networks import Network
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds after which a test that hangs fails."""
 
 

@@ -25,7 +25,7 @@ def chosen() -> ChosenImage:
 @pytest.fixture
 def page() -> AppTest:
     """Return the Explore page in a session that has chosen a network, and no image yet."""
-    page = AppTest.from_file(str(PAGE), default_timeout=120)
+    page = AppTest.from_file(str(PAGE), default_timeout=300)
     page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
     return page
 
@@ -62,7 +62,7 @@ def test_a_dropped_photo_leads_to_its_answer(page: AppTest, chosen: ChosenImage)
         show_image_choice()
         st.text(f"Answer for {require_choices().image.name}")
 
-    app = AppTest.from_function(script, default_timeout=120)
+    app = AppTest.from_function(script, default_timeout=300)
     for name in ("network", "device"):
         app.session_state[name] = page.session_state[name]
     app.run().file_uploader(key="page-upload-0").upload(chosen.name, chosen.content, "image/jpeg").run()

@@ -63,7 +63,7 @@ def chosen(photo: Image.Image) -> ChosenImage:
 @pytest.fixture
 def evidence(chosen: ChosenImage) -> AppTest:
     """Return the part for one gate after its first run; the photo is the session's own."""
-    test = AppTest.from_function(page, default_timeout=120)
+    test = AppTest.from_function(page, default_timeout=300)
     state = {"network": "tiny", "device": "cpu", "image": chosen, "own_photos": (chosen,)}
     for key, value in {**state, "block": BLOCK, "channel": CHANNEL}.items():
         test.session_state[key] = value

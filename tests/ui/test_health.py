@@ -42,7 +42,7 @@ def open_part() -> AppTest:
         choices = require_choices()
         show_health(choices, get_analysis(choices))
 
-    part = AppTest.from_function(script, default_timeout=120)
+    part = AppTest.from_function(script, default_timeout=300)
     part.session_state["network"], part.session_state["device"] = "tiny", "cpu"
     return clean(part.run())
 

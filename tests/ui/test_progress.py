@@ -7,7 +7,7 @@ from se_viz.engine import Load
 from se_viz.line import Line
 from se_viz.ui.progress import describe_load
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 
 def test_who_waits_makes_long_work_longer():

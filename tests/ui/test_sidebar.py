@@ -28,7 +28,7 @@ def sidebar() -> AppTest:
         show_network_choice()
         show_problem()
 
-    return AppTest.from_function(script, default_timeout=120)
+    return AppTest.from_function(script, default_timeout=300)
 
 
 def upload(sidebar: AppTest, name: str, content: bytes) -> AppTest:

@@ -32,7 +32,7 @@ def clicked() -> AppTest:
         st.session_state.chart = SimpleNamespace(selection=selection)
         open_block("chart")
 
-    session = AppTest.from_function(script, default_timeout=60)
+    session = AppTest.from_function(script, default_timeout=300)
     session.session_state["block"] = "before"
     return session
 
@@ -70,7 +70,7 @@ def changed() -> AppTest:
         choose_sample(samples[st.session_state.photo])
         st.session_state.left = {key: st.session_state.get(key) for key in ("block", "channel")}
 
-    return AppTest.from_function(script, default_timeout=60)
+    return AppTest.from_function(script, default_timeout=300)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def reopened() -> AppTest:
         records = (record("held", st.session_state.spread), record("widest", 0.5))
         st.session_state.opened = open_block_of(Analysis(torch.ones(1), records, torch.ones(1)))
 
-    return AppTest.from_function(script, default_timeout=60)
+    return AppTest.from_function(script, default_timeout=300)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_an_image_is_keyed_by_its_content():
             seen.append(chosen_image())
         st.session_state.seen = seen
 
-    session = AppTest.from_function(script, default_timeout=60).run()
+    session = AppTest.from_function(script, default_timeout=300).run()
     assert not session.exception
     one, renamed, other = session.session_state["seen"]
     assert one.digest == renamed.digest == hashlib.sha256(list_samples()[0].path.read_bytes()).hexdigest()
@@ -203,7 +203,7 @@ def test_the_gallery_holds_samples_and_the_last_own_photos():
         st.session_state.gallery = [(image.name, image.digest in known) for image in list_gallery()]
 
     files = [(f"{number}.png", png(number)) for number in range(8)]
-    session = AppTest.from_function(script, default_timeout=60)
+    session = AppTest.from_function(script, default_timeout=300)
     session.session_state["files"] = [*files, ("again.png", files[3][1])]
     assert not session.run().exception
     samples = [(sample.title, False) for sample in list_samples()]

@@ -18,7 +18,7 @@ from se_viz.ui import cached
 from se_viz.ui.asking.engine import get_engine
 from tests.support.pages import choices, get_network
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +86,7 @@ def test_a_newer_choice_in_a_fragment_ends_the_older_one():
         explain()
         log.append("page done")
 
-    session = AppTest.from_function(script, default_timeout=60).run()
+    session = AppTest.from_function(script, default_timeout=300).run()
     assert not session.exception
     overtaken = "The selection has changed: the new result comes next. Wait a moment."
     assert session.session_state["log"] == ["asked", overtaken, "page done", "asked", "asked", "computed"]
@@ -116,7 +116,7 @@ def test_a_run_ends_for_a_closed_tab_and_for_a_newer_run(request_: str, expected
             watch(0)
             log.append("computed")
 
-    session = AppTest.from_function(script, args=(request_,), default_timeout=60).run()
+    session = AppTest.from_function(script, args=(request_,), default_timeout=300).run()
     assert not session.exception
     assert session.session_state["log"] == expected
 
@@ -143,7 +143,7 @@ def test_past_the_bound_the_page_says_how_many_wait(monkeypatch: pytest.MonkeyPa
     with ThreadPoolExecutor(1) as pool, line.turn():
         pool.submit(stand_in_line)
         assert stands.wait(PATIENCE)
-        session = AppTest.from_function(script, default_timeout=60).run()
+        session = AppTest.from_function(script, default_timeout=300).run()
     assert not session.exception
     expected = "1 passes wait for cpu already, as many as it has places for. Try again in a minute."
     assert [error.value for error in session.error] == [expected]
@@ -176,7 +176,7 @@ def test_the_footer_says_what_runs_where():
         get_analysis(choices(Image.new("RGB", (64, 64), "teal")))
         show_footer()
 
-    page = AppTest.from_function(script, default_timeout=60)
+    page = AppTest.from_function(script, default_timeout=300)
     page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
     before, after = (caption.value.split(" · ") for caption in page.run().caption)
     assert not page.exception
@@ -195,7 +195,7 @@ def test_a_device_that_is_gone_is_said_in_the_footer():
 
         show_footer()
 
-    page = AppTest.from_function(script, default_timeout=60)
+    page = AppTest.from_function(script, default_timeout=300)
     page.session_state["device"] = "cuda:99"
     assert [caption.value for caption in page.run().caption] == [
         f"There is no device 'cuda:99' on this machine. Choose one of: {', '.join(runtime.available_devices())}."
