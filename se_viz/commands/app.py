@@ -35,7 +35,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         from streamlit.web import cli
     except ModuleNotFoundError as error:
         raise OptionError(
-            f"The app needs Streamlit, and {sys.executable} has no module {error.name}. "
+            f"The app needs Streamlit, and {sys.executable} lacks it, or a part of it (no module {error.name}). "
             f"Install it: {sys.executable} -m pip install '{STREAMLIT}'"
         ) from error
     check_place(arguments.address, arguments.port)

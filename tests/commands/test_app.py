@@ -105,7 +105,7 @@ def test_without_streamlit_the_step_is_named(capsys: pytest.CaptureFixture[str],
     monkeypatch.delitem(sys.modules, "streamlit.web", raising=False)
     assert main(["app"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "has no module streamlit" in line
+    assert "no module streamlit" in line
     assert line.endswith(f"Install it: {sys.executable} -m pip install '{STREAMLIT}'")
 
 
