@@ -451,7 +451,7 @@ def test_info_is_what_a_bug_report_needs(network_folder, capsys):
     assert f"se_viz {__version__}, Python {sys.version.split()[0]}" in said
     assert torch.__version__.split("+")[0] in said
     assert "devices: " in said
-    assert "networks: 1, of which on this disk:" in said
+    assert "networks: 1; on this disk:" in said
     assert "tiny" in said
 
 

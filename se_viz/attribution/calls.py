@@ -86,7 +86,7 @@ def _check_names(row: Method, inner: Method, options: dict[str, Any]) -> None:
         if name not in read - _GIVEN:
             known = ", ".join({**inner.options, **row.options}) or "none"
             raise AttributionError(
-                f"{row.title} cannot run with these options: it knows {known}, and not {name!r}. Change them."
+                f"{row.title} cannot run with these options: the method has {known}, and not {name!r}. Change them."
             )
 
 

@@ -120,7 +120,7 @@ LAYER_METHODS = {
             "internal_influence",
             "Internal Influence",
             "Leino et al., arXiv 1802.03788",
-            "Where the channels are active that move the logit, their slopes averaged on the way from the baseline.",
+            "Where the channels are active that move the logit, their slopes averaged on the path from the baseline.",
             "InternalInfluence",
             lambda steps, channels: (steps + 1, steps),
             kind="path",

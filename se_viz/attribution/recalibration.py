@@ -31,8 +31,8 @@ APART = {
         same_unit=True,
     ),
     "feature_ablation": Apart(
-        "There is no difference by channel: Feature Ablation shuts each channel alone, and what the logit loses by one "
-        "does not add up with what it loses by another.",
+        "There is no difference by channel: Feature Ablation shuts each channel alone, and the "
+        "falls of the logit do not add up.",
         # A fall of the logit times an activation: gates that only shrink X~, and change no answer, shrink the map.
         same_unit=False,
     ),

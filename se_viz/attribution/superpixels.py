@@ -27,8 +27,8 @@ def find_superpixels(
     patches, labels = _divide(photo.numpy().tobytes(), tuple(photo.shape), count)
     if patches < 2:
         raise AttributionError(
-            "This photo falls into a single patch of like colour, so that none can be compared with another. Choose "
-            "occlusion, which covers squares, or ask for more superpixels."
+            "This photo falls into a single patch of like colour, so that none can be compared "
+            "with another. Choose occlusion, which covers squares, or choose more superpixels."
         )
     return torch.tensor(labels, device=inputs.device).reshape(1, 1, *photo.shape[:2])
 

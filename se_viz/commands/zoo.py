@@ -69,7 +69,7 @@ def info(arguments: argparse.Namespace) -> int:
     print(", ".join(f"{package} {version(package)}" for package in packages))
     print(f"devices: {', '.join(available_devices())}; used: {choose_device().reason}")
     cards = cards_of(arguments)
-    print(f"networks: {len(cards)}, of which on this disk:")
+    print(f"networks: {len(cards)}; on this disk:")
     _print_cards([card for card in cards if is_on_disk(card)])
     return 0
 

@@ -74,8 +74,8 @@ class Visit:
         """
         if self.run is None:
             raise CaptureError(
-                "A part of the model was run, so that no stage can be told from the size of its image. Call the model "
-                "that was given to `capture_gates`, as `model(images)`."
+                "A part of the model was run, so its stages cannot be derived from the size of "
+                "the image. Call the model that was given to `capture_gates`, as `model(images)`."
             )
         return stage_of(self.run.images, self.place.path, self.features, channels_last=self.place.row.channels_last)
 

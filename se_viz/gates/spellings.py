@@ -74,10 +74,7 @@ _SPLIT = "Split attention (arXiv 2004.08955) gates the output of its own convolu
 _KERNEL = "A selective kernel (arXiv 1903.06586) shares each channel out between kernel sizes by a softmax."
 _CBAM = "CBAM (arXiv 1807.06521) multiplies by a gate of mean and maximum, then by a map over places."
 _PLACES = "Coordinate attention (arXiv 2103.02907) has gates for rows and columns, not one for a whole channel."
-_SCSE = (
-    "scSE (arXiv 1803.02579) adds what a gate for each channel and a gate for each place let through, so that no one "
-    "number a channel is what it multiplies by."
-)
+_SCSE = "scSE (arXiv 1803.02579) adds the outputs of a gate for each channel and of a gate for each place."
 _CLAMP = "An SE block whose gate is computed without a module (a clamp), so that it cannot be read."
 
 OTHERS: dict[str, str] = {

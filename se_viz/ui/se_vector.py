@@ -27,8 +27,8 @@ from se_viz.ui.words import as_markdown, plain
 _DETAIL = 128
 _EXPLAINED = (
     "Gates depend on the image: choose another class, and the first map stays. *Weighed by "
-    "class* is a variant of ours, of which the positive part is drawn. Each map has its own "
-    f"scale, as units differ. {CLIPPED} (Roxo et al., arXiv 2412.05134)"
+    "class* is a variant of ours that draws the positive part. Each map has its own scale, as "
+    f"units differ. {CLIPPED} (Roxo et al., arXiv 2412.05134)"
 )
 
 

@@ -261,7 +261,7 @@ def test_a_callers_gradient_mode_does_not_matter(shallow, image, key):
             0,
             "saliency",
             {"steps": 9},
-            r"^Saliency cannot run with these options: it knows none, and not 'steps'\. Change them\.$",
+            r"^Saliency cannot run with these options: the method has none, and not 'steps'\. Change them\.$",
         ),
         (
             0,

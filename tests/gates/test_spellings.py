@@ -115,7 +115,7 @@ LAYERS = {
     "_efficientnet_blocks.SqueezeExcite": "conv_reduce act1 conv_expand gate",
     "modeling_regnet.RegNetSELayer": "attention.0 attention.1 attention.2 attention.3",
     "modeling_efficientnet.EfficientNetSqueezeExciteLayer": "reduce act_reduce expand act_expand",
-    "test_gates_spellings.SELayer": "fc.0 fc.1 fc.2 fc.3",
+    "test_spellings.SELayer": "fc.0 fc.1 fc.2 fc.3",
 }
 """The excitation's layers in the order of each class's own forward."""
 
