@@ -1,6 +1,6 @@
 """Reads strangers' bytes in a child process with limits: one that dies takes nobody with it.
 
-Why: docs/decisions/036-weights-of-strangers.md
+Why: docs/decisions/037-weights-of-strangers.md
 """
 
 import errno

@@ -1,6 +1,6 @@
 """Strangers' images are decoded in child processes, with bounds on memory and time, in order of arrival.
 
-Why: docs/decisions/032-images-of-strangers.md
+Why: docs/decisions/033-images-of-strangers.md
 """
 
 import atexit

@@ -1,6 +1,6 @@
 """Files that are read within bounds and written whole or not at all; errors have a reason fit to be shown.
 
-Why: docs/decisions/037-files-are-whole-or-not-there.md
+Why: docs/decisions/038-files-are-whole-or-not-there.md
 """
 
 import errno

@@ -1,6 +1,6 @@
 """What a file is by its first bytes, and what kind of image it holds; nothing is decoded here.
 
-Why: docs/decisions/033-kinds-of-files.md
+Why: docs/decisions/034-kinds-of-files.md
 """
 
 import re

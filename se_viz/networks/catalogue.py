@@ -1,6 +1,6 @@
 """The zoo as data: torchvision's and timm's networks with SE blocks and ImageNet weights, read from a table.
 
-Why: docs/decisions/039-the-zoo-is-data.md
+Why: docs/decisions/040-the-zoo-is-data.md
 """
 
 import csv

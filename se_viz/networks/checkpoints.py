@@ -1,6 +1,6 @@
 """Weights on disk: safetensors beside a JSON card, checked before use; the only code that reads weights.
 
-Why: docs/decisions/035-weights-are-safetensors.md
+Why: docs/decisions/036-weights-are-safetensors.md
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Downloads of the zoo's weights: one at a time for each network, watched, cleaned up, told in one sentence.
 
-Why: docs/decisions/038-locks-between-processes.md
+Why: docs/decisions/039-locks-between-processes.md
 """
 
 import errno

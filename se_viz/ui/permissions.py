@@ -1,6 +1,6 @@
 """What visitors may do to the machine that the app runs on; whoever runs it decides.
 
-Why: docs/decisions/034-what-visitors-may-do.md
+Why: docs/decisions/035-what-visitors-may-do.md
 """
 
 import os

@@ -1,6 +1,6 @@
 """Widgets by which several pages let people choose the same things.
 
-Why: docs/decisions/031-pickers-keep-their-key.md
+Why: docs/decisions/032-pickers-keep-their-key.md
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""How much of each kind of answer is kept for all sessions."""
+"""How much of each kind of answer is kept for all sessions.
+
+Why: docs/decisions/030-what-keys-the-caches.md
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
