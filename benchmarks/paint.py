@@ -33,33 +33,49 @@ COST_HEAD = ("photo", "page", "busy, s", "script, s", "styles, s", "layout, s", 
 _UPLOADER = 'section[data-testid="stSidebar"] input[type="file"]'
 _AT_REST = '[data-test-script-state="notRunning"]'
 _COSTS = ("TaskDuration", "ScriptDuration", "RecalcStyleDuration", "LayoutDuration")
-# Five probabilities' texts as a whole, and every stage's picture in the gate map, differ from those before.
+# Five probabilities' texts as a whole, every block's mean, and the picture of the gates differ from those before.
 _SEE_GATES = """
-  // Until the run ends, Streamlit keeps the figure before in the document, hidden.
-  const shown = selector => [...document.querySelectorAll(selector)].filter(element => element.checkVisibility());
-  const all = (selector, read) => shown(selector).map(read);
+  // Until the run ends, Streamlit keeps what stood there before in the document, hidden.
+  const shown = (selector, root = document) => [...root.querySelectorAll(selector)]
+    .filter(element => element.checkVisibility());
+  const canvases = () => shown('.st-key-gates *').filter(element => element.shadowRoot)
+    .flatMap(element => [...element.shadowRoot.querySelectorAll('canvas')]);
+  const rows = canvas => [...canvas.getRootNode().querySelectorAll('[role="option"]')];
+  const pixels = canvas => {
+    const picture = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return new Uint32Array(picture.data.buffer).reduce((sum, pixel) => (31 * sum + pixel) | 0, 0);
+  };
+  // A checkout from before the canvas has a figure of Plotly's, with a picture a stage.
+  const plots = () => shown('.st-key-gates .js-plotly-plot');
   window.see = () => ({
-    texts: all('[data-testid="stProgress"]', bar => bar.innerText).join('|'),
-    pictures: all('.st-key-gates .js-plotly-plot image', image => image.getAttribute('href')),
-    // Pictures alone would not do: the same values make another one where the figure has another width.
-    values: all('.st-key-gates .js-plotly-plot', plot => JSON.stringify(plot.data.map(trace => trace.z ?? null))),
+    texts: shown('[data-testid="stProgress"]').map(bar => bar.innerText).join('|'),
+    values: [
+      ...canvases().flatMap(rows).map(row => row.getAttribute('aria-label')),
+      ...plots().map(plot => JSON.stringify(plot.data.map(trace => trace.z ?? null))),
+    ],
+    // Values alone would not do: they may stand there before the picture is painted.
+    pictures: () => [
+      ...canvases().map(pixels),
+      ...plots().flatMap(plot => [...plot.querySelectorAll('image')]).map(image => image.getAttribute('href')),
+    ],
   });
 """
 _SEE_PHOTO = """
   window.see = () => {
     const photos = [...document.querySelectorAll('[data-testid="stImage"] img')].filter(photo => photo.naturalWidth);
     const addresses = photos.map(photo => photo.src);
-    return {texts: addresses.join(), pictures: addresses, values: addresses};
+    return {texts: addresses.join(), pictures: () => addresses, values: addresses};
   };
 """
 # The clock starts when the browser has the file and stops one frame after the first frame in which all that is seen
 # differs from the photo before.
 _WATCH = """() => {
   %s
-  const before = window.see();
+  const before = window.see(), old = before.pictures();
+  const renewed = pictures => pictures.length === old.length
+    && pictures.every((picture, place) => picture && picture !== old[place]);
   const painted = now => now.texts !== before.texts && now.values.join() !== before.values.join()
-    && now.pictures.length === before.pictures.length
-    && now.pictures.every((picture, place) => picture && picture !== before.pictures[place]);
+    && renewed(now.pictures());
   window.shift = 0;
   window.shifts ??= new PerformanceObserver(list => list.getEntries().forEach(entry => window.shift += entry.value));
   window.shifts.observe({type: 'layout-shift'});
@@ -68,14 +84,16 @@ _WATCH = """() => {
       const start = performance.now();
       const look = () => {
         const now = window.see();
-        if (painted(now)) requestAnimationFrame(() => resolve({seconds: (performance.now() - start) / 1000, ...now}));
+        const {texts, values} = now;
+        const stop = () => ({seconds: (performance.now() - start) / 1000, texts, values});
+        if (painted(now)) requestAnimationFrame(() => resolve(stop()));
         else if (performance.now() - start > 120000) reject(new Error('No new picture within two minutes'));
         else requestAnimationFrame(look);
       };
       requestAnimationFrame(look);
     }, {capture: true, once: true});
   });
-  return before.pictures.length;
+  return old.length;
 }"""
 
 
@@ -205,8 +223,8 @@ class _Visit:
         end = self._measure()
         self._page.locator(_AT_REST).wait_for()
         # What stopped the clock has to be what stays.
-        rest = self._page.evaluate("window.see()")
-        assert all(rest[what] == seen[what] for what in ("texts", "values"))
+        rest = self._page.evaluate("(({texts, values}) => ({texts, values}))(window.see())")
+        assert all(seen[what] == value for what, value in rest.items())
         costs = tuple(end[name] - start[name] for name in _COSTS)
         nodes = int(self._measure()["Nodes"])
         shift = self._page.evaluate("window.shift")

@@ -41,7 +41,7 @@ class Visitor:
         started = time.perf_counter()
         self._page = ""
         self._ask({self._uploader: ("file_uploader_state_value", self._put("photo.jpg", photo))})
-        self._read(until=lambda message: message.delta.new_element.plotly_chart.id.endswith("-gates"))
+        self._read(until=lambda message: message.delta.new_element.bidi_component.id.endswith("-gates"))
         return time.perf_counter() - started
 
     def hand_over(self, key: str, name: str, content: bytes) -> None:

@@ -3,7 +3,7 @@
 Why: docs/decisions/025-gates-on-the-screen.md
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
@@ -27,14 +27,19 @@ _BAR = {"thickness": 8, "len": 0.4, "x": 0, "xanchor": "left", "y": 1, "yanchor"
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class GateRow:
     """One block as it is drawn."""
 
     block: str
+    """Its label."""
     path: str
+    """Its name in the model."""
     stage: int
+    """Its stage."""
     place: int
+    """Its line from the top, counted from 2: each stage has an empty line before it, for its heading."""
     values: np.ndarray
+    """What is shown of each channel, in the order of the row."""
 
 
 def draw_gates(
@@ -53,7 +58,7 @@ def draw_gates(
     a key of ``ORDERS``; ``selected`` is a block to frame. Points carry the block's path as custom data, so that a
     click can open it.
     """
-    rows = _rows(table, value, order)
+    rows = gate_rows(table, value, order)
     everything = np.concatenate([row.values for row in rows])
     span = fit_span(everything, signed=True) if value == "squeeze" else gates
     stages = [list(stage) for _, stage in groupby(rows, key=lambda row: row.stage)]
@@ -61,7 +66,7 @@ def draw_gates(
     data += [_targets(rows, value), _means(rows, palette, value), *_missing(rows, palette)]
     rule = {"type": "line", "x0": span.middle, "x1": span.middle, "y0": 0, "y1": 1, "xref": "x2", "yref": "y2 domain"}
     layout = {
-        "height": 120 + (rows[-1].place + 1) * max(13, min(27, 520 / len(rows))),
+        "height": 120 + (rows[-1].place + 1) * line_height(rows),
         "margin": {"l": 0, "r": 0, "t": 10, "b": 0},
         "showlegend": False,
         "dragmode": False,
@@ -78,11 +83,12 @@ def draw_gates(
     return make_figure(data, layout, palette)
 
 
-def _rows(table: pd.DataFrame | Mapping[str, np.ndarray], value: str, order: str) -> list[_Row]:
+def gate_rows(table: pd.DataFrame | Mapping[str, np.ndarray], value: str, order: str) -> list[GateRow]:
+    """Return a row for each block of a gate table of one image, or of its columns, as `draw_gates` draws them."""
     names = ("block", "path", "stage", "channel", order)
     blocks, paths, stages, channels, keys = (np.asarray(table[name]) for name in names)
     values = np.asarray(table[value], dtype=np.float32)
-    rows: list[_Row] = []
+    rows: list[GateRow] = []
     place, previous = 0, 0
     # Of one image, in forward order: each block begins with its channel 0.
     for start, end in pairwise([*np.flatnonzero(channels == 0), len(channels)]):
@@ -91,11 +97,11 @@ def _rows(table: pd.DataFrame | Mapping[str, np.ndarray], value: str, order: str
         place += 1 + (stage != previous)
         previous = stage
         sorting = (keys[start:end] if order == "channel" else -keys[start:end]).argsort(kind="stable")
-        rows.append(_Row(str(blocks[start]), str(paths[start]), stage, place, values[start:end][sorting]))
+        rows.append(GateRow(str(blocks[start]), str(paths[start]), stage, place, values[start:end][sorting]))
     return rows
 
 
-def _colours(rows: list[_Row], span: Span) -> Iterator[dict[str, Any]]:
+def _colours(rows: list[GateRow], span: Span) -> Iterator[dict[str, Any]]:
     for channels, alike in groupby(rows, key=lambda row: row.values.size):
         blocks = list(alike)
         yield {
@@ -110,15 +116,31 @@ def _colours(rows: list[_Row], span: Span) -> Iterator[dict[str, Any]]:
         }
 
 
-def _heading(rows: list[_Row]) -> dict[str, Any]:
+def line_height(rows: Sequence[GateRow]) -> float:
+    """Return how many pixels high a row is: fewer where there are many."""
+    return max(13, min(27, 520 / len(rows)))
+
+
+def describe_stage(rows: Sequence[GateRow]) -> tuple[str, str]:
+    """Return the name of the stage that these rows are, and how many blocks and channels it has."""
     fewest, most = (end(row.values.size for row in rows) for end in (min, max))
     channels = f"{most}" if fewest == most else f"{fewest} to {most}"
-    blocks = f"{len(rows)} block{'s' if len(rows) > 1 else ''} of {channels} channels"
+    return name_stage(rows[0].stage), f"{len(rows)} block{'s' if len(rows) > 1 else ''} of {channels} channels"
+
+
+def name_axis(order: str) -> str:
+    """Return the title of the axis along a row whose channels have this order."""
+    sorting = f"channels, sorted by {ORDERS[order]}" if order != "channel" else "channels, by index"
+    return f"{sorting} (% of the block)"
+
+
+def _heading(rows: Sequence[GateRow]) -> dict[str, Any]:
+    name, blocks = describe_stage(rows)
     place = {"x": 0, "y": rows[0].place - 0.95, "xref": "x", "yref": "y", "xanchor": "left", "showarrow": False}
-    return {"text": f"<b>{name_stage(rows[0].stage)}</b>  {blocks}", **place}
+    return {"text": f"<b>{name}</b>  {blocks}", **place}
 
 
-def _targets(rows: list[_Row], value: str) -> dict[str, Any]:
+def _targets(rows: list[GateRow], value: str) -> dict[str, Any]:
     counts = [min(_BINS, row.values.size) for row in rows]
     texts: list[str] = []
     for row, count in zip(rows, counts, strict=True):
@@ -138,7 +160,7 @@ def _targets(rows: list[_Row], value: str) -> dict[str, Any]:
     }
 
 
-def _means(rows: list[_Row], palette: Palette, value: str) -> dict[str, Any]:
+def _means(rows: list[GateRow], palette: Palette, value: str) -> dict[str, Any]:
     spreads = [float(np.nanstd(row.values)) for row in rows]
     same = {"marker": {"opacity": 1}}
     return {
@@ -159,7 +181,7 @@ def _means(rows: list[_Row], palette: Palette, value: str) -> dict[str, Any]:
     }
 
 
-def _missing(rows: list[_Row], palette: Palette) -> Iterator[dict[str, Any]]:
+def _missing(rows: list[GateRow], palette: Palette) -> Iterator[dict[str, Any]]:
     xs = [(np.flatnonzero(np.isnan(row.values)) + 0.5) * 100 / row.values.size for row in rows]
     if sum(map(len, xs)):
         ys = [np.full(len(x), row.place) for x, row in zip(xs, rows, strict=True)]
@@ -168,20 +190,19 @@ def _missing(rows: list[_Row], palette: Palette) -> Iterator[dict[str, Any]]:
         yield {"type": "scatter", "mode": "markers", "marker": marker, "hoverinfo": "skip", **places}
 
 
-def _frame(row: _Row, palette: Palette) -> dict[str, Any]:
+def _frame(row: GateRow, palette: Palette) -> dict[str, Any]:
     box = {"x0": 0, "x1": 100, "y0": row.place - 0.48, "y1": row.place + 0.48, "xref": "x", "yref": "y"}
     return {"type": "rect", "line": {"color": palette.ink, "width": 2}, **box}
 
 
-def _axes(rows: list[_Row], order: str, span: Span | None) -> dict[str, Any]:
+def _axes(rows: list[GateRow], order: str, span: Span | None) -> dict[str, Any]:
     blank = {"showgrid": False, "zeroline": False}
     left, right = {"domain": [0, _SPLIT - _GAP / 2]}, {"domain": [_SPLIT + _GAP / 2, 1], "anchor": "y2"}
     ticks = {"tickvals": [row.place for row in rows], "ticktext": [row.block for row in rows], "ticks": ""}
     down = {"range": [rows[-1].place + 0.6, rows[0].place - 1.4], **blank, **ticks}
     ends = {"range": [span.low, span.high], "tickvals": [span.low, span.middle, span.high]} if span else {"nticks": 4}
-    sorting = f"channels, sorted by {ORDERS[order]}" if order != "channel" else "channels, by index"
     return {
-        "xaxis": {"title": f"{sorting} (% of the block)", "range": [0, 100], **blank, **left},
+        "xaxis": {"title": name_axis(order), "range": [0, 100], **blank, **left},
         "yaxis": down,
         "xaxis2": {"title": "mean ± std", "tickangle": 0, **blank, **right, **ends},
         "yaxis2": {**down, "matches": "y", "showticklabels": False, "anchor": "x2"},

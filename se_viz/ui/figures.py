@@ -29,10 +29,15 @@ def show_figure(
     event = (lambda: on_click(key)) if on_click else "ignore"
     mode = ("box", "lasso") if areas else "points"
     st.plotly_chart(figure, key=key, config=config, alt=alt, on_select=event, selection_mode=mode)
+    offer_html(key, lambda: figure)
+
+
+def offer_html(key: str, draw: Callable[[], Figure]) -> None:
+    """Offer a figure as an HTML file; it is drawn when somebody asks for it."""
     palette = current_palette()
     st.download_button(
         "Download as HTML",
-        lambda: to_html(figure, palette),
+        lambda: to_html(draw(), palette),
         file_name=f"se_viz-{key}.html",
         mime="text/html",
         key=f"html-{key}",

@@ -8,7 +8,7 @@ from se_viz.analysis import Analysis
 from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.targets import Target
-from se_viz.charts.gates import ORDERS, draw_gates
+from se_viz.charts.gates import ORDERS
 from se_viz.charts.maps import draw_channels, draw_overlay
 from se_viz.charts.scales import CLIPPED, fit_span, gate_span
 from se_viz.charts.sheets import to_uri
@@ -28,11 +28,12 @@ from se_viz.ui.asking.parts import page_part
 from se_viz.ui.cached import get_analysis, get_attribution
 from se_viz.ui.choices import Choices, current_palette
 from se_viz.ui.figures import show_figure
+from se_viz.ui.gate_map import show_gate_map
 from se_viz.ui.links import link_attributions, link_block, link_channel, show_rows
 from se_viz.ui.methods import Request
 from se_viz.ui.pickers import choose_block, choose_class, choose_option
 from se_viz.ui.remarks import describe_colours, describe_scale, describe_squeeze, name_the_undrawn
-from se_viz.ui.state import open_block, open_channel
+from se_viz.ui.state import open_channel
 from se_viz.ui.words import code, plain
 
 _SHOWN = 4
@@ -90,8 +91,7 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
     inspection = choices.network.inspection
     gates = gather_gates(analysis.records)
     span = gate_span(inspection.sites, gates["gate"])
-    figure = draw_gates(gates, current_palette(), value=value, order=order, selected=selected, gates=span)
-    show_figure(figure, "gates", alt="Gates of all blocks: one row a block, one column a channel", on_click=open_block)
+    show_gate_map(gates, "gates", value=value, order=order, selected=selected, gates=span)
     if value == "gate":
         words = _EVEN.format(colours=describe_colours(span, current_palette()))
         st.caption(words, help=f"{describe_scale(inspection.sites, span)} {_FRAME}".strip())

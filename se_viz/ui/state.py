@@ -94,6 +94,11 @@ def open_block(chart: str) -> None:
         st.session_state.block = data
 
 
+def open_block_on(component: str) -> None:
+    """Open the block that was clicked on the component with this key."""
+    st.session_state.block = st.session_state[component].block
+
+
 def open_channel(chart: str) -> None:
     """Open the channel that was clicked in the chart with this key; a click beside one changes nothing."""
     if data := _clicked(chart):
