@@ -1,4 +1,7 @@
-"""The gate map as plain numbers, for a canvas in the browser; `draw_gates` draws the same rows with Plotly."""
+"""The gate map as plain numbers, for a canvas in the browser; `draw_gates` draws the same rows with Plotly.
+
+Why: docs/decisions/025-gates-on-the-screen.md
+"""
 
 import base64
 import math
@@ -35,18 +38,19 @@ def lay_out_gates(
     rows = gate_rows(table, value, order)
     values = np.asarray(table[value])
     span = fit_span(values, signed=True) if value == "squeeze" else gates
+    described = [_describe_row(row) for row in rows]
     stages = [list(stage) for _, stage in groupby(rows, key=lambda row: row.stage)]
     return {
         "value": value,
         "axis": name_axis(order),
-        "rows": [_describe_row(row) for row in rows],
+        "rows": described,
         "stages": [{"place": stage[0].place - 1, "words": describe_stage(stage)} for stage in stages],
         "values": pack(values),
         "keys": None if order in (value, "channel") else pack(np.asarray(table[order])),
         "sorted": order != "channel",
         "span": [span.low, span.high],
         "texts": [NOTHING] if span.empty else code_ticks(span)["ticktext"],
-        "means": _lay_out_means(rows, span, fitted=value == "squeeze"),
+        "means": _lay_out_means(described, span, fitted=value == "squeeze"),
         "selected": selected,
         "line": line_height(rows),
         "colours": {
@@ -82,12 +86,12 @@ def _describe_row(row: GateRow) -> dict[str, Any]:
     }
 
 
-def _lay_out_means(rows: Sequence[GateRow], span: Span, *, fitted: bool) -> dict[str, Any]:
+def _lay_out_means(rows: Sequence[dict[str, Any]], span: Span, *, fitted: bool) -> dict[str, Any]:
     """Return ends, ticks and rule of the axis of means: the scale of the colours, or fitted to what is there."""
     if not fitted:
         return {"ends": [span.low, span.high], "ticks": [span.low, span.middle, span.high], "rule": span.middle}
-    means, spreads = (np.array([measure(row.values) for row in rows]) for measure in (np.nanmean, np.nanstd))
-    low, high = float(min(0.0, (means - spreads).min())), float(max(0.0, (means + spreads).max()))
+    low = min(0.0, *(row["mean"] - row["spread"] for row in rows))
+    high = max(0.0, *(row["mean"] + row["spread"] for row in rows))
     return {"ends": [low, high], "ticks": _round_ticks(low, high), "rule": span.middle}
 
 

@@ -118,7 +118,7 @@ def _colours(rows: list[GateRow], span: Span) -> Iterator[dict[str, Any]]:
 
 def line_height(rows: Sequence[GateRow]) -> float:
     """Return how many pixels high a row is: fewer where there are many."""
-    return max(13, min(27, 520 / len(rows)))
+    return max(13.0, min(27.0, 520 / len(rows)))
 
 
 def describe_stage(rows: Sequence[GateRow]) -> tuple[str, str]:

@@ -93,6 +93,16 @@ def figure(page: Page, key: str) -> Locator:
     return page.locator(f".st-key-{key} .js-plotly-plot")
 
 
+def gate_map(page: Page) -> Locator:
+    """Return the canvas of all gates, with what lies over it."""
+    return page.locator(".st-key-gates .gate-map")
+
+
+def gate_row(page: Page, block: str) -> Locator:
+    """Return what takes clicks on one block's row of the gate map."""
+    return gate_map(page).get_by_role("option", name=re.compile(f"^{block}:"))
+
+
 def box(element: Locator) -> FloatRect:
     """Return where an element stands on the screen."""
     # A figure that is drawn once more is away for a moment.

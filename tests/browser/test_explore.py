@@ -7,13 +7,26 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 from playwright.sync_api import FilePayload, expect
 
 from se_viz.images import list_samples
 
-from .steps import BLOCKS, Visit, box, click_mark, expect_answer, expect_idle, expect_open, figure, go_to, upload
+from .steps import (
+    BLOCKS,
+    Visit,
+    box,
+    expect_answer,
+    expect_idle,
+    expect_open,
+    figure,
+    gate_map,
+    gate_row,
+    go_to,
+    upload,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -45,8 +58,27 @@ def test_the_photo_of_a_phone_stands_upright(tour: Visit):
 
 
 def test_every_block_is_named_in_the_gate_map(tour: Visit):
-    """All 16 blocks in forward order, as text that the browser has drawn."""
-    expect(figure(tour.page, "gates").locator(".ytick text")).to_have_text(BLOCKS)
+    """All 16 blocks in forward order, one below the other, by the names that a screen reader reads."""
+    rows = gate_map(tour.page).get_by_role("option")
+    names = [str(row.get_attribute("aria-label")).partition(":")[0] for row in rows.all()]
+    assert names == BLOCKS
+    tops = [box(row)["y"] for row in rows.all()]
+    assert tops == sorted(set(tops))
+
+
+def test_every_row_is_painted_from_edge_to_edge(tour: Visit):
+    """The canvas has colours in the middle of each row, and more than one: gates of a block differ."""
+    counts = gate_map(tour.page).evaluate(
+        """map => [...map.querySelectorAll('.row')].map(row => {
+            const canvas = map.querySelector('canvas'), scale = canvas.width / map.clientWidth;
+            const y = Math.round((row.offsetTop + row.offsetHeight / 2) * scale);
+            const line = canvas.getContext('2d').getImageData(canvas.width * 0.2, y, canvas.width * 0.45, 1);
+            const pixels = [...new Uint32Array(line.data.buffer)];
+            return [pixels.filter(pixel => !(pixel >>> 24)).length, new Set(pixels).size];
+        })"""
+    )
+    assert len(counts) == len(BLOCKS)
+    assert all(empty == 0 and colours > 3 for empty, colours in counts)
 
 
 def test_the_attribution_says_its_time_and_its_error(tour: Visit):
@@ -71,18 +103,41 @@ def test_no_button_lies_on_the_map(tour: Visit):
 def test_a_click_on_a_row_opens_its_block(tour: Visit, block: str, share: float):
     """Any place of a row will do, its ends too: a visitor aims at colours and not at points."""
     expect_idle(tour.page)
-    label = figure(tour.page, "gates").locator(".ytick text", has_text=block)
-    click_mark(tour.page, "gates", label, layer=".nsewdrag[data-subplot=xy]", share=share)
+    row = gate_row(tour.page, block)
+    row.click(position={"x": share * box(row)["width"], "y": box(row)["height"] / 2})
     expect_open(tour.page, block)
     expect(tour.page.get_by_role("combobox", name=re.compile("Open block"))).to_have_value(block)
 
 
-def test_a_click_on_a_mean_opens_its_block(tour: Visit):
-    """The dots beside the rows stand for blocks too."""
+def test_pointing_at_a_row_tells_a_channel_and_its_gate(tour: Visit, gates: pd.DataFrame):
+    """The number belongs to the channel that is named: the library's own gate, to three digits."""
     expect_idle(tour.page)
-    dot = figure(tour.page, "gates").locator(".x2y2 .scatterlayer .point").nth(BLOCKS.index("SE_4_2"))
-    click_mark(tour.page, "gates", dot, layer=".nsewdrag[data-subplot=x2y2]")
-    expect_open(tour.page, "SE_4_2")
+    row = gate_row(tour.page, "SE_3_2")
+    for share in (0.2, 0.4, 0.6):
+        row.hover(position={"x": share * box(row)["width"], "y": box(row)["height"] / 2})
+        words = gate_map(tour.page).get_by_role("status").inner_text()
+        told = re.search(r"^SE_3_2\nchannel (\d+): gate (\d\.\d{3})$", words, re.MULTILINE)
+        assert told, words
+        (gate,) = gates.loc[(gates["path"] == "layer2.1.bn3.1") & (gates["channel"] == int(told[1])), "gate"]
+        # Half of the last digit, and of a step of the 65,535 that are sent.
+        assert float(told[2]) == pytest.approx(gate, abs=0.0005 + 1e-5)
+
+
+def test_the_gate_map_is_read_and_worked_by_keys(tour: Visit, gates: pd.DataFrame):
+    """Down to a block, to the last channel of the sorted row, which has the smallest gate, and enter opens it."""
+    expect_idle(tour.page)
+    rows = gate_map(tour.page).get_by_role("listbox")
+    rows.focus()
+    for key in ("ArrowDown", *["ArrowUp"] * len(BLOCKS), "ArrowDown", "End"):
+        rows.press(key)
+    smallest = gates.loc[gates["path"] == "layer1.1.bn3.1", "gate"].min()
+    words = gate_map(tour.page).get_by_role("status").inner_text()
+    told = re.search(r"gate (\d\.\d{3})$", words, re.MULTILINE)
+    assert told, words
+    assert float(told[1]) == pytest.approx(smallest, abs=0.0005 + 1e-5)
+    rows.press("Enter")
+    expect_open(tour.page, "SE_2_2")
+    expect(gate_row(tour.page, "SE_2_2")).to_have_attribute("aria-selected", "true")
 
 
 def test_a_block_is_opened_without_a_mouse(tour: Visit):

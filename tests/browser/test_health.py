@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .steps import Visit, box, expect_answer, expect_idle, expect_open, figure, upload
+from .steps import Visit, box, expect_answer, expect_idle, expect_open, figure, gate_map, upload
 
 pytestmark = pytest.mark.browser
 
-PARTS = ("gates", "attribution", "most-open", "most-closed")
+FIGURES = ("attribution", "most-open", "most-closed")
 
 
 def verdict(page: Page) -> str:
@@ -65,7 +65,8 @@ def test_a_phone_shows_all_parts_of_an_own_photo_one_below_the_other(
     parts = [
         page.get_by_role("img", name="The cropped photo"),
         *page.get_by_test_id("stProgress").all(),
-        *(figure(page, part) for part in PARTS),
+        gate_map(page),
+        *(figure(page, key) for key in FIGURES),
         *page.get_by_test_id("stDataFrame").all(),
         page.get_by_text("Every block in words"),
     ]

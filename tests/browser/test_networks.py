@@ -16,7 +16,7 @@ from se_viz.networks.checkpoints import FOLDER
 from se_viz.networks.zoo import find_card
 from tests.support.loopback import Hub, run_hub
 
-from .steps import BLOCKS, expect_answer, expect_idle, figure, go_to, open_visit
+from .steps import BLOCKS, expect_answer, expect_idle, gate_map, gate_row, go_to, open_visit
 
 pytestmark = pytest.mark.browser
 
@@ -114,7 +114,9 @@ def test_own_weights_lead_to_their_gates(page: Page):
     expect_idle(page)
     page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(list_samples()[0].path)
     expect_answer(page)
-    expect(figure(page, "gates").locator(".ytick text")).to_have_text(BLOCKS)
+    expect(gate_map(page).get_by_role("option")).to_have_count(len(BLOCKS))
+    for block in BLOCKS:
+        expect(gate_row(page, block)).to_be_visible()
 
 
 def test_a_file_of_no_weights_is_a_sentence(page: Page, tmp_path: Path):

@@ -15,7 +15,7 @@ from se_viz.networks import Network
 from se_viz.ui.panels import describe_classes
 from se_viz.ui.state import ChosenImage
 from tests.support import pages
-from tests.support.pages import captions, clean, figure, get_network
+from tests.support.pages import captions, clean, figure, gate_map, get_network
 
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
@@ -101,7 +101,8 @@ def test_one_page_holds_answer_gates_pixels_block_and_numbers(explore: AppTest, 
         "Numbers",
         "Are these gates healthy?",
     }
-    assert {chart.key for chart in explore.get("plotly_chart")} == {"gates", "attribution", "most-open", "most-closed"}
+    assert {chart.key for chart in explore.get("plotly_chart")} == {"attribution", "most-open", "most-closed"}
+    assert [row["block"] for row in gate_map(explore)["rows"]] == BLOCKS
 
 
 def test_probabilities_are_the_softmax_of_the_logits(explore: AppTest, network: Network, inputs: Tensor):
@@ -131,7 +132,7 @@ def test_classes_without_names_are_said_to_have_none():
 
 def test_all_sixteen_blocks_stand_in_figure_list_and_summary(explore: AppTest):
     """SE-ResNet-50 has 3, 4, 6 and 3 blocks in stages 2 to 5, and each has its name in all three places."""
-    assert figure(explore, "gates")["layout"]["yaxis"]["ticktext"] == BLOCKS
+    assert [row["block"] for row in gate_map(explore)["rows"]] == BLOCKS
     assert explore.selectbox(key="block").options == BLOCKS
     summary = explore.dataframe[0].value
     assert summary["block"].tolist() == BLOCKS
@@ -207,11 +208,12 @@ def test_both_values_can_be_shown_in_every_order(explore: AppTest, value: str, o
     """The axis and the caption follow the choice, and all blocks stay."""
     explore.segmented_control(key="value").set_value(value)
     clean(explore.segmented_control(key="order").set_value(order).run())
-    layout = figure(explore, "gates")["layout"]
+    data = gate_map(explore)
     words = "by index" if order == "channel" else f"sorted by {order}"
-    assert words in layout["xaxis"]["title"]["text"]
-    assert ("range" in layout["xaxis2"] and layout["xaxis2"]["range"] == [0, 1]) == (value == "gate")
-    assert layout["yaxis"]["ticktext"] == BLOCKS
+    assert words in data["axis"]
+    assert data["value"] == value
+    assert (data["means"]["ends"] == [0, 1]) == (value == "gate")
+    assert [row["block"] for row in data["rows"]] == BLOCKS
     assert ("Each cell is a squeeze: each channel's mean" in captions(explore)) == (value == "squeeze")
 
 
@@ -220,10 +222,7 @@ def test_choosing_a_block_opens_and_frames_it(explore: AppTest):
     clean(explore.selectbox(key="block").set_value("layer2.0.bn3.1").run())
     assert "Block SE_3_1" in [heading.value for heading in explore.subheader]
     assert "`layer2.0.bn3.1`: 8 of 128 channels" in captions(explore)
-    layout = figure(explore, "gates")["layout"]
-    (frame,) = [shape for shape in layout["shapes"] if shape["type"] == "rect"]
-    height = layout["yaxis"]["tickvals"][BLOCKS.index("SE_3_1")]
-    assert frame["y0"] < height < frame["y1"]
+    assert gate_map(explore)["selected"] == "layer2.0.bn3.1"
 
 
 def test_the_opened_block_shows_its_extreme_gates(explore: AppTest, network: Network, inputs: Tensor):

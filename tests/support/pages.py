@@ -56,6 +56,12 @@ def figure(page: AppTest, key: str) -> dict[str, Any]:
     return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
 
 
+def gate_map(page: AppTest) -> dict[str, Any]:
+    """Return what the browser is given to paint the gate map."""
+    (element,) = page.get("bidi_component")
+    return json.loads(element.proto.json)
+
+
 def captions(page: AppTest) -> str:
     """Return what is written below pictures, and behind the help marks there."""
     return "\n".join(f"{caption.value} {caption.help}" for caption in page.caption)
