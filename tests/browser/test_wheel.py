@@ -20,7 +20,7 @@ from se_viz.images import list_samples
 from tests.support.containers import words_of
 from tests.support.wheel import build_wheel
 
-from .steps import BLOCKS, figure, open_visit
+from .steps import BLOCKS, gate_map, open_visit
 
 pytestmark = pytest.mark.browser
 
@@ -79,7 +79,7 @@ def test_the_wheel_brings_the_app(environment: Environment, elsewhere: Path, bro
         expect(page.get_by_test_id("stApp")).to_have_css("color", _css(LIGHT.ink))
         page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).click()
         # What comes later on the page, such as the attribution, is for the tests of that page.
-        expect(figure(page, "gates").locator(".ytick text")).to_have_text(BLOCKS)
+        expect(gate_map(page).get_by_role("option")).to_have_count(len(BLOCKS))
         expect(page.get_by_test_id("stProgress").first).to_contain_text(f"{_answer('chelsea')} · ")
         assert _health_check(server.url).returncode == 0
     assert _health_check(server.url).returncode != 0
