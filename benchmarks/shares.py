@@ -19,7 +19,7 @@ from se_viz.allocator import keep_freed_memory
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.copies import Unseen, copy_unrolled
 from se_viz.attribution.run import attribute, attribute_unproven
-from se_viz.attribution.targets import Answer, Target
+from se_viz.attribution.targets import Target, TargetModel
 from se_viz.images import list_samples, open_image
 from se_viz.networks import Network, load_network
 
@@ -63,7 +63,7 @@ def _captums(network: Network, inputs: Tensor, target: int, baseline: str) -> fl
                 setattr(parent, name, child.module)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        method = captum.attr.DeepLift(Answer(twin, Target(target)))
+        method = captum.attr.DeepLift(TargetModel(twin, Target(target)))
         return method.attribute(inputs.clone().requires_grad_(), start, target=0).sum().item()
 
 

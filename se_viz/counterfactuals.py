@@ -16,11 +16,11 @@ from se_viz.analysis import Analysis
 from se_viz.errors import DataError, EditError
 from se_viz.gates import GateSite
 from se_viz.gates.tables import label_blocks
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
 from se_viz.networks.answers import Labels, divergences_of, name_labels
 from se_viz.networks.lenders import Lender
-from se_viz.variants import Answers, Report, Variant, run_variants
+from se_viz.variants import Variant, VariantLogits, run_variants
 
 KINDS = {"mean": "Mean gates", "other": "Other images'", "shuffle": "Shuffled", "ones": "All ones"}
 """What live gates are replaced by: the mean over a gallery, other images', their own shuffled, or 1."""
@@ -36,7 +36,7 @@ Gates: TypeAlias = Mapping[str, Float[Tensor, "..."]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GateSet:
     """What has its gates replaced at once."""
 
     label: str
@@ -46,7 +46,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Replacement:
     """What is replaced, and by what."""
 
     kind: str
@@ -77,7 +77,7 @@ class Counterfactual:
 
     kind: str
     """One of ``KINDS``."""
-    place: Place
+    place: GateSet
     """What had its gates replaced."""
     repeat: int
     """Number of the shuffle or of the lender, from 0; 0 for every other kind."""
@@ -120,16 +120,16 @@ class Counterfactual:
         return self.labels or ((self.predicted,), (self.answer,))
 
 
-def list_places(sites: Sequence[GateSite], scope: str) -> tuple[Place, ...]:
+def list_places(sites: Sequence[GateSite], scope: str) -> tuple[GateSet, ...]:
     """Return what a scope replaces at once, in order of depth."""
     labels = label_blocks(sites)
     if scope == "block":
-        return tuple(Place(labels[site.name], (site.name,)) for site in sites)
+        return tuple(GateSet(labels[site.name], (site.name,)) for site in sites)
     if scope == "network":
-        return (Place("Network", tuple(labels)),)
+        return (GateSet("Network", tuple(labels)),)
     stages = sorted({site.stage for site in sites})
     members = {stage: tuple(site.name for site in sites if site.stage == stage) for stage in stages}
-    return tuple(Place(f"Stage {stage}", names) for stage, names in members.items())
+    return tuple(GateSet(f"Stage {stage}", names) for stage, names in members.items())
 
 
 def gates_of(analysis: Analysis) -> Gates:
@@ -154,7 +154,7 @@ def mean_gates(every: Sequence[Gates]) -> Gates:
 def run_counterfactuals(
     network: Network,
     image: Image.Image,
-    question: Question,
+    question: Replacement,
     gates: Gates,
     *,
     whole: bool = False,
@@ -201,7 +201,7 @@ def run_lenders(
     Raises:
         EditError: the gates of a lender lack a block, or have another number of channels.
     """
-    question, sites = Question("other", scope), network.inspection.sites
+    question, sites = Replacement("other", scope), network.inspection.sites
     for lender in lenders:
         _check(lender.gates, sites)
     found: list[Counterfactual] = []
@@ -277,7 +277,7 @@ def _check(gates: Gates, sites: Sequence[GateSite]) -> None:
             )
 
 
-def _replacements(question: Question, gates: Gates, sites: Sequence[GateSite], repeat: int) -> Gates:
+def _replacements(question: Replacement, gates: Gates, sites: Sequence[GateSite], repeat: int) -> Gates:
     if question.kind == "ones":
         return {site.name: torch.ones_like(gates[site.name]) for site in sites}
     if question.kind != "shuffle":
@@ -292,7 +292,7 @@ def _replace(value: Tensor, gates: Tensor) -> Tensor:
 
 
 def _compare(
-    network: Network, kind: str, asked: Sequence[tuple[Place, int]], answers: Answers
+    network: Network, kind: str, asked: Sequence[tuple[GateSet, int]], answers: VariantLogits
 ) -> Iterator[Counterfactual]:
     divergences = divergences_of(answers.live, answers.edited, independent=network.card.independent)
     live, edited = (network.probabilities(logits.double()) for logits in (answers.live, answers.edited))

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from se_viz.errors import AttributionError, EditError, NoSEBlocksError
 from se_viz.gates import GateSite, edit_gates
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
 from se_viz.runtime import memory_in_words, turn_with_gradients
-from se_viz.variants import Report, run_variants
+from se_viz.variants import run_variants
 
 Effects: TypeAlias = Float[Tensor, "channels"]
 """What each channel of a block does to a logit; NaN for those that were not asked."""

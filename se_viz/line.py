@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 from se_viz.errors import BusyError
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+Report = Callable[[int, int], None]
+"""Told how much is done, and how much there will be in the end."""
 Watch = Callable[[int], None]
 """Told how many run before; called again and again while waiting, and with 0 before computing. May raise to give up."""
 
@@ -101,11 +103,11 @@ class Line:
         self,
         kind: Hashable,
         item: Item,
-        run: Callable[[list[Item]], list[Answer]],
+        run: Callable[[list[Item]], list[Result]],
         *,
         most: int,
         watch: Watch = lambda _: None,
-    ) -> Answer:
+    ) -> Result:
         """Return what ``run`` makes of an item, in one pass with up to ``most`` items of its kind that wait.
 
         Whose turn it is runs for the others, who then leave the line. Where that fails, it fails for this one

@@ -9,7 +9,7 @@ from se_viz.analysis import analyse
 from se_viz.counterfactuals import (
     Counterfactual,
     Gates,
-    Question,
+    Replacement,
     gates_of,
     mean_gates,
     run_counterfactuals,
@@ -68,7 +68,7 @@ def choose_lenders(digest: str, gallery: Sequence[Lender], most: int = LENDERS) 
 
 
 def survey_image(
-    network: Network, seen: Seen, lenders: Sequence[Lender], questions: Sequence[Question]
+    network: Network, seen: Seen, lenders: Sequence[Lender], questions: Sequence[Replacement]
 ) -> tuple[Counterfactual, ...]:
     """Ask several questions of one image, which gets the gates of each lender or their mean; see `run_lenders`."""
     image, found = open_image(seen.path), list[Counterfactual]()

@@ -18,7 +18,7 @@ from se_viz.errors import EditError, NoSEBlocksError
 from se_viz.gates import edit_gates
 from se_viz.gates.gains import plain_edit
 from se_viz.gates.hooks import is_watching
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of, run_halving
 
@@ -27,9 +27,6 @@ RowEdit: TypeAlias = Callable[[Tensor], Tensor]
 
 Variant: TypeAlias = Mapping[str, RowEdit]
 """What one row of a batch changes: for the name of a use of a block, an edit."""
-
-Report: TypeAlias = Callable[[int, int], None]
-"""Told how many rows are done, and how many there are."""
 
 _ROWS = {"cpu": 15}
 _ROWS_ON_GPU = 63
@@ -42,7 +39,7 @@ _LEAST = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class VariantLogits:
     """What a network answers to one image under each of several variants."""
 
     live: Float[Tensor, "variants classes"]
@@ -59,7 +56,7 @@ def run_variants(
     whole: bool = False,
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
-) -> Answers:
+) -> VariantLogits:
     """Answer to one image under each variant: what a variant does not name is live, and reacts.
 
     Many go into one pass, and each is compared with the unchanged image of its own pass: PyTorch adds in
@@ -92,7 +89,7 @@ def run_variants(
     report(len(variants), len(variants))
     # Outside inference mode, so that the answers may be used in autograd.
     live, edited = torch.stack(parts, 1) if parts else torch.empty(2, 0, len(network.classes))
-    return Answers(live, edited)
+    return VariantLogits(live, edited)
 
 
 def _rows(network: Network, before: int) -> int:

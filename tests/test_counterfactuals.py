@@ -12,7 +12,7 @@ from se_viz.analysis import Analysis, analyse
 from se_viz.counterfactuals import (
     SCOPES,
     Counterfactual,
-    Question,
+    Replacement,
     gates_of,
     list_places,
     mean_gates,
@@ -83,7 +83,7 @@ def members(network: Network, scope: str) -> list[list[str]]:
 @pytest.mark.parametrize("scope", SCOPES)
 def test_all_ones_are_the_network_without_the_blocks(network: Network, analyses: list[Analysis], scope: str):
     """U times 1 is U: every number follows from the same model with identities in the blocks' places."""
-    found = run_counterfactuals(network, noise(0), Question("ones", scope), gates_of(analyses[0]))
+    found = run_counterfactuals(network, noise(0), Replacement("ones", scope), gates_of(analyses[0]))
     live = softmax(network, network.model, noise(0))
     for one, paths in zip(found, members(network, scope), strict=True):
         without = deepcopy(network.model)
@@ -100,7 +100,7 @@ def test_replaced_gates_are_fixed_and_all_others_live(
 ):
     """The same model with constants in the blocks' places, whose other blocks work as ever, answers the same."""
     gates = mean_gates([*map(gates_of, analyses)]) if kind == "mean" else gates_of(analyses[1])
-    found = run_counterfactuals(network, noise(0), Question(kind, scope), gates)
+    found = run_counterfactuals(network, noise(0), Replacement(kind, scope), gates)
     live = softmax(network, network.model, noise(0))
     for one, paths in zip(found, members(network, scope), strict=True):
         fixed = deepcopy(network.model)
@@ -116,7 +116,7 @@ def test_each_lender_is_asked_as_if_alone(network: Network, analyses: list[Analy
     told: list[tuple[int, int]] = []
     together = run_lenders(network, noise(7), lenders, scope, report=lambda *numbers: told.append(numbers))
     for number, lender in enumerate(lenders):
-        alone = run_counterfactuals(network, noise(7), Question("other", scope), lender.gates)
+        alone = run_counterfactuals(network, noise(7), Replacement("other", scope), lender.gates)
         mine = [one for one in together if one.lender == lender.name]
         assert [(one.place, one.repeat) for one in mine] == [(one.place, number) for one in alone]
         for one, other in zip(mine, alone, strict=True):
@@ -131,7 +131,7 @@ def test_each_lender_is_asked_as_if_alone(network: Network, analyses: list[Analy
 
 def test_an_image_given_its_own_gates_keeps_its_answer(network: Network, analyses: list[Analysis]):
     """Nothing was replaced by anything else: no change, no divergence, beyond rounding."""
-    (found,) = run_counterfactuals(network, noise(2), Question("other", "network"), gates_of(analyses[2]))
+    (found,) = run_counterfactuals(network, noise(2), Replacement("other", "network"), gates_of(analyses[2]))
     assert found.kept
     assert abs(found.change) < 1e-6
     assert abs(found.divergence) < 1e-9
@@ -141,7 +141,7 @@ def test_a_shuffle_moves_gates_and_makes_none(network: Network, analyses: list[A
     """A capture around the run sees, block by block, the image's own gates in another order, a new one each time."""
     own = gates_of(analyses[0])
     with capture_gates(network.model) as records:
-        run_counterfactuals(network, noise(0), Question("shuffle", "network", repeats=3), own)
+        run_counterfactuals(network, noise(0), Replacement("shuffle", "network", repeats=3), own)
     for record in records:
         _, *shuffled = record.gate
         for row in shuffled:
@@ -153,7 +153,7 @@ def test_a_shuffle_moves_gates_and_makes_none(network: Network, analyses: list[A
 def test_a_shuffle_is_the_same_again_and_in_every_scope(network: Network, analyses: list[Analysis]):
     """A seed makes a number repeatable; the only block of a scope must not depend on what the others are asked."""
     own = gates_of(analyses[0])
-    ask = [Question("shuffle", "block", repeats=2), Question("shuffle", "block", repeats=2, seed=1)]
+    ask = [Replacement("shuffle", "block", repeats=2), Replacement("shuffle", "block", repeats=2, seed=1)]
     once, again, other = (run_counterfactuals(network, noise(0), question, own) for question in (ask[0], *ask))
     assert once == again
     # The second shuffle of seed 0 is the first one of seed 1.
@@ -185,24 +185,24 @@ def test_places_are_in_order_of_depth(network: Network):
 def test_wrong_questions_are_refused(network: Network, analyses: list[Analysis]):
     """Each sentence names what was asked and what there is."""
     with pytest.raises(DataError, match=r"no 'median' here\. Choose one of: mean, other, shuffle, ones\."):
-        Question("median")
+        Replacement("median")
     with pytest.raises(DataError, match=r"no 'layer' here\. Choose one of: network, stage, block\."):
-        Question("ones", "layer")
+        Replacement("ones", "layer")
     with pytest.raises(DataError, match=r"0 shuffles are too few\. Choose at least 1"):
-        Question("shuffle", repeats=0)
+        Replacement("shuffle", repeats=0)
     with pytest.raises(DataError, match=r"no other image to take gates from\. Add at least one"):
         mean_gates([])
     lacking = {name: gate for name, gate in gates_of(analyses[0]).items() if name != "layer1.0.bn3.1"}
     with pytest.raises(EditError, match=r"no gates for layer1\.0\.bn3\.1, which has \d+ channels. Take them from"):
-        run_counterfactuals(network, noise(0), Question("ones"), lacking)
+        run_counterfactuals(network, noise(0), Replacement("ones"), lacking)
     short = {name: gate[:3] for name, gate in gates_of(analyses[0]).items()}
     with pytest.raises(EditError, match=r"are \(3,\) for layer1\.0\.bn3\.1"):
-        run_counterfactuals(network, noise(0), Question("other"), short)
+        run_counterfactuals(network, noise(0), Replacement("other"), short)
 
 
 def test_tables_say_what_was_found(network: Network, analyses: list[Analysis]):
     """One row each, with class names; the summary is NumPy's median and quartiles over the shuffles of a place."""
-    found = run_counterfactuals(network, noise(0), Question("shuffle", "stage", repeats=4), gates_of(analyses[0]))
+    found = run_counterfactuals(network, noise(0), Replacement("shuffle", "stage", repeats=4), gates_of(analyses[0]))
     table = tabulate_counterfactuals(found, network.classes)
     assert table["answer"].tolist() == [network.classes[one.answer] for one in found]
     assert table["path"].unique().tolist() == [""]
@@ -222,7 +222,7 @@ def test_tables_say_what_was_found(network: Network, analyses: list[Analysis]):
 
 def test_the_table_of_one_block_names_its_path(network: Network, analyses: list[Analysis]):
     """A click on a point opens the block, by its path."""
-    found = run_counterfactuals(network, noise(0), Question("ones"), gates_of(analyses[0]))
+    found = run_counterfactuals(network, noise(0), Replacement("ones"), gates_of(analyses[0]))
     table = tabulate_counterfactuals(found, network.classes)
     assert table["path"].tolist() == [site.name for site in network.inspection.sites]
     assert isinstance(table, pd.DataFrame)

@@ -17,7 +17,7 @@ from se_viz.analysis import analyse
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.paths import trace_paths
 from se_viz.attribution.targets import Target
-from se_viz.counterfactuals import Question, gates_of, run_counterfactuals
+from se_viz.counterfactuals import Replacement, gates_of, run_counterfactuals
 from se_viz.effects import ablate_channels
 from se_viz.gates import GateRecord, capture_gates
 from se_viz.gates.jacobian import gate_jacobian
@@ -172,7 +172,7 @@ PHOTO = Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), d
 
 def ones(network: Network) -> Tensor:
     """Return how far each block's answer is from the network's where all its gates are 1."""
-    question = Question("ones", "block")
+    question = Replacement("ones", "block")
     found = run_counterfactuals(network, PHOTO, question, gates_of(analyse(network, PHOTO)))
     return torch.tensor([one.probability - one.live for one in found])
 

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import nn
 
 from se_viz.analysis import analyse
-from se_viz.counterfactuals import Counterfactual, Place, gates_of, run_lenders
+from se_viz.counterfactuals import Counterfactual, GateSet, gates_of, run_lenders
 from se_viz.networks import Network
 from se_viz.networks.lenders import Lender
 from se_viz.verdicts import FEWEST, UNTOLD, VERDICTS, describe, describe_many, grade, judge
@@ -31,7 +31,7 @@ def moved(
 ) -> Counterfactual:
     """Return a replacement that leaves a probability of 0.8 at another one."""
     name = f"lender {lender}" if kind == "other" else ""
-    return Counterfactual(kind, Place(place, (place,)), lender, 0, answer, 0.8, to, divergence, name)
+    return Counterfactual(kind, GateSet(place, (place,)), lender, 0, answer, 0.8, to, divergence, name)
 
 
 def lent(levels: Sequence[int], place: str = "Network") -> list[Counterfactual]:

@@ -5,9 +5,8 @@ from torch import Tensor
 
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.run import attribute_unproven
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
-from se_viz.variants import Report
 
 
 def attribute_again(

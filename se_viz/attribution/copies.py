@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from se_viz.errors import AttributionError
-from se_viz.gates.hooks import Watch, is_watching, watching
+from se_viz.gates.hooks import Listener, is_watching, listening
 
 
 @cache
@@ -173,7 +173,7 @@ def run_apart(twin: nn.Module, model: nn.Module, inputs: Tensor) -> tuple[object
         return features
 
     give = {module: partial(note, module) for module in model.modules()}
-    with watching(Watch(model, {}, give=give)):
+    with listening(Listener(model, {}, give=give)):
         answer = twin(inputs)
     return answer, met
 

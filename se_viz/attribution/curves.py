@@ -10,9 +10,8 @@ from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.exams import Exam
 from se_viz.attribution.pictures import answer_pictures
 from se_viz.errors import AttributionError
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
-from se_viz.variants import Report
 
 START = "blur"
 """Baseline that insertion starts from: a plain one would add the edges of what comes first."""

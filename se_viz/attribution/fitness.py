@@ -18,7 +18,7 @@ from se_viz.runtime import line_of
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Fitness:
     """Whether a method can run on a network, and what to know of it there."""
 
     runs: bool
@@ -39,7 +39,7 @@ _REMARKS = {
 }
 
 
-def judge_method(network: Network, method: str) -> Verdict:
+def judge_method(network: Network, method: str) -> Fitness:
     """Tell what a method is worth on a network; what is in doubt is measured in a few passes of noise.
 
     The answer is the same for every image, and worth keeping.
@@ -49,16 +49,16 @@ def judge_method(network: Network, method: str) -> Verdict:
         BusyError: too many wait for the device.
     """
     if method in REFUSED:
-        return Verdict(False, REFUSED[method][1])
+        return Fitness(False, REFUSED[method][1])
     row = find_method(method)
     if row.staged and not stage_ends(network.inspection.sites):
-        return Verdict(False, NO_STAGE)
+        return Fitness(False, NO_STAGE)
     if not row.copied:
-        return Verdict(True, _REMARKS.get(method, ""))
+        return Fitness(True, _REMARKS.get(method, ""))
     try:
-        return Verdict(True, _remark(network, row))
+        return Fitness(True, _remark(network, row))
     except (AttributionError, TooLittleMemoryError) as error:
-        return Verdict(False, str(error))
+        return Fitness(False, str(error))
 
 
 def _remark(network: Network, row: Method) -> str:

@@ -16,12 +16,12 @@ from se_viz.attribution.limits import check_question
 from se_viz.attribution.methods import Passes
 from se_viz.attribution.paths import trace_paths
 from se_viz.attribution.refusals import network_dtype
-from se_viz.attribution.slices import Report, Slices, count_up
+from se_viz.attribution.slices import Slices, count_up
 from se_viz.attribution.swift import swift_copy
 from se_viz.attribution.targets import Target, aim
 from se_viz.errors import AttributionError, NoSEBlocksError
 from se_viz.gates import GateSite, edit_gates
-from se_viz.line import Turn, Watch
+from se_viz.line import Report, Turn, Watch
 from se_viz.networks import Network
 from se_viz.runtime import lay_out, memory_in_words, turn_with_gradients
 

@@ -9,9 +9,8 @@ from torch import Tensor
 from se_viz.attribution.baselines import make_baseline
 from se_viz.attribution.curves import Exam
 from se_viz.attribution.pictures import answer_pictures
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
-from se_viz.variants import Report
 
 _LEAST, _MOST = 8, 3
 

@@ -12,10 +12,10 @@ from se_viz.attribution.algorithms import load_captum
 from se_viz.attribution.layer_catalogue import LayerMethod
 from se_viz.attribution.lifts import lift
 from se_viz.attribution.shared import Replay, view_spots
-from se_viz.attribution.slices import Report, cap_piece
+from se_viz.attribution.slices import cap_piece
 from se_viz.attribution.targets import Target
 from se_viz.gates.taps import Spot, Tapped
-from se_viz.line import Turn
+from se_viz.line import Report, Turn
 from se_viz.networks import Network
 from se_viz.runtime import fit_memory, give_way
 
@@ -34,7 +34,7 @@ class LayerTask:
     settings: dict[str, Any]
 
 
-class Passes:
+class TapRunner:
     """A network with a tap, called many times: between two calls, the turn on its device is given away."""
 
     def __init__(self, tapped: Tapped, turn: Turn, report: Report) -> None:
@@ -71,14 +71,14 @@ def share(task: LayerTask, spots: Sequence[Spot]) -> list[Found]:
 
 def run_alone(task: LayerTask, spot: Spot, turn: Turn, report: Report) -> Found:
     """Run a method that makes passes of its own, at one spot; ``report`` is told of them."""
-    passes = Passes(Tapped(task.network.model, [spot], task.target.read), turn, report)
+    passes = TapRunner(Tapped(task.network.model, [spot], task.target.read), turn, report)
     started = time.perf_counter()
     values = run_in_memory(task, passes)
     heat = _collapse(task.row, values * _activation(passes, task.inputs) if task.row.collapse == "weigh" else values)
     return values, heat, time.perf_counter() - started - passes.away
 
 
-def run_in_memory(task: LayerTask, passes: Passes) -> Tensor:
+def run_in_memory(task: LayerTask, passes: TapRunner) -> Tensor:
     """Return what a method makes of a network with a tap; where memory runs out, with fewer images in a pass.
 
     Raises:
@@ -98,7 +98,7 @@ def run_in_memory(task: LayerTask, passes: Passes) -> Tensor:
     return fit_memory(run, most)
 
 
-def _run(task: LayerTask, passes: Passes) -> Tensor:
+def _run(task: LayerTask, passes: TapRunner) -> Tensor:
     row, channels = task.row, 1
     if "differences" in row.needs:
         return lift(passes.tapped, task.inputs, task.settings)
@@ -110,12 +110,12 @@ def _run(task: LayerTask, passes: Passes) -> Tensor:
     return _ask(task, passes)
 
 
-def _ask(task: LayerTask, runner: Passes | Replay) -> Tensor:
+def _ask(task: LayerTask, runner: TapRunner | Replay) -> Tensor:
     algorithm = getattr(load_captum(), task.row.algorithm)(runner, runner.tap)
     return algorithm.attribute(task.inputs, **task.settings)
 
 
-def _activation(passes: Passes, inputs: Tensor) -> Tensor:
+def _activation(passes: TapRunner, inputs: Tensor) -> Tensor:
     return load_captum().LayerActivation(passes, passes.tap).attribute(inputs)
 
 

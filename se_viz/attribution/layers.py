@@ -15,10 +15,9 @@ from se_viz.attribution.limits import check_question, check_steps
 from se_viz.attribution.places import Layer, find_spot
 from se_viz.attribution.records import LayerAttribution
 from se_viz.attribution.refusals import RefusedError, in_words, network_dtype, run_with_options
-from se_viz.attribution.slices import Report
 from se_viz.attribution.targets import Target
 from se_viz.errors import AttributionError
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
 from se_viz.runtime import turn_with_gradients
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from se_viz.attribution.copies import rewind
 from se_viz.attribution.methods import Method
 from se_viz.errors import AttributionError
-from se_viz.gates.hooks import Watch, watching
+from se_viz.gates.hooks import Listener, listening
 from se_viz.gates.neurons import Neuron, read_neuron
 
 
@@ -54,7 +54,7 @@ def _has_relu(reader: Reader, inputs: Tensor) -> bool:
         return output
 
     relus: list[nn.Module] = [module for module in reader.modules() if type(module) is nn.ReLU]
-    with watching(Watch(reader.model, {}, give=dict.fromkeys(relus, note))):
+    with listening(Listener(reader.model, {}, give=dict.fromkeys(relus, note))):
         value = reader(inputs).sum()
     slope = partial(torch.autograd.grad, value, retain_graph=True, allow_unused=True)
     # From the end: the block's own functions are next to its gate.

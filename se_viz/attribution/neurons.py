@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from se_viz.attribution.algorithms import load_captum
 from se_viz.attribution.calls import Task, prepare
 from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layer_runs import LayerTask, Passes, run_in_memory
+from se_viz.attribution.layer_runs import LayerTask, TapRunner, run_in_memory
 from se_viz.attribution.lent import lend_model
 from se_viz.attribution.limits import check_inputs, check_question
 from se_viz.attribution.methods import Method, collapse
@@ -25,12 +25,12 @@ from se_viz.attribution.perturbing import TOGETHER
 from se_viz.attribution.records import NeuronAttribution
 from se_viz.attribution.refusals import in_words, network_dtype, run_with_options
 from se_viz.attribution.run import ROUNDING, Explanation, check_numbers, check_shares, explain
-from se_viz.attribution.slices import Report, Slices, cap_piece, count_up
+from se_viz.attribution.slices import Slices, cap_piece, count_up
 from se_viz.attribution.targets import Target, aim
 from se_viz.errors import AttributionError
 from se_viz.gates.neurons import Neuron, read_neuron
 from se_viz.gates.taps import Spot, Tapped
-from se_viz.line import Turn, Watch
+from se_viz.line import Report, Turn, Watch
 from se_viz.networks import Network
 from se_viz.runtime import turn_with_gradients
 
@@ -159,7 +159,7 @@ def _conduct(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Exp
     assert asked.target
     path, _, use = asked.neuron.block.partition("#")
     gates = Spot(path, call=int(use or 1) - 1, gates=True)
-    passes = Passes(Tapped(model, [gates], asked.target.read), turn, report)
+    passes = TapRunner(Tapped(model, [gates], asked.target.read), turn, report)
     # As a layer method runs that asks for passes of its own.
     row = replace(LAYER_METHODS[asked.row.key], algorithm=asked.row.algorithm, cost=lambda steps, _: (steps, steps))
     settings = {**asked.settings, "neuron_selector": asked.neuron.channel}

@@ -7,10 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from se_viz.attribution.swift import LEAST, swift_copy
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
 from se_viz.runtime import lay_out, line_of, run_halving
-from se_viz.variants import Report
 
 _ROWS = {"cpu": 8}
 _ROWS_ON_GPU = 64

@@ -21,11 +21,11 @@ from se_viz.attribution.places import choose_end
 from se_viz.attribution.records import Attribution
 from se_viz.attribution.refusals import RefusedError, in_words, network_dtype, run_with_options
 from se_viz.attribution.shared import view_spots
-from se_viz.attribution.slices import MOST_ON_CPU, Report, Slices, cap_piece, count_up
-from se_viz.attribution.targets import Answer, Target, aim
+from se_viz.attribution.slices import MOST_ON_CPU, Slices, cap_piece, count_up
+from se_viz.attribution.targets import Target, TargetModel, aim
 from se_viz.errors import AttributionError
 from se_viz.gates.taps import Spot
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
 from se_viz.runtime import turn_with_gradients
 
@@ -114,7 +114,7 @@ def _attribute(
         stage, end = choose_end(network, stage) if row.staged else (None, None)
         passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
         with lend_model(network, row, inputs, passes=passes) as model:
-            answer = Answer(model, goal, inputs.dtype)
+            answer = TargetModel(model, goal, inputs.dtype)
             most = cap_piece(settings.get(row.piece, TOGETHER), network.device)
             slices = Slices(answer, network.device, turn, most=most)
             slices.note = count_up(report, passes)
@@ -158,7 +158,7 @@ def _sum_up(row: Method, goal: Target, found: "Explanation", **asked: Any) -> At
     )
 
 
-def _look_at(end: Spot, task: Task, answer: Answer) -> Task:
+def _look_at(end: Spot, task: Task, answer: TargetModel) -> Task:
     if not task.row.layered:
         return replace(task, layer=answer.model.get_submodule(end.path))
     with in_words(task.row.title, task.inputs.device):

@@ -21,10 +21,9 @@ from se_viz.effects import rank_correlation
 from se_viz.errors import AttributionError
 from se_viz.gates import capture_gates
 from se_viz.gates.hooks import is_watching
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
 from se_viz.runtime import line_of, memory_in_words
-from se_viz.variants import Report
 
 NOTHING = "nothing"
 """The part of the first step: a copy of the network as it is."""
@@ -96,7 +95,7 @@ class Peers:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class SanityStep:
     """A map and the gates after one more part of the network was randomised."""
 
     part: int | str
@@ -126,7 +125,7 @@ def check_sanity(
     seed: int = 0,
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
-) -> tuple[Step, ...]:
+) -> tuple[SanityStep, ...]:
     """Randomise a copy of a network from its classifier back to the image, and run a method after each part.
 
     This is the cascading test of Adebayo et al., arXiv 1810.03292, section 3.1, with all weights of a stage at
@@ -150,14 +149,14 @@ def check_sanity(
         shuffle_weights(twin.model, weights, seed=_SEEDS * seed + number)
         return attribute_again(twin, inputs, found, watch=watch, report=nth_of(runs, number, report))
 
-    steps: list[Step] = []
+    steps: list[SanityStep] = []
     first: _Gates = {}
     for number, (part, weights) in enumerate([(NOTHING, []), *parts.items()]):
         values, gates = explain(number, weights), _gates(twin, inputs, watch)
         first = first or gates
         likeness = compare_maps(values, found.map)
         changes = {stage: compare_gates(gates[stage], first[stage]) for stage in gates}
-        steps.append(Step(part, values, likeness, changes))
+        steps.append(SanityStep(part, values, likeness, changes))
         if is_flat(found.map):
             return tuple(steps)
     weights = [name for names in parts.values() for name in names]
@@ -171,7 +170,7 @@ def name_part(part: int | str) -> str:
     return f"stage {part}" if isinstance(part, int) else {HEAD: "classifier"}.get(part, part)
 
 
-def tabulate_steps(steps: Sequence[Step]) -> pd.DataFrame:
+def tabulate_steps(steps: Sequence[SanityStep]) -> pd.DataFrame:
     """Return one row a step and measure: ``part``, ``panel`` (``map`` or ``gates``), ``measure``, ``value``.
 
     A value is NaN where the map is constant. Values have ranks of their own only where some are negative. ``low`` and
@@ -192,13 +191,13 @@ def tabulate_steps(steps: Sequence[Step]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], float))
 
 
-def _spread(step: Step, measure: str, value: float | None) -> tuple[float | None, float | None, float | None]:
+def _spread(step: SanityStep, measure: str, value: float | None) -> tuple[float | None, float | None, float | None]:
     if measure != SIZES or step.peers is None or not step.peers.own:
         return value, None, None
     return mean(step.peers.own), min(step.peers.own), max(step.peers.own)
 
 
-def describe_steps(title: str, steps: Sequence[Step]) -> list[str]:
+def describe_steps(title: str, steps: Sequence[SanityStep]) -> list[str]:
     """Say whether a map is told from maps of networks that have learned nothing, and what became of the gates."""
     if steps[0].likeness.absolute is None:
         return [_describe_flat(title, steps[0].map)]

@@ -13,9 +13,8 @@ from torch import Tensor
 from se_viz.attribution.controls import CONTROLS, make_controls
 from se_viz.attribution.curves import Curve, Exam, trace_curves
 from se_viz.attribution.infidelity import Falls, infidelity, measure_falls
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
-from se_viz.variants import Report
 
 MEASURES = ("gap", "deletion", "insertion", "infidelity")
 """What is measured."""

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from se_viz.attribution.again import attribute_again, nth_of
 from se_viz.attribution.records import Attribution
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
-from se_viz.variants import Report
 
 RADIUS = 0.02
 """Most that a value of the network's input moves: a fiftieth of a standard deviation, about one grey level of 255."""

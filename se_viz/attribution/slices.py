@@ -6,12 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from se_viz.line import Turn
+from se_viz.line import Report, Turn
 from se_viz.runtime import fit_memory, give_way, lay_out
-
-Report = Callable[[int, int], None]
-"""Told after each slice how many images have run, and how many will have run in the end."""
-
 
 MOST_ON_CPU = 32
 """Images in one pass on a CPU. Eight are as fast, and far too many are no error there: the system ends the program."""

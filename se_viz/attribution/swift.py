@@ -15,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from se_viz.attribution.copies import copy_modules, run_apart
 from se_viz.errors import SeVizError
-from se_viz.gates.hooks import Watch, has_others, is_watching, watching
+from se_viz.gates.hooks import Listener, has_others, is_watching, listening
 from se_viz.runtime import lay_out
 
 LEAST = 16
@@ -92,7 +92,7 @@ def _find_pairs(model: nn.Module, inputs: Tensor) -> tuple[object, dict[str, str
 
     give = {module: partial(note, module) for module in model.modules() if _is_plain(module)}
     take = {module: partial(meet, module) for module in model.modules() if _has_statistics(module)}
-    with watching(Watch(model, {}, give=give, take=take)):
+    with listening(Listener(model, {}, give=give, take=take)):
         answer = model(inputs)
     paths = {module: path for path, module in model.named_modules()}
     once = {norm: before for norm, before in pairs.items() if uses[norm] == uses[before] == 1}

@@ -62,7 +62,7 @@ class Target:
             )
 
 
-class Answer(nn.Module):
+class TargetModel(nn.Module):
     """A model that returns what is explained alone, as (batch, 1)."""
 
     def __init__(self, model: nn.Module, target: Target, dtype: torch.dtype = torch.float32) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from se_viz.commands.inputs import check_targets, end, gather_images, leave_out, load, write, write_page
-from se_viz.counterfactuals import Counterfactual, Question, summarise_counterfactuals, tabulate_counterfactuals
+from se_viz.counterfactuals import Counterfactual, Replacement, summarise_counterfactuals, tabulate_counterfactuals
 from se_viz.errors import CheckpointError, SeVizError
 from se_viz.images import find_images
 from se_viz.names import name_path, show_path, show_text
@@ -22,7 +22,7 @@ from se_viz.verdicts import describe_many
 def counterfactuals(arguments: argparse.Namespace) -> int:
     """Show or write what replaced gates do to each image's answer; return 1 if one was left out, 2 if all were."""
     questions = [
-        Question(kind, arguments.scope, arguments.repeats, arguments.seed) for kind in dict.fromkeys(arguments.kinds)
+        Replacement(kind, arguments.scope, arguments.repeats, arguments.seed) for kind in dict.fromkeys(arguments.kinds)
     ]
     check_targets(arguments)
     paths, missing = gather_images(arguments.images)

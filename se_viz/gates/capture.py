@@ -14,7 +14,7 @@ from torch._C._functorch import get_unwrapped, is_batchedtensor, is_functorch_wr
 from torch._subclasses.fake_tensor import FakeTensor
 
 from se_viz.errors import CaptureError
-from se_viz.gates.hooks import Run, Visit, Watch, watching
+from se_viz.gates.hooks import Listener, Run, Visit, listening
 from se_viz.gates.places import Place, choose_blocks
 from se_viz.gates.products import Product, expect, find_wrong, meet, plain
 from se_viz.gates.records import GateRecord, use_name
@@ -98,16 +98,16 @@ def capture_gates(
     keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
     chosen = choose_blocks(model, blocks, also=(name.partition("#")[0] for name in keep))
     collector, opener = _Collector(keep), get_ident()
-    watch = Watch(model, chosen, see=collector.see, leave=collector.leave, stages=True)
+    listener = Listener(model, chosen, see=collector.see, leave=collector.leave, stages=True)
 
     def finish(run: Run) -> None:
-        check_first_pass(watch, CaptureError)
+        check_first_pass(listener, CaptureError)
         collector.finish(run)
 
-    watch.finish = finish
-    with watching(watch):
+    listener.finish = finish
+    with listening(listener):
         yield collector.records
-    check_all_passes(watch, opener, CaptureError, strict=False)
+    check_all_passes(listener, opener, CaptureError, strict=False)
 
 
 def read_pair(visit: Visit) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from se_viz.errors import EditError
-from se_viz.gates.hooks import Run, Visit, Watch, watching
+from se_viz.gates.hooks import Listener, Run, Visit, listening
 from se_viz.gates.places import choose_blocks
 from se_viz.gates.products import expect, find_wrong, meet
 from se_viz.gates.reports import check_all_passes
@@ -44,9 +44,9 @@ def edit_gates(
     def change(visit: Visit, gate: Tensor) -> Tensor:
         return _change(edits[visit.place.path], visit, gate, spread=spread)
 
-    with watching(watch := Watch(model, blocks, change=change, see=_see, leave=_leave, finish=_finish)):
+    with listening(listener := Listener(model, blocks, change=change, see=_see, leave=_leave, finish=_finish)):
         yield
-    check_all_passes(watch, opener, EditError, strict=True)
+    check_all_passes(listener, opener, EditError, strict=True)
 
 
 def _see(visit: Visit) -> None:

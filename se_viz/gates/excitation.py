@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from se_viz.errors import ExcitationError
 from se_viz.gates.gains import plain_record
-from se_viz.gates.hooks import Visit, Watch, watching
+from se_viz.gates.hooks import Listener, Visit, listening
 from se_viz.gates.inspection import LAYERS, evaluating
 from se_viz.gates.places import Place, choose_blocks
 from se_viz.gates.records import GateRecord
@@ -141,10 +141,10 @@ def excite(
     visits: list[Visit] = []
     like = next(place.block.parameters())
     maps = squeeze.to(like).reshape(*squeeze.shape, *[1] * axes).clone()
-    watch = Watch(place.block, {place.block: place}, see=visits.append, part=part)
+    listener = Listener(place.block, {place.block: place}, see=visits.append, part=part)
 
     def run() -> None:
-        with watching(watch), evaluating(place.block):
+        with listening(listener), evaluating(place.block):
             place.block(maps.movedim(1, -1) if place.row.channels_last else maps)
 
     # In a context of its own: no capture or edit of the caller is to see this run.

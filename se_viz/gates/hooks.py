@@ -34,7 +34,7 @@ class Run:
     """What was being handled as it began: anything else at its end is what ended it."""
     calls: Counter[str] = field(default_factory=Counter)
     notes: list[Any] = field(default_factory=list)
-    """What the watch has gathered in it; gone with a pass that raises."""
+    """What the listener has gathered in it; gone with a pass that raises."""
 
 
 @dataclass(eq=False, slots=True)
@@ -81,7 +81,7 @@ class Visit:
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
-class Watch:
+class Listener:
     """What one ``with`` block wants to know; it is told of passes of the thread that opened it."""
 
     model: nn.Module
@@ -117,7 +117,7 @@ class Watch:
     """Passes that have come to their end."""
     thread: int = 0
     elsewhere: bool = False
-    """Whether the model ran in another thread that has no watch of its own on it."""
+    """Whether the model ran in another thread that has no listener of its own on it."""
 
 
 @dataclass(slots=True)
@@ -127,8 +127,8 @@ class _Hook:
 
 
 # Hooks belong to the model, sessions are threads: the hooks are shared, what they write to is not.
-_watches: ContextVar[tuple["weakref.ref[Watch]", ...]] = ContextVar("watches", default=())
-_everywhere: tuple["weakref.ref[Watch]", ...] = ()
+_listeners: ContextVar[tuple["weakref.ref[Listener]", ...]] = ContextVar("listeners", default=())
+_everywhere: tuple["weakref.ref[Listener]", ...] = ()
 _hooks: dict[tuple[nn.Module, Callable[..., Any]], _Hook] = {}
 _lock = threading.RLock()
 _changes: deque[tuple[int, list[tuple[nn.Module, Callable[..., Any]]]]] = deque()
@@ -136,28 +136,28 @@ _changing = False
 
 
 @contextmanager
-def watching(watch: Watch) -> Iterator[None]:
-    """Tell a watch of every pass of this thread; the hooks that no other watch needs are gone afterwards.
+def listening(listener: Listener) -> Iterator[None]:
+    """Tell a listener of every pass of this thread; the hooks that no other listener needs are gone afterwards.
 
     It may end before one that was opened inside it, and in another thread or context than it was opened in.
     """
-    if watch.stages:
-        watch.opaque = has_script(watch.model)
-        watch.stems = candidates(watch.model, watch.blocks)
-        watch.around = compiled_around(watch.model, watch.stems.values())
-    if watch.take or watch.give:
-        watch.around = {module for module in watch.model.modules() if is_compiled_in_place(module)}
-    wanted = list(_wanted(watch))
-    watch.thread = threading.get_ident()
+    if listener.stages:
+        listener.opaque = has_script(listener.model)
+        listener.stems = candidates(listener.model, listener.blocks)
+        listener.around = compiled_around(listener.model, listener.stems.values())
+    if listener.take or listener.give:
+        listener.around = {module for module in listener.model.modules() if is_compiled_in_place(module)}
+    wanted = list(_wanted(listener))
+    listener.thread = threading.get_ident()
     _count(1, wanted)
-    _list(watch)
-    _watches.set((*_open(), weakref.ref(watch)))
+    _list(listener)
+    _listeners.set((*_open(), weakref.ref(listener)))
     try:
         yield
     finally:
         # Its own context may be out of reach from here: there it counts no more, and goes with the next change.
-        watch.thread = 0
-        _watches.set(tuple(one for one in _open() if one() is not watch))
+        listener.thread = 0
+        _listeners.set(tuple(one for one in _open() if one() is not listener))
         _count(-1, wanted)
 
 
@@ -175,42 +175,42 @@ def has_others(model: nn.Module) -> bool:
     return any(hook not in ours for hook in hung)
 
 
-def _open() -> tuple["weakref.ref[Watch]", ...]:
-    return tuple(one for one in _watches.get() if (watch := one()) and watch.thread)
+def _open() -> tuple["weakref.ref[Listener]", ...]:
+    return tuple(one for one in _listeners.get() if (listener := one()) and listener.thread)
 
 
-def _list(watch: Watch) -> None:
-    """Note a watch for all threads; those that have ended go."""
+def _list(listener: Listener) -> None:
+    """Note a listener for all threads; those that have ended go."""
     global _everywhere
     with _lock:
         # One that a collector ends meanwhile may stay until the next: it has no thread then, and counts no more.
-        _everywhere = (*(one for one in _everywhere if (other := one()) and other.thread), weakref.ref(watch))
+        _everywhere = (*(one for one in _everywhere if (other := one()) and other.thread), weakref.ref(listener))
 
 
-def _here() -> list[Watch]:
-    """Return the open watches of this thread, the outermost first."""
+def _here() -> list[Listener]:
+    """Return the open listeners of this thread, the outermost first."""
     if is_dynamo_compiling():
         # Another thread, or a function around the model, is being compiled: hooks are to leave nothing there.
         return []
     thread = threading.get_ident()
-    return [watch for one in _watches.get() if (watch := one()) and watch.thread == thread]
+    return [listener for one in _listeners.get() if (listener := one()) and listener.thread == thread]
 
 
-def _wanted(watch: Watch) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
-    yield from ((module, _take) for module in watch.take)
-    yield from ((module, _give) for module in watch.give)
-    if watch.blocks:
-        yield from ((watch.model, _start), (watch.model, _finish))
-    yield from ((module, _run_eagerly) for module in watch.around)
-    yield from ((module, _stem) for module in watch.stems)
-    for block, place in watch.blocks.items():
+def _wanted(listener: Listener) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
+    yield from ((module, _take) for module in listener.take)
+    yield from ((module, _give) for module in listener.give)
+    if listener.blocks:
+        yield from ((listener.model, _start), (listener.model, _finish))
+    yield from ((module, _run_eagerly) for module in listener.around)
+    yield from ((module, _stem) for module in listener.stems)
+    for block, place in listener.blocks.items():
         yield from ((part, _run_eagerly) for part in place.compiled)
         yield from ((block, _enter), (place.gate, _gate))
-        if watch.see:
+        if listener.see:
             yield place.squeeze, _squeeze
-        if watch.part:
+        if listener.part:
             yield from ((part, _part) for part in block.modules() if not [*part.children()])
-        if watch.leave:
+        if listener.leave:
             yield block, _leave
 
 
@@ -255,10 +255,10 @@ def _register(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle | 
 def _run_eagerly(module: nn.Module) -> bool:
     if is_dynamo_compiling():
         return False
-    watches = _here()
-    if any(module in watch.around for watch in watches):
+    listeners = _here()
+    if any(module in listener.around for listener in listeners):
         return True
-    return any(module in place.compiled for watch in watches for place in watch.blocks.values())
+    return any(module in place.compiled for listener in listeners for place in listener.blocks.values())
 
 
 def _is_again() -> bool:
@@ -268,40 +268,40 @@ def _is_again() -> bool:
 
 def _start(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     _note_elsewhere(model)
-    for watch in _here():
-        if watch.model is model and not _is_again():
-            given = list(tensors_in((args, kwargs))) if watch.stages else []
-            watch.runs.append(Run(Images(given, watch.opaque), sys.exception()))
+    for listener in _here():
+        if listener.model is model and not _is_again():
+            given = list(tensors_in((args, kwargs))) if listener.stages else []
+            listener.runs.append(Run(Images(given, listener.opaque), sys.exception()))
 
 
 def _note_elsewhere(model: nn.Module) -> None:
     if is_dynamo_compiling():
         return
     thread = threading.get_ident()
-    if any(watch.model is model for watch in _here()):
-        # This thread has a watch of its own, so that its passes are not meant for another one's.
+    if any(listener.model is model for listener in _here()):
+        # This thread has a listener of its own, so that its passes are not meant for another one's.
         return
     for one in _everywhere:
-        if (watch := one()) and watch.thread not in (0, thread) and watch.model is model:
-            watch.elsewhere = True
+        if (listener := one()) and listener.thread not in (0, thread) and listener.model is model:
+            listener.elsewhere = True
 
 
 def _finish(model: nn.Module, *_: Any) -> None:
     problems: list[SeVizError] = []
-    for watch in _here():
-        if watch.model is not model or not watch.runs or _is_again():
+    for listener in _here():
+        if listener.model is not model or not listener.runs or _is_again():
             continue
-        run, watch.visit = watch.runs.pop(), None
+        run, listener.visit = listener.runs.pop(), None
         if sys.exception() is not run.handled:
             continue
-        watch.passes += 1
-        if watch.stages:
+        listener.passes += 1
+        if listener.stages:
             remember(model, run.images)
         try:
-            if watch.finish:
-                watch.finish(run)
+            if listener.finish:
+                listener.finish(run)
         except SeVizError as problem:
-            # Every watch is told of the end before one of them complains.
+            # Every listener is told of the end before one of them complains.
             problems.append(problem)
     if problems:
         raise problems[0]
@@ -309,62 +309,63 @@ def _finish(model: nn.Module, *_: Any) -> None:
 
 def _stem(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     features = _first_tensor(args, kwargs)
-    for watch in _here():
-        if watch.runs and features is not None and (path := watch.stems.get(module)) is not None and not _is_again():
-            watch.runs[-1].images.meet(path, module, features)
+    for listener in _here():
+        path = listener.stems.get(module)
+        if listener.runs and features is not None and path is not None and not _is_again():
+            listener.runs[-1].images.meet(path, module, features)
 
 
 def _enter(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    for watch in _here():
-        if (place := watch.blocks.get(block)) and (features := _first_tensor(args, kwargs)) is not None:
+    for listener in _here():
+        if (place := listener.blocks.get(block)) and (features := _first_tensor(args, kwargs)) is not None:
             again = _is_again()
-            run = watch.runs[-1] if watch.runs and not again else None
-            watch.visit = Visit(place, features, run, run.calls[place.path] if run else 0, again)
+            run = listener.runs[-1] if listener.runs and not again else None
+            listener.visit = Visit(place, features, run, run.calls[place.path] if run else 0, again)
             if run:
                 run.calls[place.path] += 1
 
 
 def _squeeze(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    for watch in _here():
-        visit = watch.visit
+    for listener in _here():
+        visit = listener.visit
         # Blocks may share a module: what counts is in which block it runs.
         if visit and visit.place.squeeze is module and visit.squeeze is None:
             visit.squeeze = _first_tensor(args, kwargs)
 
 
 def _gate(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
-    visits = [(watch, watch.visit) for watch in _here() if watch.visit]
-    now = [(watch, visit) for watch, visit in visits if visit.place.gate is module and visit.gate is None]
+    visits = [(listener, listener.visit) for listener in _here() if listener.visit]
+    now = [(listener, visit) for listener, visit in visits if visit.place.gate is module and visit.gate is None]
     gate = output
-    for watch, visit in now:
-        gate = watch.change(visit, gate) if watch.change else gate
-    for watch, visit in now:
+    for listener, visit in now:
+        gate = listener.change(visit, gate) if listener.change else gate
+    for listener, visit in now:
         visit.logit = None if args[0] is output else args[0]
         visit.gate = gate
-        watch.reported.add(visit.place.block)
-        if watch.see and not visit.again:
-            watch.see(visit)
+        listener.reported.add(visit.place.block)
+        if listener.see and not visit.again:
+            listener.see(visit)
     # A hook that returns something replaces the output, so an unchanged gate is not returned.
     return None if gate is output else gate
 
 
 def _part(module: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:
-    for watch in _here():
-        if watch.part and watch.visit:
-            watch.part(module, output)
+    for listener in _here():
+        if listener.part and listener.visit:
+            listener.part(module, output)
 
 
 def _leave(block: nn.Module, _: tuple[Any, ...], output: Any) -> None:
-    for watch in _here():
-        if watch.visit and watch.blocks.get(block) is watch.visit.place:
-            visit, watch.visit = watch.visit, None
-            if watch.leave and not visit.again:
-                watch.leave(visit, output)
+    for listener in _here():
+        if listener.visit and listener.blocks.get(block) is listener.visit.place:
+            visit, listener.visit = listener.visit, None
+            if listener.leave and not visit.again:
+                listener.leave(visit, output)
 
 
 def _take(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    for watch in _here():
-        if change := watch.take.get(module):
+    for listener in _here():
+        if change := listener.take.get(module):
             name = next(iter(kwargs), "")
             args, kwargs = (
                 ((change(args[0]), *args[1:]), kwargs) if args else ((), kwargs | {name: change(kwargs[name])})
@@ -373,8 +374,8 @@ def _take(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> t
 
 
 def _give(module: nn.Module, _: tuple[Any, ...], output: Any) -> Any:
-    for watch in _here():
-        if change := watch.give.get(module):
+    for listener in _here():
+        if change := listener.give.get(module):
             output = change(output)
     return output
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from se_viz.errors import CaptureError, NoSEBlocksError
 from se_viz.gates.capture import read_pair
-from se_viz.gates.hooks import Visit, Watch, watching
+from se_viz.gates.hooks import Listener, Visit, listening
 from se_viz.gates.places import Place, choose_blocks, scan_model
 from se_viz.gates.products import is_product, multiply, plain
 from se_viz.gates.records import GateSite, Inspection
@@ -65,7 +65,7 @@ def inspect_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> Ins
     scan, check = scan_model(model), _Check()
     image = _noise((1, 3, size, size) if isinstance(size, int) else (1, *size), model)
     with evaluating(model), torch.no_grad():
-        with watching(Watch(model, scan.blocks, see=check.see, leave=check.leave, stages=True)):
+        with listening(Listener(model, scan.blocks, see=check.see, leave=check.leave, stages=True)):
             answer = model(image)
         _ask_silent(check)
     ran = {site.block for site in check.sites} | check.refused.keys()
@@ -100,7 +100,7 @@ def _ask_silent(check: _Check) -> None:
     for place, features in check.silent.items():
         again = _Check()
         # The block alone is the model here: its stage is of no interest.
-        with watching(Watch(place.block, {place.block: place}, see=again.see, leave=again.leave)):
+        with listening(Listener(place.block, {place.block: place}, see=again.see, leave=again.leave)):
             place.block(_noise(tuple(features.shape), place.block, like=features))
         check.refused |= again.refused
     check.sites = sites

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from se_viz.errors import CaptureError
 from se_viz.gates.capture import read_pair
-from se_viz.gates.hooks import Visit, Watch, watching
+from se_viz.gates.hooks import Listener, Visit, listening
 from se_viz.gates.places import choose_blocks
 
 
@@ -61,7 +61,7 @@ def _visit(model: nn.Module, images: Tensor, name: str) -> Visit:
             found.append(visit)
             raise _ReachedError
 
-    with watching(Watch(model, choose_blocks(model, [path]), see=see)), suppress(_ReachedError):
+    with listening(Listener(model, choose_blocks(model, [path]), see=see)), suppress(_ReachedError):
         model(images)
     if not found:
         raise CaptureError(f"No pass uses {name}. Choose a block among those that `find_gates` lists.")

@@ -8,7 +8,7 @@ from torch import nn
 
 from se_viz.errors import CaptureWarning, SeVizError
 from se_viz.gates.compiled import has_own_forward, is_in_compiled_code
-from se_viz.gates.hooks import Watch
+from se_viz.gates.hooks import Listener
 from se_viz.gates.places import Place
 
 _NAMED = 3
@@ -19,33 +19,33 @@ _HIDDEN = (
 _IDLE = "The model did not use them in these passes, as with an early exit. Use blocks that run"
 
 
-def check_first_pass(watch: Watch, problem: type[SeVizError]) -> None:
+def check_first_pass(listener: Listener, problem: type[SeVizError]) -> None:
     """Raise ``problem`` where a pass has come to its end and no block has ever reported."""
-    if not watch.reported:
+    if not listener.reported:
         raise problem(
-            f"The model ran, but no SE block was seen of those to be watched: {_named([*watch.blocks.values()])}. "
+            f"The model ran, but no SE block was seen of those to be watched: {_named([*listener.blocks.values()])}. "
             "They run in compiled code (`torch.compile`, a CUDA graph), in a `forward` that leaves them out, or in "
             "another thread or process, as with `nn.DataParallel`. Use a copy of the model without these: no hook is "
             "called there."
         )
 
 
-def check_all_passes(watch: Watch, opener: int, problem: type[SeVizError], *, strict: bool) -> None:
+def check_all_passes(listener: Listener, opener: int, problem: type[SeVizError], *, strict: bool) -> None:
     """Say which blocks reported in no pass, at the end of the ``with`` block that ``opener``, a thread, opened.
 
     ``problem`` is raised where it is known that they ran unseen, or with ``strict``; else there is a warning,
     since blocks may be left out on purpose, as by an early exit.
     """
-    if replaced := [place for block, place in watch.blocks.items() if _at(watch.model, place.path) is not block]:
+    if replaced := [place for block, place in listener.blocks.items() if _at(listener.model, place.path) is not block]:
         raise problem(
             f"Modules were put in the place of SE blocks that were watched: {_named(replaced)}. What ran there since "
             "was not seen. Change the model first, and open the `with` block then."
         )
-    silent = [place for block, place in watch.blocks.items() if block not in watch.reported]
-    if not watch.passes and not watch.reported:
-        _check_elsewhere(watch, opener, problem)
-    elif watch.passes and silent:
-        hidden = [place for place in silent if _is_hidden(watch, place)]
+    silent = [place for block, place in listener.blocks.items() if block not in listener.reported]
+    if not listener.passes and not listener.reported:
+        _check_elsewhere(listener, opener, problem)
+    elif listener.passes and silent:
+        hidden = [place for place in silent if _is_hidden(listener, place)]
         words = (
             f"SE blocks that reported in no pass of this `with` block: {_named(hidden or silent)}. "
             f"{_HIDDEN if hidden else _IDLE}; `inspect_gates` names those that report."
@@ -62,14 +62,14 @@ def say_without_gate(place: Place) -> str:
     return "Leave it out: `inspect_gates` names the blocks that `blocks=` may hold."
 
 
-def _check_elsewhere(watch: Watch, opener: int, problem: type[SeVizError]) -> None:
-    name = type(watch.model).__name__
-    if watch.elsewhere or get_ident() != opener:
+def _check_elsewhere(listener: Listener, opener: int, problem: type[SeVizError]) -> None:
+    name = type(listener.model).__name__
+    if listener.elsewhere or get_ident() != opener:
         raise problem(
             f"No pass of {name} was seen: only those of the thread that opened the `with` block are. Open and close it "
             "in the function that calls the model, inside the thread where it runs."
         )
-    if any(is_in_compiled_code(block) for block in watch.blocks):
+    if any(is_in_compiled_code(block) for block in listener.blocks):
         raise problem(
             f"No pass of {name} was seen, and its weights are part of code that `torch.compile` made, where no hook is "
             "called. Call the model itself, without the compiled function around it."
@@ -83,8 +83,8 @@ def _at(model: nn.Module, path: str) -> nn.Module | None:
         return None
 
 
-def _is_hidden(watch: Watch, place: Place) -> bool:
-    return is_in_compiled_code(place.block) or has_own_forward(watch.model, place.path)
+def _is_hidden(listener: Listener, place: Place) -> bool:
+    return is_in_compiled_code(place.block) or has_own_forward(listener.model, place.path)
 
 
 def _named(places: Sequence[Place]) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from se_viz.errors import CaptureError
 from se_viz.gates.edits import edit_gates
-from se_viz.gates.hooks import Watch, watching
+from se_viz.gates.hooks import Listener, listening
 from se_viz.gates.places import scan_model
 
 
@@ -59,10 +59,10 @@ class Tapped(nn.Module):
         Raises:
             CaptureError: no pass comes through a spot, or what is there is no feature map.
         """
-        met, watch = set[Spot](), Watch(self.model, {})
-        watch.take, watch.give = (self._changes(after, met) for after in (False, True))
+        met, listener = set[Spot](), Listener(self.model, {})
+        listener.take, listener.give = (self._changes(after, met) for after in (False, True))
         gates = {spot.path: self._change(replace(spot, call=0), met) for spot in self.spots if spot.gates}
-        with watching(watch), edit_gates(self.model, gates) if gates else nullcontext():
+        with listening(listener), edit_gates(self.model, gates) if gates else nullcontext():
             answer = self.read(self.model(images))
         if missed := [spot.path for spot in self.spots if spot not in met]:
             raise CaptureError(f"{missed[0]} is not used so often in a pass. Choose one of its uses.")

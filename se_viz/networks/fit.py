@@ -20,8 +20,8 @@ _BESIDE = "loss|criterion|metric|accuracy|confusion|auroc|(^|_)(acc|f1|ema|teach
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One place in a file where tensors of an architecture lie."""
+class Match:
+    """Tensors of an architecture that lie in a file under one prefix."""
 
     prefix: str
     """What stands before the architecture's names."""
@@ -38,24 +38,24 @@ class Place:
         return f"'{show_name(self.prefix)}'" if self.prefix else "the file itself"
 
 
-def find_places(entries: Mapping[str, Entry], expected: Mapping[str, Tensor], free: Mapping[str, int]) -> list[Place]:
-    """Find where tensors of an architecture lie in a file; the place to take comes first.
+def find_matches(entries: Mapping[str, Entry], expected: Mapping[str, Tensor], free: Mapping[str, int]) -> list[Match]:
+    """Find where tensors of an architecture lie in a file; the match to take comes first.
 
     A name of the architecture may stand under any prefix: dictionaries, lists and wrappers are
     parts of a whole name. ``free`` are axes whose side the file decides, by name.
 
-    The order: places where every tensor is and fits; among them weights before an average of
+    The order: matches where every tensor is and fits; among them weights before an average of
     them, then the shortest prefix, then the file's order. Others by how many fit.
     """
     names = sorted(_by_prefix(entries, expected).items(), key=lambda pair: -len(pair[1]))
     # Of the closest alone: a file may have a prefix for every tensor.
-    places = [_place(*pair, entries, expected, free) for pair in names[:_CLOSEST]]
-    return sorted(places, key=lambda place: _rank(place, len(expected)))
+    matches = [_match(*pair, entries, expected, free) for pair in names[:_CLOSEST]]
+    return sorted(matches, key=lambda match: _rank(match, len(expected)))
 
 
-def is_whole(place: Place) -> bool:
+def is_whole(match: Match) -> bool:
     """Tell whether every tensor that answers depend on is there, in its shape."""
-    return not place.missing and place.fitting == len(place.names)
+    return not match.missing and match.fitting == len(match.names)
 
 
 def _by_prefix(entries: Iterable[str], expected: Mapping[str, Tensor]) -> dict[str, dict[str, str]]:
@@ -77,18 +77,18 @@ def _by_prefix(entries: Iterable[str], expected: Mapping[str, Tensor]) -> dict[s
     return found
 
 
-def _place(
+def _match(
     prefix: str,
     names: dict[str, str],
     entries: Mapping[str, Entry],
     expected: Mapping[str, Tensor],
     free: Mapping[str, int],
-) -> Place:
+) -> Match:
     fitting = sum(
         _fits(entries[name].shape, tuple(expected[ours].shape), free.get(ours)) for ours, name in names.items()
     )
     missing = tuple(name for name in expected if name not in names and name.split(".")[-1] not in COUNTERS)
-    return Place(prefix, names, fitting, missing)
+    return Match(prefix, names, fitting, missing)
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int, ...], free: int | None) -> bool:
@@ -97,28 +97,28 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int, ...], free: int | None) -> 
     return shape[:free] + shape[free + 1 :] == wanted[:free] + wanted[free + 1 :]
 
 
-def _rank(place: Place, count: int) -> tuple[int, bool, int]:
-    missed = 0 if is_whole(place) else count - place.fitting
-    words = set(re.split(r"[\W_]+", place.prefix.lower()))
-    return missed, not words.isdisjoint(_AVERAGES), place.prefix.count(".")
+def _rank(match: Match, count: int) -> tuple[int, bool, int]:
+    missed = 0 if is_whole(match) else count - match.fitting
+    words = set(re.split(r"[\W_]+", match.prefix.lower()))
+    return missed, not words.isdisjoint(_AVERAGES), match.prefix.count(".")
 
 
 def split_rest(
-    place: Place, entries: Mapping[str, Entry], expected: Mapping[str, Tensor], classes: int
+    match: Match, entries: Mapping[str, Entry], expected: Mapping[str, Tensor], classes: int
 ) -> tuple[list[str], list[str]]:
-    """Return what stands beside a place's tensors: layers that no network of this kind has, others.
+    """Return what stands beside a match's tensors: layers that no network of this kind has, others.
 
     A layer would have its part in the answer. Losses, metrics and counters have none: they are
     told by their names, by whole numbers, or because every side is 1, 2 or the number of classes.
     """
-    folders = {entries[name].folder for name in place.names.values()}
-    taken = set(place.names.values())
+    folders = {entries[name].folder for name in match.names.values()}
+    taken = set(match.names.values())
     parts = {name.split(".")[0] for name in expected}
     layers, others = [], []
     for name, entry in entries.items():
-        if name in taken or entry.folder not in folders or not name.startswith(place.prefix):
+        if name in taken or entry.folder not in folders or not name.startswith(match.prefix):
             continue
-        first, *rest = name.removeprefix(place.prefix).split(".")
+        first, *rest = name.removeprefix(match.prefix).split(".")
         if [first, *rest][-1] in COUNTERS:
             continue
         beside = first not in parts and _is_no_layer(first, entry, classes)

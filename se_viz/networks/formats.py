@@ -59,7 +59,7 @@ class Entry(NamedTuple):
     """Whole path of the dictionary it stands in."""
 
 
-class Place(NamedTuple):
+class Extent(NamedTuple):
     """Where the values of a storage lie."""
 
     start: int
@@ -194,7 +194,7 @@ def _too_many(title: str) -> str:
     )
 
 
-def _placed(name: str, tensor: Sketch | Odd, places: dict[str, Place], title: str) -> Entry:
+def _placed(name: str, tensor: Sketch | Odd, places: dict[str, Extent], title: str) -> Entry:
     if isinstance(tensor, Odd):
         return Entry(name, tensor.kind)
     place, storage = places.get(tensor.storage.key), tensor.storage
@@ -209,7 +209,7 @@ def _placed(name: str, tensor: Sketch | Odd, places: dict[str, Place], title: st
     return Entry(name, tensor.dtype, place.start + tensor.start, tensor.shape, tensor.stride)
 
 
-def _archive(content: memoryview, title: str) -> tuple[object, Unpickler, dict[str, Place]]:
+def _archive(content: memoryview, title: str) -> tuple[object, Unpickler, dict[str, Extent]]:
     file = io.BufferedReader(_Bytes(content))
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
@@ -251,7 +251,7 @@ def _check_members(members: list[zipfile.ZipInfo], size: int, title: str) -> Non
         )
 
 
-def _place(member: zipfile.ZipInfo, content: memoryview) -> Place:
+def _place(member: zipfile.ZipInfo, content: memoryview) -> Extent:
     start = member.header_offset
     header = content[start : start + 30]
     if header[:4] != b"PK\x03\x04" or member.flag_bits & 1:
@@ -260,10 +260,10 @@ def _place(member: zipfile.ZipInfo, content: memoryview) -> Place:
     start += 30 + name + extra
     if start + member.file_size > len(content) or member.compress_size != member.file_size:
         raise MalformedError
-    return Place(start, member.file_size)
+    return Extent(start, member.file_size)
 
 
-def _bytes_of(content: memoryview, place: Place) -> memoryview:
+def _bytes_of(content: memoryview, place: Extent) -> memoryview:
     return content[place.start : place.start + place.size]
 
 
@@ -274,7 +274,7 @@ def _big_endian(title: str) -> str:
     )
 
 
-def _legacy(content: memoryview, title: str) -> tuple[object, Unpickler, dict[str, Place]]:
+def _legacy(content: memoryview, title: str) -> tuple[object, Unpickler, dict[str, Extent]]:
     file = io.BufferedReader(_Bytes(content))
     head = [Unpickler(file, title).load() for _ in range(3)]
     if head[:2] != [_MAGIC, _PROTOCOL] or not isinstance(head[2], dict):
@@ -292,7 +292,7 @@ def _legacy(content: memoryview, title: str) -> tuple[object, Unpickler, dict[st
         brought = count == storage.count and start + 8 + size <= len(content)
         if not brought or storage.key in places:
             raise MalformedError
-        places[storage.key] = Place(start + 8, size)
+        places[storage.key] = Extent(start + 8, size)
         start += 8 + size
     return value, unpickler, places
 

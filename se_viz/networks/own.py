@@ -20,7 +20,7 @@ from se_viz.networks.card import MAX_CLASSES, MAX_LABEL, NetworkCard
 from se_viz.networks.checkpoints import check_fit, differences, read_cards, refuse, save_checkpoint
 from se_viz.networks.cost import measure_cost
 from se_viz.networks.families import list_architectures
-from se_viz.networks.fit import Place, find_places, is_whole, split_rest
+from se_viz.networks.fit import Match, find_matches, is_whole, split_rest
 from se_viz.networks.labels import numbered_classes
 from se_viz.networks.listing import Listing, read_listing
 from se_viz.networks.network import Network
@@ -216,23 +216,23 @@ class _Fit:
 def _find(listing: Listing, card: NetworkCard) -> _Fit:
     ten, eleven = (shapes(card, num_classes=count).state_dict() for count in (10, 11))
     free = {name: _differing(ten[name], eleven[name]) for name in ten if ten[name].shape != eleven[name].shape}
-    places = find_places(listing.entries, ten, free)
-    place = places[0] if places else None
-    if place is None or 2 * len(place.names) < len(ten):
-        raise CheckpointError(_other_weights(listing, card, len(place.names) if place else 0, len(ten)))
-    _check_kinds(listing, place)
-    count = _count_classes(listing, place, free)
+    matches = find_matches(listing.entries, ten, free)
+    match = matches[0] if matches else None
+    if match is None or 2 * len(match.names) < len(ten):
+        raise CheckpointError(_other_weights(listing, card, len(match.names) if match else 0, len(ten)))
+    _check_kinds(listing, match)
+    count = _count_classes(listing, match, free)
     expected = {
         name: tuple(count if axis == free.get(name) else side for axis, side in enumerate(ten[name].shape))
         for name in ten
-        if name in place.names or name in place.missing
+        if name in match.names or name in match.missing
     }
-    layers, others = split_rest(place, listing.entries, ten, count)
-    found = {ours: listing.entries[theirs].shape for ours, theirs in place.names.items()}
-    found |= {name.removeprefix(place.prefix): listing.entries[name].shape for name in layers}
+    layers, others = split_rest(match, listing.entries, ten, count)
+    found = {ours: listing.entries[theirs].shape for ours, theirs in match.names.items()}
+    found |= {name.removeprefix(match.prefix): listing.entries[name].shape for name in layers}
     refuse(differences(expected, found), listing.title, _ADVICE)
-    listing.check_size(list(place.names.values()))
-    return _Fit(place.names, count, _notes(places, others))
+    listing.check_size(list(match.names.values()))
+    return _Fit(match.names, count, _notes(matches, others))
 
 
 def _differing(one: Tensor, other: Tensor) -> int:
@@ -256,33 +256,33 @@ def _other_weights(listing: Listing, card: NetworkCard, known: int, count: int) 
     )
 
 
-def _check_kinds(listing: Listing, place: Place) -> None:
-    for name in place.names.values():
+def _check_kinds(listing: Listing, match: Match) -> None:
+    for name in match.names.values():
         if listing.entries[name].dtype not in DTYPES:
             listing.take(name)
 
 
-def _count_classes(listing: Listing, place: Place, free: dict[str, int]) -> int:
+def _count_classes(listing: Listing, match: Match, free: dict[str, int]) -> int:
     """Tell the number of classes from the one tensor whose shape depends on it."""
-    head = next((name for name in free if name in place.names), None)
+    head = next((name for name in free if name in match.names), None)
     if head is None:
         raise CheckpointError(
             f"{listing.title} has no classifier: {' and '.join(free)} are missing, and se_viz explains what a "
             "classifier answers. Save the whole model, with its last layer."
         )
-    shape = listing.entries[place.names[head]].shape
+    shape = listing.entries[match.names[head]].shape
     count = shape[free[head]] if len(shape) > free[head] else 0
     if not 1 <= count <= MAX_CLASSES:
         raise CheckpointError(f"{listing.title} has a classifier {head} for {count} classes. {_ADVICE}")
     return count
 
 
-def _notes(places: Sequence[Place], others: Sequence[str]) -> str:
+def _notes(matches: Sequence[Match], others: Sequence[str]) -> str:
     """Say which of several weights were taken, and what no layer of the network is."""
-    chosen, *rest = [place for place in places if is_whole(place)]
+    chosen, *rest = [match for match in matches if is_whole(match)]
     notes = ""
     if rest:
-        also = ", ".join(place.title for place in rest[:3])
+        also = ", ".join(match.title for match in rest[:3])
         notes = f"Read from {chosen.title}; {also} would fit too: to see those, save them alone."
     if others:
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""

@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from se_viz.attribution.sanity import NETWORKS, Peers, Step, describe_steps, name_part, tabulate_steps
+from se_viz.attribution.sanity import NETWORKS, Peers, SanityStep, describe_steps, name_part, tabulate_steps
 from se_viz.charts.attributions import Map, fit_reach, paint_map
 from se_viz.charts.scores import draw_steps
 from se_viz.charts.sheets import to_uri
@@ -77,7 +77,7 @@ def _want(token: tuple | None) -> None:
     st.session_state.randomised = token
 
 
-def _show_maps(choices: Choices, subject: Subject, steps: Sequence[Step]) -> None:
+def _show_maps(choices: Choices, subject: Subject, steps: Sequence[SanityStep]) -> None:
     palette = current_palette()
     with st.container(horizontal=True, gap="small"):
         for step in steps:

@@ -20,7 +20,7 @@ from se_viz.attribution.sanity import (
     GateLikeness,
     MapLikeness,
     Peers,
-    Step,
+    SanityStep,
     check_sanity,
     compare_gates,
     compare_maps,
@@ -39,13 +39,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def steps(loaded: Network) -> tuple[Step, ...]:
+def steps(loaded: Network) -> tuple[SanityStep, ...]:
     """Return the check of one map, made once: two dozen networks take their time."""
     image = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))[:1]
     return check_sanity(loaded, image, attribute(loaded, image, 2, "input_x_gradient"))
 
 
-def test_a_copy_as_it_is_gives_the_same_map_and_gates(network: Network, image: Tensor, steps: tuple[Step, ...]):
+def test_a_copy_as_it_is_gives_the_same_map_and_gates(network: Network, image: Tensor, steps: tuple[SanityStep, ...]):
     """What differs here would be blamed on the weights: all likenesses are exactly 1, all distances 0."""
     first = steps[0]
     assert first.part == NOTHING
@@ -62,7 +62,7 @@ def test_a_map_with_options_is_made_again_with_them(shallow: Network, image: Ten
     assert not torch.equal(found.map, attribute(shallow, image, 2, "integrated_gradients", baseline="black").map)
 
 
-def test_maps_lose_their_likeness_from_the_classifier_back(steps: tuple[Step, ...]):
+def test_maps_lose_their_likeness_from_the_classifier_back(steps: tuple[SanityStep, ...]):
     """A gradient depends on every weight (arXiv 1810.03292, section 3.1); gates only on those before them."""
     assert [step.part for step in steps] == [NOTHING, HEAD, 5, 4, 3, 2]
     assert all(step.likeness.signed is not None and step.likeness.signed < 0.9 for step in steps[1:])
@@ -190,7 +190,7 @@ def test_edited_gates_are_not_known_to_a_copy(network: Network, image: Tensor):
         check_sanity(network, image, found)
 
 
-def test_first_gates_are_those_of_the_network(network: Network, image: Tensor, steps: tuple[Step, ...]):
+def test_first_gates_are_those_of_the_network(network: Network, image: Tensor, steps: tuple[SanityStep, ...]):
     """Distances of the last step, from gates captured on the network itself and on a copy shuffled by hand."""
     with torch.no_grad(), capture_gates(network.model) as before:
         network.model(image)
@@ -205,9 +205,10 @@ def test_first_gates_are_those_of_the_network(network: Network, image: Tensor, s
         assert gates.distance == pytest.approx(differences.mean().item(), rel=1e-5)
 
 
-def step(part: int | str, sizes: float | None, peers: Peers | None = None) -> Step:
+def step(part: int | str, sizes: float | None, peers: Peers | None = None) -> SanityStep:
     likeness = MapLikeness(sizes, sizes, sizes)
-    return Step(part, torch.zeros(2, 2), likeness, {2: GateLikeness(0.25, 0.1), 3: GateLikeness(None, 0.2)}, peers)
+    gates = {2: GateLikeness(0.25, 0.1), 3: GateLikeness(None, 0.2)}
+    return SanityStep(part, torch.zeros(2, 2), likeness, gates, peers)
 
 
 def peers(own: tuple[float, float], pairs: tuple[float, float], *, count: int = NETWORKS) -> Peers:
@@ -249,7 +250,7 @@ def test_the_verdict_compares_with_networks_that_have_learned_nothing(found: Pee
 )
 def test_a_map_without_an_order_is_called_what_it_is(values: torch.Tensor, words: str):
     """Nothing in it could change with the weights, so that no word about them may stand."""
-    first = Step(NOTHING, values, compare_maps(values, values), {2: GateLikeness(1.0, 0.0)})
+    first = SanityStep(NOTHING, values, compare_maps(values, values), {2: GateLikeness(1.0, 0.0)})
     (verdict,) = describe_steps("Map", [first])
     assert verdict.startswith(words)
     assert "learned" not in verdict
@@ -291,7 +292,7 @@ def test_of_twenty_maps_at_most_one_is_apart():
         assert apart[-1] == (spread == 0.1)
 
 
-def test_the_table_of_steps_has_a_row_a_measure(steps: tuple[Step, ...]):
+def test_the_table_of_steps_has_a_row_a_measure(steps: tuple[SanityStep, ...]):
     """Three likenesses of the map, one of each stage's gates and what two networks have in common, at each step."""
     table = tabulate_steps(steps)
     assert len(table) == 6 * (3 + 4 + 1)

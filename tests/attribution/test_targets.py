@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from se_viz.attribution.targets import Answer, Target
+from se_viz.attribution.targets import Target, TargetModel
 from se_viz.errors import AttributionError
 
 LOGITS = torch.tensor([[1.0, 2.0, 4.0], [0.5, -1.0, 8.0]])
@@ -32,5 +32,5 @@ def test_a_class_that_is_not_there_is_said(target, message):
 
 def test_an_answer_is_a_column_of_what_is_read():
     """Captum takes (batch, 1) for one output an image, also where the batch is one."""
-    assert Answer(nn.Identity(), Target(2, 1))(LOGITS).tolist() == [[2.0], [9.0]]
-    assert Answer(nn.Identity(), Target(0))(LOGITS[:1]).tolist() == [[1.0]]
+    assert TargetModel(nn.Identity(), Target(2, 1))(LOGITS).tolist() == [[2.0], [9.0]]
+    assert TargetModel(nn.Identity(), Target(0))(LOGITS[:1]).tolist() == [[1.0]]

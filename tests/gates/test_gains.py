@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from se_viz import Network, capture_gates, compile_edits, edit_gates, find_gates, open_gate, set_gates
 from se_viz.analysis import analyse
 from se_viz.charts.scales import Span, gate_span
-from se_viz.counterfactuals import Question, gates_of, run_counterfactuals
+from se_viz.counterfactuals import Replacement, gates_of, run_counterfactuals
 from se_viz.gates.gains import find_gains, plain_record
 from se_viz.images import list_samples, open_image
 from se_viz.networks import list_networks
@@ -78,7 +78,7 @@ def test_all_ones_are_the_network_without_se(network: Network):
     """The page says so of the counterfactual, and it has to hold where a constant stands beside the block."""
     photo = open_image(list_samples()[0].path)
     analysis = analyse(network, photo)
-    (found,) = run_counterfactuals(network, photo, Question("ones", "network"), gates_of(analysis))
+    (found,) = run_counterfactuals(network, photo, Replacement("ones", "network"), gates_of(analysis))
     expected = without_se(network.model, network.preprocess(photo)).softmax(1)[0, found.predicted].item()
     # A pass of two rows adds in another order than one of one.
     assert found.probability == pytest.approx(expected, rel=1e-4)

@@ -16,7 +16,7 @@ from se_viz import Network, edit_gates
 from se_viz.analysis import analyse
 from se_viz.attribution.curves import Exam, trace_curves
 from se_viz.attribution.targets import Target
-from se_viz.counterfactuals import Question, gates_of, run_counterfactuals, tabulate_counterfactuals
+from se_viz.counterfactuals import Replacement, gates_of, run_counterfactuals, tabulate_counterfactuals
 from se_viz.errors import CheckpointError, DataError
 from se_viz.networks import NetworkCard
 from se_viz.networks.answers import divergences_of, labels_of, name_labels, probabilities_of
@@ -107,7 +107,7 @@ def test_extreme_logits_stay_numbers():
 def test_gates_can_turn_the_answer_of_a_single_logit(binary: Network):
     """The class that is most probable is always the same one; what turns is whether it is true."""
     before = analyse(binary, noise())
-    (found,) = run_counterfactuals(binary, noise(), Question("ones", "network"), gates_of(before))
+    (found,) = run_counterfactuals(binary, noise(), Replacement("ones", "network"), gates_of(before))
     logit = _with_ones(binary)
     assert found.live == pytest.approx(sigmoid(-0.01), abs=1e-4)
     assert found.probability == pytest.approx(sigmoid(logit), abs=1e-4)
@@ -129,7 +129,7 @@ def test_a_turned_answer_is_said(binary: Network):
     own = gates_of(analyse(binary, noise()))
     shut = {name: torch.zeros_like(gates) for name, gates in own.items()}
     wide = {name: torch.ones_like(gates) for name, gates in own.items()}
-    found = [run_counterfactuals(binary, noise(), Question("mean", "network"), gates)[0] for gates in (shut, wide)]
+    found = [run_counterfactuals(binary, noise(), Replacement("mean", "network"), gates)[0] for gates in (shut, wide)]
     turned = [one for one in found if not one.kept]
     assert turned
     for one in turned:
@@ -140,7 +140,7 @@ def test_a_turned_answer_is_said(binary: Network):
 def test_independent_labels_that_turn_are_a_change(tags: Network):
     """The most probable class may stay the same while others come and go."""
     live = analyse(tags, noise())
-    (found,) = run_counterfactuals(tags, noise(), Question("ones", "network"), gates_of(live))
+    (found,) = run_counterfactuals(tags, noise(), Replacement("ones", "network"), gates_of(live))
     assert found.labels is not None
     assert found.labels[0] == tuple(index for index, value in enumerate(live.logits.tolist()) if value >= 0)
     assert found.kept == (found.labels[0] == found.labels[1])
@@ -209,6 +209,6 @@ def test_folders_that_do_not_fit_are_refused(binary: Network, tags: Network, tmp
 
 def test_answers_of_tables_are_texts(tags: Network):
     """The file that the command line writes has one answer a row, also where it is several classes."""
-    found = run_counterfactuals(tags, noise(), Question("ones", "stage"), gates_of(analyse(tags, noise())))
+    found = run_counterfactuals(tags, noise(), Replacement("ones", "stage"), gates_of(analyse(tags, noise())))
     table = tabulate_counterfactuals(found, tags.classes)
     assert pd.api.types.is_string_dtype(table["answer"])

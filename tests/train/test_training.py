@@ -322,5 +322,6 @@ def test_every_weight_is_trained_once_with_the_step_meant_for_it(tmp_path):
     norms = [module for module in run.model.modules() if isinstance(module, nn.BatchNorm2d)]
     assert {step[id(value)]["max_lr"] for block in gates for value in block.parameters()} == {recipe.gate_rate}
     assert {step[id(value)]["weight_decay"] for norm in norms for value in norm.parameters()} == {0.0}
-    assert step[id(run.model.fc.weight)]["max_lr"] == recipe.rate
-    assert step[id(run.model.fc.weight)]["weight_decay"] == recipe.decay
+    weight = run.model.get_parameter("fc.weight")
+    assert step[id(weight)]["max_lr"] == recipe.rate
+    assert step[id(weight)]["weight_decay"] == recipe.decay

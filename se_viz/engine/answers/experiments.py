@@ -7,7 +7,7 @@ from se_viz.attribution.cost import Pace, measure_pace
 from se_viz.counterfactuals import (
     Counterfactual,
     Gates,
-    Question,
+    Replacement,
     gates_of,
     mean_gates,
     run_counterfactuals,
@@ -44,7 +44,7 @@ def replace_gates(question: ReplaceGates, work: Work) -> tuple[Counterfactual, .
     if question.kind == "other":
         lenders = [_lend(image, work) for image in question.lenders]
         return run_lenders(work.network, work.photo, lenders, question.scope, whole=True, **work.told)
-    asked = Question(question.kind, question.scope)
+    asked = Replacement(question.kind, question.scope)
     if question.kind == "mean":
         gates = mean_gates([_lend(image, work).gates for image in question.lenders])
     else:

@@ -10,7 +10,7 @@ from se_viz.gates.surgery import compile_edits
 
 if TYPE_CHECKING:
     from se_viz.attribution.erasure import Erasure
-    from se_viz.attribution.fitness import Verdict
+    from se_viz.attribution.fitness import Fitness
 
 
 def attribute_class(question: Attribute, work: Work) -> Attribution:
@@ -37,7 +37,7 @@ def attribute_edited(question: AttributeEdited, work: Work) -> Attribution:
         return attribute_class(question.attribute, work)
 
 
-def judge(question: JudgeMethod, work: Work) -> "Verdict":
+def judge(question: JudgeMethod, work: Work) -> "Fitness":
     """Judge a method on the network."""
     from se_viz.attribution.fitness import judge_method
 

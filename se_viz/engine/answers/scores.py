@@ -7,7 +7,7 @@ from se_viz.engine.answers.work import Work
 from se_viz.engine.questions import Attribute, CheckSanity, MakeYardstick, MeasureSensitivity, ScoreMap
 
 if TYPE_CHECKING:
-    from se_viz.attribution.sanity import Step
+    from se_viz.attribution.sanity import SanityStep
     from se_viz.attribution.scores import MapScore, Yardstick
 
 
@@ -34,7 +34,7 @@ def measure_sensitivity(question: MeasureSensitivity, work: Work) -> float:
     return sensitivity.measure_sensitivity(work.network, work.inputs, _map(question.map, work), **work.told)
 
 
-def check_sanity(question: CheckSanity, work: Work) -> tuple["Step", ...]:
+def check_sanity(question: CheckSanity, work: Work) -> tuple["SanityStep", ...]:
     """Randomise a copy of the network under a map."""
     from se_viz.attribution import sanity
 

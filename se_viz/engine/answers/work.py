@@ -9,9 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from se_viz.engine.questions import Question
-from se_viz.line import Watch
+from se_viz.line import Report, Watch
 from se_viz.networks import Network
-from se_viz.variants import Report
 
 
 @dataclass(frozen=True, slots=True)
