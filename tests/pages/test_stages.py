@@ -197,6 +197,7 @@ def test_one_side_alone_shows_its_map_beside_a_sentence(
     assert "share one scale" not in words(view)
 
 
+@pytest.mark.usefixtures("bundled")
 @pytest.mark.parametrize("method", ["conductance", "internal_influence", "feature_ablation"])
 def test_a_long_method_at_a_block_says_how_long_it_takes(view: AppTest, method: str):
     """As many images as then run, counted on the network itself; at once afterwards, without a pass."""
