@@ -18,6 +18,8 @@ from se_viz.networks import Network
 from se_viz.runtime import line_of
 from tests.support.passes import PATIENCE, batches
 
+pytestmark = pytest.mark.slow
+
 BLOCK, OTHER = "layer3.1.bn3.1", "layer1.0.bn3.1"
 
 

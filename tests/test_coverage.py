@@ -11,6 +11,8 @@ from benchmarks.coverage import Row, check, smallest_of_each
 from benchmarks.coverage_oracle import is_gating, randomise, see_gating
 from benchmarks.coverage_table import write_report
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def maps() -> Tensor:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 COUNTS = """
 import os, threading, torch
 from se_viz.teams import dismiss_team

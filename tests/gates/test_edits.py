@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from se_viz import capture_gates, edit_gates
 from se_viz.errors import EditError, NoSEBlocksError
 
+pytestmark = pytest.mark.slow
+
 FIRST, MIDDLE, LAST = "layer1.0.bn3.1", "layer3.2.bn3.1", "layer4.2.bn3.1"
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_always_called")
 

@@ -12,6 +12,8 @@ from se_viz.images import list_samples, open_image
 from se_viz.networks import list_networks
 from se_viz.ui.remarks import describe_scale
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def network() -> Network:

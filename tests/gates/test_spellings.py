@@ -16,6 +16,8 @@ from transformers import EfficientNetConfig, EfficientNetModel, RegNetConfig, Re
 from benchmarks.coverage_oracle import randomise, settle
 from se_viz.gates import GateRecord, GateSite, Inspection, capture_gates, inspect_gates
 
+pytestmark = pytest.mark.slow
+
 
 class SELayer(nn.Module):
     """The block of many research repositories: linear layers, and gates of the shape (batch, channels)."""

@@ -25,6 +25,8 @@ from se_viz.networks.crop import crop_image
 from se_viz.networks.hubs import from_address, promise
 from se_viz.networks.labels import imagenet_classes
 
+pytestmark = pytest.mark.slow
+
 CARDS = {card.name: card for card in list_catalogue()}
 PHOTO = open_image(list_samples()[2].path)
 # One of each family, small ones: building all takes minutes.

@@ -26,6 +26,8 @@ from se_viz.networks.zoo import find_card, is_on_disk, list_on_disk
 from tests import ROOT
 from tests.support.loopback import Hub, run_hub
 
+pytestmark = pytest.mark.slow
+
 FILE, REPOSITORY = "torchvision/mobilenet_v3_small", "timm/mobilenetv3_small_050.lamb_in1k"
 BOTH = pytest.mark.parametrize("name", [FILE, REPOSITORY])
 

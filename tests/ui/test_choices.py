@@ -10,7 +10,7 @@ from se_viz.ui.state import ChosenImage
 from tests import ROOT
 from tests.support.pages import clean
 
-pytestmark = pytest.mark.usefixtures("bundled")
+pytestmark = [pytest.mark.usefixtures("bundled"), pytest.mark.slow]
 
 PAGE = ROOT / "pages" / "explore.py"
 

@@ -7,6 +7,8 @@ import pytest
 
 from se_viz.ui.memory import freeze_anew, look
 
+pytestmark = pytest.mark.slow
+
 
 class Session:
     """Refers to itself, as a session of Streamlit does: only the collector frees it."""

@@ -18,6 +18,8 @@ from se_viz.ui import cached
 from se_viz.ui.asking.engine import get_engine
 from tests.support.pages import choices, get_network
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 300.0
 
 
