@@ -16,8 +16,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn, cast
 
 from se_viz import errors
 from se_viz.errors import SeVizError
@@ -77,7 +78,7 @@ def run_confined(
     with _opened(content) as given, _memory_file() as written:
         _enter(watch)
         try:
-            code = _wait(start_child("se_viz.confined", order, given, written), bounds.seconds, watch)
+            code = _wait(start_child("se_viz.confined", order, given.fileno(), written.fileno()), bounds.seconds, watch)
         finally:
             _PLACES.release()
         if code == 0:
@@ -99,7 +100,7 @@ def _enter(watch: Callable[[], None]) -> None:
         watch()
 
 
-def _opened(content: bytes | Path) -> BinaryIO:
+def _opened(content: bytes | Path) -> BufferedIOBase:
     if isinstance(content, Path):
         return content.open("rb")
     file = _memory_file()
@@ -108,16 +109,14 @@ def _opened(content: bytes | Path) -> BinaryIO:
     return file
 
 
-def _memory_file() -> BinaryIO:
+def _memory_file() -> BufferedIOBase:
     # Where it can be in memory, a visitor's bytes never reach a disk.
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("se_viz"), "w+b")
-    return tempfile.TemporaryFile()
+    return cast(BufferedIOBase, tempfile.TemporaryFile())
 
 
-def start_child(
-    module: str, order: dict[str, Any], given: BinaryIO | int, written: BinaryIO | int
-) -> subprocess.Popen[bytes]:
+def start_child(module: str, order: dict[str, Any], given: int, written: int) -> subprocess.Popen[bytes]:
     """Start an interpreter that runs ``serve`` of a module, and nothing else of the environment."""
     root = str(Path(__file__).parents[1])
     code = f"import sys; sys.path[:] = [{root!r}, *sys.path]; import {module} as child; child.serve()"
@@ -152,7 +151,7 @@ def _wait(child: subprocess.Popen[bytes], seconds: int, watch: Callable[[], None
             child.wait()
 
 
-def _mapped(file: BinaryIO) -> memoryview:
+def _mapped(file: BufferedIOBase) -> memoryview:
     size = os.fstat(file.fileno()).st_size
     return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY) if size else b"")
 
@@ -188,7 +187,7 @@ def serve() -> NoReturn:
     os._exit(code)
 
 
-def take_output() -> BinaryIO:
+def take_output() -> BufferedIOBase:
     """Return standard output, and keep what modules print out of it."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

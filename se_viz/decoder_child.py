@@ -4,7 +4,8 @@ import json
 import struct
 import sys
 import time
-from typing import BinaryIO, NoReturn
+from io import BufferedIOBase
+from typing import NoReturn
 
 from se_viz.confined import address_space, set_limits, take_output
 from se_viz.errors import ImageError
@@ -34,7 +35,7 @@ def serve() -> NoReturn:
     sys.exit()
 
 
-def _answer(content: bytes, out: BinaryIO, most: int) -> None:
+def _answer(content: bytes, out: BufferedIOBase, most: int) -> None:
     # Here: the limits stand, and the packages are found.
     from se_viz.decoding import TOO_MUCH_MEMORY, decode, flatten
 
@@ -49,7 +50,7 @@ def _answer(content: bytes, out: BinaryIO, most: int) -> None:
         _refuse(TOO_MUCH_MEMORY, out, grown=True)
 
 
-def _refuse(sentence: str, out: BinaryIO, *, grown: bool) -> None:
+def _refuse(sentence: str, out: BufferedIOBase, *, grown: bool) -> None:
     text = sentence.encode()
     out.write(HEAD.pack(REFUSAL, len(text), grown) + text)
 

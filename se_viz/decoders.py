@@ -10,8 +10,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from queue import Empty, LifoQueue
-from typing import BinaryIO, cast
+from typing import cast
 
 from PIL import Image
 
@@ -67,7 +68,7 @@ class _Decoder:
             clock.cancel()
 
     def _ask(self, child: subprocess.Popen[bytes], content: bytes) -> Image.Image:
-        given, answer = cast(BinaryIO, child.stdin), cast(BinaryIO, child.stdout)
+        given, answer = cast(FileIO, child.stdin), cast(FileIO, child.stdout)
         try:
             _write(given, LENGTH.pack(len(content)))
             _write(given, content)
@@ -78,13 +79,13 @@ class _Decoder:
             raise EOFError
         return paint((width, height), self._bands(answer, width, height))
 
-    def _bands(self, answer: BinaryIO, width: int, height: int) -> Iterator[Image.Image]:
+    def _bands(self, answer: FileIO, width: int, height: int) -> Iterator[Image.Image]:
         while height > 0:
             rows, _ = self._next_part(answer, BAND)
             yield Image.frombytes("RGB", (width, rows), _read(answer, 3 * width * rows))
             height -= rows
 
-    def _next_part(self, answer: BinaryIO, expected: bytes) -> tuple[int, int]:
+    def _next_part(self, answer: FileIO, expected: bytes) -> tuple[int, int]:
         kind, first, second = HEAD.unpack(_read(answer, HEAD.size))
         if kind == REFUSAL:
             sentence = _read(answer, first).decode()
@@ -108,7 +109,7 @@ class _Decoder:
         """Close this process's ends of the pipes: in a fork, the child belongs to the parent."""
         if self._child is not None:
             for pipe in (self._child.stdin, self._child.stdout):
-                cast(BinaryIO, pipe).close()
+                cast(FileIO, pipe).close()
 
 
 def decode_confined(content: bytes, watch: Watch = lambda _: None) -> Image.Image:
@@ -161,13 +162,13 @@ def _next_free(watch: Callable[[int], None]) -> _Decoder:
             watch(1)
 
 
-def _write(pipe: BinaryIO, content: bytes) -> None:
+def _write(pipe: FileIO, content: bytes) -> None:
     left = memoryview(content)
     while left:
         left = left[pipe.write(left) :]
 
 
-def _read(pipe: BinaryIO, length: int) -> bytearray:
+def _read(pipe: FileIO, length: int) -> bytearray:
     content = bytearray(length)
     left = memoryview(content)
     while left:

@@ -4,8 +4,9 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from io import BufferedIOBase
 from math import prod
-from typing import Any, BinaryIO, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from se_viz.errors import CheckpointError
 from se_viz.names import show_name
@@ -173,7 +174,7 @@ def children(value: object) -> Iterator[tuple[object, object]]:
 class Unpickler(pickle.Unpickler):
     """Reads a pickle into plain values, `Sketch`, `Odd` and `Other`; ``title`` is for messages."""
 
-    def __init__(self, file: BinaryIO, title: str) -> None:
+    def __init__(self, file: BufferedIOBase, title: str) -> None:
         super().__init__(file, errors="replace")
         self._title = title
         self.storages: dict[str, Storage] = {}
