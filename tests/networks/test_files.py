@@ -7,10 +7,11 @@ import json
 import pathlib
 import pickle
 import random
+import resource
 import struct
 import zipfile
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from se_viz.confined import address_space
 from se_viz.errors import CheckpointError
 from se_viz.names import show_name
 from se_viz.networks import formats
@@ -366,6 +368,16 @@ def survives(content: bytes) -> None:
         return
 
 
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """The child's limit: a damaged length may ask for gigabytes, and is told at once that there are none."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (address_space() + 2**29, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize("form", ["archive", "legacy", "safetensors"])
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(form: str):
     """Cut at every hundredth, or with some bytes changed: the draws are the same every time."""
