@@ -84,8 +84,9 @@ def test_the_chance_in_the_sentence_is_that_of_its_places():
     assert "in 1 of 41 cases" in describe_erasure(result, "gate")
 
 
-LEARNED = "depends on the learned weights"
-IN_PART = "depends in part on the learned weights"
+# In bold: where it cannot be told, the same words stand in the question.
+LEARNED = "depends on the learned weights**"
+IN_PART = "depends in part on the learned weights**"
 
 
 def verdict_of(network: Network, photo: Image.Image, method: str, seed: int = 0) -> str:
