@@ -92,7 +92,7 @@ def _choose(page: Page, block: str) -> None:
     picker.fill(block)
     picker.press("Enter")
     page.get_by_text(f"{block}: all channels", exact=True).wait_for()
-    page.get_by_text("None yet").wait_for()
+    page.get_by_text("No edits yet").wait_for()
     page.locator(_AT_REST).wait_for()
 
 

@@ -249,7 +249,7 @@ def _bring_and_vanish(url: str, number: int) -> None:
     with visit(url) as visitor:
         visitor.open("networks")
         visitor.hand_over("own-weights", f"weights-{number + 1}.safetensors", save(state))
-        visitor.set({"Check and use them": True})
+        visitor.set({"Check and use these weights": True})
         visitor.finish()
         visitor.vanish()
 

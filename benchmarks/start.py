@@ -54,7 +54,7 @@ def time_start(browser: Browser) -> tuple[float, float, float]:
             _open(page, server)
             usable = time.perf_counter()
             page.get_by_role("button", name=list_samples()[0].title, exact=True).first.click()
-            page.get_by_text("One row is one block").wait_for()
+            page.get_by_text("Each row is a block").wait_for()
             return answered - started, usable - started, time.perf_counter() - started
 
 

@@ -27,15 +27,14 @@ from se_viz.attribution.curves import Exam
 from se_viz.attribution.erasure import check_region, mark_strongest
 from se_viz.attribution.neurons import attribute_neuron
 from se_viz.attribution.run import attribute
-from se_viz.attribution.sanity import check_sanity, describe_steps
-from se_viz.attribution.scores import Yardstick, describe_scores, make_yardstick, score_map
+from se_viz.attribution.sanity import CHANCE, check_sanity
+from se_viz.attribution.scores import Yardstick, find_unbeaten, make_yardstick, score_map
 from se_viz.attribution.targets import Target
 from se_viz.effects import compare_slopes, estimate_effects
 from se_viz.errors import AttributionError
 from se_viz.gates.neurons import Neuron
 from se_viz.images import list_samples, open_image
 from se_viz.networks import Network, load_network
-from se_viz.ui.erasing import describe_erasure
 
 SIDE = 32
 """Pixels at the side of what small networks see."""
@@ -101,7 +100,7 @@ def measure_erasure(asked: Asked) -> Iterator[Rate]:
             except AttributionError:
                 continue
             result = check_region(asked.network, photo, region, neuron, seed=asked.seed + number)
-            said[kind].append("held it open" in describe_erasure(result, "gate"))
+            said[kind].append(result.holds)
     for kind, values in said.items():
         yield Rate(kind, SAID if "Gradients" in kind else WRONG, values)
 
@@ -148,7 +147,8 @@ def _has_learned(network: Network, photo: Image.Image, method: str, seed: int) -
     with torch.inference_mode():
         best = int(network.model(inputs).argmax())
     steps = check_sanity(network, inputs, attribute(network, inputs, best, method), seed=seed)
-    return "on what the network has learned" in describe_steps(method, steps)[0]
+    peers = steps[-1].peers
+    return peers is not None and peers.chance <= CHANCE and peers.apart
 
 
 def measure_scores(asked: Asked) -> Iterator[Rate]:
@@ -178,7 +178,7 @@ def measure_scores(asked: Asked) -> Iterator[Rate]:
             yardstick = Yardstick(pool.falls, controls | {"blob": pool.controls["blob"]})
             further = {f"random {key}": pool.controls[key][order[-1]] for key in ("pixels", "patches")}
             for title, score in {**further, **maps}.items():
-                said[title].append(" beats every map" in describe_scores({title: score}, yardstick)[0])
+                said[title].append(not find_unbeaten(score, yardstick))
     for title, values in said.items():
         yield Rate(title, WRONG if "random" in title else "not known", values)
 
