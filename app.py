@@ -2,10 +2,8 @@
 
 import streamlit as st
 
-from se_viz.ui.sidebar import show_image_choice, show_problem
-from se_viz.ui.state import chosen_image
-from se_viz.ui.uploads import bound_uploads
-from se_viz.ui.welcome import show_welcome
+from se_viz.ui.frame import show_image_choice, show_problem, show_welcome
+from se_viz.ui.session import bound_uploads, chosen_image
 
 bound_uploads()
 st.set_page_config(page_title="se_viz", page_icon="🎚️", layout="wide")
@@ -30,8 +28,7 @@ if first:
 
 # Not above: they load PyTorch, for which nobody should wait before the first picture.
 with st.sidebar, st.spinner("Loading PyTorch…"):
-    from se_viz.ui.footer import show_footer
-    from se_viz.ui.network_choice import load_ahead, show_network_choice
+    from se_viz.ui.frame import load_ahead, show_footer, show_network_choice
 
 show_network_choice(networks)
 try:

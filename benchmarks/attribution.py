@@ -22,14 +22,14 @@ from torch import Tensor
 
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, ratios, spread, time_pairs
-from se_viz.allocator import keep_freed_memory
-from se_viz.attribution.baselines import scatter
-from se_viz.attribution.catalogue import METHODS, collapse
-from se_viz.attribution.copies import copy_unrolled
-from se_viz.attribution.places import stage_ends
-from se_viz.attribution.run import attribute
-from se_viz.attribution.superpixels import find_superpixels
-from se_viz.images import list_samples, open_image
+from se_viz.attribution.catalogue.pixels import METHODS, collapse
+from se_viz.attribution.passes.copies import copy_unrolled
+from se_viz.attribution.pixels.run import attribute
+from se_viz.attribution.pixels.superpixels import find_superpixels
+from se_viz.attribution.question.baselines import scatter
+from se_viz.attribution.question.places import stage_ends
+from se_viz.devices.allocator import keep_freed_memory
+from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import Network, load_network
 
 HEAD = ("method", "Captum's defaults, s", "se_viz, s", "ratio", "maps differ by")

@@ -21,10 +21,10 @@ from torchvision.transforms.v2 import functional as transforms
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, peak_memory, ratios, show_memory, spread, time_pairs
 from se_viz import capture_gates, list_networks, load_network, open_image
+from se_viz.devices.choice import available_devices
 from se_viz.gates.places import scan_model
-from se_viz.images import centre_square, list_samples
+from se_viz.images.reading import centre_square, list_samples
 from se_viz.networks.families import build_untrained
-from se_viz.runtime import available_devices
 
 BATCHES = (1, 16)
 """Images in one pass."""

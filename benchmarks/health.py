@@ -18,7 +18,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table
 from se_viz.gates import Limits, capture_gates
 from se_viz.gates.variance import estimate_image_share
-from se_viz.images import find_images, open_image
+from se_viz.images.reading import find_images, open_image
 from se_viz.networks import Network, load_network
 
 COUNTS = (3, 6, 12, 24, 48)

@@ -12,9 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.mattered import draw_paths
-from se_viz.analysis import analyse
-from se_viz.counterfactuals import gates_of
-from se_viz.images import open_image
+from se_viz.experiments.analysis import analyse
+from se_viz.experiments.counterfactuals import gates_of
+from se_viz.images.reading import open_image
 from se_viz.networks import checkpoints, load_network
 from se_viz.networks.card import card_to_json
 from se_viz.networks.lenders import Lender, write_lenders

@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table
-from se_viz.analysis import analyse
-from se_viz.counterfactuals import Counterfactual, gates_of, run_lenders
-from se_viz.images import open_image
+from se_viz.experiments.analysis import analyse
+from se_viz.experiments.counterfactuals import Counterfactual, gates_of, run_lenders
+from se_viz.experiments.verdicts import MOST, UNTOLD, VERDICTS, judge
+from se_viz.images.reading import open_image
 from se_viz.networks import Network, load_network
 from se_viz.networks.lenders import Lender
-from se_viz.verdicts import MOST, UNTOLD, VERDICTS, judge
 
 SETS = 3
 """Sets of lenders that a photo gets."""

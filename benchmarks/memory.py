@@ -13,12 +13,12 @@ from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, resident_memory, show_memory
 from benchmarks.paint import make_photo
 from se_viz import list_networks
-from se_viz.runtime import choose_device
+from se_viz.devices.choice import choose_device
+from se_viz.ui.asking.analysis import get_analysis
+from se_viz.ui.asking.choices import Choices
 from se_viz.ui.asking.engine import get_view
-from se_viz.ui.cached import get_analysis
-from se_viz.ui.choices import Choices
-from se_viz.ui.photos import get_photo
-from se_viz.ui.state import ChosenImage
+from se_viz.ui.session.photos import get_photo
+from se_viz.ui.session.state import ChosenImage
 
 HEAD = ("images analysed", "resident memory", "more than when the caches were full")
 """What the columns of the table hold."""

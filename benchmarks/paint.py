@@ -22,7 +22,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, spread
 from benchmarks.server import launch_chromium, run_app, streamlit_run
 from se_viz import open_image
-from se_viz.images import list_samples
+from se_viz.images.reading import list_samples
 
 SIZES = ((1152, 864), (4000, 3000))
 """Widths and heights of the photos: 1 and 12 megapixels."""

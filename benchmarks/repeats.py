@@ -11,10 +11,10 @@ import torch
 
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table
-from se_viz.attribution.catalogue import METHODS
-from se_viz.attribution.repeats import measure_repeat
-from se_viz.attribution.run import attribute
-from se_viz.images import list_samples, open_image
+from se_viz.attribution.catalogue.pixels import METHODS
+from se_viz.attribution.pixels.repeats import measure_repeat
+from se_viz.attribution.pixels.run import attribute
+from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import load_network
 
 DRAWN = tuple(key for key, row in METHODS.items() if row.drawn)

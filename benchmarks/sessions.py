@@ -24,9 +24,9 @@ from benchmarks.paint import make_photo
 from benchmarks.server import run_app
 from benchmarks.visitor import visit
 from se_viz import Network, list_networks, load_network, open_image
-from se_viz.allocator import keep_freed_memory
-from se_viz.analysis import analyse
-from se_viz.runtime import line_of
+from se_viz.devices.allocator import keep_freed_memory
+from se_viz.devices.choice import line_of
+from se_viz.experiments.analysis import analyse
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 """Images in one pass of the single thread; the best one counts."""

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, spread
-from se_viz.allocator import keep_freed_memory
-from se_viz.attribution.baselines import make_baseline
-from se_viz.attribution.copies import Unseen, copy_unrolled
-from se_viz.attribution.run import attribute, attribute_unproven
-from se_viz.attribution.targets import Target, TargetModel
-from se_viz.images import list_samples, open_image
+from se_viz.attribution.passes.copies import Unseen, copy_unrolled
+from se_viz.attribution.pixels.run import attribute, attribute_unproven
+from se_viz.attribution.question.baselines import make_baseline
+from se_viz.attribution.question.targets import Target, TargetModel
+from se_viz.devices.allocator import keep_freed_memory
+from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import Network, load_network
 
 HEAD = ("sample", "rise, logits", "Captum's DeepLift", "DeepLift here", "Integrated Gradients")

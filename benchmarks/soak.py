@@ -29,9 +29,9 @@ from benchmarks.sessions import crowd
 from benchmarks.usage import HEAD, describe_growth, take_usage, wait_until_flat
 from benchmarks.visitor import Visitor, visit
 from se_viz import Network, list_networks, load_network
-from se_viz.allocator import keep_freed_memory
-from se_viz.analysis import analyse
-from se_viz.attribution.run import attribute
+from se_viz.attribution.pixels.run import attribute
+from se_viz.devices.allocator import keep_freed_memory
+from se_viz.experiments.analysis import analyse
 
 CHEAP = ("saliency", "grad_cam")
 """Methods of a pass or two: each analysis is followed by one of them."""

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, peak_memory, show_memory, spread
 from benchmarks.server import Server, launch_chromium, run_app
-from se_viz.attribution.catalogue import COMMON, METHODS
-from se_viz.images import list_samples
+from se_viz.attribution.catalogue.pixels import COMMON, METHODS
+from se_viz.images.reading import list_samples
 
 TIMES = ("from starting the process to", "median and quartiles, s", "first, s", "slowest, s")
 """What the columns of the first table hold."""

@@ -21,19 +21,19 @@ from torchvision.ops import SqueezeExcitation
 
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table
-from se_viz.analysis import analyse
-from se_viz.attribution.controls import make_controls
-from se_viz.attribution.curves import Exam
-from se_viz.attribution.erasure import check_region, mark_strongest
-from se_viz.attribution.neurons import attribute_neuron
-from se_viz.attribution.run import attribute
-from se_viz.attribution.sanity import CHANCE, check_sanity
-from se_viz.attribution.scores import Yardstick, find_unbeaten, make_yardstick, score_map
-from se_viz.attribution.targets import Target
-from se_viz.effects import compare_slopes, estimate_effects
+from se_viz.attribution.gates.erasure import check_region, mark_strongest
+from se_viz.attribution.gates.neurons import attribute_neuron
+from se_viz.attribution.pixels.run import attribute
+from se_viz.attribution.question.targets import Target
+from se_viz.attribution.scores.controls import make_controls
+from se_viz.attribution.scores.curves import Exam
+from se_viz.attribution.scores.sanity import CHANCE, check_sanity
+from se_viz.attribution.scores.scores import Yardstick, find_unbeaten, make_yardstick, score_map
 from se_viz.errors import AttributionError
+from se_viz.experiments.analysis import analyse
+from se_viz.experiments.effects import compare_slopes, estimate_effects
 from se_viz.gates.neurons import Neuron
-from se_viz.images import list_samples, open_image
+from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import Network, load_network
 
 SIDE = 32

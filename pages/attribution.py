@@ -2,14 +2,12 @@
 
 import streamlit as st
 
-from se_viz.ui.attributions import show_attributions
-from se_viz.ui.cached import get_analysis
-from se_viz.ui.choices import require_choices
-from se_viz.ui.entry import enter
-from se_viz.ui.paths import show_paths
-from se_viz.ui.pickers import choose_option
-from se_viz.ui.stages import show_stages
-from se_viz.ui.targets import choose_target
+from se_viz.ui.asking import get_analysis
+from se_viz.ui.by_stage import show_stages
+from se_viz.ui.frame import enter, require_choices
+from se_viz.ui.side_by_side import show_attributions
+from se_viz.ui.through_gates import show_paths
+from se_viz.ui.widgets import choose_option, choose_target
 
 enter(__file__)
 

@@ -2,11 +2,9 @@
 
 import streamlit as st
 
-from se_viz.ui.cached import get_analysis
-from se_viz.ui.choices import require_choices
-from se_viz.ui.counterfactuals import choose_counterfactual, show_counterfactuals
-from se_viz.ui.effects import show_effects
-from se_viz.ui.entry import enter
+from se_viz.ui.asking import get_analysis
+from se_viz.ui.counterfactuals import choose_counterfactual, show_counterfactuals, show_effects
+from se_viz.ui.frame import enter, require_choices
 
 enter(__file__)
 

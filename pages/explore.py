@@ -2,11 +2,10 @@
 
 import streamlit as st
 
-from se_viz.ui import health, panels
-from se_viz.ui.cached import get_analysis
-from se_viz.ui.choices import require_choices
-from se_viz.ui.entry import enter
-from se_viz.ui.pickers import block_kept_open
+from se_viz.ui import explore
+from se_viz.ui.asking import get_analysis
+from se_viz.ui.frame import enter, require_choices
+from se_viz.ui.widgets import block_kept_open
 
 enter(__file__)
 
@@ -15,25 +14,25 @@ choices = require_choices()
 # With the maps of the block that is open: one pass for all that the page shows of the photo.
 analysis = get_analysis(choices, block_kept_open(choices.network.inspection.sites))
 
-panels.show_answer(choices, analysis)
+explore.show_answer(choices, analysis)
 
 gates, pixels = st.columns([3, 2], gap="medium")
 with gates:
     st.subheader("Recalibration, stage by stage")
-    selected = panels.show_gates(choices, analysis)
+    selected = explore.show_gates(choices, analysis)
 opened = st.container()
 
 st.subheader("Numbers")
-panels.show_numbers(analysis)
-panels.show_downloads(choices, analysis)
+explore.show_numbers(analysis)
+explore.show_downloads(choices, analysis)
 
 with opened:
-    panels.show_block(choices, analysis, selected)
+    explore.show_block(choices, analysis, selected)
 # Late, although it stands beside the gates: it takes both cores, which the browser needs to paint them.
 with pixels:
     st.subheader("Where the answer came from")
-    panels.show_attribution(choices, analysis)
+    explore.show_attribution(choices, analysis)
 
 # After all else: it takes a pass for each image of the gallery.
 st.subheader("Are these gates healthy?")
-health.show_health(choices, analysis)
+explore.show_health(choices, analysis)

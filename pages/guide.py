@@ -3,7 +3,7 @@
 import streamlit as st
 
 from se_viz.ui import guide
-from se_viz.ui.entry import enter
+from se_viz.ui.frame import enter
 
 enter(__file__)
 

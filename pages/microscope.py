@@ -2,12 +2,10 @@
 
 import streamlit as st
 
-from se_viz.ui import influence, microscope
-from se_viz.ui.cached import get_analysis
-from se_viz.ui.choices import require_choices
-from se_viz.ui.entry import enter
-from se_viz.ui.evidence import show_evidence
-from se_viz.ui.pickers import block_kept_open, choose_block, choose_channel
+from se_viz.ui import microscope
+from se_viz.ui.asking import get_analysis
+from se_viz.ui.frame import enter, require_choices
+from se_viz.ui.widgets import block_kept_open, choose_block, choose_channel
 
 enter(__file__)
 
@@ -25,5 +23,5 @@ hint.caption(microscope.describe_channel(record, channel))
 microscope.show_steps(choices, analysis, record, channel)
 
 st.header("Which channels move this gate?", anchor=False)
-influence.show_influence(choices, record, channel)
-show_evidence(choices, analysis, block, channel)
+microscope.show_influence(choices, record, channel)
+microscope.show_evidence(choices, analysis, block, channel)

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from se_viz.ui import networks, own
-from se_viz.ui.entry import enter
+from se_viz.ui import networks
+from se_viz.ui.frame import enter
 
 enter(__file__)
 
@@ -16,8 +16,8 @@ if card:
 yours, disk = st.columns(2, gap="large")
 with yours:
     st.subheader("Your own weights", anchor=False)
-    own.show_upload(card)
+    networks.show_upload(card)
 with disk:
     st.subheader("On this disk", anchor=False)
-    own.show_kept()
+    networks.show_kept()
     networks.show_cache()

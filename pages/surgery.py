@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from se_viz.ui.cached import get_analysis
-from se_viz.ui.choices import require_choices
-from se_viz.ui.entry import enter
+from se_viz.ui.asking import get_analysis
+from se_viz.ui.frame import enter, require_choices
 from se_viz.ui.surgery import show_surgery
 
 enter(__file__)

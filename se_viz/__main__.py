@@ -4,8 +4,8 @@ import signal
 import sys
 from argparse import Namespace
 
-from se_viz.allocator import keep_freed_memory
-from se_viz.arguments import parse
+from se_viz.commands import parse
+from se_viz.devices import keep_freed_memory
 from se_viz.errors import SeVizError
 from se_viz.terminal import OutputError, Stream, TerminatedError, complain, safe_output, told_to_end
 

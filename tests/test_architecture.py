@@ -24,24 +24,33 @@ HOMES = {
 
 LAYERS = (
     {"errors"},
-    {"allocator", "confined", "files", "holdings", "line", "names", "residents", "teams", "tiffs"},
+    {"confined", "files", "lazy", "names"},
     {"terminal"},
-    {"formats"},
-    {"decoding"},
-    {"decoder_child"},
-    {"decoders"},
-    {"gates", "images", "runtime"},
+    {"devices"},
+    {"gates", "images"},
     {"networks"},
-    {"analysis", "variants"},
-    {"counterfactuals", "effects"},
-    {"survey", "verdicts"},
-    {"attribution", "charts", "checkup", "train"},
+    {"experiments"},
+    {"attribution", "charts", "train"},
     {"engine"},
-    {"arguments", "ui", "commands"},
+    {"commands", "ui"},
     {"pages", "app.py", "__main__"},
 )
 """Parts from the bottom up: each may import those below it, and itself. A new part needs its place here."""
-HEIGHT = {part: height for height, parts in enumerate(LAYERS) for part in parts}
+ROOMS = {
+    "attribution": ({"catalogue"}, {"question"}, {"passes"}, {"layers", "paths", "pixels"}, {"gates", "scores"}),
+    "ui": (
+        {"words"},
+        {"session"},
+        {"asking"},
+        {"widgets"},
+        {"frame"},
+        {"by_stage", "counterfactuals", "explore", "guide", "microscope", "networks", "side_by_side", "surgery"}
+        | {"through_gates"},
+    ),
+}
+"""The rooms of two parts from the bottom up, by the same rule: those of one row do not know each other."""
+OPEN = ("gates", "networks", "train")
+"""Parts without a front door: each of their modules may be imported from elsewhere."""
 
 
 def imports_of(file: Path) -> Iterator[str]:
@@ -59,6 +68,10 @@ def part_of(file: Path) -> str:
     return rest[0].removesuffix(".py") if first == "se_viz" else first
 
 
+def name_of(file: Path) -> str:
+    return str(file.relative_to(ROOT).with_suffix(""))
+
+
 @pytest.mark.parametrize(("package", "homes"), HOMES.items(), ids=HOMES)
 def test_a_dependency_has_one_home(package: str, homes: tuple[str, ...]):
     """Replacing a library, or its next major version, then touches one place."""
@@ -70,7 +83,8 @@ def test_a_dependency_has_one_home(package: str, homes: tuple[str, ...]):
 
 
 BEHIND_THE_SEAM = (
-    *("torch", "torchvision", "captum", "se_viz.line", "se_viz.residents", "se_viz.teams", "se_viz.runtime.line_of"),
+    *("torch", "torchvision", "captum"),
+    *(f"se_viz.devices.{name}" for name in ("line", "Line", "Turn", "Residents", "residents", "teams", "line_of")),
     *("se_viz.networks.load_network", "se_viz.networks.zoo.load_network"),
 )
 """What no page may import: pages ask the engine, and know of a network what its view tells."""
@@ -97,23 +111,85 @@ def test_hooks_have_one_home():
     assert {file for file, _ in calls} == {"se_viz/gates/hooks.py"}
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file != ROOT / "se_viz/__init__.py"], ids=part_of)
+def heights_of(floors: tuple[set[str], ...]) -> dict[str, int]:
+    return {part: height for height, parts in enumerate(floors) for part in parts}
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file != ROOT / "se_viz/__init__.py"], ids=name_of)
 def test_imports_run_downwards(file: Path):
     """What lies below can be used, tested and understood without what lies above."""
-    part = part_of(file)
-    ours = {name.split(".")[1] for name in imports_of(file) if name.startswith("se_viz.")} - {part, "__version__"}
-    assert [other for other in ours if HEIGHT[other] >= HEIGHT[part]] == []
+    part, heights = part_of(file), heights_of(LAYERS)
+    others = {name.split(".")[1] for name in imports_of(file) if name.startswith("se_viz.")} - {part, "__version__"}
+    assert [other for other in others if heights[other] >= heights[part]] == []
+
+
+@pytest.mark.parametrize("part", ROOMS)
+def test_imports_run_downwards_inside(part: str):
+    """Inside a part too: whoever follows a trip walks down one room after the other, and not up again."""
+    heights = heights_of(ROOMS[part])
+    folder = ROOT / "se_viz" / part
+    files = [file for file in FILES if folder in file.parents and file != folder / "__init__.py"]
+    assert {file.relative_to(folder).parts[0].removesuffix(".py") for file in files} == heights.keys()
+    climbs = [
+        f"{name_of(file)} -> {name}"
+        for file in files
+        for name in imports_of(file)
+        if name.startswith(f"se_viz.{part}.")
+        and (other := name.split(".")[2]) != (room := file.relative_to(folder).parts[0].removesuffix(".py"))
+        and heights[other] >= heights[room]
+    ]
+    assert climbs == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_folders_are_entered_by_their_public_names(file: Path):
+    """What a folder's `__init__` does not name may be renamed or moved without a look at any other folder."""
+    strangers = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("se_viz."):
+            continue
+        target = ROOT / Path(*str(node.module).split("."))
+        folder = target if target.is_dir() else target.parent
+        home = file.parent if file.name != "__init__.py" else file.parent.parent
+        if folder in (home, *file.parents) or part_of(folder / "x") in OPEN or folder == ROOT / "se_viz":
+            continue
+        public = public_names(folder)
+        if target == folder:
+            strangers += [f"{node.module}.{alias.name}" for alias in node.names if alias.name not in public]
+        elif target.name not in public:
+            strangers.append(str(node.module))
+    assert strangers == []
+
+
+def public_names(folder: Path) -> set[str]:
+    """Return the names in the `__all__` of a folder, or what lies in it where it has none: rooms."""
+    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
+            return set(ast.literal_eval(node.value))
+    return {file.stem for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize("folder", sorted({file.parent for file in FILES if "se_viz" in file.parts}), ids=name_of)
+def test_a_folder_says_in_a_sentence_what_is_in_it(folder: Path):
+    """Whoever opens a folder for the first time begins with its `__init__`."""
+    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+    first = (ast.get_docstring(tree) or "").splitlines()[0]
+    assert first.endswith(".")
+    assert len(first) < 121
 
 
 def modules_of_pages() -> list[str]:
     """Return every module that pages import, and those that explain."""
     pages = [file for file in FILES if file.parent == ROOT / "pages" or file.name == "app.py"]
     names = {name for page in pages for name in imports_of(page) if name.startswith("se_viz.")}
-    files = [file for file in FILES if file.parent.name in ("attribution", "answers")]
+    files = [file for file in FILES if {"attribution", "answers"} & {*file.parts}]
     names |= {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files}
     known = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in FILES}
     # Subclasses of Captum's: `calls` imports them when a method runs.
-    return sorted({name if name in known else name.rpartition(".")[0] for name in names} - {"se_viz.attribution.shap"})
+    return sorted(
+        {name if name in known else name.rpartition(".")[0] for name in names} - {"se_viz.attribution.pixels.shap"}
+    )
 
 
 HEAVY = """

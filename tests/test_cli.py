@@ -24,7 +24,7 @@ from se_viz.commands import images
 from se_viz.commands.scores import _find_class
 from se_viz.errors import AttributionError, DataError
 from se_viz.gates import GateRecord, capture_gates
-from se_viz.images import list_samples, open_image
+from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import Network, catalogue
 from se_viz.networks.architectures import build
 from se_viz.networks.zoo import find_card

@@ -7,7 +7,7 @@ from zipfile import ZipFile
 
 import yaml
 
-from se_viz.arguments import parse
+from se_viz.commands.arguments import parse
 from tests import ROOT
 from tests.support.containers import DOCKERFILE, words_of
 from tests.support.wheel import build_wheel

@@ -13,18 +13,18 @@ from PIL import Image
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from se_viz.analysis import analyse
-from se_viz.attribution.catalogue import METHODS
-from se_viz.attribution.paths import trace_paths
-from se_viz.attribution.targets import Target
-from se_viz.counterfactuals import Replacement, gates_of, run_counterfactuals
-from se_viz.effects import ablate_channels
+from se_viz.attribution.catalogue.pixels import METHODS
+from se_viz.attribution.paths.trace import trace_paths
+from se_viz.attribution.question.targets import Target
+from se_viz.devices.choice import line_of, peak_memory
+from se_viz.devices.residents import Residents
+from se_viz.experiments.analysis import analyse
+from se_viz.experiments.counterfactuals import Replacement, gates_of, run_counterfactuals
+from se_viz.experiments.effects import ablate_channels
 from se_viz.gates import GateRecord, capture_gates
 from se_viz.gates.jacobian import gate_jacobian
 from se_viz.gates.surgery import level_gates, set_gates
 from se_viz.networks import Network
-from se_viz.residents import Residents
-from se_viz.runtime import line_of, peak_memory
 
 pytestmark = pytest.mark.gpu
 CUDA = torch.device("cuda:0")

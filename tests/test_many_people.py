@@ -14,8 +14,8 @@ from PIL import Image
 from torch import nn
 from torchvision.ops import SqueezeExcitation
 
-from se_viz.analysis import Analysis, analyse
-from se_viz.attribution.run import attribute
+from se_viz.attribution.pixels.run import attribute
+from se_viz.experiments.analysis import Analysis, analyse
 from se_viz.gates import GateRecord, capture_gates, edit_gates
 from se_viz.networks import Network, NetworkCard
 

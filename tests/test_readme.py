@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from se_viz.arguments import parse
-from se_viz.images import list_samples
+from se_viz.commands.arguments import parse
+from se_viz.images.reading import list_samples
 from se_viz.networks import list_networks
 from tests import ROOT
 

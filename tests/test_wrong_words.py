@@ -8,17 +8,17 @@ from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
 from benchmarks.verdicts import SIDE, Small, untrained
-from se_viz.attribution.controls import make_controls
-from se_viz.attribution.curves import Exam
-from se_viz.attribution.erasure import REPEATS, Erasure, check_region, mark_strongest
-from se_viz.attribution.run import attribute
-from se_viz.attribution.sanity import check_sanity, describe_steps
-from se_viz.attribution.scores import Yardstick, describe_scores, make_yardstick
-from se_viz.attribution.targets import Target
+from se_viz.attribution.gates.erasure import REPEATS, Erasure, check_region, mark_strongest
+from se_viz.attribution.pixels.run import attribute
+from se_viz.attribution.question.targets import Target
+from se_viz.attribution.scores.controls import make_controls
+from se_viz.attribution.scores.curves import Exam
+from se_viz.attribution.scores.sanity import check_sanity, describe_steps
+from se_viz.attribution.scores.scores import Yardstick, describe_scores, make_yardstick
 from se_viz.gates.neurons import Neuron
-from se_viz.images import list_samples, open_image
+from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import Network, list_networks, load_network
-from se_viz.ui.erasing import describe_erasure
+from se_viz.ui.microscope.erasing import describe_erasure
 
 pytestmark = pytest.mark.slow
 

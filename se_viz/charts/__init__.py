@@ -1,1 +1,77 @@
 """Tables and maps to figures; the only Plotly import."""
+
+from se_viz.charts.attributions import SIGNS, Map, fit_reach, paint_map, paint_scale, take_sign
+from se_viz.charts.channel import draw_places, draw_strip
+from se_viz.charts.counterfactuals import draw_counterfactuals
+from se_viz.charts.dress import literal
+from se_viz.charts.effects import draw_effects, draw_shuffles
+from se_viz.charts.gate_map import lay_out_gates
+from se_viz.charts.gates import ORDERS, draw_gates
+from se_viz.charts.influence import CELLS, draw_cells, draw_row, draw_strongest
+from se_viz.charts.maps import Figure, draw_channels, draw_overlay, to_html
+from se_viz.charts.numbers import count_decimals, signed
+from se_viz.charts.palettes import DARK, LIGHT, Palette
+from se_viz.charts.paths import PAST, THROUGH, draw_flows, sum_cells
+from se_viz.charts.recalibration import draw_makers
+from se_viz.charts.scales import CLIPPED, GATES, Span, fit_span, gate_span, widest
+from se_viz.charts.scores import draw_curves, draw_steps
+from se_viz.charts.se_vector import draw_threshold
+from se_viz.charts.sheets import Tile, to_page, to_png, to_sheet, to_uri
+from se_viz.charts.stages import draw_panel
+from se_viz.charts.steps import lay_out_steps
+from se_viz.charts.surgery import draw_answers, draw_choice, draw_reaction
+
+__all__ = [
+    "CELLS",
+    "CLIPPED",
+    "DARK",
+    "GATES",
+    "LIGHT",
+    "ORDERS",
+    "PAST",
+    "SIGNS",
+    "THROUGH",
+    "Figure",
+    "Map",
+    "Palette",
+    "Span",
+    "Tile",
+    "count_decimals",
+    "draw_answers",
+    "draw_cells",
+    "draw_channels",
+    "draw_choice",
+    "draw_counterfactuals",
+    "draw_curves",
+    "draw_effects",
+    "draw_flows",
+    "draw_gates",
+    "draw_makers",
+    "draw_overlay",
+    "draw_panel",
+    "draw_places",
+    "draw_reaction",
+    "draw_row",
+    "draw_shuffles",
+    "draw_steps",
+    "draw_strip",
+    "draw_strongest",
+    "draw_threshold",
+    "fit_reach",
+    "fit_span",
+    "gate_span",
+    "lay_out_gates",
+    "lay_out_steps",
+    "literal",
+    "paint_map",
+    "paint_scale",
+    "signed",
+    "sum_cells",
+    "take_sign",
+    "to_html",
+    "to_page",
+    "to_png",
+    "to_sheet",
+    "to_uri",
+    "widest",
+]

@@ -8,7 +8,7 @@ from plotly.graph_objects import Figure
 
 from se_viz.charts.dress import LAYOUT, LEGEND, make_figure, rule
 from se_viz.charts.palettes import Palette
-from se_viz.counterfactuals import KINDS
+from se_viz.experiments import KINDS
 
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up")
 _FAINT, _STRIP = 0.35, 0.3

@@ -13,7 +13,7 @@ from se_viz.gates.gains import plain_record
 _DIGITS, _INPUTS, _THUMB = 6, 8, 16
 
 
-def lay_out(record: GateRecord, channel: int, *, site: GateSite, excitation: Excitation | None) -> dict[str, Any]:
+def lay_out_steps(record: GateRecord, channel: int, *, site: GateSite, excitation: Excitation | None) -> dict[str, Any]:
     """Return the numbers that are drawn, with six digits; without an excitation only squeeze, gate and map."""
     record = plain_record(record)
     ends = [site.low / site.gain, site.high / site.gain]

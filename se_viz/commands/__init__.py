@@ -4,6 +4,10 @@ from argparse import Namespace
 from collections.abc import Callable
 from importlib import import_module
 
+from se_viz.commands.arguments import parse
+
+__all__ = ["HOMES", "find_command", "parse"]
+
 HOMES = {
     "app": "app",
     "cache": "zoo",

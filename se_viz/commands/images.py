@@ -7,10 +7,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from se_viz.analysis import analyse
-from se_viz.checkup import check_network, read_limits
 from se_viz.commands.inputs import check_targets, end, gather_images, leave_out, load, write
 from se_viz.errors import DataError, ImageError, SeVizError
+from se_viz.experiments import analyse, check_network, read_limits
 from se_viz.gates.health import tabulate_health
 from se_viz.gates.tables import TableWriter, open_table, summarise_blocks, tabulate_gates
 from se_viz.gates.verdicts import describe_block, describe_network

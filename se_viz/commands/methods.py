@@ -3,6 +3,8 @@
 import argparse
 from textwrap import fill
 
+from se_viz.attribution.catalogue import EXPLAINED, METHODS, NEEDS, REFUSED, tabulate_methods
+from se_viz.attribution.pixels import judge_method
 from se_viz.commands.inputs import check_targets, load, write
 from se_viz.networks import Network
 
@@ -10,9 +12,6 @@ from se_viz.networks import Network
 def methods(arguments: argparse.Namespace) -> int:
     """List what methods explain, take and need; for a network that is named, also what each is worth there."""
     # Here, so that other commands do not wait for Captum.
-    from se_viz.attribution.methods import NEEDS
-    from se_viz.attribution.table import EXPLAINED, tabulate_methods
-
     check_targets(arguments)
     network = load(arguments) if arguments.network or arguments.weights else None
     table = tabulate_methods(side=network.card.input_size) if network else tabulate_methods()
@@ -32,9 +31,6 @@ def methods(arguments: argparse.Namespace) -> int:
 
 
 def _judge(network: Network) -> None:
-    from se_viz.attribution.catalogue import METHODS, REFUSED
-    from se_viz.attribution.fitness import judge_method
-
     said: dict[str, list[str]] = {}
     for method in (*METHODS, *REFUSED):
         verdict = judge_method(network, method)

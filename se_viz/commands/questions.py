@@ -8,15 +8,23 @@ import pandas as pd
 from tqdm import tqdm
 
 from se_viz.commands.inputs import check_targets, end, gather_images, leave_out, load, write, write_page
-from se_viz.counterfactuals import Counterfactual, Replacement, summarise_counterfactuals, tabulate_counterfactuals
 from se_viz.errors import CheckpointError, SeVizError
+from se_viz.experiments import (
+    Counterfactual,
+    Replacement,
+    Seen,
+    choose_lenders,
+    describe_many,
+    see_image,
+    summarise_counterfactuals,
+    survey_image,
+    tabulate_counterfactuals,
+)
 from se_viz.images import find_images
 from se_viz.names import name_path, show_path, show_text
 from se_viz.networks import Network
 from se_viz.networks.lenders import Lender, read_lenders
-from se_viz.survey import Seen, choose_lenders, see_image, survey_image
 from se_viz.terminal import complain
-from se_viz.verdicts import describe_many
 
 
 def counterfactuals(arguments: argparse.Namespace) -> int:
@@ -77,9 +85,7 @@ def _tell(network: Network, found: Mapping[Seen, Sequence[Counterfactual]], argu
         write(table, arguments.out, "counterfactuals")
     if arguments.plot:
         # Here, so that other commands do not wait for Plotly.
-        from se_viz.charts.counterfactuals import draw_counterfactuals
-        from se_viz.charts.maps import to_html
-        from se_viz.charts.palettes import LIGHT
+        from se_viz.charts import LIGHT, draw_counterfactuals, to_html
 
         write_page(arguments.plot, to_html(draw_counterfactuals(summary, LIGHT, dots=table), LIGHT))
         print(f"The plot over depth is written to {show_path(arguments.plot)}")

@@ -19,7 +19,7 @@ from se_viz.networks import Network
 from se_viz.terminal import complain
 
 if TYPE_CHECKING:
-    from se_viz.attribution.survey import Surveyed
+    from se_viz.attribution.scores import Surveyed
 
 _EXPLAINED = """Mean ± standard deviation over {}, the largest gap first: insertion less deletion. Rows with * are
 control maps. Low deletion, high insertion, low infidelity and low sensitivity are good; the sensitivity of * is 0,
@@ -31,8 +31,8 @@ def score(arguments: argparse.Namespace) -> int:
     """Show or write how the maps of each image score; return 1 if an image was left out, 2 if all were."""
     # Here, so that other commands do not wait for Captum.
     from se_viz.attribution.catalogue import COMMON
-    from se_viz.attribution.survey import Survey, survey_scores
-    from se_viz.attribution.targets import Target
+    from se_viz.attribution.question import Target
+    from se_viz.attribution.scores import Survey, survey_scores
 
     check_targets(arguments)
     # At once: a method that is not there should be told before the network is loaded.
@@ -102,7 +102,7 @@ def _near(classes: Sequence[str], words: str) -> str:
 
 
 def _tell(found: "dict[Path, Surveyed]", arguments: argparse.Namespace) -> None:
-    from se_viz.attribution.survey import count_better, summarise_scores
+    from se_viz.attribution.scores import count_better, summarise_scores
 
     _tell_problems(found)
     table = pd.concat([one.scores.assign(image=name_path(path)) for path, one in found.items()], ignore_index=True)
@@ -140,10 +140,8 @@ def _lay_out(summary: pd.DataFrame, better: Mapping[str, int]) -> pd.DataFrame:
 
 
 def _plot(tables: Sequence[pd.DataFrame], best: Sequence[str], arguments: argparse.Namespace) -> None:
-    from se_viz.attribution.survey import average_curves
-    from se_viz.charts.maps import to_html
-    from se_viz.charts.palettes import LIGHT
-    from se_viz.charts.scores import draw_curves
+    from se_viz.attribution.scores import average_curves
+    from se_viz.charts import LIGHT, draw_curves, to_html
 
     compares = arguments.against is not None
     unit = "lead of the class<br>(logits)" if compares else "probability<br>of the class"

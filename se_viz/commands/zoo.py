@@ -8,13 +8,13 @@ from importlib.metadata import version
 
 from se_viz import __version__
 from se_viz.commands.inputs import cards_of
+from se_viz.devices import available_devices, choose_device
 from se_viz.errors import NetworkError
 from se_viz.names import show_name
 from se_viz.networks import NetworkCard, downloads, list_networks
 from se_viz.networks.architectures import has_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
 from se_viz.networks.zoo import damaged_networks, find_card, is_on_disk
-from se_viz.runtime import available_devices, choose_device
 from se_viz.terminal import OutputError, TerminatedError, complain
 
 

@@ -5,6 +5,6 @@ Why: docs/decisions/031-pages-ask-an-engine.md
 
 from se_viz.engine import questions
 from se_viz.engine.local import LocalEngine
-from se_viz.engine.views import Load, NetworkView
+from se_viz.engine.views import DETAIL, Cells, Gates, Load, NetworkView, Sight
 
-__all__ = ["Load", "LocalEngine", "NetworkView", "questions"]
+__all__ = ["DETAIL", "Cells", "Gates", "Load", "LocalEngine", "NetworkView", "Sight", "questions"]

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import torch
 from PIL import Image
 
-from se_viz.engine.answers import answer
-from se_viz.engine.answers.work import Work
+from se_viz.devices import Residents, available_devices, choose_device, line_of, memory_in_words, setting
+from se_viz.engine.answers import Work, answer
 from se_viz.engine.questions import (
     OF_NETWORKS,
     Analyse,
@@ -28,8 +28,6 @@ from se_viz.gates import Inspection, inspect_gates
 from se_viz.gates.gains import find_gains, include_gains
 from se_viz.networks import Network, NetworkCard, load_network
 from se_viz.networks.architectures import build
-from se_viz.residents import Residents
-from se_viz.runtime import available_devices, choose_device, line_of, memory_in_words, setting
 
 Progress: TypeAlias = Callable[[int, int, int], None]
 """Told how much is done, how much there is (0: not known), and how many run before.

@@ -8,9 +8,8 @@ while, and makes one that it has forgotten again.
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from se_viz.attribution.exams import Exam
-from se_viz.attribution.places import Layer
-from se_viz.attribution.targets import Target
+from se_viz.attribution.question import Layer, Target
+from se_viz.attribution.scores import Exam
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.surgery import GateEdit
 

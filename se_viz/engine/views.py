@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from se_viz.attribution.recalibration import Side
+from se_viz.attribution.layers import Side
 from se_viz.gates.jacobian import Pattern, Strongest
 from se_viz.gates.records import Inspection
 from se_viz.networks import Network, NetworkCard

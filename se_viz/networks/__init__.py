@@ -1,7 +1,11 @@
-"""Networks with SE blocks: how they are built, found, fetched, saved and loaded."""
+"""Networks with SE blocks: how they are built, found, fetched, saved and loaded.
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+Names are imported on first use: cards can be read without PyTorch.
+"""
+
+from typing import TYPE_CHECKING
+
+from se_viz.lazy import import_on_first_use
 
 if TYPE_CHECKING:
     from se_viz.networks.card import NetworkCard, View
@@ -10,11 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Network", "NetworkCard", "View", "list_networks", "load_network"]
 
-_HOMES = {"NetworkCard": "card", "View": "card", "Network": "network", "list_networks": "zoo", "load_network": "zoo"}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a name from its home on first use: cards can be read without PyTorch."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'se_viz.networks' has no attribute {name!r}")
-    return getattr(import_module(f"se_viz.networks.{_HOMES[name]}"), name)
+__getattr__ = import_on_first_use(
+    __name__, {"card": ("NetworkCard", "View"), "network": ("Network",), "zoo": ("list_networks", "load_network")}
+)

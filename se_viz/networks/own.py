@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from se_viz.devices import choose_device
 from se_viz.errors import CheckpointError, NetworkError
 from se_viz.files import read_file
 from se_viz.names import show_name
@@ -26,7 +27,6 @@ from se_viz.networks.listing import Listing, read_listing
 from se_viz.networks.network import Network
 from se_viz.networks.pickles import DTYPES, refusal
 from se_viz.networks.zoo import OWN, list_networks
-from se_viz.runtime import choose_device
 
 MAX_BYTES = 2**30
 """Largest file of weights that is read."""

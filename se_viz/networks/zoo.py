@@ -4,6 +4,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from se_viz.devices import choose_device
 from se_viz.errors import CheckpointError, DownloadError, NetworkError
 from se_viz.names import show_name
 from se_viz.networks import downloads, hubs
@@ -14,7 +15,6 @@ from se_viz.networks.catalogue import list_catalogue
 from se_viz.networks.checkpoints import damaged_cards, read_cards, read_weights
 from se_viz.networks.labels import imagenet_classes
 from se_viz.networks.network import Network
-from se_viz.runtime import choose_device
 
 OWN = "own/"
 """What the names of networks that users brought begin with."""

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from se_viz.devices import choose_device
 from se_viz.errors import DataError
 from se_viz.files import check_writable, hold, told
 from se_viz.names import show_path
 from se_viz.networks import Network, load_network
 from se_viz.networks.checkpoints import FOLDER
-from se_viz.runtime import choose_device
 from se_viz.train.data import READABLE, Pictures, find_data
 from se_viz.train.export import Naming, export
 from se_viz.train.loop import Run, train

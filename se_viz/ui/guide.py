@@ -5,7 +5,7 @@ from typing import Literal
 
 import streamlit as st
 
-from se_viz.ui.choices import current_palette
+from se_viz.ui.widgets import current_palette
 
 INTRODUCTION = (
     "A squeeze-and-excitation (SE) block looks at all channels of a feature map and sets, for "

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from se_viz.attribution.curves import Exam
-from se_viz.attribution.gates import attribute_gates
-from se_viz.attribution.infidelity import measure_falls
-from se_viz.attribution.layers import attribute_layers
-from se_viz.attribution.neurons import attribute_neuron
-from se_viz.attribution.paths import NETWORK, trace_paths
-from se_viz.attribution.places import Layer
-from se_viz.attribution.run import attribute, attribute_unproven
-from se_viz.attribution.sanity import check_sanity
-from se_viz.attribution.targets import Target
+from se_viz.attribution.gates.neurons import attribute_neuron
+from se_viz.attribution.gates.run import attribute_gates
+from se_viz.attribution.layers.run import attribute_layers
+from se_viz.attribution.paths.trace import NETWORK, trace_paths
+from se_viz.attribution.pixels.run import attribute, attribute_unproven
+from se_viz.attribution.question.places import Layer
+from se_viz.attribution.question.targets import Target
+from se_viz.attribution.scores.curves import Exam
+from se_viz.attribution.scores.infidelity import measure_falls
+from se_viz.attribution.scores.sanity import check_sanity
 from se_viz.errors import AttributionError
 from se_viz.gates.neurons import Neuron
 from se_viz.networks import Network

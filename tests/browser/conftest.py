@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from benchmarks.server import launch_chromium, run_app
 from se_viz import capture_gates, list_networks, load_network, open_image
-from se_viz.images import list_samples
+from se_viz.images.reading import list_samples
 
 from .steps import PATIENCE, Visit, open_visit, upload
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 from playwright.sync_api import FilePayload, expect
 
-from se_viz.images import list_samples
+from se_viz.images.reading import list_samples
 
 from .steps import (
     BLOCKS,

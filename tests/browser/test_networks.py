@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from safetensors.torch import save
 
 from benchmarks.server import run_app
-from se_viz.images import list_samples
+from se_viz.images.reading import list_samples
 from se_viz.networks import list_networks
 from se_viz.networks.architectures import build
 from se_viz.networks.checkpoints import FOLDER

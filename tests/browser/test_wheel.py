@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect
 from benchmarks.server import run_app
 from se_viz import list_networks, load_network, open_image
 from se_viz.charts.palettes import LIGHT
-from se_viz.images import list_samples
+from se_viz.images.reading import list_samples
 from tests.support.containers import words_of
 from tests.support.wheel import build_wheel
 

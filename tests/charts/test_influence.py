@@ -6,7 +6,7 @@ import pytest
 from se_viz.charts.influence import draw_cells, draw_row, draw_strongest
 from se_viz.charts.maps import Figure
 from se_viz.charts.palettes import DARK, LIGHT, Palette
-from se_viz.ui.influence import rank_influences
+from se_viz.ui.microscope.influence import rank_influences
 
 
 @pytest.fixture

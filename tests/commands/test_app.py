@@ -5,8 +5,8 @@ import tomllib
 import pytest
 
 from se_viz.__main__ import main
-from se_viz.arguments import parse
 from se_viz.commands.app import FOLDER, STREAMLIT, streamlit_words
+from se_viz.commands.arguments import parse
 from tests import ROOT
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from se_viz.analysis import analyse
-from se_viz.counterfactuals import gates_of
 from se_viz.engine import LocalEngine
+from se_viz.experiments.analysis import analyse
+from se_viz.experiments.counterfactuals import gates_of
 from se_viz.networks import Network, checkpoints
 from se_viz.networks.card import card_to_json
 from se_viz.networks.lenders import Lender, write_lenders

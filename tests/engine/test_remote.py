@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from se_viz.attribution.exams import Exam
-from se_viz.attribution.places import Layer
-from se_viz.attribution.targets import Target
+from se_viz.attribution.question.places import Layer
+from se_viz.attribution.question.targets import Target
+from se_viz.attribution.scores.exams import Exam
 from se_viz.engine import LocalEngine
 from se_viz.engine.questions import (
     AblateChannels,

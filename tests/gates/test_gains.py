@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from se_viz import Network, capture_gates, compile_edits, edit_gates, find_gates, open_gate, set_gates
-from se_viz.analysis import analyse
 from se_viz.charts.scales import Span, gate_span
-from se_viz.counterfactuals import Replacement, gates_of, run_counterfactuals
+from se_viz.experiments.analysis import analyse
+from se_viz.experiments.counterfactuals import Replacement, gates_of, run_counterfactuals
 from se_viz.gates.gains import find_gains, plain_record
-from se_viz.images import list_samples, open_image
+from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import list_networks
-from se_viz.ui.remarks import describe_scale
+from se_viz.ui.explore.remarks import describe_scale
 
 pytestmark = pytest.mark.slow
 

@@ -22,7 +22,7 @@ from se_viz.gates.health import (
     tabulate_health,
 )
 from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
-from se_viz.images import list_samples
+from se_viz.images.reading import list_samples
 
 SIGMOID = GateSite("block", stage=3, channels=4, function="Sigmoid")
 PAIR = [[0.2, 0.4, 0.6, 0.8], [0.8, 0.6, 0.4, 0.2]]

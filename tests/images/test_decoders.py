@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from se_viz import decoders
-from se_viz.decoders import decode_confined
 from se_viz.errors import ImageError
-from se_viz.images import list_samples, open_image
+from se_viz.images import decoders
+from se_viz.images.decoders import decode_confined
+from se_viz.images.reading import list_samples, open_image
 from tests import ROOT
 from tests.images.test_kinds import progressive
 from tests.images.test_reading import COLOURS, encode
@@ -242,7 +242,8 @@ def test_a_fork_has_decoders_of_its_own():
 
 def test_a_child_loads_no_more_than_it_needs():
     """Its start is what the first photo waits for."""
-    code = "import sys, se_viz.decoder_child, se_viz.decoding; print(*{'torch', 'numpy'} & sys.modules.keys())"
+    code = "import sys, se_viz.images.decoder_child as child; from se_viz.images import decoding"
+    code += "; print(*{'torch', 'numpy'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

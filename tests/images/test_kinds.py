@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from se_viz.errors import ImageError
-from se_viz.images import open_image
+from se_viz.images.reading import open_image
 
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
 ENDING = r", a kind of file that se_viz does not read\. Save it as JPEG or PNG\.$"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from se_viz.images import EXTENSIONS, centre_square, find_images, list_samples, open_image
+from se_viz.images.reading import EXTENSIONS, centre_square, find_images, list_samples, open_image
 
 SIZE = (24, 16)
 FULL = Image.new("RGB", SIZE, (200, 40, 80))

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from se_viz.errors import ImageError
-from se_viz.images import EXTENSIONS, MAX_BYTES, find_images, open_image
+from se_viz.images.reading import EXTENSIONS, MAX_BYTES, find_images, open_image
 from tests import ROOT
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
 from se_viz import Network
-from se_viz.analysis import analyse
 from se_viz.errors import NetworkError
+from se_viz.experiments.analysis import analyse
 from se_viz.networks.admission import admit_model, read_classes, read_colours, read_side
 from se_viz.networks.cost import measure_cost
 

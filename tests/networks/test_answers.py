@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from torchvision.transforms.v2.functional import to_pil_image
 
 from se_viz import Network, edit_gates
-from se_viz.analysis import analyse
-from se_viz.attribution.curves import Exam, trace_curves
-from se_viz.attribution.targets import Target
-from se_viz.counterfactuals import Replacement, gates_of, run_counterfactuals, tabulate_counterfactuals
+from se_viz.attribution.question.targets import Target
+from se_viz.attribution.scores.curves import Exam, trace_curves
 from se_viz.errors import CheckpointError, DataError
+from se_viz.experiments.analysis import analyse
+from se_viz.experiments.counterfactuals import Replacement, gates_of, run_counterfactuals, tabulate_counterfactuals
+from se_viz.experiments.verdicts import describe, judge
 from se_viz.networks import NetworkCard
 from se_viz.networks.answers import divergences_of, labels_of, name_labels, probabilities_of
 from se_viz.networks.card import card_from_json, card_to_json
 from se_viz.train.data import Pictures
 from se_viz.train.evaluate import evaluate
-from se_viz.verdicts import describe, judge
 from tests.support.pages import noise
 
 

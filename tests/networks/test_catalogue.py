@@ -16,7 +16,7 @@ from torchvision.ops import SqueezeExcitation
 
 from benchmarks.catalogue import timm_rows, torchvision_rows
 from se_viz.errors import NetworkError
-from se_viz.images import list_samples, open_image
+from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import Network, NetworkCard, list_networks
 from se_viz.networks.architectures import shapes
 from se_viz.networks.catalogue import list_catalogue, read_rows

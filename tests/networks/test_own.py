@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from se_viz.errors import CheckpointError, DataError, NetworkError, NoSEBlocksError
 from se_viz.gates import capture_gates
-from se_viz.images import list_samples, open_image
+from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import Network, list_networks, load_network, own
 from se_viz.networks.architectures import build
 from se_viz.networks.cache import own_folder

@@ -9,18 +9,18 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from se_viz.attribution import limits
-from se_viz.attribution.catalogue import METHODS, REFUSED
-from se_viz.attribution.fitness import judge_method
-from se_viz.attribution.methods import KINDS
-from se_viz.attribution.run import attribute
-from se_viz.attribution.targets import Target
+from se_viz.attribution.catalogue.method import KINDS
+from se_viz.attribution.catalogue.pixels import METHODS, REFUSED
+from se_viz.attribution.pixels.fitness import judge_method
+from se_viz.attribution.pixels.run import attribute
+from se_viz.attribution.question import limits
+from se_viz.attribution.question.targets import Target
 from se_viz.engine.questions import Case
 from se_viz.errors import AttributionError
 from se_viz.networks import Network, NetworkCard
 from se_viz.networks.cache import own_folder
 from se_viz.networks.checkpoints import save_checkpoint
-from se_viz.ui.methods import TICKED, Request, sum_up
+from se_viz.ui.widgets.methods import TICKED, Request, sum_up
 from tests.support.pages import chosen, clean, noise, session, words
 from tests.support.passes import everywhere
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from se_viz.counterfactuals import KINDS
+from se_viz.experiments.counterfactuals import KINDS
 from tests.support.pages import chosen, clean, noise, session
 from tests.support.sentences import count_sentences
 

@@ -10,14 +10,14 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from se_viz import edit_gates
-from se_viz.analysis import analyse
-from se_viz.counterfactuals import gates_of
-from se_viz.effects import SHUFFLES
 from se_viz.engine.questions import Case
+from se_viz.experiments.analysis import analyse
+from se_viz.experiments.counterfactuals import gates_of
+from se_viz.experiments.effects import SHUFFLES
 from se_viz.networks import Network, checkpoints
 from se_viz.networks.card import card_to_json
 from se_viz.networks.lenders import Lender, write_lenders
-from se_viz.ui.progress import estimate_rest
+from se_viz.ui.asking.bar import estimate_rest
 from se_viz.ui.words import plain
 from tests.support.pages import chosen, clean, figure, noise, session
 

@@ -10,10 +10,10 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
-from se_viz.attribution.catalogue import COMMON, METHODS
+from se_viz.attribution.catalogue.pixels import COMMON, METHODS
 from se_viz.networks import Network
-from se_viz.ui.panels import describe_classes
-from se_viz.ui.state import ChosenImage
+from se_viz.ui.explore.view import describe_classes
+from se_viz.ui.session.state import ChosenImage
 from tests.support import pages
 from tests.support.pages import captions, clean, figure, gate_map, get_network
 

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
-from se_viz.analysis import analyse
+from se_viz.experiments.analysis import analyse
 from se_viz.networks import NetworkCard
 from se_viz.networks.checkpoints import save_checkpoint
 from se_viz.ui.words import plain

@@ -54,10 +54,10 @@ def page(hub: Hub) -> AppTest:
         from pathlib import Path
         from runpy import run_path
 
-        from se_viz.ui import network_choice
+        from se_viz.ui.frame import network_choice
 
         network_choice.show_network_choice()
-        run_path(str(Path(network_choice.__file__).parents[2] / "pages" / "networks.py"))
+        run_path(str(Path(network_choice.__file__).parents[3] / "pages" / "networks.py"))
 
     return AppTest.from_function(script, default_timeout=300)
 

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from se_viz.attribution.gates import GATE_METHODS, attribute_gates
-from se_viz.attribution.paths import NETWORK, trace_paths
-from se_viz.attribution.targets import Target
+from se_viz.attribution.gates.run import GATE_METHODS, attribute_gates
+from se_viz.attribution.paths.trace import NETWORK, trace_paths
+from se_viz.attribution.question.targets import Target
 from se_viz.engine.questions import Case, TracePaths
 from se_viz.networks import Network
-from se_viz.ui.rise import say_error, say_part
+from se_viz.ui.through_gates.rise import say_error, say_part
 from tests.support.pages import chosen, clean, figure, noise, session, words
 
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]

@@ -15,19 +15,19 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from se_viz.attribution import lifts
-from se_viz.attribution.layer_catalogue import LAYER_METHODS
-from se_viz.attribution.layers import attribute_layer
-from se_viz.attribution.places import Layer
-from se_viz.attribution.recalibration import APART
-from se_viz.attribution.records import LayerAttribution
-from se_viz.attribution.targets import Target
+from se_viz.attribution.catalogue.layers import LAYER_METHODS
+from se_viz.attribution.layers import deep_lift as lifts
+from se_viz.attribution.layers.recalibration import APART
+from se_viz.attribution.layers.run import attribute_layer
+from se_viz.attribution.question.places import Layer
+from se_viz.attribution.question.records import LayerAttribution
+from se_viz.attribution.question.targets import Target
 from se_viz.charts.scales import CLIPPED
 from se_viz.engine.questions import AttributeLayer, Case
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
-from se_viz.ui.asking.ask import answer_case
-from se_viz.ui.recalibration import describe_makers, describe_scale, describe_sides
+from se_viz.ui.asking.questions import answer_case
+from se_viz.ui.by_stage.recalibration import describe_makers, describe_scale, describe_sides
 from tests.support import pages
 from tests.support.pages import chosen, clean, figure, noise, session
 from tests.support.passes import everywhere

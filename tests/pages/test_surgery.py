@@ -8,14 +8,14 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from se_viz.analysis import analyse
+from se_viz.experiments.analysis import analyse
 from se_viz.gates import edit_gates
 from se_viz.gates.surgery import GateEdit, level_gates, scale_gates, set_gates
-from se_viz.images import list_samples, open_image
+from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import Network
 from se_viz.networks.crop import crop_image
-from se_viz.ui.edits import History
-from se_viz.ui.state import ChosenImage
+from se_viz.ui.session.state import ChosenImage
+from se_viz.ui.surgery.edits import History
 from tests import ROOT
 from tests.support.pages import captions, clean
 

@@ -9,9 +9,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from se_viz.networks import Network
+from se_viz.ui.asking.choices import Choices
 from se_viz.ui.asking.engine import get_engine, get_view
-from se_viz.ui.choices import Choices
-from se_viz.ui.state import ChosenImage
+from se_viz.ui.session.state import ChosenImage
 from tests import ROOT
 from tests.support.photos import noise as noise
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from se_viz.analysis import Analysis, analyse
+from se_viz.experiments.analysis import Analysis, analyse
 from se_viz.networks import Network
 
 PATIENCE = 300.0

@@ -19,10 +19,10 @@ from torch import nn
 from torchvision.ops import SqueezeExcitation
 
 from se_viz.__main__ import main
-from se_viz.arguments import parse
+from se_viz.commands.arguments import parse
 from se_viz.errors import DataError
 from se_viz.files import hold
-from se_viz.images import open_image
+from se_viz.images.reading import open_image
 from se_viz.networks import list_networks, load_network
 from se_viz.train.command import _name_data
 from se_viz.train.data import READABLE, Pictures

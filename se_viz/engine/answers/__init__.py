@@ -11,6 +11,8 @@ from se_viz.engine import questions
 from se_viz.engine.answers import experiments, gates, layers, pixels, scores
 from se_viz.engine.answers.work import Work
 
+__all__ = ["ANSWERS", "Work", "answer"]
+
 ANSWERS: Mapping[type, Callable[[Any, Work], Any]] = {
     questions.Analyse: gates.analyse_photo,
     questions.AnalyseEdited: gates.analyse_edited,

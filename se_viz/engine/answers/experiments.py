@@ -3,17 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from se_viz.attribution.cost import Pace, measure_pace
-from se_viz.counterfactuals import (
-    Counterfactual,
-    Gates,
-    Replacement,
-    gates_of,
-    mean_gates,
-    run_counterfactuals,
-    run_lenders,
-)
-from se_viz.effects import ablate_channels, estimate_effects
+from se_viz.attribution.catalogue import Pace, measure_pace
 from se_viz.engine.answers.work import Work
 from se_viz.engine.questions import (
     AblateChannels,
@@ -23,6 +13,17 @@ from se_viz.engine.questions import (
     MeasurePace,
     ReadLenders,
     ReplaceGates,
+)
+from se_viz.experiments import (
+    Counterfactual,
+    Gates,
+    Replacement,
+    ablate_channels,
+    estimate_effects,
+    gates_of,
+    mean_gates,
+    run_counterfactuals,
+    run_lenders,
 )
 from se_viz.networks.lenders import Lender, read_lenders
 

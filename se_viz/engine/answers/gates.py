@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from se_viz.analysis import Analysis, analyse
-from se_viz.checkup import find_dead
+from se_viz.devices import line_of
 from se_viz.engine.answers.work import Work
 from se_viz.engine.questions import (
     Analyse,
@@ -17,9 +16,9 @@ from se_viz.engine.questions import (
     OpenGate,
 )
 from se_viz.engine.views import BlockJacobian
+from se_viz.experiments import Analysis, analyse, find_dead
 from se_viz.gates import Excitation, GateRecord, gate_jacobian, open_gate
 from se_viz.gates.jacobian import average_cells, find_pattern, find_strongest
-from se_viz.runtime import line_of
 
 
 def analyse_photo(question: Analyse, work: Work) -> Analysis:

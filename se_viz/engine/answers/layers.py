@@ -1,23 +1,16 @@
 """Answers by what lies inside the network: feature maps, gates, and the ways through them."""
 
-from typing import TYPE_CHECKING
-
-from se_viz.attribution.flows import Trace
-from se_viz.attribution.focus import find_focus
-from se_viz.attribution.places import Layer
+from se_viz.attribution.gates import GateAttribution, attribute_gates
+from se_viz.attribution.layers import attribute_layer, attribute_layers, enlarge, explain_refusal, find_focus, sum_up
+from se_viz.attribution.paths import Trace, trace_paths
+from se_viz.attribution.question import Layer, LayerAttribution
 from se_viz.engine.answers.work import Work
 from se_viz.engine.questions import AttributeLayer, AttributeLayers, AttributeToGates, TracePaths, WeighChannels
 from se_viz.engine.views import DETAIL, Sight
 
-if TYPE_CHECKING:
-    from se_viz.attribution.gates import GateAttribution
-    from se_viz.attribution.records import LayerAttribution
-
 
 def attribute_one(question: AttributeLayer, work: Work) -> Sight:
     """Return what one feature map shows."""
-    from se_viz.attribution.layers import attribute_layer
-
     return _see(
         attribute_layer(
             work.network,
@@ -33,8 +26,6 @@ def attribute_one(question: AttributeLayer, work: Work) -> Sight:
 
 def attribute_several(question: AttributeLayers, work: Work) -> tuple[Sight | str, ...]:
     """Return what each feature map shows, from the one pass that all share, or the sentence why it cannot."""
-    from se_viz.attribution.layers import attribute_layers, explain_refusal
-
     refusals = {layer: explain_refusal(work.network, layer) for layer in question.layers}
     layers = [layer for layer in question.layers if not refusals[layer]]
     maps = attribute_layers(
@@ -44,18 +35,14 @@ def attribute_several(question: AttributeLayers, work: Work) -> tuple[Sight | st
     return tuple(sights.get(layer, refusals[layer]) for layer in question.layers)
 
 
-def weigh_channels(question: WeighChannels, work: Work) -> "LayerAttribution":
+def weigh_channels(question: WeighChannels, work: Work) -> LayerAttribution:
     """Return the Grad-CAM of a block's output, with the values of each channel."""
-    from se_viz.attribution.layers import attribute_layer
-
     layer = Layer("after", question.block)
     return attribute_layer(work.network, work.inputs, question.target, layer=layer, watch=work.watch)
 
 
-def attribute_to_gates(question: AttributeToGates, work: Work) -> "GateAttribution":
+def attribute_to_gates(question: AttributeToGates, work: Work) -> GateAttribution:
     """Attribute a class to the gates of a block."""
-    from se_viz.attribution.gates import attribute_gates
-
     return attribute_gates(
         work.network,
         work.inputs,
@@ -69,14 +56,9 @@ def attribute_to_gates(question: AttributeToGates, work: Work) -> "GateAttributi
 
 def trace(question: TracePaths, work: Work) -> Trace:
     """Follow the way from a baseline to the image."""
-    from se_viz.attribution.paths import trace_paths
-
     return trace_paths(work.network, work.inputs, question.target, baseline=question.baseline, **work.told)
 
 
 def _see(layer_map: "LayerAttribution") -> Sight:
-    from se_viz.attribution.focus import enlarge
-    from se_viz.attribution.recalibration import sum_up
-
     focus = find_focus(enlarge(layer_map.map, (DETAIL, DETAIL)))
     return Sight(layer_map.map, sum_up(layer_map), layer_map.seconds, focus)

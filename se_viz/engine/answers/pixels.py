@@ -1,22 +1,16 @@
 """Answers by pixels: of a class, of one gate, and what erasing pixels does to a gate."""
 
-from typing import TYPE_CHECKING
-
-from se_viz.attribution.records import Attribution, NeuronAttribution
+from se_viz.attribution.gates import Erasure, attribute_neuron, check_region, mark_strongest
+from se_viz.attribution.pixels import Fitness, attribute, judge_method
+from se_viz.attribution.question import Attribution, NeuronAttribution
 from se_viz.engine.answers.work import Work
 from se_viz.engine.questions import Attribute, AttributeEdited, AttributeGate, Erase, JudgeMethod
 from se_viz.gates import edit_gates
 from se_viz.gates.surgery import compile_edits
 
-if TYPE_CHECKING:
-    from se_viz.attribution.erasure import Erasure
-    from se_viz.attribution.fitness import Fitness
-
 
 def attribute_class(question: Attribute, work: Work) -> Attribution:
     """Attribute a class to pixels."""
-    from se_viz.attribution.run import attribute
-
     return attribute(
         work.network,
         work.inputs,
@@ -37,27 +31,21 @@ def attribute_edited(question: AttributeEdited, work: Work) -> Attribution:
         return attribute_class(question.attribute, work)
 
 
-def judge(question: JudgeMethod, work: Work) -> "Fitness":
+def judge(question: JudgeMethod, work: Work) -> Fitness:
     """Judge a method on the network."""
-    from se_viz.attribution.fitness import judge_method
-
     work.watch(0)
     return judge_method(work.network, question.method)
 
 
 def attribute_gate(question: AttributeGate, work: Work) -> NeuronAttribution:
     """Attribute one gate to pixels."""
-    from se_viz.attribution.neurons import attribute_neuron
-
     return attribute_neuron(
         work.network, work.inputs, question.neuron, question.method, target=question.target, **work.told
     )
 
 
-def erase(question: Erase, work: Work) -> "Erasure":
+def erase(question: Erase, work: Work) -> Erasure:
     """Erase what a gate's map marks, and read the gate again."""
-    from se_viz.attribution.erasure import check_region, mark_strongest
-
     gate_map: NeuronAttribution = work.recall(question.map, work.digest)
     region = mark_strongest(gate_map.map, question.share)
     return check_region(work.network, work.photo, region, question.map.neuron, fill=question.fill, watch=work.watch)

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from se_viz.devices import Report, Watch
 from se_viz.engine.questions import Question
-from se_viz.line import Report, Watch
 from se_viz.networks import Network
 
 

@@ -1,1 +1,24 @@
-"""How pages ask: the engine, a cache for each kind of question, and what is said where there is no answer."""
+"""How a page asks the engine: its choices, a cache for each kind of question, a text or a bar meanwhile."""
+
+from se_viz.ui.asking.analysis import get_analysis
+from se_viz.ui.asking.bar import describe_load, part_of, progress
+from se_viz.ui.asking.choices import Choices
+from se_viz.ui.asking.engine import get_engine, get_view
+from se_viz.ui.asking.parts import page_part
+from se_viz.ui.asking.questions import answer, answer_case, ask, ask_with_bar, case_of
+
+__all__ = [
+    "Choices",
+    "answer",
+    "answer_case",
+    "ask",
+    "ask_with_bar",
+    "case_of",
+    "describe_load",
+    "get_analysis",
+    "get_engine",
+    "get_view",
+    "page_part",
+    "part_of",
+    "progress",
+]

@@ -5,8 +5,8 @@ from contextlib import nullcontext
 import streamlit as st
 
 from se_viz.engine import LocalEngine, NetworkView
-from se_viz.ui.memory import keep_memory_flat
-from se_viz.ui.waiting import stop_if_unwanted
+from se_viz.ui.asking.memory import keep_memory_flat
+from se_viz.ui.session import stop_if_unwanted
 
 
 @st.cache_resource(show_spinner=False)

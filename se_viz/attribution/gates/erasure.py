@@ -1,0 +1,146 @@
+"""Put a map to the test: erase what it marks, and the same shape at many other places, and read the gate again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+from statistics import mean, stdev
+
+import torch
+from jaxtyping import Bool, Float
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from se_viz.attribution.passes import Slices
+from se_viz.devices import Watch, line_of, memory_in_words
+from se_viz.errors import AttributionError
+from se_viz.gates.neurons import Neuron, read_neuron
+from se_viz.networks import Network
+
+FILLS = {"blur": "a blur", "mean": "the mean colour"}
+"""What erased pixels are replaced by."""
+
+REPEATS = 40
+"""Places that the same shape is erased at, for comparison."""
+
+CHANCE = 0.05
+"""Highest chance of a map that knows nothing at which a word is said."""
+
+_BLUR = 16
+# Places lie an eighth of a side apart: a shape that hardly moved would be compared with itself.
+_GRID = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """One gate, or its logit, before and after a region of the photo was erased."""
+
+    picture: Image.Image
+    """The photo without the region, exactly as the network saw it."""
+    share: float
+    """Share of the photo that was erased, 0 to 1."""
+    before: float
+    """Value for the photo as it is."""
+    after: float
+    """Value without the region."""
+    controls: tuple[float, ...]
+    """Value with the same shape erased elsewhere, one for each place."""
+
+    @property
+    def mean(self) -> float:
+        """Return the mean over the other places."""
+        return mean(self.controls)
+
+    @property
+    def spread(self) -> float:
+        """Return the standard deviation over the other places, as that of a sample."""
+        return stdev(self.controls)
+
+    @property
+    def beaten(self) -> int:
+        """Return at how many other places the value fell less than where the map pointed."""
+        return sum(value > self.after for value in self.controls)
+
+    @property
+    def chance(self) -> float:
+        """Return how often a map that knows nothing falls furthest of all its places."""
+        return 1 / (1 + len(self.controls))
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether these pixels held the value up: it falls furthest without them, which is rare by chance.
+
+        A fall that no shown digit tells is none.
+        """
+        falls = round(self.before - self.after, 3) > 0
+        return falls and self.beaten == len(self.controls) and self.chance <= CHANCE
+
+
+def mark_strongest(values: Float[Tensor, "height width"], share: float) -> Bool[Tensor, "height width"]:
+    """Mark the highest ``share`` of a map's positive values, one at least.
+
+    Raises:
+        AttributionError: no value is positive, so that there is nothing to mark.
+    """
+    positive = int((values > 0).sum())
+    if not positive:
+        raise AttributionError(
+            "No pixel of this map is positive, so that there is nothing to erase. Choose the logit, another method or "
+            "another channel."
+        )
+    marked = torch.zeros(values.numel(), dtype=torch.bool)
+    marked[values.flatten().topk(ceil(share * positive)).indices] = True
+    return marked.reshape(values.shape)
+
+
+def erase(network: Network, photo: Image.Image, region: Bool[Tensor, "height width"], fill: str) -> Image.Image:
+    """Return a photo of the network's own size with a region replaced by one of ``FILLS``.
+
+    The blur's radius is a sixteenth of the photo's side; the mean colour is the one that the network calls 0.
+    """
+    if fill == "blur":
+        filling = photo.filter(ImageFilter.GaussianBlur(photo.width / _BLUR))
+    else:
+        red, green, blue = (round(255 * value) for value in network.card.mean)
+        filling = Image.new("RGB", photo.size, (red, green, blue))
+    return Image.composite(filling, photo, Image.fromarray(region.numpy()))
+
+
+def check_region(
+    network: Network,
+    photo: Image.Image,
+    region: Bool[Tensor, "height width"],
+    neuron: Neuron,
+    *,
+    fill: str = "blur",
+    seed: int = 0,
+    watch: Watch = lambda _: None,
+) -> Erasure:
+    """Erase a region of what the network sees, and for comparison the same shape at ``REPEATS`` other places.
+
+    The region is moved around the photo, and what leaves it at one side comes in at the other, so that size and
+    texture stay. The places are drawn with ``seed`` from a grid that an eighth of a side lies between. A region that
+    lies anywhere on it by chance falls furthest of all once in ``REPEATS + 1`` times, by symmetry. Each picture runs
+    alone, no further than to the gate; other passes on the device run in between.
+
+    Raises:
+        TooLittleMemoryError: the device has too little memory.
+        CaptureError: the network has no such gate.
+        BusyError: too many wait for the device.
+    """
+    regions = [region, *_elsewhere(region, seed)]
+    pictures = [photo, *(erase(network, photo, one, fill) for one in regions)]
+    with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():
+        read = Slices(lambda images: read_neuron(network.model, images, neuron), network.device, turn)
+        inputs = (network.preprocess(picture, whole=True) for picture in pictures)
+        with memory_in_words(network.device, network.card.title):
+            before, after, *others = [read(images).item() for images in inputs]
+    return Erasure(pictures[1], region.float().mean().item(), before, after, tuple(others))
+
+
+def _elsewhere(region: Tensor, seed: int) -> Iterator[Tensor]:
+    """Yield the region moved by steps of a grid, each time by others, and never by none."""
+    height, width = region.shape
+    places = 1 + torch.randperm(_GRID**2 - 1, generator=torch.Generator().manual_seed(seed))
+    for place in places[:REPEATS].tolist():
+        down, right = divmod(place, _GRID)
+        yield region.roll((down * height // _GRID, right * width // _GRID), (0, 1))

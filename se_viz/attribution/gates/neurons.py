@@ -1,0 +1,170 @@
+"""Run one attribution method on one gate: which pixels opened it, or what they did to a class through it.
+
+Why: docs/decisions/020-a-gate-as-a-neuron.md
+"""
+
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from se_viz.attribution.catalogue import CONDUCTANCE, LAYER_METHODS, TOGETHER, Method, collapse, find_neuron_method
+from se_viz.attribution.gates.neuron_rules import Reader, check_way
+from se_viz.attribution.layers import LayerTask, TapRunner, run_in_memory
+from se_viz.attribution.passes import Slices, cap_piece, count_up, lend_model, load_captum
+from se_viz.attribution.pixels import ROUNDING, Explanation, Task, check_numbers, check_shares, explain, prepare
+from se_viz.attribution.question import (
+    NeuronAttribution,
+    Target,
+    aim,
+    check_inputs,
+    check_question,
+    in_words,
+    network_dtype,
+    run_with_options,
+)
+from se_viz.devices import Report, Turn, Watch, turn_with_gradients
+from se_viz.errors import AttributionError
+from se_viz.gates.neurons import Neuron, read_neuron
+from se_viz.gates.taps import Spot, Tapped
+from se_viz.networks import Network
+
+
+def attribute_neuron(
+    network: Network,
+    inputs: Float[Tensor, "1 3 height width"],
+    neuron: Neuron,
+    method: str = "integrated_gradients",
+    *,
+    target: Target | int | None = None,
+    baseline: str = "mean",
+    watch: Watch = lambda _: None,
+    report: Report = lambda done, total: None,
+    **options: Any,
+) -> NeuronAttribution:
+    """Explain one gate of a network, or its logit, for one image with a Captum method.
+
+    As `attribute` explains a logit of the answer: the gate is the output of a network that ends there, so that
+    this is Captum's neuron attribution, without a hook that other passes on the device could run through. Methods
+    with rules run on a copy of the network. ``conductance`` alone explains a class, ``target``, by what came through
+    the gate; through its logit came the same, as all of it goes on through the gate.
+
+    Raises:
+        AttributionError: no such method or class, an option that Captum refuses, or rules that do not fit what
+            leads to the gate.
+        TooLittleMemoryError: not even one image fits into a pass.
+        CaptureError: the network has no such gate, or it cannot be read.
+        NoSEBlocksError: the network has no such block.
+        BusyError: too many wait for the device.
+    """
+    row = find_neuron_method(method)
+    goal = _aim(network, row, inputs, target)
+    load_captum()
+    asked = {"baseline": baseline, "watch": watch, "report": report}
+    return run_with_options(network, inputs, partial(_attribute, network, inputs, neuron, row, goal, **asked), options)
+
+
+def _attribute(
+    network: Network,
+    inputs: Tensor,
+    neuron: Neuron,
+    row: Method,
+    goal: Target | None,
+    *,
+    baseline: str,
+    watch: Watch,
+    report: Report,
+    **options: Any,
+) -> NeuronAttribution:
+    with turn_with_gradients(network.device, watch) as turn:
+        inputs = inputs.detach().to(network_dtype(network), copy=True).requires_grad_()
+        settings = prepare(network, row, inputs, baseline=baseline, options=options)
+        value = _read(network, row, inputs, neuron)
+        passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
+        with lend_model(network, row, inputs, passes=passes) as model:
+            asked = _Asked(network, row, inputs, neuron, goal, settings, passes)
+            found = _run(asked, model, turn, report)
+    if row.copied:
+        check_shares(row, found.error, found.explained, least=ROUNDING * max(1.0, abs(value)))
+    return NeuronAttribution(
+        method=row.key,
+        neuron=neuron,
+        map=found.map,
+        signed=row.signed,
+        seconds=found.seconds,
+        value=value,
+        completeness_error=found.error,
+        explained=found.explained,
+        target=goal,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one method is asked about one gate."""
+
+    network: Network
+    row: Method
+    inputs: Tensor
+    neuron: Neuron
+    target: Target | None
+    settings: dict[str, Any]
+    passes: int
+
+
+def _aim(network: Network, row: Method, inputs: Any, target: Any) -> Target | None:
+    """Return the class that a method needs, and refuse one that it would not look at."""
+    if row is not CONDUCTANCE and target is None:
+        check_inputs(network, inputs)
+        return None
+    if row is not CONDUCTANCE:
+        raise AttributionError(
+            f"{row.title} explains the gate, whatever the class. Leave the target out, or use {CONDUCTANCE.key}."
+        )
+    if target is None:
+        raise AttributionError(f"{row.title} explains a class by what came through the gate. Give one as target.")
+    goal = aim(target)
+    check_question(network, inputs, goal)
+    return goal
+
+
+@torch.no_grad()
+def _read(network: Network, row: Method, inputs: Tensor, neuron: Neuron) -> float:
+    # On the network itself: as a capture reads it, to the bit.
+    with in_words(row.title, network.device):
+        return read_neuron(network.model, inputs, neuron).item()
+
+
+def _run(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explanation:
+    if asked.target:
+        return _conduct(asked, model, turn, report)
+    row, reader, device = asked.row, Reader(model, asked.neuron, asked.inputs.dtype), asked.network.device
+    slices = Slices(reader, device, turn, most=cap_piece(asked.settings.get(row.piece, TOGETHER), device))
+    slices.note = count_up(report, asked.passes)
+    if not row.copied:
+        return explain(Task(row, slices, None, asked.inputs, 0), slices, asked.settings)
+    if "relu" in row.needs:
+        with in_words(row.title, device):
+            check_way(row, reader, asked.inputs)
+    # Captum's hooks hang on the copy's own modules, and see one pass alone.
+    return explain(Task(row, reader, None, asked.inputs, 0), slices, asked.settings)
+
+
+def _conduct(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explanation:
+    assert asked.target
+    path, _, use = asked.neuron.block.partition("#")
+    gates = Spot(path, call=int(use or 1) - 1, gates=True)
+    passes = TapRunner(Tapped(model, [gates], asked.target.read), turn, report)
+    # As a layer method runs that asks for passes of its own.
+    row = replace(LAYER_METHODS[asked.row.key], algorithm=asked.row.algorithm, cost=lambda steps, _: (steps, steps))
+    settings = {**asked.settings, "neuron_selector": asked.neuron.channel}
+    started = time.perf_counter()
+    with in_words(asked.row.title, asked.network.device):
+        values = run_in_memory(LayerTask(asked.network, row, asked.inputs, asked.target, settings), passes)
+    check_numbers(asked.row, values)
+    heat = collapse(values, asked.row.channels).detach().float().cpu()
+    return Explanation(heat, time.perf_counter() - started - passes.away, None, None)

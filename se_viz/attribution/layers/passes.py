@@ -1,0 +1,123 @@
+"""How a layer method runs: on what one pass has seen, or in passes of its own between which others have the device."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from se_viz.attribution.catalogue import LayerMethod
+from se_viz.attribution.layers.deep_lift import lift
+from se_viz.attribution.passes import Replay, cap_piece, load_captum, view_spots
+from se_viz.attribution.question import Target
+from se_viz.devices import Report, Turn, fit_memory, give_way
+from se_viz.gates.taps import Spot, Tapped
+from se_viz.networks import Network
+
+Found: TypeAlias = tuple[Tensor, Tensor, float]
+"""Values (1, channels, height, width), their map (height, width), and seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTask:
+    """What a method is asked, wherever."""
+
+    network: Network
+    row: LayerMethod
+    inputs: Tensor
+    target: Target
+    settings: dict[str, Any]
+
+
+class TapRunner:
+    """A network with a tap, called many times: between two calls, the turn on its device is given away."""
+
+    def __init__(self, tapped: Tapped, turn: Turn, report: Report) -> None:
+        self.tapped, self._turn, self._report = tapped, turn, report
+        self._done = 0
+        self.total = 1
+        """About how many images will run."""
+        self.away = 0.0
+        """Seconds that others had the turn."""
+
+    @property
+    def tap(self) -> nn.Module:
+        """Return where Captum's hooks hang."""
+        return self.tapped.taps[0]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Call the network; before every pass but the first, let others run."""
+        if self._done:
+            self._report(self._done, max(self._done, self.total))
+            self.away += give_way(self._turn, images.device)
+        self._done += len(images)
+        return self.tapped(images)
+
+
+def share(task: LayerTask, spots: Sequence[Spot]) -> list[Found]:
+    """Run a method that asks for one pass of the image, at all spots; its time is shared out evenly."""
+    started = time.perf_counter()
+    seen = view_spots(task.network.model, task.target, task.inputs, spots)
+    values = [_ask(task, seen[spot]) for spot in spots]
+    maps = [_collapse(task.row, one) for one in values]
+    seconds = time.perf_counter() - started
+    return [(one, heat, seconds / len(spots)) for one, heat in zip(values, maps, strict=True)]
+
+
+def run_alone(task: LayerTask, spot: Spot, turn: Turn, report: Report) -> Found:
+    """Run a method that makes passes of its own, at one spot; ``report`` is told of them."""
+    passes = TapRunner(Tapped(task.network.model, [spot], task.target.read), turn, report)
+    started = time.perf_counter()
+    values = run_in_memory(task, passes)
+    heat = _collapse(task.row, values * _activation(passes, task.inputs) if task.row.collapse == "weigh" else values)
+    return values, heat, time.perf_counter() - started - passes.away
+
+
+def run_in_memory(task: LayerTask, passes: TapRunner) -> Tensor:
+    """Return what a method makes of a network with a tap; where memory runs out, with fewer images in a pass.
+
+    Raises:
+        torch.OutOfMemoryError: one image does not fit.
+    """
+    piece = task.row.piece
+    if not piece:
+        return _run(task, passes)
+    # None: all of a call, as long as that fits.
+    first = cap_piece(task.settings[piece], task.inputs.device)
+    most = first or task.settings["n_steps"]
+
+    def run(images: int) -> Tensor:
+        settings = {**task.settings, piece: first if images == most else images}
+        return _run(replace(task, settings=settings), passes)
+
+    return fit_memory(run, most)
+
+
+def _run(task: LayerTask, passes: TapRunner) -> Tensor:
+    row, channels = task.row, 1
+    if "differences" in row.needs:
+        return lift(passes.tapped, task.inputs, task.settings)
+    if row.kind == "channel":
+        channels = _activation(passes, task.inputs).shape[1]
+        mask = torch.arange(channels, device=task.inputs.device)[None, :, None, None]
+        task = replace(task, settings={"layer_mask": mask, **task.settings})
+    passes.total = row.cost(task.settings.get("n_steps", 1), channels)[0]
+    return _ask(task, passes)
+
+
+def _ask(task: LayerTask, runner: TapRunner | Replay) -> Tensor:
+    algorithm = getattr(load_captum(), task.row.algorithm)(runner, runner.tap)
+    return algorithm.attribute(task.inputs, **task.settings)
+
+
+def _activation(passes: TapRunner, inputs: Tensor) -> Tensor:
+    return load_captum().LayerActivation(passes, passes.tap).attribute(inputs)
+
+
+def _collapse(row: LayerMethod, values: Tensor) -> Tensor:
+    """Make one map of all channels; for ``weigh`` the values are weighed already."""
+    if row.collapse == "mean":
+        return values[0].mean(0)
+    return values[0].sum(0).clamp_min(0) if row.collapse in ("relu", "weigh") else values[0].sum(0)

@@ -1,0 +1,37 @@
+"""An attribution run again: the same question about another image, or of another network."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from se_viz.attribution.pixels.run import attribute_unproven
+from se_viz.attribution.question import Attribution
+from se_viz.devices import Report, Watch
+from se_viz.networks import Network
+
+
+def attribute_again(
+    network: Network,
+    inputs: Float[Tensor, "1 3 height width"],
+    found: Attribution,
+    *,
+    watch: Watch = lambda _: None,
+    report: Report = lambda *_: None,
+) -> Float[Tensor, "height width"]:
+    """Return the map of an attribution's method, class, baseline, stage and options; for the errors see `attribute`."""
+    return attribute_unproven(
+        network,
+        inputs,
+        found.target,
+        found.method,
+        against=found.against,
+        baseline=found.baseline or "mean",
+        stage=found.stage,
+        watch=watch,
+        report=report,
+        **dict(found.options),
+    ).map
+
+
+def nth_of(runs: int, number: int, report: Report) -> Report:
+    """Return the report of one of several equal runs, which tells ``report`` of them all; numbers begin with 0."""
+    return lambda done, total: report(number * total + min(done, total), runs * total)

@@ -1,0 +1,238 @@
+"""Run one attribution method on one image."""
+
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from se_viz.attribution.catalogue import METHODS, TOGETHER, Method, collapse, find_method
+from se_viz.attribution.passes import MOST_ON_CPU, Slices, cap_piece, count_up, lend_model, load_captum, view_spots
+from se_viz.attribution.pixels.calls import Task, call, prepare
+from se_viz.attribution.question import (
+    Attribution,
+    RefusedError,
+    Target,
+    TargetModel,
+    aim,
+    check_question,
+    choose_end,
+    in_words,
+    network_dtype,
+    run_with_options,
+)
+from se_viz.devices import Report, Watch, turn_with_gradients
+from se_viz.errors import AttributionError
+from se_viz.gates.taps import Spot
+from se_viz.networks import Network
+
+MOST_MISSED = 0.5
+"""How much of what they should add up to the shares of a method with rules may miss, as a share of it."""
+_NO_NUMBERS = "Choose another method, or another baseline."
+ROUNDING = 1e-5
+"""How far a number of size 1 may seem to move by rounding alone: some gates and untrained answers do not move."""
+
+
+def attribute(
+    network: Network,
+    inputs: Float[Tensor, "1 3 height width"],
+    target: int,
+    method: str = "integrated_gradients",
+    *,
+    against: int | None = None,
+    baseline: str = "mean",
+    stage: int | None = None,
+    watch: Watch = lambda _: None,
+    report: Report = lambda done, total: None,
+    **options: Any,
+) -> Attribution:
+    """Explain one logit of a network for one image with a Captum method.
+
+    ``inputs`` comes from ``network.preprocess``. With ``against`` the logit's lead over that class is explained.
+    ``baseline`` is a key of ``BASELINES``. ``stage`` is for methods on a stage's output (default: the last one).
+    ``options`` override the catalogue's, and go to Captum. The model is left as it was. Other passes on the device
+    run in between; ``watch`` is called with how many are before this one, ``report`` with how many images have run
+    and about how many will. Where memory runs out, fewer images go into one pass.
+
+    Raises:
+        AttributionError: no such method, class, baseline or stage, an option that Captum refuses, a network or an
+            image that the method cannot explain.
+        TooLittleMemoryError: not even one image fits into a pass.
+        BusyError: too many wait for the device.
+    """
+    asked = {"against": against, "baseline": baseline, "stage": stage, "watch": watch, "report": report, **options}
+    found = attribute_unproven(network, inputs, target, method, **asked)
+    if METHODS[method].copied:
+        check_shares(METHODS[method], found.completeness_error, found.explained, unit=" logits", least=ROUNDING)
+    return found
+
+
+def attribute_unproven(
+    network: Network,
+    inputs: Float[Tensor, "1 3 height width"],
+    target: int,
+    method: str,
+    *,
+    against: int | None = None,
+    baseline: str = "mean",
+    stage: int | None = None,
+    watch: Watch = lambda _: None,
+    report: Report = lambda done, total: None,
+    **options: Any,
+) -> Attribution:
+    """Do what `attribute` does, also where the shares of a method with rules miss most of what they should add up to.
+
+    Raises:
+        AttributionError: as there, but for such shares.
+        BusyError: too many wait for the device.
+    """
+    row, goal = _method(method, stage), aim(target, against)
+    check_question(network, inputs, goal)
+    load_captum()
+    asked = {"baseline": baseline, "stage": stage, "watch": watch, "report": report}
+    return run_with_options(network, inputs, partial(_attribute, network, inputs, goal, row, **asked), options)
+
+
+def _attribute(
+    network: Network,
+    inputs: Tensor,
+    goal: Target,
+    row: Method,
+    *,
+    baseline: str,
+    stage: int | None,
+    watch: Watch,
+    report: Report,
+    **options: Any,
+) -> Attribution:
+    with turn_with_gradients(network.device, watch) as turn:
+        inputs = inputs.detach().to(network_dtype(network), copy=True).requires_grad_()
+        settings = prepare(network, row, inputs, baseline=baseline, options=options)
+        stage, end = choose_end(network, stage) if row.staged else (None, None)
+        passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
+        with lend_model(network, row, inputs, passes=passes) as model:
+            answer = TargetModel(model, goal, inputs.dtype)
+            most = cap_piece(settings.get(row.piece, TOGETHER), network.device)
+            slices = Slices(answer, network.device, turn, most=most)
+            slices.note = count_up(report, passes)
+            started = time.perf_counter()
+            # Captum's hooks must not see others: a method that sets some has a copy of its own.
+            task = Task(row, answer if row.copied else slices, None, inputs, 0)
+            task = _look_at(end, task, answer) if end else task
+            found = explain(task, slices, settings, since=started)
+    chosen = baseline if row.baseline and "baselines" not in options else None
+    return _sum_up(row, goal, found, stage=stage, baseline=chosen, options=tuple(options.items()))
+
+
+def check_shares(
+    row: Method, error: float | None, explained: float | None, *, unit: str = "", least: float = 0.0
+) -> None:
+    """Refuse shares of a method with rules that miss most of what they should add up to, and more than ``least``.
+
+    Raises:
+        AttributionError: they do.
+    """
+    if error is not None and explained is not None and error > max(least, MOST_MISSED * abs(explained)):
+        raise AttributionError(
+            f"{row.title}'s shares miss {error:.2g} of the {abs(explained):.2g}{unit} that they "
+            "should add up to on this image, too much for a map: this network runs functions "
+            "that differences cannot be passed back through. Choose Integrated Gradients, which "
+            "needs no rules."
+        )
+
+
+def _sum_up(row: Method, goal: Target, found: "Explanation", **asked: Any) -> Attribution:
+    return Attribution(
+        method=row.key,
+        target=goal.index,
+        map=found.map,
+        signed=row.signed,
+        seconds=found.seconds,
+        completeness_error=found.error,
+        explained=found.explained,
+        against=goal.against,
+        **asked,
+    )
+
+
+def _look_at(end: Spot, task: Task, answer: TargetModel) -> Task:
+    if not task.row.layered:
+        return replace(task, layer=answer.model.get_submodule(end.path))
+    with in_words(task.row.title, task.inputs.device):
+        seen = view_spots(answer.model, answer.target, task.inputs, [end])[end]
+    return replace(task, forward=seen, layer=seen.tap)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a method leaves of one number, a logit or a gate."""
+
+    map: Tensor
+    seconds: float
+    error: float | None
+    explained: float | None
+
+
+def explain(task: Task, slices: Slices, settings: dict[str, Any], *, since: float | None = None) -> Explanation:
+    """Run a method that has its turn, in inference mode off and gradients on; its time counts from ``since``, or now.
+
+    Raises:
+        AttributionError: the method refuses its settings, or its values are no numbers.
+        TooLittleMemoryError: not even one image fits into a pass.
+    """
+    started = time.perf_counter() if since is None else since
+    values, error, explained = _run(task, settings)
+    check_numbers(task.row, values)
+    heat = collapse(values, task.row.channels).detach().float().cpu()
+    return Explanation(heat, time.perf_counter() - started - slices.away, error, explained)
+
+
+def check_numbers(row: Method, values: Tensor) -> None:
+    """Refuse values that are no numbers.
+
+    Raises:
+        AttributionError: some are.
+    """
+    if not values.isfinite().all():
+        half = values.dtype == torch.float16
+        step = "Bring the network to float32 with network.model.float()." if half else _NO_NUMBERS
+        raise RefusedError(row.title, "its values for this image are NaN or infinite", step)
+
+
+def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, float | None]:
+    with in_words(task.row.title, task.inputs.device):
+        values = call(task, settings)
+        explained = _rise(task, settings.get("baselines", 0.0)) if task.row.complete else None
+    if task.row.layered:
+        size = (task.inputs.shape[-2], task.inputs.shape[-1])
+        return F.interpolate(values, size, mode="bilinear"), None, None
+    error = None if explained is None else abs(_total(values, settings.get("feature_mask")) - explained)
+    return values, error, explained
+
+
+@torch.no_grad()
+def _rise(task: Task, baselines: float | Tensor | None) -> float:
+    start = torch.zeros_like(task.inputs) + (0.0 if baselines is None else baselines)
+    parts = ([task.forward(part) for part in inputs.split(MOST_ON_CPU)] for inputs in (start, task.inputs))
+    before, after = (torch.cat(values)[:, task.target].mean() for values in parts)
+    return (after - before).item()
+
+
+def _total(values: Tensor, patches: Tensor | None) -> float:
+    if patches is None:
+        return values.sum().item()
+    # Every pixel of a patch has the value of the whole.
+    areas = patches.flatten().bincount()[patches]
+    return (values[:, :1] / areas).sum().item()
+
+
+def _method(key: str, stage: int | None) -> Method:
+    row = find_method(key)
+    if stage is not None and not row.staged:
+        staged = ", ".join(row.key for row in METHODS.values() if row.staged)
+        raise AttributionError(f"{row.title} explains the input. Leave stage {stage} out, or use {staged}.")
+    return row

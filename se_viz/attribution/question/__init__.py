@@ -1,0 +1,37 @@
+"""What a method is asked, whether it can be, and what it leaves behind."""
+
+from se_viz.attribution.question.baselines import BASELINES, find_baseline, make_baseline, scatter
+from se_viz.attribution.question.files import npz_bytes
+from se_viz.attribution.question.limits import check_inputs, check_question, check_settings, check_steps
+from se_viz.attribution.question.places import NO_STAGE, WHERE, Layer, choose_end, find_spot, stage_ends
+from se_viz.attribution.question.records import Attribution, LayerAttribution, NeuronAttribution
+from se_viz.attribution.question.refusals import RefusedError, in_words, network_dtype, run_with_options
+from se_viz.attribution.question.targets import Target, TargetModel, aim
+
+__all__ = [
+    "BASELINES",
+    "NO_STAGE",
+    "WHERE",
+    "Attribution",
+    "Layer",
+    "LayerAttribution",
+    "NeuronAttribution",
+    "RefusedError",
+    "Target",
+    "TargetModel",
+    "aim",
+    "check_inputs",
+    "check_question",
+    "check_settings",
+    "check_steps",
+    "choose_end",
+    "find_baseline",
+    "find_spot",
+    "in_words",
+    "make_baseline",
+    "network_dtype",
+    "npz_bytes",
+    "run_with_options",
+    "scatter",
+    "stage_ends",
+]

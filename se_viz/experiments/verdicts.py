@@ -1,0 +1,195 @@
+"""Did it matter that gates depend on the image? A verdict in words, from the gates that other images lend."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+
+from se_viz.experiments.counterfactuals import Counterfactual
+
+LITTLE, MUCH = 0.01, 0.10
+"""From where a change counts at all, and from where it counts as much: in probability, and in nats of KL."""
+
+VERDICTS = ("did not matter", "mattered a little", "mattered")
+"""What can be said of one image, from least to most."""
+
+UNTOLD = "cannot be told"
+"""What is said where lenders do not agree, or are too few."""
+
+NEARLY_ALL = 0.9
+"""Share of the lenders that has to agree."""
+
+SURE, MOST = 0.95, 0.75
+"""With which confidence, and of which share of all such images, a verdict holds: what few lenders cannot show."""
+
+FEWEST = next(number for number in range(1, 1000) if MOST**number <= 1 - SURE)
+"""Lenders from which all of them together can show it."""
+
+THRESHOLDS = (
+    "A lender is another image whose gates this image gets. A lender moves the answer *much* if "
+    f"the label flips, the probability moves by at least {100 * MUCH:.0f} points, or KL(live || "
+    f"replaced) is at least {MUCH:g} nats, and *a little* from {100 * LITTLE:.0f} point or "
+    f"{LITTLE:g} nats on. Of several places, the place with the largest change counts. The "
+    "verdict is *mattered*, *mattered a little* or *did not matter* where at least "
+    f"{NEARLY_ALL:.0%} of the lenders agree, and enough of them to be {SURE:.0%} confident that "
+    f"{MOST:.0%} of all such images would; fewer than {FEWEST} lenders never suffice. Mean gates "
+    "and all ones do not count."
+)
+"""The rules of the verdict, for a caption."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether input-dependent gating mattered to one image's answer, by the gates that others lend."""
+
+    words: str
+    """One of ``VERDICTS``, or ``UNTOLD``."""
+    counts: tuple[int, int, int]
+    """How many lenders leave the answer as it is, move it a little, and much, where each moves it most."""
+    place: str
+    """The row with the largest change: of all places the one whose median over lenders is furthest from 0."""
+    changes: tuple[float, float, float]
+    """Quartiles of the change of probability there, over lenders; the second is the median."""
+    places: int
+    """In how many places gates were replaced, one at a time."""
+
+    @property
+    def lenders(self) -> int:
+        """Return how many images lent their gates."""
+        return sum(self.counts)
+
+
+def judge(found: Sequence[Counterfactual]) -> Verdict:
+    """Judge by the gates of other images: every one of these is asked of every place."""
+    grades: dict[tuple[str, int], int] = {}
+    changes: dict[str, list[float]] = {}
+    for one in found:
+        lender = one.lender, one.repeat
+        grades[lender] = max(grades.get(lender, 0), grade(one))
+        changes.setdefault(one.place.label, []).append(one.change)
+    counts = Counter(grades.values())
+    words = next((words for level, words in enumerate(VERDICTS) if _agree(counts[level], len(grades))), UNTOLD)
+    place = max(changes, key=lambda name: abs(np.median(changes[name])))
+    low, middle, high = np.quantile(changes[place], [0.25, 0.5, 0.75]).tolist()
+    return Verdict(words, (counts[0], counts[1], counts[2]), place, (low, middle, high), len(changes))
+
+
+def grade(one: Counterfactual) -> int:
+    """Return how far a replacement moved the answer: 0 not at all, 1 a little, 2 much."""
+    moved = max(abs(one.change), one.divergence)
+    return 2 if not one.kept or moved >= MUCH else int(moved >= LITTLE)
+
+
+def _agree(count: int, lenders: int) -> bool:
+    """Tell whether so many make a verdict: nearly all, and more than chance gives where only ``MOST`` would agree."""
+    chance = sum(comb(lenders, k) * MOST**k * (1 - MOST) ** (lenders - k) for k in range(count, lenders + 1))
+    return bool(lenders) and count / lenders >= NEARLY_ALL and chance <= 1 - SURE
+
+
+def describe(
+    verdict: Verdict,
+    classes: Sequence[str],
+    *,
+    mean: Sequence[Counterfactual] = (),
+    ones: Sequence[Counterfactual] = (),
+) -> str:
+    """Say a verdict in words; ``mean`` and ``ones`` is what came of mean gates and of gates of 1, if that is known."""
+    return " ".join([describe_verdict(verdict), *describe_fixed(classes, mean=mean, ones=ones)])
+
+
+def describe_verdict(verdict: Verdict) -> str:
+    """Say a verdict, with the counts behind it and how far the answer moves."""
+    several = verdict.lenders > 1 or verdict.places > 1
+    return " ".join([_say_verdict(verdict), *([_say_change(verdict)] if several else [])])
+
+
+def describe_fixed(
+    classes: Sequence[str], *, mean: Sequence[Counterfactual] = (), ones: Sequence[Counterfactual] = ()
+) -> list[str]:
+    """Say what mean gates and gates of 1 do to the answer, each in a paragraph; neither counts for the verdict."""
+    sentences = []
+    if mean:
+        worst = max(mean, key=_size)
+        where = f" in {worst.place.label}" if len(mean) > 1 else ""
+        sentences.append(f"With the lenders' mean gates{where}, one fixed choice, {_say(worst, classes)}.")
+    if ones and grade(worst := max(ones, key=_size)):
+        where = f" in {worst.place.label}" if len(ones) > 1 else ""
+        sentences.append(
+            f"All ones{where}: {_say(worst, classes)}. This alone does not show that the network "
+            "needs its gates: no image has such gates, so later layers get inputs unlike their "
+            "training inputs."
+        )
+    return sentences
+
+
+def describe_many(images: Sequence[Sequence[Counterfactual]], classes: Sequence[str]) -> Iterator[str]:
+    """Yield the verdict on several images, each with all that was asked of it, and the thresholds.
+
+    Nothing, where other images' gates were not asked for.
+    """
+    lent = [[one for one in found if one.kind == "other"] for found in images]
+    if not all(lent):
+        return
+    verdicts = [judge(found) for found in lent]
+    if len(images) == 1:
+        mean, ones = ([one for one in images[0] if one.kind == kind] for kind in ("mean", "ones"))
+        yield describe(verdicts[0], classes, mean=mean, ones=ones)
+    else:
+        counts = Counter(verdict.words for verdict in verdicts)
+        shares = ", ".join(f"{words} for {counts[words]}" for words in reversed(VERDICTS))
+        fewest = min(verdict.lenders for verdict in verdicts)
+        yield (
+            f"Input-dependent gating {shares} of {len(images)} images, and {UNTOLD} for {counts[UNTOLD]}; each got the "
+            f"gates of {_count(fewest, 'other image')}{' or more' * any(v.lenders > fewest for v in verdicts)}."
+        )
+    yield THRESHOLDS.replace("*", "")
+
+
+def _say_verdict(verdict: Verdict) -> str:
+    few, some, many = verdict.counts
+    lenders = _count(verdict.lenders, "other image")
+    where = "" if verdict.places == 1 else f" in one of {verdict.places} places or another"
+    if verdict.words != UNTOLD:
+        count, does = max(
+            (few, "leave the answer as it is"),
+            (some, f"move the answer a little{where}"),
+            (many, f"move the answer much{where}"),
+        )
+        if verdict.words == VERDICTS[0] and verdict.places > 1:
+            does = f"leave the answer as it is in each of {verdict.places} places"
+        return f"Input-dependent gating {verdict.words} here: the gates of {count} of {lenders} {does}."
+    shares = f"{few} leave the answer as it is, {some} move it a little and {many} much{where}"
+    if verdict.lenders < FEWEST:
+        return (
+            f"Whether input-dependent gating mattered {UNTOLD} from {lenders}: of their gates "
+            f"{shares}. {FEWEST} lenders that agree are needed; add {FEWEST - verdict.lenders} "
+            "more."
+        )
+    nearly = max(verdict.counts) / verdict.lenders >= NEARLY_ALL
+    why = "so few lenders do not show what nearly all would do" if nearly else "the answer depends on the lender"
+    return f"Whether input-dependent gating mattered {UNTOLD} here: {why}. Of the gates of {lenders}, {shares}."
+
+
+def _say_change(verdict: Verdict) -> str:
+    # Never -0.0.
+    low, middle, high = (round(100 * value, 1) + 0.0 for value in verdict.changes)
+    spread = f"{middle:+.1f} points in the median, {low:+.1f} to {high:+.1f} for the middle half of the lenders"
+    if verdict.places == 1:
+        return f"The probability of the class moves by {spread}."
+    return f"The probability of the class moves most in {verdict.place}: {spread}."
+
+
+def _size(one: Counterfactual) -> float:
+    return abs(one.change)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _say(one: Counterfactual, classes: Sequence[str]) -> str:
+    label = "the label stays" if one.kept else f"the label turns to {one.name_answer(classes)}"
+    moved = f"{classes[one.predicted]} goes from {one.live:.1%} to {one.probability:.1%}"
+    return f"{label} and {moved} (KL {one.divergence:.3f} nats)"

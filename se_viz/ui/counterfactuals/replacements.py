@@ -1,0 +1,233 @@
+"""The first half of the page *Does it matter?*: live gates replaced, and what that does to the answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+import streamlit as st
+from PIL import Image
+
+from se_viz.charts import draw_counterfactuals
+from se_viz.engine.questions import Case, LendingImage, ReplaceGates
+from se_viz.errors import CheckpointError
+from se_viz.experiments import (
+    KINDS,
+    REPEATS,
+    SCOPES,
+    THRESHOLDS,
+    Analysis,
+    Counterfactual,
+    describe_fixed,
+    describe_verdict,
+    judge,
+    summarise_counterfactuals,
+    tabulate_counterfactuals,
+)
+from se_viz.ui.asking import Choices, answer, case_of, page_part, progress
+from se_viz.ui.session import ChosenImage, open_block
+from se_viz.ui.widgets import (
+    choose_option,
+    current_palette,
+    get_gallery,
+    get_lenders,
+    link_block,
+    show_figure,
+    show_rows,
+)
+from se_viz.ui.words import as_markdown, plain
+
+EXPLAINED = {
+    "mean": "Every gate is its mean over the {count} other images, whatever the image. A network trained with fixed "
+    "gates would have learned other values.",
+    "other": "The image gets the gates of each of {count} other images in turn. Points are medians over these lenders; "
+    "*from* and *to* enclose the middle half.",
+    "shuffle": "The image's own gates are shuffled among the channels of their block, {repeats} times: as many "
+    "channels are turned down, but other channels. Points are medians; *from* and *to* enclose "
+    "the middle half.",
+    "ones": "Every gate is 1, as if there were no SE block. No image has such gates, so later layers get inputs unlike "
+    "their training inputs: a change here does not prove that gates matter.",
+}
+"""What each kind does, for a caption."""
+
+BUNDLED = {"network": 60, "stage": 30, "block": 30}
+"""Of the images whose gates come with a network, how many lend: each place costs a pass for each of them."""
+
+_EVERYBODY = -1
+
+Found: TypeAlias = dict[str, tuple[Counterfactual, ...]]
+"""What was found, by kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the controls of this half say."""
+
+    kind: str
+    """One of ``KINDS``."""
+    scope: str
+    """One of ``SCOPES``."""
+    groups: tuple[tuple[LendingImage, ...], ...]
+    """Images that lend their gates: those that come with the network, and all others of the gallery."""
+    other: int
+    """Which of the gallery is looked at alone; below 0 all are."""
+    photos: Mapping[str, Image.Image]
+    """The squares of the gallery that the network sees, by digest."""
+
+    @property
+    def lenders(self) -> tuple[LendingImage, ...]:
+        """Return all images that lend their gates."""
+        return tuple(lender for group in self.groups for lender in group)
+
+
+def choose_counterfactual(choices: Choices) -> Chosen:
+    """Offer what replaces the live gates, where, and whose gates are looked at alone."""
+    # Not columns, which cut the rows of options where they are narrow.
+    with st.container(horizontal=True, gap="medium"):
+        kind = choose_option("Replace the live gates by", KINDS, key="counterfactual")
+        scope = choose_option("In", SCOPES, key="scope")
+        gallery = {one.image: one.photo for one, _ in get_gallery(choices)}
+        groups = _gather_lenders(choices, scope, [*gallery])
+        names = {_EVERYBODY: "All", **{place: lender.name for place, lender in enumerate(groups[-1])}}
+        other = st.selectbox(
+            "Show the gates of",
+            list(names),
+            format_func=names.__getitem__,
+            key="other",
+            persist_state="session",
+            width=220,
+        )
+    photos = {image.digest: photo for image, photo in gallery.items()}
+    return Chosen(kind, scope, groups, _EVERYBODY if other is None else other, photos)
+
+
+def _gather_lenders(
+    choices: Choices, scope: str, gallery: Sequence[ChosenImage]
+) -> tuple[tuple[LendingImage, ...], ...]:
+    try:
+        lenders = get_lenders(choices)[: BUNDLED[scope]]
+    except CheckpointError as error:
+        st.warning(as_markdown(f"{error} Without it, fewer images lend their gates."))
+        lenders = ()
+    bundled = [LendingImage(lender.name, lender.digest) for lender in lenders]
+    images = [*bundled, *(LendingImage(image.name, image.digest) for image in gallery)]
+    others = {image.digest: image for image in images if image.digest != choices.image.digest}
+    known = {image.digest for image in bundled}
+    return tuple(tuple(image for image in others.values() if (image.digest in known) == kept) for kept in (True, False))
+
+
+@page_part
+def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -> None:
+    """Show the verdict in words, the answer over depth, and the numbers."""
+    if st.session_state.get("stopped") == _token(choices, chosen):
+        st.info("Stopped. Choose something else above, or go on.")
+        st.button("Go on", on_click=_note_stop, args=(None,))
+        return
+    kinds = dict.fromkeys(["mean", "other", "ones", chosen.kind])
+    # One container, so that what was there before holds its place meanwhile.
+    with st.container():
+        found = {kind: _ask(choices, chosen, kind=kind) for kind in kinds}
+    verdict = judge(found["other"])
+    words, reasons = describe_verdict(verdict).split(":", 1)
+    st.markdown(f"**{words}:** {plain(reasons)}")
+    for fixed in describe_fixed(choices.network.classes, mean=found["mean"], ones=found["ones"]):
+        st.markdown(plain(fixed))
+    if chosen.other >= 0:
+        found["other"] = _only(found["other"], chosen.groups[-1][chosen.other])
+    plot, numbers = st.columns([4, 3], gap="medium")
+    with plot:
+        _show_depth(choices, found, chosen)
+    with numbers:
+        st.caption(EXPLAINED[chosen.kind].format(count=len(chosen.lenders), repeats=REPEATS))
+        _show_table(choices, found, chosen)
+        link_block(analysis)
+    with st.expander("How the verdict is reached"):
+        st.markdown(THRESHOLDS)
+
+
+def _only(found: tuple[Counterfactual, ...], lender: LendingImage) -> tuple[Counterfactual, ...]:
+    return tuple(one for one in found if one.lender == lender.name)
+
+
+def _show_depth(choices: Choices, found: Found, chosen: Chosen) -> None:
+    rows = [one for kind in found for one in found[kind]]
+    table = tabulate_counterfactuals(rows, choices.network.classes)
+    click = open_block if chosen.scope == "block" else None
+    figure = draw_counterfactuals(
+        summarise_counterfactuals(table), current_palette(), kind=chosen.kind, dots=table if chosen.other < 0 else None
+    )
+    show_figure(figure, "depth", alt="Change of the answer for each place whose gates are replaced", on_click=click)
+    later = "" if chosen.scope == "network" else " The gates of later blocks react to the change."
+    opens = " Click a mark to open its block." if click else ""
+    st.caption(
+        "Look for places where the chosen replacement leaves 0, and for the spread over lenders. "
+        "Hollow marks: the label flipped.",
+        help=f"Each dot is a lender, marks are medians, bars enclose the middle half.{later}{opens}",
+    )
+
+
+def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
+    # One place alone has room for all kinds.
+    kinds = [*found] if chosen.scope == "network" else [chosen.kind]
+    rows = [one for kind in kinds for one in found[kind]]
+    summary = summarise_counterfactuals(tabulate_counterfactuals(rows, choices.network.classes))
+    several = bool((summary["count"] > 1).any())
+    summary["label"] = [
+        _label(found[kind], place, choices) for kind, place in zip(summary["kind"], summary["place"], strict=True)
+    ]
+    summary["kind"] = [KINDS[kind] for kind in summary["kind"]]
+    summary[["change", "change_low", "change_high"]] = (100 * summary[["change", "change_low", "change_high"]]).round(
+        3
+    ) + 0.0
+    spread = ["change_low", "change_high"] * several
+    # The label where it is seen without scrolling.
+    columns = ["kind" if chosen.scope == "network" else "place", "change", "label", *spread, "divergence"]
+    config = {
+        "kind": st.column_config.TextColumn("Gates", pinned=True),
+        "place": st.column_config.TextColumn("Replaced", pinned=True),
+        "change": st.column_config.NumberColumn("Points", width="small", format="%+.1f"),
+        "change_low": st.column_config.NumberColumn("from", width="small", format="%+.1f"),
+        "change_high": st.column_config.NumberColumn("to", width="small", format="%+.1f"),
+        "divergence": st.column_config.NumberColumn("KL (nats)", width="small", format="%.4f"),
+        "label": st.column_config.TextColumn("Label"),
+    }
+    height, alt = "content" if len(summary) <= 17 else 640, "Change of probability, KL divergence and label"
+    shown, key = summary.filter(columns), f"places-{chosen.kind}-{chosen.scope}"
+    show_rows(shown, summary["path"].tolist(), key=key, column_config=config, height=height, alt=alt)
+
+
+def _label(found: tuple[Counterfactual, ...], place: str, choices: Choices) -> str:
+    here = [one for one in found if one.place.label == place]
+    flipped = [one for one in here if not one.kept]
+    if not flipped:
+        return "kept"
+    if len(here) == 1:
+        return f"→ {flipped[0].name_answer(choices.network.classes)}"
+    return f"{len(flipped)} of {len(here)} flip"
+
+
+def _token(choices: Choices, chosen: Chosen) -> tuple[Case, str, str]:
+    return case_of(choices), chosen.kind, chosen.scope
+
+
+def _note_stop(token: tuple[Case, str, str] | None) -> None:
+    st.session_state.stopped = token
+
+
+def _ask(choices: Choices, chosen: Chosen, *, kind: str) -> tuple[Counterfactual, ...]:
+    if kind == "other":
+        groups = [group for group in chosen.groups if group]
+        keys = [f"other-{number}" for number, group in enumerate(chosen.groups) if group]
+    else:
+        groups, keys = [chosen.lenders if kind == "mean" else ()], [kind]
+    return tuple(
+        one
+        for group, key in zip(groups, keys, strict=True)
+        for one in _ask_once(choices, chosen, ReplaceGates(kind, chosen.scope, group), key=key)
+    )
+
+
+def _ask_once(choices: Choices, chosen: Chosen, question: ReplaceGates, *, key: str) -> tuple[Counterfactual, ...]:
+    stop = partial(_note_stop, _token(choices, chosen))
+    with progress("Replacing gates…", key=f"counterfactuals-{key}", stop=stop) as (watch, report):
+        return answer(choices, question, watch, report, others=chosen.photos)

@@ -1,0 +1,178 @@
+"""The part of Explore that says whether gates do anything: over the gallery, with limits that can be moved."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import streamlit as st
+
+from se_viz.engine.questions import Case, FindDead
+from se_viz.errors import CheckpointError, SeVizError
+from se_viz.experiments import Analysis, lend_records
+from se_viz.gates.health import (
+    CONSTANT,
+    DEAD,
+    FIXED,
+    FLAGS,
+    HEALTHY,
+    NO_NUMBER,
+    SATURATED,
+    STUCK,
+    UNDECIDED,
+    BlockHealth,
+    Limits,
+    check_health,
+    count_dead,
+    tabulate_health,
+)
+from se_viz.gates.records import GateRecord
+from se_viz.gates.variance import LEVEL
+from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
+from se_viz.ui.asking import Choices, answer_case
+from se_viz.ui.session import waiting
+from se_viz.ui.widgets import get_gallery, get_lenders, link_block, open_block_of, show_rows
+from se_viz.ui.words import as_markdown
+
+_COLOURS = {
+    NO_NUMBER: "red",
+    STUCK: "red",
+    CONSTANT: "red",
+    SATURATED: "orange",
+    DEAD: "orange",
+    FIXED: "blue",
+    UNDECIDED: "gray",
+    HEALTHY: "green",
+}
+_LIMITS = {
+    "constant": ("Constant: spread over channels at most", 0.2),
+    "middle": ("Near the middle: distance from the middle at most", 0.2),
+    "end": ("Saturated: distance from an end at most", 0.2),
+    "most": ("Near the middle or saturated: share of the gates at least", 1.0),
+    "dead": ("Dead channels: share of the channels more than", 1.0),
+    "fixed": ("Same for every image: variance between images less than", 1.0),
+}
+"""What each slider says, and how far it goes."""
+_SPREAD = "Standard deviation over channels, in the image where it is largest."
+_BETWEEN = (
+    "Share of the gates' variance that lies between images; the rest lies between channels and "
+    "is the same in every image."
+)
+_INTERVAL = f"{LEVEL:.0%} interval of the share between images, over draws of as many images."
+_DEAD = "Channels that are zero in every image of the gallery."
+
+
+def show_health(choices: Choices, analysis: Analysis) -> None:
+    """Say over all images of the gallery what the gates of each block do; to be called last on a page.
+
+    A click on a block opens it; ``analysis`` is of the chosen image.
+    """
+    gallery, sites = get_gallery(choices), choices.network.inspection.sites
+    records = [record for _, analysis in gallery for record in analysis.records]
+    dead = count_dead(records, sites)
+    if unclear := tuple(name for name, count in dead.items() if count is None):
+        photos = {choice.image.digest: choice.photo for choice, _ in gallery}
+        try:
+            with waiting("Looking for dead channels…") as watch:
+                case = Case(choices.name, choices.device)
+                found = answer_case(case, photos, FindDead(tuple(photos), unclear), watch)
+        except SeVizError as problem:
+            st.error(as_markdown(problem))
+            return
+        dead.update(found)
+    told = {name: count for name, count in dead.items() if count is not None}
+    kept = _kept_records(choices, {choice.image.digest for choice, _ in gallery})
+    check = partial(check_health, [*records, *kept], sites, dead=told)
+    _show(analysis, open_block_of(analysis), check=check, shown=len(gallery))
+
+
+def _kept_records(choices: Choices, digests: set[str]) -> list[GateRecord]:
+    """Return the gates of images that come with the network and are not in the gallery; squeezes are not kept."""
+    try:
+        lenders = [lender for lender in get_lenders(choices) if lender.digest not in digests]
+    except CheckpointError as problem:
+        st.warning(as_markdown(f"{problem} Without it, the health of gates is judged over fewer images."))
+        return []
+    return lend_records(lenders, choices.network.inspection.sites)
+
+
+@st.fragment
+def _show(analysis: Analysis, opened: str, *, check: Callable[..., tuple[BlockHealth, ...]], shown: int) -> None:
+    if open_block_of(analysis) != opened:
+        # Clicked here: the page above has to follow.
+        st.rerun()
+    verdict = st.container()
+    table, words = st.columns([2, 1], gap="medium")
+    with words:
+        meanings = st.container()
+        with st.expander("Move the limits", icon=":material/tune:"):
+            limits = _choose_limits()
+    blocks = check(limits=limits)
+    with verdict:
+        _show_verdict(blocks, shown)
+    with table:
+        _show_table(blocks)
+        link_block(analysis)
+    with meanings:
+        _show_meanings(blocks)
+    with st.expander("Every block in words"):
+        st.markdown("\n".join(f"- {describe_block(block)}" for block in blocks))
+
+
+def _choose_limits() -> Limits:
+    usual, chosen = Limits(), {}
+    for name, (label, most) in _LIMITS.items():
+        value = getattr(usual, name)
+        chosen[name] = st.slider(label, 0.0, most, value, 0.01, key=f"limit-{name}", persist_state="session")
+    st.caption("Distances and spreads are shares of the gate function's range, which for a sigmoid is 1.")
+    return Limits(**chosen)
+
+
+def _show_verdict(blocks: Sequence[BlockHealth], shown: int) -> None:
+    flags = {flag for block in blocks for flag in block.flags}
+    healthy = all(block.verdict == (HEALTHY,) for block in blocks)
+    show = st.success if healthy else st.info if flags <= {SATURATED, DEAD, FIXED} else st.warning
+    show(describe_network(blocks))
+    st.caption(
+        "Look for gates that differ between channels and between images: a mean of 0.65 alone is "
+        f"no fault. Measured over {_describe_images(blocks[0].images, shown)}.",
+        help="See [Hu et al.](https://arxiv.org/abs/1709.01507), section 7.2.",
+    )
+
+
+def _show_table(blocks: Sequence[BlockHealth]) -> None:
+    table = tabulate_health(blocks).filter(["block", "mean", "over_channels", "image_share", "dead"])
+    table.insert(1, "flags", [list(block.verdict) for block in blocks])
+    table["image_share"] *= 100
+    table.insert(5, "interval", [_interval(block) for block in blocks])
+    share = {"format": "%.0f %%", "min_value": 0, "max_value": 100}
+    columns = {
+        "block": st.column_config.TextColumn("Block", pinned=True),
+        "flags": st.column_config.MultiselectColumn("Verdict", options=list(_COLOURS), color=list(_COLOURS.values())),
+        "mean": st.column_config.NumberColumn("Mean", format="%.2f"),
+        "over_channels": st.column_config.NumberColumn("Spread", format="%.2f", help=_SPREAD),
+        "image_share": st.column_config.ProgressColumn("Between images", **share, help=_BETWEEN),
+        "interval": st.column_config.TextColumn("Interval", width="small", help=_INTERVAL),
+        "dead": st.column_config.NumberColumn("Dead", help=_DEAD),
+    }
+    height = "content" if len(blocks) <= 20 else 640
+    names = [block.site.name for block in blocks]
+    show_rows(table, names, key="health", column_config=columns, height=height, placeholder="–", alt="Health by block")
+    st.caption("Look for blocks that are not healthy; click a row to open its block.")
+
+
+def _describe_images(images: int, shown: int) -> str:
+    gallery = f"the {shown} images of the gallery: the samples and your own photos"
+    if images == shown:
+        return gallery
+    return f"{images} images: {images - shown} validation images whose gates come with the network, and {gallery}"
+
+
+def _interval(block: BlockHealth) -> str | None:
+    if block.image_share_low is None or block.image_share_high is None:
+        return None
+    return f"{100 * block.image_share_low:.0f}–{100 * block.image_share_high:.0f} %"
+
+
+def _show_meanings(blocks: Sequence[BlockHealth]) -> None:
+    for flag in (*FLAGS, UNDECIDED):
+        if count := sum(flag in block.verdict for block in blocks):
+            st.markdown(f":{_COLOURS[flag]}-badge[{flag}] {count} of {len(blocks)} blocks. {MEANINGS[flag]}")

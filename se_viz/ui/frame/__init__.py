@@ -1,0 +1,58 @@
+"""What stands around every page: the way in, the sidebar, the welcome, the footer.
+
+Names are imported on first use: not all of them may cost the start of PyTorch.
+"""
+
+from typing import TYPE_CHECKING
+
+from se_viz.lazy import import_on_first_use
+
+if TYPE_CHECKING:
+    from se_viz.ui.frame.brought import bring, give_up, is_mine, is_private, is_shown
+    from se_viz.ui.frame.choices import require_choices
+    from se_viz.ui.frame.entry import enter
+    from se_viz.ui.frame.footer import show_footer
+    from se_viz.ui.frame.network_choice import load_ahead, show_network_choice
+    from se_viz.ui.frame.sidebar import show_image_choice, show_problem
+    from se_viz.ui.frame.welcome import show_welcome
+
+__all__ = [
+    "bring",
+    "enter",
+    "give_up",
+    "is_mine",
+    "is_private",
+    "is_shown",
+    "load_ahead",
+    "require_choices",
+    "show_footer",
+    "show_image_choice",
+    "show_network_choice",
+    "show_problem",
+    "show_welcome",
+]
+
+__getattr__ = import_on_first_use(
+    __name__,
+    {
+        "brought": (
+            "bring",
+            "give_up",
+            "is_mine",
+            "is_private",
+            "is_shown",
+        ),
+        "choices": ("require_choices",),
+        "entry": ("enter",),
+        "footer": ("show_footer",),
+        "network_choice": (
+            "load_ahead",
+            "show_network_choice",
+        ),
+        "sidebar": (
+            "show_image_choice",
+            "show_problem",
+        ),
+        "welcome": ("show_welcome",),
+    },
+)

@@ -1,0 +1,28 @@
+"""The choices a page starts from, or one sentence and a stop where one is missing."""
+
+import streamlit as st
+
+from se_viz.errors import SeVizError
+from se_viz.ui.asking import Choices, get_view
+from se_viz.ui.frame.welcome import show_welcome
+from se_viz.ui.session import chosen_image, get_photo
+from se_viz.ui.words import as_markdown
+
+
+def require_choices() -> Choices:
+    """Return what the session has chosen; without it, say what to choose and end the page here."""
+    name, device = st.session_state.get("network"), st.session_state.get("device")
+    if not name or not device:
+        st.info("No network is chosen yet. Choose one in the sidebar.")
+        st.stop()
+    image = chosen_image()
+    if image is None:
+        show_welcome()
+        st.stop()
+    try:
+        network = get_view(name, device)
+        photo = get_photo(image.digest, network.card.view, image.content)
+        return Choices(image, network, name, device, photo)
+    except SeVizError as error:
+        st.error(as_markdown(error))
+        st.stop()

@@ -1,0 +1,65 @@
+"""The sidebar's second half, which all pages share: network and device. It loads PyTorch."""
+
+from contextlib import suppress
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from se_viz.devices import available_devices, choose_device
+from se_viz.errors import SeVizError
+from se_viz.networks.zoo import OWN, damaged_networks, list_on_disk
+from se_viz.ui.asking import get_view
+from se_viz.ui.frame.brought import is_shown
+from se_viz.ui.words import as_markdown, plain
+
+
+def show_network_choice(more: StreamlitPage | None = None) -> None:
+    """Let people choose network and device; the choices are in the session's state afterwards.
+
+    ``more`` is the page that lists all networks: the sidebar offers those that can be used at once.
+    """
+    with st.sidebar:
+        st.subheader("Network")
+        _choose()
+        if more:
+            st.page_link(more, label="More networks …")
+
+
+def load_ahead() -> None:
+    """Load the chosen network while people look for a photo; what goes wrong is said once there is one."""
+    name, device = st.session_state.get("network"), st.session_state.get("device")
+    if name and device:
+        with suppress(SeVizError):
+            get_view(name, device)
+
+
+def _choose() -> None:
+    try:
+        cards = {card.name: card for card in list_on_disk() if is_shown(card)}
+    except SeVizError as error:
+        st.error(as_markdown(error))
+        return
+    if not cards:
+        _say_why_there_is_none()
+        return
+    if wanted := st.session_state.pop("next_network", None):
+        st.session_state.network = wanted
+    if st.session_state.get("network") not in cards:
+        # Emptied from the cache, or removed, since it was chosen.
+        st.session_state.pop("network", None)
+    name = st.selectbox("Network", list(cards), format_func=lambda key: cards[key].title, key="network")
+    card = cards[name]
+    top1 = "" if card.top1 is None else f", top-1 {card.top1:.1%}"
+    data = plain(card.data)
+    origin = f", {data}" if name.startswith(OWN) else f"{top1} on {data}"
+    st.caption(f"{card.parameters / 1e6:.1f} M parameters{origin}.")
+    device = st.selectbox("Device", available_devices(), key="device")
+    st.caption(choose_device(device).reason)
+
+
+def _say_why_there_is_none() -> None:
+    problems = damaged_networks()
+    for problem in problems.values():
+        st.error(as_markdown(problem))
+    if not problems:
+        st.error("There is no network in `checkpoints/`. Restore the folder, or train one: `python -m se_viz train`.")

@@ -1,0 +1,61 @@
+"""What a newcomer sees first: what this is, a place for a photo, and samples; it needs no PyTorch."""
+
+import streamlit as st
+
+from se_viz.charts import to_uri
+from se_viz.images import EXTENSIONS, MAX_BYTES, Sample, centre_square, list_samples, open_image, warm_up
+from se_viz.ui.session import choose_file, choose_sample
+from se_viz.ui.words import plain
+
+
+def show_welcome() -> None:
+    """Say what the app shows, and offer an uploader and the samples."""
+    st.markdown(
+        "A squeeze-and-excitation network turns each of its channels up or down, anew for every image. "
+        "See how it does that for yours: every gate of every block, and the pixels the answer came from."
+    )
+    show_upload(area="page")
+    st.markdown("**No photo at hand? Start with one of these.**")
+    show_samples(area="page")
+
+
+def show_samples(*, area: str = "sidebar") -> None:
+    """Show the sample images, each with a button that chooses it and its credit (on the page: in full)."""
+    width = 148 if area == "page" else 112
+    with st.container(horizontal=True, gap="small"):
+        for sample in list_samples():
+            with st.container(width=width, gap="xsmall"):
+                st.image(_thumbnail(sample), alt=f"Sample: {sample.title}", width="stretch")
+                st.button(
+                    sample.title,
+                    key=f"{area}-{sample.name}",
+                    help=None if area == "page" else sample.credit,
+                    on_click=choose_sample,
+                    args=(sample,),
+                    width="stretch",
+                )
+                if area == "page":
+                    st.caption(plain(sample.credit))
+
+
+def show_upload(*, area: str = "sidebar") -> None:
+    """Let people drop a photo; a broken one is named and changes nothing."""
+    warm_up()
+    # Empty again after each photo: to put one in another's place would draw the page twice.
+    key = f"{area}-upload-{st.session_state.get('uploads', 0)}"
+    st.file_uploader(
+        f"Drop a photo here (up to {MAX_BYTES // 2**20} MB)",
+        type=list(EXTENSIONS),
+        # The server's own bound is that of weights, which are larger.
+        max_upload_size=MAX_BYTES // 2**20,
+        key=key,
+        on_change=choose_file,
+        args=(key,),
+    )
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _thumbnail(sample: Sample) -> str:
+    # One shape for all: the buttons below stand in line. Inside the page: a file would be gone for a browser that asks
+    # for it after somebody has already chosen a photo.
+    return to_uri(centre_square(open_image(sample.path, trusted=True), 240))

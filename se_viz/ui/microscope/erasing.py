@@ -1,0 +1,70 @@
+"""The test of a gate's map: erase what it marks, and read the gate before and after."""
+
+import streamlit as st
+
+from se_viz.attribution.gates import FILLS, REPEATS, Erasure
+from se_viz.attribution.question import NeuronAttribution
+from se_viz.charts import to_uri
+from se_viz.engine.questions import AttributeGate, Erase
+from se_viz.ui.asking import Choices, ask
+from se_viz.ui.widgets import choose_option
+
+_MOST = 50
+
+
+def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
+    """Let people erase what a map marks, and show the gate before, after, and with the same shape elsewhere.
+
+    Raises:
+        SeVizError: the map marks nothing, or too many wait; the text says what to do.
+    """
+    left, right = st.columns([1, 1])
+    percent = left.slider(
+        "Erase the strongest positive pixels (%)", 1, _MOST, 10, key="erase-share", persist_state="session"
+    )
+    with right:
+        fill = choose_option("Replace by", {"blur": "blur", "mean": "mean colour"}, key="erase-fill")
+    question = Erase(AttributeGate(found.neuron, found.method, found.target), percent / 100, fill)
+    result = ask(choices, question, "Erasing…", slow=True)
+    word = "logit" if found.neuron.logit else "gate"
+    _show_numbers(result, word)
+    st.markdown(describe_erasure(result, word))
+    caption = f"The network's input: {result.share:.1%} of the photo is replaced by {FILLS[fill]}."
+    st.image(to_uri(result.picture), caption=caption, alt="The photo without the marked pixels", width=300)
+
+
+def describe_erasure(result: Erasure, word: str) -> str:
+    """Say in one sentence what erasing did to a gate, and whether the place mattered."""
+    count = len(result.controls)
+    # A fall that no digit shows is none.
+    if round(result.before - result.after, 3) <= 0:
+        return f"Without the marked pixels the {word} does not fall: **no sign** that these pixels opened it."
+    if result.holds:
+        return (
+            f"Without the marked pixels the {word} falls further than with the same shape erased "
+            f"at any of {count} other places, which by chance happens in 1 of {count + 1} cases: "
+            "**these pixels held it open**."
+        )
+    return (
+        f"Without the marked pixels the {word} falls further than with the same shape erased at "
+        f"{result.beaten} of {count} other places. A random place does as well in "
+        f"{count + 1 - result.beaten} of {count + 1} cases: whether these pixels opened it "
+        "**cannot be told**."
+    )
+
+
+def _show_numbers(result: Erasure, word: str) -> None:
+    with st.container(horizontal=True, gap="medium"):
+        st.metric(f"{word.capitalize()} of this photo", f"{result.before:.3f}", width="content")
+        fall = f"{result.after - result.before:+z.3f}"
+        st.metric("Marked pixels erased", f"{result.after:.3f}", fall, "off", width="content")
+        st.metric(
+            "Same shape elsewhere",
+            f"{result.mean:.3f}",
+            f"{result.mean - result.before:+z.3f} ± {result.spread:.3f}",
+            "off",
+            help=f"The same shape erased at {REPEATS} other places, drawn at random but the same each time: mean and "
+            "standard deviation. Each channel, share or filling is another draw: of many, 1 in "
+            f"{REPEATS + 1} falls furthest by chance.",
+            width="content",
+        )

@@ -1,0 +1,190 @@
+"""Evidence for one gate: which pixels opened it, what erasing them does, and where its channel looks."""
+
+from functools import partial
+
+import streamlit as st
+
+from se_viz.attribution.catalogue import CONDUCTANCE, NEURON_METHODS, NEURON_REFUSED, say_of_gate
+from se_viz.attribution.question import NeuronAttribution, Target
+from se_viz.charts import CLIPPED, Palette, draw_overlay, fit_span
+from se_viz.engine.questions import AttributeGate
+from se_viz.errors import OvertakenError, SeVizError
+from se_viz.experiments import Analysis
+from se_viz.gates.neurons import Neuron
+from se_viz.gates.records import GateSite
+from se_viz.gates.tables import label_blocks
+from se_viz.ui.asking import Choices, ask_with_bar, case_of, page_part
+from se_viz.ui.microscope.erasing import show_erasing
+from se_viz.ui.microscope.sights import show_sights
+from se_viz.ui.widgets import choose_option, current_palette, get_pace, say_about, show_figure
+from se_viz.ui.words import as_markdown, plain
+
+_FIRST = "integrated_gradients"
+_END = 0.01
+# Less than this is no opening or closing worth a word.
+_SAME = {"gate": 0.02, "logit": 0.1}
+
+
+def show_evidence(choices: Choices, analysis: Analysis, block: str, channel: int) -> None:
+    """Show which pixels opened a gate, let people erase them, and show what the gate's channel looks at."""
+    label = f"Channel {channel} of {label_blocks(analysis.records)[block]}."
+    st.header("Which pixels opened this gate?", anchor=False)
+    st.caption(label)
+    _show_pixels(choices, Target(analysis.top(1)[0][0]), (block, channel))
+    st.header("What the channel looks at", anchor=False)
+    st.caption(label)
+    show_sights(choices, block, channel)
+
+
+@st.fragment
+@page_part
+def _show_pixels(choices: Choices, target: Target, place: tuple[str, int]) -> None:
+    costs = _estimate(choices)
+    left, right = st.columns(2)
+    with left:
+        method = _choose_method(costs)
+    with right:
+        level = choose_option("Explain", {"gate": "the gate", "logit": "its logit"}, key="gate-level")
+    # All that came through the logit came through the gate.
+    through = method == CONDUCTANCE.key
+    neuron = Neuron(*place, logit=level == "logit" and not through)
+    pixels, test = st.columns(2, gap="medium")
+    with pixels:
+        found = _find_map(choices, neuron, method, target if through else None)
+        if found is None:
+            return
+        _draw(choices, found)
+    with test:
+        _test(choices, found)
+
+
+def _estimate(choices: Choices) -> dict[str, float]:
+    """Return about how many seconds each method takes at most, those of few passes first."""
+    pace, side = get_pace(choices), choices.photo.width
+    ranked = sorted(NEURON_METHODS.values(), key=lambda row: sum(row.passes(side=side)))
+    return {row.key: pace.estimate(row, {}, side=side) for row in ranked}
+
+
+def _choose_method(costs: dict[str, float]) -> str:
+    def label(key: str) -> str:
+        words = say_about(costs[key])
+        return f"{NEURON_METHODS[key].title} · {words if words.startswith('under') else f'at most {words}'}"
+
+    return st.selectbox(
+        "Method",
+        list(costs),
+        index=list(costs).index(_FIRST),
+        format_func=label,
+        help="\n\n".join(["Early blocks need only part of a pass.", *NEURON_REFUSED.values()]),
+        key="gate-method",
+        persist_state="session",
+    )
+
+
+def _find_map(choices: Choices, neuron: Neuron, method: str, target: Target | None) -> NeuronAttribution | None:
+    """Return a map; in its place, where there is none, say why."""
+    question = AttributeGate(neuron, method, target)
+    token = (case_of(choices), question)
+    if st.session_state.get("gate-map-stopped") == token:
+        st.info("Stopped. Choose another method or channel, or go on.")
+        st.button("Go on", on_click=_note_stop, args=(None,), key="go-on-gate-map")
+        return None
+    try:
+        stop = partial(_note_stop, token)
+        return ask_with_bar(choices, question, "Computing the map…", key="gate-map", stop=stop)
+    except OvertakenError:
+        raise
+    except SeVizError as refusal:
+        st.info(as_markdown(refusal))
+        return None
+
+
+def _note_stop(token: tuple | None) -> None:
+    st.session_state["gate-map-stopped"] = token
+
+
+def _draw(choices: Choices, found: NeuronAttribution) -> None:
+    word = _word(found)
+    values = found.map.numpy()
+    span = fit_span(values, signed=found.signed)
+    figure = draw_overlay(choices.photo, values, current_palette(), span=span, opacity=0.85, title=_name_ends(found))
+    show_figure(figure, "gate-map", alt=f"{NEURON_METHODS[found.method].title} for a {word} over the photo")
+    sites = {site.name: site for site in choices.network.inspection.sites}
+    st.caption(_describe(found, choices.network.classes), help=_describe_run(found))
+    if remark := _remark(found, sites[found.neuron.block], current_palette()):
+        st.info(remark)
+
+
+@page_part
+def _test(choices: Choices, found: NeuronAttribution) -> None:
+    if found.target:
+        st.info(
+            "No erasing test for this method: its pixels moved the class through the gate, "
+            "perhaps by closing it. Choose another method to find pixels that held the gate "
+            "open, then erase those."
+        )
+        return
+    show_erasing(choices, found)
+
+
+def _word(found: NeuronAttribution) -> str:
+    return "logit" if found.neuron.logit else "gate"
+
+
+def _name_ends(found: NeuronAttribution) -> str:
+    """Say what the two ends of the colour scale mean."""
+    if not found.signed:
+        return "none → strongest"
+    if found.target:
+        return "lowers the logit ← 0 → raises it"
+    # Slopes, and no shares of what there is.
+    slopes = "relu" in NEURON_METHODS[found.method].needs
+    return "darker opens it ← 0 → brighter opens it" if slopes else "closes it ← 0 → opens it"
+
+
+def _describe(found: NeuronAttribution, classes: tuple[str, ...]) -> str:
+    row, word = NEURON_METHODS[found.method], _word(found)
+    words = say_of_gate(row, word)
+    if found.target:
+        total, name = found.map.sum().item(), plain(classes[found.target.index])
+        return f"{words} {total:+.2g} of the logit of {name}, the predicted class, came through the gate."
+    if found.completeness_error is None or found.explained is None:
+        return words
+    start = found.value - found.explained
+    return (
+        f"{words} The {word} goes from {start:.3f} at the baseline to {found.value:.3f}: "
+        f"completeness error {found.completeness_error:.4f}."
+    )
+
+
+def _describe_run(found: NeuronAttribution) -> str:
+    """Say how a map was computed and drawn."""
+    row, words = NEURON_METHODS[found.method], list[str]()
+    if row.baseline:
+        words.append("The baseline is a mean-coloured picture.")
+    if found.target:
+        words.append("As much came through the gate's own logit.")
+    elif found.explained is not None:
+        words.append(f"The map should sum to {found.explained:+.3f}.")
+    return " ".join([*words, f"Took {found.seconds:.2f} s.", CLIPPED, f"({row.source})"])
+
+
+def _remark(found: NeuronAttribution, site: GateSite, palette: Palette) -> str:
+    """Say what keeps a map from showing what opened a gate, if anything does."""
+    word = _word(found)
+    if word == "gate" and not found.target and _is_saturated(found.value, site):
+        return "This gate is saturated (near-zero gradient): explain its logit instead."
+    if found.explained is None:
+        return ""
+    if abs(found.explained) < _SAME[word]:
+        return f"A mean-coloured picture has the same {word}: pixels that raise it and pixels that lower it cancel out."
+    if found.explained < 0:
+        return f"A mean-coloured picture has a higher {word} than this photo: look at the {palette.low_name} pixels."
+    return ""
+
+
+def _is_saturated(gate: float, site: GateSite) -> bool:
+    # A site's range is that of gate x gain, and a method explains the gate alone.
+    low, high = site.low / site.gain, site.high / site.gain
+    margin = _END * (high - low)
+    return gate < low + margin or gate > high - margin

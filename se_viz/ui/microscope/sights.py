@@ -1,0 +1,95 @@
+"""What one channel looks at: its strongest places in the photo, and the images of the gallery that open its gate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from PIL import ImageOps
+
+from se_viz.charts import CLIPPED, draw_places, draw_strip, gate_span, to_uri
+from se_viz.gates.peaks import find_peaks
+from se_viz.gates.records import GateRecord
+from se_viz.ui.asking import Choices, get_analysis
+from se_viz.ui.widgets import current_palette, get_gallery, show_figure
+
+_PLACES = 4
+_SIDE = 80
+_ENDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """One image of the gallery, seen by one channel."""
+
+    seen: Choices
+    gate: float
+    squeeze: float
+
+
+def show_sights(choices: Choices, block: str, channel: int) -> None:
+    """Show where a channel is strongest in this photo, and on which images its gate and its mean are highest."""
+    here, gallery = st.columns([2, 3], gap="medium")
+    with here:
+        _show_places(choices, get_analysis(choices, block).record(block), channel)
+    with gallery:
+        sights = [_sight(seen, found.record(block), channel) for seen, found in get_gallery(choices)]
+        _show_gallery(choices, sights)
+        _show_strip(choices, sights)
+
+
+def _sight(seen: Choices, record: GateRecord, channel: int) -> _Sight:
+    return _Sight(seen, record.gate[0, channel].item(), record.squeeze[0, channel].item())
+
+
+def _show_places(choices: Choices, record: GateRecord, channel: int) -> None:
+    assert record.features is not None
+    features = record.features[0, channel]
+    peaks = find_peaks(features, _PLACES)
+    title = f"U of channel {channel}, in its own units"
+    figure = draw_places(choices.photo, features.numpy(), peaks, current_palette(), title=title)
+    show_figure(figure, "places", alt=f"Feature map of channel {channel} over the photo")
+    height, width = features.shape
+    values = ", ".join(f"{number}: {peak.value:.2f}" for number, peak in enumerate(peaks, 1)) or "none, all are equal"
+    st.caption(
+        f"The channel before its gate, {height} x {width} cells. Strongest cells: {values}.",
+        help=f"A cell's receptive field is larger than its square and grows with depth. {CLIPPED}",
+    )
+
+
+def _show_gallery(choices: Choices, sights: list[_Sight]) -> None:
+    gain = max(site.gain for site in choices.network.inspection.sites)
+    st.markdown(f"**By gate s{'' if gain == 1 else f' x {gain:g}'}**, largest first")
+    _show_thumbnails(choices, sorted(sights, key=lambda sight: -sight.gate), "gate")
+    st.markdown("**By squeeze z**, the channel's summary before its gate, largest first")
+    _show_thumbnails(choices, sorted(sights, key=lambda sight: -sight.squeeze), "squeeze")
+    st.caption(
+        "Look for images that change places between the rows: a gate depends on all channels of "
+        "its block, so a strong channel can be turned down and a weak channel turned up."
+    )
+
+
+def _show_thumbnails(choices: Choices, ranked: list[_Sight], value: str) -> None:
+    shown = ranked if len(ranked) <= 2 * _ENDS else [*ranked[:_ENDS], *ranked[-_ENDS:]]
+    with st.container(horizontal=True, gap="small"):
+        for sight in shown:
+            mark = "◆ " if sight.seen.image.digest == choices.image.digest else ""
+            caption = f"{mark}{getattr(sight, value):.3f}"
+            # Inside the page: a file on the server may be gone before the browser asks, when clicks come quickly.
+            picture = to_uri(ImageOps.contain(sight.seen.photo, (2 * _SIDE, 2 * _SIDE)))
+            st.image(picture, caption=caption, alt=f"{sight.seen.image.name}, {value} {caption}", width=_SIDE)
+
+
+def _show_strip(choices: Choices, sights: list[_Sight]) -> None:
+    digests = [sight.seen.image.digest for sight in sights]
+    marked = digests.index(choices.image.digest) if choices.image.digest in digests else -1
+    sites = choices.network.inspection.sites
+    values = [sight.gate for sight in sights]
+    span = gate_span(sites, np.array(values))
+    names = [sight.seen.image.name for sight in sights]
+    figure = draw_strip(values, names, current_palette(), marked=marked, span=span)
+    show_figure(figure, "gallery-gates", alt="This gate for every image of the gallery")
+    own = len(st.session_state.get("own_photos", ()))
+    st.caption(
+        f"This gate on all {len(sights)} images of the gallery, {own} of them your own; ◆ is this "
+        "photo. Upload more in the sidebar: the last six are kept for this session."
+    )

@@ -1,0 +1,97 @@
+"""The parts of the Networks page for weights that users bring."""
+
+import streamlit as st
+
+from se_viz.errors import SeVizError
+from se_viz.networks import NetworkCard, list_networks
+from se_viz.networks.architectures import has_library
+from se_viz.networks.families import list_architectures
+from se_viz.networks.labels import parse_labels
+from se_viz.networks.own import MAX_BYTES, forget, keep, read_own
+from se_viz.networks.zoo import OWN
+from se_viz.ui.frame import bring, give_up, is_mine, is_private, is_shown
+from se_viz.ui.session import stop_if_unwanted, use_network
+from se_viz.ui.words import as_markdown
+
+
+def show_upload(card: NetworkCard | None) -> None:
+    """Take a file of weights, check it, hold it and use it; a file that does not fit changes nothing."""
+    st.caption(
+        "A .safetensors or `torch.save` file; no code in it is run. Only you see the network, "
+        "and it is deleted when you leave.",
+        help="Tensors are found under any prefix. The number of classes is inferred from the classifier layer.",
+    )
+    architecture = _choose_architecture(card)
+    # Another one after each network: the server lets go of the file.
+    count = st.session_state.get("own-count", 0)
+    file = st.file_uploader(
+        f"Weights (up to {MAX_BYTES // 2**30} GB)",
+        type=["safetensors", "pt", "pth", "bin"],
+        key=f"own-weights-{count}" if count else "own-weights",
+    )
+    labels = st.text_area("Labels, one a line (optional)", key="own-labels", height=100)
+    multi_label = st.checkbox(
+        "Multi-label: any number of classes may be true",
+        key="own-multi-label",
+        help="Each class then has a probability of its own, the sigmoid of its logit, as trained with "
+        "`BCEWithLogitsLoss`. Otherwise probabilities are a softmax. A single class is always a yes or no.",
+    )
+    for_all = is_private() and st.checkbox("Keep the network, for everybody who uses this app", key="own-for-all")
+    _show_note()
+    if not st.button("Check and use these weights", type="primary", disabled=file is None) or file is None:
+        return
+    try:
+        with st.spinner("Checking the weights…"):
+            given = {"labels": parse_labels(labels), "multi_label": multi_label}
+            given |= {"name": file.name, "watch": stop_if_unwanted}
+            network = read_own(file.getvalue(), architecture, **given)
+            kept = keep(network) if for_all else bring(network)
+    except SeVizError as error:
+        st.error(as_markdown(error))
+        return
+    st.session_state["own-count"] = count + 1
+    st.session_state["own-note"] = network.card.notes
+    use_network(kept.name)
+    st.rerun()
+
+
+def _show_note() -> None:
+    if note := st.session_state.pop("own-note", ""):
+        st.info(as_markdown(note))
+
+
+def _choose_architecture(card: NetworkCard | None) -> str:
+    choices = _architectures()
+    picked = "" if card is None else _architecture(card)
+    index = choices.index(picked) if picked in choices else 0
+    # Another row picked above is another suggestion here.
+    return st.selectbox("For the architecture", choices, index=index, key=f"own-architecture-{picked}")
+
+
+def show_kept() -> None:
+    """List the networks that users brought, each with a button that deletes it."""
+    try:
+        kept = [card for card in list_networks() if card.name.startswith(OWN) and is_shown(card)]
+    except SeVizError:
+        # The table above says it already.
+        return
+    for card in kept:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(f"{card.title}: {len(card.classes)} class{'es' * (len(card.classes) != 1)}")
+            if is_mine(card) or is_private():
+                remove = give_up if is_mine(card) else forget
+                st.button("Remove", key=f"forget-{card.name}", on_click=remove, args=(card.name,), type="tertiary")
+    if not kept:
+        st.caption("No weights of your own yet.")
+
+
+def _architectures() -> list[str]:
+    cards = [card for card in list_networks() if has_library(card) and not card.name.startswith(OWN)]
+    bundled = [card.name for card in cards if not card.weights]
+    listed = [_architecture(card) for card in cards if card.weights]
+    return list(dict.fromkeys([*bundled, *list_architectures(), *listed]))
+
+
+def _architecture(card: NetworkCard) -> str:
+    # A bundled network may have a width of its own: only its name says which.
+    return f"{card.library}/{card.architecture}" if card.library != "se_viz" else card.name

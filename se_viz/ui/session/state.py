@@ -1,0 +1,155 @@
+"""What one browser session has chosen; kept apart from widgets, so that it survives a change of page."""
+
+import hashlib
+from dataclasses import dataclass
+
+import streamlit as st
+
+from se_viz.errors import BusyError, ImageError
+from se_viz.images import Sample, list_samples
+from se_viz.networks import View
+from se_viz.ui.session.photos import get_photo
+from se_viz.ui.session.spinner import waiting
+
+_USUAL = View(192)
+_KEPT, _KEPT_BYTES = 6, 24 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenImage:
+    """The image a session looks at."""
+
+    name: str
+    """File name or title, as the user knows it."""
+    content: bytes
+    """The file itself."""
+    digest: str
+    """SHA-256 of the content; keys every cache."""
+    credit: str = ""
+    """Who made it, for samples."""
+
+
+def chosen_image() -> ChosenImage | None:
+    """Return the session's image, or None before the first choice."""
+    return st.session_state.get("image")
+
+
+def list_gallery() -> tuple[ChosenImage, ...]:
+    """Return the images that a page compares the chosen one with: the samples, and the session's last own photos."""
+    return (*_samples(), *st.session_state.get("own_photos", ()))
+
+
+def image_problem() -> str | None:
+    """Return the sentence about the last file that could not be used, or None."""
+    return st.session_state.get("image_problem")
+
+
+def choose_sample(sample: Sample) -> None:
+    """Look at a sample image from now on."""
+    st.session_state.pop("unread_file", None)
+    _choose(_read(sample))
+
+
+def choose_file(widget: str) -> None:
+    """Look at the file that the widget with this key holds, once `read_file` has read it."""
+    file = st.session_state.get(widget)
+    if file is None:
+        st.session_state.image_problem = None
+    else:
+        st.session_state.unread_file = (file.name, file.getvalue())
+
+
+def read_file() -> None:
+    """Read the file that was chosen last, and look at it; on a broken one keep the image and say why.
+
+    Not where it is chosen: a run that ends while it waits for its turn would lose the file.
+    """
+    place = st.empty()
+    if "unread_file" not in st.session_state:
+        return
+    name, content = st.session_state.unread_file
+    image = ChosenImage(name, content, hashlib.sha256(content).hexdigest())
+    try:
+        with place.container(), waiting("Reading the photo…") as watch:
+            # Decodes for the page at once: a file that decodes here will be shown.
+            get_photo(image.digest, _USUAL, content, watch)
+    except (ImageError, BusyError) as error:
+        st.session_state.image_problem = str(error)
+    else:
+        _choose(image)
+        _keep(image)
+        st.session_state.uploads = st.session_state.get("uploads", 0) + 1
+    place.empty()
+    del st.session_state.unread_file
+
+
+def use_network(name: str) -> None:
+    """Look with another network from the next run on: its widget in the sidebar may stand already."""
+    st.session_state.next_network = name
+
+
+def open_block(chart: str) -> None:
+    """Open the block that was clicked in the chart with this key; a click beside one changes nothing."""
+    if data := _clicked(chart):
+        st.session_state.block = data
+
+
+def open_block_on(component: str) -> None:
+    """Open the block that was clicked on the component with this key."""
+    st.session_state.block = st.session_state[component].block
+
+
+def open_channel(chart: str) -> None:
+    """Open the channel that was clicked in the chart with this key; a click beside one changes nothing."""
+    if data := _clicked(chart):
+        st.session_state.channel = int(data)
+
+
+def _clicked(chart: str) -> str | None:
+    points = st.session_state[chart].selection.points
+    if not points:
+        return None
+    data = points[0]["customdata"]
+    # A column of custom data arrives bare, in a list or as a mapping, by the kind of array it was.
+    while not isinstance(data, str):
+        data = data[next(iter(data))] if isinstance(data, dict) else data[0]
+    return data
+
+
+def open_first(key: str, value: str | int) -> None:
+    """Open a block or a channel that nobody has chosen yet."""
+    st.session_state[key] = st.session_state[f"first-{key}"] = value
+
+
+def is_chosen() -> bool:
+    """Return whether somebody chose another block or channel than those that were opened first."""
+    return any(st.session_state.get(key) != st.session_state.get(f"first-{key}") for key in ("block", "channel"))
+
+
+def _choose(image: ChosenImage) -> None:
+    before = chosen_image()
+    if before is not None and before.digest != image.digest and not is_chosen():
+        # It suits the last photo alone.
+        for key in ("channel", "first-channel"):
+            st.session_state.pop(key, None)
+    st.session_state.image = image
+    st.session_state.image_problem = None
+
+
+def _keep(image: ChosenImage) -> None:
+    """Add a photo to the session's gallery; the oldest go where they are too many or too large."""
+    kept = [photo for photo in st.session_state.get("own_photos", ()) if photo.digest != image.digest]
+    kept = [*kept, image][-_KEPT:]
+    while sum(len(photo.content) for photo in kept) > _KEPT_BYTES:
+        kept.pop(0)
+    st.session_state.own_photos = tuple(kept)
+
+
+@st.cache_resource(show_spinner=False)
+def _samples() -> tuple[ChosenImage, ...]:
+    return tuple(map(_read, list_samples()))
+
+
+def _read(sample: Sample) -> ChosenImage:
+    content = sample.path.read_bytes()
+    return ChosenImage(sample.title, content, hashlib.sha256(content).hexdigest(), sample.credit)

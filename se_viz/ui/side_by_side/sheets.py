@@ -1,0 +1,46 @@
+"""All that is shown side by side as files: a picture, a page, and the numbers."""
+
+from collections.abc import Iterator, Sequence
+
+import streamlit as st
+from PIL import Image
+
+from se_viz.attribution.catalogue import METHODS
+from se_viz.attribution.question import Attribution, Target, npz_bytes
+from se_viz.charts import Tile, to_page, to_png, to_sheet
+from se_viz.ui.asking import Choices
+from se_viz.ui.side_by_side.tiles import Look, describe, describe_reach, paint, reach_of
+from se_viz.ui.widgets import name_target
+
+
+def show_downloads(choices: Choices, target: Target, look: Look, maps: Sequence[Attribution]) -> None:
+    """Offer the maps as files; nothing is made before somebody asks for it."""
+    heading = f"{name_target(choices, target)} · {choices.network.card.title} · {choices.image.name}"
+    photo, palette = choices.photo, look.palette
+    offers = {
+        "Picture": (".png", "image/png", lambda: to_png(to_sheet(heading, [*_tiles(photo, maps, look)], palette))),
+        "HTML": (".html", "text/html", lambda: to_page(heading, [*_tiles(photo, maps, look)], palette)),
+        "Maps as NPZ": (".npz", "application/octet-stream", lambda: npz_bytes(maps, choices.network.classes)),
+    }
+    with st.container(horizontal=True):
+        for label, (suffix, mime, make) in offers.items():
+            st.download_button(
+                label,
+                make,
+                file_name=f"attributions-{choices.image.digest[:8]}{suffix}",
+                mime=mime,
+                key=f"attributions{suffix}",
+                on_click="ignore",
+                type="tertiary",
+                icon=":material/download:",
+            )
+
+
+def _tiles(photo: Image.Image, maps: Sequence[Attribution], look: Look) -> Iterator[Tile]:
+    reach = reach_of(maps, look)
+    yield Tile("The photo", photo, "The network's input.")
+    for one in maps:
+        row = METHODS[one.method]
+        shown = row.tell(dict(one.options), side=photo.width)
+        words = " ".join(filter(None, [describe(one, look), describe_reach(one, look), shown, f"({row.source})"]))
+        yield Tile(row.title, paint(photo, one, look, reach), words)

@@ -1,0 +1,73 @@
+"""The edits of gates that a session has in force, for each network: done, undone, and run."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import streamlit as st
+
+from se_viz.attribution.question import Attribution, Target
+from se_viz.engine.questions import AnalyseEdited, AttributeEdited
+from se_viz.experiments import Analysis
+from se_viz.gates.surgery import GateEdit
+from se_viz.ui.asking import Choices, ask
+from se_viz.ui.widgets import Request, get_attribution
+
+_STEPS = 100
+
+Edits: TypeAlias = tuple[GateEdit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The edits in force, and those of the steps before and after it."""
+
+    now: Edits = ()
+    """In force, in the order they act."""
+    past: tuple[Edits, ...] = ()
+    """What undo goes back to, the last one first."""
+    future: tuple[Edits, ...] = ()
+    """What redo goes on to, the next one first."""
+
+    def go(self, edits: Edits) -> "History":
+        """Put other edits in force; what was undone is forgotten."""
+        return History(edits, (self.now, *self.past)[:_STEPS])
+
+    def undo(self) -> "History":
+        """Go back one step, if there is one."""
+        return History(self.past[0], self.past[1:], (self.now, *self.future)) if self.past else self
+
+    def redo(self) -> "History":
+        """Take back one undo, if there is one."""
+        return History(self.future[0], (self.now, *self.past), self.future[1:]) if self.future else self
+
+
+def history_of(name: str) -> History:
+    """Return what this session has done to a network; other images keep it, other sessions never see it."""
+    return st.session_state.get("edits", {}).get(name, History())
+
+
+def keep_history(name: str, history: History) -> None:
+    """Remember what this session has done to a network."""
+    st.session_state.edits = {**st.session_state.get("edits", {}), name: history}
+
+
+def get_edited(choices: Choices, edits: Edits) -> Analysis:
+    """Analyse the photo with changed gates.
+
+    Raises:
+        SeVizError: an edit does not fit this network, or the device cannot; the text says what to do.
+    """
+    return ask(choices, AnalyseEdited(edits), "Running the changed network…")
+
+
+def get_edited_attribution(choices: Choices, edits: Edits, *, target: int, method: str) -> Attribution:
+    """Attribute a class of the photo to its pixels with changed gates.
+
+    Raises:
+        SeVizError: an edit does not fit this network, or the method cannot run; the text says what to do.
+    """
+    request = Request(method)
+    if not edits:
+        return get_attribution(choices, Target(target), request)
+    question = AttributeEdited(request.about(Target(target)), edits)
+    return ask(choices, question, "Computing the attribution…", slow=True)

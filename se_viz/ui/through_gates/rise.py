@@ -1,0 +1,114 @@
+"""A trace in a sentence: what rose, and how much of it came through the gates."""
+
+from collections.abc import Sequence
+
+from se_viz.attribution.paths import TOLERANCE, Flow, Trace
+from se_viz.attribution.question import Target
+from se_viz.charts import count_decimals, signed
+from se_viz.ui.words import plain
+
+_PICTURES = {
+    "mean": "a mean-coloured image",
+    "black": "a black image",
+    "blur": "the blurred photo",
+    "noise": "one draw of noise",
+}
+_NETWORK = "network"
+# Logits. Of less than this no part can be told from rounding.
+_STILL = 1e-4
+# Below this share of what moves by either way, a total is what cancels, and shares of it mean nothing.
+_TINY = 0.1
+
+
+def name_set(name: str) -> str:
+    """Return what people call a set of gates."""
+    return "All gates" if name == _NETWORK else name.capitalize()
+
+
+def say_part(value: float, trace: Trace) -> str:
+    """Return logits with their sign, and with as many decimals as the parts of this rise need."""
+    return signed(value, count_decimals(part for flow in trace.flows.values() for part in (flow.bypass, flow.carried)))
+
+
+def is_still(trace: Trace) -> bool:
+    """Tell whether nothing moves on the way: then there is nothing to split."""
+    return all(abs(value) < _STILL for flow in trace.flows.values() for value in (flow.bypass, flow.carried))
+
+
+def say_error(trace: Trace) -> str:
+    """Say how far the two parts miss the rise, and how far each may be off by itself."""
+    doubt = max(flow.doubt for flow in trace.flows.values())
+    words = (
+        f"the completeness error is up to {_size(trace.miss)} logits "
+        f"({_percent(trace.miss_share)} of the total change), and each part is uncertain by about "
+        f"{_size(doubt)}"
+    )
+    return f"{words}: more than the {100 * TOLERANCE:g} % aimed at" if trace.miss_share > TOLERANCE else words
+
+
+def _size(value: float) -> str:
+    return f"{value:.1g}" if value < 1 else f"{value:.1f}"
+
+
+def _percent(share: float) -> str:
+    return "less than 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
+
+
+def describe_rise(trace: Trace, classes: Sequence[str], baseline: str) -> str:
+    """Say what rose, what of it came through all gates, and which stage's gates carried most by themselves."""
+    start = (
+        f"From {_PICTURES.get(baseline, 'the baseline')} to this image the logit of **{_name(trace.target, classes)}**"
+    )
+    if is_still(trace):
+        words = f"moves by less than {_STILL:g}: there is nothing to split. Choose another class, photo or baseline."
+        return f"{start} {words}"
+    word, size = "rises" if trace.rise >= 0 else "falls", say_part(abs(trace.rise), trace).lstrip("+")
+    return f"{start} {word} by **{size}**. {_describe_network(trace)} {_describe_stages(trace)}".strip()
+
+
+def _name(target: Target, classes: Sequence[str]) -> str:
+    against = "" if target.against is None else f" against {plain(classes[target.against])}"
+    return plain(classes[target.index]) + against
+
+
+def _describe_network(trace: Trace) -> str:
+    flow = trace.flows.get(_NETWORK)
+    if flow is None:
+        return ""
+    past, through = say_part(flow.bypass, trace), f"**{say_part(flow.carried, trace)}**"
+    if 0 < abs(flow.carried) <= flow.doubt:
+        return (
+            f"The part through the gates, {through}, is no larger than its uncertainty "
+            f"({_size(flow.doubt)}): it cannot be told from 0. Past the gates: {past}."
+        )
+    if abs(trace.rise) < _TINY * flow.size:
+        return (
+            f"Two large parts cancel ({past} past the gates, {through} through the gates), so "
+            "percentages would be meaningless."
+        )
+    if flow.carried * trace.rise < 0:
+        return f"The gates opposed this: {through} through the gates, {past} past the gates."
+    if flow.bypass * trace.rise < 0:
+        return f"Only the gates account for this: {through} through the gates, {past} past the gates."
+    share = f" ({flow.carried / trace.rise:.0%} of the change)" if trace.rise else ""
+    return f"Through the gates: {through}{share}; past the gates: {past}."
+
+
+def _describe_stages(trace: Trace) -> str:
+    stages = {name: flow for name, flow in trace.flows.items() if name != _NETWORK}
+    if len(stages) < 2:
+        return ""
+    most, second = sorted(stages, key=lambda name: -abs(stages[name].carried))[:2]
+    lead, doubt = (abs(stages[most].carried) - abs(stages[second].carried), stages[most].doubt + stages[second].doubt)
+    if lead < doubt:
+        parts = f"{_say(stages[most], trace)} and {_say(stages[second], trace)}"
+        return f"Which stage's gates carried most cannot be told: {most} and {second} are too close ({parts})."
+    return f"Of the stages, the gates of {most} carried most: {_say(stages[most], trace)}."
+
+
+def _say(flow: Flow, trace: Trace) -> str:
+    carried = say_part(flow.carried, trace)
+    share = flow.carried / trace.rise if trace.rise else -1.0
+    if not 0 <= share <= 1 or abs(trace.rise) < _TINY * flow.size:
+        return carried
+    return f"{carried} ({share:.0%})"

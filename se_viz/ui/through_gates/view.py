@@ -1,0 +1,103 @@
+"""The view *Through the gates*: how much of a logit's rise flows through SE blocks, and how much past them."""
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from se_viz.attribution.paths import Trace
+from se_viz.attribution.question import Target
+from se_viz.charts import CLIPPED, PAST, THROUGH, draw_flows, sum_cells
+from se_viz.engine.questions import TracePaths
+from se_viz.experiments import Analysis
+from se_viz.gates.tables import label_blocks
+from se_viz.ui.asking import Choices, ask_with_bar, case_of, page_part
+from se_viz.ui.session import open_block
+from se_viz.ui.through_gates.carriers import show_carriers
+from se_viz.ui.through_gates.rise import describe_rise, is_still, name_set, say_error, say_part
+from se_viz.ui.widgets import choose_option, current_palette, show_figure, show_pair
+
+
+@st.fragment
+@page_part
+def show_paths(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
+    """Show what came through the gates and past them: by stage, by block, by pixel, and by channel."""
+    question = TracePaths(target, baseline)
+    token = (case_of(choices), question)
+    if st.session_state.get("paths-stopped") == token:
+        st.info("Stopped. Choose another class, image or baseline, or go on.")
+        st.button("Go on", on_click=_note_stop, args=(None,), key="go-on-paths")
+        return
+    # A container, so that what was there before holds its place meanwhile.
+    with st.container():
+        text, stop = "Integrating from the baseline to the photo…", partial(_note_stop, token)
+        trace = ask_with_bar(choices, question, text, key="paths", stop=stop)
+    _show(choices, analysis, trace, baseline)
+
+
+def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> None:
+    words = describe_rise(trace, choices.network.classes, baseline)
+    if is_still(trace):
+        st.info(words)
+        return
+    st.markdown(words)
+    stages, blocks = st.columns(2, gap="large")
+    with stages:
+        st.subheader("Stage by stage", anchor=False)
+        _show_stages(trace)
+    with blocks:
+        st.subheader("Block by block", anchor=False)
+        held = choose_option("Gates of", {name: name_set(name) for name in trace.flows}, key="held-gates")
+        _show_blocks(analysis, trace, held)
+    st.header("Which pixels acted through the gates?", anchor=False, divider="gray")
+    _show_maps(choices, trace, held)
+    st.header("Which gates carried the rise?", anchor=False, divider="gray")
+    show_carriers(choices, analysis, (trace, held, baseline))
+
+
+def _show_stages(trace: Trace) -> None:
+    rows = [(name_set(name), flow.bypass, flow.carried) for name, flow in trace.flows.items()]
+    figure = draw_flows(pd.DataFrame(rows, columns=["place", "past", "through"]), trace.rise, current_palette())
+    show_figure(figure, "flows", alt="Parts past and through the gates, of the network and of each stage")
+    st.caption(
+        "Long bars through the gates: changes of these gates changed the answer. The two bars of "
+        "a row sum to the rise (dotted).",
+        help=f"After {trace.steps} steps, {say_error(trace)}. Rows do not add up: for a stage, only its own gates are "
+        f"held, and all other gates act within both parts. Took {trace.seconds:.1f} s.",
+    )
+
+
+def _show_blocks(analysis: Analysis, trace: Trace, held: str) -> None:
+    flow, labels = trace.flows[held], label_blocks(analysis.records)
+    rows = [(labels[block], values.double().sum().item(), block) for block, values in flow.through.items()]
+    table = pd.DataFrame(rows, columns=["place", "through", "path"]).assign(past=float("nan"))
+    figure = draw_flows(table, trace.rise, current_palette())
+    show_figure(figure, "flow-blocks", alt="The part through the gates of each block", on_click=open_block)
+    st.caption(
+        f"Parts through each block's gates, together {say_part(flow.carried, trace)}; past all of "
+        f"these gates {say_part(flow.bypass, trace)}. Click a bar to open its block below.",
+        help="For each block, all other gates of the set are held.",
+    )
+
+
+def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
+    flow = trace.flows[held]
+    parts = {
+        PAST: ("flow-past", flow.bypass, flow.map),
+        THROUGH: ("flow-through", flow.carried, trace.gate_map(held)),
+    }
+    maps = {
+        key: (f"**{way.capitalize()}**: {say_part(part, trace)}", sum_cells(pixels.numpy()))
+        for way, (key, part, pixels) in parts.items()
+    }
+    show_pair(choices.photo, maps, signed=True, title="lowers the logit ← 0 → raises it")
+    st.caption(
+        "Regions only in the second map act on the answer solely through the gates. Both maps share one scale.",
+        help=f"{name_set(held)}. Past the gates: the effect of pixels with these gates held. Through the gates: the "
+        "effect of pixels by moving these gates, the rest of the integrated gradients. A cell is "
+        f"the sum of its pixels. {CLIPPED}",
+    )
+
+
+def _note_stop(token: tuple | None) -> None:
+    st.session_state["paths-stopped"] = token

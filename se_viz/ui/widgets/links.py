@@ -1,0 +1,51 @@
+"""Links from one page to what it has opened on another, and tables whose rows open a block."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from se_viz.experiments import Analysis
+from se_viz.gates.records import GateRecord
+from se_viz.gates.tables import label_blocks
+from se_viz.ui.widgets.pickers import open_block_of, open_channel_of
+
+
+def link_channel(record: GateRecord, label: str) -> None:
+    """Show a link that opens the chosen channel of a block under the microscope."""
+    channel = open_channel_of(record)
+    # From `app.py`; a page that runs by itself has no others.
+    if page := st.session_state.get("microscope_page"):
+        st.page_link(page, label=f"Open channel {channel} of {label} under the microscope")
+
+
+def link_block(analysis: Analysis) -> None:
+    """Show the link for the block that is open on every page."""
+    name = open_block_of(analysis)
+    link_channel(analysis.record(name), label_blocks(analysis.records)[name])
+
+
+def show_rows(table: pd.DataFrame, names: Sequence[str], *, key: str, **options: Any) -> None:
+    """Show a table with a row a block; a click on one opens the block of that name, if it has one."""
+    st.dataframe(
+        table,
+        key=key,
+        on_select=partial(_open_row, key, tuple(names)),
+        selection_mode="single-cell",
+        hide_index=True,
+        **options,
+    )
+
+
+def _open_row(key: str, names: tuple[str, ...]) -> None:
+    cells = st.session_state[key].selection.cells
+    if cells and names[cells[0][0]]:
+        st.session_state.block = names[cells[0][0]]
+
+
+def link_attributions() -> None:
+    """Show a link to the page that puts methods side by side, for the same class."""
+    if page := st.session_state.get("attribution_page"):
+        st.page_link(page, label="All methods side by side")

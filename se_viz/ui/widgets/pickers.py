@@ -1,0 +1,101 @@
+"""Widgets by which several pages let people choose the same things.
+
+Why: docs/decisions/032-pickers-keep-their-key.md
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import streamlit as st
+
+from se_viz.experiments import Analysis
+from se_viz.gates.records import GateRecord, GateSite
+from se_viz.gates.tables import label_blocks
+from se_viz.ui.asking import Choices
+from se_viz.ui.session import is_chosen, open_first
+
+Option = TypeVar("Option", str, int)
+
+_ENOUGH = 0.5
+"""How far gates have to differ in a block that stays open, as a share of where they differ most."""
+
+
+def block_kept_open(uses: Sequence[GateRecord | GateSite]) -> str | None:
+    """Return the name of the block that the session has open, if it is among these."""
+    name = st.session_state.get("block")
+    return name if name in {use.name for use in uses} else None
+
+
+def open_block_of(analysis: Analysis) -> str:
+    """Return the name of the session's open block; where the network has none of that name, open one first.
+
+    That is the block whose gates differ most: the first sight should be a block that chooses, not one whose gates all
+    stand open. It stays for later photos, whose pass keeps its maps, but gives way where their gates in it hardly
+    differ and nobody has chosen it.
+    """
+    spreads = {record.name: record.gate.std(correction=0).item() for record in analysis.records}
+    held, widest = block_kept_open(analysis.records), max(spreads, key=spreads.__getitem__)
+    if held is None or (not is_chosen() and spreads[held] < _ENOUGH * spreads[widest]):
+        open_first("block", widest)
+    return st.session_state.block
+
+
+def choose_block(analysis: Analysis) -> str:
+    """Offer every block; return the name of the open one, which a click may have set."""
+    labels = label_blocks(analysis.records)
+    # Also where it is the same: a page that is new to the browser would begin with the first block.
+    st.session_state.block = open_block_of(analysis)
+    return st.selectbox(
+        "Open block", list(labels), format_func=labels.__getitem__, key="block", persist_state="session"
+    )
+
+
+def open_channel_of(record: GateRecord) -> int:
+    """Return the session's open channel; where a block has none of that number, open one first.
+
+    That is the channel whose mean the block changes most: a gate of 1 changes nothing that could be seen.
+    """
+    if not 0 <= st.session_state.get("channel", -1) < record.gate.shape[1]:
+        open_first("channel", int(((1 - record.gate[0]) * record.squeeze[0]).abs().argmax()))
+    return st.session_state.channel
+
+
+def choose_channel(record: GateRecord) -> int:
+    """Offer every channel of a block; return the number of the open one, which a click may have set."""
+    channels = record.gate.shape[1]
+    # Set also where it is the same, as for the block.
+    st.session_state.channel = open_channel_of(record)
+    return st.number_input(
+        f"Channel, 0 to {channels - 1}", 0, channels - 1, step=1, key="channel", persist_state="session"
+    )
+
+
+def choose_class(choices: Choices, analysis: Analysis, label: str = "Class") -> int:
+    """Offer every class, the most probable first; the choice for an image and network holds on all pages.
+
+    Its key is not the image's own: the browser keeps a picker whose key is gone until the run ends, which may take
+    minutes.
+    """
+    names, token = choices.network.classes, (choices.image.digest, choices.name)
+    ranked = [index for index, _ in analysis.top(len(names))]
+    chosen = st.session_state.setdefault("targets", {})
+    kept = st.session_state.get("target") if st.session_state.get("target_of") == token else chosen.get(token)
+    # Set also where it is the same, as for the block.
+    st.session_state.target_of, st.session_state.target = token, ranked[0] if kept is None else kept
+    chosen[token] = st.selectbox(label, ranked, format_func=names.__getitem__, key="target", persist_state="session")
+    return chosen[token]
+
+
+def choose_option(label: str, options: Mapping[Option, str], *, key: str, default: Option | None = None) -> Option:
+    """Offer a few options in one row; the choice, at first ``default`` or the first one, survives the page."""
+    return st.segmented_control(
+        label,
+        list(options),
+        default=next(iter(options)) if default is None else default,
+        required=True,
+        format_func=options.__getitem__,
+        key=key,
+        persist_state="session",
+        # Where Streamlit decides, some rows scroll on a phone, and others break into two halves of a frame.
+        wrap=False,
+    )

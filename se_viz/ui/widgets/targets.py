@@ -1,0 +1,51 @@
+"""What an attribution explains, chosen once for all views of a page."""
+
+import streamlit as st
+
+from se_viz.attribution.question import BASELINES, Target
+from se_viz.experiments import Analysis
+from se_viz.ui.asking import Choices
+from se_viz.ui.widgets.pickers import choose_class
+
+
+def choose_target(choices: Choices, analysis: Analysis) -> tuple[Target, str]:
+    """Offer the class, another one that it is held against, and the baseline; return them as chosen."""
+    first, second, third = st.columns([4, 4, 3])
+    with first:
+        index = choose_class(choices, analysis, "Why this class")
+    with second:
+        against = _choose_other(choices, analysis, index)
+    baseline = third.selectbox(
+        "Compared with",
+        list(BASELINES),
+        format_func=lambda key: BASELINES[key].title,
+        help="  \n".join(f"**{row.title}**: {row.sentence}" for row in BASELINES.values()),
+        key="baseline",
+        persist_state="session",
+    )
+    return Target(index, against), baseline
+
+
+def _choose_other(choices: Choices, analysis: Analysis, index: int) -> int | None:
+    names, token = choices.network.classes, (choices.image.digest, choices.name)
+    others = [other for other, _ in analysis.top(len(names)) if other != index]
+    chosen = st.session_state.setdefault("others", {})
+    # The class may have been chosen on another page since.
+    kept = st.session_state.get("against") if st.session_state.get("others_of") == token else chosen.get(token)
+    st.session_state.others_of, st.session_state.against = token, kept if kept in others else None
+    chosen[token] = st.selectbox(
+        "And not that class",
+        others,
+        index=None,
+        placeholder="No other class",
+        format_func=names.__getitem__,
+        key="against",
+        persist_state="session",
+    )
+    return chosen[token]
+
+
+def name_target(choices: Choices, target: Target) -> str:
+    """Return the name of the class that is explained, and of the one that it is held against."""
+    names = choices.network.classes
+    return names[target.index] + ("" if target.against is None else f" and not {names[target.against]}")
