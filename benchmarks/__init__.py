@@ -1,1 +1,4 @@
-"""Measurements of time and memory; each prints a table and the machine, and no test asserts a number."""
+"""Measurements of time and memory.
+
+Each prints a table and the machine, and no test asserts a number.
+"""

@@ -1,11 +1,14 @@
-"""Attribution: the ten most used methods as se_viz runs them, against plain calls of Captum with its defaults.
+"""Attribution: the ten most used methods as se_viz runs them, against plain calls of Captum with
+its defaults.
 
-python -m benchmarks.attribution [--repeats 5] [--network se_resnet50_half_imagenette] [--methods saliency ...]
+python -m benchmarks.attribution [--repeats 5] [--network se_resnet50_half_imagenette] [--methods
+saliency ...]
 
-Both explain the same class of the same photo with the same settings (steps, samples, squares, patches, seed). Captum's
-own batch sizes and whatever else it leaves open are as it has them, and it is given its patches, and the copy that a
-method with rules runs on, ready-made; se_viz makes its copies within each run. The greatest difference of the two maps
-stands beside, in shares of the greatest value of Captum's.
+Both explain the same class of the same photo with the same settings (steps, samples, squares,
+patches, seed). Captum's own batch sizes and whatever else it leaves open are as it has them, and it
+is given its patches, and the copy that a method with rules runs on, ready-made; se_viz makes its
+copies within each run. The greatest difference of the two maps stands beside, in shares of the
+greatest value of Captum's.
 """
 
 import argparse
@@ -56,11 +59,17 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.attribution", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--repeats", type=int, default=5, help="pairs of runs a method, at least 2 (default: 5)")
     parser.add_argument(
-        "--network", default="se_resnet50_half_imagenette", help="name of a network that is on the disk"
+        "--repeats", type=int, default=5, help="pairs of runs a method, at least 2 (default: 5)"
     )
-    parser.add_argument("--methods", nargs="+", choices=MOST_USED, default=MOST_USED, help="default: all ten")
+    parser.add_argument(
+        "--network",
+        default="se_resnet50_half_imagenette",
+        help="name of a network that is on the disk",
+    )
+    parser.add_argument(
+        "--methods", nargs="+", choices=MOST_USED, default=MOST_USED, help="default: all ten"
+    )
     asked = parser.parse_args(words)
     machine = describe_machine()
     # As the app does; both sides have it.
@@ -100,7 +109,12 @@ def _measure(
     first, second = ([pair[which] for pair in pairs] for which in (0, 1))
     expected = maps["plain"].detach().cpu()
     differ = ((maps["ours"] - expected).abs().max() / expected.abs().max()).item()
-    cells = (spread(first).show(3), spread(second).show(3), spread(ratios(pairs)).show(2), f"{differ:.0e}")
+    cells = (
+        spread(first).show(3),
+        spread(second).show(3),
+        spread(ratios(pairs)).show(2),
+        f"{differ:.0e}",
+    )
     return (METHODS[key].title, *cells), (median(first), median(second))
 
 
@@ -123,10 +137,14 @@ def _plain(network: Network, inputs: Tensor, key: str) -> Callable[[int], Tensor
     else:
         # Captum's rules are wrong on a ReLU that is used twice: both get a network that has none.
         method = algorithm(copy_unrolled(model, inputs) if row.copied else model)
-    return lambda target: _call(method, inputs, target, settings, size=(inputs.shape[-2], inputs.shape[-1]))
+    return lambda target: _call(
+        method, inputs, target, settings, size=(inputs.shape[-2], inputs.shape[-1])
+    )
 
 
-def _call(method: Any, inputs: Tensor, target: int, settings: dict[str, Any], *, size: tuple[int, int]) -> Tensor:
+def _call(
+    method: Any, inputs: Tensor, target: int, settings: dict[str, Any], *, size: tuple[int, int]
+) -> Tensor:
     torch.manual_seed(0)
     np.random.seed(0)
     with warnings.catch_warnings():

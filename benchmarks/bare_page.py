@@ -1,4 +1,6 @@
-"""The least that shows a photo, an uploader and a picture: what `benchmarks.paint` compares the app with."""
+"""The least that shows a photo, an uploader and a picture: what `benchmarks.paint` compares the
+app with.
+"""
 
 import streamlit as st
 

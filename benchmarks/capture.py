@@ -1,4 +1,5 @@
-"""Capture's cost beside other ways to the same numbers: each against a bare pass, interleaved within one run.
+"""Capture's cost beside other ways to the same numbers: each against a bare pass, interleaved
+within one run.
 
 python -m benchmarks.capture [--repeats 30] [--network NAME] [--ways WAY ...]
 """
@@ -43,7 +44,9 @@ def prepare_bare(model: nn.Module) -> Pass:
 
 
 def prepare_capture(model: nn.Module) -> Pass:
-    """Attach the hooks, run the model, keep every squeeze and gate, and take the hooks away, all in the pass."""
+    """Attach the hooks, run the model, keep every squeeze and gate, and take the hooks away, all
+    in the pass.
+    """
 
     def run(images: Tensor) -> object:
         with capture_gates(model) as records:
@@ -54,13 +57,17 @@ def prepare_capture(model: nn.Module) -> Pass:
 
 
 class _Open(nn.Module):
-    """torchvision's SE block under another class: its feature extractor never looks into its own."""
+    """torchvision's SE block under another class: its feature extractor never looks into its
+    own.
+    """
 
     _scale, forward = SqueezeExcitation._scale, SqueezeExcitation.forward
 
 
 def prepare_extractor(model: nn.Module) -> Pass:
-    """Let torchvision rewrite a copy of the model beforehand, so that it returns squeeze and gate of every block."""
+    """Let torchvision rewrite a copy of the model beforehand, so that it returns squeeze and gate
+    of every block.
+    """
     model, paths = copy.deepcopy(model), blocks_of(model)
     for path in paths:
         model.get_submodule(path).__class__ = _Open
@@ -70,7 +77,9 @@ def prepare_extractor(model: nn.Module) -> Pass:
 
 
 def prepare_naive(model: nn.Module) -> Pass:
-    """Hang a hook on every block that keeps what goes in and what comes out, as one would write it at first."""
+    """Hang a hook on every block that keeps what goes in and what comes out, as one would write it
+    at first.
+    """
 
     def run(images: Tensor) -> object:
         kept: list[tuple[Tensor, Tensor]] = []
@@ -103,9 +112,16 @@ def main(words: list[str] | None = None) -> None:
     names = [arguments.network] if arguments.network else [list_networks()[0].name, FULL]
     devices = ["cpu", *available_devices()[:-1][:1]]
     places = [(name, device, batch) for name in names for device in devices for batch in BATCHES]
-    rows = [compare(*place, way, repeats=arguments.repeats) for place in places for way in arguments.ways]
+    rows = [
+        compare(*place, way, repeats=arguments.repeats)
+        for place in places
+        for way in arguments.ways
+    ]
     print(as_table(HEAD, rows))
-    print(f"\n{arguments.repeats} pairs each, {torch.get_num_threads()} CPU threads.\n{machine.show()}")
+    print(
+        f"\n{arguments.repeats} pairs each, {torch.get_num_threads()} CPU "
+        f"threads.\n{machine.show()}"
+    )
 
 
 @torch.inference_mode()
@@ -116,7 +132,10 @@ def compare(name: str, device: str, batch: int, way: str, *, repeats: int) -> li
     for step in (bare, other) * _WARM_UP:
         step()
     pairs = time_pairs(bare, other, repeats)
-    times = [spread([1000 * seconds for seconds in column]).show(1) for column in zip(*pairs, strict=True)]
+    times = [
+        spread([1000 * seconds for seconds in column]).show(1)
+        for column in zip(*pairs, strict=True)
+    ]
     peak = show_memory(peak_of(way, name, device, batch))
     return [name, device, str(batch), way, *times, spread(ratios(pairs)).show(3), peak]
 
@@ -129,7 +148,9 @@ def load(name: str, device: str, batch: int) -> tuple[nn.Module, Tensor]:
         network = load_network(name, device)
         model, size = network.model, network.card.input_size
     photos = [centre_square(open_image(sample.path), size) for sample in list_samples()]
-    pixels = torch.stack([transforms.pil_to_tensor(photo) for photo in islice(cycle(photos), batch)])
+    pixels = torch.stack(
+        [transforms.pil_to_tensor(photo) for photo in islice(cycle(photos), batch)]
+    )
     return model, (pixels / 127.5 - 1).to(device)
 
 
@@ -141,8 +162,9 @@ def blocks_of(model: nn.Module) -> list[str]:
 def peak_of(way: str, name: str, device: str, batch: int) -> float | None:
     """Return the peak memory in MiB of a fresh process that passes one way.
 
-    A peak never falls, so two ways in one process could not be told apart. On a GPU it is what PyTorch
-    allocated there, on the CPU all that the process held, interpreter and libraries included.
+    A peak never falls, so two ways in one process could not be told apart. On a GPU it is what
+    PyTorch allocated there, on the CPU all that the process held, interpreter and libraries
+    included.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_peak_here, way, name, device, batch).result()
@@ -174,10 +196,18 @@ def _clock(step: Pass, inputs: Tensor) -> Callable[[], float]:
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.capture", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=30, help="pairs of passes a row, at least 2 (default: 30)")
-    parser.add_argument("--network", help=f"name of the network (default: the first bundled one, and {FULL})")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="ways to measure (default: all)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.capture", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=30, help="pairs of passes a row, at least 2 (default: 30)"
+    )
+    parser.add_argument(
+        "--network", help=f"name of the network (default: the first bundled one, and {FULL})"
+    )
+    parser.add_argument(
+        "--ways", nargs="+", choices=WAYS, default=list(WAYS), help="ways to measure (default: all)"
+    )
     return parser.parse_args(words)
 
 

@@ -1,8 +1,10 @@
-"""The zoo's table: every torchvision and timm network with ImageNet weights and an SE block, and what it costs.
+"""The zoo's table: every torchvision and timm network with ImageNet weights and an SE block, and
+what it costs.
 
 python -m benchmarks.catalogue [--out FILE.csv]
 
-Nothing is downloaded, and nothing is measured in time: values come from the installed libraries and from shapes.
+Nothing is downloaded, and nothing is measured in time: values come from the installed libraries and
+from shapes.
 """
 
 import argparse
@@ -31,9 +33,14 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.catalogue")
     parser.add_argument("--out", type=Path, default=TABLE)
     out = parser.parse_args(words).out
-    rows = [*all_rows(models.list_models(models), torchvision_rows), *all_rows(timm.list_models(), timm_rows)]
+    rows = [
+        *all_rows(models.list_models(models), torchvision_rows),
+        *all_rows(timm.list_models(), timm_rows),
+    ]
     write_rows(rows, out)
-    print(f"{len(rows)} networks, {len({row['architecture'] for row in rows})} architectures -> {out}")
+    print(
+        f"{len(rows)} networks, {len({row['architecture'] for row in rows})} architectures -> {out}"
+    )
 
 
 def all_rows(names: list[str], rows_of) -> Iterator[Row]:
@@ -46,7 +53,10 @@ def all_rows(names: list[str], rows_of) -> Iterator[Row]:
 
 
 def torchvision_rows(architecture: str) -> Iterator[Row]:
-    """Yield a row for each weights of an architecture of torchvision, the default first; none without SE."""
+    """Yield a row for each weights of an architecture of torchvision, the default first.
+
+    None without SE.
+    """
     weights = models.get_model_weights(architecture)
     default = getattr(weights, "DEFAULT", None)
     for entry in sorted(weights, key=lambda entry: entry != default):
@@ -72,7 +82,10 @@ def torchvision_rows(architecture: str) -> Iterator[Row]:
 
 
 def timm_rows(architecture: str) -> Iterator[Row]:
-    """Yield a row for each pretrained tag of an architecture of timm; none without SE or without ImageNet."""
+    """Yield a row for each pretrained tag of an architecture of timm.
+
+    None without SE or without ImageNet.
+    """
     for name in sorted(timm.list_models(f"{architecture}.*", pretrained=True)):
         entry = timm.get_pretrained_cfg(name)
         assert entry is not None
@@ -101,14 +114,19 @@ def timm_rows(architecture: str) -> Iterator[Row]:
 
 
 @cache
-def cost_of(library: str, architecture: str, weights: str, *, size: int, classes: int) -> Cost | None:
+def cost_of(
+    library: str, architecture: str, weights: str, *, size: int, classes: int
+) -> Cost | None:
     """Count what a network costs at its input size, or return None if it has no SE block."""
     model = shapes(_asked(library, architecture, weights), num_classes=classes)
     return measure_cost(model, size) if scan_model(model).blocks else None
 
 
 def _asked(library: str, architecture: str, weights: str) -> NetworkCard:
-    grey, unknown = (0.5, 0.5, 0.5), dict.fromkeys(("title", "evaluated_with", "trained_with", "data", "date"), "")
+    grey, unknown = (
+        (0.5, 0.5, 0.5),
+        dict.fromkeys(("title", "evaluated_with", "trained_with", "data", "date"), ""),
+    )
     return NetworkCard(
         name=architecture,
         library=library,

@@ -1,9 +1,11 @@
-"""Coverage: every torchvision and timm network with channel attention, each gate checked against its own oracle.
+"""Coverage: every torchvision and timm network with channel attention, each gate checked against
+its own oracle.
 
 python -m benchmarks.coverage [--only PATTERN] [--rows FILE] [--out FILE]
 
-A network has random weights and the smallest image it takes. The oracle knows no class and no table: a hook on
-*every* module looks for those whose output is their input times one value a channel that depends on the image.
+A network has random weights and the smallest image it takes. The oracle knows no class and no
+table: a hook on *every* module looks for those whose output is their input times one value a
+channel that depends on the image.
 """
 
 import argparse
@@ -29,12 +31,14 @@ from benchmarks.coverage_table import write_report
 from se_viz.gates import capture_gates, inspect_gates
 
 SIZES = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512)
-"""Sides of the image that are tried, smallest first. At 64, stride 32 still leaves 2 x 2 places to compare."""
+"""Sides of the image that are tried, smallest first. At 64, stride 32 still leaves 2 x 2 places to
+compare."""
 WORDS = re.compile(
     "(?i:squeeze|excit|gather|cbam)|^Quantizable|^SE[A-Z]|EffectiveSE|EseModule|Eca[A-Z]|Ceca[A-Z]|GlobalContext|ChannelAtt"
     "|LightChannel|SelectiveKernel|SplitAttn|CoordAttn|LocalAttn|StripAttn|NonLocal|FocalMod"
 )
-"""Names of classes that may weigh channels. A network with none is left out, but for the smallest of each family."""
+"""Names of classes that may weigh channels. A network with none is left out, but for the smallest
+of each family."""
 
 
 @dataclass(slots=True)
@@ -48,7 +52,8 @@ class Row:
     size: int = 0
     """Side of the image; 0 for a network that was left out."""
     gating: int = 0
-    """Uses of blocks, and of other modules that multiply each channel by one value that depends on the image."""
+    """Uses of blocks, and of other modules that multiply each channel by one value that depends on
+    the image."""
     found: int = 0
     """Blocks that `inspect_gates` lists."""
     exact: int = 0
@@ -67,7 +72,9 @@ def main(words: list[str] | None = None) -> None:
     arguments = _arguments(words)
     warnings.simplefilter("ignore")
     rows = _read(arguments.rows)
-    names = [(library, name) for library, name in list_names() if fnmatch.fnmatch(name, arguments.only)]
+    names = [
+        (library, name) for library, name in list_names() if fnmatch.fnmatch(name, arguments.only)
+    ]
     done = {(row.package, row.name) for row in rows if row.size or not row.error}
     for library, name in names:
         if (library, name) not in done:
@@ -78,7 +85,9 @@ def main(words: list[str] | None = None) -> None:
 
 
 def latest(rows: list[Row]) -> list[Row]:
-    """Return one row a network, the last: it may have been left out first, and looked into as its family's smallest."""
+    """Return one row a network, the last: it may have been left out first, and looked into as its
+    family's smallest.
+    """
     return list({(row.package, row.name): row for row in rows}.values())
 
 
@@ -105,7 +114,9 @@ def check(library: str, name: str, *, always: bool = False) -> Row:
         sketch = _sketch(library, name)
         row.family = type(sketch).__module__.split(".")[-1]
         row.parameters = sum(value.numel() for value in sketch.parameters())
-        if not always and not any(WORDS.search(type(module).__name__) for module in sketch.modules()):
+        if not always and not any(
+            WORDS.search(type(module).__name__) for module in sketch.modules()
+        ):
             return row
         del sketch
         _compare(row, randomise(build(library, name)).eval())
@@ -133,13 +144,22 @@ def _compare(row: Row, model: nn.Module) -> None:
         seen = see_gating(model, images, known)
     row.gating = sum(map(len, seen.values()))
     row.found, row.refused = len(found.sites), found.refused
-    row.others, row.forms = sorted(set(found.others.values())), sorted({site.form for site in found.sites})
-    row.missing = [path for path in seen if path not in known and not path.startswith(tuple(found.others))]
-    row.exact = sum(_is_exact(record.gate, seen.get(record.block, []), record.call) for record in records)
+    row.others, row.forms = (
+        sorted(set(found.others.values())),
+        sorted({site.form for site in found.sites}),
+    )
+    row.missing = [
+        path for path in seen if path not in known and not path.startswith(tuple(found.others))
+    ]
+    row.exact = sum(
+        _is_exact(record.gate, seen.get(record.block, []), record.call) for record in records
+    )
 
 
 def _is_exact(gate: Tensor, calls: list[Pair], call: int) -> bool:
-    return call < len(calls) and torch.equal(gate[:, :, None, None] * calls[call][0], calls[call][1])
+    return call < len(calls) and torch.equal(
+        gate[:, :, None, None] * calls[call][0], calls[call][1]
+    )
 
 
 def _first_size(model: nn.Module) -> int:
@@ -170,16 +190,30 @@ def _sketch(library: str, name: str) -> nn.Module:
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves new weights as they are: to fill billions of them takes minutes, and nobody reads them here."""
+    """Leaves new weights as they are: to fill billions of them takes minutes, and nobody reads
+    them here.
+    """
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
         if func in (Tensor.normal_, Tensor.uniform_, nn.init.trunc_normal_):
             return args[0]
         return func(*args, **(kwargs or {}))
 
 
 def _plain(name: str) -> bool:
-    parts = ("deeplab", "fcn_", "lraspp", "fasterrcnn", "maskrcnn", "keypointrcnn", "retinanet", "fcos", "ssd")
+    parts = (
+        "deeplab",
+        "fcn_",
+        "lraspp",
+        "fasterrcnn",
+        "maskrcnn",
+        "keypointrcnn",
+        "retinanet",
+        "fcos",
+        "ssd",
+    )
     return not name.startswith(parts)
 
 
@@ -193,14 +227,23 @@ def _kept(path: Path | None, row: Row) -> Row:
         with path.open("a") as file:
             file.write(json.dumps(asdict(row)) + "\n")
     if row.size or row.error:
-        print(f"{row.package} {row.name}: {row.gating} gating, {row.found} found, {row.exact} exact {row.error}")
+        print(
+            f"{row.package} {row.name}: {row.gating} gating, {row.found} found, {row.exact} exact "
+            f"{row.error}"
+        )
     return row
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="names to check, e.g. 'efficientnet_*'")
-    parser.add_argument("--rows", type=Path, help="file of finished rows (JSON lines): these are not run again")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.coverage", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--only", default="*", metavar="PATTERN", help="names to check, e.g. 'efficientnet_*'"
+    )
+    parser.add_argument(
+        "--rows", type=Path, help="file of finished rows (JSON lines): these are not run again"
+    )
     parser.add_argument("--out", type=Path, help="file for the report (default: the screen alone)")
     return parser.parse_args(words)
 

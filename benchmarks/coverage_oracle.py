@@ -1,4 +1,6 @@
-"""The oracle of the coverage check: modules that gate channels, told by what they do, not by their names."""
+"""The oracle of the coverage check: modules that gate channels, told by what they do, not by their
+names.
+"""
 
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
@@ -12,7 +14,9 @@ Pair: TypeAlias = tuple[Tensor, Tensor]
 
 
 def randomise(model: nn.Module) -> nn.Module:
-    """Give norms a weight, and what starts at zero a value: else U is zero in every block of a new network."""
+    """Give norms a weight, and what starts at zero a value: else U is zero in every block of a new
+    network.
+    """
     torch.manual_seed(0)
     for module in model.modules():
         for name, value in module.named_parameters(recurse=False):
@@ -24,8 +28,12 @@ def randomise(model: nn.Module) -> nn.Module:
 
 
 def settle(model: nn.Module, images: Tensor) -> None:
-    """Let batch norms take their statistics from the images: else signals fade or burst on their way down."""
-    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    """Let batch norms take their statistics from the images: else signals fade or burst on their
+    way down.
+    """
+    norms = [
+        module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
+    ]
     for norm in norms:
         norm.train().momentum = 1.0
     try:
@@ -36,10 +44,15 @@ def settle(model: nn.Module, images: Tensor) -> None:
             norm.eval()
 
 
-def see_gating(model: nn.Module, images: Tensor, known: Container[str] = ()) -> dict[str, list[Pair]]:
-    """Return input and output of every innermost module that gates channels, by its path; once for each call.
+def see_gating(
+    model: nn.Module, images: Tensor, known: Container[str] = ()
+) -> dict[str, list[Pair]]:
+    """Return input and output of every innermost module that gates channels, by its path.
 
-    Of the paths in ``known`` they are returned in any case: a gate may happen to be the same for both images.
+    Once for each call.
+
+    Of the paths in ``known`` they are returned in any case: a gate may happen to be the same for
+    both images.
     """
     seen: dict[str, list[Pair]] = {}
     with _hooked(model, seen, known), torch.no_grad():
@@ -49,20 +62,25 @@ def see_gating(model: nn.Module, images: Tensor, known: Container[str] = ()) -> 
 
 
 def is_gating(before: Tensor, after: Tensor) -> bool:
-    """Tell whether ``after`` is ``before`` times one value a channel, which differs between the images."""
+    """Tell whether ``after`` is ``before`` times one value a channel, which differs between the
+    images.
+    """
     flat, out = (value.double().flatten(2) for value in (before, after))
     peak = flat.abs().argmax(2, keepdim=True)
     factor = (out.gather(2, peak) / flat.gather(2, peak)).nan_to_num(0.0)
     slack = 1e-5 * (out.abs().amax(2, keepdim=True) + 1e-30)
     same = ((out - factor * flat).abs() <= slack).all() and out.isfinite().all()
     alive = flat.gather(2, peak).abs().amin(0) > 0
-    # A map of one value, as pooling and attention leave nearly, becomes another one whatever is done to it.
+    # A map of one value, as pooling and attention leave nearly, becomes another one whatever is
+    # done to it.
     span = flat.amax(2, keepdim=True) - flat.amin(2, keepdim=True)
     uneven = (span / flat.abs().amax(2, keepdim=True)).amin(0) > 1e-2
-    # A hard activation shuts some maps wholly and lets others through as they are; a gate also does things in between.
+    # A hard activation shuts some maps wholly and lets others through as they are; a gate also does
+    # things in between.
     graded = (factor * (factor - 1)).abs().amax(0) > 1e-3
-    # Far more than the slack: the sum of a map and very little else is nearly the map, and a norm whose epsilon is far
-    # above a faded signal multiplies by nearly the same, however large that is.
+    # Far more than the slack: the sum of a map and very little else is nearly the map, and a norm
+    # whose epsilon is far above a faded signal multiplies by nearly the same, however large that
+    # is.
     differ = (factor[0] - factor[-1]).abs() > 1e-3 * factor.abs().amax(0).clamp(min=1)
     return bool(same and differ[alive & uneven & graded].any())
 
@@ -71,7 +89,12 @@ def is_gating(before: Tensor, after: Tensor) -> bool:
 def _hooked(model: nn.Module, seen: dict[str, list[Pair]], known: Container[str]) -> Iterator[None]:
     def look(path: str, args: tuple[object, ...], output: object) -> None:
         before = next((value for value in args if isinstance(value, Tensor)), None)
-        if before is None or not isinstance(output, Tensor) or before.ndim != 4 or before.shape != output.shape:
+        if (
+            before is None
+            or not isinstance(output, Tensor)
+            or before.ndim != 4
+            or before.shape != output.shape
+        ):
             return
         for axis in (1, 3):
             pair = before.movedim(axis, 1), output.movedim(axis, 1)

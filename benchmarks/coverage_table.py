@@ -16,20 +16,29 @@ Every network that torchvision and timm list, looked at by one command:
 
     python -m benchmarks.coverage --rows coverage.jsonl --out docs/coverage.md
 
-Each has random weights (norms and what starts at zero are given values) and sees two images of noise, of the smallest
-size from 64 pixels that it takes. Names that begin with `quantized_` are built in floating point.
-"Found" is what `inspect_gates` lists. "Captured exactly" means that the recorded gate times the block's input was the
-block's output bit for bit, both seen by the check's own hooks. "Missing" is a module that `inspect_gates` does not name
-although its output is its input times one value a channel that depends on the image; the check finds these by what
-modules do, not by what they are called.
+Each has random weights (norms and what starts at zero are given values) and sees two images of
+noise, of the smallest size from 64 pixels that it takes. Names that begin with `quantized_` are
+built in floating point. "Found" is what `inspect_gates` lists. "Captured exactly" means that the
+recorded gate times the block's input was the block's output bit for bit, both seen by the check's
+own hooks. "Missing" is a module that `inspect_gates` does not name although its output is its input
+times one value a channel that depends on the image; the check finds these by what modules do, not
+by what they are called.
 """
 
 
 def write_report(rows: Sequence[dict[str, Any]], out: Path | None, *, listed: int) -> str:
-    """Return the report of the rows as Markdown, and write it to ``out``; ``listed`` is how many names there are."""
+    """Return the report of the rows as Markdown, and write it to ``out``.
+
+    ``listed`` is how many names there are.
+    """
     gated = [row for row in rows if row["gating"] or row["found"] or row["refused"]]
     others = [row for row in rows if row["others"]]
-    parts = [_INTRODUCTION, _totals(rows, gated, listed), as_table(HEAD, _families(gated)), _wrong(rows)]
+    parts = [
+        _INTRODUCTION,
+        _totals(rows, gated, listed),
+        as_table(HEAD, _families(gated)),
+        _wrong(rows),
+    ]
     parts += [_other_kinds(others), _names("Networks with gates, by family", gated), _failed(rows)]
     text = "\n\n".join(part.strip() for part in parts if part) + "\n"
     if out:
@@ -42,10 +51,12 @@ def _totals(rows: Sequence[dict[str, Any]], gated: Sequence[dict[str, Any]], lis
     lines = []
     for library in dict.fromkeys(row["package"] for row in rows):
         mine = [row for row in gated if row["package"] == library]
-        found, exact, missing = (sum(_count(row, key) for row in mine) for key in ("found", "exact", "missing"))
+        found, exact, missing = (
+            sum(_count(row, key) for row in mine) for key in ("found", "exact", "missing")
+        )
         lines.append(
-            f"- {library}: {len(mine)} networks with gates, {found:,} blocks found, {exact:,} captured exactly, "
-            f"{found - exact} not, {missing} missing"
+            f"- {library}: {len(mine)} networks with gates, {found:,} blocks found, {exact:,} "
+            f"captured exactly, {found - exact} not, {missing} missing"
         )
     looked = sum(bool(row["size"]) for row in rows)
     left = f" {listed - len(rows):,} are still to be looked at." if listed > len(rows) else ""
@@ -63,17 +74,29 @@ def _families(gated: Iterable[dict[str, Any]]) -> list[list[str]]:
 def _family(library: str, family: str, rows: Sequence[dict[str, Any]]) -> list[str]:
     found, exact = (sum(row[key] for row in rows) for key in ("found", "exact"))
     forms = sorted({form.split(" ", 1)[1] for row in rows for form in row["forms"]})
-    return [library, family, str(len(rows)), str(found), str(exact), str(found - exact), ", ".join(forms)]
+    return [
+        library,
+        family,
+        str(len(rows)),
+        str(found),
+        str(exact),
+        str(found - exact),
+        ", ".join(forms),
+    ]
 
 
 def _wrong(rows: Iterable[dict[str, Any]]) -> str:
     lines = [
-        f"- {row['package']} {row['name']}: {row['found'] - row['exact']} not exact, missing {row['missing']}, "
-        f"refused {row['refused']}"
+        f"- {row['package']} {row['name']}: {row['found'] - row['exact']} not exact, missing "
+        f"{row['missing']}, refused {row['refused']}"
         for row in rows
         if row["found"] != row["exact"] or row["missing"] or row["refused"]
     ]
-    return "\n".join(["## Not right", "", *lines]) if lines else "None is wrong, none is missing, none is refused."
+    return (
+        "\n".join(["## Not right", "", *lines])
+        if lines
+        else "None is wrong, none is missing, none is refused."
+    )
 
 
 def _other_kinds(rows: Iterable[dict[str, Any]]) -> str:
@@ -81,15 +104,23 @@ def _other_kinds(rows: Iterable[dict[str, Any]]) -> str:
     for row in rows:
         for sentence in row["others"]:
             kinds[sentence].append(row["name"])
-    lines = [f"- {sentence} {len(names)} networks: {', '.join(names)}." for sentence, names in kinds.items()]
+    lines = [
+        f"- {sentence} {len(names)} networks: {', '.join(names)}."
+        for sentence, names in kinds.items()
+    ]
     return "\n".join(["## Not an SE gate, and said so", "", *lines]) if lines else ""
 
 
 def _names(title: str, rows: Iterable[dict[str, Any]]) -> str:
     families: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in rows:
-        families[row["package"], row["family"]].append(f"{row['name']} ({row['exact']}/{row['found']})")
-    lines = [f"- {library} {family}: {', '.join(names)}" for (library, family), names in sorted(families.items())]
+        families[row["package"], row["family"]].append(
+            f"{row['name']} ({row['exact']}/{row['found']})"
+        )
+    lines = [
+        f"- {library} {family}: {', '.join(names)}"
+        for (library, family), names in sorted(families.items())
+    ]
     return "\n".join([f"## {title}", "", "Captured exactly / found.", "", *_folded(lines)])
 
 

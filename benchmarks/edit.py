@@ -11,23 +11,36 @@ from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, spread
 from benchmarks.server import launch_chromium, run_app
 
-HEAD = ("all gates of a block", "click to new answer painted, s", "slowest, s", "click to page at rest, s")
+HEAD = (
+    "all gates of a block",
+    "click to new answer painted, s",
+    "slowest, s",
+    "click to page at rest, s",
+)
 """What the columns of the table hold; spreads are quartiles."""
 BUTTONS = ("Set to 0", "Set to 1", "Undo")
-"""What is clicked in turn: two edits whose answers no cache knows, and a step back to one that it does."""
-BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((5, 3), (4, 6), (3, 4), (2, 3)) for unit in range(1, units + 1)]
+"""What is clicked in turn: two edits whose answers no cache knows, and a step back to one that it
+does."""
+BLOCKS = [
+    f"SE_{stage}_{unit}"
+    for stage, units in ((5, 3), (4, 6), (3, 4), (2, 3))
+    for unit in range(1, units + 1)
+]
 """Edited one after the other; all but the first count."""
 _AT_REST = '[data-test-script-state="notRunning"]'
-# The clock starts with the click and stops one frame after the first frame in which any number of the answer differs.
+# The clock starts with the click and stops one frame after the first frame in which any number of
+# the answer differs.
 _WATCH = """() => {
-  const read = () => [...document.querySelectorAll('.st-key-answers .annotation-text')].map(x => x.textContent).join();
+  const texts = () => [...document.querySelectorAll('.st-key-answers .annotation-text')];
+  const read = () => texts().map(text => text.textContent).join();
   const before = read();
   window.painting = new Promise((resolve, reject) => {
     document.addEventListener('click', () => {
       const start = performance.now();
       const look = () => {
-        if (read() !== before) requestAnimationFrame(() => resolve((performance.now() - start) / 1000));
-        else if (performance.now() - start > 60000) reject(new Error('No new answer within a minute'));
+        const seconds = () => (performance.now() - start) / 1000;
+        if (read() !== before) requestAnimationFrame(() => resolve(seconds()));
+        else if (seconds() > 60) reject(new Error('No new answer within a minute'));
         else requestAnimationFrame(look);
       };
       requestAnimationFrame(look);
@@ -48,8 +61,12 @@ _WATCH = """() => {
 
 def main(words: list[str] | None = None) -> None:
     """Measure every button in one visit, and print the table and the machine."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.edit", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=10, help="blocks to edit, 2 to 15 (default: 10)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.edit", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=10, help="blocks to edit, 2 to 15 (default: 10)"
+    )
     repeats = parser.parse_args(words).repeats
     machine = describe_machine()
     with run_app() as server, sync_playwright() as playwright:
@@ -97,7 +114,9 @@ def _choose(page: Page, block: str) -> None:
 
 
 def _press(page: Page, button: str) -> tuple[float, float]:
-    """Click a button; return the seconds until the answer was painted, and until the page was at rest."""
+    """Click a button; return the seconds until the answer was painted, and until the page was at
+    rest.
+    """
     page.evaluate(_WATCH)
     page.get_by_test_id("stMain").get_by_role("button", name=button, exact=True).click()
     return page.evaluate("window.painting"), page.evaluate("window.rest")

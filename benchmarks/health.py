@@ -1,9 +1,12 @@
-"""Gate health over few images: how often "same for every image" and its opposite are said, and how often wrongly.
+"""Gate health over few images: how often "same for every image" and its opposite are said, and how
+often wrongly.
 
-python -m benchmarks.health FOLDER [--network se_resnet50_half_imagenette] [--images 800] [--draws 200] [--seed 0]
+python -m benchmarks.health FOLDER [--network se_resnet50_half_imagenette] [--images 800] [--draws
+200] [--seed 0]
 
-The share of the gates' variance between images over all images of the folder is taken for the truth; then a few of
-them are drawn at a time, block by block. docs/verdicts.md holds the rule and the results.
+The share of the gates' variance between images over all images of the folder is taken for the
+truth; then a few of them are drawn at a time, block by block. docs/verdicts.md holds the rule and
+the results.
 """
 
 import argparse
@@ -23,7 +26,14 @@ from se_viz.networks import Network, load_network
 
 COUNTS = (3, 6, 12, 24, 48)
 """How many images are drawn at a time."""
-HEAD = ("images", "interval holds the truth", "word said", "too few", "wrong word", "wrong by the plain variance")
+HEAD = (
+    "images",
+    "interval holds the truth",
+    "word said",
+    "too few",
+    "wrong word",
+    "wrong by the plain variance",
+)
 """What the columns of the table hold."""
 
 _BATCH = 16
@@ -34,7 +44,9 @@ def gather(network: Network, files: list[Path]) -> dict[str, Tensor]:
     gates: dict[str, list[Tensor]] = {}
     with torch.inference_mode():
         for start in range(0, len(files), _BATCH):
-            photos = [network.preprocess(open_image(file)) for file in files[start : start + _BATCH]]
+            photos = [
+                network.preprocess(open_image(file)) for file in files[start : start + _BATCH]
+            ]
             with capture_gates(network.model) as records:
                 network.model(torch.cat(photos))
             for record in records:
@@ -42,8 +54,12 @@ def gather(network: Network, files: list[Path]) -> dict[str, Tensor]:
     return {name: torch.cat(parts) for name, parts in gates.items()}
 
 
-def measure(gates: dict[str, Tensor], count: int, *, draws: int, dice: np.random.Generator) -> tuple[str, ...]:
-    """Return a row of the table: what is said of ``count`` images, over ``draws`` of them a block."""
+def measure(
+    gates: dict[str, Tensor], count: int, *, draws: int, dice: np.random.Generator
+) -> tuple[str, ...]:
+    """Return a row of the table: what is said of ``count`` images, over ``draws`` of them a
+    block.
+    """
     limit, covered, said, wrong, plain = Limits().fixed, 0, 0, 0, 0
     for every in gates.values():
         whole = estimate_image_share(every)
@@ -68,18 +84,30 @@ def measure(gates: dict[str, Tensor], count: int, *, draws: int, dice: np.random
 
 def main(words: list[str] | None = None) -> None:
     """Measure, and print the table and the machine."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.health", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.health", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("folder", type=Path, help="folder of photos")
-    parser.add_argument("--network", default="se_resnet50_half_imagenette", help="name of a network on the disk")
-    parser.add_argument("--images", type=int, default=800, help="photos that make the truth (default: 800)")
-    parser.add_argument("--draws", type=int, default=200, help="draws a block and number of images (default: 200)")
+    parser.add_argument(
+        "--network", default="se_resnet50_half_imagenette", help="name of a network on the disk"
+    )
+    parser.add_argument(
+        "--images", type=int, default=800, help="photos that make the truth (default: 800)"
+    )
+    parser.add_argument(
+        "--draws", type=int, default=200, help="draws a block and number of images (default: 200)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of all draws (default: 0)")
     asked = parser.parse_args(words)
     files = find_images([asked.folder])
     random.Random(asked.seed).shuffle(files)
     gates = gather(load_network(asked.network), files[: asked.images])
     dice = np.random.default_rng(asked.seed)
-    rows = [measure(gates, count, draws=asked.draws, dice=dice) for count in COUNTS if 2 * count <= asked.images]
+    rows = [
+        measure(gates, count, draws=asked.draws, dice=dice)
+        for count in COUNTS
+        if 2 * count <= asked.images
+    ]
     print(as_table(HEAD, rows), describe_machine().show(), sep="\n\n")
 
 

@@ -31,7 +31,11 @@ class Machine:
     def show(self) -> str:
         """Return the description, one line a fact."""
         memory = f", {self.memory:.0f} GiB of memory" if self.memory is not None else ""
-        load = f"{self.load:.2f} when the measurement began" if self.load is not None else "not told here"
+        load = (
+            f"{self.load:.2f} when the measurement began"
+            if self.load is not None
+            else "not told here"
+        )
         return (
             f"Machine: {self.processor}, {self.cores} core{'s' if self.cores > 1 else ''}{memory}\n"
             f"GPU: {self.gpu or 'none'}\n"
@@ -44,7 +48,9 @@ def describe_machine() -> Machine:
     """Describe this machine; to be called before a measurement, for the sake of the load."""
     return Machine(
         processor=_processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1,
         memory=_memory(),
         gpu=_gpu(),
         python=platform.python_version(),

@@ -1,9 +1,11 @@
 """Does it matter?: how often the bold word depends on whose gates an image gets.
 
-python -m benchmarks.mattered --data FOLDER_OF_CLASSES [--photos 30] [--lenders 60] [--scope network]
+python -m benchmarks.mattered --data FOLDER_OF_CLASSES [--photos 30] [--lenders 60] [--scope
+network]
 
-Photos get the gates of three sets of lenders that share none, all drawn from the same folder, as many of each class.
-A word is wrong where fewer than three quarters of the lenders of all three sets agree with it.
+Photos get the gates of three sets of lenders that share none, all drawn from the same folder, as
+many of each class. A word is wrong where fewer than three quarters of the lenders of all three sets
+agree with it.
 """
 
 import argparse
@@ -27,25 +29,45 @@ SETS = 3
 """Sets of lenders that a photo gets."""
 
 HEAD = ("lenders", "word changes", "two different words", "a word is said", "of these wrong")
-"""What the columns of the table hold; the first two are shares of the photos, the third of photos and sets."""
+"""What the columns of the table hold; the first two are shares of the photos, the third of photos
+and sets."""
 
 
 def main(words: list[str] | None = None) -> None:
-    """Ask every photo of all lenders, judge it by parts of them, and print the table and the machine."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.mattered", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="a folder with a folder of images for each class")
-    parser.add_argument("--network", default="se_resnet50_half_imagenette", help="name of a network on the disk")
-    parser.add_argument("--photos", type=int, default=30, help="photos that are judged (default: 30)")
+    """Ask every photo of all lenders, judge it by parts of them, and print the table and the
+    machine.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.mattered", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="a folder with a folder of images for each class"
+    )
+    parser.add_argument(
+        "--network", default="se_resnet50_half_imagenette", help="name of a network on the disk"
+    )
+    parser.add_argument(
+        "--photos", type=int, default=30, help="photos that are judged (default: 30)"
+    )
     parser.add_argument("--lenders", type=int, default=60, help="lenders in a set (default: 60)")
-    parser.add_argument("--scope", default="network", help="block, stage or network (default: network)")
+    parser.add_argument(
+        "--scope", default="network", help="block, stage or network (default: network)"
+    )
     asked = parser.parse_args(words)
     machine, network = describe_machine(), load_network(asked.network)
     paths = draw_paths(asked.data, asked.photos + SETS * asked.lenders)
     photos, rest = paths[: asked.photos], paths[asked.photos :]
     lenders = [_see(network, path, number) for number, path in enumerate(rest)]
-    found = [run_lenders(network, open_image(photo), lenders, asked.scope) for photo in tqdm(photos, leave=False)]
+    found = [
+        run_lenders(network, open_image(photo), lenders, asked.scope)
+        for photo in tqdm(photos, leave=False)
+    ]
     sizes = [size for size in (6, 11, 20, 30, 60, 120) if size < asked.lenders]
-    print(as_table(HEAD, [measure(found, size) for size in [*sizes, asked.lenders]]), machine.show(), sep="\n\n")
+    print(
+        as_table(HEAD, [measure(found, size) for size in [*sizes, asked.lenders]]),
+        machine.show(),
+        sep="\n\n",
+    )
 
 
 def draw_paths(data: Path, number: int) -> list[Path]:
@@ -61,7 +83,9 @@ def measure(found: list[tuple[Counterfactual, ...]], size: int) -> tuple[str, ..
     changed, contradicted, said, wrong = 0, 0, 0, 0
     for of_photo in found:
         words = [
-            judge([one for one in of_photo if number * size <= int(one.lender) < (number + 1) * size]).words
+            judge(
+                [one for one in of_photo if number * size <= int(one.lender) < (number + 1) * size]
+            ).words
             for number in range(SETS)
         ]
         whole = judge(of_photo)
@@ -78,7 +102,9 @@ def measure(found: list[tuple[Counterfactual, ...]], size: int) -> tuple[str, ..
 
 
 def _see(network: Network, path: Path, number: int) -> Lender:
-    lender = Lender("", sha256(path.read_bytes()).hexdigest(), gates_of(analyse(network, open_image(path))))
+    lender = Lender(
+        "", sha256(path.read_bytes()).hexdigest(), gates_of(analyse(network, open_image(path)))
+    )
     return replace(lender, name=str(number))
 
 

@@ -37,8 +37,13 @@ def interleave(repeats: int) -> Iterator[tuple[int, int]]:
         yield (1, 0) if repeat % 2 else (0, 1)
 
 
-def time_pairs(first: Callable[[], float], second: Callable[[], float], repeats: int) -> list[tuple[float, float]]:
-    """Call two functions in interleaved order; return the seconds that each pair of calls reported."""
+def time_pairs(
+    first: Callable[[], float], second: Callable[[], float], repeats: int
+) -> list[tuple[float, float]]:
+    """Call two functions in interleaved order.
+
+    Return the seconds that each pair of calls reported.
+    """
     pairs = []
     for order in interleave(repeats):
         seconds = {which: (first, second)[which]() for which in order}
@@ -55,12 +60,18 @@ def as_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return rows as a Markdown table, ready for ``docs/benchmarks.md``."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     rule = ["-" * width for width in widths]
-    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in (head, rule, *rows)]
+    lines = [
+        [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        for row in (head, rule, *rows)
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def peak_memory(pid: int | str = "self") -> float | None:
-    """Return the most memory a process has held at once, in MiB (VmHWM); None where Linux does not tell."""
+    """Return the most memory a process has held at once, in MiB (VmHWM).
+
+    None where Linux does not tell.
+    """
     return _status(pid, "VmHWM:")
 
 
@@ -70,7 +81,10 @@ def resident_memory(pid: int | str = "self") -> float | None:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """Return the value below which so many in a hundred lie (linear interpolation); of one value, it alone."""
+    """Return the value below which so many in a hundred lie (linear interpolation).
+
+    Of one value, it alone.
+    """
     if len(values) == 1:
         return values[0]
     return quantiles(values, n=100, method="inclusive")[percent - 1]

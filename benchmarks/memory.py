@@ -1,4 +1,5 @@
-"""What a long day leaves behind: resident memory over a thousand images, beside what the caches may hold.
+"""What a long day leaves behind: resident memory over a thousand images, beside what the caches
+may hold.
 
 python -m benchmarks.memory [--images 1000] [--network NAME]
 """
@@ -28,8 +29,12 @@ FULL = 128
 
 def main(words: list[str] | None = None) -> None:
     """Analyse photos one after the other, as sessions do, and print the table and the machine."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--images", type=int, default=1000, help=f"photos, more than {2 * FULL} (default: 1000)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.memory", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--images", type=int, default=1000, help=f"photos, more than {2 * FULL} (default: 1000)"
+    )
     parser.add_argument("--network", help="name of the network (default: the first bundled one)")
     arguments = parser.parse_args(words)
     # Streamlit warns at each call that no server runs.
@@ -39,18 +44,27 @@ def main(words: list[str] | None = None) -> None:
     marks = measure(name, device, arguments.images)
     start = dict(marks)[2 * FULL]
     rows = [[str(count), show_memory(held), show_growth(held, start)] for count, held in marks]
-    print(f"{as_table(HEAD, rows)}\n\n{name} on {device}; the caches hold {FULL} photos and analyses each at most.")
+    print(
+        f"{as_table(HEAD, rows)}\n\n{name} on {device}; the caches hold {FULL} photos and analyses "
+        "each at most."
+    )
     print(machine.show())
 
 
 def measure(name: str, device: str, images: int) -> list[tuple[int, float | None]]:
-    """Return the resident memory in MiB before the first photo, when the caches are full, and then on."""
+    """Return the resident memory in MiB before the first photo, when the caches are full, and then
+    on.
+    """
     network = get_view(name, device)
     marks = [(0, _held())]
     for count in range(1, images + 1):
         content = make_photo((640, 480), count)
         image = ChosenImage("photo", content, hashlib.sha256(content).hexdigest())
-        get_analysis(Choices(image, network, name, device, get_photo(image.digest, network.card.view, content)))
+        get_analysis(
+            Choices(
+                image, network, name, device, get_photo(image.digest, network.card.view, content)
+            )
+        )
         # Twice as many as fit: the allocator has then met its usual holes.
         if count >= 2 * FULL and (count % (2 * FULL) == 0 or count == images):
             marks.append((count, _held()))

@@ -1,6 +1,8 @@
-"""Upload to picture: from handing a new photo to the uploader until its gates are painted in a browser.
+"""Upload to picture: from handing a new photo to the uploader until its gates are painted in a
+browser.
 
-Beside it, by the same clock and in turn: a bare Streamlit page that shows the photo and nothing else.
+Beside it, by the same clock and in turn: a bare Streamlit page that shows the photo and nothing
+else.
 
 python -m benchmarks.paint [--repeats 10] [--before FOLDER]
 """
@@ -26,14 +28,32 @@ from se_viz.images.reading import list_samples
 
 SIZES = ((1152, 864), (4000, 3000))
 """Widths and heights of the photos: 1 and 12 megapixels."""
-HEAD = ("photo", "page", "upload to picture painted, s", "slowest, s", "times the bare page", "received, kB")
+HEAD = (
+    "photo",
+    "page",
+    "upload to picture painted, s",
+    "slowest, s",
+    "times the bare page",
+    "received, kB",
+)
 """What the columns of the first table hold; spreads are quartiles."""
-COST_HEAD = ("photo", "page", "busy, s", "script, s", "styles, s", "layout, s", "nodes at rest", "layout shift")
-"""What the columns of the second table hold: the browser's main thread until the picture was painted, as medians."""
+COST_HEAD = (
+    "photo",
+    "page",
+    "busy, s",
+    "script, s",
+    "styles, s",
+    "layout, s",
+    "nodes at rest",
+    "layout shift",
+)
+"""What the columns of the second table hold: the browser's main thread until the picture was
+painted, as medians."""
 _UPLOADER = 'section[data-testid="stSidebar"] input[type="file"]'
 _AT_REST = '[data-test-script-state="notRunning"]'
 _COSTS = ("TaskDuration", "ScriptDuration", "RecalcStyleDuration", "LayoutDuration")
-# Five probabilities' texts as a whole, every block's mean, and the picture of the gates differ from those before.
+# Five probabilities' texts as a whole, every block's mean, and the picture of the gates differ from
+# those before.
 _SEE_GATES = """
   // Until the run ends, Streamlit keeps what stood there before in the document, hidden.
   const shown = (selector, root = document) => [...root.querySelectorAll(selector)]
@@ -56,19 +76,21 @@ _SEE_GATES = """
     // Values alone would not do: they may stand there before the picture is painted.
     pictures: () => [
       ...canvases().map(pixels),
-      ...plots().flatMap(plot => [...plot.querySelectorAll('image')]).map(image => image.getAttribute('href')),
+      ...plots().flatMap(plot => [...plot.querySelectorAll('image')])
+        .map(image => image.getAttribute('href')),
     ],
   });
 """
 _SEE_PHOTO = """
   window.see = () => {
-    const photos = [...document.querySelectorAll('[data-testid="stImage"] img')].filter(photo => photo.naturalWidth);
+    const photos = [...document.querySelectorAll('[data-testid="stImage"] img')]
+      .filter(photo => photo.naturalWidth);
     const addresses = photos.map(photo => photo.src);
     return {texts: addresses.join(), pictures: () => addresses, values: addresses};
   };
 """
-# The clock starts when the browser has the file and stops one frame after the first frame in which all that is seen
-# differs from the photo before.
+# The clock starts when the browser has the file and stops one frame after the first frame in which
+# all that is seen differs from the photo before.
 _WATCH = """() => {
   %s
   const before = window.see(), old = before.pictures();
@@ -77,7 +99,9 @@ _WATCH = """() => {
   const painted = now => now.texts !== before.texts && now.values.join() !== before.values.join()
     && renewed(now.pictures());
   window.shift = 0;
-  window.shifts ??= new PerformanceObserver(list => list.getEntries().forEach(entry => window.shift += entry.value));
+  window.shifts ??= new PerformanceObserver(list => {
+    for (const entry of list.getEntries()) window.shift += entry.value;
+  });
   window.shifts.observe({type: 'layout-shift'});
   window.painting = new Promise((resolve, reject) => {
     document.addEventListener('change', () => {
@@ -87,7 +111,8 @@ _WATCH = """() => {
         const {texts, values} = now;
         const stop = () => ({seconds: (performance.now() - start) / 1000, texts, values});
         if (painted(now)) requestAnimationFrame(() => resolve(stop()));
-        else if (performance.now() - start > 120000) reject(new Error('No new picture within two minutes'));
+        else if (performance.now() - start > 120000)
+          reject(new Error('No new picture within two minutes'));
         else requestAnimationFrame(look);
       };
       requestAnimationFrame(look);
@@ -115,9 +140,15 @@ class Painting:
 
 def main(words: list[str] | None = None) -> None:
     """Measure both sizes on all pages in turn, and print the tables and the machine."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.paint", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=10, help="photos a size, at least 2 (default: 10)")
-    parser.add_argument("--before", type=Path, help="another checkout, measured in turn with this one")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.paint", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=10, help="photos a size, at least 2 (default: 10)"
+    )
+    parser.add_argument(
+        "--before", type=Path, help="another checkout, measured in turn with this one"
+    )
     options = parser.parse_args(words)
     machine = describe_machine()
     with ExitStack() as stack:
@@ -134,19 +165,29 @@ def main(words: list[str] | None = None) -> None:
 
 
 def make_photo(size: tuple[int, int], seed: int) -> bytes:
-    """Return a JPEG that no cache knows: a sample image, scaled to ``size`` and with noise of its own."""
+    """Return a JPEG that no cache knows: a sample image, scaled to ``size`` and with noise of its
+    own.
+    """
     samples = list_samples()
     photo = open_image(samples[seed % len(samples)].path).resize(size, Image.Resampling.BICUBIC)
     noise = np.random.default_rng(seed).integers(-10, 11, (size[1], size[0], 1), dtype=np.int16)
     file = BytesIO()
-    Image.fromarray((np.asarray(photo) + noise).clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
+    Image.fromarray((np.asarray(photo) + noise).clip(0, 255).astype(np.uint8)).save(
+        file, "JPEG", quality=90
+    )
     return file.getvalue()
 
 
-def _open_visits(stack: ExitStack, browser: Browser, folder: Path, before: Path | None) -> Iterator["_Visit"]:
+def _open_visits(
+    stack: ExitStack, browser: Browser, folder: Path, before: Path | None
+) -> Iterator["_Visit"]:
     """Start a server for each page, and show a photo on it once."""
     pages = [("se_viz", {}, _SEE_GATES)]
-    pages += [("before", {"command": streamlit_run("app.py"), "folder": before}, _SEE_GATES)] if before else []
+    pages += (
+        [("before", {"command": streamlit_run("app.py"), "folder": before}, _SEE_GATES)]
+        if before
+        else []
+    )
     pages += [("bare", {"command": streamlit_run("benchmarks/bare_page.py")}, _SEE_PHOTO)]
     for name, start, see in pages:
         server = stack.enter_context(run_app(**start))
@@ -158,8 +199,12 @@ def _open_visits(stack: ExitStack, browser: Browser, folder: Path, before: Path 
         yield visit
 
 
-def _paint_in_turn(visits: Sequence["_Visit"], size: tuple[int, int], repeats: int) -> dict[str, list[Painting]]:
-    """Give every page the same photos, one after the other: what drifts during a run meets all alike."""
+def _paint_in_turn(
+    visits: Sequence["_Visit"], size: tuple[int, int], repeats: int
+) -> dict[str, list[Painting]]:
+    """Give every page the same photos, one after the other: what drifts during a run meets all
+    alike.
+    """
     paintings: dict[str, list[Painting]] = {visit.name: [] for visit in visits}
     for seed in range(repeats):
         photo = make_photo(size, seed)
@@ -169,7 +214,9 @@ def _paint_in_turn(visits: Sequence["_Visit"], size: tuple[int, int], repeats: i
     return paintings
 
 
-def _rows(size: tuple[int, int], names: Sequence[str], paintings: dict[str, list[Painting]]) -> Iterator[list[str]]:
+def _rows(
+    size: tuple[int, int], names: Sequence[str], paintings: dict[str, list[Painting]]
+) -> Iterator[list[str]]:
     bare = [painting.seconds for painting in paintings["bare"]]
     for name in names:
         seconds = [painting.seconds for painting in paintings[name]]
@@ -185,10 +232,19 @@ def _rows(size: tuple[int, int], names: Sequence[str], paintings: dict[str, list
 
 
 def _cost_row(size: tuple[int, int], name: str, paintings: Sequence[Painting]) -> list[str]:
-    costs = [spread(seconds).median for seconds in zip(*(painting.costs for painting in paintings), strict=True)]
+    costs = [
+        spread(seconds).median
+        for seconds in zip(*(painting.costs for painting in paintings), strict=True)
+    ]
     nodes = spread([painting.nodes for painting in paintings]).median
     shift = spread([painting.shift for painting in paintings]).median
-    return [f"{size[0]} x {size[1]}", name, *(f"{cost:.2f}" for cost in costs), f"{nodes:.0f}", f"{shift:.2f}"]
+    return [
+        f"{size[0]} x {size[1]}",
+        name,
+        *(f"{cost:.2f}" for cost in costs),
+        f"{nodes:.0f}",
+        f"{shift:.2f}",
+    ]
 
 
 class _Visit:
@@ -206,17 +262,25 @@ class _Visit:
         self._count_bytes(self._tab)
 
     def warm_up(self) -> None:
-        """Show a photo of its own, so that the network is loaded and every figure has been drawn once."""
+        """Show a photo of its own, so that the network is loaded and every figure has been drawn
+        once.
+        """
         self._page.locator(_UPLOADER).wait_for(state="attached")
         self._hand_over(make_photo(SIZES[0], seed=1_000_005))
-        last = ".st-key-attribution .js-plotly-plot" if self._see == _SEE_GATES else '[data-testid="stImage"] img'
+        last = (
+            ".st-key-attribution .js-plotly-plot"
+            if self._see == _SEE_GATES
+            else '[data-testid="stImage"] img'
+        )
         self._page.locator(last).wait_for()
         self._page.locator(_AT_REST).wait_for()
 
     def paint(self, photo: bytes) -> Painting:
         """Hand over a new photo, and wait until it is painted and the page at rest."""
         self._page.bring_to_front()
-        assert self._page.evaluate(_WATCH.replace("%s", self._see)), "There is no picture to compare with."
+        assert self._page.evaluate(_WATCH.replace("%s", self._see)), (
+            "There is no picture to compare with."
+        )
         self._received = 0
         start = self._measure()
         self._hand_over(photo)
@@ -232,7 +296,10 @@ class _Visit:
         return Painting(seen["seconds"], costs, nodes, shift, self._received)
 
     def _measure(self) -> dict[str, float]:
-        return {metric["name"]: metric["value"] for metric in self._tab.send("Performance.getMetrics")["metrics"]}
+        return {
+            metric["name"]: metric["value"]
+            for metric in self._tab.send("Performance.getMetrics")["metrics"]
+        }
 
     def _hand_over(self, photo: bytes) -> None:
         file = self._folder / f"{sha256(photo).hexdigest()}.jpg"
@@ -246,7 +313,10 @@ class _Visit:
         tab.send("Network.enable")
         tab.on("Network.loadingFinished", lambda event: add(event["encodedDataLength"]))
         # Binary frames are reported in base64: four characters for three bytes.
-        tab.on("Network.webSocketFrameReceived", lambda event: add(len(event["response"]["payloadData"]) * 3 / 4))
+        tab.on(
+            "Network.webSocketFrameReceived",
+            lambda event: add(len(event["response"]["payloadData"]) * 3 / 4),
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Repeats: how far each method that draws at random agrees with itself, from one seed to the next.
 
-python -m benchmarks.repeats [--photos 3] [--network se_resnet50_half_imagenette] [--methods kernel_shap ...]
+python -m benchmarks.repeats [--photos 3] [--network se_resnet50_half_imagenette] [--methods
+kernel_shap ...]
 
-Each cell is the correlation of two maps of one sample for its most probable class, with the catalogue's settings.
+Each cell is the correlation of two maps of one sample for its most probable class, with the
+catalogue's settings.
 """
 
 import argparse
@@ -23,12 +25,18 @@ DRAWN = tuple(key for key, row in METHODS.items() if row.drawn)
 
 def main(words: list[str] | None = None) -> None:
     """Measure every method on some samples, and print the table and the machine."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.repeats", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.repeats", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--photos", type=int, default=3, help="number of samples (default: 3)")
     parser.add_argument(
-        "--network", default="se_resnet50_half_imagenette", help="name of a network that is on the disk"
+        "--network",
+        default="se_resnet50_half_imagenette",
+        help="name of a network that is on the disk",
     )
-    parser.add_argument("--methods", nargs="+", choices=DRAWN, default=DRAWN, help="default: all that draw")
+    parser.add_argument(
+        "--methods", nargs="+", choices=DRAWN, default=DRAWN, help="default: all that draw"
+    )
     asked = parser.parse_args(words)
     network = load_network(asked.network)
     samples = list_samples()[: asked.photos]

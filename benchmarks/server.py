@@ -1,4 +1,7 @@
-"""The app as its own process on a loopback port, and the Chromium that visits it; browser tests use both."""
+"""The app as its own process on a loopback port, and the Chromium that visits it.
+
+Browser tests use both.
+"""
 
 import shutil
 import socket
@@ -35,37 +38,55 @@ class Server:
 
 
 @contextmanager
-def run_app(*, command: Sequence[str] = SE_VIZ_APP, folder: Path = ROOT, patience: float = 180.0) -> Iterator[Server]:
+def run_app(
+    *, command: Sequence[str] = SE_VIZ_APP, folder: Path = ROOT, patience: float = 180.0
+) -> Iterator[Server]:
     """Start the app on a free port, wait until it answers, and end it afterwards.
 
-    ``command`` is run in ``folder``, which may be another checkout; ``streamlit_run`` gives one for another script.
-    ``patience`` is in seconds. The process inherits the environment, ``OMP_NUM_THREADS`` included.
+    ``command`` is run in ``folder``, which may be another checkout; ``streamlit_run`` gives one for
+    another script. ``patience`` is in seconds. The process inherits the environment,
+    ``OMP_NUM_THREADS`` included.
 
     Raises:
         RuntimeError: it ended, or did not answer in time; the message holds what it printed last.
     """
     port = _free_port()
-    options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
+    options = [
+        "--server.port",
+        str(port),
+        "--server.address",
+        "127.0.0.1",
+        "--server.headless",
+        "true",
+    ]
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen([*command, *options], cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [*command, *options], cwd=folder, stdout=log, stderr=subprocess.STDOUT
+        )
         try:
             url = f"http://127.0.0.1:{port}"
             if not _answers(process, url, patience):
                 log.seek(0)
-                raise RuntimeError(f"The app did not answer at {url}. It printed last:\n{log.read()[-2000:]}")
+                raise RuntimeError(
+                    f"The app did not answer at {url}. It printed last:\n{log.read()[-2000:]}"
+                )
             yield Server(url, process.pid)
         finally:
             _end(process)
 
 
 def streamlit_run(script: str) -> tuple[str, ...]:
-    """Return the command that serves a script without se_viz: a page to compare with, or an older checkout."""
+    """Return the command that serves a script without se_viz: a page to compare with, or an older
+    checkout.
+    """
     return sys.executable, "-m", "streamlit", "run", script
 
 
 def launch_chromium(playwright: Playwright) -> Browser:
     """Launch the machine's Chromium, or Playwright's own where there is none."""
-    return playwright.chromium.launch(executable_path=next(filter(None, map(shutil.which, _BROWSERS)), None))
+    return playwright.chromium.launch(
+        executable_path=next(filter(None, map(shutil.which, _BROWSERS)), None)
+    )
 
 
 def _free_port() -> int:

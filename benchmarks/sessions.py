@@ -2,9 +2,9 @@
 
 python -m benchmarks.sessions [--rounds 5] [--people 1 8 32] [--network NAME]
 
-The first table is of the library: threads that analyse, beside one thread that runs ready batches and nothing
-else. The second is of the app: sessions that upload, until the gates have come; each shows its next photo then,
-so the attribution of the one before ends at its next slice.
+The first table is of the library: threads that analyse, beside one thread that runs ready batches
+and nothing else. The second is of the app: sessions that upload, until the gates have come; each
+shows its next photo then, so the attribution of the one before ends at its next slice.
 """
 
 import argparse
@@ -30,7 +30,14 @@ from se_viz.experiments.analysis import analyse
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 """Images in one pass of the single thread; the best one counts."""
-HEAD = ("people", "median wait, s", "95 of 100 wait less than, s", "images a second", "of the best batch's", "memory")
+HEAD = (
+    "people",
+    "median wait, s",
+    "95 of 100 wait less than, s",
+    "images a second",
+    "of the best batch's",
+    "memory",
+)
 """What the columns of both tables hold."""
 _SIZE = (640, 480)
 
@@ -52,7 +59,13 @@ class Crowd:
     def row(self, people: int, best: float, memory: float | None) -> list[str]:
         """Return one row of a table."""
         waits = [f"{percentile(self.waits, percent):.2f}" for percent in (50, 95)]
-        return [str(people), *waits, f"{self.throughput:.2f}", f"{self.throughput / best:.2f}", show_memory(memory)]
+        return [
+            str(people),
+            *waits,
+            f"{self.throughput:.2f}",
+            f"{self.throughput / best:.2f}",
+            show_memory(memory),
+        ]
 
 
 def main(words: list[str] | None = None) -> None:
@@ -64,28 +77,48 @@ def main(words: list[str] | None = None) -> None:
     network = load_network(arguments.network or list_networks()[0].name)
     photos = {people: make_photos(people, arguments.rounds) for people in arguments.people}
     batch, best = max(
-        ((size, time_batch(network, size, arguments.rounds)) for size in BATCHES), key=lambda pair: pair[1]
+        ((size, time_batch(network, size, arguments.rounds)) for size in BATCHES),
+        key=lambda pair: pair[1],
     )
-    calls = [measure_calls(network, photos[people]).row(people, best, resident_memory()) for people in photos]
+    calls = [
+        measure_calls(network, photos[people]).row(people, best, resident_memory())
+        for people in photos
+    ]
     with run_app() as server:
         visits = [
-            measure_visits(server.url, photos[people]).row(people, best, resident_memory(server.pid))
+            measure_visits(server.url, photos[people]).row(
+                people, best, resident_memory(server.pid)
+            )
             for people in photos
         ]
-    print(f"Best batch: {batch} images in a pass, {best:.2f} images a second.\n\nThreads that analyse:\n")
-    print(f"{as_table(HEAD, calls)}\n\nSessions that upload until gates have come:\n\n{as_table(HEAD, visits)}")
+    print(
+        f"Best batch: {batch} images in a pass, {best:.2f} images a second.\n\nThreads that "
+        "analyse:\n"
+    )
+    print(
+        f"{as_table(HEAD, calls)}\n\nSessions that upload until gates have "
+        f"come:\n\n{as_table(HEAD, visits)}"
+    )
     name, rounds = network.card.name, arguments.rounds
-    print(f"\n{name} on {network.device}, {rounds} photos a person, {torch.get_num_threads()} threads a pass.")
+    print(
+        f"\n{name} on {network.device}, {rounds} photos a person, {torch.get_num_threads()} "
+        "threads a pass."
+    )
     print(machine.show())
 
 
 def make_photos(people: int, rounds: int) -> list[list[bytes]]:
     """Return JPEGs for each person; no two are alike, whatever the number of people."""
-    return [[make_photo(_SIZE, 10**6 * people + 10**3 * one + turn) for turn in range(rounds)] for one in range(people)]
+    return [
+        [make_photo(_SIZE, 10**6 * people + 10**3 * one + turn) for turn in range(rounds)]
+        for one in range(people)
+    ]
 
 
 def time_batch(network: Network, size: int, repeats: int) -> float:
-    """Return the images a second of one thread that runs ready batches of one size, without capture."""
+    """Return the images a second of one thread that runs ready batches of one size, without
+    capture.
+    """
     side = network.card.input_size
     images = torch.randn(size, 3, side, side, device=network.device)
     # A turn, so that this thread leaves no team behind, which would slow down those measured later.
@@ -123,7 +156,10 @@ def measure_visits(url: str, photos: Sequence[Sequence[bytes]]) -> Crowd:
 
 
 def crowd(people: Sequence[Callable[[], Sequence[float]]]) -> Crowd:
-    """Let everyone start at the same moment in a thread of their own; each returns what every photo took."""
+    """Let everyone start at the same moment in a thread of their own.
+
+    Each returns what every photo took.
+    """
     start = threading.Barrier(len(people) + 1)
 
     def begin(person: Callable[[], Sequence[float]]) -> Sequence[float]:
@@ -139,9 +175,17 @@ def crowd(people: Sequence[Callable[[], Sequence[float]]]) -> Crowd:
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sessions", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.sessions", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--rounds", type=int, default=5, help="photos a person (default: 5)")
-    parser.add_argument("--people", type=int, nargs="+", default=[1, 8, 32], help="how many at once (default: 1 8 32)")
+    parser.add_argument(
+        "--people",
+        type=int,
+        nargs="+",
+        default=[1, 8, 32],
+        help="how many at once (default: 1 8 32)",
+    )
     parser.add_argument("--network", help="name of the network (default: the first bundled one)")
     return parser.parse_args(words)
 

@@ -1,9 +1,11 @@
-"""DeepLift and Integrated Gradients: what their maps miss of the logit's rise that they should add up to.
+"""DeepLift and Integrated Gradients: what their maps miss of the logit's rise that they should add
+up to.
 
 python -m benchmarks.shares [--network se_resnet50_half_imagenette] [--baseline mean]
 
-For each sample and its most probable class: Captum's DeepLift, given a copy with a module for each use of a ReLU,
-without which it refuses the network; se_viz's; and Integrated Gradients with 32 steps. Misses are shares of the rise.
+For each sample and its most probable class: Captum's DeepLift, given a copy with a module for each
+use of a ReLU, without which it refuses the network; se_viz's; and Integrated Gradients with 32
+steps. Misses are shares of the rise.
 """
 
 import argparse
@@ -29,9 +31,15 @@ HEAD = ("sample", "rise, logits", "Captum's DeepLift", "DeepLift here", "Integra
 
 def main(words: list[str] | None = None) -> None:
     """Explain every sample, and print the table and the machine."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.shares", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--network", default="se_resnet50_half_imagenette", help="name of a network on the disk")
-    parser.add_argument("--baseline", default="mean", help="black, mean, blur or noise (default: mean)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.shares", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--network", default="se_resnet50_half_imagenette", help="name of a network on the disk"
+    )
+    parser.add_argument(
+        "--baseline", default="mean", help="black, mean, blur or noise (default: mean)"
+    )
     asked = parser.parse_args(words)
     machine = describe_machine()
     keep_freed_memory()
@@ -41,10 +49,17 @@ def main(words: list[str] | None = None) -> None:
         rows.append((sample.path.stem, *row))
         seconds.append(times)
     lift, steps = (spread(times).show(2, " s") for times in zip(*seconds, strict=True))
-    print(as_table(HEAD, rows), f"DeepLift here {lift}; Integrated Gradients {steps}.", machine.show(), sep="\n\n")
+    print(
+        as_table(HEAD, rows),
+        f"DeepLift here {lift}; Integrated Gradients {steps}.",
+        machine.show(),
+        sep="\n\n",
+    )
 
 
-def _explain(network: Network, inputs: Tensor, baseline: str) -> tuple[tuple[str, ...], tuple[float, float]]:
+def _explain(
+    network: Network, inputs: Tensor, baseline: str
+) -> tuple[tuple[str, ...], tuple[float, float]]:
     with torch.inference_mode():
         target = int(network.model(inputs).argmax())
     here = attribute_unproven(network, inputs, target, "deep_lift", baseline=baseline)
@@ -52,7 +67,10 @@ def _explain(network: Network, inputs: Tensor, baseline: str) -> tuple[tuple[str
     rise = here.explained or 0.0
     plain = abs(_captums(network, inputs, target, baseline) - rise)
     misses = (plain, here.completeness_error or 0.0, steps.completeness_error or 0.0)
-    return (f"{rise:.2f}", *(f"{miss / abs(rise):.1e}" for miss in misses)), (here.seconds, steps.seconds)
+    return (f"{rise:.2f}", *(f"{miss / abs(rise):.1e}" for miss in misses)), (
+        here.seconds,
+        steps.seconds,
+    )
 
 
 def _captums(network: Network, inputs: Tensor, target: int, baseline: str) -> float:

@@ -74,7 +74,10 @@ def measure_analyses(arguments: argparse.Namespace) -> None:
 
 
 def analyse_in_parts(network: Network, total: int, people: int) -> Iterator[int]:
-    """Analyse and explain new photos; yield how many are done when the threads of a part have ended."""
+    """Analyse and explain new photos.
+
+    Yield how many are done when the threads of a part have ended.
+    """
     side = network.card.input_size
 
     def look(number: int) -> None:
@@ -153,24 +156,36 @@ def measure_dearest(arguments: argparse.Namespace) -> None:
             rows.append(compare(name, *waits))
             print(*rows[-1], flush=True)
     print(f"\n{as_table(DEAREST_HEAD, [*rows, compare('**all**', *every)])}")
-    print(f"\n{arguments.people} sessions upload; {len(every[0])} photos alone, as many beside one more.")
+    print(
+        f"\n{arguments.people} sessions upload; {len(every[0])} photos alone, as many beside one "
+        "more."
+    )
 
 
 def upload(visitors: Sequence[Visitor], photos: Sequence[Sequence[bytes]]) -> tuple[float, ...]:
     """Let all show their photos at once; return how long each waited for each."""
     together = zip(visitors, photos, strict=True)
-    return crowd([lambda who=who, mine=mine: [*map(who.show, mine)] for who, mine in together]).waits
+    return crowd(
+        [lambda who=who, mine=mine: [*map(who.show, mine)] for who, mine in together]
+    ).waits
 
 
 def compare(name: str, alone: Sequence[float], beside: Sequence[float]) -> list[str]:
     """Return one row of the second table."""
-    cells = [f"{percentile(waits, percent):.2f}" for waits in (alone, beside) for percent in (50, 95)]
+    cells = [
+        f"{percentile(waits, percent):.2f}" for waits in (alone, beside) for percent in (50, 95)
+    ]
     return [name, *cells, f"{percentile(beside, 95) / percentile(alone, 95):.2f}"]
 
 
 @contextmanager
-def _insisting(url: str, demand: Callable[[Visitor], None], photos: Iterator[bytes]) -> Iterator[None]:
-    """Keep a session that demands something of one new photo after the other; it vanishes afterwards."""
+def _insisting(
+    url: str, demand: Callable[[Visitor], None], photos: Iterator[bytes]
+) -> Iterator[None]:
+    """Keep a session that demands something of one new photo after the other.
+
+    It vanishes afterwards.
+    """
     ended = threading.Event()
 
     def insist(visitor: Visitor) -> None:
@@ -196,7 +211,10 @@ def _insisting(url: str, demand: Callable[[Visitor], None], photos: Iterator[byt
 
 
 def measure_vanishing(arguments: argparse.Namespace) -> None:
-    """Let sessions vanish while the app works for them; print what it holds before and afterwards."""
+    """Let sessions vanish while the app works for them.
+
+    Print what it holds before and afterwards.
+    """
     photos = (make_photo(_SIZE, number) for number in count())
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SE_VIZ_CACHE"] = folder
@@ -214,10 +232,17 @@ def measure_vanishing(arguments: argparse.Namespace) -> None:
             _wait_of_one(server.url, photos)
             rest, seconds = wait_until_flat(server.pid, start, arguments.patience)
             left = len(_own_networks(folder))
-    marks = [("before", start), ("as the last vanished", held), (f"{KEPT + seconds:.0f} s later", rest)]
+    marks = [
+        ("before", start),
+        ("as the last vanished", held),
+        (f"{KEPT + seconds:.0f} s later", rest),
+    ]
     rows = [[name, *usage.row()] for name, usage in marks]
     print(as_table(("", *HEAD), rows))
-    print(f"\n{describe_growth(start, rest)} Networks that vanished visitors brought: {brought}, then {left}.")
+    print(
+        f"\n{describe_growth(start, rest)} Networks that vanished visitors brought: {brought}, "
+        f"then {left}."
+    )
     print(f"Upload to gates: {alone:.2f} s before, {after:.2f} s for who comes next.")
 
 
@@ -259,7 +284,9 @@ def _own_networks(folder: str) -> list[Path]:
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.soak", description=(__doc__ or "").splitlines()[0]
+    )
     parts = parser.add_subparsers(required=True)
     part = parts.add_parser("analyses", help="analyses with attributions, in the library")
     part.add_argument("--count", type=int, default=2000, help="analyses (default: 2000)")
@@ -269,7 +296,9 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     part.add_argument("--people", type=int, default=16, help="sessions that upload (default: 16)")
     part.add_argument("--rounds", type=int, default=2, help="photos each a phase (default: 2)")
     part.add_argument("--repeats", type=int, default=2, help="pairs of phases (default: 2)")
-    part.add_argument("--demands", nargs="+", choices=DEMANDS, default=[*DEMANDS], help="default: all")
+    part.add_argument(
+        "--demands", nargs="+", choices=DEMANDS, default=[*DEMANDS], help="default: all"
+    )
     part.set_defaults(run=measure_dearest)
     part = parts.add_parser("vanish", help="sessions that vanish while the app works for them")
     part.add_argument("--count", type=int, default=40, help="sessions (default: 40)")

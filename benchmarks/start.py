@@ -17,7 +17,11 @@ from se_viz.images.reading import list_samples
 
 TIMES = ("from starting the process to", "median and quartiles, s", "first, s", "slowest, s")
 """What the columns of the first table hold."""
-STEPS = ("the server's first answer", "the first usable page", "the gates of a sample clicked there at once")
+STEPS = (
+    "the server's first answer",
+    "the first usable page",
+    "the gates of a sample clicked there at once",
+)
 """What the rows of the first table time."""
 MEMORY = ("the server, after", "peak memory so far")
 """What the columns of the second table hold."""
@@ -26,7 +30,9 @@ _PATIENCE = 180_000
 
 def main(words: list[str] | None = None) -> None:
     """Start the app again and again, use it once, and print both tables and the machine."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.start", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--repeats", type=int, default=5, help="starts, at least 2 (default: 5)")
     repeats = parser.parse_args(words).repeats
     machine = describe_machine()
@@ -35,7 +41,13 @@ def main(words: list[str] | None = None) -> None:
         starts = [time_start(browser) for _ in range(repeats)]
         peaks = list(measure_memory(browser))
     print(
-        as_table(TIMES, [_row(what, seconds) for what, seconds in zip(STEPS, zip(*starts, strict=True), strict=True)])
+        as_table(
+            TIMES,
+            [
+                _row(what, seconds)
+                for what, seconds in zip(STEPS, zip(*starts, strict=True), strict=True)
+            ],
+        )
     )
     print(f"\n{as_table(MEMORY, [(step, show_memory(peak)) for step, peak in peaks])}")
     print(f"\n{repeats} starts.\n{machine.show()}")
@@ -59,7 +71,10 @@ def time_start(browser: Browser) -> tuple[float, float, float]:
 
 
 def measure_memory(browser: Browser) -> Iterator[tuple[str, float | None]]:
-    """Use a fresh server step by step; yield each step with the peak memory that the server reached by then."""
+    """Use a fresh server step by step.
+
+    Yield each step with the peak memory that the server reached by then.
+    """
     first, *others = [METHODS[key] for key in COMMON]
     with run_app() as server, browser.new_page() as page:
         _open(page, server)

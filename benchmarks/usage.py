@@ -1,4 +1,7 @@
-"""What a process holds at one moment: memory, threads, open files and children; only Linux tells."""
+"""What a process holds at one moment: memory, threads, open files and children.
+
+Only Linux tells.
+"""
 
 import gc
 import time
@@ -29,7 +32,10 @@ class Usage:
     def row(self) -> list[str]:
         """Return the cells of a table."""
         counts = (self.threads, self.descriptors, self.children)
-        return [show_memory(self.memory), *("not told here" if count is None else str(count) for count in counts)]
+        return [
+            show_memory(self.memory),
+            *("not told here" if count is None else str(count) for count in counts),
+        ]
 
 
 def take_usage(pid: int | str = "self") -> Usage:
@@ -57,11 +63,18 @@ def describe_growth(start: Usage, end: Usage) -> str:
         before, after = getattr(start, name), getattr(end, name)
         if before is not None and after is not None and after > before:
             grown.append(f"{name} by {after - before}")
-    return f"Grown: {', '.join(grown)}." if grown else "Flat: memory, threads, open files and children."
+    return (
+        f"Grown: {', '.join(grown)}."
+        if grown
+        else "Flat: memory, threads, open files and children."
+    )
 
 
 def wait_until_flat(pid: int, start: Usage, patience: float) -> tuple[Usage, float]:
-    """Wait until a process holds no more than at the start; return what it holds then, and the seconds."""
+    """Wait until a process holds no more than at the start.
+
+    Return what it holds then, and the seconds.
+    """
     began = time.monotonic()
     while True:
         usage, waited = take_usage(pid), time.monotonic() - began

@@ -1,9 +1,10 @@
-"""Verdicts of the pages: how often the bold word is wrong where the truth is known, and said where it should be.
+"""Verdicts of the pages: how often the bold word is wrong where the truth is known, and said where
+it should be.
 
 python -m benchmarks.verdicts erasure|sanity|scores|slopes [--network NAME] [--cases 100] [--seed 0]
 
-Each prints one row a kind of case: how many were drawn, and in how many the word was said. docs/verdicts.md holds
-rules, chance levels and results; short forms of the same draws are tests.
+Each prints one row a kind of case: how many were drawn, and in how many the word was said.
+docs/verdicts.md holds rules, chance levels and results; short forms of the same draws are tests.
 """
 
 import argparse
@@ -75,15 +76,27 @@ class Rate:
     def show(self) -> tuple[str, ...]:
         """Return a row of the table."""
         count, drawn = sum(self.said), len(self.said)
-        return self.kind, self.right, str(drawn), str(count), f"{count / drawn:.1%}" if drawn else "none drawn"
+        return (
+            self.kind,
+            self.right,
+            str(drawn),
+            str(count),
+            f"{count / drawn:.1%}" if drawn else "none drawn",
+        )
 
 
 def measure_erasure(asked: Asked) -> Iterator[Rate]:
-    """Erase what maps of noise mark, and what maps of a gate mark, and count "these pixels held it open"."""
+    """Erase what maps of noise mark, and what maps of a gate mark, and count "these pixels held it
+    open".
+    """
     photos, generator = _photos(asked.network), torch.Generator().manual_seed(asked.seed)
     side = asked.network.card.input_size
     controls = make_controls(side, side, repeats=asked.cases, seed=asked.seed)
-    said: dict[str, list[bool]] = {"random patches": [], "random pixels": [], "Integrated Gradients of the gate": []}
+    said: dict[str, list[bool]] = {
+        "random patches": [],
+        "random pixels": [],
+        "Integrated Gradients of the gate": [],
+    }
     for number in range(asked.cases):
         photo, neuron = photos[number % len(photos)], _draw_neuron(asked.network, generator)
         inputs = asked.network.preprocess(photo)
@@ -106,7 +119,9 @@ def measure_erasure(asked: Asked) -> Iterator[Rate]:
 
 
 def measure_sanity(asked: Asked) -> Iterator[Rate]:
-    """Check maps of small networks of random weights, and of the trained one, and count that they show learning."""
+    """Check maps of small networks of random weights, and of the trained one, and count that they
+    show learning.
+    """
     photos = _photos(asked.network)
     for method in ("saliency", "input_x_gradient"):
         said = [
@@ -120,7 +135,10 @@ def measure_sanity(asked: Asked) -> Iterator[Rate]:
 
 
 class Small(nn.Module):
-    """A network of one SE block, of random weights; at 32 pixels a pass takes less than a millisecond."""
+    """A network of one SE block, of random weights.
+
+    At 32 pixels a pass takes less than a millisecond.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,11 +170,15 @@ def _has_learned(network: Network, photo: Image.Image, method: str, seed: int) -
 
 
 def measure_scores(asked: Asked) -> Iterator[Rate]:
-    """Score draws of controls as if they were maps, beside others, and count that they beat every control.
+    """Score draws of controls as if they were maps, beside others, and count that they beat every
+    control.
 
-    Each photo has 20 draws of each kind; a case takes some of them for controls, and a further one for the map.
+    Each photo has 20 draws of each kind; a case takes some of them for controls, and a further one
+    for the map.
     """
-    said: dict[str, list[bool]] = {title: [] for title in ("random pixels", "random patches", *_METHODS.values())}
+    said: dict[str, list[bool]] = {
+        title: [] for title in ("random pixels", "random patches", *_METHODS.values())
+    }
     photos, generator = _photos(asked.network), torch.Generator().manual_seed(asked.seed)
     for photo in photos:
         inputs = asked.network.preprocess(photo)
@@ -165,7 +187,9 @@ def measure_scores(asked: Asked) -> Iterator[Rate]:
         exam = Exam(Target(best), squares=2, repeats=_POOL, seed=asked.seed)
         pool = make_yardstick(asked.network, inputs, exam)
         maps = {
-            title: score_map(asked.network, inputs, attribute(asked.network, inputs, best, key).map, pool.falls)
+            title: score_map(
+                asked.network, inputs, attribute(asked.network, inputs, best, key).map, pool.falls
+            )
             for key, title in _METHODS.items()
         }
         for _ in range(asked.cases // len(photos)):
@@ -176,7 +200,9 @@ def measure_scores(asked: Asked) -> Iterator[Rate]:
                 if len(drawn) > 1
             }
             yardstick = Yardstick(pool.falls, controls | {"blob": pool.controls["blob"]})
-            further = {f"random {key}": pool.controls[key][order[-1]] for key in ("pixels", "patches")}
+            further = {
+                f"random {key}": pool.controls[key][order[-1]] for key in ("pixels", "patches")
+            }
             for title, score in {**further, **maps}.items():
                 said[title].append(not find_unbeaten(score, yardstick))
     for title, values in said.items():
@@ -184,15 +210,23 @@ def measure_scores(asked: Asked) -> Iterator[Rate]:
 
 
 def measure_slopes(asked: Asked) -> list[Rate]:
-    """Shuffle the slopes of blocks among their channels, or sort them as their gates, and count words beside the null.
+    """Shuffle the slopes of blocks among their channels, or sort them as their gates, and count
+    words beside the null.
 
     "Above 0" is what was said before: that the interval of the plain rank correlation lies above 0.
     """
     generator, dice = torch.Generator().manual_seed(asked.seed), np.random.default_rng(asked.seed)
-    said: dict[str, list[bool]] = {"shuffled slopes": [], "shuffled slopes, compared with 0": [], "sorted slopes": []}
+    said: dict[str, list[bool]] = {
+        "shuffled slopes": [],
+        "shuffled slopes, compared with 0": [],
+        "sorted slopes": [],
+    }
     for number in range(asked.cases):
         photo = _photos(asked.network)[number % len(list_samples())]
-        block, target = _draw_neuron(asked.network, generator).block, number % len(asked.network.classes)
+        block, target = (
+            _draw_neuron(asked.network, generator).block,
+            number % len(asked.network.classes),
+        )
         gates = analyse(asked.network, photo).record(block).gate[0].double().numpy()
         slopes = estimate_effects(asked.network, photo, block, target).double().numpy() / gates
         mixed = compare_slopes(gates, gates * dice.permutation(slopes), sizes=True, seed=number)
@@ -201,9 +235,14 @@ def measure_slopes(asked: Asked) -> list[Rate]:
         if mixed is None or steep is None:
             continue
         said["shuffled slopes"].append(mixed.standing != "inside")
-        said["shuffled slopes, compared with 0"].append(mixed.value > 1.96 / math.sqrt(len(gates) - 1))
+        said["shuffled slopes, compared with 0"].append(
+            mixed.value > 1.96 / math.sqrt(len(gates) - 1)
+        )
         said["sorted slopes"].append(steep.standing == "above")
-    return [Rate(kind, SAID if kind == "sorted slopes" else WRONG, values) for kind, values in said.items()]
+    return [
+        Rate(kind, SAID if kind == "sorted slopes" else WRONG, values)
+        for kind, values in said.items()
+    ]
 
 
 def _photos(network: Network) -> list[Image.Image]:
@@ -235,15 +274,23 @@ VERDICTS: dict[str, Callable[[Asked], Iterable[Rate]]] = {
 
 def main(words: list[str] | None = None) -> None:
     """Measure one verdict, and print the table and the machine."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.verdicts", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.verdicts", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("verdict", choices=VERDICTS, help="what is judged")
-    parser.add_argument("--network", default="se_resnet50_half_imagenette", help="name of a network on the disk")
-    parser.add_argument("--cases", type=int, default=100, help="draws of each kind of case (default: 100)")
+    parser.add_argument(
+        "--network", default="se_resnet50_half_imagenette", help="name of a network on the disk"
+    )
+    parser.add_argument(
+        "--cases", type=int, default=100, help="draws of each kind of case (default: 100)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of all draws (default: 0)")
     asked = parser.parse_args(words)
     machine = describe_machine()
     rows = []
-    for rate in VERDICTS[asked.verdict](Asked(load_network(asked.network), asked.cases, asked.seed)):
+    for rate in VERDICTS[asked.verdict](
+        Asked(load_network(asked.network), asked.cases, asked.seed)
+    ):
         # At once: all of them may take half an hour.
         print(*rate.show(), sep=", ", file=sys.stderr)
         rows.append(rate.show())

@@ -1,4 +1,6 @@
-"""A visit without a browser: the messages that a tab and Streamlit exchange, for many visits on one machine."""
+"""A visit without a browser: the messages that a tab and Streamlit exchange, for many visits on
+one machine.
+"""
 
 import socket as sockets
 import time
@@ -37,11 +39,16 @@ class Visitor:
         self._read(until=_is_finished)
 
     def show(self, photo: bytes) -> float:
-        """Upload a photo through the sidebar of Explore; return the seconds until its gates were received."""
+        """Upload a photo through the sidebar of Explore.
+
+        Return the seconds until its gates were received.
+        """
         started = time.perf_counter()
         self._page = ""
         self._ask({self._uploader: ("file_uploader_state_value", self._put("photo.jpg", photo))})
-        self._read(until=lambda message: message.delta.new_element.bidi_component.id.endswith("-gates"))
+        self._read(
+            until=lambda message: message.delta.new_element.bidi_component.id.endswith("-gates")
+        )
         return time.perf_counter() - started
 
     def hand_over(self, key: str, name: str, content: bytes) -> None:
@@ -56,7 +63,10 @@ class Visitor:
         self.finish()
 
     def set(self, values: Mapping[str, bool | str | FileUploaderState]) -> None:
-        """Set widgets of the page, by key or label, all at once; a button that is True is pressed."""
+        """Set widgets of the page, by key or label, all at once.
+
+        A button that is True is pressed.
+        """
         states = {}
         for name, value in values.items():
             widget, field = self._widgets[name]
@@ -105,7 +115,9 @@ class Visitor:
 
     def _note(self, message: ForwardMsg) -> None:
         self._session = message.new_session.initialize.session_id or self._session
-        self._pages |= {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
+        self._pages |= {
+            page.url_pathname: page.page_script_hash for page in message.navigation.app_pages
+        }
         kind = message.delta.new_element.WhichOneof("type")
         if kind not in _FIELDS:
             return
@@ -128,7 +140,9 @@ class Visitor:
             "X-Xsrftoken": self._token,
         }
         address = f"{self._url}/_stcore/upload_file/{self._session}/{file.file_id}"
-        with _DIRECT.open(urllib.request.Request(address, body, headers, method="PUT"), timeout=120):
+        with _DIRECT.open(
+            urllib.request.Request(address, body, headers, method="PUT"), timeout=120
+        ):
             return FileUploaderState(uploaded_file_info=[file])
 
 
@@ -140,11 +154,14 @@ def _is_finished(message: ForwardMsg) -> bool:
 
 @contextmanager
 def visit(url: str) -> Iterator[Visitor]:
-    """Open the app in a new tab, wait until its first page is complete, and close the tab afterwards."""
+    """Open the app in a new tab, wait until its first page is complete, and close the tab
+    afterwards.
+    """
     with _DIRECT.open(f"{url}/_stcore/health", timeout=30) as answer:
         token = answer.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
     address = url.replace("http", "ws", 1) + "/_stcore/stream"
-    # Nobody reads once the last gates are there: a bounded queue would hold up the server, pings and the farewell.
+    # Nobody reads once the last gates are there: a bounded queue would hold up the server, pings
+    # and the farewell.
     options = {"max_size": None, "max_queue": None, "ping_interval": None, "proxy": None}
     with connect(address, subprotocols=["streamlit"], **options) as socket:  # pyright: ignore
         yield Visitor(url, socket, token)

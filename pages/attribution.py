@@ -1,4 +1,6 @@
-"""Where did it look?: attributions of one class, beside each other, by stage, and through the gates."""
+"""Where did it look?: attributions of one class, beside each other, by stage, and through the
+gates.
+"""
 
 import streamlit as st
 

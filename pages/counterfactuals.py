@@ -1,4 +1,6 @@
-"""Does it matter?: live gates replaced, and each channel's gate against what it does to the answer."""
+"""Does it matter?: live gates replaced, and each channel's gate against what it does to the
+answer.
+"""
 
 import streamlit as st
 
@@ -12,7 +14,9 @@ st.title("Does it matter?")
 choices = require_choices()
 analysis = get_analysis(choices)
 
-st.markdown("A gate that differs between images need not matter to the answer. Replace the gates, and see.")
+st.markdown(
+    "A gate that differs between images need not matter to the answer. Replace the gates, and see."
+)
 chosen = choose_counterfactual(choices)
 show_counterfactuals(choices, analysis, chosen)
 

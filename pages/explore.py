@@ -28,7 +28,8 @@ explore.show_downloads(choices, analysis)
 
 with opened:
     explore.show_block(choices, analysis, selected)
-# Late, although it stands beside the gates: it takes both cores, which the browser needs to paint them.
+# Late, although it stands beside the gates: it takes both cores, which the browser needs to paint
+# them.
 with pixels:
     st.subheader("Where the answer came from")
     explore.show_attribution(choices, analysis)

@@ -1,4 +1,6 @@
-"""Open a gate: one channel followed through its block's arithmetic, and which channels move its gate."""
+"""Open a gate: one channel followed through its block's arithmetic, and which channels move its
+gate.
+"""
 
 import streamlit as st
 

@@ -1,4 +1,6 @@
-"""Networks: what there is, what it costs and what SE adds, fetching one, looking inside, bringing one's own."""
+"""Networks: what there is, what it costs and what SE adds, fetching one, looking inside, bringing
+one's own.
+"""
 
 import streamlit as st
 

@@ -1,4 +1,6 @@
-"""Change the gates: pick channels, change their gates by hand, and see what the network makes of it."""
+"""Change the gates: pick channels, change their gates by hand, and see what the network makes of
+it.
+"""
 
 import streamlit as st
 

@@ -1,6 +1,7 @@
 """See what squeeze-and-excitation gates do to an image.
 
-Names are imported when they are first used, so that `import se_viz` needs neither Captum nor PyTorch yet.
+Names are imported when they are first used, so that `import se_viz` needs neither Captum nor
+PyTorch yet.
 """
 
 from typing import TYPE_CHECKING

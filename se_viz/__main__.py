@@ -13,8 +13,8 @@ from se_viz.terminal import OutputError, Stream, TerminatedError, complain, safe
 def main(words: list[str] | None = None) -> int:
     """Run one command; return 0, or 1 if an input was left out, or 2 if nothing could be done.
 
-    As of Unix tools: 130 where a key stopped it, 128 and its number where a signal did, 141 where nobody reads what it
-    prints any more, 1 where that cannot be written.
+    As of Unix tools: 130 where a key stopped it, 128 and its number where a signal did, 141 where
+    nobody reads what it prints any more, 1 where that cannot be written.
     """
     with safe_output() as output:
         try:
@@ -23,7 +23,10 @@ def main(words: list[str] | None = None) -> int:
         except OutputError:
             status = 141
         if output.error and not output.gone:
-            complain(f"The output cannot be written: {output.error.strerror}. Make room, or write it elsewhere.")
+            complain(
+                f"The output cannot be written: {output.error.strerror}. Make room, or write it "
+                "elsewhere."
+            )
             status = 1
     return status
 
@@ -35,7 +38,9 @@ def _answer(words: list[str], output: Stream) -> int:
             arguments = _parse(words, output)
             command = arguments.command
             # A table that is written to a file does not need the terminal too.
-            output.needed = not (getattr(arguments, "out", None) or getattr(arguments, "plot", None))
+            output.needed = not (
+                getattr(arguments, "out", None) or getattr(arguments, "plot", None)
+            )
             keep_freed_memory()
             # Only now: it may bring PyTorch, and a slip of the pen should be told at once.
             from se_viz.commands import find_command

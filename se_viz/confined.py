@@ -48,7 +48,9 @@ class ConfinedError(Exception):
     """A child that did not come to an end of its own; whoever asked says what that means."""
 
     def __init__(self, reason: str) -> None:
-        """Keep the reason: ``memory``, ``time``, ``size``, ``nesting``, ``content`` or ``crash``."""
+        """Keep the reason: ``memory``, ``time``, ``size``, ``nesting``, ``content`` or
+        ``crash``.
+        """
         super().__init__(reason)
         self.reason = reason
 
@@ -78,7 +80,11 @@ def run_confined(
     with _opened(content) as given, _memory_file() as written:
         _enter(watch)
         try:
-            code = _wait(start_child("se_viz.confined", order, given.fileno(), written.fileno()), bounds.seconds, watch)
+            code = _wait(
+                start_child("se_viz.confined", order, given.fileno(), written.fileno()),
+                bounds.seconds,
+                watch,
+            )
         finally:
             _PLACES.release()
         if code == 0:
@@ -116,10 +122,14 @@ def _memory_file() -> BufferedIOBase:
     return cast(BufferedIOBase, tempfile.TemporaryFile())
 
 
-def start_child(module: str, order: dict[str, Any], given: int, written: int) -> subprocess.Popen[bytes]:
+def start_child(
+    module: str, order: dict[str, Any], given: int, written: int
+) -> subprocess.Popen[bytes]:
     """Start an interpreter that runs ``serve`` of a module, and nothing else of the environment."""
     root = str(Path(__file__).parents[1])
-    code = f"import sys; sys.path[:] = [{root!r}, *sys.path]; import {module} as child; child.serve()"
+    code = (
+        f"import sys; sys.path[:] = [{root!r}, *sys.path]; import {module} as child; child.serve()"
+    )
     kept = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
     return subprocess.Popen(

@@ -18,7 +18,10 @@ class CaptureError(SeVizError):
 
 
 class CaptureWarning(UserWarning):
-    """Blocks of a model that no captured pass used, as after an early exit; the other records are right."""
+    """Blocks of a model that no captured pass used, as after an early exit.
+
+    The other records are right.
+    """
 
 
 class EditError(SeVizError):
@@ -26,7 +29,9 @@ class EditError(SeVizError):
 
 
 class ExcitationError(SeVizError):
-    """A block whose gates are not made by the paper's two layers, or not of the squeeze that is given."""
+    """A block whose gates are not made by the paper's two layers, or not of the squeeze that is
+    given.
+    """
 
 
 class NetworkError(SeVizError):

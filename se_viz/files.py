@@ -1,4 +1,6 @@
-"""Files that are read within bounds and written whole or not at all; errors have a reason fit to be shown.
+"""Files that are read within bounds and written whole or not at all.
+
+Errors have a reason fit to be shown.
 
 Why: docs/decisions/038-files-are-whole-or-not-there.md
 """
@@ -36,14 +38,17 @@ class _TriedError(Exception):
 def read_file(path: Path, limit: int) -> bytes:
     """Return the content of an ordinary file, but no more than one byte above ``limit``.
 
-    Pipes, devices, sockets and folders are refused at once: to read one may wait for ever, or never end.
+    Pipes, devices, sockets and folders are refused at once: to read one may wait for ever, or never
+    end.
 
     Raises:
         OSError: it is no ordinary file, or cannot be read; ``strerror`` is fit to be shown.
     """
     check_ordinary(path)
     # Without waiting, in case it was replaced by a pipe just now.
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+    with open(
+        os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
+    ) as file:
         _check_mode(os.fstat(file.fileno()).st_mode, path)
         return file.read(limit + 1)
 
@@ -65,10 +70,12 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[BufferedRandom]:
-    """Write a file beside its place; at the end of the block it takes the place of an older one, mode and all.
+    """Write a file beside its place.
 
-    An error, a full disk or a kill leaves the older one as it was. What a kill leaves beside it is used up by the next
-    write. A link stays a link: the file that it leads to is replaced.
+    At the end of the block it takes the place of an older one, mode and all.
+
+    An error, a full disk or a kill leaves the older one as it was. What a kill leaves beside it is
+    used up by the next write. A link stays a link: the file that it leads to is replaced.
 
     Raises:
         OSError: the file cannot be written, or another process is writing it.
@@ -104,9 +111,11 @@ def check_writable(path: Path) -> None:
 
 @contextmanager
 def hold(path: Path, *, wait: bool = False) -> Iterator[None]:
-    """Keep other processes out of a block by a lock on a file or folder, which the system undoes when this one ends.
+    """Keep other processes out of a block by a lock on a file or folder, which the system undoes
+    when this one ends.
 
-    A file is made where there is none, and stays. Windows has no such lock: there nobody is kept out.
+    A file is made where there is none, and stays. Windows has no such lock: there nobody is kept
+    out.
 
     Raises:
         BlockingIOError: another process is inside, and this one was not to wait.
@@ -135,7 +144,9 @@ def told(path: Path) -> Iterator[None]:
     except OSError as error:
         # Not all libraries pass on more than its text.
         reason = error.strerror or str(error)
-        raise DataError(f"{path} cannot be written: {reason}. Make room or name another file.") from error
+        raise DataError(
+            f"{path} cannot be written: {reason}. Make room or name another file."
+        ) from error
 
 
 def _older(path: Path) -> os.stat_result | None:
@@ -211,7 +222,9 @@ def _lock(descriptor: int, path: Path, *, wait: bool = False) -> None:
 
 
 def _settle(file: BufferedRandom) -> None:
-    """Have the content on the disk before the name: a machine that stops in between shows no empty file."""
+    """Have the content on the disk before the name: a machine that stops in between shows no empty
+    file.
+    """
     try:
         os.fsync(file.fileno())
     except OSError as error:

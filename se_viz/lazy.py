@@ -6,7 +6,9 @@ from typing import Any
 
 
 def import_on_first_use(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package, whose ``homes`` are its modules with their public names."""
+    """Return the ``__getattr__`` of a package, whose ``homes`` are its modules with their public
+    names.
+    """
     modules = {name: module for module, names in homes.items() for name in names}
 
     def find(name: str) -> Any:

@@ -1,4 +1,6 @@
-"""Names that strangers wrote, of files and in files, made fit for a sentence, a table or a line of a terminal."""
+"""Names that strangers wrote, of files and in files, made fit for a sentence, a table or a line of
+a terminal.
+"""
 
 import os
 import re
@@ -26,17 +28,22 @@ def name_path(path: Path | str) -> str:
 
 
 def show_path(path: Path | str) -> str:
-    r"""Return a path as text for one line of a terminal: as `name_path`, line ends and controls as ``\n``."""
+    r"""Return a path as text for one line of a terminal.
+
+    It is as `name_path` has it, with line ends and controls as ``\n``.
+    """
     return show_text(name_path(path))
 
 
 def show_text(text: str) -> str:
-    r"""Return text, such as the name of a class, for one line of a terminal: line ends and controls as ``\n``."""
+    r"""Return text for one line of a terminal: line ends and controls as ``\n``."""
     return escape_controls(_LINES.sub(_escape, text))
 
 
 def escape_controls(text: str) -> str:
-    """Return text of several lines without a character that moves or colours anything on a terminal."""
+    """Return text of several lines without a character that moves or colours anything on a
+    terminal.
+    """
     return _CONTROLS.sub(_escape, text)
 
 

@@ -1,4 +1,6 @@
-"""What the command line prints: safe for every terminal and pipe, and how it ends when it is told to."""
+"""What the command line prints: safe for every terminal and pipe, and how it ends when it is told
+to.
+"""
 
 import errno
 import os
@@ -30,7 +32,10 @@ class OutputError(BaseException):
 
 
 def complain(text: object) -> None:
-    """Print one sentence to the error stream; a name as long as a book is left out of its middle."""
+    """Print one sentence to the error stream.
+
+    A name as long as a book is left out of its middle.
+    """
     words = str(text)
     if len(words) > 2 * _END:
         words = f"{words[:_END]} … {words[-_END:]}"
@@ -41,8 +46,8 @@ def complain(text: object) -> None:
 def safe_output() -> Iterator["Stream"]:
     """Let both streams take any text, and survive readers that leave and disks that are full.
 
-    The output is ``needed`` where nothing else holds the answer: then a command that nobody reads from any more ends by
-    an `OutputError`; else it goes on.
+    The output is ``needed`` where nothing else holds the answer: then a command that nobody reads
+    from any more ends by an `OutputError`; else it goes on.
     """
     streams = sys.stdout, sys.stderr
     output = Stream(sys.stdout, needed=True)
@@ -59,7 +64,9 @@ def safe_output() -> Iterator["Stream"]:
 
 @contextmanager
 def told_to_end() -> Iterator[None]:
-    """Turn a wish that this process ends (TERM, or a terminal that closes) into a `TerminatedError`."""
+    """Turn a wish that this process ends (TERM, or a terminal that closes) into a
+    `TerminatedError`.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         raise TerminatedError(number)
@@ -67,7 +74,8 @@ def told_to_end() -> Iterator[None]:
     before: dict[int, Any] = {}
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        # Not where it is ignored, as under `nohup`, or handled by somebody; only a main thread has signals.
+        # Not where it is ignored, as under `nohup`, or handled by somebody; only a main thread has
+        # signals.
         with suppress(ValueError):
             if number is not None and signal.getsignal(number) == signal.SIG_DFL:
                 before[number] = signal.signal(number, end)
@@ -79,7 +87,9 @@ def told_to_end() -> Iterator[None]:
 
 
 class Stream:
-    """A text stream that writes what its encoding lacks as escapes, and notes why it can write no more."""
+    """A text stream that writes what its encoding lacks as escapes, and notes why it can write no
+    more.
+    """
 
     def __init__(self, stream: Any, *, needed: bool) -> None:
         self.error: OSError | None = None
@@ -97,7 +107,8 @@ class Stream:
             safe = escape_controls(text)
             encoding = getattr(self._stream, "encoding", None) or "utf-8"
             with suppress(UnicodeEncodeError):
-                # File names that are no UTF-8: their own bytes, not what stands for them inside Python.
+                # File names that are no UTF-8: their own bytes, not what stands for them inside
+                # Python.
                 safe = safe.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
             safe = safe.encode(encoding, "backslashreplace").decode(encoding)
             try:

@@ -1,4 +1,6 @@
-"""The test suite: a folder for each package, `support` for what they share, `browser` for the running app."""
+"""The test suite: a folder for each package, `support` for what they share, `browser` for the
+running app.
+"""
 
 from pathlib import Path
 

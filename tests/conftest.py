@@ -18,8 +18,8 @@ from torch.nn import init
 from torchvision.models.resnet import Bottleneck
 from torchvision.ops import SqueezeExcitation
 
-# Before the first import of se_viz: a module that is already loaded stays unchecked. A machine that is lent for its
-# GPU may have no more than PyTorch.
+# Before the first import of se_viz: a module that is already loaded stays unchecked. A machine that
+# is lent for its GPU may have no more than PyTorch.
 if find_spec("beartype"):
     install_import_hook("se_viz", "beartype.beartype")
 torch.set_num_threads(1)
@@ -49,7 +49,9 @@ def built() -> nn.Module:
 
 @pytest.fixture
 def se_net(built: nn.Module) -> nn.Module:
-    """SE-ResNet-50 at a quarter of its width: 16 blocks, 5 classes, evaluation mode, gradients on."""
+    """SE-ResNet-50 at a quarter of its width: 16 blocks, 5 classes, evaluation mode, gradients
+    on.
+    """
     return copy.deepcopy(built)
 
 
@@ -90,7 +92,9 @@ def card(built: nn.Module) -> NetworkCard:
 
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory: pytest.TempPathFactory, built: nn.Module, card: NetworkCard) -> Path:
-    """Return a folder that bundles one network, named ``tiny``, for all tests: nobody may write into it."""
+    """Return a folder that bundles one network, named ``tiny``, for all tests: nobody may write
+    into it.
+    """
     folder = tmp_path_factory.mktemp("bundled") / "checkpoints"
     save_checkpoint(built, card, folder)
     return folder
@@ -104,7 +108,9 @@ def network_folder(tmp_path: Path, saved: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def components() -> Iterator[None]:
-    """Let Streamlit look for installed components once, as a server does, and not for every page that is opened."""
+    """Let Streamlit look for installed components once, as a server does, and not for every page
+    that is opened.
+    """
     from streamlit.components.v2 import manifest_scanner as scanner
 
     with pytest.MonkeyPatch.context() as patch:
@@ -114,7 +120,9 @@ def components() -> Iterator[None]:
 
 @contextmanager
 def serve(folder: Path) -> Iterator[Path]:
-    """Let the app find the networks of a folder, and nothing that was cached before; leave nothing cached."""
+    """Let the app find the networks of a folder, and nothing that was cached before; leave nothing
+    cached.
+    """
     import streamlit as st
 
     def clear() -> None:
@@ -130,14 +138,18 @@ def serve(folder: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def bundled(network_folder: Path, components: None) -> Iterator[Path]:
-    """Let the app find one small network, and nothing that another test has cached; a test may change both."""
+    """Let the app find one small network, and nothing that another test has cached; a test may
+    change both.
+    """
     with serve(network_folder):
         yield network_folder
 
 
 @pytest.fixture(scope="module")
 def warm(saved: Path, components: None) -> Iterator[Path]:
-    """Let the app find one small network, and what earlier tests of the module have cached; nobody may change either.
+    """Let the app find one small network, and what earlier tests of the module have cached.
+
+    Nobody may change either.
 
     A test that changes the network, or tells by what is computed, takes ``bundled`` first.
     """
@@ -164,12 +176,19 @@ def built_shallow(card: NetworkCard) -> Network:
         # A seed with which Grad-CAM is 0 at no stage, and has both signs before its ReLU at one.
         torch.manual_seed(0)
         stem = nn.Conv2d(3, 16, 4, stride=4)
-        layers = {f"layer{index}": _residual(8 * 2**index, stride=min(index, 2)) for index in (1, 2, 3, 4)}
-        ends = {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(), "fc": nn.Linear(128, len(CLASSES))}
+        layers = {
+            f"layer{index}": _residual(8 * 2**index, stride=min(index, 2)) for index in (1, 2, 3, 4)
+        }
+        ends = {
+            "pool": nn.AdaptiveAvgPool2d(1),
+            "flatten": nn.Flatten(),
+            "fc": nn.Linear(128, len(CLASSES)),
+        }
         model = nn.Sequential(OrderedDict(conv1=stem, **layers, **ends))
         for module in model.modules():
             if isinstance(module, nn.Conv2d):
-                # As in torchvision's ResNets: PyTorch's own weights leave maps that hardly differ from place to place.
+                # As in torchvision's ResNets: PyTorch's own weights leave maps that hardly differ
+                # from place to place.
                 init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         randomise(model)
     return Network(model.eval().requires_grad_(False), card, torch.device("cpu"))
@@ -177,7 +196,9 @@ def built_shallow(card: NetworkCard) -> Network:
 
 @pytest.fixture
 def shallow(built_shallow: Network) -> Network:
-    """An SE block a stage, as ``network`` names them: for what does not depend on the depth, at a third of the time."""
+    """An SE block a stage, as ``network`` names them: for what does not depend on the depth, at a
+    third of the time.
+    """
     return copy.deepcopy(built_shallow)
 
 
@@ -185,14 +206,17 @@ def _residual(channels: int, *, stride: int) -> nn.Sequential:
     inputs = channels if stride == 1 else channels // 2
     shortcut = None if stride == 1 else nn.Conv2d(inputs, channels, 1, stride)
     unit = type("Bottleneck", (Bottleneck,), {"expansion": 1})(inputs, channels, stride, shortcut)
-    unit.bn3 = nn.Sequential(unit.bn3, SqueezeExcitation(channels, channels // 4, scale_activation=nn.Sigmoid))
+    unit.bn3 = nn.Sequential(
+        unit.bn3, SqueezeExcitation(channels, channels // 4, scale_activation=nn.Sigmoid)
+    )
     return nn.Sequential(unit)
 
 
 def randomise(model: nn.Module) -> None:
     """Give every norm values as if trained, and every gate room to leave 0.5.
 
-    A new network's last norms are zero, so U = 0 in every block and no test of a gate proves anything.
+    A new network's last norms are zero, so U = 0 in every block and no test of a gate proves
+    anything.
     """
     for name, module in model.named_modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -209,7 +233,9 @@ def randomise(model: nn.Module) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give a file's tests to one process, and all browser tests, which share a server and a Chromium."""
+    """Give a file's tests to one process, and all browser tests, which share a server and a
+    Chromium.
+    """
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):

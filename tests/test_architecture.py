@@ -35,20 +35,37 @@ LAYERS = (
     {"commands", "ui"},
     {"pages", "app.py", "__main__"},
 )
-"""Parts from the bottom up: each may import those below it, and itself. A new part needs its place here."""
+"""Parts from the bottom up: each may import those below it, and itself. A new part needs its place
+here."""
 ROOMS = {
-    "attribution": ({"catalogue"}, {"question"}, {"passes"}, {"layers", "paths", "pixels"}, {"gates", "scores"}),
+    "attribution": (
+        {"catalogue"},
+        {"question"},
+        {"passes"},
+        {"layers", "paths", "pixels"},
+        {"gates", "scores"},
+    ),
     "ui": (
         {"words"},
         {"session"},
         {"asking"},
         {"widgets"},
         {"frame"},
-        {"by_stage", "counterfactuals", "explore", "guide", "microscope", "networks", "side_by_side", "surgery"}
+        {
+            "by_stage",
+            "counterfactuals",
+            "explore",
+            "guide",
+            "microscope",
+            "networks",
+            "side_by_side",
+            "surgery",
+        }
         | {"through_gates"},
     ),
 }
-"""The rooms of two parts from the bottom up, by the same rule: those of one row do not know each other."""
+"""The rooms of two parts from the bottom up, by the same rule: those of one row do not know each
+other."""
 OPEN = ("gates", "networks", "train")
 """Parts without a front door: each of their modules may be imported from elsewhere."""
 
@@ -76,7 +93,9 @@ def name_of(file: Path) -> str:
 def test_a_dependency_has_one_home(package: str, homes: tuple[str, ...]):
     """Replacing a library, or its next major version, then touches one place."""
     users = [
-        str(file.relative_to(ROOT)) for file in FILES if package in {name.split(".")[0] for name in imports_of(file)}
+        str(file.relative_to(ROOT))
+        for file in FILES
+        if package in {name.split(".")[0] for name in imports_of(file)}
     ]
     assert users
     assert [user for user in users if not user.startswith(homes)] == []
@@ -84,16 +103,27 @@ def test_a_dependency_has_one_home(package: str, homes: tuple[str, ...]):
 
 BEHIND_THE_SEAM = (
     *("torch", "torchvision", "captum"),
-    *(f"se_viz.devices.{name}" for name in ("line", "Line", "Turn", "Residents", "residents", "teams", "line_of")),
+    *(
+        f"se_viz.devices.{name}"
+        for name in ("line", "Line", "Turn", "Residents", "residents", "teams", "line_of")
+    ),
     *("se_viz.networks.load_network", "se_viz.networks.zoo.load_network"),
 )
 """What no page may import: pages ask the engine, and know of a network what its view tells."""
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if part_of(file) in ("ui", "pages", "app.py")], ids=str)
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if part_of(file) in ("ui", "pages", "app.py")], ids=str
+)
 def test_pages_hold_no_network_and_know_no_line(file: Path):
-    """An engine may then run in another process or on another machine, and a page is read without knowing passes."""
-    imports = [name for name in imports_of(file) if f"{name}.".startswith(tuple(f"{one}." for one in BEHIND_THE_SEAM))]
+    """An engine may then run in another process or on another machine, and a page is read without
+    knowing passes.
+    """
+    imports = [
+        name
+        for name in imports_of(file)
+        if f"{name}.".startswith(tuple(f"{one}." for one in BEHIND_THE_SEAM))
+    ]
     assert imports == []
     nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
     reached = [node.attr for node in nodes if isinstance(node, ast.Attribute)]
@@ -101,12 +131,16 @@ def test_pages_hold_no_network_and_know_no_line(file: Path):
 
 
 def test_hooks_have_one_home():
-    """Hooks outlive the line that sets them; where all are in one module, one test can count them."""
+    """Hooks outlive the line that sets them; where all are in one module, one test can count
+    them.
+    """
     calls = [
         (str(file.relative_to(ROOT)), node.attr)
         for file in FILES
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr.startswith("register_") and node.attr.endswith("hook")
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("register_")
+        and node.attr.endswith("hook")
     ]
     assert {file for file, _ in calls} == {"se_viz/gates/hooks.py"}
 
@@ -115,27 +149,37 @@ def heights_of(floors: tuple[set[str], ...]) -> dict[str, int]:
     return {part: height for height, parts in enumerate(floors) for part in parts}
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file != ROOT / "se_viz/__init__.py"], ids=name_of)
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if file != ROOT / "se_viz/__init__.py"], ids=name_of
+)
 def test_imports_run_downwards(file: Path):
     """What lies below can be used, tested and understood without what lies above."""
     part, heights = part_of(file), heights_of(LAYERS)
-    others = {name.split(".")[1] for name in imports_of(file) if name.startswith("se_viz.")} - {part, "__version__"}
+    others = {name.split(".")[1] for name in imports_of(file) if name.startswith("se_viz.")} - {
+        part,
+        "__version__",
+    }
     assert [other for other in others if heights[other] >= heights[part]] == []
 
 
 @pytest.mark.parametrize("part", ROOMS)
 def test_imports_run_downwards_inside(part: str):
-    """Inside a part too: whoever follows a trip walks down one room after the other, and not up again."""
+    """Inside a part too: whoever follows a trip walks down one room after the other, and not up
+    again.
+    """
     heights = heights_of(ROOMS[part])
     folder = ROOT / "se_viz" / part
     files = [file for file in FILES if folder in file.parents and file != folder / "__init__.py"]
-    assert {file.relative_to(folder).parts[0].removesuffix(".py") for file in files} == heights.keys()
+    assert {
+        file.relative_to(folder).parts[0].removesuffix(".py") for file in files
+    } == heights.keys()
     climbs = [
         f"{name_of(file)} -> {name}"
         for file in files
         for name in imports_of(file)
         if name.startswith(f"se_viz.{part}.")
-        and (other := name.split(".")[2]) != (room := file.relative_to(folder).parts[0].removesuffix(".py"))
+        and (other := name.split(".")[2])
+        != (room := file.relative_to(folder).parts[0].removesuffix(".py"))
         and heights[other] >= heights[room]
     ]
     assert climbs == []
@@ -143,7 +187,9 @@ def test_imports_run_downwards_inside(part: str):
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_folders_are_entered_by_their_public_names(file: Path):
-    """What a folder's `__init__` does not name may be renamed or moved without a look at any other folder."""
+    """What a folder's `__init__` does not name may be renamed or moved without a look at any other
+    folder.
+    """
     strangers = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("se_viz."):
@@ -151,26 +197,40 @@ def test_folders_are_entered_by_their_public_names(file: Path):
         target = ROOT / Path(*str(node.module).split("."))
         folder = target if target.is_dir() else target.parent
         home = file.parent if file.name != "__init__.py" else file.parent.parent
-        if folder in (home, *file.parents) or part_of(folder / "x") in OPEN or folder == ROOT / "se_viz":
+        if (
+            folder in (home, *file.parents)
+            or part_of(folder / "x") in OPEN
+            or folder == ROOT / "se_viz"
+        ):
             continue
         public = public_names(folder)
         if target == folder:
-            strangers += [f"{node.module}.{alias.name}" for alias in node.names if alias.name not in public]
+            strangers += [
+                f"{node.module}.{alias.name}" for alias in node.names if alias.name not in public
+            ]
         elif target.name not in public:
             strangers.append(str(node.module))
     assert strangers == []
 
 
 def public_names(folder: Path) -> set[str]:
-    """Return the names in the `__all__` of a folder, or what lies in it where it has none: rooms."""
+    """Return the names in the `__all__` of a folder, or what lies in it where it has none:
+    rooms.
+    """
     tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id == "__all__"
+        ):
             return set(ast.literal_eval(node.value))
     return {file.stem for file in folder.iterdir()}
 
 
-@pytest.mark.parametrize("folder", sorted({file.parent for file in FILES if "se_viz" in file.parts}), ids=name_of)
+@pytest.mark.parametrize(
+    "folder", sorted({file.parent for file in FILES if "se_viz" in file.parts}), ids=name_of
+)
 def test_a_folder_says_in_a_sentence_what_is_in_it(folder: Path):
     """Whoever opens a folder for the first time begins with its `__init__`."""
     tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
@@ -188,7 +248,8 @@ def modules_of_pages() -> list[str]:
     known = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in FILES}
     # Subclasses of Captum's: `calls` imports them when a method runs.
     return sorted(
-        {name if name in known else name.rpartition(".")[0] for name in names} - {"se_viz.attribution.pixels.shap"}
+        {name if name in known else name.rpartition(".")[0] for name in names}
+        - {"se_viz.attribution.pixels.shap"}
     )
 
 
@@ -206,12 +267,15 @@ for name in sys.argv[1:]:
     assert "captum" not in sys.modules, name
 tell()
 """
-"""Prints which heavy packages a fresh interpreter has loaded, after the library's names and after all pages."""
+"""Prints which heavy packages a fresh interpreter has loaded, after the library's names and after
+all pages."""
 
 
 @pytest.mark.slow
 def test_captum_is_loaded_neither_by_the_library_nor_by_a_page():
-    """It takes more than a second, and most visits run no method; nor may a script pay for the start of an app."""
+    """It takes more than a second, and most visits run no method; nor may a script pay for the
+    start of an app.
+    """
     command = [sys.executable, "-c", HEAVY, *modules_of_pages()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.splitlines() == ["torch", "plotly streamlit torch"], done.stderr
@@ -219,8 +283,13 @@ def test_captum_is_loaded_neither_by_the_library_nor_by_a_page():
 
 def test_importing_the_package_loads_nothing_heavy():
     """`--help` and `--version` answer at once: every name is imported on first use."""
-    code = "import sys, se_viz; print(*{'torch', 'numpy', 'PIL', 'captum', 'plotly', 'streamlit'} & sys.modules.keys())"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    code = (
+        "import sys, se_viz; print(*{'torch', 'numpy', 'PIL', 'captum', 'plotly', 'streamlit'} & "
+        "sys.modules.keys())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == []
 
 

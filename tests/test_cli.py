@@ -41,7 +41,9 @@ CAT, COFFEE = (str(sample.path) for sample in list_samples()[:2])
 @pytest.fixture
 def gates(network_folder: Path) -> Callable[..., int]:
     """Run the command on the small network; words come before its options."""
-    return lambda *words: main(["gates", *map(str, words), "--checkpoints", str(network_folder), "--device", "cpu"])
+    return lambda *words: main(
+        ["gates", *map(str, words), "--checkpoints", str(network_folder), "--device", "cpu"]
+    )
 
 
 @pytest.fixture
@@ -54,7 +56,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def health(network_folder: Path) -> Callable[..., int]:
     """Run the command on the small network."""
-    return lambda *words: main(["health", *map(str, words), "--checkpoints", str(network_folder), "--device", "cpu"])
+    return lambda *words: main(
+        ["health", *map(str, words), "--checkpoints", str(network_folder), "--device", "cpu"]
+    )
 
 
 def captured(network: Network, path: str) -> list[GateRecord]:
@@ -76,7 +80,9 @@ def read(path: Path) -> pd.DataFrame:
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json", ".npz"])
 def test_written_gates_are_the_captured_ones_to_the_bit(gates, network, tmp_path, suffix):
-    """A number in a paper must not depend on the kind of file; every float32 comes back as it was."""
+    """A number in a paper must not depend on the kind of file; every float32 comes back as it
+    was.
+    """
     out = tmp_path / f"gates{suffix}"
     assert gates(CAT, COFFEE, "--out", out) == 0
     table = read(out)
@@ -89,7 +95,9 @@ def test_written_gates_are_the_captured_ones_to_the_bit(gates, network, tmp_path
             expected = torch.cat([getattr(record, column)[0] for record in seen]).numpy()
             np.testing.assert_array_equal(np.asarray(rows[column], np.float32), expected)
         assert rows["path"].tolist() == [record.block for record in seen for _ in record.gate[0]]
-        assert rows["channel"].tolist() == [index for record in seen for index in range(len(record.gate[0]))]
+        assert rows["channel"].tolist() == [
+            index for record in seen for index in range(len(record.gate[0]))
+        ]
     assert table["block"].unique().tolist()[:4] == ["SE_2_1", "SE_2_2", "SE_2_3", "SE_3_1"]
 
 
@@ -102,12 +110,16 @@ def test_without_a_file_each_block_is_summed_up_on_the_screen(gates, network, ca
     assert first.startswith(f"{CAT}: {network.classes[int(best)]} ")
     assert header.split()[:5] == ["block", "path", "stage", "channels", "mean"]
     assert [line.split()[0] for line in blocks] == [
-        f"SE_{stage}_{place}" for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3)) for place in range(1, count + 1)
+        f"SE_{stage}_{place}"
+        for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3))
+        for place in range(1, count + 1)
     ]
 
 
 def test_a_broken_image_is_left_out_and_the_others_are_written(gates, tmp_path, capsys):
-    """One bad file in a folder of a thousand must not cost the rest; the exit code still tells scripts."""
+    """One bad file in a folder of a thousand must not cost the rest; the exit code still tells
+    scripts.
+    """
     broken, out = tmp_path / "broken.jpg", tmp_path / "gates.csv"
     broken.write_bytes(Path(CAT).read_bytes()[:1000])
     assert gates(CAT, broken, COFFEE, "--out", out) == 1
@@ -118,20 +130,31 @@ def test_a_broken_image_is_left_out_and_the_others_are_written(gates, tmp_path, 
 
 
 def test_a_folder_and_a_pattern_stand_for_their_images(gates, tmp_path, capsys):
-    """Windows' shells leave the star to the program; a file that really has one in its name is that file."""
+    """Windows' shells leave the star to the program; a file that really has one in its name is
+    that file.
+    """
     (tmp_path / "photos" / "deep").mkdir(parents=True)
     for name in ("b.jpg", "deep/a.JPG", "notes.txt", "._b.jpg"):
         (tmp_path / "photos" / name).write_bytes(Path(CAT).read_bytes())
     (tmp_path / "c[1]*.jpg").write_bytes(Path(COFFEE).read_bytes())
     out = tmp_path / "gates.parquet"
-    assert gates(tmp_path / "photos", tmp_path / "c[1]*.jpg", tmp_path / "p*" / "?.jpg", "--out", out) == 0
-    assert [Path(name).name for name in read(out)["image"].unique()] == ["b.jpg", "a.JPG", "c[1]*.jpg"]
+    assert (
+        gates(tmp_path / "photos", tmp_path / "c[1]*.jpg", tmp_path / "p*" / "?.jpg", "--out", out)
+        == 0
+    )
+    assert [Path(name).name for name in read(out)["image"].unique()] == [
+        "b.jpg",
+        "a.JPG",
+        "c[1]*.jpg",
+    ]
     assert gates(CAT, tmp_path / "*.png") == 1
     assert f"se_viz: No file fits {tmp_path}/*.png." in capsys.readouterr().err
 
 
 def test_what_cannot_be_an_image_is_told_and_the_rest_is_written(gates, tmp_path, capsys):
-    """A pipe would wait for ever, a folder may be empty, a name may be no UTF-8: nothing of it costs the others."""
+    """A pipe would wait for ever, a folder may be empty, a name may be no UTF-8: nothing of it
+    costs the others.
+    """
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "empty").mkdir()
     latin = tmp_path / os.fsdecode(b"caf\xe9.jpg")
@@ -147,7 +170,9 @@ def test_what_cannot_be_an_image_is_told_and_the_rest_is_written(gates, tmp_path
 
 
 def test_a_table_is_the_older_or_the_new_one(gates, tmp_path, monkeypatch, capsys):
-    """A signal in the middle of a long run, and a disk that is full at its end, leave last week's table."""
+    """A signal in the middle of a long run, and a disk that is full at its end, leave last week's
+    table.
+    """
     out = tmp_path / "gates.csv"
     out.write_text("old")
     capture = images.analyse
@@ -159,7 +184,8 @@ def test_a_table_is_the_older_or_the_new_one(gates, tmp_path, monkeypatch, capsy
     monkeypatch.setattr(images, "analyse", end)
     assert gates(CAT, "--out", out) == 143
     assert capsys.readouterr().err == (
-        "se_viz: Stopped. Files that were to be written are as they were; start it again for the rest.\n"
+        "se_viz: Stopped. Files that were to be written are as they were; start it again for the "
+        "rest.\n"
     )
     monkeypatch.setattr(images, "analyse", capture)
     for suffix in (".csv", ".parquet", ".json", ".npz"):
@@ -171,16 +197,24 @@ def test_a_table_is_the_older_or_the_new_one(gates, tmp_path, monkeypatch, capsy
             assert gates(CAT, "--out", out) == 2
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert f"{out} cannot be written: File too large. Make room or name another file." in capsys.readouterr().err
+        assert (
+            f"{out} cannot be written: File too large. Make room or name another file."
+            in capsys.readouterr().err
+        )
         assert out.read_text() == "old"
     assert not list(tmp_path.glob("*.part"))
 
 
 def test_a_file_made_in_memory_is_refused_before_it_is_too_large(network, tmp_path):
-    """10,000 images of a small network have 37 million gates; streamed kinds of files have no bound."""
+    """10,000 images of a small network have 37 million gates; streamed kinds of files have no
+    bound.
+    """
     out = tmp_path / "gates.npz"
     many = [Path(CAT)] * 10_000
-    with pytest.raises(DataError, match=r"10000 images have .* gates, and an \.npz file.* Write a \.parquet or \.csv"):
+    with pytest.raises(
+        DataError,
+        match=r"10000 images have .* gates, and an \.npz file.* Write a \.parquet or \.csv",
+    ):
         images._check_rows(network, many, out)
     images._check_rows(network, many, out.with_suffix(".csv"))
 
@@ -188,17 +222,35 @@ def test_a_file_made_in_memory_is_refused_before_it_is_too_large(network, tmp_pa
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["gates", CAT, "--architecture", "timm/seresnet50"], "--architecture belongs to a file of your own weights"),
+        (
+            ["gates", CAT, "--architecture", "timm/seresnet50"],
+            "--architecture belongs to a file of your own weights",
+        ),
         (["health", "--labels", "l.txt"], "--labels belongs to a file of your own weights"),
-        (["score", "--weights", "w.pt", "--network", "tiny"], "--network and --weights name two networks."),
-        (["gates", CAT, "--weights", "w.pt", "--checkpoints", "c"], "--checkpoints is where --network is looked for"),
+        (
+            ["score", "--weights", "w.pt", "--network", "tiny"],
+            "--network and --weights name two networks.",
+        ),
+        (
+            ["gates", CAT, "--weights", "w.pt", "--checkpoints", "c"],
+            "--checkpoints is where --network is looked for",
+        ),
         (["methods", "--device", "cpu"], "--device has no effect here: without a network"),
         (["methods", "--checkpoints", "c"], "--checkpoints has no effect here: without a network"),
         (["counterfactuals", "--kinds", "mean", "--seed", "3"], "--seed applies to shuffles alone"),
-        (["counterfactuals", "--kinds", "ones", "--repeats", "3"], "--repeats applies to shuffles alone"),
-        (["counterfactuals", "--kinds", "ones", "--lenders", "3"], "--lenders applies to the gates of other images"),
+        (
+            ["counterfactuals", "--kinds", "ones", "--repeats", "3"],
+            "--repeats applies to shuffles alone",
+        ),
+        (
+            ["counterfactuals", "--kinds", "ones", "--lenders", "3"],
+            "--lenders applies to the gates of other images",
+        ),
         (["train", "--epochs", "1", "--sizes", "64", "96"], "--sizes names 2 sizes for 1 epochs"),
-        (["train", "--smoothing", "2"], "--smoothing 2 is out of its range. Give a number from 0 to 1."),
+        (
+            ["train", "--smoothing", "2"],
+            "--smoothing 2 is out of its range. Give a number from 0 to 1.",
+        ),
     ],
 )
 def test_an_option_that_would_count_for_nothing_is_refused(capsys, words, sentence):
@@ -210,7 +262,10 @@ def test_an_option_that_would_count_for_nothing_is_refused(capsys, words, senten
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["gates", CAT, "--network", "a", "--network", "b"], "argument --network: it is given twice."),
+        (
+            ["gates", CAT, "--network", "a", "--network", "b"],
+            "argument --network: it is given twice.",
+        ),
         (["gates", CAT, "--network", ""], "argument --network: it is empty."),
         (["gates", ""], "it is empty. Give a path"),
         (["score", "--seed", "-1"], "-1 is no whole number from 0 to 4294967295"),
@@ -220,7 +275,9 @@ def test_an_option_that_would_count_for_nothing_is_refused(capsys, words, senten
     ],
 )
 def test_a_word_that_would_stand_for_another_is_refused(capsys, words, message):
-    """An unset variable of a shell is an empty word: it must not mean the default, or the folder one is in."""
+    """An unset variable of a shell is an empty word: it must not mean the default, or the folder
+    one is in.
+    """
     with pytest.raises(SystemExit, match="2"):
         main(words)
     assert message in capsys.readouterr().err
@@ -231,7 +288,12 @@ def test_a_word_that_would_stand_for_another_is_refused(capsys, words, message):
     [
         (("1", "10", "2"), "10", 1, ""),
         (("1", "10", "2"), "2", 2, ""),
-        (("1", "10", "2"), "1", 0, "1 is taken for the class of that name, number 0. Class number 1 is '10'"),
+        (
+            ("1", "10", "2"),
+            "1",
+            0,
+            "1 is taken for the class of that name, number 0. Class number 1 is '10'",
+        ),
         (("1", "10", "2"), "0", 0, ""),
         (("crane", "Crane", "ant"), "Crane", 1, ""),
         (("ant", "bee", "cat"), "BEE", 1, ""),
@@ -239,7 +301,9 @@ def test_a_word_that_would_stand_for_another_is_refused(capsys, words, message):
     ],
 )
 def test_a_class_is_found_by_its_name_first(network, capsys, classes, words, index, note):
-    """Names that are numbers are sorted as text, so that class 10 is rarely number 10; what was taken is said."""
+    """Names that are numbers are sorted as text, so that class 10 is rarely number 10; what was
+    taken is said.
+    """
     object.__setattr__(network, "card", replace(network.card, classes=classes))
     assert _find_class(network, words) == index
     assert capsys.readouterr().err.startswith(f"se_viz: {note}" if note else "")
@@ -256,7 +320,9 @@ def test_a_class_is_found_by_its_name_first(network, capsys, classes, words, ind
 )
 def test_a_class_that_could_be_another_is_asked_back(network, words, sentence):
     """ImageNet has two cranes, and 001 is the beginning of a name rather than the number 1."""
-    object.__setattr__(network, "card", replace(network.card, classes=("crane", "001.Albatross", "crane")))
+    object.__setattr__(
+        network, "card", replace(network.card, classes=("crane", "001.Albatross", "crane"))
+    )
     with pytest.raises(AttributionError, match=sentence):
         _find_class(network, words)
 
@@ -279,7 +345,11 @@ def test_an_image_named_twice_is_counted_once(gates, tmp_path):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("gates.xlsx", "gates.xlsx ends in none of .csv, .parquet, .json, .npz. Name the file with one of these."),
+        (
+            "gates.xlsx",
+            "gates.xlsx ends in none of .csv, .parquet, .json, .npz. Name the file with one of "
+            "these.",
+        ),
         ("nowhere/gates.csv", "nowhere. Create it or name another one."),
     ],
 )
@@ -316,14 +386,28 @@ def test_unknown_networks_and_devices_are_named(network_folder, capsys, words, s
 def test_a_folder_without_networks_is_said(tmp_path, capsys, words):
     """A wrong --checkpoints would otherwise look like an empty answer."""
     assert main([*words, "--checkpoints", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith(f"se_viz: There is no network in {tmp_path}. Train one, or name")
+    assert capsys.readouterr().err.startswith(
+        f"se_viz: There is no network in {tmp_path}. Train one, or name"
+    )
 
 
 def test_networks_are_listed_with_what_one_chooses_by(network_folder, capsys):
-    """Name to type, size, work, SE blocks and their share, accuracy; what nobody has counted is a dash."""
+    """Name to type, size, work, SE blocks and their share, accuracy; what nobody has counted is a
+    dash.
+    """
     assert main(["networks", "--checkpoints", str(network_folder)]) == 0
     head, line = capsys.readouterr().out.splitlines()
-    assert head.split() == ["name", "param.", "GFLOPs", "SE", "blocks", "SE", "adds", "top-1", "weights"]
+    assert head.split() == [
+        "name",
+        "param.",
+        "GFLOPs",
+        "SE",
+        "blocks",
+        "SE",
+        "adds",
+        "top-1",
+        "weights",
+    ]
     assert line.split() == ["tiny", "1.65", "M", "-", "-", "-", "20.00%", "on", "this", "disk"]
 
 
@@ -337,10 +421,22 @@ def test_a_damaged_card_is_named_beside_the_networks(network_folder, capsys):
 
 
 def test_the_zoo_is_searched_by_a_part_of_a_name(cache, capsys):
-    """SE-ResNet-50 adds 2,530,992 values to the 25,557,032 of ResNet-50, 9.9 %; its file is four bytes a value."""
+    """SE-ResNet-50 adds 2,530,992 values to the 25,557,032 of ResNet-50, 9.9 %; its file is four
+    bytes a value.
+    """
     assert main(["networks", "legacy_SEresnet50."]) == 0
     _, line = capsys.readouterr().out.splitlines()
-    assert line.split() == ["timm/legacy_seresnet50.in1k", "28.09", "M", "3.86", "16", "9.9%", "-", "112", "MB"]
+    assert line.split() == [
+        "timm/legacy_seresnet50.in1k",
+        "28.09",
+        "M",
+        "3.86",
+        "16",
+        "9.9%",
+        "-",
+        "112",
+        "MB",
+    ]
     assert main(["networks", "torchvision/efficientnet_b?"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == [
         f"torchvision/efficientnet_b{index}" for index in range(8)
@@ -350,15 +446,23 @@ def test_the_zoo_is_searched_by_a_part_of_a_name(cache, capsys):
 def test_a_pattern_that_fits_nothing_is_said(cache, capsys):
     """An empty table would look like a mistake of the program."""
     assert main(["networks", "alexnet"]) == 2
-    assert capsys.readouterr().err.startswith("se_viz: No network's name holds 'alexnet'. Try a shorter part of it")
+    assert capsys.readouterr().err.startswith(
+        "se_viz: No network's name holds 'alexnet'. Try a shorter part of it"
+    )
 
 
 def test_methods_are_listed_with_what_they_take(capsys):
     """Each that can be called, by the function to call; no network is loaded for it."""
     assert main(["methods"]) == 0
     words = capsys.readouterr().out
-    assert re.search(r"^  integrated_gradients +34 +32  gradients on the way from a baseline$", words, re.MULTILINE)
-    assert re.search(r"^  guided_grad_cam +2 +2  a backward pass .*; needs stage, relu$", words, re.MULTILINE)
+    assert re.search(
+        r"^  integrated_gradients +34 +32  gradients on the way from a baseline$",
+        words,
+        re.MULTILINE,
+    )
+    assert re.search(
+        r"^  guided_grad_cam +2 +2  a backward pass .*; needs stage, relu$", words, re.MULTILINE
+    )
     assert [line.split("`")[1] for line in words.splitlines() if line.endswith("`")] == [
         "attribute",
         "attribute_layer",
@@ -368,7 +472,9 @@ def test_methods_are_listed_with_what_they_take(capsys):
 
 
 def test_methods_of_a_network_are_judged_there(network_folder, tmp_path, capsys):
-    """What is said on the page, once for all methods that it is said of; and a file for the table."""
+    """What is said on the page, once for all methods that it is said of; and a file for the
+    table.
+    """
     target = tmp_path / "methods.csv"
     words = [
         "methods",
@@ -383,7 +489,10 @@ def test_methods_of_a_network_are_judged_there(network_folder, tmp_path, capsys)
     ]
     assert main(words) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "guided_backprop, deconvolution, guided_grad_cam: A pass uses 33 ReLU modules 65 times" in said
+    assert (
+        "guided_backprop, deconvolution, guided_grad_cam: A pass uses 33 ReLU modules 65 times"
+        in said
+    )
     assert "lrp: does not run here. LRP" in said
     table = pd.read_csv(target)
     # 64 pixels hold 3 x 3 squares of 32, 16 apart; and the photo itself.
@@ -421,14 +530,19 @@ def test_a_download_says_how_far_it_is_and_what_came(cache, tmp_path, monkeypatc
         table.write_text(rows, encoding="utf-8")
         monkeypatch.setattr(catalogue, "TABLE", table)
         assert main(["download", name]) == 0
-        assert capsys.readouterr().out.split("\r")[-1] == f"{name} is on this disk now: 2 MB in {cache}\n"
+        assert (
+            capsys.readouterr().out.split("\r")[-1]
+            == f"{name} is on this disk now: 2 MB in {cache}\n"
+        )
         assert main(["download", name]) == 0
         assert capsys.readouterr().out == f"{name} is on this disk already.\n"
         assert len(hub.asked) == 1
 
 
 def test_gates_of_ones_own_weights(cache, tmp_path, capsys):
-    """Fine-tuned weights of three classes, with their names: the answer is one of them, of nine SE blocks."""
+    """Fine-tuned weights of three classes, with their names: the answer is one of them, of nine SE
+    blocks.
+    """
     architecture = "torchvision/mobilenet_v3_small"
     weights, labels = tmp_path / "mine.pt", tmp_path / "labels.txt"
     torch.save(build(find_card(architecture), num_classes=3).state_dict(), weights)
@@ -439,7 +553,9 @@ def test_gates_of_ones_own_weights(cache, tmp_path, capsys):
     assert first.removeprefix(f"{CAT}: ").split()[0] in ("ant", "bee", "cat")
     assert len(blocks) == 9
     assert main(words) == 2
-    assert capsys.readouterr().err.startswith("se_viz: --weights alone does not say what they are for.")
+    assert capsys.readouterr().err.startswith(
+        "se_viz: --weights alone does not say what they are for."
+    )
 
 
 def test_info_is_what_a_bug_report_needs(network_folder, capsys):
@@ -483,7 +599,9 @@ def test_training_without_options_is_the_recipe():
     parser = argparse.ArgumentParser()
     add_options(parser)
     assert recipe_of(parser.parse_args([])) == Recipe()
-    changed = recipe_of(parser.parse_args(["--sizes", "64", "96", "--gate-rate", "0.1", "--mixup", "0"]))
+    changed = recipe_of(
+        parser.parse_args(["--sizes", "64", "96", "--gate-rate", "0.1", "--mixup", "0"])
+    )
     assert (changed.sizes, changed.gate_rate, changed.mixup) == ((64, 96), 0.1, 0.0)
 
 
@@ -504,8 +622,17 @@ print(sorted(early), listed > 100, sorted(unused & set(sys.modules)), code)
 
 
 def test_help_networks_and_gates_import_only_what_they_use(network_folder, tmp_path):
-    """PyTorch takes a second and timm as much: help comes before the one, listing without the other."""
-    words = ["gates", CAT, "--out", str(tmp_path / "gates.csv"), "--checkpoints", str(network_folder)]
+    """PyTorch takes a second and timm as much: help comes before the one, listing without the
+    other.
+    """
+    words = [
+        "gates",
+        CAT,
+        "--out",
+        str(tmp_path / "gates.csv"),
+        "--checkpoints",
+        str(network_folder),
+    ]
     command = [sys.executable, "-c", IMPORTED, *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[] True [] 0"
@@ -513,7 +640,9 @@ def test_help_networks_and_gates_import_only_what_they_use(network_folder, tmp_p
 
 def test_the_package_runs_as_a_command():
     """`python -m se_viz` is what the README says."""
-    done = subprocess.run([sys.executable, "-m", "se_viz", "--version"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "se_viz", "--version"], cwd=ROOT, capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout.strip()) == (0, __version__)
 
 
@@ -523,12 +652,16 @@ def test_health_says_a_sentence_for_the_network_and_one_for_each_block(health, c
     first, *blocks = capsys.readouterr().out.splitlines()
     assert first.startswith("tiny, 6 images: ")
     assert [line.split(":")[0] for line in blocks] == [
-        f"SE_{stage}_{place}" for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3)) for place in range(1, count + 1)
+        f"SE_{stage}_{place}"
+        for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3))
+        for place in range(1, count + 1)
     ]
 
 
 def test_health_of_a_folder_is_that_of_its_images(health, network, tmp_path, capsys):
-    """Files of other kinds lie beside photos; the mean in the table is that of the captured gates."""
+    """Files of other kinds lie beside photos; the mean in the table is that of the captured
+    gates.
+    """
     folder, out = tmp_path / "photos", tmp_path / "health.csv"
     folder.mkdir()
     (folder / "notes.txt").write_text("no image")
@@ -556,13 +689,17 @@ def test_health_leaves_out_what_cannot_be_read(health, tmp_path, capsys):
 
 
 def test_health_moves_its_limits(health, capsys):
-    """Everything is constant where a spread of 0.5, more than gates can have, still counts as none."""
+    """Everything is constant where a spread of 0.5, more than gates can have, still counts as
+    none.
+    """
     assert health(CAT, COFFEE, "--limit", "constant=0.5") == 0
     assert "Constant: all 16 blocks." in capsys.readouterr().out
     assert health(CAT, "--limit", "constant=0.1", "--limit", "constant=0.2") == 2
     assert capsys.readouterr().err == "se_viz: The limit constant is given twice. Give it once.\n"
     assert health(CAT, "--limit", "constant=nearly") == 2
-    assert capsys.readouterr().err.startswith("se_viz: 'nearly' is no number for the limit constant.")
+    assert capsys.readouterr().err.startswith(
+        "se_viz: 'nearly' is no number for the limit constant."
+    )
 
 
 def test_health_of_a_folder_without_images_is_said(health, tmp_path, capsys):

@@ -54,7 +54,11 @@ def test_no_sentence_holds_the_name_of_a_colour(path: Path):
 def test_sentences_are_seen(tmp_path: Path):
     """The rule above would hold of any source that was not read."""
     python, script = tmp_path / "page.py", tmp_path / "part.js"
-    python.write_text('"""A red note."""\nWORDS = f"look for {1} blue bars"\nCOLOUR = "blue"\n', encoding="utf-8")
-    script.write_text('// red here\nconst note = "Orange is above 0", colour = "red";\n', encoding="utf-8")
+    python.write_text(
+        '"""A red note."""\nWORDS = f"look for {1} blue bars"\nCOLOUR = "blue"\n', encoding="utf-8"
+    )
+    script.write_text(
+        '// red here\nconst note = "Orange is above 0", colour = "red";\n', encoding="utf-8"
+    )
     found = [text for path in (python, script) for text in sentences(path) if NAMES.search(text)]
     assert found == [" blue bars", '"Orange is above 0"']

@@ -13,7 +13,9 @@ from se_viz.errors import ImageError
 BOUNDS = Bounds(memory=200 * 2**20, seconds=30, result=2**20)
 
 
-def run(task: str, content: bytes | Path = b"content", bounds: Bounds = BOUNDS, **options: Any) -> bytes:
+def run(
+    task: str, content: bytes | Path = b"content", bounds: Bounds = BOUNDS, **options: Any
+) -> bytes:
     return bytes(run_confined(f"tests.support.confined_tasks:{task}", content, bounds, **options))
 
 
@@ -57,10 +59,15 @@ ENDS = {
 
 @pytest.mark.parametrize(("task", "reason"), ENDS.items(), ids=ENDS)
 def test_a_child_that_goes_wrong_is_one_reason(task: str, reason: str):
-    """Memory, time, stack and output are bounded by the system, whatever the child does; none stays behind."""
+    """Memory, time, stack and output are bounded by the system, whatever the child does; none
+    stays behind.
+    """
     before = children()
     with pytest.raises(ConfinedError, match=f"^{reason}$"):
-        run(task, bounds=Bounds(memory=200 * 2**20, seconds=1 if reason == "time" else 30, result=2**20))
+        run(
+            task,
+            bounds=Bounds(memory=200 * 2**20, seconds=1 if reason == "time" else 30, result=2**20),
+        )
     # Fewer, where one that an earlier test had left came to its end.
     assert children() <= before
 
@@ -89,7 +96,9 @@ def test_a_watch_that_raises_ends_the_child():
 
 
 def test_limits_stand_and_nothing_is_inherited(monkeypatch: pytest.MonkeyPatch):
-    """No core file of a visitor's bytes, and no secret of the server's environment in the child's."""
+    """No core file of a visitor's bytes, and no secret of the server's environment in the
+    child's.
+    """
     monkeypatch.setenv("SE_VIZ_SECRET", "token")
     told = json.loads(run("tell_limits"))
     assert told["limits"] == {"RLIMIT_CPU": 30, "RLIMIT_FSIZE": 2**20, "RLIMIT_CORE": 0}

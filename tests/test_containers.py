@@ -1,4 +1,6 @@
-"""The container files, which a machine without a container runtime cannot run: their parts agree with each other."""
+"""The container files, which a machine without a container runtime cannot run: their parts agree
+with each other.
+"""
 
 import re
 import shutil
@@ -25,15 +27,21 @@ def test_the_container_starts_a_command_that_se_viz_takes():
 
 
 def test_every_part_means_the_same_port():
-    """The port that is served, said to be served, looked at and published is one number in four places."""
+    """The port that is served, said to be served, looked at and published is one number in four
+    places.
+    """
     port = parse(words_of("CMD")).port
     assert re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE) == [str(port)]
     assert f"HTTPConnection('localhost', {port}," in " ".join(words_of("HEALTHCHECK"))
-    assert {place.rpartition(":")[2] for service in _services() for place in service["ports"]} == {str(port)}
+    assert {place.rpartition(":")[2] for service in _services() for place in service["ports"]} == {
+        str(port)
+    }
 
 
 def test_the_app_runs_as_no_administrator():
-    """Who breaks out of the app is then a user without rights; a number is what orchestrators can check."""
+    """Who breaks out of the app is then a user without rights; a number is what orchestrators can
+    check.
+    """
     (user,) = re.findall(r"^USER (.+)$", DOCKERFILE.rpartition("FROM ")[2], re.MULTILINE)
     assert int(user) > 0
     assert f"useradd --uid {user} " in DOCKERFILE
@@ -51,7 +59,9 @@ def test_a_cpu_is_the_default_and_cuda_a_choice():
 
 
 def test_gpu_is_reserved_for_the_service_that_can_use_it():
-    """Compose refuses to start a service whose device is not there: the default one asks for none."""
+    """Compose refuses to start a service whose device is not there: the default one asks for
+    none.
+    """
     (device,) = COMPOSE["services"]["cuda"]["deploy"]["resources"]["reservations"]["devices"]
     assert device["capabilities"] == ["gpu"]
     assert "deploy" not in COMPOSE["services"]["app"]
@@ -61,22 +71,30 @@ def test_gpu_is_reserved_for_the_service_that_can_use_it():
 
 
 def test_downloads_outlive_the_container_and_are_the_users():
-    """A named volume takes its owner from the folder in the image, which therefore has to be there."""
+    """A named volume takes its owner from the folder in the image, which therefore has to be
+    there.
+    """
     for service in _services():
         (mount,) = service["volumes"]
         volume, _, folder = mount.partition(":")
         assert volume in COMPOSE["volumes"]
-        assert re.search(rf"install --directory --owner \d+ --group \d+ {folder}$", DOCKERFILE, re.MULTILINE)
+        assert re.search(
+            rf"install --directory --owner \d+ --group \d+ {folder}$", DOCKERFILE, re.MULTILINE
+        )
 
 
 def test_container_files_name_no_address():
-    """An image has to be built behind a mirror too: which registry and index are used is the builder's setting."""
+    """An image has to be built behind a mirror too: which registry and index are used is the
+    builder's setting.
+    """
     assert "://" not in DOCKERFILE
     assert "://" not in (ROOT / "compose.yaml").read_text(encoding="utf-8")
 
 
 def test_what_the_container_is_built_from_makes_the_whole_wheel(tmp_path: Path):
-    """`.dockerignore` lets through what the package is made of; a file that it misses is missed in front of a class."""
+    """`.dockerignore` lets through what the package is made of; a file that it misses is missed in
+    front of a class.
+    """
     source = tmp_path / "source"
     source.mkdir()
     rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
@@ -86,7 +104,10 @@ def test_what_the_container_is_built_from_makes_the_whole_wheel(tmp_path: Path):
             path = ROOT / rule.removeprefix("!")
             copy = shutil.copytree if path.is_dir() else shutil.copy
             copy(path, source / path.name)
-    wheels = [ZipFile(build_wheel(tmp_path / name, root)) for name, root in (("all", ROOT), ("some", source))]
+    wheels = [
+        ZipFile(build_wheel(tmp_path / name, root))
+        for name, root in (("all", ROOT), ("some", source))
+    ]
     assert wheels[1].namelist() == wheels[0].namelist()
 
 

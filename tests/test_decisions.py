@@ -23,12 +23,16 @@ def test_a_decision_has_context_decision_and_cost(page: Path):
 
 def test_numbers_run_without_a_gap():
     """A number is a page's name in talk: two of one number would be mixed up."""
-    assert [page.name[:3] for page in PAGES] == [f"{number:03}" for number in range(1, len(PAGES) + 1)]
+    assert [page.name[:3] for page in PAGES] == [
+        f"{number:03}" for number in range(1, len(PAGES) + 1)
+    ]
 
 
 def test_the_map_leads_to_every_decision():
     """A page that nothing leads to is not found."""
-    links = re.findall(r"\(decisions/([^)]+)\)", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    links = re.findall(
+        r"\(decisions/([^)]+)\)", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    )
     assert sorted(links) == [page.name for page in PAGES]
 
 
@@ -39,7 +43,9 @@ def test_modules_name_decisions_that_exist():
     assert named == {f"docs/decisions/{page.name}" for page in PAGES}
 
 
-@pytest.mark.parametrize("page", [ROOT / "docs" / "architecture.md", *PAGES], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [ROOT / "docs" / "architecture.md", *PAGES], ids=lambda page: page.stem
+)
 def test_files_that_are_named_exist(page: Path):
     """A page that names a module which has moved sends its reader nowhere."""
     text = page.read_text(encoding="utf-8")

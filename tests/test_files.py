@@ -35,7 +35,9 @@ def test_a_file_is_read_up_to_one_byte_past_its_bound(tmp_path: Path):
 
 
 def test_what_is_no_ordinary_file_is_refused_at_once(tmp_path: Path):
-    """A pipe without a writer waits for ever, and a device may have no end; a link to one is no better."""
+    """A pipe without a writer waits for ever, and a device may have no end; a link to one is no
+    better.
+    """
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/zero")
     with socket.socket(socket.AF_UNIX) as door:
@@ -104,14 +106,18 @@ def test_mode_and_link_stay(tmp_path: Path):
 
 
 def test_a_new_file_has_the_mode_of_every_new_file(tmp_path: Path):
-    """Files for one's own eyes alone, as temporary ones are, would surprise those who share a folder."""
+    """Files for one's own eyes alone, as temporary ones are, would surprise those who share a
+    folder.
+    """
     (tmp_path / "usual").touch()
     write_file(tmp_path / "table.csv", b"new")
     assert (tmp_path / "table.csv").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 def test_a_trial_changes_nothing(tmp_path: Path):
-    """It comes before hours of computation that may fail: the older file and the folder are as they were."""
+    """It comes before hours of computation that may fail: the older file and the folder are as
+    they were.
+    """
     (tmp_path / "table.csv").write_bytes(b"old")
     check_writable(tmp_path / "table.csv")
     check_writable(tmp_path / "new.csv")
@@ -121,8 +127,8 @@ def test_a_trial_changes_nothing(tmp_path: Path):
         check_writable(tmp_path / "nowhere" / "table.csv")
 
 
-# Its own interpreter: `multiprocessing` would run this process's main module again, which after a test of a page is
-# the page, and would start a worker that fails there over and over.
+# Its own interpreter: `multiprocessing` would run this process's main module again, which after a
+# test of a page is the page, and would start a worker that fails there over and over.
 _WRITE = """
 import sys
 from pathlib import Path

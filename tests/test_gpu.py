@@ -39,7 +39,9 @@ def on_gpu(network: Network) -> Network:
 
 @pytest.fixture
 def exact() -> Iterator[None]:
-    """Single precision as on the CPU: without it, convolutions keep 10 bits of each factor (TF32)."""
+    """Single precision as on the CPU: without it, convolutions keep 10 bits of each factor
+    (TF32).
+    """
     operations = [getattr(torch.backends.cudnn, "conv"), torch.backends.cuda.matmul]  # noqa: B009
     before = [operation.fp32_precision for operation in operations]
     for operation in operations:
@@ -57,7 +59,9 @@ def capture(network: Network, images: Tensor) -> list[GateRecord]:
 
 
 def assert_near(found: list[GateRecord], expected: list[GateRecord], *, within: float) -> None:
-    assert [(record.block, record.stage) for record in found] == [(record.block, record.stage) for record in expected]
+    assert [(record.block, record.stage) for record in found] == [
+        (record.block, record.stage) for record in expected
+    ]
     for record, other in zip(found, expected, strict=True):
         assert (record.gate.device.type, record.gate.dtype) == ("cpu", torch.float32)
         torch.testing.assert_close(record.gate, other.gate, rtol=0, atol=within)
@@ -72,23 +76,32 @@ def test_gates_on_a_gpu_are_those_of_the_cpu(network, on_gpu, images):
 
 
 def test_gates_of_the_default_precision_are_near(network, on_gpu, images):
-    """cuDNN may round factors to TF32, a relative error of 2**-11 each: 4e-4 when that is done on the CPU."""
+    """cuDNN may round factors to TF32, a relative error of 2**-11 each: 4e-4 when that is done on
+    the CPU.
+    """
     assert_near(capture(on_gpu, images), capture(network, images), within=4e-3)
 
 
 @pytest.mark.parametrize(("dtype", "within"), [(torch.float16, 5e-3), (torch.bfloat16, 4e-2)])
 def test_gates_under_autocast_are_near_and_float32(network, on_gpu, images, dtype, within):
-    """float16 keeps 11 bits and bfloat16 8: on the CPU 6e-4 and 4e-3 away. The record is float32 all the same."""
+    """float16 keeps 11 bits and bfloat16 8: on the CPU 6e-4 and 4e-3 away.
+
+    The record is float32 all the same.
+    """
     with torch.autocast("cuda", dtype=dtype):
         found = capture(on_gpu, images)
     assert_near(found, capture(network, images), within=within)
 
 
 def test_all_gates_of_a_pass_come_in_one_copy(on_gpu, images):
-    """Each copy to the CPU waits for the device: sixteen blocks with two each would cost thirty-two waits."""
+    """Each copy to the CPU waits for the device: sixteen blocks with two each would cost
+    thirty-two waits.
+    """
     capture(on_gpu, images)
     # Without `acc_events`, older releases warn that events of an earlier cycle are gone.
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True) as trace:
+    with profile(
+        activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA], acc_events=True
+    ) as trace:
         records = capture(on_gpu, images)
         torch.cuda.synchronize()
     assert len(records) == 16
@@ -97,7 +110,9 @@ def test_all_gates_of_a_pass_come_in_one_copy(on_gpu, images):
 
 
 def assert_alike(found: Tensor, expected: Tensor, *, within: float = 5e-3) -> None:
-    """Compare on the scale of the greatest value: small differences of logits are taken in float32."""
+    """Compare on the scale of the greatest value: small differences of logits are taken in
+    float32.
+    """
     assert (found.device.type, found.dtype) == ("cpu", expected.dtype)
     size = expected.abs().max().item()
     assert size > 0
@@ -113,12 +128,16 @@ def attribution(module: str) -> ModuleType:
 @pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("key", METHODS)
 def test_attributions_on_a_gpu_are_those_of_the_cpu(network, on_gpu, images, key):
-    """The map does not depend on where it was computed, nor do the random numbers that it is made with."""
+    """The map does not depend on where it was computed, nor do the random numbers that it is made
+    with.
+    """
     attribute = attribution("run").attribute
-    # The logits of a random network are small, and so has Lime's penalty to be; its Lasso stops when near enough.
+    # The logits of a random network are small, and so has Lime's penalty to be; its Lasso stops
+    # when near enough.
     options: dict[str, Any] = {"alpha": 1e-6} if key == "lime" else {}
     expected, found = (
-        attribute(where, images[:1].to(where.device), 2, key, **options).map for where in (network, on_gpu)
+        attribute(where, images[:1].to(where.device), 2, key, **options).map
+        for where in (network, on_gpu)
     )
     assert_alike(found, expected, within=2e-2 if key == "lime" else 5e-3)
 
@@ -130,29 +149,38 @@ def test_layers_on_a_gpu_are_explained_as_on_the_cpu(network, on_gpu, images, ke
     layer = attribution("places").Layer("after", LAST)
     explain = attribution("layers").attribute_layer
     expected, found = (
-        explain(where, images[:1].to(where.device), Target(2), key, layer=layer).values for where in (network, on_gpu)
+        explain(where, images[:1].to(where.device), Target(2), key, layer=layer).values
+        for where in (network, on_gpu)
     )
     assert_alike(found, expected)
 
 
 @pytest.mark.usefixtures("exact")
-@pytest.mark.parametrize("key", ["gradient_x_gate", "ablation", "integrated_gradients", "conductance"])
+@pytest.mark.parametrize(
+    "key", ["gradient_x_gate", "ablation", "integrated_gradients", "conductance"]
+)
 def test_gates_on_a_gpu_are_explained_as_on_the_cpu(network, on_gpu, images, key):
     """Gates are replaced where they are."""
     explain = attribution("gates").attribute_gates
-    expected, found = (explain(where, images[:1].to(where.device), 2, key, LAST).values for where in (network, on_gpu))
+    expected, found = (
+        explain(where, images[:1].to(where.device), 2, key, LAST).values
+        for where in (network, on_gpu)
+    )
     assert_alike(found, expected)
 
 
 @pytest.mark.usefixtures("exact")
-@pytest.mark.parametrize("key", ["integrated_gradients", "guided_backprop", "deep_lift", "conductance"])
+@pytest.mark.parametrize(
+    "key", ["integrated_gradients", "guided_backprop", "deep_lift", "conductance"]
+)
 def test_a_gate_on_a_gpu_is_explained_as_on_the_cpu(network, on_gpu, images, key):
     """A pass ends at the gate, and the way back begins there; conductance goes on to the answer."""
     neuron = importlib.import_module("se_viz.gates.neurons").Neuron(LAST, 5)
     explain = attribution("neurons").attribute_neuron
     asked = {"target": 2} if key == "conductance" else {}
     expected, found = (
-        explain(where, images[:1].to(where.device), neuron, key, **asked).map for where in (network, on_gpu)
+        explain(where, images[:1].to(where.device), neuron, key, **asked).map
+        for where in (network, on_gpu)
     )
     assert_alike(found, expected)
 
@@ -160,10 +188,14 @@ def test_a_gate_on_a_gpu_is_explained_as_on_the_cpu(network, on_gpu, images, key
 @pytest.mark.usefixtures("exact")
 def test_ways_through_gates_on_a_gpu_are_those_of_the_cpu(network, on_gpu, images):
     """Derivatives come back in double precision; the steps are the same."""
-    expected, found = (trace_paths(where, images[:1].to(where.device), 2, n_steps=8) for where in (network, on_gpu))
+    expected, found = (
+        trace_paths(where, images[:1].to(where.device), 2, n_steps=8) for where in (network, on_gpu)
+    )
     for name, flow in expected.flows.items():
         assert_alike(found.flows[name].map, flow.map)
-        assert_alike(torch.cat([*found.flows[name].through.values()]), torch.cat([*flow.through.values()]))
+        assert_alike(
+            torch.cat([*found.flows[name].through.values()]), torch.cat([*flow.through.values()])
+        )
 
 
 PHOTO = Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8))
@@ -191,9 +223,17 @@ def slopes(network: Network) -> Tensor:
 
 @pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize(
-    "ask", [ones, edited, slopes, lambda network: ablate_channels(network, PHOTO, LAST, channels=[0, 5, 9])]
+    "ask",
+    [
+        ones,
+        edited,
+        slopes,
+        lambda network: ablate_channels(network, PHOTO, LAST, channels=[0, 5, 9]),
+    ],
 )
-def test_changed_gates_on_a_gpu_give_what_they_give_on_the_cpu(network, on_gpu, ask: Callable[[Network], Tensor]):
+def test_changed_gates_on_a_gpu_give_what_they_give_on_the_cpu(
+    network, on_gpu, ask: Callable[[Network], Tensor]
+):
     """Whatever is put in the place of a gate has to be on its device."""
     assert_alike(ask(on_gpu), ask(network))
 

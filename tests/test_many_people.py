@@ -40,12 +40,18 @@ def unit(channels: int, features: int) -> nn.Sequential:
 
 @pytest.fixture
 def shared(card: NetworkCard) -> Network:
-    """The one network of all: three SE blocks for 32 pixels, as hundreds of passes have to be quick."""
+    """The one network of all: three SE blocks for 32 pixels, as hundreds of passes have to be
+    quick.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, len(card.classes)))
+        head = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, len(card.classes))
+        )
         model = nn.Sequential(unit(3, 16), unit(16, 32), unit(32, 64), head)
-    return Network(model.eval().requires_grad_(False), replace(card, input_size=32), torch.device("cpu"))
+    return Network(
+        model.eval().requires_grad_(False), replace(card, input_size=32), torch.device("cpu")
+    )
 
 
 def together(*visits: Callable[[], T]) -> list[T]:
@@ -57,7 +63,9 @@ def together(*visits: Callable[[], T]) -> list[T]:
         return function()
 
     with ThreadPoolExecutor(len(visits)) as pool:
-        return [done.result(PATIENCE) for done in [pool.submit(visit, function) for function in visits]]
+        return [
+            done.result(PATIENCE) for done in [pool.submit(visit, function) for function in visits]
+        ]
 
 
 @torch.inference_mode()
@@ -81,18 +89,29 @@ def assert_equal(found: Analysis | torch.Tensor | list[GateRecord], expected: An
 
 
 def test_captures_of_many_threads_never_mix(shared, album):
-    """Hooks belong to the model and people are threads: a shared list would be wrong without any error."""
+    """Hooks belong to the model and people are threads: a shared list would be wrong without any
+    error.
+    """
     expected = [[capture(shared, photo) for photo in photos] for photos in album]
-    found = together(*(lambda photos=photos: [capture(shared, photo) for photo in photos] for photos in album))
+    found = together(
+        *(lambda photos=photos: [capture(shared, photo) for photo in photos] for photos in album)
+    )
     for mine, alone in zip(found, expected, strict=True):
         for records, others in zip(mine, alone, strict=True):
             assert_equal(records, others)
-    different = {record.gate.numpy().tobytes() for person in expected for records in person for record in records[-1:]}
+    different = {
+        record.gate.numpy().tobytes()
+        for person in expected
+        for records in person
+        for record in records[-1:]
+    }
     assert len(different) == PEOPLE * PHOTOS, "a mix-up of equal gates would not be seen"
 
 
 def test_nobody_sees_what_others_do_meanwhile(shared, album, monkeypatch):
-    """Analyses are right to the bit while others edit gates and explain, one with hooks on the model."""
+    """Analyses are right to the bit while others edit gates and explain, one with hooks on the
+    model.
+    """
     # Apart: a pass of several adds in another order, and here every bit is compared.
     monkeypatch.setenv("SE_VIZ_TOGETHER", "1")
 
@@ -100,7 +119,9 @@ def test_nobody_sees_what_others_do_meanwhile(shared, album, monkeypatch):
         return [analyse(shared, photo) for photo in photos]
 
     def explain(method: str) -> list[torch.Tensor]:
-        return [attribute(shared, shared.preprocess(photo), 1, method).map for photo in album[0][:4]]
+        return [
+            attribute(shared, shared.preprocess(photo), 1, method).map for photo in album[0][:4]
+        ]
 
     def edit(block: str) -> list[Analysis]:
         with edit_gates(shared.model, {block: torch.zeros_like}):
@@ -115,4 +136,6 @@ def test_nobody_sees_what_others_do_meanwhile(shared, album, monkeypatch):
     for found, expected in zip(together(*visits), alone, strict=True):
         for mine, other in zip(found, expected, strict=True):
             assert_equal(mine, other)
-    assert not torch.equal(alone[-1][0].probabilities, alone[1][0].probabilities), "the edit has to do something"
+    assert not torch.equal(alone[-1][0].probabilities, alone[1][0].probabilities), (
+        "the edit has to do something"
+    )

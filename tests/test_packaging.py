@@ -34,13 +34,18 @@ def installed(tmp_path_factory) -> Path:
 
 
 def test_wheel_holds_the_package_and_nothing_beside_it(installed):
-    """Top-level names of a wheel land in site-packages, where `tests` or `pages` would be in everybody's way."""
+    """Top-level names of a wheel land in site-packages, where `tests` or `pages` would be in
+    everybody's way.
+    """
     names = {path.name for path in installed.iterdir()}
     assert names == {"se_viz", f"se_viz-{se_viz.__version__}.dist-info"}
 
 
 def test_wheel_is_typed_and_carries_its_licence(installed):
-    """PEP 561: without the marker type checkers ignore our types. Apache-2.0, section 4: the licence goes along."""
+    """PEP 561: without the marker type checkers ignore our types.
+
+    Apache-2.0, section 4: the licence goes along.
+    """
     assert (installed / "se_viz" / "py.typed").is_file()
     licence = next(installed.glob("*.dist-info/licenses/LICENSE"))
     assert licence.read_bytes() == (ROOT / "LICENSE").read_bytes()
@@ -55,7 +60,9 @@ def test_wheel_carries_every_sample_with_its_credit(installed):
 
 
 def test_wheel_carries_what_the_browser_runs(installed):
-    """The page that opens a gate is drawn by a script and a style sheet, which are no Python files."""
+    """The page that opens a gate is drawn by a script and a style sheet, which are no Python
+    files.
+    """
     files = {path.suffix for path in (installed / "se_viz" / "ui").iterdir()}
     assert files >= {".js", ".css"}
 
@@ -69,8 +76,12 @@ def test_wheel_carries_the_bundled_weights(installed):
 
 
 def test_wheel_carries_the_app_with_its_settings(installed):
-    """`se_viz app` serves what lies here, and Streamlit reads the settings beside the script that it is given."""
-    files = {path for place in ("pages/*.py", ".streamlit/*") for path in ROOT.glob(place)} | {ROOT / "app.py"}
+    """`se_viz app` serves what lies here, and Streamlit reads the settings beside the script that
+    it is given.
+    """
+    files = {path for place in ("pages/*.py", ".streamlit/*") for path in ROOT.glob(place)} | {
+        ROOT / "app.py"
+    }
     carried = {path for path in (installed / "se_viz" / "dashboard").rglob("*") if path.is_file()}
     assert {path.relative_to(installed / "se_viz" / "dashboard") for path in carried} == {
         path.relative_to(ROOT) for path in files
@@ -78,19 +89,27 @@ def test_wheel_carries_the_app_with_its_settings(installed):
 
 
 def test_source_archive_makes_the_same_wheel(installed, tmp_path):
-    """A release builds its wheel from the archive, where a file that was left out cannot be missed by a test."""
+    """A release builds its wheel from the archive, where a file that was left out cannot be missed
+    by a test.
+    """
     with tarfile.open(build_source(tmp_path)) as archive:
         archive.extractall(tmp_path, filter="data")
     with ZipFile(build_wheel(tmp_path, tmp_path / f"se_viz-{se_viz.__version__}")) as wheel:
         names = {name for name in wheel.namelist() if not name.endswith("/")}
-    assert names == {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
+    assert names == {
+        path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()
+    }
 
 
 def test_installed_command_lists_the_bundled_networks(installed, tmp_path):
-    """Outside a clone there is no checkpoints folder to fall back on: the package has to find its own."""
+    """Outside a clone there is no checkpoints folder to fall back on: the package has to find its
+    own.
+    """
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     command = [sys.executable, "-m", "se_viz", "networks"]
-    printed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    ).stdout
     for card in (ROOT / "checkpoints").glob("*.json"):
         assert card.stem in printed
 
@@ -103,14 +122,18 @@ def test_installed_command_lists_the_bundled_networks(installed, tmp_path):
     ],
 )
 def test_every_dependency_has_one_pin_within_its_range(file, ranges):
-    """What is tested (the pins) has to be a case of what is promised (the ranges), name for name."""
+    """What is tested (the pins) has to be a case of what is promised (the ranges), name for
+    name.
+    """
     pins, promised = _pins(file), {row.name: row for row in map(Requirement, ranges)}
     assert pins.keys() == promised.keys()
     assert [name for name, row in promised.items() if pins[name] not in row.specifier] == []
 
 
 def test_torchvision_is_the_release_made_for_torch():
-    """Each torchvision 0.N is built against torch 2.(N - 15); any other pair fails when torchvision is imported."""
+    """Each torchvision 0.N is built against torch 2.(N - 15); any other pair fails when
+    torchvision is imported.
+    """
     pins = _pins("requirements.txt")
     rows = map(Requirement, PROJECT["dependencies"])
     lowest = {row.name: min(Version(part.version) for part in row.specifier) for row in rows}
@@ -144,14 +167,18 @@ def test_one_version_stands_everywhere():
 
 def test_hooks_before_a_commit_run_the_tested_ruff():
     """Another release of the formatter would undo what `make lint` asks for, file by file."""
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][
+        0
+    ]["hooks"]
     wanted = {f"ruff=={_pins('requirements-test.txt')['ruff']}"}
     assert {pin for hook in hooks for pin in hook["additional_dependencies"]} == wanted
 
 
 def test_workflows_run_every_python_from_the_lowest():
     """What `requires-python` promises is tried by the tests."""
-    jobs = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))["jobs"]
+    jobs = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))[
+        "jobs"
+    ]
     assert PROJECT["requires-python"] == f">={jobs['test']['strategy']['matrix']['python'][0]}"
 
 

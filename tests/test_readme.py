@@ -18,7 +18,9 @@ DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("che
 
 
 def test_library_examples_run_as_printed(tmp_path, monkeypatch, capsys):
-    """A reader copies them; SE-ResNet-50 has 3 + 4 + 6 + 3 blocks and EfficientNet-B0 16, by their papers' tables."""
+    """A reader copies them; SE-ResNet-50 has 3 + 4 + 6 + 3 blocks and EfficientNet-B0 16, by their
+    papers' tables.
+    """
     shutil.copy(list_samples()[0].path, tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     for block in _blocks("python"):
@@ -33,7 +35,9 @@ def test_library_examples_run_as_printed(tmp_path, monkeypatch, capsys):
 
 
 def test_commands_are_spelled_as_the_command_line_takes_them():
-    """Every `python -m se_viz` line of the README has to be accepted; argparse ends the process on a wrong one."""
+    """Every `python -m se_viz` line of the README has to be accepted; argparse ends the process on
+    a wrong one.
+    """
     commands = re.findall(r"^python -m se_viz (.*)$", "\n".join(_blocks("sh")), re.MULTILINE)
     assert len(commands) >= 6
     for command in commands:
@@ -41,7 +45,9 @@ def test_commands_are_spelled_as_the_command_line_takes_them():
 
 
 def test_credits_of_all_samples_stand_in_the_readme():
-    """CC BY asks for the maker's name wherever an image is passed on; a credit reads `title, by maker (licence)`."""
+    """CC BY asks for the maker's name wherever an image is passed on; a credit reads `title, by
+    maker (licence)`.
+    """
     text = " ".join(README.split())
     for sample in list_samples():
         title, maker = sample.credit.rsplit(" (", 1)[0].split(", by ")
@@ -50,9 +56,15 @@ def test_credits_of_all_samples_stand_in_the_readme():
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_between_documents_lead_somewhere(document):
-    """A relative link is a promise that the file lies there, for readers and for whoever moves it."""
+    """A relative link is a promise that the file lies there, for readers and for whoever moves
+    it.
+    """
     targets = re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8"))
-    missing = [target for target in targets if "://" not in target and not (document.parent / target).exists()]
+    missing = [
+        target
+        for target in targets
+        if "://" not in target and not (document.parent / target).exists()
+    ]
     assert missing == []
 
 

@@ -32,7 +32,9 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen, int]]:
 
 
 def answer(port: int, host: str, origin: str) -> int:
-    """Ask for the connection that runs the app, as a browser does from a page at ``origin``; return the status."""
+    """Ask for the connection that runs the app, as a browser does from a page at ``origin``;
+    return the status.
+    """
     lines = [
         "GET /_stcore/stream HTTP/1.1",
         f"Host: {host}",
@@ -49,7 +51,9 @@ def answer(port: int, host: str, origin: str) -> int:
 
 
 def test_strangers_pages_cannot_reach_the_app(server: tuple[subprocess.Popen, int]):
-    """Neither one that points its own name to this machine (DNS rebinding), nor one that calls across sites."""
+    """Neither one that points its own name to this machine (DNS rebinding), nor one that calls
+    across sites.
+    """
     _, port = server
     assert answer(port, f"localhost:{port}", f"http://localhost:{port}") == 101
     assert answer(port, f"evil.example:{port}", f"http://evil.example:{port}") == 403
@@ -58,8 +62,12 @@ def test_strangers_pages_cannot_reach_the_app(server: tuple[subprocess.Popen, in
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-def test_the_server_ends_cleanly(server: tuple[subprocess.Popen, int], tmp_path: Path, end: signal.Signals):
-    """A service manager sends TERM, a terminal INT: neither is an error, and neither prints a traceback."""
+def test_the_server_ends_cleanly(
+    server: tuple[subprocess.Popen, int], tmp_path: Path, end: signal.Signals
+):
+    """A service manager sends TERM, a terminal INT: neither is an error, and neither prints a
+    traceback.
+    """
     process, _ = server
     process.send_signal(end)
     assert process.wait(timeout=60) == 0

@@ -1,4 +1,6 @@
-"""What is printed is safe for every terminal, and a reader who leaves ends the command without a word."""
+"""What is printed is safe for every terminal, and a reader who leaves ends the command without a
+word.
+"""
 
 import os
 import signal
@@ -13,11 +15,19 @@ from se_viz.terminal import TerminatedError, complain, safe_output, told_to_end
 from tests import ROOT
 
 
-def run(*words: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    """Run Python with a buffered output, as from a shell; PyTorch is not imported, which takes most of a second."""
+def run(
+    *words: str, stdout: int = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run Python with a buffered output, as from a shell; PyTorch is not imported, which takes
+    most of a second.
+    """
     plain = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
-        [sys.executable, *words], cwd=ROOT, env={**plain, **environment}, stdout=stdout, stderr=subprocess.PIPE
+        [sys.executable, *words],
+        cwd=ROOT,
+        env={**plain, **environment},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -31,12 +41,15 @@ def test_a_reader_who_leaves_ends_the_command_quietly():
 
 
 def test_an_output_on_a_full_disk_is_said():
-    """Half a list that looks whole is worse than none: one sentence, and a status that scripts see."""
+    """Half a list that looks whole is worse than none: one sentence, and a status that scripts
+    see.
+    """
     with Path("/dev/full").open("w") as full:
         done = run("-m", "se_viz", "--help", stdout=full.fileno())
     assert done.returncode == 1
     assert done.stderr == (
-        b"se_viz: The output cannot be written: No space left on device. Make room, or write it elsewhere.\n"
+        b"se_viz: The output cannot be written: No space left on device. Make room, or write it "
+        b"elsewhere.\n"
     )
 
 
@@ -51,7 +64,9 @@ def test_names_from_outside_neither_move_nor_colour_a_terminal(capsys):
 
 
 def test_paths_are_text_that_can_be_written_anywhere():
-    """The bytes of a Latin-1 name come back from it; in a table a name is itself, on a line it stays on the line."""
+    """The bytes of a Latin-1 name come back from it; in a table a name is itself, on a line it
+    stays on the line.
+    """
     path = Path(os.fsdecode(b"caf\xe9\n.jpg"))
     assert name_path(path) == "caf\\xe9\n.jpg"
     assert show_path(path) == "caf\\xe9\\n.jpg"
@@ -66,7 +81,9 @@ def test_a_terminal_of_few_letters_gets_escapes():
 
 
 def test_a_wish_to_end_is_an_exception_and_the_handler_is_put_back():
-    """What is open is closed and removed on the way out, as after a key; other programs keep their own handlers."""
+    """What is open is closed and removed on the way out, as after a key; other programs keep their
+    own handlers.
+    """
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(TerminatedError, match="15"), told_to_end():
         signal.raise_signal(signal.SIGTERM)
@@ -83,5 +100,7 @@ def test_a_name_as_long_as_a_book_leaves_a_sentence(capsys):
 
 
 def test_the_name_of_a_class_stays_on_its_line():
-    """A name may hold whatever its file held: ends of lines and what moves or colours a terminal are written out."""
+    """A name may hold whatever its file held: ends of lines and what moves or colours a terminal
+    are written out.
+    """
     assert show_text("tench\n\x1b[31mred\u202e") == r"tench\n\x1b[31mred\u202e"

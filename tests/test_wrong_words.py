@@ -1,4 +1,6 @@
-"""Bold words about maps, over many draws of cases in which the truth is known: how often they are wrong."""
+"""Bold words about maps, over many draws of cases in which the truth is known: how often they are
+wrong.
+"""
 
 import numpy as np
 import pytest
@@ -32,8 +34,12 @@ def photo_of(seed: int) -> Image.Image:
     return small.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
 
 
-def erased(network: Network, photo: Image.Image, values: Tensor, channel: int, seed: int = 0) -> Erasure:
-    return check_region(network, photo, mark_strongest(values, 0.1), Neuron("se", channel), fill="mean", seed=seed)
+def erased(
+    network: Network, photo: Image.Image, values: Tensor, channel: int, seed: int = 0
+) -> Erasure:
+    return check_region(
+        network, photo, mark_strongest(values, 0.1), Neuron("se", channel), fill="mean", seed=seed
+    )
 
 
 def test_random_patches_hold_a_gate_open_no_more_often_than_by_chance():
@@ -62,7 +68,9 @@ class Bright(nn.Module):
 
 @pytest.mark.parametrize("place", [(4, 4), (20, 4), (12, 22)])
 def test_pixels_that_hold_a_gate_open_are_said_to(place: tuple[int, int]):
-    """A bright square is all that opens the gate: a map of it is believed, one of another place is not."""
+    """A bright square is all that opens the gate: a map of it is believed, one of another place is
+    not.
+    """
     network = Network.from_model(Bright().eval().requires_grad_(False), input_size=SIDE)
     down, right = place
     pixels = np.full((SIDE, SIDE, 3), 60, dtype=np.uint8)
@@ -71,7 +79,10 @@ def test_pixels_that_hold_a_gate_open_are_said_to(place: tuple[int, int]):
     values[down : down + 6, right : right + 6] = 1
     photo = Image.fromarray(pixels)
     region, elsewhere = values > 0, values.roll((SIDE // 2, SIDE // 2), (0, 1)) > 0
-    right_one, other = (check_region(network, photo, one, Neuron("se", 0), fill="mean") for one in (region, elsewhere))
+    right_one, other = (
+        check_region(network, photo, one, Neuron("se", 0), fill="mean")
+        for one in (region, elsewhere)
+    )
     assert HELD in describe_erasure(right_one, "gate")
     assert HELD not in describe_erasure(other, "gate")
 
@@ -99,16 +110,22 @@ def verdict_of(network: Network, photo: Image.Image, method: str, seed: int = 0)
 
 
 def test_networks_that_have_learned_nothing_are_told_of_learning_no_more_often_than_by_chance():
-    """Their map is one draw of what shuffled weights give: 1 in 20 is allowed, and 6 of 40 come once in 70 tries."""
+    """Their map is one draw of what shuffled weights give: 1 in 20 is allowed, and 6 of 40 come
+    once in 70 tries.
+    """
     sentences = [
-        verdict_of(untrained(case), photo_of(case), ("saliency", "input_x_gradient")[case % 2], seed=case)
+        verdict_of(
+            untrained(case), photo_of(case), ("saliency", "input_x_gradient")[case % 2], seed=case
+        )
         for case in range(40)
     ]
     assert sum(LEARNED in sentence or IN_PART in sentence for sentence in sentences) <= 5
 
 
 class Even(Small):
-    """A network of equal weights: shuffling changes nothing, so that every map shows the photo alone."""
+    """A network of equal weights: shuffling changes nothing, so that every map shows the photo
+    alone.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +134,9 @@ class Even(Small):
 
 
 def test_a_map_that_no_weight_changes_shows_the_photo():
-    """All twenty maps are the same to the bit: the word is that it hardly changes, and learning is not spoken of."""
+    """All twenty maps are the same to the bit: the word is that it hardly changes, and learning is
+    not spoken of.
+    """
     network = Network.from_model(Even().eval().requires_grad_(False), input_size=SIDE)
     sentence = verdict_of(network, photo_of(0), "input_x_gradient")
     assert sentence.startswith("**input_x_gradient hardly changes with the weights**")
@@ -139,7 +158,9 @@ def test_a_map_of_zeros_is_called_one_and_never_learned():
 
 
 class Gone(Small):
-    """A network that answers by a path which any other order of its biases shuts: shuffled, its maps are zero."""
+    """A network that answers by a path which any other order of its biases shuts: shuffled, its
+    maps are zero.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,10 +172,15 @@ class Gone(Small):
 
 
 def test_shuffled_networks_with_maps_of_zeros_prove_nothing():
-    """What died with the shuffle tells nothing of the map: too few maps are left, and the sentence says that."""
+    """What died with the shuffle tells nothing of the map: too few maps are left, and the sentence
+    says that.
+    """
     network = Network.from_model(Gone().eval().requires_grad_(False), input_size=SIDE)
     sentence = verdict_of(network, photo_of(0), "saliency")
-    assert "**cannot be told**: with every weight shuffled its map has one value everywhere" in sentence
+    assert (
+        "**cannot be told**: with every weight shuffled its map has one value everywhere"
+        in sentence
+    )
 
 
 def test_saliency_of_a_trained_network_is_told_from_that_of_shuffled_ones():
@@ -166,7 +192,9 @@ def test_saliency_of_a_trained_network_is_told_from_that_of_shuffled_ones():
 
 
 def test_random_maps_beat_random_maps_no_more_often_than_by_chance():
-    """A further draw of a control stands in for a map: 1 in 20 is what the sentence says, of 100 no more than 11."""
+    """A further draw of a control stands in for a map: 1 in 20 is what the sentence says, of 100
+    no more than 11.
+    """
     said = {"pixels": 0, "patches": 0}
     generator = torch.Generator().manual_seed(0)
     for number in range(4):
@@ -175,7 +203,9 @@ def test_random_maps_beat_random_maps_no_more_often_than_by_chance():
         pool = make_yardstick(network, network.preprocess(photo_of(number)), exam)
         for _ in range(25):
             order = torch.randperm(20, generator=generator).tolist()
-            controls = {kind: tuple(pool.controls[kind][place] for place in order[:6]) for kind in said}
+            controls = {
+                kind: tuple(pool.controls[kind][place] for place in order[:6]) for kind in said
+            }
             yardstick = Yardstick(pool.falls, controls | {"blob": pool.controls["blob"]})
             for kind in said:
                 (sentence,) = describe_scores({"Map": pool.controls[kind][order[6]]}, yardstick)

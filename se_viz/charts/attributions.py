@@ -1,4 +1,6 @@
-"""Maps of several methods over one photo as pictures: quick to paint, and drawn on their own or on one scale."""
+"""Maps of several methods over one photo as pictures: quick to paint, and drawn on their own or on
+one scale.
+"""
 
 import re
 from collections.abc import Iterable
@@ -27,7 +29,10 @@ class Map:
 
 
 def take_sign(found: Map, sign: str) -> Map:
-    """Keep one of ``SIGNS`` of a map; *for* and *against* leave out the other half, and colours keep their meaning."""
+    """Keep one of ``SIGNS`` of a map.
+
+    *for* and *against* leave out the other half, and colours keep their meaning.
+    """
     values = {
         "both": found.values,
         "for": found.values.clip(min=0),
@@ -42,14 +47,23 @@ def fit_reach(maps: Iterable[Map]) -> float:
     return fit_span(np.concatenate([found.values.ravel() for found in maps]), signed=True).high
 
 
-def paint_map(photo: Image.Image, found: Map, palette: Palette, *, reach: float, opacity: float) -> Image.Image:
+def paint_map(
+    photo: Image.Image, found: Map, palette: Palette, *, reach: float, opacity: float
+) -> Image.Image:
     """Lay a map over the photo of the same size, in grey so that only the map has colour.
 
-    The colours are those of `draw_overlay`: clear at 0, and one of its own for what lies beyond ``reach``.
-    ``opacity`` runs from 0 (photo only) to 1.
+    The colours are those of `draw_overlay`: clear at 0, and one of its own for what lies beyond
+    ``reach``. ``opacity`` runs from 0 (photo only) to 1.
     """
-    codes = encode(found.values, Span(-reach if found.signed else 0.0, reach)).astype(int) - CODE_RANGE[0]
-    return _blend(np.asarray(photo.convert("L"))[..., None], _colours(palette, signed=found.signed)[codes], opacity)
+    codes = (
+        encode(found.values, Span(-reach if found.signed else 0.0, reach)).astype(int)
+        - CODE_RANGE[0]
+    )
+    return _blend(
+        np.asarray(photo.convert("L"))[..., None],
+        _colours(palette, signed=found.signed)[codes],
+        opacity,
+    )
 
 
 def paint_scale(palette: Palette, *, signed: bool, opacity: float) -> Image.Image:
@@ -65,10 +79,15 @@ def _blend(ground: np.ndarray, layer: np.ndarray, opacity: float) -> Image.Image
 
 def _colours(palette: Palette, *, signed: bool) -> np.ndarray:
     """Return red, green, blue (0 to 255) and opacity (0 to 1) of every code, from the lowest."""
-    places, colours = zip(*coded_scale(palette.veil if signed else palette.glow, palette), strict=True)
+    places, colours = zip(
+        *coded_scale(palette.veil if signed else palette.glow, palette), strict=True
+    )
     low, high = CODE_RANGE
     codes = np.linspace(0, 1, high - low + 1)
-    return np.stack([np.interp(codes, places, part) for part in np.transpose([_parse(one) for one in colours])], axis=1)
+    return np.stack(
+        [np.interp(codes, places, part) for part in np.transpose([_parse(one) for one in colours])],
+        axis=1,
+    )
 
 
 def _parse(colour: str) -> tuple[float, ...]:

@@ -19,9 +19,13 @@ _ROOM = 20
 def draw_places(
     photo: Image.Image, features: np.ndarray, peaks: Sequence[Peak], palette: Palette, *, title: str
 ) -> Figure:
-    """Lay a channel's (height, width) map over the photo, a flat square for each cell, and number its peaks."""
+    """Lay a channel's (height, width) map over the photo, a flat square for each cell, and number
+    its peaks.
+    """
     cells, sides = features.shape, (photo.height, photo.width)
-    rows, columns = (np.arange(side) * count // side for side, count in zip(sides, cells, strict=True))
+    rows, columns = (
+        np.arange(side) * count // side for side, count in zip(sides, cells, strict=True)
+    )
     span, pixels = fit_span(features, signed=True), features[np.ix_(rows, columns)]
     figure = draw_overlay(photo, pixels, palette, span=span, opacity=0.75, title=title)
     high, wide = (side / count for side, count in zip(sides, cells, strict=True))
@@ -44,8 +48,12 @@ def draw_places(
     return figure
 
 
-def draw_strip(values: Sequence[float], names: Sequence[str], palette: Palette, *, marked: int, span: Span) -> Figure:
-    """Draw one gate for each image as a dot on the gates' own scale, and the image ``marked`` as a diamond."""
+def draw_strip(
+    values: Sequence[float], names: Sequence[str], palette: Palette, *, marked: int, span: Span
+) -> Figure:
+    """Draw one gate for each image as a dot on the gates' own scale, and the image ``marked`` as a
+    diamond.
+    """
     here = [index == marked for index in range(len(values))]
     marker = {
         "size": [15 if one else 10 for one in here],
@@ -63,11 +71,18 @@ def draw_strip(values: Sequence[float], names: Sequence[str], palette: Palette, 
         cliponaxis=False,
         hovertemplate="%{text}<br>gate %{x:.3f}<extra></extra>",
     )
-    figure = Figure(dots).add_vline(x=span.middle, line={"color": palette.faint, "width": 1, "dash": "dot"})
+    figure = Figure(dots).add_vline(
+        x=span.middle, line={"color": palette.faint, "width": 1, "dash": "dot"}
+    )
     figure.update_layout(
-        height=112, margin={"l": 10, "r": 10, "t": 8, "b": 48}, dragmode=False, plot_bgcolor="rgba(0,0,0,0)"
+        height=112,
+        margin={"l": 10, "r": 10, "t": 8, "b": 48},
+        dragmode=False,
+        plot_bgcolor="rgba(0,0,0,0)",
     )
     figure.update_yaxes(visible=False, range=[-1, 1])
     ticks = [span.low, span.middle, span.high]
-    figure.update_xaxes(title="gate", range=[span.low, span.high], tickvals=ticks, showgrid=False, zeroline=False)
+    figure.update_xaxes(
+        title="gate", range=[span.low, span.high], tickvals=ticks, showgrid=False, zeroline=False
+    )
     return dress(figure, palette)

@@ -17,13 +17,18 @@ _COLUMNS = {"change": (100, "points"), "divergence": (1, "nats")}
 
 
 def draw_counterfactuals(
-    summary: pd.DataFrame, palette: Palette, *, kind: str | None = None, dots: pd.DataFrame | None = None
+    summary: pd.DataFrame,
+    palette: Palette,
+    *,
+    kind: str | None = None,
+    dots: pd.DataFrame | None = None,
 ) -> Figure:
-    """Draw a summary of counterfactuals: change of probability above, KL divergence below, depth from left to right.
+    """Draw a summary of counterfactuals: change of probability above, KL divergence below, depth
+    from left to right.
 
-    Marks are medians, bars reach over the middle half; a hollow mark is a place where a label flipped. With ``dots``,
-    a table of counterfactuals, each lender is a dot. All other kinds than ``kind`` stand back. Points carry the
-    block's path as custom data, so that a click can open it.
+    Marks are medians, bars reach over the middle half; a hollow mark is a place where a label
+    flipped. With ``dots``, a table of counterfactuals, each lender is a dot. All other kinds than
+    ``kind`` stand back. Points carry the block's path as custom data, so that a click can open it.
     """
     places = {place: index for index, place in enumerate(summary["place"].unique())}
     kinds = [key for key in KINDS if key in set(summary["kind"])]
@@ -32,19 +37,26 @@ def draw_counterfactuals(
         rows = summary.loc[summary["kind"] == key]
         # Side by side, so that no point hides another.
         shift = 0.12 * (position - (len(kinds) - 1) / 2)
-        colour, place = palette.series[list(KINDS).index(key)], [places[place] + shift for place in rows["place"]]
+        colour, place = (
+            palette.series[list(KINDS).index(key)],
+            [places[place] + shift for place in rows["place"]],
+        )
         opacity = 1 if kind in (None, key) else _FAINT
         shared = {**_look(rows, key, colour), "x": place, "opacity": opacity}
         for line, column in enumerate(_COLUMNS, 1):
             axes = {"xaxis": f"x{line}", "yaxis": f"y{line}", "showlegend": line == 1}
             if key == "other" and lent is not None and len(lent):
-                data.append({**_dots(lent, column, places, shift, colour), **axes, "showlegend": False})
+                data.append(
+                    {**_dots(lent, column, places, shift, colour), **axes, "showlegend": False}
+                )
                 data[-1]["opacity"] = opacity
             data.append({**shared, **_values(rows, column, colour), **axes})
     return make_figure(data, _frame(summary, lent, list(places), palette), palette)
 
 
-def _dots(lent: pd.DataFrame, column: str, places: dict[str, int], shift: float, colour: str) -> dict[str, Any]:
+def _dots(
+    lent: pd.DataFrame, column: str, places: dict[str, int], shift: float, colour: str
+) -> dict[str, Any]:
     factor, unit = _COLUMNS[column]
     order = lent.groupby("place").cumcount().to_numpy()
     # A place of its own in a narrow strip, so that equal changes do not lie on one another.
@@ -77,7 +89,12 @@ def _look(rows: pd.DataFrame, kind: str, colour: str) -> dict[str, Any]:
         "name": KINDS[kind],
         "legendgroup": kind,
         "line": {"color": colour, "width": 1.5},
-        "marker": {"size": 9, "color": colour, "symbol": marks, "line": {"width": 2, "color": colour}},
+        "marker": {
+            "size": 9,
+            "color": colour,
+            "symbol": marks,
+            "line": {"width": 2, "color": colour},
+        },
         "selected": same,
         "unselected": same,
         "customdata": rows["path"].tolist(),
@@ -103,8 +120,12 @@ def _values(rows: pd.DataFrame, column: str, colour: str) -> dict[str, Any]:
     }
 
 
-def _frame(summary: pd.DataFrame, lent: pd.DataFrame | None, places: list[str], palette: Palette) -> dict[str, Any]:
-    ends = {name: summary[[f"{name}_low", f"{name}_high"]].abs().to_numpy().ravel() for name in _COLUMNS}
+def _frame(
+    summary: pd.DataFrame, lent: pd.DataFrame | None, places: list[str], palette: Palette
+) -> dict[str, Any]:
+    ends = {
+        name: summary[[f"{name}_low", f"{name}_high"]].abs().to_numpy().ravel() for name in _COLUMNS
+    }
     if lent is not None:
         ends = {name: np.append(values, lent[name].abs()) for name, values in ends.items()}
     reach, top = (float(ends[name].max()) for name in _COLUMNS)
@@ -117,7 +138,10 @@ def _frame(summary: pd.DataFrame, lent: pd.DataFrame | None, places: list[str], 
         "showgrid": False,
         "zeroline": False,
     }
-    below = {"title": "replaced gates, from the first block to the last", "tickangle": -90 if len(places) > 8 else 0}
+    below = {
+        "title": "replaced gates, from the first block to the last",
+        "tickangle": -90 if len(places) > 8 else 0,
+    }
     change = {"title": "change of probability<br>(percentage points)", "range": [-reach, reach]}
     divergence = {"title": "KL(live || replaced)<br>(nats)", "range": [-0.03 * top, top]}
     return {

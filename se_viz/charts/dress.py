@@ -20,14 +20,22 @@ LAYOUT: dict[str, Any] = {
 }
 """What a layout begins with."""
 
-LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom"}
+LEGEND = {
+    "orientation": "h",
+    "x": 0,
+    "xanchor": "left",
+    "y": 0,
+    "yref": "container",
+    "yanchor": "bottom",
+}
 """Where a legend is: at the lower edge, since the buttons of a figure lie over its upper one."""
 
 NOTHING = "0 everywhere"
 """What colours are called where all values are 0."""
 
 validated = False
-"""Whether Plotly looks at every property of a figure, which takes it longer than all else together; tests do."""
+"""Whether Plotly looks at every property of a figure, which takes it longer than all else
+together; tests do."""
 
 
 def make_figure(data: Sequence[dict[str, Any]], layout: dict[str, Any], palette: Palette) -> Figure:
@@ -35,10 +43,16 @@ def make_figure(data: Sequence[dict[str, Any]], layout: dict[str, Any], palette:
 
     In one piece: Plotly takes many times as long where a figure is changed property by property.
     """
-    dressed = {key: _dress_axis(value, palette) if key[1:5] == "axis" else value for key, value in layout.items()}
+    dressed = {
+        key: _dress_axis(value, palette) if key[1:5] == "axis" else value
+        for key, value in layout.items()
+    }
     for note in (notes := [dict(note) for note in layout.get("annotations", ())]):
         note["font"] = {"color": palette.ink, **note.get("font", {})}
-    whole = {"data": data, "layout": {**dressed, "annotations": notes, "font": {"color": palette.ink}}}
+    whole = {
+        "data": data,
+        "layout": {**dressed, "annotations": notes, "font": {"color": palette.ink}},
+    }
     return Figure(whole, _validate=validated)
 
 
@@ -56,30 +70,52 @@ def literal(text: str) -> str:
 
 
 def divide(parts: int, gap: float) -> list[tuple[float, float]]:
-    """Return where equal parts of a figure's side begin and end, from 0 to 1, with a gap between neighbours."""
+    """Return where equal parts of a figure's side begin and end, from 0 to 1, with a gap between
+    neighbours.
+    """
     size = (1 - gap * (parts - 1)) / parts
     return [(part * (size + gap), part * (size + gap) + size) for part in range(parts)]
 
 
-def rule(palette: Palette, *, x: int | float | None = None, y: int | float | None = None) -> dict[str, Any]:
-    """Return the shape of a dotted line across a plot, at one place of its x axis or of its y axis."""
-    along = {"x0": x, "x1": x, "y0": 0, "y1": 1} if y is None else {"x0": 0, "x1": 1, "y0": y, "y1": y}
+def rule(
+    palette: Palette, *, x: int | float | None = None, y: int | float | None = None
+) -> dict[str, Any]:
+    """Return the shape of a dotted line across a plot, at one place of its x axis or of its y
+    axis.
+    """
+    along = (
+        {"x0": x, "x1": x, "y0": 0, "y1": 1} if y is None else {"x0": 0, "x1": 1, "y0": y, "y1": y}
+    )
     refs = {"xref": "x domain" if x is None else "x", "yref": "y domain" if y is None else "y"}
-    return {"type": "line", **along, **refs, "line": {"color": palette.faint, "width": 1, "dash": "dot"}}
+    return {
+        "type": "line",
+        **along,
+        **refs,
+        "line": {"color": palette.faint, "width": 1, "dash": "dot"},
+    }
 
 
 def invisible_marks(size: int) -> dict[str, Any]:
-    """Return the part of a scatter trace that takes clicks and hovers over colours, which alone tell neither."""
+    """Return the part of a scatter trace that takes clicks and hovers over colours, which alone
+    tell neither.
+    """
     clear = {"marker": {"opacity": 0}}
     marker = {"size": size, "opacity": 0, "symbol": "square"}
-    return {"type": "scatter", "mode": "markers", "marker": marker, "selected": clear, "unselected": clear}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "marker": marker,
+        "selected": clear,
+        "unselected": clear,
+    }
 
 
 def dress(figure: Figure, palette: Palette) -> Figure:
     """Give a figure what all figures share, in place, and return it.
 
-    Axes hold still: the handles that zoom an axis would lie over the ends of rows and swallow clicks there. Text has
-    the palette's ink: left alone it takes the page theme's grey, which on white is too pale to read.
+    Axes hold still: the handles that zoom an axis would lie over the ends of rows and swallow
+    clicks there. Text has the palette's ink: left alone it takes the page theme's grey, which on
+    white is too pale to read.
     """
     ink = {"color": palette.ink}
     texts = {"tickfont": ink, "title": {"font": ink}}
@@ -89,8 +125,12 @@ def dress(figure: Figure, palette: Palette) -> Figure:
     return figure.update_coloraxes(colorbar=texts)
 
 
-def colour_axis(scale: Scale, palette: Palette, span: Span, *, title: str, **bar: Any) -> dict[str, Any]:
-    """Return the layout of a colour axis for encoded values, with a thin bar that lies flat; ``bar`` places it.
+def colour_axis(
+    scale: Scale, palette: Palette, span: Span, *, title: str, **bar: Any
+) -> dict[str, Any]:
+    """Return the layout of a colour axis for encoded values, with a thin bar that lies flat.
+
+    ``bar`` places it.
 
     Where all values are 0, it has the colour of 0 alone, and says so.
     """
@@ -99,7 +139,11 @@ def colour_axis(scale: Scale, palette: Palette, span: Span, *, title: str, **bar
         "cmin": CODE_RANGE[0],
         "cmax": CODE_RANGE[1],
         "colorbar": {
-            "title": {"text": NOTHING if span.empty else title, "side": "top", "font": {"color": palette.ink}},
+            "title": {
+                "text": NOTHING if span.empty else title,
+                "side": "top",
+                "font": {"color": palette.ink},
+            },
             "tickfont": {"color": palette.ink},
             "orientation": "h",
             "outlinewidth": 0,

@@ -24,8 +24,8 @@ def draw_effects(
 ) -> Figure:
     """Draw a table of effects: gate on its fixed scale, signed effect symmetric about 0.
 
-    Channels in ``useless`` and ``decisive`` are marked and named, ``selected`` is ringed. Points carry the
-    channel's number as custom data, so that a click can open it.
+    Channels in ``useless`` and ``decisive`` are marked and named, ``selected`` is ringed. Points
+    carry the channel's number as custom data, so that a click can open it.
     """
     channels = table["channel"]
     kinds = np.where(channels.isin(list(useless)), 1, np.where(channels.isin(list(decisive)), 2, 0))
@@ -43,11 +43,19 @@ def draw_effects(
     opened = table.loc[channels == selected]
     if len(opened):
         data.append({**_place(opened), "marker": ring, "hoverinfo": "skip", "showlegend": False})
-    return make_figure(data, _frame(table, palette, span, title) | {"showlegend": bool(useless or decisive)}, palette)
+    return make_figure(
+        data,
+        _frame(table, palette, span, title) | {"showlegend": bool(useless or decisive)},
+        palette,
+    )
 
 
-def draw_shuffles(shuffled: np.ndarray, value: float, band: tuple[float, float], palette: Palette) -> Figure:
-    """Draw the rank correlations of shuffled slopes as a histogram from -1 to 1, their band, and the value found."""
+def draw_shuffles(
+    shuffled: np.ndarray, value: float, band: tuple[float, float], palette: Palette
+) -> Figure:
+    """Draw the rank correlations of shuffled slopes as a histogram from -1 to 1, their band, and
+    the value found.
+    """
     counts, edges = np.histogram(shuffled, bins=80, range=(-1, 1))
     bars = {
         "type": "bar",
@@ -56,15 +64,30 @@ def draw_shuffles(shuffled: np.ndarray, value: float, band: tuple[float, float],
         "marker": {"color": palette.faint},
         "hovertemplate": "%{y} shuffles around %{x:+.2f}<extra></extra>",
     }
-    shade = {"type": "rect", "x0": band[0], "x1": band[1], "y0": 0, "y1": 1, "yref": "y domain", "layer": "below"}
+    shade = {
+        "type": "rect",
+        "x0": band[0],
+        "x1": band[1],
+        "y0": 0,
+        "y1": 1,
+        "yref": "y domain",
+        "layer": "below",
+    }
     mark = rule(palette, x=value) | {"line": {"color": palette.accent, "width": 3}}
     layout = {
         **LAYOUT,
         "height": 150,
         "bargap": 0,
-        "xaxis": {"title": "rank correlation of gate and size of effect", "range": [-1, 1], "showgrid": False},
+        "xaxis": {
+            "title": "rank correlation of gate and size of effect",
+            "range": [-1, 1],
+            "showgrid": False,
+        },
         "yaxis": {"title": "shuffles", "showgrid": False, "rangemode": "tozero"},
-        "shapes": [shade | {"fillcolor": palette.faint, "opacity": 0.2, "line": {"width": 0}}, mark],
+        "shapes": [
+            shade | {"fillcolor": palette.faint, "opacity": 0.2, "line": {"width": 0}},
+            mark,
+        ],
     }
     return make_figure([bars], layout, palette)
 
@@ -78,7 +101,12 @@ def _frame(table: pd.DataFrame, palette: Palette, span: Span, title: str) -> dic
         "height": 460,
         "legend": LEGEND,
         "xaxis": {"title": "gate s", "range": [span.low - margin, span.high + margin], **bare},
-        "yaxis": {"title": title, "range": [-reach, reach], "zeroline": False, "exponentformat": "power"},
+        "yaxis": {
+            "title": title,
+            "range": [-reach, reach],
+            "zeroline": False,
+            "exponentformat": "power",
+        },
         "shapes": [rule(palette, y=0), rule(palette, x=span.middle)],
     }
 
@@ -98,5 +126,6 @@ def _points(rows: pd.DataFrame, name: str, marker: dict[str, Any]) -> dict[str, 
         "selected": same,
         "unselected": same,
         "customdata": [str(channel) for channel in rows["channel"]],
-        "hovertemplate": "<b>#%{customdata}</b><br>gate %{x:.3f}<br>effect %{y:+.4f} logits<extra></extra>",
+        "hovertemplate": "<b>#%{customdata}</b><br>gate %{x:.3f}<br>effect %{y:+.4f} "
+        "logits<extra></extra>",
     }

@@ -1,4 +1,6 @@
-"""The gate map as plain numbers, for a canvas in the browser; `draw_gates` draws the same rows with Plotly.
+"""The gate map as plain numbers, for a canvas in the browser.
+
+`draw_gates` draws the same rows with Plotly.
 
 Why: docs/decisions/025-gates-on-the-screen.md
 """
@@ -32,8 +34,9 @@ def lay_out_gates(
 ) -> dict[str, Any]:
     """Return all that a canvas needs to paint a gate table of one image, or its columns.
 
-    The choices are those of `draw_gates`. Values are sent as 65,535 steps of their own range, all channels of the first
-    block by index, then those of the second; where another column sorts them, it is sent as well.
+    The choices are those of `draw_gates`. Values are sent as 65,535 steps of their own range, all
+    channels of the first block by index, then those of the second; where another column sorts them,
+    it is sent as well.
     """
     rows = gate_rows(table, value, order)
     values = np.asarray(table[value])
@@ -44,7 +47,9 @@ def lay_out_gates(
         "value": value,
         "axis": name_axis(order),
         "rows": described,
-        "stages": [{"place": stage[0].place - 1, "words": describe_stage(stage)} for stage in stages],
+        "stages": [
+            {"place": stage[0].place - 1, "words": describe_stage(stage)} for stage in stages
+        ],
         "values": pack(values),
         "keys": None if order in (value, "channel") else pack(np.asarray(table[order])),
         "sorted": order != "channel",
@@ -65,10 +70,14 @@ def lay_out_gates(
 
 
 def pack(values: np.ndarray) -> dict[str, Any]:
-    """Return values as 16-bit steps of their own range, in base64: half a step is 1/131,068 of the range."""
+    """Return values as 16-bit steps of their own range, in base64: half a step is 1/131,068 of the
+    range.
+    """
     exact = values.astype(np.float64)
     finite = np.isfinite(exact)
-    low, high = (float(exact[finite].min()), float(exact[finite].max())) if finite.any() else (0.0, 0.0)
+    low, high = (
+        (float(exact[finite].min()), float(exact[finite].max())) if finite.any() else (0.0, 0.0)
+    )
     step = (high - low) / (MISSING - 1) or 1.0
     codes = np.full(exact.shape, MISSING, dtype="<u2")
     codes[finite] = np.rint((exact[finite] - low) / step)
@@ -87,9 +96,15 @@ def _describe_row(row: GateRow) -> dict[str, Any]:
 
 
 def _lay_out_means(rows: Sequence[dict[str, Any]], span: Span, *, fitted: bool) -> dict[str, Any]:
-    """Return ends, ticks and rule of the axis of means: the scale of the colours, or fitted to what is there."""
+    """Return ends, ticks and rule of the axis of means: the scale of the colours, or fitted to
+    what is there.
+    """
     if not fitted:
-        return {"ends": [span.low, span.high], "ticks": [span.low, span.middle, span.high], "rule": span.middle}
+        return {
+            "ends": [span.low, span.high],
+            "ticks": [span.low, span.middle, span.high],
+            "rule": span.middle,
+        }
     low = min(0.0, *(row["mean"] - row["spread"] for row in rows))
     high = max(0.0, *(row["mean"] + row["spread"] for row in rows))
     return {"ends": [low, high], "ticks": _round_ticks(low, high), "rule": span.middle}
@@ -100,5 +115,10 @@ def _round_ticks(low: float, high: float) -> list[float]:
     if low == high:
         return [low]
     power = 10.0 ** math.floor(math.log10(high - low))
-    step = next(step for step in (power / 5, power / 2, power, 2 * power) if (high - low) / step < 4)
-    return [round(number * step, 12) for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    step = next(
+        step for step in (power / 5, power / 2, power, 2 * power) if (high - low) / step < 4
+    )
+    return [
+        round(number * step, 12)
+        for number in range(math.ceil(low / step), math.floor(high / step) + 1)
+    ]

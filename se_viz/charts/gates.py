@@ -37,7 +37,8 @@ class GateRow:
     stage: int
     """Its stage."""
     place: int
-    """Its line from the top, counted from 2: each stage has an empty line before it, for its heading."""
+    """Its line from the top, counted from 2: each stage has an empty line before it, for its
+    heading."""
     values: np.ndarray
     """What is shown of each channel, in the order of the row."""
 
@@ -51,12 +52,13 @@ def draw_gates(
     selected: str | None = None,
     gates: Span = GATES,
 ) -> Figure:
-    """Draw a gate table of one image, or its columns: colours for channels, beside them mean and spread of each block.
+    """Draw a gate table of one image, or its columns: colours for channels, beside them mean and
+    spread of each block.
 
-    ``value`` is ``gate`` (on the fixed scale ``gates``, 0..1 for sigmoids), ``squeeze`` (symmetric about 0,
-    shared by all blocks) or another column, on the scale ``gates``; ``order`` sorts the channels of each block by
-    a key of ``ORDERS``; ``selected`` is a block to frame. Points carry the block's path as custom data, so that a
-    click can open it.
+    ``value`` is ``gate`` (on the fixed scale ``gates``, 0..1 for sigmoids), ``squeeze`` (symmetric
+    about 0, shared by all blocks) or another column, on the scale ``gates``; ``order`` sorts the
+    channels of each block by a key of ``ORDERS``; ``selected`` is a block to frame. Points carry
+    the block's path as custom data, so that a click can open it.
     """
     rows = gate_rows(table, value, order)
     everything = np.concatenate([row.values for row in rows])
@@ -64,7 +66,15 @@ def draw_gates(
     stages = [list(stage) for _, stage in groupby(rows, key=lambda row: row.stage)]
     data = [heat for stage in stages for heat in _colours(stage, span)]
     data += [_targets(rows, value), _means(rows, palette, value), *_missing(rows, palette)]
-    rule = {"type": "line", "x0": span.middle, "x1": span.middle, "y0": 0, "y1": 1, "xref": "x2", "yref": "y2 domain"}
+    rule = {
+        "type": "line",
+        "x0": span.middle,
+        "x1": span.middle,
+        "y0": 0,
+        "y1": 1,
+        "xref": "x2",
+        "yref": "y2 domain",
+    }
     layout = {
         "height": 120 + (rows[-1].place + 1) * line_height(rows),
         "margin": {"l": 0, "r": 0, "t": 10, "b": 0},
@@ -83,8 +93,12 @@ def draw_gates(
     return make_figure(data, layout, palette)
 
 
-def gate_rows(table: pd.DataFrame | Mapping[str, np.ndarray], value: str, order: str) -> list[GateRow]:
-    """Return a row for each block of a gate table of one image, or of its columns, as `draw_gates` draws them."""
+def gate_rows(
+    table: pd.DataFrame | Mapping[str, np.ndarray], value: str, order: str
+) -> list[GateRow]:
+    """Return a row for each block of a gate table of one image, or of its columns, as `draw_gates`
+    draws them.
+    """
     names = ("block", "path", "stage", "channel", order)
     blocks, paths, stages, channels, keys = (np.asarray(table[name]) for name in names)
     values = np.asarray(table[value], dtype=np.float32)
@@ -96,8 +110,12 @@ def gate_rows(table: pd.DataFrame | Mapping[str, np.ndarray], value: str, order:
         # Every stage begins with an empty line for its heading.
         place += 1 + (stage != previous)
         previous = stage
-        sorting = (keys[start:end] if order == "channel" else -keys[start:end]).argsort(kind="stable")
-        rows.append(GateRow(str(blocks[start]), str(paths[start]), stage, place, values[start:end][sorting]))
+        sorting = (keys[start:end] if order == "channel" else -keys[start:end]).argsort(
+            kind="stable"
+        )
+        rows.append(
+            GateRow(str(blocks[start]), str(paths[start]), stage, place, values[start:end][sorting])
+        )
     return rows
 
 
@@ -125,7 +143,9 @@ def describe_stage(rows: Sequence[GateRow]) -> tuple[str, str]:
     """Return the name of the stage that these rows are, and how many blocks and channels it has."""
     fewest, most = (end(row.values.size for row in rows) for end in (min, max))
     channels = f"{most}" if fewest == most else f"{fewest} to {most}"
-    return name_stage(rows[0].stage), f"{len(rows)} block{'s' if len(rows) > 1 else ''} of {channels} channels"
+    return name_stage(
+        rows[0].stage
+    ), f"{len(rows)} block{'s' if len(rows) > 1 else ''} of {channels} channels"
 
 
 def name_axis(order: str) -> str:
@@ -136,7 +156,14 @@ def name_axis(order: str) -> str:
 
 def _heading(rows: Sequence[GateRow]) -> dict[str, Any]:
     name, blocks = describe_stage(rows)
-    place = {"x": 0, "y": rows[0].place - 0.95, "xref": "x", "yref": "y", "xanchor": "left", "showarrow": False}
+    place = {
+        "x": 0,
+        "y": rows[0].place - 0.95,
+        "xref": "x",
+        "yref": "y",
+        "xanchor": "left",
+        "showarrow": False,
+    }
     return {"text": f"<b>{name}</b>  {blocks}", **place}
 
 
@@ -147,16 +174,23 @@ def _targets(rows: list[GateRow], value: str) -> dict[str, Any]:
         ends = np.arange(count + 1) * row.values.size // count
         sizes = np.diff(ends)
         means = np.add.reduceat(row.values, ends[:-1]) / sizes
-        texts += [f"{mean:.3f}, mean of {size}" for mean, size in zip(means.tolist(), sizes.tolist(), strict=True)]
+        texts += [
+            f"{mean:.3f}, mean of {size}"
+            for mean, size in zip(means.tolist(), sizes.tolist(), strict=True)
+        ]
     return {
         **invisible_marks(14),
-        "x": np.concatenate([(np.arange(count, dtype=np.float32) + 0.5) * 100 / count for count in counts]),
+        "x": np.concatenate(
+            [(np.arange(count, dtype=np.float32) + 0.5) * 100 / count for count in counts]
+        ),
         "y": np.repeat([row.place for row in rows], counts).astype(np.int16),
         # Arrays: Plotly copies lists word by word, three times.
         "text": np.array(texts),
         "customdata": np.repeat([row.path for row in rows], counts),
-        # The block's name stands on the axis: in each of the texts, it would be a third of all that is sent.
-        "hovertemplate": f"<b>%{{y}}</b><br>{value} %{{text}} channels here<br>click to open the block<extra></extra>",
+        # The block's name stands on the axis: in each of the texts, it would be a third of all that
+        # is sent.
+        "hovertemplate": f"<b>%{{y}}</b><br>{value} %{{text}} channels here<br>click to open the "
+        "block<extra></extra>",
     }
 
 
@@ -177,7 +211,8 @@ def _means(rows: list[GateRow], palette: Palette, value: str) -> dict[str, Any]:
         "unselected": same,
         "text": [row.block for row in rows],
         "customdata": [row.path for row in rows],
-        "hovertemplate": f"<b>%{{text}}</b><br>mean {value} %{{x:.3f}}<br>click to open the block<extra></extra>",
+        "hovertemplate": f"<b>%{{text}}</b><br>mean {value} %{{x:.3f}}<br>click to open the "
+        "block<extra></extra>",
     }
 
 
@@ -187,20 +222,44 @@ def _missing(rows: list[GateRow], palette: Palette) -> Iterator[dict[str, Any]]:
         ys = [np.full(len(x), row.place) for x, row in zip(xs, rows, strict=True)]
         marker = {"symbol": "x-thin", "size": 7, "line": {"color": palette.missing, "width": 2}}
         places = {"x": np.concatenate(xs), "y": np.concatenate(ys)}
-        yield {"type": "scatter", "mode": "markers", "marker": marker, "hoverinfo": "skip", **places}
+        yield {
+            "type": "scatter",
+            "mode": "markers",
+            "marker": marker,
+            "hoverinfo": "skip",
+            **places,
+        }
 
 
 def _frame(row: GateRow, palette: Palette) -> dict[str, Any]:
-    box = {"x0": 0, "x1": 100, "y0": row.place - 0.48, "y1": row.place + 0.48, "xref": "x", "yref": "y"}
+    box = {
+        "x0": 0,
+        "x1": 100,
+        "y0": row.place - 0.48,
+        "y1": row.place + 0.48,
+        "xref": "x",
+        "yref": "y",
+    }
     return {"type": "rect", "line": {"color": palette.ink, "width": 2}, **box}
 
 
 def _axes(rows: list[GateRow], order: str, span: Span | None) -> dict[str, Any]:
     blank = {"showgrid": False, "zeroline": False}
-    left, right = {"domain": [0, _SPLIT - _GAP / 2]}, {"domain": [_SPLIT + _GAP / 2, 1], "anchor": "y2"}
-    ticks = {"tickvals": [row.place for row in rows], "ticktext": [row.block for row in rows], "ticks": ""}
+    left, right = (
+        {"domain": [0, _SPLIT - _GAP / 2]},
+        {"domain": [_SPLIT + _GAP / 2, 1], "anchor": "y2"},
+    )
+    ticks = {
+        "tickvals": [row.place for row in rows],
+        "ticktext": [row.block for row in rows],
+        "ticks": "",
+    }
     down = {"range": [rows[-1].place + 0.6, rows[0].place - 1.4], **blank, **ticks}
-    ends = {"range": [span.low, span.high], "tickvals": [span.low, span.middle, span.high]} if span else {"nticks": 4}
+    ends = (
+        {"range": [span.low, span.high], "tickvals": [span.low, span.middle, span.high]}
+        if span
+        else {"nticks": 4}
+    )
     return {
         "xaxis": {"title": name_axis(order), "range": [0, 100], **blank, **left},
         "yaxis": down,

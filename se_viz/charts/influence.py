@@ -18,7 +18,8 @@ _BAR = {"thickness": 8, "len": 0.6, "x": 0.5, "xanchor": "center", "y": 1.03, "y
 
 
 def draw_row(row: np.ndarray, channels: Sequence[int], palette: Palette, *, own: int) -> Figure:
-    """Draw the entries ds_own / dz_k of some channels k as signed bars, in the order given, first on top.
+    """Draw the entries ds_own / dz_k of some channels k as signed bars, in the order given, first
+    on top.
 
     Points carry the channel's number as custom data, so that a click can open it.
     """
@@ -43,7 +44,9 @@ def draw_row(row: np.ndarray, channels: Sequence[int], palette: Palette, *, own:
     return make_figure([{**_bars(values, channels, palette, own), "y": places}], layout, palette)
 
 
-def _bars(values: list[float], channels: Sequence[int], palette: Palette, own: int) -> dict[str, Any]:
+def _bars(
+    values: list[float], channels: Sequence[int], palette: Palette, own: int
+) -> dict[str, Any]:
     up, down = palette.diverging[3][1], palette.diverging[1][1]
     # A click must not pale all others.
     same = {"marker": {"opacity": 1}}
@@ -64,13 +67,21 @@ def _bars(values: list[float], channels: Sequence[int], palette: Palette, own: i
 
 
 def draw_cells(cells: np.ndarray, palette: Palette, *, size: int, mark: tuple[int, int]) -> Figure:
-    """Draw a Jacobian of ``size`` x ``size`` entries, given as the means of ``cells``, symmetric about 0.
+    """Draw a Jacobian of ``size`` x ``size`` entries, given as the means of ``cells``, symmetric
+    about 0.
 
-    ``mark`` is the row and the column where the open channel stands: small triangles at the edges name it.
+    ``mark`` is the row and the column where the open channel stands: small triangles at the edges
+    name it.
     """
     span, step = fit_span(cells, signed=True), size / len(cells)
     place = {"x0": step / 2, "dx": step, "y0": step / 2, "dy": step}
-    heat = {"type": "heatmap", "z": encode(cells, span), "coloraxis": "coloraxis", "hoverinfo": "skip", **place}
+    heat = {
+        "type": "heatmap",
+        "z": encode(cells, span),
+        "coloraxis": "coloraxis",
+        "hoverinfo": "skip",
+        **place,
+    }
     ends, still = [-0.03 * size, size], {"visible": False}
     layout = {
         **LAYOUT,
@@ -87,31 +98,51 @@ def draw_cells(cells: np.ndarray, palette: Palette, *, size: int, mark: tuple[in
 def draw_strongest(
     values: np.ndarray, gates: Sequence[int], squeezes: Sequence[int], palette: Palette, *, own: int
 ) -> Figure:
-    """Draw the entries ds_c / dz_k of some gates c (rows) and squeezes k (columns) as one map, symmetric about 0.
+    """Draw the entries ds_c / dz_k of some gates c (rows) and squeezes k (columns) as one map,
+    symmetric about 0.
 
-    A cell carries the number of its gate as custom data, so that a click can open it; ``own`` is the open one.
+    A cell carries the number of its gate as custom data, so that a click can open it; ``own`` is
+    the open one.
     """
     span = fit_span(values, signed=True, keep=1.0)
-    heat = {"type": "heatmap", "z": encode(values, span), "coloraxis": "coloraxis", "hoverinfo": "skip"}
+    heat = {
+        "type": "heatmap",
+        "z": encode(values, span),
+        "coloraxis": "coloraxis",
+        "hoverinfo": "skip",
+    }
     layout = {
         **LAYOUT,
         "height": 520,
         "margin": {"l": 0, "r": 0, "t": 70, "b": 0},
         "coloraxis": colour_axis(palette.diverging, palette, span, title=_UNIT, **_BAR),
-        "xaxis": {**_name_ticks(squeezes, own), "title": "squeeze z<sub>k</sub> of channel k", "tickangle": -90},
-        "yaxis": {**_name_ticks(gates, own), "title": "gate s<sub>c</sub> of channel c", "autorange": "reversed"},
+        "xaxis": {
+            **_name_ticks(squeezes, own),
+            "title": "squeeze z<sub>k</sub> of channel k",
+            "tickangle": -90,
+        },
+        "yaxis": {
+            **_name_ticks(gates, own),
+            "title": "gate s<sub>c</sub> of channel c",
+            "autorange": "reversed",
+        },
     }
     return make_figure([heat, _cell_targets(values, gates, squeezes)], layout, palette)
 
 
-def _cell_targets(values: np.ndarray, gates: Sequence[int], squeezes: Sequence[int]) -> dict[str, Any]:
+def _cell_targets(
+    values: np.ndarray, gates: Sequence[int], squeezes: Sequence[int]
+) -> dict[str, Any]:
     cells = [(row, column) for row in range(len(gates)) for column in range(len(squeezes))]
     return {
         **invisible_marks(14),
         "x": [column for _, column in cells],
         "y": [row for row, _ in cells],
         "customdata": [str(gates[row]) for row, _ in cells],
-        "text": [f"∂s<sub>{gates[c]}</sub>/∂z<sub>{squeezes[k]}</sub> = {values[c, k]:.3g}" for c, k in cells],
+        "text": [
+            f"∂s<sub>{gates[c]}</sub>/∂z<sub>{squeezes[k]}</sub> = {values[c, k]:.3g}"
+            for c, k in cells
+        ],
         "hovertemplate": "%{text}<br>click to open channel %{customdata}<extra></extra>",
     }
 
@@ -139,6 +170,18 @@ def _triangles(mark: tuple[int, int], size: int, palette: Palette) -> dict[str, 
 def _name_axes(sorting: str) -> list[dict[str, Any]]:
     # Not the axes' own titles: without tick labels Plotly puts these over the cells, or nowhere.
     words = {"xref": "paper", "yref": "paper", "showarrow": False}
-    below = {"text": f"squeezes z<sub>k</sub>, {sorting}", "x": 0.5, "y": 0, "yanchor": "top", "yshift": -6}
-    left = {"text": f"gates s<sub>c</sub>, {sorting}", "x": 0, "y": 0.5, "xanchor": "right", "xshift": -6}
+    below = {
+        "text": f"squeezes z<sub>k</sub>, {sorting}",
+        "x": 0.5,
+        "y": 0,
+        "yanchor": "top",
+        "yshift": -6,
+    }
+    left = {
+        "text": f"gates s<sub>c</sub>, {sorting}",
+        "x": 0,
+        "y": 0.5,
+        "xanchor": "right",
+        "xshift": -6,
+    }
     return [words | below, words | left | {"textangle": -90}]

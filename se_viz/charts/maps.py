@@ -17,12 +17,18 @@ _COLOURS = {"type": "heatmap", "coloraxis": "coloraxis", "hoverinfo": "skip"}
 
 
 def draw_overlay(
-    photo: Image.Image, values: np.ndarray, palette: Palette, *, span: Span, opacity: float, title: str
+    photo: Image.Image,
+    values: np.ndarray,
+    palette: Palette,
+    *,
+    span: Span,
+    opacity: float,
+    title: str,
 ) -> Figure:
     """Lay a map of (height, width) values over the photo, in grey so that only the map has colour.
 
-    Where the map is 0 it is clear. A ``span`` that goes below 0 has the colours of a signed map. ``opacity`` runs
-    from 0 (photo only) to 1.
+    Where the map is 0 it is clear. A ``span`` that goes below 0 has the colours of a signed map.
+    ``opacity`` runs from 0 (photo only) to 1.
     """
     height, width = values.shape
     heat = {"z": encode(values, span), "opacity": opacity, "zsmooth": False}
@@ -34,7 +40,9 @@ def draw_overlay(
         "margin": {"l": 0, "r": 0, "t": 34, "b": 34},
         "dragmode": False,
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "coloraxis": colour_axis(palette.veil if span.low < 0 else palette.glow, palette, span, title=title, **bar),
+        "coloraxis": colour_axis(
+            palette.veil if span.low < 0 else palette.glow, palette, span, title=title, **bar
+        ),
         "images": [{**photo_layer(photo, width, height), "xref": "x", "yref": "y"}],
         "xaxis": {**still, "range": [-0.5, width - 0.5]},
         "yaxis": {**still, "range": [height - 0.5, -0.5], "scaleanchor": "x"},
@@ -42,14 +50,21 @@ def draw_overlay(
     return make_figure([_COLOURS | heat], layout, palette)
 
 
-def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[int], palette: Palette) -> Figure:
+def draw_channels(
+    features: np.ndarray, gates: np.ndarray, channels: Sequence[int], palette: Palette
+) -> Figure:
     """Draw chosen channels of one block before scaling (top) and after (below).
 
-    ``features`` is U, (channels, height, width); ``gates`` is s, (channels,). Each pair shares one scale,
-    symmetric about 0, so that only the gate changes the colour. Points carry the channel's number as custom data.
+    ``features`` is U, (channels, height, width); ``gates`` is s, (channels,). Each pair shares one
+    scale, symmetric about 0, so that only the gate changes the colour. Points carry the channel's
+    number as custom data.
     """
     data: list[dict[str, Any]] = []
-    colours = {"colorscale": coded_scale(palette.diverging, palette), "cmin": CODE_RANGE[0], "cmax": CODE_RANGE[1]}
+    colours = {
+        "colorscale": coded_scale(palette.diverging, palette),
+        "cmin": CODE_RANGE[0],
+        "cmax": CODE_RANGE[1],
+    }
     layout: dict[str, Any] = {
         "height": 284,
         "margin": {"l": 46, "r": 0, "t": 66, "b": 4},
@@ -59,27 +74,60 @@ def draw_channels(features: np.ndarray, gates: np.ndarray, channels: Sequence[in
         "plot_bgcolor": "rgba(0,0,0,0)",
         "annotations": [],
     }
-    for column, (channel, across) in enumerate(zip(channels, divide(len(channels), 0.012), strict=True)):
-        layout["annotations"].append(_heading(f"#{channel}<br>s = {gates[channel]:.2f}", sum(across) / 2))
+    for column, (channel, across) in enumerate(
+        zip(channels, divide(len(channels), 0.012), strict=True)
+    ):
+        layout["annotations"].append(
+            _heading(f"#{channel}<br>s = {gates[channel]:.2f}", sum(across) / 2)
+        )
         pair = np.stack([features[channel], features[channel] * gates[channel]])
         span = fit_span(pair, signed=True, keep=1.0)
         for line, (values, down) in enumerate(zip(pair, reversed(divide(2, 0.03)), strict=True)):
-            number, word = line * len(channels) + column + 1, "" if column else ("before", "after")[line]
+            number, word = (
+                line * len(channels) + column + 1,
+                "" if column else ("before", "after")[line],
+            )
             layout |= _axes(number, values.shape, {"x": across, "y": down}, title=word)
             place = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
-            data += [{**_COLOURS, "z": encode(values, span), **place}, {**_target(channel, values.shape), **place}]
+            data += [
+                {**_COLOURS, "z": encode(values, span), **place},
+                {**_target(channel, values.shape), **place},
+            ]
     return make_figure(data, layout, palette)
 
 
 def _heading(text: str, x: float) -> dict[str, Any]:
-    place = {"x": x, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom"}
+    place = {
+        "x": x,
+        "y": 1,
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": "center",
+        "yanchor": "bottom",
+    }
     return {"text": text, "font": {"size": 16}, "showarrow": False, **place}
 
 
-def _axes(number: int, shape: tuple[int, ...], domains: dict[str, Any], *, title: str) -> dict[str, Any]:
-    words = {"title": title, "showticklabels": False, "ticks": "", "showgrid": False} if title else {"visible": False}
-    x = {"range": [-0.5, shape[1] - 0.5], "domain": domains["x"], "anchor": f"y{number}", "constrain": "domain"}
-    y = {"range": [shape[0] - 0.5, -0.5], "domain": domains["y"], "anchor": f"x{number}", "constrain": "domain"}
+def _axes(
+    number: int, shape: tuple[int, ...], domains: dict[str, Any], *, title: str
+) -> dict[str, Any]:
+    words = (
+        {"title": title, "showticklabels": False, "ticks": "", "showgrid": False}
+        if title
+        else {"visible": False}
+    )
+    x = {
+        "range": [-0.5, shape[1] - 0.5],
+        "domain": domains["x"],
+        "anchor": f"y{number}",
+        "constrain": "domain",
+    }
+    y = {
+        "range": [shape[0] - 0.5, -0.5],
+        "domain": domains["y"],
+        "anchor": f"x{number}",
+        "constrain": "domain",
+    }
     # A pixel of a map is a square, also where the page is narrow.
     square = {"scaleanchor": f"x{number}", "constraintoward": "top"}
     return {f"xaxis{number}": {"visible": False, **x}, f"yaxis{number}": {**y, **square, **words}}
@@ -96,9 +144,17 @@ def _target(channel: int, shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def to_html(figure: Figure, palette: Palette) -> bytes:
-    """Return a figure as one HTML file that needs no network, in the colours of the page it comes from."""
-    alone = Figure(figure).update_layout(template="none", paper_bgcolor=palette.page, font_color=palette.ink)
-    return alone.update_layout(margin={"l": 70, "r": 30, "t": 60, "b": 60}).to_html(include_plotlyjs=True).encode()
+    """Return a figure as one HTML file that needs no network, in the colours of the page it comes
+    from.
+    """
+    alone = Figure(figure).update_layout(
+        template="none", paper_bgcolor=palette.page, font_color=palette.ink
+    )
+    return (
+        alone.update_layout(margin={"l": 70, "r": 30, "t": 60, "b": 60})
+        .to_html(include_plotlyjs=True)
+        .encode()
+    )
 
 
 def photo_layer(photo: Image.Image, width: int, height: int) -> dict[str, Any]:

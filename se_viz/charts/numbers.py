@@ -1,4 +1,6 @@
-"""Numbers as people read them: as many decimals as the largest of those that stand together needs."""
+"""Numbers as people read them: as many decimals as the largest of those that stand together
+needs.
+"""
 
 from collections.abc import Iterable
 from math import floor, isfinite, log10

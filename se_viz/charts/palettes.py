@@ -1,4 +1,7 @@
-"""Colours and scales as data; safe for colour-blind readers, one set for light pages and one for dark."""
+"""Colours and scales as data.
+
+Safe for colour-blind readers, one set for light pages and one for dark.
+"""
 
 from dataclasses import dataclass
 
@@ -10,7 +13,8 @@ class Palette:
     """The colours of one theme."""
 
     diverging: Scale
-    """From the colour named ``low_name`` to the one named ``high_name``; the middle recedes into the page."""
+    """From the colour named ``low_name`` to the one named ``high_name``; the middle recedes into
+    the page."""
     low_name: str
     """The word for the colour below the middle, for sentences that name it."""
     high_name: str
@@ -54,7 +58,13 @@ _GLOW: Scale = [
 ]
 
 LIGHT = Palette(
-    diverging=[(0.0, "#0b3c8c"), (0.25, "#5b93d6"), (0.5, "#eceef1"), (0.75, "#ee9a4d"), (1.0, "#a33c00")],
+    diverging=[
+        (0.0, "#0b3c8c"),
+        (0.25, "#5b93d6"),
+        (0.5, "#eceef1"),
+        (0.75, "#ee9a4d"),
+        (1.0, "#a33c00"),
+    ],
     low_name="blue",
     high_name="orange",
     veil=_VEIL,
@@ -69,7 +79,13 @@ LIGHT = Palette(
     series=("#0072b2", "#c24f00", "#00805c", "#b0457f"),
 )
 DARK = Palette(
-    diverging=[(0.0, "#8cc0ff"), (0.25, "#3f78c4"), (0.5, "#23283a"), (0.75, "#c9701f"), (1.0, "#ffc27a")],
+    diverging=[
+        (0.0, "#8cc0ff"),
+        (0.25, "#3f78c4"),
+        (0.5, "#23283a"),
+        (0.75, "#c9701f"),
+        (1.0, "#ffc27a"),
+    ],
     low_name="blue",
     high_name="orange",
     veil=_VEIL,

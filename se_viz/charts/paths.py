@@ -23,17 +23,21 @@ _Kind: TypeAlias = tuple[str, str, str]
 
 
 def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
-    """Draw one row for each place, from the top: what came past its gates and through them, in logits.
+    """Draw one row for each place, from the top: what came past its gates and through them, in
+    logits.
 
-    ``table`` has the columns place, past and through; a value that is missing has no bar. ``path``, where there is
-    one, is what a click on a bar opens. Where both parts are drawn, a rule marks the rise that they add up to.
+    ``table`` has the columns place, past and through; a value that is missing has no bar. ``path``,
+    where there is one, is what a click on a bar opens. Where both parts are drawn, a rule marks the
+    rise that they add up to.
     """
     kinds = [(PAST, "past", palette.series[0]), (THROUGH, "through", palette.series[1])]
     shown = [kind for kind in kinds if not np.isnan(table[kind[1]]).all()]
     data = [_bars(table, kind, palette) for kind in shown]
     whole = len(shown) > 1
     layout = {
-        "height": _FRAME + _LEGEND * whole + _ROW * int(table[[kind[1] for kind in shown]].notna().to_numpy().sum()),
+        "height": _FRAME
+        + _LEGEND * whole
+        + _ROW * int(table[[kind[1] for kind in shown]].notna().to_numpy().sum()),
         "margin": {"l": 0, "r": 0, "t": 30, "b": 0},
         "dragmode": False,
         "bargap": 0.25,
@@ -47,19 +51,29 @@ def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
             "zeroline": True,
             "zerolinecolor": palette.faint,
         },
-        "yaxis": {"title": "", "autorange": "reversed", "automargin": True, "ticks": "", "showgrid": False},
+        "yaxis": {
+            "title": "",
+            "autorange": "reversed",
+            "automargin": True,
+            "ticks": "",
+            "showgrid": False,
+        },
         "shapes": [_rule(rise, palette)] if whole else [],
     }
     return make_figure(data, layout, palette)
 
 
 def sum_cells(values: np.ndarray) -> np.ndarray:
-    """Return sums over square cells, about as many of them along a side as ``CELLS``; a side of no divisor stays.
+    """Return sums over square cells, about as many of them along a side as ``CELLS``.
+
+    A side of no divisor stays.
 
     Single pixels alternate in sign, and what is left of a place tells more.
     """
     height, width = values.shape
-    size = max(size for size in range(1, max(width // CELLS, 1) + 1) if width % size == 0 == height % size)
+    size = max(
+        size for size in range(1, max(width // CELLS, 1) + 1) if width % size == 0 == height % size
+    )
     return values.reshape(height // size, size, width // size, size).sum((1, 3))
 
 
@@ -105,4 +119,9 @@ def _reach(table: pd.DataFrame, rise: float) -> tuple[float, float]:
 
 def _rule(rise: float, palette: Palette) -> dict[str, Any]:
     ends = {"x0": rise, "x1": rise, "y0": 0, "y1": 1, "yref": "paper"}
-    return {"type": "line", "layer": "below", "line": {"color": palette.ink, "width": 1.5, "dash": "dot"}, **ends}
+    return {
+        "type": "line",
+        "layer": "below",
+        "line": {"color": palette.ink, "width": 1.5, "dash": "dot"},
+        **ends,
+    }

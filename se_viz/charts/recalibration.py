@@ -10,10 +10,14 @@ from se_viz.charts.dress import make_figure
 from se_viz.charts.palettes import Palette
 
 
-def draw_makers(table: pd.DataFrame, palette: Palette, *, unit: str, selected: int | None = None) -> Figure:
-    """Draw the first rows of a table of channels with ``difference`` and ``gate``: one bar a channel, 0 in the middle.
+def draw_makers(
+    table: pd.DataFrame, palette: Palette, *, unit: str, selected: int | None = None
+) -> Figure:
+    """Draw the first rows of a table of channels with ``difference`` and ``gate``: one bar a
+    channel, 0 in the middle.
 
-    The bar of the ``selected`` channel is filled with the accent. Points carry the channel's number as custom data.
+    The bar of the ``selected`` channel is filled with the accent. Points carry the channel's number
+    as custom data.
     """
     reach = 1.1 * float(np.abs(table["difference"].to_numpy()).max()) or 1.0
     layout = {
@@ -37,14 +41,19 @@ def draw_makers(table: pd.DataFrame, palette: Palette, *, unit: str, selected: i
 
 def _bars(table: pd.DataFrame, palette: Palette, selected: int | None) -> dict[str, Any]:
     values = table["difference"].to_numpy()
-    colours = [palette.accent if channel == selected else palette.series[0] for channel in table["channel"]]
+    colours = [
+        palette.accent if channel == selected else palette.series[0] for channel in table["channel"]
+    ]
     # A click must not pale all others.
     full = {"marker": {"opacity": 1}}
     return {
         "type": "bar",
         "orientation": "h",
         "x": values,
-        "y": [f"#{channel} · s = {gate:.2f}" for channel, gate in zip(table["channel"], table["gate"], strict=True)],
+        "y": [
+            f"#{channel} · s = {gate:.2f}"
+            for channel, gate in zip(table["channel"], table["gate"], strict=True)
+        ],
         "marker": {"color": colours},
         "selected": full,
         "unselected": full,

@@ -1,4 +1,5 @@
-"""Values to colour codes: a shared range, symmetric where signed, with codes of their own for what is clipped.
+"""Values to colour codes: a shared range, symmetric where signed, with codes of their own for what
+is clipped.
 
 Why: docs/decisions/026-scales.md
 """
@@ -17,7 +18,8 @@ KEEP = 0.995
 CLIPPED = f"The top {1 - KEEP:.1%} of values may be clipped; clipped values have their own colour."
 """What a caption says of a fitted scale."""
 
-# A maximum within this many times what the scale would cover is no outlier: a mark on it would look like a hole.
+# A maximum within this many times what the scale would cover is no outlier: a mark on it would look
+# like a hole.
 _NEAR = 1.5
 
 _TOP = 126
@@ -47,21 +49,30 @@ GATES = Span(0.0, 1.0)
 def fit_span(values: np.ndarray, *, signed: bool, keep: float = KEEP) -> Span:
     """Cover the share ``keep`` of the values, symmetric about 0 when signed, else from 0.
 
-    All are covered where none is far above the others. Zeros alone get a range that says that it is ``empty``.
+    All are covered where none is far above the others. Zeros alone get a range that says that it is
+    ``empty``.
     """
     magnitudes = np.abs(values[np.isfinite(values)])
-    most, top = (float(np.quantile(magnitudes, keep)), float(magnitudes.max())) if magnitudes.size else (0.0, 0.0)
+    most, top = (
+        (float(np.quantile(magnitudes, keep)), float(magnitudes.max()))
+        if magnitudes.size
+        else (0.0, 0.0)
+    )
     high = (top if top <= _NEAR * most else most) or top or 1.0
     return Span(-high if signed else 0.0, high, empty=bool(magnitudes.size) and top == 0)
 
 
 def widest(spans: Iterable[Span]) -> Span:
-    """Return the span that holds all of several that begin at 0 or are symmetric about it; zeros need no room."""
+    """Return the span that holds all of several that begin at 0 or are symmetric about it.
+
+    Zeros need no room.
+    """
     return max(spans, key=lambda span: (not span.empty, span.high))
 
 
 def gate_span(sites: Sequence[GateSite], gates: np.ndarray) -> Span:
-    """Return the scale that a network's gates are drawn on: the range of their functions, the same for every image.
+    """Return the scale that a network's gates are drawn on: the range of their functions, the same
+    for every image.
 
     Where that has no end, as with a ReLU, the scale is fitted to the gates.
     """
@@ -74,8 +85,8 @@ def gate_span(sites: Sequence[GateSite], gates: np.ndarray) -> Span:
 def encode(values: np.ndarray, span: Span) -> np.ndarray:
     """Turn values into int8 codes: 0 to 126 from low to high, -1 below, 127 above.
 
-    A code is coarser than a value by at most 1/252 of the range, less than a screen shows; it is a quarter
-    of the bytes.
+    A code is coarser than a value by at most 1/252 of the range, less than a screen shows; it is a
+    quarter of the bytes.
     """
     share = (values - span.low) / (span.high - span.low)
     codes = np.round(np.nan_to_num(share).clip(0, 1) * _TOP).astype(np.int8)

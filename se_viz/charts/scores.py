@@ -1,4 +1,6 @@
-"""Scores drawn: deletion and insertion curves beside those of controls, and maps of a network that is randomised."""
+"""Scores drawn: deletion and insertion curves beside those of controls, and maps of a network that
+is randomised.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,18 +30,31 @@ _FRAME: dict[str, Any] = {
 
 
 def draw_curves(table: pd.DataFrame, palette: Palette, *, unit: str, fixed: bool = True) -> Figure:
-    """Draw a table of curves, deletion above and insertion below: a few in colours, the others faint.
+    """Draw a table of curves, deletion above and insertion below: a few in colours, the others
+    faint.
 
-    Column ``colour`` says which of the palette's colours a map has, NaN: none. Controls are one grey band over all of
-    their draws, and a thin line each. ``unit`` names what the network answers; a ``fixed`` axis is that of a
-    probability, 0 to 1. Where low and high of a coloured curve are apart, a band shows them.
+    Column ``colour`` says which of the palette's colours a map has, NaN: none. Controls are one
+    grey band over all of their draws, and a thin line each. ``unit`` names what the network
+    answers; a ``fixed`` axis is that of a probability, 0 to 1. Where low and high of a coloured
+    curve are apart, a band shows them.
     """
-    data = [trace for place, curve in enumerate(_CURVES) for trace in _curves(table, curve, place, palette)]
+    data = [
+        trace
+        for place, curve in enumerate(_CURVES)
+        for trace in _curves(table, curve, place, palette)
+    ]
     lower, upper = divide(2, 0.13)
     ends = {"range": [-0.03, 1.03]} if fixed else {}
     across = {"range": [-1, 101], **_BLANK}
     notes = [
-        {"text": f"<b>{words}</b>", "x": 0, "xref": "paper", "y": domain[1], "yref": "paper", "yanchor": "bottom"}
+        {
+            "text": f"<b>{words}</b>",
+            "x": 0,
+            "xref": "paper",
+            "y": domain[1],
+            "yref": "paper",
+            "yanchor": "bottom",
+        }
         | {"xanchor": "left", "showarrow": False, "yshift": 2}
         for words, domain in zip(_CURVES.values(), (upper, lower), strict=True)
     ]
@@ -50,14 +65,21 @@ def draw_curves(table: pd.DataFrame, palette: Palette, *, unit: str, fixed: bool
         "legend": LEGEND,
         "annotations": notes,
         "xaxis": {**across, "anchor": "y", "showticklabels": False},
-        "xaxis2": {**across, "anchor": "y2", "title": "pixels changed, in the order of the map (%)", "matches": "x"},
+        "xaxis2": {
+            **across,
+            "anchor": "y2",
+            "title": "pixels changed, in the order of the map (%)",
+            "matches": "x",
+        },
         "yaxis": {"title": unit, "domain": upper, "zeroline": False, **ends},
         "yaxis2": {"title": unit, "domain": lower, "zeroline": False, **ends},
     }
     return make_figure(data, layout, palette)
 
 
-def _curves(table: pd.DataFrame, curve: str, place: int, palette: Palette) -> Iterator[dict[str, Any]]:
+def _curves(
+    table: pd.DataFrame, curve: str, place: int, palette: Palette
+) -> Iterator[dict[str, Any]]:
     rows = table.loc[table["curve"] == curve]
     axes = {"xaxis": "x2", "yaxis": "y2"} if place else {}
     first = {"showlegend": not place}
@@ -112,16 +134,23 @@ def _surround(rows: pd.DataFrame, colour: str) -> dict[str, Any]:
 
 
 def draw_steps(table: pd.DataFrame, palette: Palette) -> Figure:
-    """Draw how alike maps (above) and gates (below) are to the first ones, part by part from the classifier back.
+    """Draw how alike maps (above) and gates (below) are to the first ones, part by part from the
+    classifier back.
 
-    ``table`` has one row a part and measure: ``part``, ``panel`` (``map`` or ``gates``), ``measure``, ``value``, and
-    ``low`` and ``high``, the ends of several draws, NaN where there is one. A measure with ends at every part is a
-    grey band behind the others; else ends are drawn as bars.
+    ``table`` has one row a part and measure: ``part``, ``panel`` (``map`` or ``gates``),
+    ``measure``, ``value``, and ``low`` and ``high``, the ends of several draws, NaN where there is
+    one. A measure with ends at every part is a grey band behind the others; else ends are drawn as
+    bars.
     """
     parts = list(table["part"].unique())
     lower, upper = divide(2, 0.2)
     data = [trace for panel in (0, 1) for trace in _likenesses(table, panel, parts, palette)]
-    side = {"range": [-0.35, 1.08], "tickvals": [0, 0.5, 1], "zeroline": True, "zerolinecolor": palette.faint}
+    side = {
+        "range": [-0.35, 1.08],
+        "tickvals": [0, 0.5, 1],
+        "zeroline": True,
+        "zerolinecolor": palette.faint,
+    }
     across = {"range": [-0.3, len(parts) - 0.7], "tickvals": list(range(len(parts))), **_BLANK}
     layout = {
         **_FRAME,
@@ -131,14 +160,21 @@ def draw_steps(table: pd.DataFrame, palette: Palette) -> Figure:
         "legend": _LEGEND,
         "legend2": {**_LEGEND, "y": lower[1] + 0.015},
         "xaxis": {**across, "anchor": "y", "showticklabels": False},
-        "xaxis2": {**across, "anchor": "y2", "ticktext": parts, "title": "randomised up to and including"},
+        "xaxis2": {
+            **across,
+            "anchor": "y2",
+            "ticktext": parts,
+            "title": "randomised up to and including",
+        },
         "yaxis": {**side, "title": "map: likeness<br>to the first", "domain": upper},
         "yaxis2": {**side, "title": "gates: rank<br>correlation", "domain": lower},
     }
     return make_figure(data, layout, palette)
 
 
-def _likenesses(table: pd.DataFrame, panel: int, parts: list[str], palette: Palette) -> Iterator[dict[str, Any]]:
+def _likenesses(
+    table: pd.DataFrame, panel: int, parts: list[str], palette: Palette
+) -> Iterator[dict[str, Any]]:
     rows = table.loc[table["panel"] == ("map", "gates")[panel]].reindex(columns=_STEP_COLUMNS)
     axes = {"legend": "legend2", "xaxis": "x2", "yaxis": "y2"} if panel else {"legend": "legend"}
     whole = rows.groupby("measure")["low"].transform("count") == len(parts)

@@ -10,8 +10,12 @@ from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import GATES, Span
 
 
-def draw_threshold(gates: np.ndarray, threshold: float, palette: Palette, *, span: Span = GATES) -> Figure:
-    """Draw a block's gates from the widest open down, those above a threshold in the accent, with a rule at 0.5."""
+def draw_threshold(
+    gates: np.ndarray, threshold: float, palette: Palette, *, span: Span = GATES
+) -> Figure:
+    """Draw a block's gates from the widest open down, those above a threshold in the accent, with
+    a rule at 0.5.
+    """
     ordered = np.sort(gates)[::-1]
     kept, still = int((ordered > threshold).sum()), {"showgrid": False, "zeroline": False}
     layout = {
@@ -22,12 +26,21 @@ def draw_threshold(gates: np.ndarray, threshold: float, palette: Palette, *, spa
         "barmode": "overlay",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
-        "shapes": [_rule(span.middle, palette.faint, "dot"), _rule(threshold, palette.ink, "solid")],
+        "shapes": [
+            _rule(span.middle, palette.faint, "dot"),
+            _rule(threshold, palette.ink, "solid"),
+        ],
         "xaxis": {**still, "title": "channels, widest first", "range": [0.5, len(gates) + 0.5]},
         "yaxis": {**still, "title": "gate s", "range": [span.low, span.high]},
     }
-    parts = (("kept", slice(0, kept), palette.accent), ("left out", slice(kept, None), palette.faint))
-    bars = [_bars(name, ordered, part, {"color": colour, "base": span.low}) for name, part, colour in parts]
+    parts = (
+        ("kept", slice(0, kept), palette.accent),
+        ("left out", slice(kept, None), palette.faint),
+    )
+    bars = [
+        _bars(name, ordered, part, {"color": colour, "base": span.low})
+        for name, part, colour in parts
+    ]
     return make_figure(bars, layout, palette)
 
 
@@ -46,4 +59,12 @@ def _bars(name: str, ordered: np.ndarray, part: slice, look: dict[str, Any]) -> 
 
 def _rule(height: float, colour: str, dash: str) -> dict[str, Any]:
     line = {"color": colour, "width": 1.5, "dash": dash}
-    return {"type": "line", "x0": 0, "x1": 1, "y0": height, "y1": height, "xref": "paper", "line": line}
+    return {
+        "type": "line",
+        "x0": 0,
+        "x1": 1,
+        "y0": height,
+        "y1": height,
+        "xref": "paper",
+        "line": line,
+    }

@@ -35,7 +35,9 @@ def to_png(picture: Image.Image) -> bytes:
 
 
 def to_uri(picture: Image.Image) -> str:
-    """Return a picture as an address that holds it: a third of a PNG's size, for a hundredth of its time."""
+    """Return a picture as an address that holds it: a third of a PNG's size, for a hundredth of
+    its time.
+    """
     file = BytesIO()
     # Colour as fine as light: single pixels of a map have colours of their own.
     picture.save(file, "JPEG", quality=95, subsampling=0)
@@ -43,7 +45,10 @@ def to_uri(picture: Image.Image) -> str:
 
 
 def to_sheet(heading: str, tiles: Sequence[Tile], palette: Palette) -> Image.Image:
-    """Put tiles on one picture, four in a row, below a heading; words that find no room are left out."""
+    """Put tiles on one picture, four in a row, below a heading.
+
+    Words that find no room are left out.
+    """
     across, down = min(_ACROSS, len(tiles)), -(-len(tiles) // _ACROSS)
     wide, high = _SIDE + _GAP, _HEAD + _SIDE + _LINES * _LINE + _GAP
     sheet = Image.new("RGB", (across * wide + _GAP, _TOP + down * high), palette.page)
@@ -75,7 +80,9 @@ def _wrap(words: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Ite
 
 
 def to_page(heading: str, tiles: Sequence[Tile], palette: Palette) -> bytes:
-    """Return tiles as one HTML file that needs no network, in the colours of the page they come from."""
+    """Return tiles as one HTML file that needs no network, in the colours of the page they come
+    from.
+    """
     style = (
         f"body{{background:{palette.page};color:{palette.ink};font:16px sans-serif;margin:2rem}}"
         "main{display:grid;grid-template-columns:repeat(auto-fill,minmax(280px,1fr));gap:2rem}"
@@ -83,7 +90,8 @@ def to_page(heading: str, tiles: Sequence[Tile], palette: Palette) -> bytes:
     )
     figures = "".join(map(_figure, tiles))
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(heading)}</title>'
+        '<!doctype html><html lang="en"><head><meta '
+        f'charset="utf-8"><title>{escape(heading)}</title>'
         f"<style>{style}</style></head><body><h1>{escape(heading)}</h1><main>{figures}</main></body></html>"
     ).encode()
 

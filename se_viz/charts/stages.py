@@ -27,13 +27,17 @@ def draw_panel(
     curves: Mapping[str, np.ndarray] | None = None,
     gates: Span = GATES,
 ) -> Figure:
-    """Lay a map of (height, width) values over a photo in grey, on the colours of ``span``: signed if it goes below 0.
+    """Lay a map of (height, width) values over a photo in grey, on the colours of ``span``: signed
+    if it goes below 0.
 
-    ``curves`` are the gates of blocks by their label, drawn below it sorted from the widest open down, on the scale
-    ``gates`` with a rule at its middle; the last one stands out.
+    ``curves`` are the gates of blocks by their label, drawn below it sorted from the widest open
+    down, on the scale ``gates`` with a rule at its middle; the last one stands out.
     """
     names = list(curves or {})
-    lines = [_curve(label, one, palette, last=label == names[-1]) for label, one in (curves or {}).items()]
+    lines = [
+        _curve(label, one, palette, last=label == names[-1])
+        for label, one in (curves or {}).items()
+    ]
     total = _MAP + _BAR + (_CURVES if lines else 0)
     bottom = 1 - _MAP / total
     bar = {"thickness": 8, "x": 0.5, "len": 0.9, "y": bottom - 8 / total, "yanchor": "top"}
@@ -43,7 +47,9 @@ def draw_panel(
         "dragmode": False,
         "showlegend": False,
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "coloraxis": colour_axis(palette.veil if span.low < 0 else palette.glow, palette, span, title=title, **bar),
+        "coloraxis": colour_axis(
+            palette.veil if span.low < 0 else palette.glow, palette, span, title=title, **bar
+        ),
         **_map_axes(photo, values.shape, bottom),
         **(_gate_axes(palette, gates) if lines else {}),
     }
@@ -60,7 +66,12 @@ def draw_panel(
 def _map_axes(photo: Image.Image, shape: tuple[int, ...], bottom: float) -> dict[str, Any]:
     height, width = shape
     still = {"visible": False, "constrain": "domain"}
-    up = {"range": [height - 0.5, -0.5], "domain": [bottom, 1], "scaleanchor": "x", "constraintoward": "bottom"}
+    up = {
+        "range": [height - 0.5, -0.5],
+        "domain": [bottom, 1],
+        "scaleanchor": "x",
+        "constraintoward": "bottom",
+    }
     return {
         "images": [{**photo_layer(photo, width, height), "xref": "x", "yref": "y"}],
         "xaxis": {**still, "range": [-0.5, width - 0.5], "anchor": "y"},
@@ -72,11 +83,22 @@ def _gate_axes(palette: Palette, gates: Span) -> dict[str, Any]:
     total, rule = _MAP + _BAR + _CURVES, {"color": palette.faint, "width": 1, "dash": "dot"}
     level = {"x0": 0, "x1": 1, "y0": gates.middle, "y1": gates.middle, "xref": "x2", "yref": "y2"}
     still = {"showgrid": False, "zeroline": False, "automargin": False}
-    up = {"range": [gates.low, gates.high], "tickvals": [gates.low, gates.middle, gates.high], "tickformat": ".2~g"}
+    up = {
+        "range": [gates.low, gates.high],
+        "tickvals": [gates.low, gates.middle, gates.high],
+        "tickformat": ".2~g",
+    }
     down = [_FOOT / total, 1 - (_MAP + _BAR + _GAP) / total]
     words = "gate s of channels, widest first"
     return {
-        "xaxis2": {**still, "range": [0, 1], "domain": [0.12, 1], "anchor": "y2", "tickvals": [], "title": words},
+        "xaxis2": {
+            **still,
+            "range": [0, 1],
+            "domain": [0.12, 1],
+            "anchor": "y2",
+            "tickvals": [],
+            "title": words,
+        },
         "yaxis2": {**still, **up, "domain": down, "anchor": "x2"},
         "shapes": [{"type": "line", "line": rule, "layer": "below", **level}],
     }
@@ -90,7 +112,9 @@ def _curve(label: str, gates: np.ndarray, palette: Palette, *, last: bool) -> di
         "mode": "lines",
         "name": label,
         "x": places,
-        "y": np.interp(places * (len(gates) - 1), np.arange(len(gates)), ordered).astype(np.float32),
+        "y": np.interp(places * (len(gates) - 1), np.arange(len(gates)), ordered).astype(
+            np.float32
+        ),
         "xaxis": "x2",
         "yaxis": "y2",
         "line": {"color": palette.accent if last else palette.faint, "width": 2.5 if last else 1},

@@ -1,4 +1,6 @@
-"""The numbers that the drawing of a block's steps takes: one channel of one image, and the channels beside it."""
+"""The numbers that the drawing of a block's steps takes: one channel of one image, and the
+channels beside it.
+"""
 
 import base64
 from typing import Any
@@ -13,8 +15,13 @@ from se_viz.gates.gains import plain_record
 _DIGITS, _INPUTS, _THUMB = 6, 8, 16
 
 
-def lay_out_steps(record: GateRecord, channel: int, *, site: GateSite, excitation: Excitation | None) -> dict[str, Any]:
-    """Return the numbers that are drawn, with six digits; without an excitation only squeeze, gate and map."""
+def lay_out_steps(
+    record: GateRecord, channel: int, *, site: GateSite, excitation: Excitation | None
+) -> dict[str, Any]:
+    """Return the numbers that are drawn, with six digits.
+
+    Without an excitation only squeeze, gate and map.
+    """
     record = plain_record(record)
     ends = [site.low / site.gain, site.high / site.gain]
     assert record.features is not None
@@ -66,8 +73,12 @@ def _ends(gates: torch.Tensor) -> list[float]:
 
 
 def _thumbs(features: torch.Tensor) -> dict[str, Any]:
-    """Return every channel small and coarse, each on a scale of its own: enough to know it again."""
+    """Return every channel small and coarse, each on a scale of its own: enough to know it
+    again.
+    """
     side = min(_THUMB, max(features.shape[1:]))
     small = adaptive_avg_pool2d(features, side).flatten(1)
-    codes = (127 * small / small.abs().amax(1, keepdim=True).clamp_min(1e-12)).round().to(torch.int8)
+    codes = (
+        (127 * small / small.abs().amax(1, keepdim=True).clamp_min(1e-12)).round().to(torch.int8)
+    )
     return {"side": side, "codes": base64.b64encode(codes.numpy().tobytes()).decode()}

@@ -1,4 +1,6 @@
-"""What changed gates do: the gates of one block to pick from, the answer, and later gates, old against new."""
+"""What changed gates do: the gates of one block to pick from, the answer, and later gates, old
+against new.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,14 +18,21 @@ _NAME = 26
 
 
 def draw_choice(
-    table: pd.DataFrame, palette: Palette, *, order: str, picked: np.ndarray, span: Span, areas: bool = False
+    table: pd.DataFrame,
+    palette: Palette,
+    *,
+    order: str,
+    picked: np.ndarray,
+    span: Span,
+    areas: bool = False,
 ) -> Figure:
-    """Draw the gates of one block as points to pick: where each is now, and a stem from where it was.
+    """Draw the gates of one block as points to pick: where each is now, and a stem from where it
+    was.
 
-    ``table`` has a row a channel with ``channel``, ``gate`` and ``after``. ``order`` is ``gate`` (as they were
-    before any edit, so that points keep their places) or ``channel``. ``picked`` are channels to stress, if there
-    are any. With ``areas`` a box or a lasso picks, and the browser shows at once what is in it; otherwise clicks
-    do. Points carry the channel as custom data.
+    ``table`` has a row a channel with ``channel``, ``gate`` and ``after``. ``order`` is ``gate``
+    (as they were before any edit, so that points keep their places) or ``channel``. ``picked`` are
+    channels to stress, if there are any. With ``areas`` a box or a lasso picks, and the browser
+    shows at once what is in it; otherwise clicks do. Points carry the channel as custom data.
     """
     table = table.sort_values(order, ascending=order == "channel", kind="stable")
     channel, old, new = (table[name].to_numpy() for name in ("channel", "gate", "after"))
@@ -39,13 +48,17 @@ def draw_choice(
         **(_browser_stress(stressed) if areas else {}),
     }
     if stressed.any() and not areas:
-        points["marker"] |= {"size": np.where(stressed, 9, 4), "opacity": np.where(stressed, 1, 0.2)}
+        points["marker"] |= {
+            "size": np.where(stressed, 9, 4),
+            "opacity": np.where(stressed, 1, 0.2),
+        }
     frame = _frame_choice(new, order, span, palette) | {"dragmode": "select" if areas else False}
     return make_figure([points, _stems(old, new, palette)], frame, palette)
 
 
 def _browser_stress(stressed: np.ndarray) -> dict[str, Any]:
-    # Only for areas: the next click on a point that the browser holds for selected would tell nothing.
+    # Only for areas: the next click on a point that the browser holds for selected would tell
+    # nothing.
     return {
         "selected": {"marker": {"size": 9}},
         "unselected": {"marker": {"size": 4, "opacity": 0.2}},
@@ -59,13 +72,22 @@ def _stems(old: np.ndarray, new: np.ndarray, palette: Palette) -> dict[str, Any]
     ends = np.column_stack([old[moved], new[moved], np.full(moved.size, np.nan)]).ravel()
     line = {"width": 1, "color": palette.accent}
     place = {"x": np.repeat(moved, 3), "y": ends}
-    return {"type": "scatter", "mode": "lines", "line": line, "opacity": 0.35, "hoverinfo": "skip", **place}
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "line": line,
+        "opacity": 0.35,
+        "hoverinfo": "skip",
+        **place,
+    }
 
 
 def _frame_choice(gates: np.ndarray, order: str, span: Span, palette: Palette) -> dict[str, Any]:
     low, high = min(span.low, float(gates.min())), max(span.high, float(gates.max()))
     slack = 0.04 * (high - low)
-    words = "channels, widest open first (before any edit)" if order == "gate" else "channels, by index"
+    words = (
+        "channels, widest open first (before any edit)" if order == "gate" else "channels, by index"
+    )
     bare = {"showgrid": False, "zeroline": False}
     return {
         **LAYOUT,
@@ -77,11 +99,19 @@ def _frame_choice(gates: np.ndarray, order: str, span: Span, palette: Palette) -
 
 
 def draw_answers(table: pd.DataFrame, palette: Palette) -> Figure:
-    """Draw the probability of each class of a table of `compare_answers`: a bar for now, a tick for before."""
+    """Draw the probability of each class of a table of `compare_answers`: a bar for now, a tick
+    for before.
+    """
     rows = {"y": np.arange(len(table)), "hoverinfo": "skip"}
     now = {"type": "bar", "x": 100 * table["after"], "orientation": "h", "width": 0.42, **rows}
     tick = {"symbol": "line-ns", "size": 16, "line": {"width": 3, "color": palette.ink}}
-    before = {"type": "scatter", "x": 100 * table["before"], "mode": "markers", "marker": tick, "cliponaxis": False}
+    before = {
+        "type": "scatter",
+        "x": 100 * table["before"],
+        "mode": "markers",
+        "marker": tick,
+        "cliponaxis": False,
+    }
     ticks = {"tickvals": [0, 25, 50, 75, 100], "gridcolor": palette.faint, "griddash": "dot"}
     layout = {
         **LAYOUT,
@@ -91,27 +121,43 @@ def draw_answers(table: pd.DataFrame, palette: Palette) -> Figure:
         "yaxis": {"visible": False, "range": [max(len(table), 5) - 0.6, -0.85]},
         "annotations": list(_name_rows(table)),
     }
-    return make_figure([now | {"marker": {"color": palette.accent}}, before | rows], layout, palette)
+    return make_figure(
+        [now | {"marker": {"color": palette.accent}}, before | rows], layout, palette
+    )
 
 
 def _name_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row, line in enumerate(table.itertuples(index=False)):
-        for text, x, anchor in ((literal(_short(str(line[0]))), 0, "left"), (_numbers(*line[1:]), 1, "right")):
-            note = {"xref": "paper", "x": x, "xanchor": anchor, "y": row - 0.26, "yanchor": "bottom"}
+        for text, x, anchor in (
+            (literal(_short(str(line[0]))), 0, "left"),
+            (_numbers(*line[1:]), 1, "right"),
+        ):
+            note = {
+                "xref": "paper",
+                "x": x,
+                "xanchor": anchor,
+                "y": row - 0.26,
+                "yanchor": "bottom",
+            }
             yield {"text": text, "showarrow": False, **note}
 
 
-def draw_reaction(table: pd.DataFrame, palette: Palette, *, edited: set[str], selected: str | None) -> Figure:
-    """Draw by how much each gate differs, one row a block in depth order, on one scale symmetric about 0.
+def draw_reaction(
+    table: pd.DataFrame, palette: Palette, *, edited: set[str], selected: str | None
+) -> Figure:
+    """Draw by how much each gate differs, one row a block in depth order, on one scale symmetric
+    about 0.
 
-    ``table`` comes from `compare_gates`. The scale fits the blocks that are not among the paths ``edited``,
-    whose names are marked: what was done to them by hand would make what follows pale.
+    ``table`` comes from `compare_gates`. The scale fits the blocks that are not among the paths
+    ``edited``, whose names are marked: what was done to them by hand would make what follows pale.
     """
     by_hand = table["path"].isin([*edited])
     free = table.loc[~by_hand, "change"].to_numpy()
     span = fit_span(free if free.size else table["change"].to_numpy(), signed=True)
     marked = table.assign(block=table["block"].where(~by_hand, "✎ " + table["block"]))
-    figure = draw_gates(marked, palette, value="change", order="channel", selected=selected, gates=span)
+    figure = draw_gates(
+        marked, palette, value="change", order="channel", selected=selected, gates=span
+    )
     # The means too, or those of the rows that react would all lie on one line.
     groups = table.loc[~by_hand].groupby("path", sort=False)["change"]
     reach = 1.2 * float((groups.mean().abs() + groups.std(ddof=0)).max()) if free.size else 0.0
@@ -126,4 +172,6 @@ def _short(name: str) -> str:
 def _numbers(before: float, after: float, logit_before: float, logit_after: float) -> str:
     if logit_before == logit_after and before == after:
         return f"<b>{after:.1%}</b> · logit <b>{logit_after:.2f}</b>"
-    return f"{before:.1%} → <b>{after:.1%}</b> · logit {logit_before:.2f} → <b>{logit_after:.2f}</b>"
+    return (
+        f"{before:.1%} → <b>{after:.1%}</b> · logit {logit_before:.2f} → <b>{logit_after:.2f}</b>"
+    )

@@ -26,5 +26,8 @@ HOMES = {
 
 
 def find_command(name: str) -> Callable[[Namespace], int]:
-    """Import and return the function of a command; most bring PyTorch, which `app` does not wait for."""
+    """Import and return the function of a command.
+
+    Most bring PyTorch, which `app` does not wait for.
+    """
     return getattr(import_module(f"se_viz.commands.{HOMES[name]}"), name)

@@ -14,7 +14,8 @@ STREAMLIT = "streamlit>=1.67,<1.68"
 """What the pages need, as `pyproject.toml` says it."""
 _PACKAGED = Path(__file__).parents[1] / "dashboard"
 FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2]
-"""Where `app.py`, `pages/` and `.streamlit/` lie: in an installed package, or at the top of a checkout."""
+"""Where `app.py`, `pages/` and `.streamlit/` lie: in an installed package, or at the top of a
+checkout."""
 
 
 def app(arguments: argparse.Namespace) -> int:
@@ -35,8 +36,8 @@ def _serve(arguments: argparse.Namespace) -> None:
         from streamlit.web import cli
     except ModuleNotFoundError as error:
         raise OptionError(
-            f"The app needs Streamlit, and {sys.executable} lacks it, or a part of it (no module {error.name}). "
-            f"Install it: {sys.executable} -m pip install '{STREAMLIT}'"
+            f"The app needs Streamlit, and {sys.executable} lacks it, or a part of it (no module "
+            f"{error.name}). Install it: {sys.executable} -m pip install '{STREAMLIT}'"
         ) from error
     check_place(arguments.address, arguments.port)
     _die_with_the_terminal()
@@ -47,14 +48,15 @@ def _serve(arguments: argparse.Namespace) -> None:
         raise KeyboardInterrupt from error
     except click.ClickException as error:
         raise OptionError(
-            f"Streamlit refuses an option: {error.format_message().rstrip('.')}. "
-            "`streamlit run --help` lists what it takes."
+            f"Streamlit refuses an option: {error.format_message().rstrip('.')}. `streamlit run "
+            "--help` lists what it takes."
         ) from error
 
 
 def _die_with_the_terminal() -> None:
-    # TERM and Ctrl-C are the server's from its start on. Of a terminal that closes it knows nothing, and an exception
-    # in the midst of its loop would be printed at length. Under `nohup` the signal is ignored, and stays so.
+    # TERM and Ctrl-C are the server's from its start on. Of a terminal that closes it knows
+    # nothing, and an exception in the midst of its loop would be printed at length. Under `nohup`
+    # the signal is ignored, and stays so.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -62,8 +64,8 @@ def _die_with_the_terminal() -> None:
 def streamlit_words(arguments: argparse.Namespace) -> list[str]:
     """Return the words of Streamlit's command line.
 
-    Not `bootstrap.run`: only the command reads the environment (``STREAMLIT_SERVER_PORT``, …) and the settings that
-    lie beside a script.
+    Not `bootstrap.run`: only the command reads the environment (``STREAMLIT_SERVER_PORT``, …) and
+    the settings that lie beside a script.
     """
     words = ["run", str(FOLDER / "app.py")]
     if arguments.port is not None:
@@ -89,12 +91,13 @@ def check_place(address: str | None, port: int | None) -> None:
 def _refusal(error: OSError, address: str | None, port: int | None) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"Port {port} is in use already, perhaps by an app that still runs. End that one, name another port, or "
-            "leave --port out: the next free one from 8501 on is taken then."
+            f"Port {port} is in use already, perhaps by an app that still runs. End that one, name "
+            "another port, or leave --port out: the next free one from 8501 on is taken then."
         )
     if error.errno == errno.EACCES:
         return f"Port {port} is not for every user of this machine. Name one of 1024 to 65535."
     return (
-        f"The app cannot listen at {address or 'any address'}: it has to be an address of this machine. Use localhost "
-        "to keep the app to this machine, or leave --address out to serve all who reach it."
+        f"The app cannot listen at {address or 'any address'}: it has to be an address of this "
+        "machine. Use localhost to keep the app to this machine, or leave --address out to serve "
+        "all who reach it."
     )

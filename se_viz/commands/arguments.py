@@ -1,4 +1,6 @@
-"""The arguments of the command line, free of PyTorch: what each command takes, and what has no effect."""
+"""The arguments of the command line, free of PyTorch: what each command takes, and what has no
+effect.
+"""
 
 import argparse
 from typing import Any
@@ -43,7 +45,9 @@ class _Once(argparse.Action):
             if self.dest in given:
                 parser.error(f"argument {option_string}: it is given twice. Give it once.")
             if "" in (values if isinstance(values, list) else [values]):
-                parser.error(f"argument {option_string}: it is empty. Give it a value, or leave it out.")
+                parser.error(
+                    f"argument {option_string}: it is empty. Give it a value, or leave it out."
+                )
             namespace.given = (*given, self.dest)
         setattr(namespace, self.dest, values)
 
@@ -59,17 +63,27 @@ class _Parser(argparse.ArgumentParser):
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of every command."""
-    parser = _Parser(prog="se_viz", description="See what squeeze-and-excitation gates do to an image.")
+    parser = _Parser(
+        prog="se_viz", description="See what squeeze-and-excitation gates do to an image."
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     _add_app(commands.add_parser("app", help="start the app, and open it in a browser"))
-    gates = _add_gates(commands.add_parser("gates", help="every gate of an SE network for one or more images"))
-    health = _add_health(commands.add_parser("health", help="the health of gates over several images"))
+    gates = _add_gates(
+        commands.add_parser("gates", help="every gate of an SE network for one or more images")
+    )
+    health = _add_health(
+        commands.add_parser("health", help="the health of gates over several images")
+    )
     counterfactuals = _add_counterfactuals(
         commands.add_parser("counterfactuals", help="the effect of replaced gates on the answer")
     )
-    score = _add_score(commands.add_parser("score", help="scores of attribution maps beside control maps"))
-    methods = _add_methods(commands.add_parser("methods", help="attribution methods: questions, cost and needs"))
+    score = _add_score(
+        commands.add_parser("score", help="scores of attribution maps beside control maps")
+    )
+    methods = _add_methods(
+        commands.add_parser("methods", help="attribution methods: questions, cost and needs")
+    )
     for command in (gates, health, counterfactuals, score, methods):
         _add_own_weights(command)
         command.epilog = (
@@ -78,42 +92,57 @@ def make_parser() -> argparse.ArgumentParser:
             "early leaves the older file."
         )
     networks = commands.add_parser("networks", help="the networks that can be loaded")
-    networks.add_argument("pattern", nargs="?", default="", help="part of a name, e.g. regnet, or 'timm/se*'")
+    networks.add_argument(
+        "pattern", nargs="?", default="", help="part of a name, e.g. regnet, or 'timm/se*'"
+    )
     download = commands.add_parser("download", help="fetch the weights of a network to the cache")
-    download.add_argument("network", metavar="NAME", help="name of the network, as `se_viz networks` prints it")
+    download.add_argument(
+        "network", metavar="NAME", help="name of the network, as `se_viz networks` prints it"
+    )
     cache = commands.add_parser("cache", help="the folder of downloads and its size")
     cache.add_argument("--empty", action="store_true", help="delete every download")
     add_options(commands.add_parser("train", help="train an SE network from scratch"))
     evaluate = commands.add_parser("evaluate", help="top-1 accuracy of a network")
-    evaluate.add_argument("--data", type=read_path, help="folder with train and val (default: download Imagenette v2)")
+    evaluate.add_argument(
+        "--data", type=read_path, help="folder with train and val (default: download Imagenette v2)"
+    )
     info = commands.add_parser("info", help="versions, devices and networks")
     for command in (gates, health, counterfactuals, score, methods, evaluate):
-        command.add_argument("--network", help="name of the network (default: the first of `se_viz networks`)")
+        command.add_argument(
+            "--network", help="name of the network (default: the first of `se_viz networks`)"
+        )
         command.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
     for command in (gates, health, counterfactuals, score, methods, networks, evaluate, info):
-        command.add_argument("--checkpoints", type=read_path, help="folder of the networks (default: all there are)")
+        command.add_argument(
+            "--checkpoints", type=read_path, help="folder of the networks (default: all there are)"
+        )
     return parser
 
 
 def _add_app(command: argparse.ArgumentParser) -> None:
     # Streamlit's own spellings too, so that nobody gives a port twice.
-    command.add_argument("--port", "--server.port", type=_read_port, help="default: 8501, or the next that is free")
+    command.add_argument(
+        "--port", "--server.port", type=_read_port, help="default: 8501, or the next that is free"
+    )
     command.add_argument(
         "--address",
         "--server.address",
-        help="where to listen, e.g. localhost to keep the app to this machine (default: everywhere)",
+        help="where to listen, e.g. localhost to keep the app to this machine (default: "
+        "everywhere)",
     )
     command.usage = "se_viz app [-h] [--port PORT] [--address ADDRESS] [--SECTION.OPTION VALUE ...]"
     command.epilog = (
-        "Options with a dot go to Streamlit, e.g. --server.allowedHosts se.example.org, or --server.headless true to "
-        "open no browser; `streamlit run --help` lists them. A class on the same network opens the address that is "
-        "printed as Network URL. Ctrl-C ends the app."
+        "Options with a dot go to Streamlit, e.g. --server.allowedHosts se.example.org, or "
+        "--server.headless true to open no browser; `streamlit run --help` lists them. A class on "
+        "the same network opens the address that is printed as Network URL. Ctrl-C ends the app."
     )
 
 
 def _read_port(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 2**16:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a whole number from 1 to 65535")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no port: give a whole number from 1 to 65535"
+        )
     return int(text)
 
 
@@ -122,16 +151,24 @@ def _is_streamlit_option(word: str) -> bool:
 
 
 def _add_gates(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    command.add_argument("images", nargs="+", type=read_path, metavar="IMAGE_OR_FOLDER", help=_IMAGES)
+    command.add_argument(
+        "images", nargs="+", type=read_path, metavar="IMAGE_OR_FOLDER", help=_IMAGES
+    )
     command.add_argument("--out", type=read_path, help=_TABLE)
     return command
 
 
 def _add_health(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     _add_images(command)
-    command.add_argument("--out", type=read_path, help="file for the numbers: .csv, .parquet, .json or .npz")
     command.add_argument(
-        "--limit", action="append", default=[], metavar="NAME=VALUE", help="where a flag begins, e.g. constant=0.05"
+        "--out", type=read_path, help="file for the numbers: .csv, .parquet, .json or .npz"
+    )
+    command.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="where a flag begins, e.g. constant=0.05",
     )
     return command
 
@@ -140,39 +177,67 @@ def _add_counterfactuals(command: argparse.ArgumentParser) -> argparse.ArgumentP
     _add_images(command)
     # Not checked here: the words that are known come with PyTorch.
     command.add_argument(
-        "--scope", default="block", help="unit whose gates are replaced at once: block, stage, network"
+        "--scope",
+        default="block",
+        help="unit whose gates are replaced at once: block, stage, network",
     )
     kinds = ("mean", "other", "shuffle", "ones")
-    command.add_argument("--kinds", nargs="+", default=kinds, help=f"what by (default: {' '.join(kinds)})")
+    command.add_argument(
+        "--kinds", nargs="+", default=kinds, help=f"what by (default: {' '.join(kinds)})"
+    )
     lenders = "other images whose gates each image gets (default: 30)"
     command.add_argument("--lenders", type=read_count, default=30, help=lenders)
-    command.add_argument("--repeats", type=read_count, default=5, help="shuffles of each place (default: 5)")
-    command.add_argument("--seed", type=read_seed, default=0, help="seed of the first shuffle (default: 0)")
+    command.add_argument(
+        "--repeats", type=read_count, default=5, help="shuffles of each place (default: 5)"
+    )
+    command.add_argument(
+        "--seed", type=read_seed, default=0, help="seed of the first shuffle (default: 0)"
+    )
     command.add_argument("--out", type=read_path, help=_TABLE)
-    command.add_argument("--plot", type=read_path, metavar="FILE.html", help="file for the plot over depth")
+    command.add_argument(
+        "--plot", type=read_path, metavar="FILE.html", help="file for the plot over depth"
+    )
     return command
 
 
 def _add_score(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     _add_images(command)
     # Not checked here: the words that are known come with PyTorch.
-    command.add_argument("--methods", nargs="+", metavar="METHOD", help="e.g. saliency grad_cam (default: quick ones)")
+    command.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="METHOD",
+        help="e.g. saliency grad_cam (default: quick ones)",
+    )
     command.add_argument(
         "--target",
         metavar="CLASS",
-        help="name or number, from 0; a name comes first where both fit (default: each image's most probable class)",
+        help="name or number, from 0; a name comes first where both fit (default: each image's "
+        "most probable class)",
     )
-    command.add_argument("--against", metavar="CLASS", help="explain how far the target leads this class")
-    command.add_argument("--baseline", default="mean", help="replacement of masked pixels (default: mean)")
-    command.add_argument("--seed", type=read_seed, default=0, help="seed of random maps and squares (default: 0)")
+    command.add_argument(
+        "--against", metavar="CLASS", help="explain how far the target leads this class"
+    )
+    command.add_argument(
+        "--baseline", default="mean", help="replacement of masked pixels (default: mean)"
+    )
+    command.add_argument(
+        "--seed", type=read_seed, default=0, help="seed of random maps and squares (default: 0)"
+    )
     command.add_argument("--out", type=read_path, help=_TABLE)
-    command.add_argument("--plot", type=read_path, metavar="FILE.html", help="file for the mean curves")
+    command.add_argument(
+        "--plot", type=read_path, metavar="FILE.html", help="file for the mean curves"
+    )
     return command
 
 
 def _add_images(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "images", nargs="*", type=read_path, metavar="IMAGE_OR_FOLDER", help=f"{_IMAGES} (default: the samples)"
+        "images",
+        nargs="*",
+        type=read_path,
+        metavar="IMAGE_OR_FOLDER",
+        help=f"{_IMAGES} (default: the samples)",
     )
 
 
@@ -183,10 +248,21 @@ def _add_methods(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def _add_own_weights(command: argparse.ArgumentParser) -> None:
     own = command.add_argument_group("your own weights instead of --network")
-    own.add_argument("--weights", type=read_path, metavar="FILE", help=".safetensors, or a state dict of torch.save")
-    own.add_argument("--architecture", metavar="NAME", help="architecture of the weights, e.g. timm/seresnet50")
-    own.add_argument("--labels", type=read_path, metavar="FILE", help="names of the classes, one a line")
-    own.add_argument("--multi-label", action="store_true", help="classes are independent: a sigmoid for each")
+    own.add_argument(
+        "--weights",
+        type=read_path,
+        metavar="FILE",
+        help=".safetensors, or a state dict of torch.save",
+    )
+    own.add_argument(
+        "--architecture", metavar="NAME", help="architecture of the weights, e.g. timm/seresnet50"
+    )
+    own.add_argument(
+        "--labels", type=read_path, metavar="FILE", help="names of the classes, one a line"
+    )
+    own.add_argument(
+        "--multi-label", action="store_true", help="classes are independent: a sigmoid for each"
+    )
 
 
 def _refuse_idle(arguments: argparse.Namespace) -> None:
@@ -195,14 +271,18 @@ def _refuse_idle(arguments: argparse.Namespace) -> None:
     Raises:
         OptionError: one does.
     """
-    given = set(arguments.given) | ({"multi-label"} if getattr(arguments, "multi_label", False) else set())
+    given = set(arguments.given) | (
+        {"multi-label"} if getattr(arguments, "multi_label", False) else set()
+    )
     if "weights" in vars(arguments):
         _check_weights(given)
     if arguments.command == "methods":
-        for option in sorted({"device", "checkpoints"} & given if not {"network", "weights"} & given else ()):
+        for option in sorted(
+            {"device", "checkpoints"} & given if not {"network", "weights"} & given else ()
+        ):
             raise OptionError(
-                f"--{option} has no effect here: without a network methods are listed, not "
-                f"judged. Add --network NAME or --weights FILE, or leave --{option} out."
+                f"--{option} has no effect here: without a network methods are listed, not judged. "
+                f"Add --network NAME or --weights FILE, or leave --{option} out."
             )
     if arguments.command == "counterfactuals" and "shuffle" not in arguments.kinds:
         for option in sorted({"repeats", "seed"} & given):
@@ -210,7 +290,11 @@ def _refuse_idle(arguments: argparse.Namespace) -> None:
                 f"--{option} applies to shuffles alone, and --kinds {' '.join(arguments.kinds)} "
                 f"has none. Add shuffle to --kinds, or leave --{option} out."
             )
-    if arguments.command == "counterfactuals" and "lenders" in given and not {"mean", "other"} & {*arguments.kinds}:
+    if (
+        arguments.command == "counterfactuals"
+        and "lenders" in given
+        and not {"mean", "other"} & {*arguments.kinds}
+    ):
         raise OptionError(
             "--lenders applies to the gates of other images, and --kinds "
             f"{' '.join(arguments.kinds)} has none. Add other or mean to --kinds, or leave "
@@ -224,15 +308,19 @@ def _check_weights(given: set[str]) -> None:
     if "weights" not in given:
         for option in sorted({"architecture", "labels", "multi-label"} & given):
             raise OptionError(
-                f"--{option} belongs to a file of your own weights, and none is named. Add --weights FILE, or name a "
-                f"listed network with --network and leave --{option} out."
+                f"--{option} belongs to a file of your own weights, and none is named. Add "
+                f"--weights FILE, or name a listed network with --network and leave --{option} out."
             )
         return
     if "network" in given:
         raise OptionError("--network and --weights name two networks. Give one of them.")
     if "checkpoints" in given:
         raise OptionError(
-            "--checkpoints is where --network is looked for, and --weights brings the network itself. Leave one out."
+            "--checkpoints is where --network is looked for, and --weights brings the network "
+            "itself. Leave one out."
         )
     if "architecture" not in given:
-        raise OptionError("--weights alone does not say what they are for. Add --architecture, e.g. timm/seresnet50.")
+        raise OptionError(
+            "--weights alone does not say what they are for. Add --architecture, e.g. "
+            "timm/seresnet50."
+        )

@@ -35,13 +35,19 @@ def gates(arguments: argparse.Namespace) -> int:
     with open_table(arguments.out) as table:
         used = sum(_gates_of(network, path, table) for path in _progress(images))
         if not used:
-            raise ImageError(f"No image could be used: {show_path(arguments.out)} is not written. Name other images.")
+            raise ImageError(
+                f"No image could be used: {show_path(arguments.out)} is not written. Name other "
+                "images."
+            )
     print(f"{table.rows} gates written to {show_path(arguments.out)}")
     return end(used, len(images) + missing)
 
 
 def health(arguments: argparse.Namespace) -> int:
-    """Say or write how healthy the gates are over some images; return 1 if an image was left out, 2 if all were."""
+    """Say or write how healthy the gates are over some images.
+
+    Return 1 if an image was left out, 2 if all were.
+    """
     check_targets(arguments)
     limits = read_limits(arguments.limit)
     images, missing = gather_images(arguments.images)
@@ -57,7 +63,10 @@ def health(arguments: argparse.Namespace) -> int:
     if not used:
         return 2
     blocks = check_network(network, used, limits)
-    print(f"{network.card.name}, {len(used)} {'image' if len(used) == 1 else 'images'}: {describe_network(blocks)}")
+    print(
+        f"{network.card.name}, {len(used)} {'image' if len(used) == 1 else 'images'}: "
+        f"{describe_network(blocks)}"
+    )
     if arguments.out:
         write(tabulate_health(blocks), arguments.out, "blocks")
     else:
@@ -66,7 +75,10 @@ def health(arguments: argparse.Namespace) -> int:
 
 
 def _gates_of(network: Network, path: Path, table: TableWriter | None = None) -> bool:
-    """Show the answer to one image, and add its gates to a table or show them; return whether it could be used."""
+    """Show the answer to one image, and add its gates to a table or show them.
+
+    Return whether it could be used.
+    """
     try:
         analysis = analyse(network, open_image(path))
     except SeVizError as error:
@@ -79,7 +91,9 @@ def _gates_of(network: Network, path: Path, table: TableWriter | None = None) ->
     if table:
         table.add(tabulate_gates(analysis.records, images=[name_path(path)]))
     else:
-        print(summarise_blocks(analysis.records).to_string(index=False, float_format="{:.3f}".format))
+        print(
+            summarise_blocks(analysis.records).to_string(index=False, float_format="{:.3f}".format)
+        )
     return True
 
 
@@ -88,8 +102,8 @@ def _check_rows(network: Network, images: Sequence[Path], out: Path) -> None:
     rows = len(images) * sum(site.channels for site in network.inspection.sites)
     if out.suffix.lower() == ".npz" and rows > _NPZ_ROWS:
         raise DataError(
-            f"{len(images)} images have {rows:,} gates, and an .npz file, which is made in memory, is given up to "
-            f"{_NPZ_ROWS:,}. Write a .parquet or .csv file, or name fewer images."
+            f"{len(images)} images have {rows:,} gates, and an .npz file, which is made in memory, "
+            f"is given up to {_NPZ_ROWS:,}. Write a .parquet or .csv file, or name fewer images."
         )
 
 

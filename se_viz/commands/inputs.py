@@ -1,4 +1,6 @@
-"""What commands share: the network and the images that were asked for, and writing what they found."""
+"""What commands share: the network and the images that were asked for, and writing what they
+found.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -28,7 +30,9 @@ def cards_of(arguments: argparse.Namespace) -> tuple[NetworkCard, ...]:
         for reason in damaged_networks(arguments.checkpoints).values():
             complain(reason)
         place = arguments.checkpoints or "this installation"
-        raise NetworkError(f"There is no network in {place}. Train one, or name a folder with --checkpoints.")
+        raise NetworkError(
+            f"There is no network in {place}. Train one, or name a folder with --checkpoints."
+        )
     return cards
 
 
@@ -58,7 +62,10 @@ def _load_own(arguments: argparse.Namespace) -> Network:
 
 
 def gather_images(paths: Sequence[Path]) -> tuple[list[Path], int]:
-    """Return the image files that were named, each once, and how many names lead to none; each of these is told."""
+    """Return the image files that were named, each once, and how many names lead to none.
+
+    Each of these is told.
+    """
     found: dict[Path, None] = {}
     missing = 0
     for path in paths or find_images([]):
@@ -76,7 +83,10 @@ def leave_out(path: Path, error: Exception) -> None:
 
 
 def end(used: int, asked: int) -> int:
-    """Return the exit status: 1 if an image was left out, 2 if all were; and say how many, if several."""
+    """Return the exit status: 1 if an image was left out, 2 if all were.
+
+    And say how many, if several.
+    """
     if used and asked - used > 1:
         complain(f"{asked - used} of {asked} were left out; the reason of each is above.")
     return 2 if not used else int(used < asked)

@@ -10,7 +10,10 @@ from se_viz.networks import Network
 
 
 def methods(arguments: argparse.Namespace) -> int:
-    """List what methods explain, take and need; for a network that is named, also what each is worth there."""
+    """List what methods explain, take and need.
+
+    For a network that is named, also what each is worth there.
+    """
     # Here, so that other commands do not wait for Captum.
     check_targets(arguments)
     network = load(arguments) if arguments.network or arguments.weights else None
@@ -19,7 +22,10 @@ def methods(arguments: argparse.Namespace) -> int:
         print(f"{words}\n  {'method':22} {'forward':>7} {'back':>5}  computes with")
         for row in table.loc[table["explains"] == explains].to_dict("records"):
             needs = f"; needs {row['needs']}" if row["needs"] else ""
-            print(f"  {row['method']:22} {row['forward']:7} {row['backward']:5}  {row['kind'].lower()}{needs}")
+            print(
+                f"  {row['method']:22} {row['forward']:7} {row['backward']:5}  "
+                f"{row['kind'].lower()}{needs}"
+            )
     print("forward and back: about how many images run; needs:")
     for need, words in NEEDS.items():
         print(f"  {need}: {words}")

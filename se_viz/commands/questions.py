@@ -7,7 +7,15 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from se_viz.commands.inputs import check_targets, end, gather_images, leave_out, load, write, write_page
+from se_viz.commands.inputs import (
+    check_targets,
+    end,
+    gather_images,
+    leave_out,
+    load,
+    write,
+    write_page,
+)
 from se_viz.errors import CheckpointError, SeVizError
 from se_viz.experiments import (
     Counterfactual,
@@ -28,9 +36,13 @@ from se_viz.terminal import complain
 
 
 def counterfactuals(arguments: argparse.Namespace) -> int:
-    """Show or write what replaced gates do to each image's answer; return 1 if one was left out, 2 if all were."""
+    """Show or write what replaced gates do to each image's answer.
+
+    Return 1 if one was left out, 2 if all were.
+    """
     questions = [
-        Replacement(kind, arguments.scope, arguments.repeats, arguments.seed) for kind in dict.fromkeys(arguments.kinds)
+        Replacement(kind, arguments.scope, arguments.repeats, arguments.seed)
+        for kind in dict.fromkeys(arguments.kinds)
     ]
     check_targets(arguments)
     paths, missing = gather_images(arguments.images)
@@ -42,15 +54,21 @@ def counterfactuals(arguments: argparse.Namespace) -> int:
         return 2
     gallery = _gather_lenders(network, images, arguments)
     found = {
-        seen: survey_image(network, seen, choose_lenders(seen.digest, gallery, arguments.lenders), questions)
+        seen: survey_image(
+            network, seen, choose_lenders(seen.digest, gallery, arguments.lenders), questions
+        )
         for seen in tqdm(images, leave=False)
     }
     _tell(network, found, arguments)
     return end(len(images), len(paths) + missing)
 
 
-def _gather_lenders(network: Network, images: Sequence[Seen], arguments: argparse.Namespace) -> list[Lender]:
-    """Return the images; where they are too few, those that come with the network too, and the samples."""
+def _gather_lenders(
+    network: Network, images: Sequence[Seen], arguments: argparse.Namespace
+) -> list[Lender]:
+    """Return the images; where they are too few, those that come with the network too, and the
+    samples.
+    """
     gallery = [seen.lender for seen in images]
     if len(gallery) <= arguments.lenders:
         try:
@@ -70,7 +88,9 @@ def _see(network: Network, path: Path) -> Seen | None:
         return None
 
 
-def _tell(network: Network, found: Mapping[Seen, Sequence[Counterfactual]], arguments: argparse.Namespace) -> None:
+def _tell(
+    network: Network, found: Mapping[Seen, Sequence[Counterfactual]], arguments: argparse.Namespace
+) -> None:
     tables = [
         tabulate_counterfactuals(answers, network.classes).assign(image=name_path(seen.path))
         for seen, answers in found.items()

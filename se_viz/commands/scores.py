@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from tqdm import tqdm
 
-from se_viz.commands.inputs import check_targets, end, gather_images, leave_out, load, write, write_page
+from se_viz.commands.inputs import (
+    check_targets,
+    end,
+    gather_images,
+    leave_out,
+    load,
+    write,
+    write_page,
+)
 from se_viz.errors import AttributionError, SeVizError
 from se_viz.images import open_image
 from se_viz.names import name_path, show_path, show_text
@@ -21,14 +29,19 @@ from se_viz.terminal import complain
 if TYPE_CHECKING:
     from se_viz.attribution.scores import Surveyed
 
-_EXPLAINED = """Mean ± standard deviation over {}, the largest gap first: insertion less deletion. Rows with * are
-control maps. Low deletion, high insertion, low infidelity and low sensitivity are good; the sensitivity of * is 0,
-because control maps ignore the image. "better" counts images in which a map's gap is larger than the gap of every *
-by more than their draws differ, by chance 1 in 20: a map with few such images is no better, whatever its mean."""
+_EXPLAINED = """\
+Mean ± standard deviation over {}, the largest gap first: insertion less deletion. Rows with * are
+control maps. Low deletion, high insertion, low infidelity and low sensitivity are good; the
+sensitivity of * is 0, because control maps ignore the image. "better" counts images in which a
+map's gap is larger than the gap of every * by more than their draws differ, by chance 1 in 20: a
+map with few such images is no better, whatever its mean."""
 
 
 def score(arguments: argparse.Namespace) -> int:
-    """Show or write how the maps of each image score; return 1 if an image was left out, 2 if all were."""
+    """Show or write how the maps of each image score.
+
+    Return 1 if an image was left out, 2 if all were.
+    """
     # Here, so that other commands do not wait for Captum.
     from se_viz.attribution.catalogue import COMMON
     from se_viz.attribution.question import Target
@@ -42,7 +55,9 @@ def score(arguments: argparse.Namespace) -> int:
     if not paths:
         return 2
     network = load(arguments)
-    target, against = (_find_class(network, words) for words in (arguments.target, arguments.against))
+    target, against = (
+        _find_class(network, words) for words in (arguments.target, arguments.against)
+    )
     if target is not None:
         Target(target, against).check(len(network.classes))
     survey = replace(survey, target=target, against=against)
@@ -62,7 +77,9 @@ def score(arguments: argparse.Namespace) -> int:
 
 
 def _find_class(network: Network, words: str | None) -> int | None:
-    """Return the index of the class with a name or number; a name comes first, and a number that it hides is told.
+    """Return the index of the class with a name or number.
+
+    A name comes first, and a number that it hides is told.
 
     Raises:
         AttributionError: there is none, or several have the name.
@@ -71,32 +88,41 @@ def _find_class(network: Network, words: str | None) -> int | None:
         return None
     classes, index = network.classes, _read_index(words, len(network.classes))
     exact = [number for number, name in enumerate(classes) if name == words]
-    named = exact or [number for number, name in enumerate(classes) if name.lower() == words.strip().lower()]
+    named = exact or [
+        number for number, name in enumerate(classes) if name.lower() == words.strip().lower()
+    ]
     if len(named) > 1:
         numbers = ", ".join(map(str, named))
         raise AttributionError(
-            f"{len(named)} classes of {network.card.title} are named {words!r}: {numbers}. Give one of these numbers."
+            f"{len(named)} classes of {network.card.title} are named {words!r}: {numbers}. Give "
+            "one of these numbers."
         )
     if named:
         if index not in (None, named[0]):
             complain(
-                f"{words} is taken for the class of that name, number {named[0]}. Class number {words} is "
-                f"{classes[index]!r}: give this name to choose it."
+                f"{words} is taken for the class of that name, number {named[0]}. Class number "
+                f"{words} is {classes[index]!r}: give this name to choose it."
             )
         return named[0]
     if index is None:
-        raise AttributionError(f"{network.card.title} has no class {words!r}. Try: {_near(classes, words)}.")
+        raise AttributionError(
+            f"{network.card.title} has no class {words!r}. Try: {_near(classes, words)}."
+        )
     return index
 
 
 def _read_index(words: str, count: int) -> int | None:
     # Only as numbers are written: 010 may be the beginning of a name.
-    return int(words) if re.fullmatch(r"0|[1-9]\d*", words, re.ASCII) and int(words) < count else None
+    return (
+        int(words) if re.fullmatch(r"0|[1-9]\d*", words, re.ASCII) and int(words) < count else None
+    )
 
 
 def _near(classes: Sequence[str], words: str) -> str:
     lower = {name.lower(): name for name in classes}
-    begin = [name for key, name in lower.items() if key.startswith(words.lower())][:3] if words else []
+    begin = (
+        [name for key, name in lower.items() if key.startswith(words.lower())][:3] if words else []
+    )
     near = begin or [lower[key] for key in get_close_matches(words.lower(), lower)]
     return ", ".join(near) or f"a number from 0 to {len(classes) - 1}"
 
@@ -105,7 +131,9 @@ def _tell(found: "dict[Path, Surveyed]", arguments: argparse.Namespace) -> None:
     from se_viz.attribution.scores import count_better, summarise_scores
 
     _tell_problems(found)
-    table = pd.concat([one.scores.assign(image=name_path(path)) for path, one in found.items()], ignore_index=True)
+    table = pd.concat(
+        [one.scores.assign(image=name_path(path)) for path, one in found.items()], ignore_index=True
+    )
     table.insert(0, "image", table.pop("image"))
     summary = summarise_scores(table).sort_values("gap", ascending=False)
     controls = set(table.loc[table["draws"] > 0, "map"])
@@ -130,16 +158,24 @@ def _tell_problems(found: "dict[Path, Surveyed]") -> None:
 
 
 def _lay_out(summary: pd.DataFrame, better: Mapping[str, int]) -> pd.DataFrame:
-    """Return the summary as it is printed, with each deviation beside its mean; ``better`` leaves controls out."""
+    """Return the summary as it is printed, with each deviation beside its mean.
+
+    ``better`` leaves controls out.
+    """
     names = [name if name in better else f"{name} *" for name in summary["map"]]
     columns = {"map": names, "images": summary["images"]}
     for measure in (name.removesuffix("_std") for name in summary if name.endswith("_std")):
         pairs = zip(summary[measure], summary[f"{measure}_std"], summary["images"], strict=True)
-        columns[measure] = [f"{mean:.3f} ± {std:.3f}" if images > 1 else f"{mean:.3f}" for mean, std, images in pairs]
+        columns[measure] = [
+            f"{mean:.3f} ± {std:.3f}" if images > 1 else f"{mean:.3f}"
+            for mean, std, images in pairs
+        ]
     return pd.DataFrame({**columns, "better": [better.get(name, "") for name in summary["map"]]})
 
 
-def _plot(tables: Sequence[pd.DataFrame], best: Sequence[str], arguments: argparse.Namespace) -> None:
+def _plot(
+    tables: Sequence[pd.DataFrame], best: Sequence[str], arguments: argparse.Namespace
+) -> None:
     from se_viz.attribution.scores import average_curves
     from se_viz.charts import LIGHT, draw_curves, to_html
 
@@ -150,4 +186,7 @@ def _plot(tables: Sequence[pd.DataFrame], best: Sequence[str], arguments: argpar
     table["colour"] = [colours.get(name) for name in table["map"]]
     figure = draw_curves(table, LIGHT, unit=unit, fixed=not compares)
     write_page(arguments.plot, to_html(figure, LIGHT))
-    print(f"The mean of each curve is drawn in {show_path(arguments.plot)}; bands are its standard error over images.")
+    print(
+        f"The mean of each curve is drawn in {show_path(arguments.plot)}; bands are its standard "
+        "error over images."
+    )

@@ -20,5 +20,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
     network = load(arguments)
     top1, count = evaluate_folder(network, find_data(arguments.data))
-    print(f"{network.card.name}: top-1 {top1:.2%} on {count} images at {network.card.input_size} px ({network.device})")
+    print(
+        f"{network.card.name}: top-1 {top1:.2%} on {count} images at {network.card.input_size} px "
+        f"({network.device})"
+    )
     return 0

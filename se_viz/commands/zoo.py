@@ -44,7 +44,9 @@ def download(arguments: argparse.Namespace) -> int:
     except (KeyboardInterrupt, TerminatedError, OutputError):
         downloads.cancel(card)
         raise
-    print(f"\r{card.name} is on this disk now: {path.stat().st_size / 1e6:.0f} MB in {cache_folder()}")
+    print(
+        f"\r{card.name} is on this disk now: {path.stat().st_size / 1e6:.0f} MB in {cache_folder()}"
+    )
     return 0
 
 
@@ -54,7 +56,8 @@ def cache(arguments: argparse.Namespace) -> int:
         print(f"{empty_cache() / 1e6:.0f} MB were deleted from {cache_folder()}")
         return 0
     print(
-        f"{cache_folder()}: {cache_bytes() / 1e6:.0f} MB of downloads (`python -m se_viz cache --empty` deletes them)"
+        f"{cache_folder()}: {cache_bytes() / 1e6:.0f} MB of downloads (`python -m se_viz cache "
+        "--empty` deletes them)"
     )
     for card in list_networks():
         if card.source and is_on_disk(card):
@@ -75,14 +78,23 @@ def info(arguments: argparse.Namespace) -> int:
 
 
 def _fits(name: str, pattern: str) -> bool:
-    return fnmatch(name.lower(), pattern.lower() if set(pattern) & set("*?") else f"*{pattern.lower()}*")
+    return fnmatch(
+        name.lower(), pattern.lower() if set(pattern) & set("*?") else f"*{pattern.lower()}*"
+    )
 
 
 def _print_cards(cards: Sequence[NetworkCard]) -> None:
     width = max((len(card.name) for card in cards), default=len("name"))
-    print(f"{'name':{width}}  {'param.':>8} {'GFLOPs':>7} {'SE blocks':>9} {'SE adds':>8} {'top-1':>7}  weights")
+    print(
+        f"{'name':{width}}  {'param.':>8} {'GFLOPs':>7} {'SE blocks':>9} {'SE adds':>8} "
+        f"{'top-1':>7}  weights"
+    )
     for card in cards:
-        share = None if card.se_parameters is None else card.se_parameters / (card.parameters - card.se_parameters)
+        share = (
+            None
+            if card.se_parameters is None
+            else card.se_parameters / (card.parameters - card.se_parameters)
+        )
         columns = (
             f"{card.parameters / 1e6:6.2f} M",
             f"{_or_dash(card.gflops, '.2f'):>7}",
@@ -100,7 +112,9 @@ def _or_dash(value: int | float | None, form: str) -> str:
 def _place(card: NetworkCard) -> str:
     if is_on_disk(card):
         return "on this disk"
-    return f"{card.download_bytes / 1e6:.0f} MB" if has_library(card) else "needs `pip install timm`"
+    return (
+        f"{card.download_bytes / 1e6:.0f} MB" if has_library(card) else "needs `pip install timm`"
+    )
 
 
 def _show_progress(come: int, total: int) -> None:

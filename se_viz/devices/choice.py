@@ -1,4 +1,7 @@
-"""Where networks run: the choice of device, with its reason; its line, its limits and its memory."""
+"""Where networks run: the choice of device, with its reason.
+
+Its line, its limits and its memory.
+"""
 
 import os
 import re
@@ -20,7 +23,8 @@ from se_viz.errors import DeviceError, SettingError, TooLittleMemoryError
 SETTINGS = {"SE_VIZ_WAITING": 200, "SE_VIZ_NETWORKS": 4, "SE_VIZ_TOGETHER": 8}
 """Environment variables and their defaults, each for one device.
 
-How many passes may wait, how many networks stay loaded, and how many people's images go into one pass.
+How many passes may wait, how many networks stay loaded, and how many people's images go into one
+pass.
 """
 
 Item = TypeVar("Item")
@@ -59,7 +63,9 @@ def choose_device(requested: str | None = None) -> DeviceChoice:
     name = requested or names[0]
     name = "cuda:0" if name == "cuda" else name
     if name not in names:
-        raise DeviceError(f"There is no device {requested!r} on this machine. Choose one of: {', '.join(names)}.")
+        raise DeviceError(
+            f"There is no device {requested!r} on this machine. Choose one of: {', '.join(names)}."
+        )
     return DeviceChoice(torch.device(name), _reason(name))
 
 
@@ -81,7 +87,9 @@ def setting(name: str) -> int:
     """
     value = os.environ.get(name, str(SETTINGS[name]))
     if not value.isdecimal() or not int(value):
-        raise SettingError(f"{name} is {value!r}. It takes a whole number from 1 on: set it, or unset it.")
+        raise SettingError(
+            f"{name} is {value!r}. It takes a whole number from 1 on: set it, or unset it."
+        )
     return int(value)
 
 
@@ -100,14 +108,20 @@ def line_of(device: torch.device) -> Line:
 
 
 def lay_out(images: Tensor) -> Tensor:
-    """Return images as a CPU likes them: batches run a third faster where a pixel's colours lie side by side."""
+    """Return images as a CPU likes them: batches run a third faster where a pixel's colours lie
+    side by side.
+    """
     fast = images.device.type == "cpu" and images.ndim == 4
     return images.contiguous(memory_format=torch.channels_last) if fast else images
 
 
 @contextmanager
-def turn_with_gradients(device: torch.device, watch: Watch = lambda _: None, *, sliced: bool = True) -> Iterator[Turn]:
-    """Hold a device's turn with gradients on, whatever the caller has set; for ``sliced`` see `Line.turn`.
+def turn_with_gradients(
+    device: torch.device, watch: Watch = lambda _: None, *, sliced: bool = True
+) -> Iterator[Turn]:
+    """Hold a device's turn with gradients on, whatever the caller has set.
+
+    For ``sliced`` see `Line.turn`.
 
     Raises:
         BusyError: too many wait for the device.
@@ -143,8 +157,8 @@ def memory_in_words(device: torch.device | str, subject: str) -> Iterator[None]:
             raise
         other = "" if str(device) == "cpu" else " or the device cpu"
         raise TooLittleMemoryError(
-            f"{device} has too little memory left for {subject}. Lower SE_VIZ_NETWORKS, or choose a "
-            f"smaller network{other}."
+            f"{device} has too little memory left for {subject}. Lower SE_VIZ_NETWORKS, or choose "
+            f"a smaller network{other}."
         ) from error
 
 
@@ -189,7 +203,10 @@ def run_halving(
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Return the most bytes held at once: by PyTorch on a GPU, by this process on the CPU; None: not told."""
+    """Return the most bytes held at once: by PyTorch on a GPU, by this process on the CPU.
+
+    None: not told.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if sys.platform == "win32":

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from se_viz.errors import BusyError
 
 _AWAY = 150.0
-"""Seconds after which a session that has left is gone; Streamlit lets a browser come back for 120."""
+"""Seconds after which a session that has left is gone; Streamlit lets a browser come back for
+120."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +49,24 @@ class Holdings:
             BusyError: it, or all together, hold too much.
         """
         with self._lock:
-            mine = {other: held.size for other, held in self._held.items() if session in held.sessions}
+            mine = {
+                other: held.size for other, held in self._held.items() if session in held.sessions
+            }
             everybody = {other: held.size for other, held in self._held.items()}
         if name in mine:
             return
         if len(mine) >= SESSION.networks or sum(mine.values()) + size > SESSION.size:
             raise BusyError(
-                f"You hold {len(mine)} networks of {sum(mine.values()) / 1e6:.0f} MB, and this one has "
-                f"{size / 1e6:.0f} MB: one person may hold {SESSION.networks} and {SESSION.size / 1e6:.0f} MB. "
-                "Remove one under *On this disk* first."
+                f"You hold {len(mine)} networks of {sum(mine.values()) / 1e6:.0f} MB, and this one "
+                f"has {size / 1e6:.0f} MB: one person may hold {SESSION.networks} and "
+                f"{SESSION.size / 1e6:.0f} MB. Remove one under *On this disk* first."
             )
         if name not in everybody and (
             len(everybody) >= SERVER.networks or sum(everybody.values()) + size > SERVER.size
         ):
             raise BusyError(
-                f"All who use this app together hold {len(everybody)} networks, as many as it has room for. "
-                "Wait until somebody leaves, or run se_viz on a machine of your own."
+                f"All who use this app together hold {len(everybody)} networks, as many as it has "
+                "room for. Wait until somebody leaves, or run se_viz on a machine of your own."
             )
 
     def hold(self, session: str, name: str, size: int, now: float) -> None:

@@ -1,4 +1,5 @@
-"""A device's line: one pass at a time in order of arrival, long ones in slices, and a bound on who waits.
+"""A device's line: one pass at a time in order of arrival, long ones in slices, and a bound on who
+waits.
 
 Why: docs/decisions/011-one-line-a-device.md
 """
@@ -19,7 +20,8 @@ Result = TypeVar("Result")
 Report = Callable[[int, int], None]
 """Told how much is done, and how much there will be in the end."""
 Watch = Callable[[int], None]
-"""Told how many run before; called again and again while waiting, and with 0 before computing. May raise to give up."""
+"""Told how many run before; called again and again while waiting, and with 0 before computing. May
+raise to give up."""
 
 # Seconds between two calls of a watch; the turn itself wakes a thread at once.
 _LOOK = 0.1
@@ -37,7 +39,9 @@ class _Errand:
 class Turn:
     """The right to use a device, for as long as the ``with`` block of `Line.turn` lasts."""
 
-    def __init__(self, line: "Line", watch: Watch, *, sliced: bool = False, errand: _Errand | None = None) -> None:
+    def __init__(
+        self, line: "Line", watch: Watch, *, sliced: bool = False, errand: _Errand | None = None
+    ) -> None:
         self._line, self._watch, self._sliced, self._errand = line, watch, sliced, errand
         self._thread = threading.get_ident()
         self._called = threading.Event()
@@ -45,7 +49,8 @@ class Turn:
     def give_way(self) -> None:
         """Let others run, if any wait; return when it is this one's turn again.
 
-        To be called where nothing of this pass is left on the model. Whatever the watch raises ends the pass.
+        To be called where nothing of this pass is left on the model. Whatever the watch raises ends
+        the pass.
         """
         self._line._rejoin(self)
         self._wait()
@@ -63,9 +68,10 @@ class Turn:
 class Line:
     """Threads that want one device.
 
-    Short passes stand in one queue and slices of long ones in another, each in order of arrival; while both
-    wait they alternate. So a short pass waits for as many slices as there are short passes before it, however
-    long the whole of them takes, and a long one goes on however many short ones come.
+    Short passes stand in one queue and slices of long ones in another, each in order of arrival;
+    while both wait they alternate. So a short pass waits for as many slices as there are short
+    passes before it, however long the whole of them takes, and a long one goes on however many
+    short ones come.
     """
 
     def __init__(self, name: str, bound: int, *, rest: Callable[[], None] = lambda: None) -> None:
@@ -88,7 +94,8 @@ class Line:
     def turn(self, watch: Watch = lambda _: None, *, sliced: bool = False) -> Iterator[Turn]:
         """Wait for the turn, and hold it inside the ``with`` block.
 
-        ``sliced`` is for work that calls `Turn.give_way` now and then. A thread that has the turn keeps it.
+        ``sliced`` is for work that calls `Turn.give_way` now and then. A thread that has the turn
+        keeps it.
 
         Raises:
             BusyError: too many wait already.
@@ -108,10 +115,11 @@ class Line:
         most: int,
         watch: Watch = lambda _: None,
     ) -> Result:
-        """Return what ``run`` makes of an item, in one pass with up to ``most`` items of its kind that wait.
+        """Return what ``run`` makes of an item, in one pass with up to ``most`` items of its kind
+        that wait.
 
-        Whose turn it is runs for the others, who then leave the line. Where that fails, it fails for this one
-        alone: the others keep their places.
+        Whose turn it is runs for the others, who then leave the line. Where that fails, it fails
+        for this one alone: the others keep their places.
 
         Raises:
             BusyError: too many wait already.
@@ -133,7 +141,10 @@ class Line:
         return len(self._passes) + len(self._slices)
 
     def before(self, turn: Turn) -> int:
-        """Return how many of its own kind run before a turn, the running one included; 0: it runs."""
+        """Return how many of its own kind run before a turn, the running one included.
+
+        0: it runs.
+        """
         with self._lock:
             queue = self._queue(turn)
             return queue.index(turn) + 1 if turn in queue else 0
@@ -154,7 +165,9 @@ class Line:
 
     def _waiting_for(self, kind: Hashable) -> list[_Errand]:
         with self._lock:
-            return [turn._errand for turn in self._passes if turn._errand and turn._errand.kind == kind]
+            return [
+                turn._errand for turn in self._passes if turn._errand and turn._errand.kind == kind
+            ]
 
     def _dismiss_answered(self) -> None:
         with self._lock:
@@ -171,8 +184,8 @@ class Line:
                 self._call(turn)
             elif self.waiting >= self.bound:
                 raise BusyError(
-                    f"{self.waiting} passes wait for {self.name} already, as many as it has places for. "
-                    "Try again in a minute."
+                    f"{self.waiting} passes wait for {self.name} already, as many as it has places "
+                    "for. Try again in a minute."
                 )
             else:
                 self._queue(turn).append(turn)
@@ -196,7 +209,9 @@ class Line:
     def _call_next(self) -> None:
         self._note_step()
         self._now = None
-        queue = (self._slices or self._passes) if self._slice_is_due else (self._passes or self._slices)
+        queue = (
+            (self._slices or self._passes) if self._slice_is_due else (self._passes or self._slices)
+        )
         if queue:
             self._call(queue.popleft())
 

@@ -36,10 +36,15 @@ class Residents(Generic[T]):
         self._kept: dict[str, _Resident[T]] = {}
 
     @contextmanager
-    def borrow(self, name: str, load: Callable[[], T], watch: Callable[[], None] = lambda: None) -> Iterator[T]:
-        """Yield the value of a name, loaded once for all; inside the ``with`` block it is not moved out.
+    def borrow(
+        self, name: str, load: Callable[[], T], watch: Callable[[], None] = lambda: None
+    ) -> Iterator[T]:
+        """Yield the value of a name, loaded once for all.
 
-        Where all places are in use it waits for one, and calls ``watch``, which may raise, again and again.
+        Inside the ``with`` block it is not moved out.
+
+        Where all places are in use it waits for one, and calls ``watch``, which may raise, again
+        and again.
         """
         resident = self._enter(name, watch)
         try:

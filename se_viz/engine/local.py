@@ -1,4 +1,6 @@
-"""The engine of this process: networks are loaded once for all who ask, and run in turn on their device."""
+"""The engine of this process: networks are loaded once for all who ask, and run in turn on their
+device.
+"""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +12,14 @@ from typing import Any, TypeAlias
 import torch
 from PIL import Image
 
-from se_viz.devices import Residents, available_devices, choose_device, line_of, memory_in_words, setting
+from se_viz.devices import (
+    Residents,
+    available_devices,
+    choose_device,
+    line_of,
+    memory_in_words,
+    setting,
+)
 from se_viz.engine.answers import Work, answer
 from se_viz.engine.questions import (
     OF_NETWORKS,
@@ -32,12 +41,14 @@ from se_viz.networks.architectures import build
 Progress: TypeAlias = Callable[[int, int, int], None]
 """Told how much is done, how much there is (0: not known), and how many run before.
 
-It is called again and again while a question waits, before each pass, and as parts are done. Whatever it raises ends
-the question, and comes out where it was asked: that is how one is cancelled. `OvertakenError` is meant for it.
+It is called again and again while a question waits, before each pass, and as parts are done.
+Whatever it raises ends the question, and comes out where it was asked: that is how one is
+cancelled. `OvertakenError` is meant for it.
 """
 
 Photos: TypeAlias = Image.Image | Mapping[str, Image.Image] | None
-"""The square that the network sees; or for questions about several images each of them, by the digest of its file."""
+"""The square that the network sees; or for questions about several images each of them, by the
+digest of its file."""
 
 _REMEMBERED = (Attribute, AttributeGate, MakeYardstick, ReadLenders)
 """Kinds that other questions are about; and `Analyse`, without feature maps."""
@@ -57,22 +68,34 @@ class LocalEngine:
         self._residents: dict[str, Residents[Network]] = {}
         self._recent = Recent()
 
-    def ask(self, case: Case, photo: Photos, question: Question, *, progress: Progress = _silent) -> Any:
-        """Answer a question about an image and a network; see the question's class for what comes back.
+    def ask(
+        self, case: Case, photo: Photos, question: Question, *, progress: Progress = _silent
+    ) -> Any:
+        """Answer a question about an image and a network.
+
+        See the question's class for what comes back.
 
         It is on the CPU, and nobody may write into it. The network is loaded first where it is not.
 
         Raises:
             SeVizError: it cannot be answered; the text says why and what to do.
         """
-        photos = photo if isinstance(photo, Mapping) else {} if photo is None else {case.digest: photo}
+        photos = (
+            photo if isinstance(photo, Mapping) else {} if photo is None else {case.digest: photo}
+        )
         told = _Told(progress)
         with self.borrow(case.network, case.device, told.wait) as network:
-            work = Work(network, case.digest, photos, told.watch, told.report, partial(self._recall, case))
+            work = Work(
+                network, case.digest, photos, told.watch, told.report, partial(self._recall, case)
+            )
             return self._answer(work, case, question)
 
-    def view(self, name: str, device: str | None = None, *, progress: Progress = _silent) -> NetworkView:
-        """Return what is seen of a network, which is loaded where it is not; by default on the best device.
+    def view(
+        self, name: str, device: str | None = None, *, progress: Progress = _silent
+    ) -> NetworkView:
+        """Return what is seen of a network, which is loaded where it is not.
+
+        By default on the best device.
 
         Raises:
             SeVizError: there is no such network or device, or no room; the text says what to do.
@@ -91,7 +114,8 @@ class LocalEngine:
         return Load(line.name, line.waiting, line.step)
 
     def inspect(self, card: NetworkCard) -> Inspection:
-        """Return the SE blocks of a network that need not be loaded, from a pass through random weights.
+        """Return the SE blocks of a network that need not be loaded, from a pass through random
+        weights.
 
         Raises:
             SeVizError: its library is missing, or it has no such blocks.
@@ -99,7 +123,9 @@ class LocalEngine:
         # Weights of its own: a loaded network may be running for somebody else.
         model = build(card, num_classes=card.num_classes or len(card.classes))
         inspection = inspect_gates(model, size=card.input_size)
-        return include_gains(inspection, find_gains(model, {site.block for site in inspection.sites}))
+        return include_gains(
+            inspection, find_gains(model, {site.block for site in inspection.sites})
+        )
 
     def drop(self, name: str) -> None:
         """Move a network out of every device, unless somebody uses it there."""
@@ -107,16 +133,23 @@ class LocalEngine:
             self.residents(device).drop(name)
 
     @contextmanager
-    def borrow(self, name: str, device: str, wait: Callable[[], None] = lambda: None) -> Iterator[Network]:
-        """Yield a network that stays on its device inside the ``with`` block; outside it may be moved out.
+    def borrow(
+        self, name: str, device: str, wait: Callable[[], None] = lambda: None
+    ) -> Iterator[Network]:
+        """Yield a network that stays on its device inside the ``with`` block.
 
-        For passes of one's own in this process. Borrow first, then wait for a turn: the other way round, all would
-        wait while it loads. ``wait`` is called while all places on the device are in use, and may raise.
+        Outside it may be moved out.
+
+        For passes of one's own in this process. Borrow first, then wait for a turn: the other way
+        round, all would wait while it loads. ``wait`` is called while all places on the device are
+        in use, and may raise.
 
         Raises:
             TooLittleMemoryError: the device has no room for it.
         """
-        with self.residents(device).borrow(name, partial(self._load, name, device), wait) as network:
+        with self.residents(device).borrow(
+            name, partial(self._load, name, device), wait
+        ) as network:
             yield network
 
     def residents(self, device: str) -> Residents[Network]:
@@ -143,7 +176,10 @@ class LocalEngine:
         return result
 
     def _recall(self, case: Case, work: Work, question: Question, digest: str) -> Any:
-        """Return what a question about an image was answered; what is forgotten is computed again, without a report."""
+        """Return what a question about an image was answered.
+
+        What is forgotten is computed again, without a report.
+        """
         case = replace(case, digest=digest)
         known = self._recent.get(_key(case, question))
         if known is not None:

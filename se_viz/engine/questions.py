@@ -1,8 +1,9 @@
-"""What can be asked of a network: one frozen value a kind, which is a cache's key and can travel to another process.
+"""What can be asked of a network: one frozen value a kind, which is a cache's key and can travel
+to another process.
 
-Each is named after the function that answers it. A question about a map that was computed before holds the question
-that made the map: so it stays plain, and says all that the answer depends on. The engine remembers such maps for a
-while, and makes one that it has forgotten again.
+Each is named after the function that answers it. A question about a map that was computed before
+holds the question that made the map: so it stays plain, and says all that the answer depends on.
+The engine remembers such maps for a while, and makes one that it has forgotten again.
 """
 
 from dataclasses import dataclass
@@ -52,7 +53,10 @@ class OpenGate:
 
 @dataclass(frozen=True, slots=True)
 class DifferentiateGate:
-    """How one gate answers to each squeeze of its block: a row of the Jacobian; see `gate_jacobian`."""
+    """How one gate answers to each squeeze of its block: a row of the Jacobian.
+
+    See `gate_jacobian`.
+    """
 
     block: str
     """Name of the block's use."""
@@ -62,7 +66,10 @@ class DifferentiateGate:
 
 @dataclass(frozen=True, slots=True)
 class DifferentiateBlock:
-    """How all gates of a block answer to all squeezes, as far as it is shown; see `BlockJacobian`."""
+    """How all gates of a block answer to all squeezes, as far as it is shown.
+
+    See `BlockJacobian`.
+    """
 
     block: str
     """Name of the block's use."""
@@ -142,7 +149,10 @@ class Erase:
 
 @dataclass(frozen=True, slots=True)
 class AttributeLayer:
-    """How an answer comes from one feature map; see `attribute_layer`, and `Sight` for what is told of it."""
+    """How an answer comes from one feature map.
+
+    See `attribute_layer`, and `Sight` for what is told of it.
+    """
 
     layer: Layer
     """The feature map."""
@@ -156,7 +166,10 @@ class AttributeLayer:
 
 @dataclass(frozen=True, slots=True)
 class AttributeLayers:
-    """The same for several feature maps from the one pass that they share; see `attribute_layers`."""
+    """The same for several feature maps from the one pass that they share.
+
+    See `attribute_layers`.
+    """
 
     layers: tuple[Layer, ...]
     """The feature maps."""
@@ -168,7 +181,9 @@ class AttributeLayers:
 
 @dataclass(frozen=True, slots=True)
 class WeighChannels:
-    """The Grad-CAM of a block's output with the values of each channel, for the map of the widest gates."""
+    """The Grad-CAM of a block's output with the values of each channel, for the map of the widest
+    gates.
+    """
 
     block: str
     """Name of the block's use."""
@@ -222,7 +237,9 @@ class AblateChannels:
 
 @dataclass(frozen=True, slots=True)
 class LendingImage:
-    """An image that lends its gates: one that comes with the network, or one whose photo is given beside."""
+    """An image that lends its gates: one that comes with the network, or one whose photo is given
+    beside.
+    """
 
     name: str
     """What to call it."""
@@ -239,7 +256,8 @@ class ReplaceGates:
     scope: str
     """One of ``SCOPES``."""
     lenders: tuple[LendingImage, ...] = ()
-    """Whose gates, or mean gates, are taken; none where it is the image's own, shuffled, or ones."""
+    """Whose gates, or mean gates, are taken; none where it is the image's own, shuffled, or
+    ones."""
 
 
 @dataclass(frozen=True, slots=True)

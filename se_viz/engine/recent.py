@@ -6,7 +6,8 @@ from collections.abc import Hashable
 from typing import Any
 
 MOST = 256
-"""Answers that are remembered: maps of 224 pixels a side take 50 MiB, and a class of 60 has four each."""
+"""Answers that are remembered: maps of 224 pixels a side take 50 MiB, and a class of 60 has four
+each."""
 
 
 class Recent:

@@ -1,4 +1,7 @@
-"""What pages see of a network and of a device without holding either; and records that no library call returns."""
+"""What pages see of a network and of a device without holding either.
+
+And records that no library call returns.
+"""
 
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -1,4 +1,6 @@
-"""What is done with one network and its gates: images analysed, gates replaced, effects measured, verdicts."""
+"""What is done with one network and its gates: images analysed, gates replaced, effects measured,
+verdicts.
+"""
 
 from se_viz.experiments.analysis import Analysis, analyse, compare_answers
 from se_viz.experiments.checkup import check_network, find_dead, lend_records, read_limits
@@ -30,7 +32,13 @@ from se_viz.experiments.effects import (
     tabulate_effects,
 )
 from se_viz.experiments.survey import Seen, choose_lenders, see_image, survey_image
-from se_viz.experiments.verdicts import THRESHOLDS, describe_fixed, describe_many, describe_verdict, judge
+from se_viz.experiments.verdicts import (
+    THRESHOLDS,
+    describe_fixed,
+    describe_many,
+    describe_verdict,
+    judge,
+)
 
 __all__ = [
     "KINDS",

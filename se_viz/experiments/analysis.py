@@ -30,7 +30,8 @@ class Analysis:
     probabilities: Float[Tensor, "classes"]
     """Probabilities as of `Network.probabilities`, float32 on the CPU."""
     records: tuple[GateRecord, ...]
-    """One record an SE block, batch of one, in forward order; gates are gate x gain where a network has a gain."""
+    """One record an SE block, batch of one, in forward order; gates are gate x gain where a
+    network has a gain."""
     logits: Float[Tensor, "classes"]
     """What they were made of, float32 on the CPU."""
 
@@ -44,10 +45,14 @@ class Analysis:
         return list(zip(indices.tolist(), values.tolist(), strict=True))
 
 
-def compare_answers(before: Analysis, after: Analysis, classes: Sequence[str], *, count: int = 5) -> pd.DataFrame:
-    """Return one row a class that is among the ``count`` best before or after: name, probabilities and logits.
+def compare_answers(
+    before: Analysis, after: Analysis, classes: Sequence[str], *, count: int = 5
+) -> pd.DataFrame:
+    """Return one row a class that is among the ``count`` best before or after: name, probabilities
+    and logits.
 
-    Those that were best before come first, in that order, so that a class keeps its place while gates change.
+    Those that were best before come first, in that order, so that a class keeps its place while
+    gates change.
     """
     best = dict.fromkeys(index for analysis in (before, after) for index, _ in analysis.top(count))
     index = list(best)
@@ -71,13 +76,15 @@ def analyse(
     whole: bool = False,
     watch: Watch = lambda _: None,
 ) -> Analysis:
-    """Run an image through a network and capture every gate; blocks named in ``keep_features`` keep U too.
+    """Run an image through a network and capture every gate.
 
-    With ``edits`` the network runs with changed gates, and the records hold these. With ``whole`` the image is
-    neither scaled nor cut, see `Network.preprocess`. The pass waits for its turn
-    on the device, and meanwhile calls ``watch`` with how many are before it. Images that wait for the same
-    network under equal edits go into one pass, which changes the last digits: PyTorch adds in another order for
-    another number of images. ``SE_VIZ_TOGETHER=1`` keeps them apart.
+    Blocks named in ``keep_features`` keep U too.
+
+    With ``edits`` the network runs with changed gates, and the records hold these. With ``whole``
+    the image is neither scaled nor cut, see `Network.preprocess`. The pass waits for its turn
+    on the device, and meanwhile calls ``watch`` with how many are before it. Images that wait for
+    the same network under equal edits go into one pass, which changes the last digits: PyTorch adds
+    in another order for another number of images. ``SE_VIZ_TOGETHER=1`` keeps them apart.
 
     Raises:
         NoSEBlocksError: ``keep_features`` names no SE block.
@@ -91,15 +98,22 @@ def analyse(
     # A name that no block has must fail for this image alone.
     strange = keep.difference(*((site.block, site.name) for site in network.inspection.sites))
     kind = _kind(network, inputs, strange, tuple(edits))
-    return line_of(network.device).share(kind, (inputs, keep), run, most=setting("SE_VIZ_TOGETHER"), watch=watch)
+    return line_of(network.device).share(
+        kind, (inputs, keep), run, most=setting("SE_VIZ_TOGETHER"), watch=watch
+    )
 
 
-def _kind(network: Network, inputs: Tensor, strange: frozenset[str], edits: tuple[GateEdit, ...]) -> Hashable:
+def _kind(
+    network: Network, inputs: Tensor, strange: frozenset[str], edits: tuple[GateEdit, ...]
+) -> Hashable:
     if is_watching():
-        # Captures and edits belong to this thread: nobody else may run this, and it may run for nobody else.
+        # Captures and edits belong to this thread: nobody else may run this, and it may run for
+        # nobody else.
         return object()
     device = network.device.type
-    precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
+    precision = (
+        torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
+    )
     return network.model, inputs.shape, strange, edits, precision
 
 
@@ -113,7 +127,9 @@ def _pass(network: Network, changes: _Changes, items: Sequence[_Item]) -> list[A
     images, keeps = [image for image, _ in items], [keep for _, keep in items]
     # One alone gets the digits of a plain pass.
     batch = lay_out(torch.cat(images)) if len(images) > 1 else images[0]
-    capture = capture_gates(network.model, keep_features=frozenset().union(*keeps), blocks=gains.keys())
+    capture = capture_gates(
+        network.model, keep_features=frozenset().union(*keeps), blocks=gains.keys()
+    )
     with torch.inference_mode(), edit_gates(network.model, changes), capture as records:
         logits = network.model(batch).float().cpu()
     # Outside inference mode, so that the records may be used in autograd.
@@ -122,7 +138,10 @@ def _pass(network: Network, changes: _Changes, items: Sequence[_Item]) -> list[A
         return [
             Analysis(
                 shares[row].clone(),
-                tuple(multiply_record(_row(record, row, keep), gains[record.block]) for record in records),
+                tuple(
+                    multiply_record(_row(record, row, keep), gains[record.block])
+                    for record in records
+                ),
                 logits[row].clone(),
             )
             for row, keep in enumerate(keeps)
@@ -136,4 +155,9 @@ def _row(record: GateRecord, row: int, keep: frozenset[str]) -> GateRecord:
     # Those of a block that another image of the pass has asked for stay behind.
     if record.features is not None and not keep.isdisjoint((record.block, record.name)):
         features = record.features[mine].clone()
-    return replace(record, squeeze=record.squeeze[mine].clone(), gate=record.gate[mine].clone(), features=features)
+    return replace(
+        record,
+        squeeze=record.squeeze[mine].clone(),
+        gate=record.gate[mine].clone(),
+        features=features,
+    )

@@ -28,7 +28,10 @@ def check_network(
     Raises:
         DataError: there is no image.
     """
-    records, sites = [record for image in seen.values() for record in image], network.inspection.sites
+    records, sites = (
+        [record for image in seen.values() for record in image],
+        network.inspection.sites,
+    )
     unclear = [name for name, dead in count_dead(records, sites).items() if dead is None]
     dead = find_dead(network, map(open_image, seen), unclear)
     return check_health(records, sites, limits=limits, dead=dead)
@@ -44,21 +47,34 @@ def find_dead(
 ) -> dict[str, int]:
     """Count the channels of some blocks that are zero in every image, from their feature maps.
 
-    One more pass an image, for the blocks of which `count_dead` could not tell; for none there is no pass. With
-    ``whole`` images are neither scaled nor cut, see `Network.preprocess`.
+    One more pass an image, for the blocks of which `count_dead` could not tell; for none there is
+    no pass. With ``whole`` images are neither scaled nor cut, see `Network.preprocess`.
     """
     alive = {}
     for image in images if blocks else ():
-        for record in analyse(network, image, keep_features=blocks, whole=whole, watch=watch).records:
+        for record in analyse(
+            network, image, keep_features=blocks, whole=whole, watch=watch
+        ).records:
             if record.features is not None:
-                alive[record.name] = record.features[0].flatten(1).any(1) | alive.get(record.name, False)
+                alive[record.name] = record.features[0].flatten(1).any(1) | alive.get(
+                    record.name, False
+                )
     return {name: int((~channels).sum()) for name, channels in alive.items()}
 
 
 def lend_records(lenders: Sequence[Lender], sites: Sequence[GateSite]) -> list[GateRecord]:
-    """Return the gates of images that lend them as records; squeezes are not kept with them, and are 0."""
+    """Return the gates of images that lend them as records.
+
+    Squeezes are not kept with them, and are 0.
+    """
     return [
-        GateRecord(site.block, site.stage, torch.zeros(1, site.channels), lender.gates[site.name][None], call=site.call)
+        GateRecord(
+            site.block,
+            site.stage,
+            torch.zeros(1, site.channels),
+            lender.gates[site.name][None],
+            call=site.call,
+        )
         for lender in lenders
         for site in sites
     ]
@@ -74,11 +90,15 @@ def read_limits(words: Sequence[str]) -> Limits:
     for word in words:
         name, _, value = word.partition("=")
         if name not in known:
-            raise LimitError(f"There is no limit {name!r}. Choose one of {', '.join(known)}, as {known[0]}=0.05.")
+            raise LimitError(
+                f"There is no limit {name!r}. Choose one of {', '.join(known)}, as {known[0]}=0.05."
+            )
         if name in given:
             raise LimitError(f"The limit {name} is given twice. Give it once.")
         try:
             given[name] = float(value)
         except ValueError as error:
-            raise LimitError(f"{value!r} is no number for the limit {name}. Write it as {name}=0.05.") from error
+            raise LimitError(
+                f"{value!r} is no number for the limit {name}. Write it as {name}=0.05."
+            ) from error
     return Limits(**given)

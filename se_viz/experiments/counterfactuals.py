@@ -23,7 +23,8 @@ from se_viz.networks.answers import Labels, divergences_of, name_labels
 from se_viz.networks.lenders import Lender
 
 KINDS = {"mean": "Mean gates", "other": "Other images'", "shuffle": "Shuffled", "ones": "All ones"}
-"""What live gates are replaced by: the mean over a gallery, other images', their own shuffled, or 1."""
+"""What live gates are replaced by: the mean over a gallery, other images', their own shuffled, or
+1."""
 
 SCOPES = {"network": "Whole network", "stage": "Each stage", "block": "Each block"}
 """How many blocks have their gates replaced at a time."""
@@ -94,7 +95,8 @@ class Counterfactual:
     lender: str = ""
     """Name of the one image whose gates it got; empty where there is none."""
     labels: tuple[Labels, Labels] | None = None
-    """Where each class is a yes or no by itself: the classes that are true live, and under the replacement."""
+    """Where each class is a yes or no by itself: the classes that are true live, and under the
+    replacement."""
 
     @property
     def change(self) -> float:
@@ -140,8 +142,8 @@ def gates_of(analysis: Analysis) -> Gates:
 def mean_gates(every: Sequence[Gates]) -> Gates:
     """Return the mean of each gate over several images.
 
-    It is one fixed choice, and of a few images a chance one. A network that was trained with static gates would have
-    others, and other weights behind them.
+    It is one fixed choice, and of a few images a chance one. A network that was trained with static
+    gates would have others, and other weights behind them.
 
     Raises:
         DataError: there is no image.
@@ -161,12 +163,14 @@ def run_counterfactuals(
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> tuple[Counterfactual, ...]:
-    """Answer to one image with the gates of each place replaced in turn, shuffles one after another.
+    """Answer to one image with the gates of each place replaced in turn, shuffles one after
+    another.
 
-    ``gates`` are what live gates are replaced by: `mean_gates` of a gallery, `gates_of` another image, and for
-    shuffles `gates_of` the image itself, whose channels change places within each block; for ones only their
-    number counts. Replaced gates are fixed; those of all other blocks are live, and react. Batched: see
-    `run_variants` for how exact that is, what else it raises, ``whole`` and ``report``.
+    ``gates`` are what live gates are replaced by: `mean_gates` of a gallery, `gates_of` another
+    image, and for shuffles `gates_of` the image itself, whose channels change places within each
+    block; for ones only their number counts. Replaced gates are fixed; those of all other blocks
+    are live, and react. Batched: see `run_variants` for how exact that is, what else it raises,
+    ``whole`` and ``report``.
 
     Raises:
         EditError: ``gates`` lack a block, or have another number of channels.
@@ -178,7 +182,8 @@ def run_counterfactuals(
     asked = [(place, repeat) for place in places for repeat in range(repeats)]
     values = [_replacements(question, gates, sites, repeat) for repeat in range(repeats)]
     variants: list[Variant] = [
-        {name: partial(_replace, values[repeat][name]) for name in place.names} for place, repeat in asked
+        {name: partial(_replace, values[repeat][name]) for name in place.names}
+        for place, repeat in asked
     ]
     answers = run_variants(network, image, variants, whole=whole, watch=watch, report=report)
     return tuple(_compare(network, question.kind, asked, answers))
@@ -194,9 +199,11 @@ def run_lenders(
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> tuple[Counterfactual, ...]:
-    """Answer to one image with the gates of each place replaced by those of each lender, one after the other.
+    """Answer to one image with the gates of each place replaced by those of each lender, one after
+    the other.
 
-    As `run_counterfactuals` does for one of them, and faster: what comes before a place runs once for all lenders.
+    As `run_counterfactuals` does for one of them, and faster: what comes before a place runs once
+    for all lenders.
 
     Raises:
         EditError: the gates of a lender lack a block, or have another number of channels.
@@ -209,12 +216,17 @@ def run_lenders(
     for number, place in enumerate(places):
         before, all_rows = number * len(lenders), len(places) * len(lenders)
         variants: list[Variant] = [
-            {name: partial(_replace, lender.gates[name]) for name in place.names} for lender in lenders
+            {name: partial(_replace, lender.gates[name]) for name in place.names}
+            for lender in lenders
         ]
         tell = partial(_report_after, report, before, all_rows)
         answers = run_variants(network, image, variants, whole=whole, watch=watch, report=tell)
-        compared = _compare(network, "other", [(place, row) for row in range(len(lenders))], answers)
-        found += [replace(one, lender=lender.name) for one, lender in zip(compared, lenders, strict=True)]
+        compared = _compare(
+            network, "other", [(place, row) for row in range(len(lenders))], answers
+        )
+        found += [
+            replace(one, lender=lender.name) for one, lender in zip(compared, lenders, strict=True)
+        ]
     return tuple(found)
 
 
@@ -222,8 +234,12 @@ def _report_after(report: Report, before: int, total: int, done: int, _: int) ->
     report(before + done, total)
 
 
-def tabulate_counterfactuals(found: Sequence[Counterfactual], classes: Sequence[str]) -> pd.DataFrame:
-    """Return one row a counterfactual: what was replaced by what, and the answer before and after."""
+def tabulate_counterfactuals(
+    found: Sequence[Counterfactual], classes: Sequence[str]
+) -> pd.DataFrame:
+    """Return one row a counterfactual: what was replaced by what, and the answer before and
+    after.
+    """
     return pd.DataFrame(
         {
             "kind": one.kind,
@@ -244,10 +260,11 @@ def tabulate_counterfactuals(found: Sequence[Counterfactual], classes: Sequence[
 
 
 def summarise_counterfactuals(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a kind and place, in the table's order: medians and quartiles over what repeats.
+    """Return one row a kind and place, in the table's order: medians and quartiles over what
+    repeats.
 
-    Repeats are lenders, shuffles, and images where the table is of several. ``kept`` is the share of them that keep
-    their label.
+    Repeats are lenders, shuffles, and images where the table is of several. ``kept`` is the share
+    of them that keep their label.
     """
     groups = table.groupby(["kind", "place", "path"], sort=False, as_index=False)
     low, high = partial(_quantile, 0.25), partial(_quantile, 0.75)
@@ -272,19 +289,23 @@ def _check(gates: Gates, sites: Sequence[GateSite]) -> None:
         found = tuple(gates[site.name].shape) if site.name in gates else "no gates"
         if found != (site.channels,):
             raise EditError(
-                f"There are {found} for {site.name}, which has {site.channels} channels. Take them from an analysis "
-                "by the same network."
+                f"There are {found} for {site.name}, which has {site.channels} channels. Take them "
+                "from an analysis by the same network."
             )
 
 
-def _replacements(question: Replacement, gates: Gates, sites: Sequence[GateSite], repeat: int) -> Gates:
+def _replacements(
+    question: Replacement, gates: Gates, sites: Sequence[GateSite], repeat: int
+) -> Gates:
     if question.kind == "ones":
         return {site.name: torch.ones_like(gates[site.name]) for site in sites}
     if question.kind != "shuffle":
         return gates
     # Drawn for every block, whatever the scope: a block is shuffled alike alone and in its stage.
     dice = torch.Generator().manual_seed(question.seed + repeat)
-    return {site.name: gates[site.name][torch.randperm(site.channels, generator=dice)] for site in sites}
+    return {
+        site.name: gates[site.name][torch.randperm(site.channels, generator=dice)] for site in sites
+    }
 
 
 def _replace(value: Tensor, gates: Tensor) -> Tensor:
@@ -295,7 +316,9 @@ def _compare(
     network: Network, kind: str, asked: Sequence[tuple[GateSet, int]], answers: VariantLogits
 ) -> Iterator[Counterfactual]:
     divergences = divergences_of(answers.live, answers.edited, independent=network.card.independent)
-    live, edited = (network.probabilities(logits.double()) for logits in (answers.live, answers.edited))
+    live, edited = (
+        network.probabilities(logits.double()) for logits in (answers.live, answers.edited)
+    )
     for row, (place, repeat) in enumerate(asked):
         predicted = int(answers.live[row].argmax())
         labels = network.labels(answers.live[row]), network.labels(answers.edited[row])

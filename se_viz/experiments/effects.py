@@ -1,4 +1,6 @@
-"""Gate is not importance: what each channel's gate does to a logit, and how that goes with its size."""
+"""Gate is not importance: what each channel's gate does to a logit, and how that goes with its
+size.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +38,8 @@ STANDINGS = {-1: "below", 0: "inside", 1: "above"}
 """Where a rank correlation lies beside those of shuffled slopes."""
 
 _MEANINGS = {
-    "below": "Large gates have flatter slopes: the answer depends on them less than their size suggests.",
+    "below": "Large gates have flatter slopes: the answer depends on them less than their size "
+    "suggests.",
     "inside": "The product alone explains this: large gates have no other slopes than small gates.",
     "above": "Large gates have steeper slopes too: the answer depends on them most.",
 }
@@ -49,7 +52,8 @@ _ROUNDING = 1e-9
 class SlopeTest:
     """Spearman's rank correlation of gate and effect, beside those that shuffled slopes give.
 
-    An effect is gate x slope: it goes with the gate also where slopes do not, so 0 is not what chance gives.
+    An effect is gate x slope: it goes with the gate also where slopes do not, so 0 is not what
+    chance gives.
     """
 
     value: float
@@ -64,8 +68,12 @@ class SlopeTest:
 
     @property
     def band(self) -> tuple[float, float]:
-        """Return the ends of the band; of orders that mean nothing, at most 1 - ``LEVEL`` lie outside."""
-        # The rank among shuffles and value together, as permutation tests count (Phipson and Smyth, 2010).
+        """Return the ends of the band.
+
+        Of orders that mean nothing, at most 1 - ``LEVEL`` lie outside.
+        """
+        # The rank among shuffles and value together, as permutation tests count (Phipson and Smyth,
+        # 2010).
         rank = int((1 - LEVEL) / 2 * (len(self.shuffled) + 1))
         return float(self.shuffled[rank - 1]), float(self.shuffled[-rank])
 
@@ -86,11 +94,12 @@ def ablate_channels(
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> Float[Tensor, "channels classes"]:
-    """Return how far each logit falls when one channel's gate of a block is set to 0, one channel at a time.
+    """Return how far each logit falls when one channel's gate of a block is set to 0, one channel
+    at a time.
 
-    Positive: the channel speaks for the class. Later gates react. ``block`` is the name of one use of a block,
-    ``channels`` asks for some of its channels alone. Batched: see `run_variants` for how exact that is, what else
-    it raises, ``whole`` and ``report``.
+    Positive: the channel speaks for the class. Later gates react. ``block`` is the name of one use
+    of a block, ``channels`` asks for some of its channels alone. Batched: see `run_variants` for
+    how exact that is, what else it raises, ``whole`` and ``report``.
 
     Raises:
         NoSEBlocksError: there is no such block.
@@ -108,7 +117,10 @@ def ablate_channels(
 def gather_effects(
     parts: Mapping[tuple[int, ...], Float[Tensor, "some classes"]], channels: int, target: int
 ) -> Effects:
-    """Return what `ablate_channels` found of one class, from parts by their channels; NaN for those of no part."""
+    """Return what `ablate_channels` found of one class, from parts by their channels.
+
+    NaN for those of no part.
+    """
     effects = torch.full([channels], torch.nan)
     for some, falls in parts.items():
         effects[list(some)] = falls[:, target]
@@ -124,10 +136,11 @@ def estimate_effects(
     whole: bool = False,
     watch: Watch = lambda _: None,
 ) -> Float[Tensor, "channels"]:
-    """Return gradient x gate for each channel of a block: a first-order estimate of what `ablate_channels` finds.
+    """Return gradient x gate for each channel of a block: a first-order estimate of what
+    `ablate_channels` finds.
 
-    One pass forward and one back. It equals the spatial sum of gradient x activation at the block's output. With
-    ``whole`` the image is neither scaled nor cut, see `Network.preprocess`.
+    One pass forward and one back. It equals the spatial sum of gradient x activation at the block's
+    output. With ``whole`` the image is neither scaled nor cut, see `Network.preprocess`.
 
     Raises:
         NoSEBlocksError: there is no such block.
@@ -137,7 +150,9 @@ def estimate_effects(
     """
     site = _site(network, block)
     if not 0 <= target < len(network.classes):
-        raise AttributionError(f"There is no class {target}: choose one of 0 to {len(network.classes) - 1}.")
+        raise AttributionError(
+            f"There is no class {target}: choose one of 0 to {len(network.classes) - 1}."
+        )
     inputs = network.preprocess(image, whole=whole)
     subject = f"a pass back through {network.card.title}"
     with (
@@ -148,19 +163,28 @@ def estimate_effects(
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Return Spearman's rank correlation, or None where one side is constant; ties share their mean rank."""
-    value = float(pd.DataFrame({"first": first, "second": second}).corr(method="spearman").iloc[0, 1])
+    """Return Spearman's rank correlation, or None where one side is constant.
+
+    Ties share their mean rank.
+    """
+    value = float(
+        pd.DataFrame({"first": first, "second": second}).corr(method="spearman").iloc[0, 1]
+    )
     return None if isnan(value) else value
 
 
 def compare_slopes(
-    gates: Float[np.ndarray, "channels"], effects: Float[np.ndarray, "channels"], *, sizes: bool, seed: int = 0
+    gates: Float[np.ndarray, "channels"],
+    effects: Float[np.ndarray, "channels"],
+    *,
+    sizes: bool,
+    seed: int = 0,
 ) -> SlopeTest | None:
     """Compare the rank correlation of gate and effect with those that shuffled slopes give.
 
-    ``sizes`` asks for the size of effects, without their sign. None where there are fewer than ``FEWEST`` channels,
-    or no order because all gates or all effects are alike. A channel whose gate is 0 has no effect, whatever its
-    slope, and keeps its place.
+    ``sizes`` asks for the size of effects, without their sign. None where there are fewer than
+    ``FEWEST`` channels, or no order because all gates or all effects are alike. A channel whose
+    gate is 0 has no effect, whatever its slope, and keeps its place.
     """
     value = rank_correlation(gates, abs(effects) if sizes else effects)
     if len(gates) < FEWEST or value is None:
@@ -168,7 +192,9 @@ def compare_slopes(
     open_channels = np.flatnonzero(gates)
     slopes = effects[open_channels] / gates[open_channels]
     dice, shuffled = np.random.default_rng(seed), np.zeros((SHUFFLES, len(gates)))
-    shuffled[:, open_channels] = gates[open_channels] * dice.permuted(np.tile(slopes, (SHUFFLES, 1)), axis=1)
+    shuffled[:, open_channels] = gates[open_channels] * dice.permuted(
+        np.tile(slopes, (SHUFFLES, 1)), axis=1
+    )
     found = _rank_correlations(gates, abs(shuffled) if sizes else shuffled)
     return SlopeTest(value, np.sort(found))
 
@@ -182,7 +208,10 @@ def _rank_correlations(first: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def describe_slopes(size: SlopeTest | None, signed: SlopeTest | None, channels: int) -> str:
     """Say in Markdown how gates go with effects, and whether shuffled slopes do as much."""
     if channels < FEWEST:
-        return f"{channels} channels are too few to distinguish an order from chance; {FEWEST} are needed."
+        return (
+            f"{channels} channels are too few to distinguish an order from chance; {FEWEST} are "
+            "needed."
+        )
     if size is None or signed is None:
         return "All gates, or all effects, are equal here: there is no order to compare."
     return (
@@ -195,24 +224,32 @@ def describe_slopes(size: SlopeTest | None, signed: SlopeTest | None, channels: 
 
 def _place(test: SlopeTest) -> str:
     low, high = test.band
-    return f"**{test.standing}** the {LEVEL:.0%} that shuffled slopes give ({low:+.2f} to {high:+.2f})"
+    return (
+        f"**{test.standing}** the {LEVEL:.0%} that shuffled slopes give ({low:+.2f} to {high:+.2f})"
+    )
 
 
-def tabulate_effects(gates: Float[Tensor, "channels"], effects: Float[Tensor, "channels"]) -> pd.DataFrame:
+def tabulate_effects(
+    gates: Float[Tensor, "channels"], effects: Float[Tensor, "channels"]
+) -> pd.DataFrame:
     """Return one row a channel: its gate, and its effect on the logit."""
-    return pd.DataFrame({"channel": range(len(gates)), "gate": gates.numpy(), "effect": effects.numpy()})
+    return pd.DataFrame(
+        {"channel": range(len(gates)), "gate": gates.numpy(), "effect": effects.numpy()}
+    )
 
 
 def find_outliers(table: pd.DataFrame, number: int = 4) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return channels whose gate misleads: wide open and useless, and nearly shut and decisive.
 
-    The first have the smallest absolute effects in the quarter of channels with the widest gates, the second the
-    largest ones in the quarter with the narrowest.
+    The first have the smallest absolute effects in the quarter of channels with the widest gates,
+    the second the largest ones in the quarter with the narrowest.
     """
     quarter = max(1, len(table) // 4)
     ordered = table.assign(size=table["effect"].abs()).sort_values("gate", kind="stable")
     useless = ordered.tail(quarter).sort_values("size", kind="stable").head(number)
-    decisive = ordered.head(quarter).sort_values("size", ascending=False, kind="stable").head(number)
+    decisive = (
+        ordered.head(quarter).sort_values("size", ascending=False, kind="stable").head(number)
+    )
     return useless.drop(columns="size"), decisive.drop(columns="size")
 
 
@@ -227,7 +264,9 @@ def _shut(channel: int, gates: Tensor) -> Tensor:
     return gates.index_fill(0, torch.tensor(channel, device=gates.device), 0)
 
 
-def _gradient_x_gate(network: Network, inputs: Tensor, site: GateSite, target: int) -> Float[Tensor, "channels"]:
+def _gradient_x_gate(
+    network: Network, inputs: Tensor, site: GateSite, target: int
+) -> Float[Tensor, "channels"]:
     use, leaves = count(), []
 
     def mark(gates: Tensor) -> Tensor:

@@ -52,8 +52,11 @@ def see_image(network: Network, path: Path) -> Seen:
     return Seen(path, hashlib.sha256(path.read_bytes()).hexdigest(), gates)
 
 
-def choose_lenders(digest: str, gallery: Sequence[Lender], most: int = LENDERS) -> tuple[Lender, ...]:
-    """Return up to ``most`` images of a gallery that lend their gates to one: those after it, never itself or a copy.
+def choose_lenders(
+    digest: str, gallery: Sequence[Lender], most: int = LENDERS
+) -> tuple[Lender, ...]:
+    """Return up to ``most`` images of a gallery that lend their gates to one: those after it,
+    never itself or a copy.
 
     After the last comes the first.
 
@@ -61,7 +64,9 @@ def choose_lenders(digest: str, gallery: Sequence[Lender], most: int = LENDERS) 
         DataError: the gallery holds no other image.
     """
     start = next((place for place, one in enumerate(gallery) if one.digest == digest), 0)
-    following = {one.digest: one for one in (*gallery[start:], *gallery[:start]) if one.digest != digest}
+    following = {
+        one.digest: one for one in (*gallery[start:], *gallery[:start]) if one.digest != digest
+    }
     if not following:
         raise DataError("There is no other image to take gates from. Add at least one.")
     return tuple(following.values())[:most]
@@ -70,12 +75,19 @@ def choose_lenders(digest: str, gallery: Sequence[Lender], most: int = LENDERS) 
 def survey_image(
     network: Network, seen: Seen, lenders: Sequence[Lender], questions: Sequence[Replacement]
 ) -> tuple[Counterfactual, ...]:
-    """Ask several questions of one image, which gets the gates of each lender or their mean; see `run_lenders`."""
+    """Ask several questions of one image, which gets the gates of each lender or their mean.
+
+    See `run_lenders`.
+    """
     image, found = open_image(seen.path), list[Counterfactual]()
     for question in questions:
         if question.kind == "other":
             found += run_lenders(network, image, lenders, question.scope)
         else:
-            gates = mean_gates([one.gates for one in lenders]) if question.kind == "mean" else seen.gates
+            gates = (
+                mean_gates([one.gates for one in lenders])
+                if question.kind == "mean"
+                else seen.gates
+            )
             found += run_counterfactuals(network, image, question, gates)
     return tuple(found)

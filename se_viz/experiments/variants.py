@@ -1,4 +1,5 @@
-"""Many changes of one image's gates: each row of a batch carries another one, and the first carries none.
+"""Many changes of one image's gates: each row of a batch carries another one, and the first
+carries none.
 
 Why: docs/decisions/024-many-edits-in-one-pass.md
 """
@@ -29,12 +30,14 @@ Variant: TypeAlias = Mapping[str, RowEdit]
 
 _ROWS = {"cpu": 15}
 _ROWS_ON_GPU = 63
-"""Variants in one whole pass, beside the unchanged image: on a CPU a third of a second for an SE-ResNet-50."""
+"""Variants in one whole pass, beside the unchanged image: on a CPU a third of a second for an
+SE-ResNet-50."""
 _MOST = 255
 _SLACK, _ROUNDING = 0.01, 1e-5
 
 _LEAST = 24
-"""Variants from which on `_may_spread` tries: the trial runs about as many images as eight variants save."""
+"""Variants from which on `_may_spread` tries: the trial runs about as many images as eight
+variants save."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class VariantLogits:
     """What a network answers to one image under each of several variants."""
 
     live: Float[Tensor, "variants classes"]
-    """Logits of the unchanged image, each from the same pass as the variant's; float32 on the CPU."""
+    """Logits of the unchanged image, each from the same pass as the variant's; float32 on the
+    CPU."""
     edited: Float[Tensor, "variants classes"]
     """Logits under each variant; float32 on the CPU."""
 
@@ -58,12 +62,13 @@ def run_variants(
 ) -> VariantLogits:
     """Answer to one image under each variant: what a variant does not name is live, and reacts.
 
-    Many go into one pass, and each is compared with the unchanged image of its own pass: PyTorch adds in
-    another order for another number of images, so that logits differ from those of an image alone by some
-    1e-6 of their size, and a change that changes nothing is still exactly 0. Before the first changed block all
-    rows are the same: there one image runs for all of them, in networks where a trial gives the same answers as
-    whole passes, tried for each image. Other passes on the device run between two of these. With ``whole`` the image
-    is neither scaled nor cut, see `Network.preprocess`.
+    Many go into one pass, and each is compared with the unchanged image of its own pass: PyTorch
+    adds in another order for another number of images, so that logits differ from those of an image
+    alone by some 1e-6 of their size, and a change that changes nothing is still exactly 0. Before
+    the first changed block all rows are the same: there one image runs for all of them, in networks
+    where a trial gives the same answers as whole passes, tried for each image. Other passes on the
+    device run between two of these. With ``whole`` the image is neither scaled nor cut, see
+    `Network.preprocess`.
 
     Raises:
         NoSEBlocksError: a variant names no use of an SE block.
@@ -73,18 +78,28 @@ def run_variants(
     """
     order = {site.name: place for place, site in enumerate(network.inspection.sites)}
     if unknown := sorted({name for variant in variants for name in variant} - order.keys()):
-        raise NoSEBlocksError(f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(order)}.")
+        raise NoSEBlocksError(
+            f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(order)}."
+        )
     inputs = network.preprocess(image, whole=whole)
-    first = min((name for variant in variants for name in variant), key=order.__getitem__, default="")
+    first = min(
+        (name for variant in variants for name in variant), key=order.__getitem__, default=""
+    )
     parts: list[Tensor] = []
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():
-        spread = len(variants) >= _LEAST and bool(order.get(first)) and _may_spread(network, inputs, first)
+        spread = (
+            len(variants) >= _LEAST
+            and bool(order.get(first))
+            and _may_spread(network, inputs, first)
+        )
         rows = _rows(network, order[first] if spread else 0)
         for start in range(0, len(variants), rows):
             if start:
                 report(start, len(variants))
                 turn.give_way()
-            parts.extend(_run(network, inputs, variants[start : start + rows], first if spread else ""))
+            parts.extend(
+                _run(network, inputs, variants[start : start + rows], first if spread else "")
+            )
     report(len(variants), len(variants))
     # Outside inference mode, so that the answers may be used in autograd.
     live, edited = torch.stack(parts, 1) if parts else torch.empty(2, 0, len(network.classes))
@@ -92,7 +107,9 @@ def run_variants(
 
 
 def _rows(network: Network, before: int) -> int:
-    """Return how many variants go into a pass whose rows begin after so many blocks: about the work of a whole one."""
+    """Return how many variants go into a pass whose rows begin after so many blocks: about the
+    work of a whole one.
+    """
     whole, blocks = _ROWS.get(network.device.type, _ROWS_ON_GPU), len(network.inspection.sites)
     return min(_MOST, whole * blocks // (blocks - before))
 
@@ -106,15 +123,20 @@ def _may_spread(network: Network, inputs: Tensor, name: str) -> bool:
 
 
 def _try_spreading(network: Network, inputs: Tensor, name: str) -> bool:
-    """Return whether shut and halved gates of a use of a block change the answer alike with one image before it."""
+    """Return whether shut and halved gates of a use of a block change the answer alike with one
+    image before it.
+    """
     probes = [{name: torch.zeros_like}, {name: lambda gates: gates / 2}]
     try:
         whole, spread = (_pass(network, inputs, probes, first) for first in ("", name))
     except Exception:
-        # Whatever a network raises that does not multiply by broadcasting, or knows its batch from before.
+        # Whatever a network raises that does not multiply by broadcasting, or knows its batch from
+        # before.
         return False
     moved, size = (whole[0] - whole[1]).abs().max(), whole.abs().max()
-    return spread.shape == whole.shape and bool((spread - whole).abs().max() <= _SLACK * moved + _ROUNDING * size)
+    return spread.shape == whole.shape and bool(
+        (spread - whole).abs().max() <= _SLACK * moved + _ROUNDING * size
+    )
 
 
 def _run(network: Network, inputs: Tensor, variants: Sequence[Variant], first: str) -> list[Tensor]:
@@ -129,7 +151,9 @@ def _run(network: Network, inputs: Tensor, variants: Sequence[Variant], first: s
 def _pass(
     network: Network, inputs: Tensor, variants: Sequence[Variant], first: str = ""
 ) -> Float[Tensor, "2 variants classes"]:
-    """Run variants in one pass, whose rows begin at the use of a block named ``first``, or with the image."""
+    """Run variants in one pass, whose rows begin at the use of a block named ``first``, or with
+    the image.
+    """
     sites = {site.name: site for site in network.inspection.sites}
     rows: dict[str, dict[int, list[tuple[int, RowEdit]]]] = defaultdict(lambda: defaultdict(list))
     # The unchanged row too has to begin there.
@@ -138,7 +162,10 @@ def _pass(
             rows[sites[name].block][sites[name].call].append((row, edit))
     many = len(variants) + 1
     gains = {site.block: site.gain for site in sites.values()}
-    edits = {block: plain_edit(gains[block], _by_row(block, calls, many)) for block, calls in rows.items()}
+    edits = {
+        block: plain_edit(gains[block], _by_row(block, calls, many))
+        for block, calls in rows.items()
+    }
     images = inputs if first else inputs.expand(many, -1, -1, -1)
     with edit_gates(network.model, edits, spread=True):
         logits = network.model(images).float().cpu()
@@ -149,7 +176,9 @@ def _same(gates: Tensor) -> Tensor:
     return gates
 
 
-def _by_row(block: str, calls: Mapping[int, list[tuple[int, RowEdit]]], rows: int) -> Callable[[Tensor], Tensor]:
+def _by_row(
+    block: str, calls: Mapping[int, list[tuple[int, RowEdit]]], rows: int
+) -> Callable[[Tensor], Tensor]:
     # A block that is used twice in a pass asks twice, in the order of its uses.
     use = count()
 
@@ -163,8 +192,8 @@ def _by_row(block: str, calls: Mapping[int, list[tuple[int, RowEdit]]], rows: in
             after = change(gates[row])
             if after.shape != gates[row].shape:
                 raise EditError(
-                    f"The edit of {block} returned {tuple(after.shape)} for {len(gates[row])} channels. Return one "
-                    "gate for each."
+                    f"The edit of {block} returned {tuple(after.shape)} for {len(gates[row])} "
+                    "channels. Return one gate for each."
                 )
             gates[row] = after
         return gates

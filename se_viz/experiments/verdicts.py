@@ -1,4 +1,7 @@
-"""Did it matter that gates depend on the image? A verdict in words, from the gates that other images lend."""
+"""Did it matter that gates depend on the image?
+
+A verdict in words, from the gates that other images lend.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,7 +13,8 @@ import numpy as np
 from se_viz.experiments.counterfactuals import Counterfactual
 
 LITTLE, MUCH = 0.01, 0.10
-"""From where a change counts at all, and from where it counts as much: in probability, and in nats of KL."""
+"""From where a change counts at all, and from where it counts as much: in probability, and in nats
+of KL."""
 
 VERDICTS = ("did not matter", "mattered a little", "mattered")
 """What can be said of one image, from least to most."""
@@ -22,7 +26,8 @@ NEARLY_ALL = 0.9
 """Share of the lenders that has to agree."""
 
 SURE, MOST = 0.95, 0.75
-"""With which confidence, and of which share of all such images, a verdict holds: what few lenders cannot show."""
+"""With which confidence, and of which share of all such images, a verdict holds: what few lenders
+cannot show."""
 
 FEWEST = next(number for number in range(1, 1000) if MOST**number <= 1 - SURE)
 """Lenders from which all of them together can show it."""
@@ -31,25 +36,29 @@ THRESHOLDS = (
     "A lender is another image whose gates this image gets. A lender moves the answer *much* if "
     f"the label flips, the probability moves by at least {100 * MUCH:.0f} points, or KL(live || "
     f"replaced) is at least {MUCH:g} nats, and *a little* from {100 * LITTLE:.0f} point or "
-    f"{LITTLE:g} nats on. Of several places, the place with the largest change counts. The "
-    "verdict is *mattered*, *mattered a little* or *did not matter* where at least "
-    f"{NEARLY_ALL:.0%} of the lenders agree, and enough of them to be {SURE:.0%} confident that "
-    f"{MOST:.0%} of all such images would; fewer than {FEWEST} lenders never suffice. Mean gates "
-    "and all ones do not count."
+    f"{LITTLE:g} nats on. Of several places, the place with the largest change counts. The verdict "
+    f"is *mattered*, *mattered a little* or *did not matter* where at least {NEARLY_ALL:.0%} of "
+    f"the lenders agree, and enough of them to be {SURE:.0%} confident that {MOST:.0%} of all such "
+    f"images would; fewer than {FEWEST} lenders never suffice. Mean gates and all ones do not "
+    "count."
 )
 """The rules of the verdict, for a caption."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether input-dependent gating mattered to one image's answer, by the gates that others lend."""
+    """Whether input-dependent gating mattered to one image's answer, by the gates that others
+    lend.
+    """
 
     words: str
     """One of ``VERDICTS``, or ``UNTOLD``."""
     counts: tuple[int, int, int]
-    """How many lenders leave the answer as it is, move it a little, and much, where each moves it most."""
+    """How many lenders leave the answer as it is, move it a little, and much, where each moves it
+    most."""
     place: str
-    """The row with the largest change: of all places the one whose median over lenders is furthest from 0."""
+    """The row with the largest change: of all places the one whose median over lenders is furthest
+    from 0."""
     changes: tuple[float, float, float]
     """Quartiles of the change of probability there, over lenders; the second is the median."""
     places: int
@@ -70,10 +79,15 @@ def judge(found: Sequence[Counterfactual]) -> Verdict:
         grades[lender] = max(grades.get(lender, 0), grade(one))
         changes.setdefault(one.place.label, []).append(one.change)
     counts = Counter(grades.values())
-    words = next((words for level, words in enumerate(VERDICTS) if _agree(counts[level], len(grades))), UNTOLD)
+    words = next(
+        (words for level, words in enumerate(VERDICTS) if _agree(counts[level], len(grades))),
+        UNTOLD,
+    )
     place = max(changes, key=lambda name: abs(np.median(changes[name])))
     low, middle, high = np.quantile(changes[place], [0.25, 0.5, 0.75]).tolist()
-    return Verdict(words, (counts[0], counts[1], counts[2]), place, (low, middle, high), len(changes))
+    return Verdict(
+        words, (counts[0], counts[1], counts[2]), place, (low, middle, high), len(changes)
+    )
 
 
 def grade(one: Counterfactual) -> int:
@@ -83,8 +97,12 @@ def grade(one: Counterfactual) -> int:
 
 
 def _agree(count: int, lenders: int) -> bool:
-    """Tell whether so many make a verdict: nearly all, and more than chance gives where only ``MOST`` would agree."""
-    chance = sum(comb(lenders, k) * MOST**k * (1 - MOST) ** (lenders - k) for k in range(count, lenders + 1))
+    """Tell whether so many make a verdict: nearly all, and more than chance gives where only
+    ``MOST`` would agree.
+    """
+    chance = sum(
+        comb(lenders, k) * MOST**k * (1 - MOST) ** (lenders - k) for k in range(count, lenders + 1)
+    )
     return bool(lenders) and count / lenders >= NEARLY_ALL and chance <= 1 - SURE
 
 
@@ -95,7 +113,10 @@ def describe(
     mean: Sequence[Counterfactual] = (),
     ones: Sequence[Counterfactual] = (),
 ) -> str:
-    """Say a verdict in words; ``mean`` and ``ones`` is what came of mean gates and of gates of 1, if that is known."""
+    """Say a verdict in words.
+
+    ``mean`` and ``ones`` is what came of mean gates and of gates of 1, if that is known.
+    """
     return " ".join([describe_verdict(verdict), *describe_fixed(classes, mean=mean, ones=ones)])
 
 
@@ -106,14 +127,22 @@ def describe_verdict(verdict: Verdict) -> str:
 
 
 def describe_fixed(
-    classes: Sequence[str], *, mean: Sequence[Counterfactual] = (), ones: Sequence[Counterfactual] = ()
+    classes: Sequence[str],
+    *,
+    mean: Sequence[Counterfactual] = (),
+    ones: Sequence[Counterfactual] = (),
 ) -> list[str]:
-    """Say what mean gates and gates of 1 do to the answer, each in a paragraph; neither counts for the verdict."""
+    """Say what mean gates and gates of 1 do to the answer, each in a paragraph.
+
+    Neither counts for the verdict.
+    """
     sentences = []
     if mean:
         worst = max(mean, key=_size)
         where = f" in {worst.place.label}" if len(mean) > 1 else ""
-        sentences.append(f"With the lenders' mean gates{where}, one fixed choice, {_say(worst, classes)}.")
+        sentences.append(
+            f"With the lenders' mean gates{where}, one fixed choice, {_say(worst, classes)}."
+        )
     if ones and grade(worst := max(ones, key=_size)):
         where = f" in {worst.place.label}" if len(ones) > 1 else ""
         sentences.append(
@@ -124,7 +153,9 @@ def describe_fixed(
     return sentences
 
 
-def describe_many(images: Sequence[Sequence[Counterfactual]], classes: Sequence[str]) -> Iterator[str]:
+def describe_many(
+    images: Sequence[Sequence[Counterfactual]], classes: Sequence[str]
+) -> Iterator[str]:
     """Yield the verdict on several images, each with all that was asked of it, and the thresholds.
 
     Nothing, where other images' gates were not asked for.
@@ -140,9 +171,11 @@ def describe_many(images: Sequence[Sequence[Counterfactual]], classes: Sequence[
         counts = Counter(verdict.words for verdict in verdicts)
         shares = ", ".join(f"{words} for {counts[words]}" for words in reversed(VERDICTS))
         fewest = min(verdict.lenders for verdict in verdicts)
+        others = _count(fewest, "other image")
+        more = " or more" if any(verdict.lenders > fewest for verdict in verdicts) else ""
         yield (
-            f"Input-dependent gating {shares} of {len(images)} images, and {UNTOLD} for {counts[UNTOLD]}; each got the "
-            f"gates of {_count(fewest, 'other image')}{' or more' * any(v.lenders > fewest for v in verdicts)}."
+            f"Input-dependent gating {shares} of {len(images)} images, and {UNTOLD} for "
+            f"{counts[UNTOLD]}; each got the gates of {others}{more}."
         )
     yield THRESHOLDS.replace("*", "")
 
@@ -159,7 +192,10 @@ def _say_verdict(verdict: Verdict) -> str:
         )
         if verdict.words == VERDICTS[0] and verdict.places > 1:
             does = f"leave the answer as it is in each of {verdict.places} places"
-        return f"Input-dependent gating {verdict.words} here: the gates of {count} of {lenders} {does}."
+        return (
+            f"Input-dependent gating {verdict.words} here: the gates of {count} of {lenders} "
+            f"{does}."
+        )
     shares = f"{few} leave the answer as it is, {some} move it a little and {many} much{where}"
     if verdict.lenders < FEWEST:
         return (
@@ -168,14 +204,24 @@ def _say_verdict(verdict: Verdict) -> str:
             "more."
         )
     nearly = max(verdict.counts) / verdict.lenders >= NEARLY_ALL
-    why = "so few lenders do not show what nearly all would do" if nearly else "the answer depends on the lender"
-    return f"Whether input-dependent gating mattered {UNTOLD} here: {why}. Of the gates of {lenders}, {shares}."
+    why = (
+        "so few lenders do not show what nearly all would do"
+        if nearly
+        else "the answer depends on the lender"
+    )
+    return (
+        f"Whether input-dependent gating mattered {UNTOLD} here: {why}. Of the gates of {lenders}, "
+        f"{shares}."
+    )
 
 
 def _say_change(verdict: Verdict) -> str:
     # Never -0.0.
     low, middle, high = (round(100 * value, 1) + 0.0 for value in verdict.changes)
-    spread = f"{middle:+.1f} points in the median, {low:+.1f} to {high:+.1f} for the middle half of the lenders"
+    spread = (
+        f"{middle:+.1f} points in the median, {low:+.1f} to {high:+.1f} for the middle half of the "
+        "lenders"
+    )
     if verdict.places == 1:
         return f"The probability of the class moves by {spread}."
     return f"The probability of the class moves most in {verdict.place}: {spread}."

@@ -51,20 +51,24 @@ class _Collector:
         pair = torch.stack((squeeze, gate)).detach()
         _check_numbers(visit.place, pair)
         assert visit.run is not None
-        visit.run.notes.append(_Seen(path, stage, visit.call, visit.axes, pair, _kept(visit) if wanted else None))
+        visit.run.notes.append(
+            _Seen(path, stage, visit.call, visit.axes, pair, _kept(visit) if wanted else None)
+        )
 
     def leave(self, visit: Visit, output: object) -> None:
         if visit.gate is None:
             gate, words = visit.place.row.gate, say_without_gate(visit.place)
-            raise CaptureError(f"{_name(visit.place)} ran, but not what makes its gate, {gate!r}. {words}")
+            raise CaptureError(
+                f"{_name(visit.place)} ran, but not what makes its gate, {gate!r}. {words}"
+            )
         if visit.run and visit.expected is not None:
             visit.run.notes.append(meet(visit, output))
 
     def finish(self, run: Run) -> None:
         if wrong := find_wrong(note for note in run.notes if isinstance(note, Product)):
             raise CaptureError(
-                f"{_name(wrong[0])} puts out something else than its input times its gate, which no SE block does. "
-                f"{_LEAVE_OUT}"
+                f"{_name(wrong[0])} puts out something else than its input times its gate, which "
+                f"no SE block does. {_LEAVE_OUT}"
             )
         if seen := [note for note in run.notes if isinstance(note, _Seen)]:
             self.records.extend(_records(seen))
@@ -76,24 +80,26 @@ def capture_gates(
 ) -> Iterator[list[GateRecord]]:
     """Record squeeze and gate of every SE block in each forward pass.
 
-    Yields a list that grows by one record a use of a block, in forward order, at the end of each pass; the
-    batch axis is the one of the pass. Values equal what the block computed, bit for bit, as float32 on the
-    CPU, without gradient. Blocks named in ``keep_features`` also keep their input U. ``blocks`` leaves out all
-    that it does not name, such as those that `inspect_gates` refuses. The model's output does not change, and
-    its hooks are gone afterwards, in whatever order, thread or generator ``with`` blocks end. Source: Hu et al.,
-    arXiv 1709.01507, eqs. 2 to 4.
+    Yields a list that grows by one record a use of a block, in forward order, at the end of each
+    pass; the batch axis is the one of the pass. Values equal what the block computed, bit for bit,
+    as float32 on the CPU, without gradient. Blocks named in ``keep_features`` also keep their input
+    U. ``blocks`` leaves out all that it does not name, such as those that `inspect_gates` refuses.
+    The model's output does not change, and its hooks are gone afterwards, in whatever order, thread
+    or generator ``with`` blocks end. Source: Hu et al., arXiv 1709.01507, eqs. 2 to 4.
 
-    In each pass every block's output is compared with its input times its gate at a few places of the map. A pass
-    that raises leaves no records. Only passes of the thread that opened the ``with`` block are recorded, so several
-    threads can capture from one model. What gradient checkpointing runs again on the way back is no pass. A block
-    that ran in none of the passes, as after an early exit, is named in a `CaptureWarning` at the end.
+    In each pass every block's output is compared with its input times its gate at a few places of
+    the map. A pass that raises leaves no records. Only passes of the thread that opened the
+    ``with`` block are recorded, so several threads can capture from one model. What gradient
+    checkpointing runs again on the way back is no pass. A block that ran in none of the passes, as
+    after an early exit, is named in a `CaptureWarning` at the end.
 
     Raises:
-        NoSEBlocksError: the model has no SE block that se_viz knows or that ``keep_features`` or ``blocks``
-            names, or one of them is compiled.
-        CaptureError: inside the ``with`` block, a part of the model was run instead of the model itself, a block
-            turned out not to be of its spelling or not to multiply by its gate, or no block reported in a pass. At
-            its end, a block reported in no pass although it ran, in compiled code or in another thread.
+        NoSEBlocksError: the model has no SE block that se_viz knows or that ``keep_features`` or
+            ``blocks`` names, or one of them is compiled.
+        CaptureError: inside the ``with`` block, a part of the model was run instead of the model
+            itself, a block turned out not to be of its spelling or not to multiply by its gate, or
+            no block reported in a pass. At its end, a block reported in no pass although it ran, in
+            compiled code or in another thread.
     """
     keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
     chosen = choose_blocks(model, blocks, also=(name.partition("#")[0] for name in keep))
@@ -119,7 +125,8 @@ def read_pair(visit: Visit) -> tuple[Tensor, Tensor]:
     features = visit.features
     if visit.squeeze is None or visit.gate is None:
         raise CaptureError(
-            f"{_name(visit.place)} made its gate before its squeeze was seen, which no SE block does. {_LEAVE_OUT}"
+            f"{_name(visit.place)} made its gate before its squeeze was seen, which no SE block "
+            f"does. {_LEAVE_OUT}"
         )
     squeeze, gate = plain(visit.squeeze), plain(visit.gate)
     if cut := getattr(visit.place.block, visit.place.row.padding) if visit.place.row.padding else 0:
@@ -128,8 +135,8 @@ def read_pair(visit: Visit) -> tuple[Tensor, Tensor]:
     if features.ndim < 3 or squeeze.numel() != count or gate.numel() != count:
         shapes = ", ".join(str(tuple(value.shape)) for value in (features, squeeze, gate))
         raise CaptureError(
-            f"{_name(visit.place)} has input, squeeze and gate of the shapes {shapes}, which no SE block has. "
-            f"{_LEAVE_OUT}"
+            f"{_name(visit.place)} has input, squeeze and gate of the shapes {shapes}, which no SE "
+            f"block has. {_LEAVE_OUT}"
         )
     shape = (len(features), visit.channels)
     return squeeze.reshape(shape), gate.reshape(shape)
@@ -144,19 +151,22 @@ def _check_numbers(place: Place, values: Tensor) -> None:
     while is_functorch_wrapped_tensor(values):
         if is_batchedtensor(values):
             raise CaptureError(
-                f"{_name(place)} ran under `torch.vmap`, where one pass stands for many and its gates have no batch "
-                "axis of their own. Call the model on a whole batch: its gates are one row an image."
+                f"{_name(place)} ran under `torch.vmap`, where one pass stands for many and its "
+                "gates have no batch axis of their own. Call the model on a whole batch: its gates "
+                "are one row an image."
             )
         values = get_unwrapped(values)
     if values.is_meta or isinstance(values, FakeTensor):
         raise CaptureError(
-            f"{_name(place)} ran on shapes alone, which have no values to record. Load the model's weights to a "
-            "device, and give it an image there."
+            f"{_name(place)} ran on shapes alone, which have no values to record. Load the model's "
+            "weights to a device, and give it an image there."
         )
 
 
 def _bare(values: Tensor) -> Tensor:
-    """Return the tensor inside of what `torch.func` wraps around everything that is computed in it."""
+    """Return the tensor inside of what `torch.func` wraps around everything that is computed in
+    it.
+    """
     while is_functorch_wrapped_tensor(values):
         values = get_unwrapped(values)
     return values
@@ -174,12 +184,14 @@ def _kept(visit: Visit) -> Tensor:
 
 
 def _records(seen: list[_Seen]) -> Iterator[GateRecord]:
-    # Once a pass, in one piece: on a GPU every copy waits for the device. Outside inference mode, so that
-    # the records may be used in autograd.
+    # Once a pass, in one piece: on a GPU every copy waits for the device. Outside inference mode,
+    # so that the records may be used in autograd.
     with torch.inference_mode(False), torch.no_grad():
         device = seen[0].pair.device
         flat = torch.cat([one.pair.to(device).flatten() for one in seen]).to("cpu", torch.float32)
         pairs = flat.split([one.pair.numel() for one in seen])
         for one, pair in zip(seen, pairs, strict=True):
             squeeze, gate = map(_bare, pair.view(one.pair.shape))
-            yield GateRecord(one.block, one.stage, squeeze, gate, one.features, one.call, axes=one.axes)
+            yield GateRecord(
+                one.block, one.stage, squeeze, gate, one.features, one.call, axes=one.axes
+            )

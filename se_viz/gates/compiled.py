@@ -1,4 +1,6 @@
-"""Parts of a model that run as compiled code, which calls no hooks; a capture must never pass them over.
+"""Parts of a model that run as compiled code, which calls no hooks.
+
+A capture must never pass them over.
 
 Why: docs/decisions/004-no-block-is-passed-over.md
 """
@@ -10,10 +12,12 @@ import torch
 from torch import nn
 
 _WRAPPED = (
-    "is wrapped by `torch.compile`, and compiled code ignores hooks that come after its first call. Capture from the "
-    "model you compiled."
+    "is wrapped by `torch.compile`, and compiled code ignores hooks that come after its first "
+    "call. Capture from the model you compiled."
 )
-_SCRIPT = "is TorchScript, which calls no hooks. Capture from the module that was scripted or traced."
+_SCRIPT = (
+    "is TorchScript, which calls no hooks. Capture from the module that was scripted or traced."
+)
 
 
 def is_wrapped(kind: type[nn.Module]) -> bool:
@@ -22,7 +26,9 @@ def is_wrapped(kind: type[nn.Module]) -> bool:
 
 
 def say_compiled(kind: type[nn.Module]) -> str:
-    """Return what makes every module of a class run as compiled code and what to do, as the end of a sentence."""
+    """Return what makes every module of a class run as compiled code and what to do, as the end of
+    a sentence.
+    """
     if is_wrapped(kind):
         return _WRAPPED
     return _SCRIPT if issubclass(kind, torch.jit.ScriptModule) else ""
@@ -41,25 +47,36 @@ def compiled_around(model: nn.Module, paths: Iterable[str]) -> set[nn.Module]:
 
 
 def is_in_compiled_code(module: nn.Module) -> bool:
-    """Return whether `torch.compile` has traced a module's weights, be it in a function that calls its model."""
+    """Return whether `torch.compile` has traced a module's weights, be it in a function that calls
+    its model.
+    """
     return any(hasattr(weight, "_dynamo_static_input_type") for weight in module.parameters())
 
 
 def has_own_forward(model: nn.Module, path: str) -> bool:
-    """Return whether a module or a part that holds it was given a ``forward`` of its own, which may leave it out."""
+    """Return whether a module or a part that holds it was given a ``forward`` of its own, which
+    may leave it out.
+    """
     names = path.split(".") if path else []
-    return any("forward" in model.get_submodule(".".join(names[:end])).__dict__ for end in range(len(names) + 1))
+    return any(
+        "forward" in model.get_submodule(".".join(names[:end])).__dict__
+        for end in range(len(names) + 1)
+    )
 
 
 class Eagerly:
-    """A module that is compiled in place, which runs as it was written where ``wanted`` says so, until `remove`."""
+    """A module that is compiled in place, which runs as it was written where ``wanted`` says so,
+    until `remove`.
+    """
 
     def __init__(self, module: nn.Module, wanted: Callable[[], bool]) -> None:
         """Put a choice between both in the place of what was compiled."""
         self._module = module
         self._before: dict[str, Any] = {}
         if module._compiled_call_impl is not None:
-            self._choose("_compiled_call_impl", module._compiled_call_impl, module._call_impl, wanted)
+            self._choose(
+                "_compiled_call_impl", module._compiled_call_impl, module._call_impl, wanted
+            )
         forward: Any = module.forward
         if hasattr(forward, "_torchdynamo_orig_callable"):
             written = forward._torchdynamo_orig_callable

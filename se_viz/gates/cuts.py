@@ -1,4 +1,5 @@
-"""Gates that can be held as inputs, in the way back only: one pass forward serves every set of held gates.
+"""Gates that can be held as inputs, in the way back only: one pass forward serves every set of
+held gates.
 
 Why: docs/decisions/021-through-the-gates.md
 """
@@ -31,15 +32,22 @@ class Cuts:
     def slopes(
         self, output: Tensor, inputs: Tensor, sets: Mapping[str, Collection[str]]
     ) -> dict[str, tuple[Tensor, dict[str, Tensor]]]:
-        """Return for each set of held gates the derivatives of ``output`` by ``inputs`` and by each gate of the set.
+        """Return for each set of held gates the derivatives of ``output`` by ``inputs`` and by
+        each gate of the set.
 
-        The gates of the set are inputs then; others depend on what is before them, as in the network. What comes
-        after the last gate of a set acts as if none were held, and the way back leads through it once for all sets.
+        The gates of the set are inputs then; others depend on what is before them, as in the
+        network. What comes after the last gate of a set acts as if none were held, and the way back
+        leads through it once for all sets.
         """
         narrows, end = Narrows(output), get_gradient_edge(inputs)
         uses = {use: node for node in narrows.nodes if (use := getattr(node, "use", None))}
-        edges = [narrows.before([end.node, *(uses[use] for use in held if use in uses)]) for held in sets.values()]
-        slope, *arrived = self._back(get_gradient_edge(output), torch.ones_like(output), (), [end, *edges])
+        edges = [
+            narrows.before([end.node, *(uses[use] for use in held if use in uses)])
+            for held in sets.values()
+        ]
+        slope, *arrived = self._back(
+            get_gradient_edge(output), torch.ones_like(output), (), [end, *edges]
+        )
         found = {}
         for (name, held), edge, one in zip(sets.items(), edges, arrived, strict=True):
             self._slopes = {}
@@ -49,15 +57,22 @@ class Cuts:
         return found
 
     def _back(
-        self, start: GradientEdge, arrived: Tensor, held: Collection[str], ends: Sequence[GradientEdge]
+        self,
+        start: GradientEdge,
+        arrived: Tensor,
+        held: Collection[str],
+        ends: Sequence[GradientEdge],
     ) -> tuple[Tensor | None, ...]:
         self._held = frozenset(held)
-        # Where every way leads through held gates, nothing arrives. The graph stays for another set.
+        # Where every way leads through held gates, nothing arrives. The graph stays for another
+        # set.
         return torch.autograd.grad([start], ends, [arrived], retain_graph=True, allow_unused=True)
 
 
 class _Cut(torch.autograd.Function):
-    """A gate as it is; on the way back, its derivative is kept, and goes no further where the gate is held."""
+    """A gate as it is; on the way back, its derivative is kept, and goes no further where the gate
+    is held.
+    """
 
     @staticmethod
     def forward(ctx: Any, gate: Tensor, cuts: Cuts, name: str) -> Tensor:
@@ -75,7 +90,9 @@ class _Cut(torch.autograd.Function):
 
 @contextmanager
 def cut_gates(model: nn.Module, sites: Sequence[GateSite]) -> Iterator[Cuts]:
-    """Let the gates of these uses be held in the way back through one forward pass; their values stay.
+    """Let the gates of these uses be held in the way back through one forward pass.
+
+    Their values stay.
 
     Raises:
         NoSEBlocksError: the model has no such block, or it is compiled.

@@ -20,23 +20,27 @@ def edit_gates(
 ) -> Iterator[None]:
     """Replace the gates of some SE blocks in each forward pass, until the ``with`` block ends.
 
-    ``edits`` gives for the path of a block a function from the gates it computed to those it multiplies by:
-    (batch, channels) each, in the block's own precision and on its device. Gradients pass through it. Edits
-    nest: an inner one is given the outer one's gates. A capture records the edited gates, wherever it was
-    opened. Only passes of the thread that opened the ``with`` block are edited, and nothing stays afterwards.
-    A block that is used twice in a pass is edited twice.
+    ``edits`` gives for the path of a block a function from the gates it computed to those it
+    multiplies by: (batch, channels) each, in the block's own precision and on its device. Gradients
+    pass through it. Edits nest: an inner one is given the outer one's gates. A capture records the
+    edited gates, wherever it was opened. Only passes of the thread that opened the ``with`` block
+    are edited, and nothing stays afterwards. A block that is used twice in a pass is edited twice.
 
-    With ``spread`` an edit may return several rows of gates for a batch of one image: what comes after the block
-    then runs once for each row, and what comes before it once for all. That works where a block multiplies by
-    broadcasting and nothing after it counts on the batch that the pass began with: to be checked by the caller.
+    With ``spread`` an edit may return several rows of gates for a batch of one image: what comes
+    after the block then runs once for each row, and what comes before it once for all. That works
+    where a block multiplies by broadcasting and nothing after it counts on the batch that the pass
+    began with: to be checked by the caller.
 
-    In each pass every edited block's output is compared with its input times the new gates at a few places. What
-    gradient checkpointing runs again on the way back is edited too, if that happens inside the ``with`` block.
+    In each pass every edited block's output is compared with its input times the new gates at a few
+    places. What gradient checkpointing runs again on the way back is edited too, if that happens
+    inside the ``with`` block.
 
     Raises:
-        NoSEBlocksError: the model has no SE block that se_viz knows or that ``edits`` names, or it is compiled.
-        EditError: in a pass, a function returned something else than gates of the same shape and precision, or a
-            block did not multiply by what it returned. At the end, an edited block ran in none of the passes.
+        NoSEBlocksError: the model has no SE block that se_viz knows or that ``edits`` names, or it
+            is compiled.
+        EditError: in a pass, a function returned something else than gates of the same shape and
+            precision, or a block did not multiply by what it returned. At the end, an edited block
+            ran in none of the passes.
     """
     blocks = choose_blocks(model, edits.keys())
     opener = get_ident()
@@ -44,7 +48,9 @@ def edit_gates(
     def change(visit: Visit, gate: Tensor) -> Tensor:
         return _change(edits[visit.place.path], visit, gate, spread=spread)
 
-    with listening(listener := Listener(model, blocks, change=change, see=_see, leave=_leave, finish=_finish)):
+    with listening(
+        listener := Listener(model, blocks, change=change, see=_see, leave=_leave, finish=_finish)
+    ):
         yield
     check_all_passes(listener, opener, EditError, strict=True)
 
@@ -62,17 +68,21 @@ def _leave(visit: Visit, output: object) -> None:
 def _finish(run: Run) -> None:
     if wrong := find_wrong(run.notes):
         raise EditError(
-            f"{wrong[0].path} ({wrong[0].row.form}) puts out something else than its input times the gates that it was "
-            "given, so that an edit of them means nothing. Edit a block among those that `find_gates` lists."
+            f"{wrong[0].path} ({wrong[0].row.form}) puts out something else than its input times "
+            "the gates that it was given, so that an edit of them means nothing. Edit a block "
+            "among those that `find_gates` lists."
         )
 
 
 def _change(edit: Callable[[Tensor], Any], visit: Visit, gate: Tensor, *, spread: bool) -> Tensor:
     if gate.is_quantized or gate.numel() != len(visit.features) * visit.channels:
-        found = "quantised gates" if gate.is_quantized else f"gates of the shape {tuple(gate.shape)}"
+        found = (
+            "quantised gates" if gate.is_quantized else f"gates of the shape {tuple(gate.shape)}"
+        )
         raise EditError(
-            f"{visit.place.path} has {found}, which cannot be edited: that takes one number a channel in floating "
-            "point. Edit the network before it was quantised, or a block among those that `find_gates` lists."
+            f"{visit.place.path} has {found}, which cannot be edited: that takes one number a "
+            "channel in floating point. Edit the network before it was quantised, or a block among "
+            "those that `find_gates` lists."
         )
     before = gate.reshape(-1, visit.channels)
     after = edit(before)
@@ -81,10 +91,14 @@ def _change(edit: Callable[[Tensor], Any], visit: Visit, gate: Tensor, *, spread
     if not isinstance(after, Tensor) or _kind(after) != _kind(wanted):
         found = _kind(after) if isinstance(after, Tensor) else f"a {type(after).__name__}"
         raise EditError(
-            f"The edit of {visit.place.path} returned {found}; the block needs {_kind(before)}. Return a tensor "
-            "like the one that the function is given."
+            f"The edit of {visit.place.path} returned {found}; the block needs {_kind(before)}. "
+            "Return a tensor like the one that the function is given."
         )
-    return after.reshape(len(after), *gate.shape[1:]) if len(after) > len(before) else after.reshape(gate.shape)
+    return (
+        after.reshape(len(after), *gate.shape[1:])
+        if len(after) > len(before)
+        else after.reshape(gate.shape)
+    )
 
 
 def _kind(value: Tensor) -> str:

@@ -19,20 +19,22 @@ from se_viz.gates.places import Place, choose_blocks
 from se_viz.gates.records import GateRecord
 
 _NOTHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Flatten, nn.Unflatten)
-# A GPU may multiply with ten bits of mantissa (TF32), and a block may compute in bfloat16: right arithmetic stays far
-# below this, and a function that was not seen goes far beyond it.
+# A GPU may multiply with ten bits of mantissa (TF32), and a block may compute in bfloat16: right
+# arithmetic stays far below this, and a function that was not seen goes far beyond it.
 _SLACK = 0.02
 _REACH, _POINTS = 6.0, 121
-# Standard deviations of a sum's rounding error that are allowed: a right sum of any length stays below them.
+# Standard deviations of a sum's rounding error that are allowed: a right sum of any length stays
+# below them.
 _DEVIATIONS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class Excitation:
-    """Every step from the squeeze of one image to the gates of one block: s = sigma(W2 delta(W1 z + b1) + b2).
+    """Every step from the squeeze of one image to the gates of one block: s = sigma(W2 delta(W1 z
+    + b1) + b2).
 
-    float32 on the CPU. Computed in double precision from the block's weights; what the block itself put out may
-    differ by its rounding, and the three errors say by how much.
+    float32 on the CPU. Computed in double precision from the block's weights; what the block itself
+    put out may differ by its rounding, and the three errors say by how much.
     """
 
     block: str
@@ -70,7 +72,9 @@ class Excitation:
     gate_rounding: float
     """Largest difference in the gates that the rounding of the block's precision explains."""
     exact: bool
-    """Whether every value of all three steps differs by no more than rounding explains; if not, something acts in
+    """Whether every value of all three steps differs by no more than rounding explains.
+
+    If not, something acts in
     the block that the formula does not show, or the record was made in a lower precision."""
 
     @property
@@ -79,7 +83,8 @@ class Excitation:
         return self.hidden > 0
 
     def terms(self, channel: int) -> tuple[Int[Tensor, "hidden"], Float[Tensor, "hidden"]]:
-        """Return the terms w2_ck * h_k of one channel's logit: hidden units and values, largest magnitude first.
+        """Return the terms w2_ck * h_k of one channel's logit: hidden units and values, largest
+        magnitude first.
 
         With ``expand_bias[channel]`` they sum to ``logit[channel]``.
         """
@@ -91,29 +96,34 @@ class Excitation:
 def open_gate(model: nn.Module, record: GateRecord, *, image: int = 0) -> Excitation:
     """Compute every step of a block's excitation for one captured image.
 
-    ``record`` comes from a capture of this model without edits; ``image`` is a row of its batch. The block's
-    layers give W1, b1, W2 and b2, its own functions are delta and sigma. Each step is compared with what the
-    block puts out for the same squeeze, and the gates with those captured; ``exact`` says whether rounding alone
-    explains the differences, by the probabilistic bound of Higham and Mary (SIAM Journal on Scientific Computing
-    41, 2019) on sums. The model is left as it was; other
-    threads may use it meanwhile. Source: Hu et al., arXiv 1709.01507, eq. 3.
+    ``record`` comes from a capture of this model without edits; ``image`` is a row of its batch.
+    The block's layers give W1, b1, W2 and b2, its own functions are delta and sigma. Each step is
+    compared with what the block puts out for the same squeeze, and the gates with those captured;
+    ``exact`` says whether rounding alone explains the differences, by the probabilistic bound of
+    Higham and Mary (SIAM Journal on Scientific Computing 41, 2019) on sums. The model is left as it
+    was; other threads may use it meanwhile. Source: Hu et al., arXiv 1709.01507, eq. 3.
 
     Raises:
         NoSEBlocksError: the model has no such block.
-        ExcitationError: the block makes its gates in another way than by two layers with a function between
-            them, or the record is of another model or of edited gates.
+        ExcitationError: the block makes its gates in another way than by two layers with a function
+            between them, or the record is of another model or of edited gates.
     """
     record = plain_record(record)
     place, squeeze = find_place(model, record), record.squeeze[image]
     heard: list[tuple[nn.Module, Tensor]] = []
     with torch.inference_mode(False), torch.no_grad():
         # A copy: what comes next may work in place.
-        own = excite(place, squeeze[None], lambda part, output: heard.append((part, output.clone())), axes=record.axes)
+        own = excite(
+            place,
+            squeeze[None],
+            lambda part, output: heard.append((part, output.clone())),
+            axes=record.axes,
+        )
         captured = record.gate[image]
         if _furthest(own[0], captured) > _slack(captured):
             raise ExcitationError(
-                f"The record of {record.name} holds other gates than the block makes of its squeeze. "
-                "Capture it again from this model, without edits."
+                f"The record of {record.name} holds other gates than the block makes of its "
+                "squeeze. Capture it again from this model, without edits."
             )
         first, delta, second = _steps(place, [part for part, _ in heard], len(squeeze))
         seen = {part: output.flatten() for part, output in heard}
@@ -134,9 +144,12 @@ def excite(
     *,
     axes: int = 2,
 ) -> Float[Tensor, "batch channels"]:
-    """Return the gates that a block makes of a squeeze, on its device; ``part`` is told what each part puts out.
+    """Return the gates that a block makes of a squeeze, on its device.
 
-    The block is given maps of one pixel, whose mean is that pixel: the squeeze itself. They have ``axes`` in space.
+    ``part`` is told what each part puts out.
+
+    The block is given maps of one pixel, whose mean is that pixel: the squeeze itself. They have
+    ``axes`` in space.
     """
     visits: list[Visit] = []
     like = next(place.block.parameters())
@@ -153,28 +166,40 @@ def excite(
     return visits[0].gate.reshape(squeeze.shape)
 
 
-def _steps(place: Place, parts: list[nn.Module], channels: int) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Return first layer, delta and second layer, if these and the gate are all that the excitation runs."""
+def _steps(
+    place: Place, parts: list[nn.Module], channels: int
+) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Return first layer, delta and second layer, if these and the gate are all that the
+    excitation runs.
+    """
     first = [part for part in place.squeeze.modules() if isinstance(part, LAYERS)]
     inside = {*place.gate.modules()}
     start = parts.index(first[0]) if first and first[0] in parts else 0
-    chain = [part for part in parts[start:] if part not in inside and not isinstance(part, _NOTHING)]
+    chain = [
+        part for part in parts[start:] if part not in inside and not isinstance(part, _NOTHING)
+    ]
     if len(chain) == 3 and _is_pair(chain[0], chain[2], channels) and not [*chain[1].parameters()]:
         return chain[0], chain[1], chain[2]
     runs = ", ".join(type(part).__name__ for part in [*chain, place.gate])
     raise ExcitationError(
-        f"{place.path} ({place.row.form}) makes its gates by {runs}, not by the paper's layer, function, layer and "
-        f"function{_nearly(chain, channels)}. Its squeeze and its gates can be read; for every step between them "
-        "choose another block."
+        f"{place.path} ({place.row.form}) makes its gates by {runs}, not by the paper's layer, "
+        f"function, layer and function{_nearly(chain, channels)}. Its squeeze and its gates can be "
+        "read; for every step between them choose another block."
     )
 
 
 def _nearly(chain: list[nn.Module], channels: int) -> str:
     """Say what keeps a block with the paper's two layers from being opened."""
     if len(chain) == 2 and _is_pair(chain[0], chain[1], channels):
-        return ": between its layers no module runs, and a function that is called as such (F.relu) cannot be seen"
+        return (
+            ": between its layers no module runs, and a function that is called as such (F.relu) "
+            "cannot be seen"
+        )
     if len(chain) == 3 and _is_pair(chain[0], chain[2], channels):
-        return f": {type(chain[1]).__name__} has weights of its own, for which the formula has no letter"
+        return (
+            f": {type(chain[1]).__name__} has weights of its own, for which the formula has no "
+            "letter"
+        )
     return ""
 
 
@@ -201,7 +226,8 @@ def _compute(
     logit = expand @ hidden + expand_bias
     gate = _apply(sigma, logit)
     differences = [
-        (ours - theirs.double().cpu()).abs() for ours, theirs in zip((hidden, logit, gate), seen, strict=True)
+        (ours - theirs.double().cpu()).abs()
+        for ours, theirs in zip((hidden, logit, gate), seen, strict=True)
     ]
     errors = [values.max().item() for values in differences]
     before_bound = _sum_bound(reduce, squeeze.double(), reduce_bias, unit)
@@ -209,23 +235,41 @@ def _compute(
     logit_bound = expand.abs() @ hidden_bound + _sum_bound(expand, hidden, expand_bias, unit)
     gate_bound = _through(sigma, logit, logit_bound, unit)
     bounds = (hidden_bound, logit_bound, gate_bound)
-    exact = all(bool((found <= bound).all()) for found, bound in zip(differences, bounds, strict=True))
+    exact = all(
+        bool((found <= bound).all()) for found, bound in zip(differences, bounds, strict=True)
+    )
     kinds = {"delta": type(delta).__name__, "sigma": type(sigma).__name__}
     if errors[-1] > _slack(gate):
         raise ExcitationError(
-            f"{name} has two layers, {kinds['delta']} and {kinds['sigma']}, but these alone do not make its gates: "
-            "something lies between them that cannot be seen. For every step choose another block."
+            f"{name} has two layers, {kinds['delta']} and {kinds['sigma']}, but these alone do not "
+            "make its gates: something lies between them that cannot be seen. For every step "
+            "choose another block."
         )
-    layers = {"reduce": reduce, "reduce_bias": reduce_bias, "expand": expand, "expand_bias": expand_bias}
-    steps = {"before": before, "hidden": hidden, "logit": logit, "gate": gate, "curve": _sample(sigma, logit)}
+    layers = {
+        "reduce": reduce,
+        "reduce_bias": reduce_bias,
+        "expand": expand,
+        "expand_bias": expand_bias,
+    }
+    steps = {
+        "before": before,
+        "hidden": hidden,
+        "logit": logit,
+        "gate": gate,
+        "curve": _sample(sigma, logit),
+    }
     numbers = (*errors, gate_bound.max().item())
-    told = dict(zip(("hidden_error", "logit_error", "gate_error", "gate_rounding"), numbers, strict=True))
+    told = dict(
+        zip(("hidden_error", "logit_error", "gate_error", "gate_rounding"), numbers, strict=True)
+    )
     floats = {key: value.float() for key, value in {**layers, **steps}.items()}
     return Excitation(block=name, squeeze=squeeze, **kinds, **floats, **told, exact=exact)
 
 
 def _unit(value: Tensor) -> float:
-    """Return the relative rounding error of one product in the precision in which a block computed a value."""
+    """Return the relative rounding error of one product in the precision in which a block computed
+    a value.
+    """
     # Records hold float32, whatever the block computes in.
     unit = max(torch.finfo(value.dtype).eps, torch.finfo(torch.float32).eps) / 2
     if value.dtype != torch.float32:
@@ -237,13 +281,17 @@ def _unit(value: Tensor) -> float:
 
 
 def _sum_bound(weight: Tensor, values: Tensor, bias: Tensor, unit: float) -> Tensor:
-    """Bound the rounding error of ``weight @ values + bias``, whose errors add up like a random walk."""
+    """Bound the rounding error of ``weight @ values + bias``, whose errors add up like a random
+    walk.
+    """
     terms = weight.abs() @ values.abs() + bias.abs()
     return _DEVIATIONS * (len(values) + 1) ** 0.5 * unit * terms
 
 
 def _through(function: nn.Module, values: Tensor, bound: Tensor, unit: float) -> Tensor:
-    """Bound how far a function of values may be off if these are off by ``bound``, with its own rounding."""
+    """Bound how far a function of values may be off if these are off by ``bound``, with its own
+    rounding.
+    """
     middle = _apply(function, values)
     ends = [(_apply(function, values + sign * bound) - middle).abs() for sign in (-1, 1)]
     return torch.maximum(*ends) + 4 * unit * middle.abs()
@@ -258,11 +306,14 @@ def _sample(sigma: nn.Module, logit: Tensor) -> Tensor:
 def _read(layer: nn.Module) -> tuple[Tensor, Tensor]:
     assert isinstance(layer, LAYERS)
     weight = layer.weight.flatten(1).double().cpu()
-    return weight, weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.double().cpu()
+    return weight, weight.new_zeros(
+        len(weight)
+    ) if layer.bias is None else layer.bias.double().cpu()
 
 
 def _apply(function: nn.Module, values: Tensor) -> Tensor:
-    # One value a row: a function of all channels, such as a softmax, then gives something else, and is found out.
+    # One value a row: a function of all channels, such as a softmax, then gives something else, and
+    # is found out.
     return function(values[:, None].clone())[:, 0]
 
 

@@ -1,4 +1,6 @@
-"""Constants beside SE blocks: norm-free networks multiply a block's output once more, so that 0.5 is neutral there."""
+"""Constants beside SE blocks: norm-free networks multiply a block's output once more, so that 0.5
+is neutral there.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -10,15 +12,16 @@ from se_viz.gates.records import GateRecord, GateSite, Inspection
 from se_viz.gates.spellings import path_of
 
 GAINS: dict[str, str] = {"timm.models.nfnet.NormFreeBlock": "attn_gain"}
-"""Path of a class that multiplies what its SE block puts out, and the attribute that holds the constant."""
+"""Path of a class that multiplies what its SE block puts out, and the attribute that holds the
+constant."""
 
 
 def find_gains(model: nn.Module, blocks: Iterable[str]) -> dict[str, float]:
     """Return the constant that multiplies the output of each block, for those where it is not 1.
 
-    ``blocks`` are paths of SE blocks. Source: Brock et al., High-Performance Large-Scale Image Recognition Without
-    Normalization, arXiv 2102.06171, appendix C: squeeze-and-excite layers are multiplied by 2, since a sigmoid
-    halves a signal on average.
+    ``blocks`` are paths of SE blocks. Source: Brock et al., High-Performance Large-Scale Image
+    Recognition Without Normalization, arXiv 2102.06171, appendix C: squeeze-and-excite layers are
+    multiplied by 2, since a sigmoid halves a signal on average.
     """
     gains = {}
     for block in blocks:
@@ -32,7 +35,9 @@ def find_gains(model: nn.Module, blocks: Iterable[str]) -> dict[str, float]:
 
 
 def include_gains(inspection: Inspection, gains: dict[str, float]) -> Inspection:
-    """Return an inspection whose sites have the range of gate x gain, the multiplier of a channel."""
+    """Return an inspection whose sites have the range of gate x gain, the multiplier of a
+    channel.
+    """
     sites = tuple(_include(site, gains.get(site.block, 1.0)) for site in inspection.sites)
     return replace(inspection, sites=sites)
 
@@ -57,4 +62,6 @@ def _edit(gain: float, edit: Callable[[Tensor], Tensor], gates: Tensor) -> Tenso
 
 
 def _include(site: GateSite, gain: float) -> GateSite:
-    return site if gain == 1 else replace(site, low=site.low * gain, high=site.high * gain, gain=gain)
+    return (
+        site if gain == 1 else replace(site, low=site.low * gain, high=site.high * gain, gain=gain)
+    )

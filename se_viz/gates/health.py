@@ -1,4 +1,6 @@
-"""Whether the gates of each block do anything: measured over several images, judged by limits that can be moved."""
+"""Whether the gates of each block do anything: measured over several images, judged by limits that
+can be moved.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -27,7 +29,10 @@ ENOUGH = 24
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where each flag begins. Distances are shares of the gate function's range, which for a sigmoid is 1."""
+    """Where each flag begins.
+
+    Distances are shares of the gate function's range, which for a sigmoid is 1.
+    """
 
     constant: float = 0.02
     """CONSTANT: in every image the standard deviation over channels is at most this; 0 to 0.5."""
@@ -40,7 +45,8 @@ class Limits:
     dead: float = 0.05
     """DEAD: more than this share of a block's channels is dead; 0 to 1."""
     fixed: float = 0.1
-    """FIXED: the share of the gates' variance between images is below this, with its whole interval; 0 to 1."""
+    """FIXED: the share of the gates' variance between images is below this, with its whole
+    interval; 0 to 1."""
 
     def __post_init__(self) -> None:
         """Check every limit.
@@ -49,9 +55,14 @@ class Limits:
             LimitError: one is outside of its range.
         """
         for limit in fields(self):
-            value, high = getattr(self, limit.name), 0.5 if limit.name in ("constant", "middle", "end") else 1.0
+            value, high = (
+                getattr(self, limit.name),
+                0.5 if limit.name in ("constant", "middle", "end") else 1.0,
+            )
             if not 0 <= value <= high:
-                raise LimitError(f"The limit {limit.name} is {value:g}. Choose one between 0 and {high:g}.")
+                raise LimitError(
+                    f"The limit {limit.name} is {value:g}. Choose one between 0 and {high:g}."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +78,26 @@ class BlockHealth:
     images: int
     """Number of images."""
     unit: float
-    """What distances are shares of: the function's range or, where it has none, the largest gate."""
+    """What distances are shares of: the function's range or, where it has none, the largest
+    gate."""
     mean: float
     """Mean of all gates."""
     over_channels: float
     """Standard deviation over channels, in the image where it is largest."""
     over_images: float | None
-    """Standard deviation of one channel's gate over images, as the root mean square over channels; unbiased
-    (divided by the number of images less one). None for one image."""
+    """Standard deviation of one channel's gate over images, as the root mean square over channels;
+    unbiased (divided by the number of images less one). None for one image."""
     image_share: float | None
-    """Share of the gates' variance that is between images, 0 to 1; None for one image or no variance. It does
-    not depend on how many images there are, but on average over draws of them."""
+    """Share of the gates' variance that is between images, 0 to 1; None for one image or no
+    variance. It does not depend on how many images there are, but on average over draws of them."""
     image_share_low: float | None
-    """Lower end of its interval at `LEVEL`, over draws of as many images; None for fewer than three images."""
+    """Lower end of its interval at `LEVEL`, over draws of as many images; None for fewer than
+    three images."""
     image_share_high: float | None
     """Upper end of that interval."""
     near_middle: float | None
-    """Share of gates near the middle of the range, 0 to 1; None where there is no range to compare with."""
+    """Share of gates near the middle of the range, 0 to 1; None where there is no range to compare
+    with."""
     near_low: float | None
     """Share of gates near the lower end, likewise."""
     near_high: float | None
@@ -98,7 +112,10 @@ class BlockHealth:
 
     @property
     def fixed(self) -> bool | None:
-        """Whether a channel's gate is nearly the same in every image; None where the images do not tell."""
+        """Whether a channel's gate is nearly the same in every image.
+
+        None where the images do not tell.
+        """
         if self.image_share_low is None or self.image_share_high is None:
             return None
         if self.image_share_high < self.limits.fixed:
@@ -107,7 +124,9 @@ class BlockHealth:
 
     @property
     def verdict(self) -> tuple[str, ...]:
-        """Return the flags, or that the images are too few for the last of them, or that the block is healthy."""
+        """Return the flags, or that the images are too few for the last of them, or that the block
+        is healthy.
+        """
         return self.flags or ((UNDECIDED,) if self.fixed is None else (HEALTHY,))
 
     @property
@@ -135,37 +154,50 @@ def check_health(
 ) -> tuple[BlockHealth, ...]:
     """Measure and judge each block over all images of its records, in forward order.
 
-    ``sites``, of `find_gates`, tell the range of each gate function. Records of one block, be it of one batch or
-    of several passes, are taken together. ``image_share`` is that of
-    `estimate_image_share`. Hu et al. (arXiv 1709.01507, section 7.2) look at the same by eye, and find blocks
-    that saturate, or hardly depend on the image, to matter least. Fewer than three images never tell whether
-    gates depend on the image, and few images leave many blocks undecided: give `ENOUGH`. ``dead`` gives
-    numbers of dead channels that `count_dead` could not tell.
+    ``sites``, of `find_gates`, tell the range of each gate function. Records of one block, be it of
+    one batch or of several passes, are taken together. ``image_share`` is that of
+    `estimate_image_share`. Hu et al. (arXiv 1709.01507, section 7.2) look at the same by eye, and
+    find blocks that saturate, or hardly depend on the image, to matter least. Fewer than three
+    images never tell whether gates depend on the image, and few images leave many blocks undecided:
+    give `ENOUGH`. ``dead`` gives numbers of dead channels that `count_dead` could not tell.
 
-    A function without a finite range, and a softmax, whose gates share 1 out, have no middle and no ends to
-    compare with; for them distances are shares of the largest gate.
+    A function without a finite range, and a softmax, whose gates share 1 out, have no middle and no
+    ends to compare with; for them distances are shares of the largest gate.
 
     Raises:
         DataError: there are no records, or a block has no site.
     """
     if not records:
-        raise DataError("There are no gates to check. Run the model on some images inside `capture_gates` first.")
+        raise DataError(
+            "There are no gates to check. Run the model on some images inside `capture_gates` "
+            "first."
+        )
     labels, places = label_blocks(records), {site.name: site for site in sites}
     if missing := labels.keys() - places.keys():
-        raise DataError(f"{min(missing)} is none of the given sites. Give those of `find_gates(model)`.")
+        raise DataError(
+            f"{min(missing)} is none of the given sites. Give those of `find_gates(model)`."
+        )
     known = {**count_dead(records, sites), **(dead or {})}
     limits = limits or Limits()
     return tuple(
-        BlockHealth(labels[name], places[name], limits, **_measure(uses, places[name], limits), dead=known[name])
+        BlockHealth(
+            labels[name],
+            places[name],
+            limits,
+            **_measure(uses, places[name], limits),
+            dead=known[name],
+        )
         for name, uses in _by_block(records)
     )
 
 
 def count_dead(records: Sequence[GateRecord], sites: Sequence[GateSite]) -> dict[str, int | None]:
-    """Count the channels of each block whose feature map U is zero in every image: their gates multiply nothing.
+    """Count the channels of each block whose feature map U is zero in every image: their gates
+    multiply nothing.
 
-    A mean of 0 may be of values that cancel. So without ``features`` only this can be told: where no squeeze, if
-    it is a mean, is 0 in every image, no channel is dead. Otherwise the count is None.
+    A mean of 0 may be of values that cancel. So without ``features`` only this can be told: where
+    no squeeze, if it is a mean, is 0 in every image, no channel is dead. Otherwise the count is
+    None.
     """
     averaged = {site.name for site in sites if site.averaged}
     return {name: _dead(uses, averaged=name in averaged) for name, uses in _by_block(records)}
@@ -188,8 +220,12 @@ def tabulate_health(blocks: Sequence[BlockHealth]) -> pd.DataFrame:
 
 def _by_block(records: Sequence[GateRecord]) -> Iterator[tuple[str, list[GateRecord]]]:
     # In forward order: the first record of each block stands for it.
-    order = {name: place for place, name in enumerate(dict.fromkeys(record.name for record in records))}
-    grouped = groupby(sorted(records, key=lambda record: order[record.name]), key=lambda record: record.name)
+    order = {
+        name: place for place, name in enumerate(dict.fromkeys(record.name for record in records))
+    }
+    grouped = groupby(
+        sorted(records, key=lambda record: order[record.name]), key=lambda record: record.name
+    )
     return ((name, list(uses)) for name, uses in grouped)
 
 
@@ -228,4 +264,8 @@ def _share_near(gate: Tensor, place: float, distance: float) -> float:
     return ((gate - place).abs() <= distance).double().mean().item()
 
 
-_NUMBERS = [field.name for field in fields(BlockHealth) if field.name not in ("label", "site", "limits", "unit")]
+_NUMBERS = [
+    field.name
+    for field in fields(BlockHealth)
+    if field.name not in ("label", "site", "limits", "unit")
+]

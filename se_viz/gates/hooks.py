@@ -1,4 +1,6 @@
-"""Forward hooks on SE blocks, shared by everything that reads or changes gates; the only hooks of se_viz.
+"""Forward hooks on SE blocks, shared by everything that reads or changes gates.
+
+The only hooks of se_viz.
 
 Why: docs/decisions/003-one-model-many-sessions.md
 """
@@ -44,16 +46,19 @@ class Visit:
     place: Place
     features: Tensor
     run: Run | None
-    """The pass it belongs to; None where a part of the model was called by itself, or runs again on the way back."""
+    """The pass it belongs to; None where a part of the model was called by itself, or runs again
+    on the way back."""
     call: int
     again: bool = False
-    """Whether it runs again on the way back, as under gradient checkpointing, which is no pass of its own."""
+    """Whether it runs again on the way back, as under gradient checkpointing, which is no pass of
+    its own."""
     squeeze: Tensor | None = None
     logit: Tensor | None = None
     """What the gate function was given; None where it has written its output over that."""
     gate: Tensor | None = None
     expected: Tensor | None = None
-    """For whoever watches: what the block should put out, everywhere or at the places of ``cuts``."""
+    """For whoever watches: what the block should put out, everywhere or at the places of
+    ``cuts``."""
     cuts: tuple[slice, ...] = ()
 
     @property
@@ -74,10 +79,15 @@ class Visit:
         """
         if self.run is None:
             raise CaptureError(
-                "A part of the model was run, so its stages cannot be derived from the size of "
-                "the image. Call the model that was given to `capture_gates`, as `model(images)`."
+                "A part of the model was run, so its stages cannot be derived from the size of the "
+                "image. Call the model that was given to `capture_gates`, as `model(images)`."
             )
-        return stage_of(self.run.images, self.place.path, self.features, channels_last=self.place.row.channels_last)
+        return stage_of(
+            self.run.images,
+            self.place.path,
+            self.features,
+            channels_last=self.place.row.channels_last,
+        )
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -91,7 +101,8 @@ class Listener:
     see: Callable[[Visit], None] | None = None
     """Is told of each gate, after every change."""
     part: Callable[[nn.Module, Tensor], None] | None = None
-    """Is told of each part of a block that has no parts itself, as it has run, and what it put out."""
+    """Is told of each part of a block that has no parts itself, as it has run, and what it put
+    out."""
     leave: Callable[[Visit, Any], None] | None = None
     """Is told of each block's output."""
     finish: Callable[[Run], None] | None = None
@@ -105,7 +116,8 @@ class Listener:
     stems: dict[nn.Module, str] = field(default_factory=dict)
     """The modules that may take in the image, with their paths."""
     around: set[nn.Module] = field(default_factory=set)
-    """What is compiled in place, and holds or is one of the modules that are hooked outside of blocks."""
+    """What is compiled in place, and holds or is one of the modules that are hooked outside of
+    blocks."""
     opaque: bool = False
     """Whether a part of the model is TorchScript."""
     runs: list[Run] = field(default_factory=list)
@@ -137,16 +149,21 @@ _changing = False
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Tell a listener of every pass of this thread; the hooks that no other listener needs are gone afterwards.
+    """Tell a listener of every pass of this thread.
 
-    It may end before one that was opened inside it, and in another thread or context than it was opened in.
+    The hooks that no other listener needs are gone afterwards.
+
+    It may end before one that was opened inside it, and in another thread or context than it was
+    opened in.
     """
     if listener.stages:
         listener.opaque = has_script(listener.model)
         listener.stems = candidates(listener.model, listener.blocks)
         listener.around = compiled_around(listener.model, listener.stems.values())
     if listener.take or listener.give:
-        listener.around = {module for module in listener.model.modules() if is_compiled_in_place(module)}
+        listener.around = {
+            module for module in listener.model.modules() if is_compiled_in_place(module)
+        }
     wanted = list(_wanted(listener))
     listener.thread = threading.get_ident()
     _count(1, wanted)
@@ -155,23 +172,33 @@ def listening(listener: Listener) -> Iterator[None]:
     try:
         yield
     finally:
-        # Its own context may be out of reach from here: there it counts no more, and goes with the next change.
+        # Its own context may be out of reach from here: there it counts no more, and goes with the
+        # next change.
         listener.thread = 0
         _listeners.set(tuple(one for one in _open() if one() is not listener))
         _count(-1, wanted)
 
 
 def is_watching() -> bool:
-    """Return whether this thread is inside a capture or an edit: its passes are not like those of others."""
+    """Return whether this thread is inside a capture or an edit: its passes are not like those of
+    others.
+    """
     return any(_here())
 
 
 def has_others(model: nn.Module) -> bool:
-    """Return whether hooks that are not of here hang on a model: they may change its passes, and a copy has none."""
+    """Return whether hooks that are not of here hang on a model: they may change its passes, and a
+    copy has none.
+    """
     ours = {_start, _finish, _stem, _enter, _squeeze, _gate, _part, _leave, _take, _give}
     kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
     # Copies of the tables: other threads attach ours meanwhile.
-    hung = (hook for module in model.modules() for kind in kinds for hook in [*getattr(module, kind).values()])
+    hung = (
+        hook
+        for module in model.modules()
+        for kind in kinds
+        for hook in [*getattr(module, kind).values()]
+    )
     return any(hook not in ours for hook in hung)
 
 
@@ -183,17 +210,24 @@ def _list(listener: Listener) -> None:
     """Note a listener for all threads; those that have ended go."""
     global _everywhere
     with _lock:
-        # One that a collector ends meanwhile may stay until the next: it has no thread then, and counts no more.
-        _everywhere = (*(one for one in _everywhere if (other := one()) and other.thread), weakref.ref(listener))
+        # One that a collector ends meanwhile may stay until the next: it has no thread then, and
+        # counts no more.
+        _everywhere = (
+            *(one for one in _everywhere if (other := one()) and other.thread),
+            weakref.ref(listener),
+        )
 
 
 def _here() -> list[Listener]:
     """Return the open listeners of this thread, the outermost first."""
     if is_dynamo_compiling():
-        # Another thread, or a function around the model, is being compiled: hooks are to leave nothing there.
+        # Another thread, or a function around the model, is being compiled: hooks are to leave
+        # nothing there.
         return []
     thread = threading.get_ident()
-    return [listener for one in _listeners.get() if (listener := one()) and listener.thread == thread]
+    return [
+        listener for one in _listeners.get() if (listener := one()) and listener.thread == thread
+    ]
 
 
 def _wanted(listener: Listener) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
@@ -215,11 +249,15 @@ def _wanted(listener: Listener) -> Iterator[tuple[nn.Module, Callable[..., Any]]
 
 
 def _count(step: int, wanted: list[tuple[nn.Module, Callable[..., Any]]]) -> None:
-    """Add one user to each hook or take one away; hooks come with their first and go with their last."""
+    """Add one user to each hook or take one away.
+
+    Hooks come with their first and go with their last.
+    """
     global _changing
     _changes.append((step, wanted))
     with _lock:
-        # A generator that is collected in the midst of this ends its capture here: its turn comes after.
+        # A generator that is collected in the midst of this ends its capture here: its turn comes
+        # after.
         if _changing:
             return
         _changing = True
@@ -243,7 +281,8 @@ def _register(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle | 
     if hook is _run_eagerly:
         return Eagerly(module, partial(hook, module))
     for table in (module._forward_pre_hooks, module._forward_hooks):
-        # A copy that was made while the original was watched has the same hook, and would run it twice.
+        # A copy that was made while the original was watched has the same hook, and would run it
+        # twice.
         for key in [key for key, other in table.items() if other is hook]:
             del table[key]
     if hook in (_start, _stem, _enter, _squeeze, _take):
@@ -258,7 +297,9 @@ def _run_eagerly(module: nn.Module) -> bool:
     listeners = _here()
     if any(module in listener.around for listener in listeners):
         return True
-    return any(module in place.compiled for listener in listeners for place in listener.blocks.values())
+    return any(
+        module in place.compiled for listener in listeners for place in listener.blocks.values()
+    )
 
 
 def _is_again() -> bool:
@@ -317,7 +358,9 @@ def _stem(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> N
 
 def _enter(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     for listener in _here():
-        if (place := listener.blocks.get(block)) and (features := _first_tensor(args, kwargs)) is not None:
+        if (place := listener.blocks.get(block)) and (
+            features := _first_tensor(args, kwargs)
+        ) is not None:
             again = _is_again()
             run = listener.runs[-1] if listener.runs and not again else None
             listener.visit = Visit(place, features, run, run.calls[place.path] if run else 0, again)
@@ -335,7 +378,11 @@ def _squeeze(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 def _gate(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
     visits = [(listener, listener.visit) for listener in _here() if listener.visit]
-    now = [(listener, visit) for listener, visit in visits if visit.place.gate is module and visit.gate is None]
+    now = [
+        (listener, visit)
+        for listener, visit in visits
+        if visit.place.gate is module and visit.gate is None
+    ]
     gate = output
     for listener, visit in now:
         gate = listener.change(visit, gate) if listener.change else gate
@@ -363,12 +410,16 @@ def _leave(block: nn.Module, _: tuple[Any, ...], output: Any) -> None:
                 listener.leave(visit, output)
 
 
-def _take(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _take(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     for listener in _here():
         if change := listener.take.get(module):
             name = next(iter(kwargs), "")
             args, kwargs = (
-                ((change(args[0]), *args[1:]), kwargs) if args else ((), kwargs | {name: change(kwargs[name])})
+                ((change(args[0]), *args[1:]), kwargs)
+                if args
+                else ((), kwargs | {name: change(kwargs[name])})
             )
     return args, kwargs
 

@@ -1,4 +1,5 @@
-"""One checked forward pass: which SE blocks there are, and that each multiplies by the gate that is read.
+"""One checked forward pass: which SE blocks there are, and that each multiplies by the gate that
+is read.
 
 Why: docs/decisions/002-checked-then-drawn.md
 """
@@ -43,7 +44,9 @@ class _Check:
     def leave(self, visit: Visit, output: object) -> None:
         expected, path = visit.expected, visit.place.path
         if visit.gate is None:
-            self.refused[path] = f"Its gate, the output of {visit.place.row.gate!r}, was not computed."
+            self.refused[path] = (
+                f"Its gate, the output of {visit.place.row.gate!r}, was not computed."
+            )
         elif path not in self.refused and not (
             expected is not None and isinstance(output, Tensor) and is_product(output, expected)
         ):
@@ -53,11 +56,12 @@ class _Check:
 def inspect_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> Inspection:
     """Run a model once on seeded noise, and check every SE block that its classes tell of.
 
-    ``size`` is the side of the image, or its channels, height and width: (80, 200) for 80 bands of sound, (1, 32, 64,
-    64) for a volume. A site is listed if its block ran and put out its input times the gate, bit for bit (where the
-    block is quantised, to one step); a block whose input is zero everywhere, as in networks that were never
-    trained, is asked again with noise. Blocks that are compiled, and modules that are only named like an SE block,
-    are among the refused. The model's mode is restored and nothing it learned changes.
+    ``size`` is the side of the image, or its channels, height and width: (80, 200) for 80 bands of
+    sound, (1, 32, 64, 64) for a volume. A site is listed if its block ran and put out its input
+    times the gate, bit for bit (where the block is quantised, to one step); a block whose input is
+    zero everywhere, as in networks that were never trained, is asked again with noise. Blocks that
+    are compiled, and modules that are only named like an SE block, are among the refused. The
+    model's mode is restored and nothing it learned changes.
 
     Raises:
         NoSEBlocksError: every SE block is compiled, so that hooks would be ignored.
@@ -71,17 +75,21 @@ def inspect_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> Ins
     ran = {site.block for site in check.sites} | check.refused.keys()
     idle = {place.path: "It does not run in a pass of one image." for place in scan.blocks.values()}
     named = scan.misfits | scan.compiled | scan.unknown
-    refused = named | {path: words for path, words in idle.items() if path not in ran} | check.refused
+    refused = (
+        named | {path: words for path, words in idle.items() if path not in ran} | check.refused
+    )
     sites = tuple(site for site in check.sites if site.block not in refused)
     returned = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
     return Inspection(sites, refused, scan.others, returned)
 
 
 def find_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> tuple[GateSite, ...]:
-    """Find every SE block of a model, in forward order, as `inspect_gates` does, which also says what else it has.
+    """Find every SE block of a model, in forward order, as `inspect_gates` does, which also says
+    what else it has.
 
     Raises:
-        NoSEBlocksError: the model has no SE block that se_viz knows, none that is right, or it is compiled.
+        NoSEBlocksError: the model has no SE block that se_viz knows, none that is right, or it is
+            compiled.
         CaptureError: a block lacks what its row of `SPELLINGS` names.
     """
     choose_blocks(model)
@@ -89,8 +97,8 @@ def find_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> tuple[
     if not found.sites:
         path, sentence = next(iter(found.refused.items()))
         raise NoSEBlocksError(
-            f"{type(model).__name__} has no SE block that can be read. {path}: {sentence} "
-            "Add or correct a row in `se_viz.gates.SPELLINGS`."
+            f"{type(model).__name__} has no SE block that can be read. {path}: {sentence} Add or "
+            "correct a row in `se_viz.gates.SPELLINGS`."
         )
     return found.sites
 
@@ -100,7 +108,9 @@ def _ask_silent(check: _Check) -> None:
     for place, features in check.silent.items():
         again = _Check()
         # The block alone is the model here: its stage is of no interest.
-        with listening(Listener(place.block, {place.block: place}, see=again.see, leave=again.leave)):
+        with listening(
+            Listener(place.block, {place.block: place}, see=again.see, leave=again.leave)
+        ):
             place.block(_noise(tuple(features.shape), place.block, like=features))
         check.refused |= again.refused
     check.sites = sites
@@ -125,9 +135,15 @@ def _site(visit: Visit, squeeze: Tensor) -> GateSite:
 
 
 def _hidden(place: Place, channels: int) -> int | None:
-    """Return the units between the excitation's layers, if there are two with weights from and to all channels."""
-    layers = [layer.weight.shape[:2] for layer in place.block.modules() if isinstance(layer, LAYERS)]
-    first = [layer.weight.shape[:2] for layer in place.squeeze.modules() if isinstance(layer, LAYERS)]
+    """Return the units between the excitation's layers, if there are two with weights from and to
+    all channels.
+    """
+    layers = [
+        layer.weight.shape[:2] for layer in place.block.modules() if isinstance(layer, LAYERS)
+    ]
+    first = [
+        layer.weight.shape[:2] for layer in place.squeeze.modules() if isinstance(layer, LAYERS)
+    ]
     units, inputs = first[0] if first else (0, 0)
     return units if inputs == channels and (channels, units) in layers and len(layers) > 1 else None
 
@@ -136,7 +152,8 @@ def _averaged(visit: Visit, squeeze: Tensor) -> bool:
     features = plain(visit.features).double()
     first = 1 if visit.place.row.channels_last else 2
     mean = features.mean(tuple(range(first, first + features.ndim - 2)))
-    # The block may add in lower precision and in another order: a few roundings of its largest terms.
+    # The block may add in lower precision and in another order: a few roundings of its largest
+    # terms.
     slack = 8 * torch.finfo(squeeze.dtype).eps * features.abs().amax()
     if visit.squeeze is not None and visit.squeeze.is_quantized:
         slack += 0.51 * visit.squeeze.q_scale()
@@ -145,7 +162,9 @@ def _averaged(visit: Visit, squeeze: Tensor) -> bool:
 
 def _noise(shape: tuple[int, ...], module: nn.Module, *, like: Tensor | None = None) -> Tensor:
     if like is None:
-        like = next((value for value in module.parameters() if value.is_floating_point()), torch.zeros(()))
+        like = next(
+            (value for value in module.parameters() if value.is_floating_point()), torch.zeros(())
+        )
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     if like.is_quantized:
         return torch.quantize_per_tensor(noise, like.q_scale(), like.q_zero_point(), like.dtype)

@@ -1,4 +1,6 @@
-"""Who turns whom up: how each gate of a block answers to each squeeze, exactly, and an order to see it in."""
+"""Who turns whom up: how each gate of a block answers to each squeeze, exactly, and an order to
+see it in.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +20,9 @@ _TOGETHER = 256
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The strongest pattern of a Jacobian: its first singular vectors, as an order of rows and of columns."""
+    """The strongest pattern of a Jacobian: its first singular vectors, as an order of rows and of
+    columns.
+    """
 
     rows: Int[Tensor, "channels"]
     """Gates, from one end of the left singular vector to the other."""
@@ -45,10 +49,11 @@ def gate_jacobian(
 ) -> Float[Tensor, "rows channels"]:
     """Return ds_c / dz_k of a block for one captured image: a row a gate, a column a squeeze.
 
-    float32 on the CPU; gate per unit of the feature map. By automatic differentiation through the block's own
-    modules, so that it holds for every spelling: for the paper's form it is
-    sigma'(logit) W2 diag(delta'(W1 z + b1)) W1. ``channels`` asks for some rows alone. It tells what a small
-    change of one squeeze would do to a gate, all others held. The model is left as it was, without gradients.
+    float32 on the CPU; gate per unit of the feature map. By automatic differentiation through the
+    block's own modules, so that it holds for every spelling: for the paper's form it is
+    sigma'(logit) W2 diag(delta'(W1 z + b1)) W1. ``channels`` asks for some rows alone. It tells
+    what a small change of one squeeze would do to a gate, all others held. The model is left as it
+    was, without gradients.
 
     Raises:
         NoSEBlocksError: the model has no such block.
@@ -58,28 +63,36 @@ def gate_jacobian(
     wanted = range(len(squeeze)) if channels is None else channels
     if any(channel not in range(len(squeeze)) for channel in wanted):
         raise ExcitationError(
-            f"{record.name} has the channels 0 to {len(squeeze) - 1}, not all of {[*wanted]}. Choose among these."
+            f"{record.name} has the channels 0 to {len(squeeze) - 1}, not all of {[*wanted]}. "
+            "Choose among these."
         )
     # Inference mode of the caller would keep gradients off, whatever else is set.
     with torch.inference_mode(False), torch.enable_grad():
         return torch.cat(
-            [_rows(place, squeeze, chunk, axes=record.axes) for chunk in torch.tensor([*wanted]).split(_TOGETHER)]
+            [
+                _rows(place, squeeze, chunk, axes=record.axes)
+                for chunk in torch.tensor([*wanted]).split(_TOGETHER)
+            ]
         )
 
 
 def _rows(place: Place, squeeze: Tensor, rows: Tensor, *, axes: int) -> Tensor:
-    """Return some rows by one backward pass: each row of a batch of equal squeezes answers for one gate."""
+    """Return some rows by one backward pass: each row of a batch of equal squeezes answers for one
+    gate.
+    """
     batch = squeeze.repeat(len(rows), 1).requires_grad_()
     gates = excite(place, batch, axes=axes)
-    (slopes,) = torch.autograd.grad(gates[torch.arange(len(rows)), rows.to(gates.device)].sum(), batch)
+    (slopes,) = torch.autograd.grad(
+        gates[torch.arange(len(rows)), rows.to(gates.device)].sum(), batch
+    )
     return slopes
 
 
 def find_pattern(jacobian: Float[Tensor, "channels channels"]) -> Pattern:
     """Order gates and squeezes so that those that act alike stand together.
 
-    The order is that of the first singular vectors, larger entries first, with the sign that leaves most gates
-    above 0. A Jacobian of zeros keeps the order of its channels.
+    The order is that of the first singular vectors, larger entries first, with the sign that leaves
+    most gates above 0. A Jacobian of zeros keeps the order of its channels.
     """
     if not jacobian.any():
         order = torch.arange(len(jacobian))
@@ -89,19 +102,29 @@ def find_pattern(jacobian: Float[Tensor, "channels channels"]) -> Pattern:
     right = vectors[:, -1]
     left = jacobian @ right
     sign = 1.0 if left.sum() >= 0 else -1.0
-    rows, columns = ((sign * vector).argsort(descending=True, stable=True) for vector in (left, right))
+    rows, columns = (
+        (sign * vector).argsort(descending=True, stable=True) for vector in (left, right)
+    )
     return Pattern(rows, columns, (squares[-1] / squares.sum()).item())
 
 
 def find_strongest(jacobian: Float[Tensor, "channels channels"], most: int) -> Strongest:
-    """Return the gates and the squeezes with the largest entries all in all: the largest sums of squares."""
+    """Return the gates and the squeezes with the largest entries all in all: the largest sums of
+    squares.
+    """
     squares = jacobian.square()
-    rows, columns = (squares.sum(axis).argsort(descending=True, stable=True)[:most] for axis in (1, 0))
+    rows, columns = (
+        squares.sum(axis).argsort(descending=True, stable=True)[:most] for axis in (1, 0)
+    )
     return Strongest(rows, columns, jacobian[rows][:, columns])
 
 
-def average_cells(values: Float[np.ndarray, "rows columns"], most: int) -> Float[np.ndarray, "cells cells"]:
-    """Return the means of a square matrix over at most ``most`` x ``most`` cells of nearly equal size."""
+def average_cells(
+    values: Float[np.ndarray, "rows columns"], most: int
+) -> Float[np.ndarray, "cells cells"]:
+    """Return the means of a square matrix over at most ``most`` x ``most`` cells of nearly equal
+    size.
+    """
     edges = np.linspace(0, len(values), min(most, len(values)) + 1).round().astype(int)[:-1]
     sums = np.add.reduceat(np.add.reduceat(values.astype(np.float64), edges, axis=0), edges, axis=1)
     sizes = np.diff([*edges, len(values)])

@@ -1,4 +1,6 @@
-"""Narrow places in the graph of a value's derivatives, through which all of what lies behind them acts on it."""
+"""Narrow places in the graph of a value's derivatives, through which all of what lies behind them
+acts on it.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,10 +13,11 @@ from torch.autograd.graph import GradientEdge, Node
 
 
 class Narrows:
-    """The graph that autograd goes back through from a value, and for each node the nearest one it cannot pass by.
+    """The graph that autograd goes back through from a value, and for each node the nearest one it
+    cannot pass by.
 
-    That is its immediate dominator (Cooper, Harvey and Kennedy, "A simple, fast dominance algorithm", 2001); the
-    graph has no cycles, so that one walk finds them all.
+    That is its immediate dominator (Cooper, Harvey and Kennedy, "A simple, fast dominance
+    algorithm", 2001); the graph has no cycles, so that one walk finds them all.
     """
 
     def __init__(self, value: Tensor) -> None:

@@ -31,23 +31,29 @@ class _ReachedError(Exception):
 def read_neuron(
     model: nn.Module, images: Float[Tensor, "batch colours height width"], neuron: Neuron
 ) -> Float[Tensor, "batch"]:
-    """Return one gate, or its logit, for each image, in the block's precision and with its gradient.
+    """Return one gate, or its logit, for each image, in the block's precision and with its
+    gradient.
 
     The pass ends at the gate: what comes after it does not run.
 
     Raises:
         NoSEBlocksError: the model has no such SE block, or it is compiled.
-        CaptureError: the block is not used so often, has no such channel, or its logit cannot be read.
+        CaptureError: the block is not used so often, has no such channel, or its logit cannot be
+            read.
     """
     visit = _visit(model, images, neuron.block)
     _, gate = read_pair(visit)
     if not 0 <= neuron.channel < gate.shape[1]:
-        raise CaptureError(f"{neuron.block} has no channel {neuron.channel}. Choose one from 0 to {gate.shape[1] - 1}.")
+        raise CaptureError(
+            f"{neuron.block} has no channel {neuron.channel}. Choose one from 0 to "
+            f"{gate.shape[1] - 1}."
+        )
     if not neuron.logit:
         return gate[:, neuron.channel]
     if visit.logit is None or visit.logit.numel() != gate.numel():
         raise CaptureError(
-            f"{neuron.block} does not keep one logit a channel. Choose the gate itself, which can be read."
+            f"{neuron.block} does not keep one logit a channel. Choose the gate itself, which can "
+            "be read."
         )
     return visit.logit.reshape(gate.shape)[:, neuron.channel]
 
@@ -64,5 +70,7 @@ def _visit(model: nn.Module, images: Tensor, name: str) -> Visit:
     with listening(Listener(model, choose_blocks(model, [path]), see=see)), suppress(_ReachedError):
         model(images)
     if not found:
-        raise CaptureError(f"No pass uses {name}. Choose a block among those that `find_gates` lists.")
+        raise CaptureError(
+            f"No pass uses {name}. Choose a block among those that `find_gates` lists."
+        )
     return found[0]

@@ -22,7 +22,8 @@ class Peak:
 def find_peaks(features: Float[Tensor, "height width"], count: int) -> tuple[Peak, ...]:
     """Return the highest local maxima of one channel's map, highest first, ``count`` at most.
 
-    A cell counts if none of its up to eight neighbours is higher; a map that is the same everywhere has no peak.
+    A cell counts if none of its up to eight neighbours is higher; a map that is the same everywhere
+    has no peak.
     """
     highest = F.max_pool2d(features[None], 3, stride=1, padding=1)[0]
     lowest = -F.max_pool2d(-features[None], 3, stride=1, padding=1)[0]

@@ -61,7 +61,8 @@ class Scan:
     compiled: dict[str, str] = field(default_factory=dict)
     """Path of an SE block that runs as compiled code, and where that is."""
     unknown: dict[str, str] = field(default_factory=dict)
-    """Path of a module that is named like an SE block and has no row that fits, and that in a sentence."""
+    """Path of a module that is named like an SE block and has no row that fits, and that in a
+    sentence."""
 
 
 def scan_model(model: nn.Module) -> Scan:
@@ -75,7 +76,12 @@ def scan_model(model: nn.Module) -> Scan:
     suspects: list[tuple[str, nn.Module]] = []
     for path, module in _walk(model):
         kind = known.get(type(module)) or known.setdefault(type(module), _kind(type(module), rows))
-        if kind.compiled or kind.in_class or module._compiled_call_impl is not None or "forward" in module.__dict__:
+        if (
+            kind.compiled
+            or kind.in_class
+            or module._compiled_call_impl is not None
+            or "forward" in module.__dict__
+        ):
             compiled.append((path, module))
         if kind.plain:
             continue
@@ -96,7 +102,8 @@ def choose_blocks(
     """Return the blocks that ``names`` lists, or all of them; ``also`` is checked to be among them.
 
     Raises:
-        NoSEBlocksError: one that is asked for is compiled, the model has no SE block, or none of a name.
+        NoSEBlocksError: one that is asked for is compiled, the model has no SE block, or none of a
+            name.
         CaptureError: all are asked for, and one lacks what its row names.
     """
     scan = scan_model(model)
@@ -112,7 +119,9 @@ def choose_blocks(
     asked = paths.keys() if names is None else _as_set(names)
     if unknown := sorted((asked - paths.keys()) | (set(also) - asked)):
         known = ", ".join(path for path in paths if names is None or path in asked)
-        raise NoSEBlocksError(f"There is no SE block {unknown[0]!r}. Choose among: {known or ', '.join(paths)}.")
+        raise NoSEBlocksError(
+            f"There is no SE block {unknown[0]!r}. Choose among: {known or ', '.join(paths)}."
+        )
     return {block: scan.blocks[block] for path, block in paths.items() if path in asked}
 
 
@@ -140,14 +149,23 @@ def _are_nested(one: str, other: str) -> bool:
 
 def _name_unknown(scan: Scan, suspects: list[tuple[str, nn.Module]]) -> None:
     """Name the modules that may be SE blocks, but not what only holds such blocks."""
-    known = [*(place.path for place in scan.blocks.values()), *scan.misfits, *scan.others, *scan.compiled]
+    known = [
+        *(place.path for place in scan.blocks.values()),
+        *scan.misfits,
+        *scan.others,
+        *scan.compiled,
+    ]
     for path, module in reversed(suspects):
-        inner = any(other.startswith(f"{path}.") or path.startswith(f"{other}.") for other in [*known, *scan.unknown])
+        inner = any(
+            other.startswith(f"{path}.") or path.startswith(f"{other}.")
+            for other in [*known, *scan.unknown]
+        )
         if inner or path in scan.compiled or not [*module.parameters()]:
             continue
         scan.unknown[path] = (
-            f"{type(module).__name__} is named like an SE block, but no row of `se_viz.gates.SPELLINGS` fits it: its "
-            "gates cannot be read. Add a row; the gate has to be what a child module puts out."
+            f"{type(module).__name__} is named like an SE block, but no row of "
+            "`se_viz.gates.SPELLINGS` fits it: its gates cannot be read. Add a row; the gate has "
+            "to be what a child module puts out."
         )
 
 
@@ -216,7 +234,11 @@ def _child(block: nn.Module, path: str) -> nn.Module | None:
     parent, _, name = path.rpartition(".")
     try:
         holder = block.get_submodule(parent)
-        return holder[-1] if name == "-1" and isinstance(holder, nn.Sequential) else holder.get_submodule(name)
+        return (
+            holder[-1]
+            if name == "-1" and isinstance(holder, nn.Sequential)
+            else holder.get_submodule(name)
+        )
     except (AttributeError, IndexError):
         return None
 
@@ -225,6 +247,12 @@ def _nothing(model: nn.Module, scan: Scan) -> str:
     found = f"{type(model).__name__} has no squeeze-and-excitation block that se_viz knows"
     if scan.others:
         path, sentence = next(iter(scan.others.items()))
-        return f"{found}. What it has is no SE gate: {path} ({sentence}) Choose a network with SE blocks."
+        return (
+            f"{found}. What it has is no SE gate: {path} ({sentence}) Choose a network with SE "
+            "blocks."
+        )
     known = ", ".join(row.form for row in spellings.SPELLINGS)
-    return f"{found} (it looks for {known}). If yours is written another way, add one row to `se_viz.gates.SPELLINGS`."
+    return (
+        f"{found} (it looks for {known}). If yours is written another way, add one row to "
+        "`se_viz.gates.SPELLINGS`."
+    )

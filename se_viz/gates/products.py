@@ -1,4 +1,6 @@
-"""Whether a block put out its input times its gate: at every place, or at a few, which costs next to nothing."""
+"""Whether a block put out its input times its gate: at every place, or at a few, which costs next
+to nothing.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -33,7 +35,10 @@ def multiply(visit: Visit, gate: Tensor) -> Tensor:
 
 
 def expect(visit: Visit, gate: Tensor) -> Tensor | None:
-    """Return the same at a few places, in a copy: what comes next may work in place. None where no values are."""
+    """Return the same at a few places, in a copy: what comes next may work in place.
+
+    None where no values are.
+    """
     if gate.is_meta or is_functorch_wrapped_tensor(gate):
         return None
     # Whoever counts or changes the functions of the pass must not meet these.
@@ -52,12 +57,17 @@ def meet(visit: Visit, output: object) -> Product:
     with torch._C.DisableTorchFunction():
         some = output.detach()[visit.cuts]
         if output.is_quantized:
-            return Product(place, requantise(expected, output), some.dequantize(), step=1.01 * output.q_scale())
+            return Product(
+                place, requantise(expected, output), some.dequantize(), step=1.01 * output.q_scale()
+            )
         return Product(place, expected, some.clone())
 
 
 def find_wrong(products: Iterable[Product]) -> list[Place]:
-    """Return the blocks whose output is not their product, but for rounding; asked of all of them at once."""
+    """Return the blocks whose output is not their product, but for rounding.
+
+    Asked of all of them at once.
+    """
     wrong: list[Place] = []
     kinds: dict[tuple[object, ...], list[Product]] = defaultdict(list)
     for one in products:
@@ -73,17 +83,26 @@ def find_wrong(products: Iterable[Product]) -> list[Place]:
 
 
 def is_product(output: Tensor, expected: Tensor) -> bool:
-    """Return whether a whole map is the product: bit for bit, or to one step of what a quantised block rounds to."""
+    """Return whether a whole map is the product: bit for bit, or to one step of what a quantised
+    block rounds to.
+    """
     if output.shape != expected.shape:
         return False
     if output.is_quantized:
-        return bool(((output.dequantize() - requantise(expected, output)).abs() <= 1.01 * output.q_scale()).all())
+        return bool(
+            (
+                (output.dequantize() - requantise(expected, output)).abs()
+                <= 1.01 * output.q_scale()
+            ).all()
+        )
     return bool(((output == expected) | (output.isnan() & expected.isnan())).all())
 
 
 def requantise(values: Tensor, like: Tensor) -> Tensor:
     """Return values as a quantised tensor's steps and range would hold them."""
-    return torch.quantize_per_tensor(values, like.q_scale(), like.q_zero_point(), like.dtype).dequantize()
+    return torch.quantize_per_tensor(
+        values, like.q_scale(), like.q_zero_point(), like.dtype
+    ).dequantize()
 
 
 def plain(values: Tensor) -> Tensor:
@@ -94,7 +113,9 @@ def plain(values: Tensor) -> Tensor:
 def _times(visit: Visit, features: Tensor, gate: Tensor) -> Tensor:
     ones = [1] * (features.ndim - 2)
     last = visit.place.row.channels_last
-    return features * gate.reshape((len(gate), *ones, visit.channels) if last else (len(gate), visit.channels, *ones))
+    return features * gate.reshape(
+        (len(gate), *ones, visit.channels) if last else (len(gate), visit.channels, *ones)
+    )
 
 
 def _cuts(visit: Visit) -> tuple[slice, ...]:
@@ -116,4 +137,6 @@ def _agree(alike: list[Product]) -> bool:
     coarse = max((torch.finfo(kind) for kind in kinds), key=lambda info: info.eps)
     wide = torch.float64 if torch.float64 in kinds else torch.float32
     atol = max(alike[0].step, coarse.tiny)
-    return torch.allclose(output.to(wide), expected.to(wide), rtol=coarse.eps, atol=atol, equal_nan=True)
+    return torch.allclose(
+        output.to(wide), expected.to(wide), rtol=coarse.eps, atol=atol, equal_nan=True
+    )

@@ -13,7 +13,8 @@ class GateSite:
     block: str
     """Dotted path inside the model, e.g. ``layer3.2.bn3.1``."""
     stage: int
-    """log2 of the stride of the block's input: 2 for a quarter of the image's side, 5 for a thirty-second."""
+    """log2 of the stride of the block's input: 2 for a quarter of the image's side, 5 for a
+    thirty-second."""
     channels: int
     """Number of gates for one image, the paper's C."""
     function: str
@@ -21,7 +22,8 @@ class GateSite:
     form: str = ""
     """How the block is written: library and class, e.g. ``torchvision SqueezeExcitation``."""
     hidden: int | None = None
-    """Units between the excitation's two layers, the paper's C / r; None where there are no two such layers."""
+    """Units between the excitation's two layers, the paper's C / r; None where there are no two
+    such layers."""
     low: float = 0.0
     """Lower end of the gate function's range; minus infinity where it is not known."""
     high: float = 1.0
@@ -29,12 +31,14 @@ class GateSite:
     closed: bool = False
     """Whether a gate can be exactly ``low`` or ``high``, as a hard sigmoid's can."""
     averaged: bool = True
-    """Whether the squeeze is the spatial mean, as in the paper; else it is some other summary of each channel."""
+    """Whether the squeeze is the spatial mean, as in the paper; else it is some other summary of
+    each channel."""
     call: int = 0
-    """0 for a block's first use in a pass, 1 for its second, ...: blocks may share their weights."""
+    """0 for a block's first use in a pass, 1 for its second, ...: blocks may share their
+    weights."""
     gain: float = 1.0
-    """Constant beside the block that ``low`` and ``high`` include: 2 for the sites of a `Network` without norms,
-    whose records and edits are of gate x gain; 1 as `find_gates` returns it."""
+    """Constant beside the block that ``low`` and ``high`` include: 2 for the sites of a `Network`
+    without norms, whose records and edits are of gate x gain; 1 as `find_gates` returns it."""
 
     @property
     def name(self) -> str:
@@ -58,7 +62,8 @@ class Inspection:
     others: dict[str, str]
     """Path of an attention that is no SE gate, and what it does instead, in a sentence."""
     returned: tuple[int, ...] | str = ""
-    """What the model returned for one image: the shape of a tensor, of anything else the name of its type."""
+    """What the model returned for one image: the shape of a tensor, of anything else the name of
+    its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +73,18 @@ class GateRecord:
     block: str
     """Dotted path inside the model, e.g. ``layer3.2.bn3.1``."""
     stage: int
-    """log2 of the stride of the block's input: 2 for a quarter of the image's side, 5 for a thirty-second;
-    below 0 where it is larger than the image."""
+    """log2 of the stride of the block's input: 2 for a quarter of the image's side, 5 for a
+    thirty-second; below 0 where it is larger than the image."""
     squeeze: Float[Tensor, "batch channels"]
     """Spatial mean of each channel, in the units of the feature map; float32 on the CPU."""
     gate: Float[Tensor, "batch channels"]
     """Multiplier given to each channel; float32 on the CPU."""
     features: Float[Tensor, "batch channels *space"] | None = None
-    """The block's input U where it was asked for, else None; ``gate * features`` is the block's output."""
+    """The block's input U where it was asked for, else None; ``gate * features`` is the block's
+    output."""
     call: int = 0
-    """0 for the block's first use in this pass, 1 for its second, ...: blocks may share their weights."""
+    """0 for the block's first use in this pass, 1 for its second, ...: blocks may share their
+    weights."""
     gain: float = 1.0
     """Constant beside the block that ``gate`` includes: 1 as `capture_gates` records it."""
     axes: int = 2

@@ -13,8 +13,8 @@ from se_viz.gates.places import Place
 
 _NAMED = 3
 _HIDDEN = (
-    "Hooks are called neither in compiled code (`torch.compile`, a CUDA graph) nor by a replaced `forward` that "
-    "leaves a block out. Use the model as it was before"
+    "Hooks are called neither in compiled code (`torch.compile`, a CUDA graph) nor by a replaced "
+    "`forward` that leaves a block out. Use the model as it was before"
 )
 _IDLE = "The model did not use them in these passes, as with an early exit. Use blocks that run"
 
@@ -23,23 +23,32 @@ def check_first_pass(listener: Listener, problem: type[SeVizError]) -> None:
     """Raise ``problem`` where a pass has come to its end and no block has ever reported."""
     if not listener.reported:
         raise problem(
-            f"The model ran, but no SE block was seen of those to be watched: {_named([*listener.blocks.values()])}. "
-            "They run in compiled code (`torch.compile`, a CUDA graph), in a `forward` that leaves them out, or in "
-            "another thread or process, as with `nn.DataParallel`. Use a copy of the model without these: no hook is "
-            "called there."
+            "The model ran, but no SE block was seen of those to be watched: "
+            f"{_named([*listener.blocks.values()])}. They run in compiled code (`torch.compile`, a "
+            "CUDA graph), in a `forward` that leaves them out, or in another thread or process, as "
+            "with `nn.DataParallel`. Use a copy of the model without these: no hook is called "
+            "there."
         )
 
 
-def check_all_passes(listener: Listener, opener: int, problem: type[SeVizError], *, strict: bool) -> None:
-    """Say which blocks reported in no pass, at the end of the ``with`` block that ``opener``, a thread, opened.
+def check_all_passes(
+    listener: Listener, opener: int, problem: type[SeVizError], *, strict: bool
+) -> None:
+    """Say which blocks reported in no pass, at the end of the ``with`` block that ``opener``, a
+    thread, opened.
 
-    ``problem`` is raised where it is known that they ran unseen, or with ``strict``; else there is a warning,
-    since blocks may be left out on purpose, as by an early exit.
+    ``problem`` is raised where it is known that they ran unseen, or with ``strict``; else there is
+    a warning, since blocks may be left out on purpose, as by an early exit.
     """
-    if replaced := [place for block, place in listener.blocks.items() if _at(listener.model, place.path) is not block]:
+    if replaced := [
+        place
+        for block, place in listener.blocks.items()
+        if _at(listener.model, place.path) is not block
+    ]:
         raise problem(
-            f"Modules were put in the place of SE blocks that were watched: {_named(replaced)}. What ran there since "
-            "was not seen. Change the model first, and open the `with` block then."
+            f"Modules were put in the place of SE blocks that were watched: {_named(replaced)}. "
+            "What ran there since was not seen. Change the model first, and open the `with` block "
+            "then."
         )
     silent = [place for block, place in listener.blocks.items() if block not in listener.reported]
     if not listener.passes and not listener.reported:
@@ -66,13 +75,15 @@ def _check_elsewhere(listener: Listener, opener: int, problem: type[SeVizError])
     name = type(listener.model).__name__
     if listener.elsewhere or get_ident() != opener:
         raise problem(
-            f"No pass of {name} was seen: only those of the thread that opened the `with` block are. Open and close it "
-            "in the function that calls the model, inside the thread where it runs."
+            f"No pass of {name} was seen: only those of the thread that opened the `with` block "
+            "are. Open and close it in the function that calls the model, inside the thread where "
+            "it runs."
         )
     if any(is_in_compiled_code(block) for block in listener.blocks):
         raise problem(
-            f"No pass of {name} was seen, and its weights are part of code that `torch.compile` made, where no hook is "
-            "called. Call the model itself, without the compiled function around it."
+            f"No pass of {name} was seen, and its weights are part of code that `torch.compile` "
+            "made, where no hook is called. Call the model itself, without the compiled function "
+            "around it."
         )
 
 

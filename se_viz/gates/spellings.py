@@ -19,15 +19,18 @@ class Spelling:
     """Where one class of SE block has its squeeze and its gate."""
 
     kind: type[nn.Module] | str
-    """The block's class, or its dotted path, which needs no import; ``*.Name`` is any class of that name."""
+    """The block's class, or its dotted path, which needs no import; ``*.Name`` is any class of
+    that name."""
     squeeze: str
     """Path of the child whose input is the squeeze: the excitation's first layer."""
     gate: str
-    """Path of the child whose output is the gate: the excitation's last function; ``fc.-1`` is the last of ``fc``."""
+    """Path of the child whose output is the gate: the excitation's last function; ``fc.-1`` is the
+    last of ``fc``."""
     channels_last: bool = False
     """Whether the block's input is (batch, height, width, channels)."""
     padding: str = ""
-    """Attribute of the block that says by how many values each end of the squeeze is padded; empty: by none."""
+    """Attribute of the block that says by how many values each end of the squeeze is padded;
+    empty: by none."""
 
     @property
     def form(self) -> str:
@@ -45,7 +48,9 @@ class Spelling:
 SPELLINGS: list[Spelling] = [
     Spelling("torchvision.ops.misc.SqueezeExcitation", squeeze="fc1", gate="scale_activation"),
     Spelling("timm.layers.squeeze_excite.SEModule", squeeze="fc1", gate="gate"),
-    Spelling("timm.layers.squeeze_excite.SqueezeExciteCl", squeeze="fc1", gate="gate", channels_last=True),
+    Spelling(
+        "timm.layers.squeeze_excite.SqueezeExciteCl", squeeze="fc1", gate="gate", channels_last=True
+    ),
     Spelling("timm.layers.squeeze_excite.EffectiveSEModule", squeeze="fc", gate="gate"),
     Spelling("timm.layers.eca.EcaModule", squeeze="conv", gate="gate"),
     Spelling("timm.layers.eca.CecaModule", squeeze="conv", gate="gate", padding="padding"),
@@ -54,7 +59,9 @@ SPELLINGS: list[Spelling] = [
     Spelling("timm.models.senet.SEModule", squeeze="fc1", gate="sigmoid"),
     Spelling("timm.models.hgnet.EseModule", squeeze="conv", gate="sigmoid"),
     *(
-        Spelling(f"transformers.models.{module}.modeling_{module}.{name}", squeeze=squeeze, gate=gate)
+        Spelling(
+            f"transformers.models.{module}.modeling_{module}.{name}", squeeze=squeeze, gate=gate
+        )
         for module, name, squeeze, gate in (
             ("regnet", "RegNetSELayer", "attention.0", "attention.3"),
             ("efficientnet", "EfficientNetSqueezeExciteLayer", "reduce", "act_expand"),
@@ -68,21 +75,38 @@ SPELLINGS: list[Spelling] = [
     Spelling("*.SEBlock", squeeze="fc.0", gate="fc.-1"),
     Spelling("*.SEModule", squeeze="fc1", gate="sigmoid"),
 ]
-"""Every spelling that se_viz knows. A module's nearest class counts; of two rows that name it alike, the later."""
+"""Every spelling that se_viz knows. A module's nearest class counts; of two rows that name it
+alike, the later."""
 
-_SPLIT = "Split attention (arXiv 2004.08955) gates the output of its own convolution, by a softmax over its branches."
-_KERNEL = "A selective kernel (arXiv 1903.06586) shares each channel out between kernel sizes by a softmax."
-_CBAM = "CBAM (arXiv 1807.06521) multiplies by a gate of mean and maximum, then by a map over places."
-_PLACES = "Coordinate attention (arXiv 2103.02907) has gates for rows and columns, not one for a whole channel."
-_SCSE = "scSE (arXiv 1803.02579) adds the outputs of a gate for each channel and of a gate for each place."
+_SPLIT = (
+    "Split attention (arXiv 2004.08955) gates the output of its own convolution, by a softmax over "
+    "its branches."
+)
+_KERNEL = (
+    "A selective kernel (arXiv 1903.06586) shares each channel out between kernel sizes by a "
+    "softmax."
+)
+_CBAM = (
+    "CBAM (arXiv 1807.06521) multiplies by a gate of mean and maximum, then by a map over places."
+)
+_PLACES = (
+    "Coordinate attention (arXiv 2103.02907) has gates for rows and columns, not one for a whole "
+    "channel."
+)
+_SCSE = (
+    "scSE (arXiv 1803.02579) adds the outputs of a gate for each channel and of a gate for each "
+    "place."
+)
 _CLAMP = "An SE block whose gate is computed without a module (a clamp), so that it cannot be read."
 
 OTHERS: dict[str, str] = {
     "timm.layers.gather_excite.GatherExcite": (
-        "Gather-excite (arXiv 1810.12348) may have a gate for each place of a channel, not one for all."
+        "Gather-excite (arXiv 1810.12348) may have a gate for each place of a channel, not one for "
+        "all."
     ),
     "timm.layers.global_context.GlobalContext": (
-        "Global context (arXiv 1904.11492) of the kind that adds to each channel and multiplies none."
+        "Global context (arXiv 1904.11492) of the kind that adds to each channel and multiplies "
+        "none."
     ),
     "timm.layers.cbam.CbamModule": _CBAM,
     "timm.layers.cbam.LightCbamModule": _CBAM,
@@ -93,21 +117,29 @@ OTHERS: dict[str, str] = {
     "timm.layers.selective_kernel.SelectiveKernel": _KERNEL,
     "timm.layers.split_attn.SplitAttn": _SPLIT,
     "timm.layers.non_local_attn.NonLocalAttn": (
-        "Non-local attention (arXiv 1711.07971) lets places attend to places; it has no gate for a channel."
+        "Non-local attention (arXiv 1711.07971) lets places attend to places; it has no gate for a "
+        "channel."
     ),
     "timm.layers.non_local_attn.BatNonLocalAttn": (
         "A bilinear attention transform (CVPR 2020) mixes places; it has no gate for a channel."
     ),
     "timm.models.davit.ChannelAttention": (
-        "Channel attention of DaViT (arXiv 2204.03645) mixes channels with each other; it has no gate for one."
+        "Channel attention of DaViT (arXiv 2204.03645) mixes channels with each other; it has no "
+        "gate for one."
     ),
-    **dict.fromkeys(("*.SCSEModule", "*.scSE", "*.SCSE", "*.SCSEBlock", "*.ChannelSpatialSELayer"), _SCSE),
+    **dict.fromkeys(
+        ("*.SCSEModule", "*.scSE", "*.SCSE", "*.SCSEBlock", "*.ChannelSpatialSELayer"), _SCSE
+    ),
     **{
         f"transformers.models.{module}.modeling_{module}.{name}SqueezeExcitationModule": _CLAMP
-        for module, name in (("pp_ocrv5_mobile_det", "PPOCRV5MobileDet"), ("pp_ocrv6_small_det", "PPOCRV6SmallDet"))
+        for module, name in (
+            ("pp_ocrv5_mobile_det", "PPOCRV5MobileDet"),
+            ("pp_ocrv6_small_det", "PPOCRV6SmallDet"),
+        )
     },
 }
-"""Attention to channels that is no SE gate, and what it does instead; ``*.Name`` is any class of that name."""
+"""Attention to channels that is no SE gate, and what it does instead; ``*.Name`` is any class of
+that name."""
 
 _SUSPECTS = re.compile(
     r"(?<![A-Z])SE(?=$|_|[A-Z][a-z]|Net)|(?<![A-Za-z])se(?=_|$)|[sc]SE"
@@ -117,7 +149,9 @@ _SUSPECTS = re.compile(
 
 
 def is_named_like_se(name: str) -> bool:
-    """Return whether the name of a class says that it is an SE block, or attention to channels of another kind."""
+    """Return whether the name of a class says that it is an SE block, or attention to channels of
+    another kind.
+    """
     return bool(_SUSPECTS.search(name))
 
 
@@ -125,6 +159,8 @@ RANGES: dict[str, tuple[float, float, bool]] = {
     "Sigmoid": (0.0, 1.0, False),
     "Softmax": (0.0, 1.0, False),
     "Tanh": (-1.0, 1.0, False),
-    **dict.fromkeys(("Hardsigmoid", "HardSigmoid", "HardSigmoidMe", "Hsigmoid", "h_sigmoid"), (0.0, 1.0, True)),
+    **dict.fromkeys(
+        ("Hardsigmoid", "HardSigmoid", "HardSigmoidMe", "Hsigmoid", "h_sigmoid"), (0.0, 1.0, True)
+    ),
 }
 """Ends of a gate function's range by the name of its class, and whether it reaches them."""

@@ -1,4 +1,5 @@
-"""The image that strides are measured from: what the first convolution or pooling of a pass takes in.
+"""The image that strides are measured from: what the first convolution or pooling of a pass takes
+in.
 
 Why: docs/decisions/006-stage-is-a-stride.md
 """
@@ -23,7 +24,9 @@ _DEPTH = 5
 
 @dataclass(frozen=True, slots=True)
 class Stem:
-    """A convolution or pooling that takes in an image: the first of a pass, or of what the model was given."""
+    """A convolution or pooling that takes in an image: the first of a pass, or of what the model
+    was given.
+    """
 
     path: str
     """Dotted path inside the model."""
@@ -44,19 +47,26 @@ class Images:
     stems: dict[nn.Module, Stem] = field(default_factory=dict)
     """The stems that have run, in that order."""
     begun: set[int] = field(default_factory=set)
-    """Numbers of axes of the blocks that ran before any stem: convolutions after them take in no image."""
+    """Numbers of axes of the blocks that ran before any stem: convolutions after them take in no
+    image."""
     upwards: bool | None = None
-    """Whether odd heights are halved upwards, as with padding, or downwards; None until a block tells."""
+    """Whether odd heights are halved upwards, as with padding, or downwards; None until a block
+    tells."""
 
     def meet(self, path: str, module: nn.Module, features: Tensor) -> None:
         """Note what a convolution takes in, if it is an image."""
         if features.ndim < 3 or max(features.shape[2:]) == 1:
             return
-        if module in self.stems or self._is_first(features) or any(features is tensor for tensor in self.given):
+        if (
+            module in self.stems
+            or self._is_first(features)
+            or any(features is tensor for tensor in self.given)
+        ):
             self.stems[module] = Stem(path, features.ndim, self._height(features))
 
     def _is_first(self, features: Tensor) -> bool:
-        """Return whether a map is the first of its kind, or an image that is larger than what ran before it.
+        """Return whether a map is the first of its kind, or an image that is larger than what ran
+        before it.
 
         A mask, or a thumbnail that says where to look, may run before the image itself.
         """
@@ -69,8 +79,9 @@ class Images:
     def height(self, block: str, features: Tensor, *, channels_last: bool) -> int:
         """Return the height of the image that a block's input comes from.
 
-        Of several stems, such as those of two towers, the one nearest to the block in the model's tree counts. Where
-        no convolution ran before the block, it is a tensor of as many axes that the model was given.
+        Of several stems, such as those of two towers, the one nearest to the block in the model's
+        tree counts. Where no convolution ran before the block, it is a tensor of as many axes that
+        the model was given.
         """
         given = [tensor for tensor in self.given if tensor.ndim == features.ndim]
         stems = [stem for stem in self.stems.values() if stem.axes == features.ndim]
@@ -89,7 +100,9 @@ _known: "WeakKeyDictionary[nn.Module, dict[nn.Module, str]]" = WeakKeyDictionary
 
 
 def candidates(model: nn.Module, blocks: Iterable[nn.Module]) -> dict[nn.Module, str]:
-    """Return what may be a stem outside of SE blocks, with its path; once a pass has shown them, the stems alone.
+    """Return what may be a stem outside of SE blocks, with its path.
+
+    Once a pass has shown them, the stems alone.
 
     What `torch.compile` has wrapped counts as one: hooks see it from outside alone.
     """
@@ -97,7 +110,11 @@ def candidates(model: nn.Module, blocks: Iterable[nn.Module]) -> dict[nn.Module,
     if known and all(_at(model, path) is module for module, path in known.items()):
         return known
     inside = {module for block in blocks for module in block.modules()}
-    return {module: path for path, module in model.named_modules() if module not in inside and _may_be_stem(module)}
+    return {
+        module: path
+        for path, module in model.named_modules()
+        if module not in inside and _may_be_stem(module)
+    }
 
 
 def has_script(model: nn.Module) -> bool:
@@ -106,9 +123,14 @@ def has_script(model: nn.Module) -> bool:
 
 
 def remember(model: nn.Module, images: Images) -> None:
-    """Keep which convolutions are a model's stems: hooks on all the others would cost time in every pass."""
+    """Keep which convolutions are a model's stems: hooks on all the others would cost time in
+    every pass.
+    """
     if images.stems:
-        _known[model] = {**_known.get(model, {}), **{module: stem.path for module, stem in images.stems.items()}}
+        _known[model] = {
+            **_known.get(model, {}),
+            **{module: stem.path for module, stem in images.stems.items()},
+        }
     else:
         _known.pop(model, None)
 
@@ -116,7 +138,8 @@ def remember(model: nn.Module, images: Images) -> None:
 def stage_of(images: Images, block: str, features: Tensor, *, channels_last: bool) -> int:
     """Return log2 of the stride of a block's input; below 0 where it is larger than the image.
 
-    Odd heights are halved upwards with padding and downwards without, so that 33 rows become 3 or 2 at a stride of 16.
+    Odd heights are halved upwards with padding and downwards without, so that 33 rows become 3 or 2
+    at a stride of 16.
     """
     height = images.height(block, features, channels_last=channels_last)
     own = height_of(features, channels_last=channels_last)
@@ -132,13 +155,17 @@ def stage_of(images: Images, block: str, features: Tensor, *, channels_last: boo
 
 
 def height_of(features: Tensor, *, channels_last: bool = False) -> int:
-    """Return the height of a map of (batch, channels, ..., height, width), or its length with one axis in space."""
+    """Return the height of a map of (batch, channels, ..., height, width), or its length with one
+    axis in space.
+    """
     sides = features.shape[1:-1] if channels_last else features.shape[2:]
     return sides[-2] if len(sides) > 1 else sides[-1]
 
 
 def tensors_in(value: Any, depth: int = _DEPTH) -> Iterator[Tensor]:
-    """Yield the tensors in arguments of any kind: lists, mappings, dataclasses and plain objects of tensors."""
+    """Yield the tensors in arguments of any kind: lists, mappings, dataclasses and plain objects
+    of tensors.
+    """
     if isinstance(value, Tensor):
         yield value
     elif depth and not isinstance(value, (str, bytes, int, float, nn.Module, type)):
@@ -154,12 +181,15 @@ def _items(value: Any) -> Iterable[Any]:
         return list(value.values())
     if is_dataclass(value):
         return [getattr(value, item.name, None) for item in fields(value)]
-    # Lists of images of some libraries are objects that hold a tensor; what else they hold is none of ours.
+    # Lists of images of some libraries are objects that hold a tensor; what else they hold is none
+    # of ours.
     return [item for item in getattr(value, "__dict__", {}).values() if isinstance(item, Tensor)]
 
 
 def _may_be_stem(module: nn.Module) -> bool:
-    if isinstance(module, (_ConvNd, _MaxPoolNd, _AvgPoolNd, nn.PixelUnshuffle)) or is_wrapped(type(module)):
+    if isinstance(module, (_ConvNd, _MaxPoolNd, _AvgPoolNd, nn.PixelUnshuffle)) or is_wrapped(
+        type(module)
+    ):
         return True
     # Other convolutions than PyTorch's own, such as quantised ones, are told by their name.
     return "conv" in type(module).__name__.lower() and not module._modules

@@ -30,7 +30,10 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class GateEdit:
-    """One change of some gates; `set_gates`, `scale_gates` and `level_gates` make it, `compile_edits` uses it."""
+    """One change of some gates.
+
+    `set_gates`, `scale_gates` and `level_gates` make it, `compile_edits` uses it.
+    """
 
     targets: Targets
     """Path of each block with the channels that change; None: all of them."""
@@ -45,10 +48,13 @@ class GateEdit:
         return tuple(block for block, _ in self.targets)
 
 
-def set_gates(blocks: Blocks, value: int | float, *, channels: Collection[int] | None = None) -> GateEdit:
+def set_gates(
+    blocks: Blocks, value: int | float, *, channels: Collection[int] | None = None
+) -> GateEdit:
     """Make an edit that sets gates to one value: 0 shuts a channel, 1 lets it pass unchanged.
 
-    ``channels`` are meant in every block; without it all are, or those that the mapping ``blocks`` lists.
+    ``channels`` are meant in every block; without it all are, or those that the mapping ``blocks``
+    lists.
 
     Raises:
         EditError: no channel is named, or the value is not finite.
@@ -56,7 +62,9 @@ def set_gates(blocks: Blocks, value: int | float, *, channels: Collection[int] |
     return GateEdit(_targets(blocks, channels), "set", _finite(value))
 
 
-def scale_gates(blocks: Blocks, factor: int | float, *, channels: Collection[int] | None = None) -> GateEdit:
+def scale_gates(
+    blocks: Blocks, factor: int | float, *, channels: Collection[int] | None = None
+) -> GateEdit:
     """Make an edit that multiplies gates; they may leave the range of their function.
 
     Raises:
@@ -66,7 +74,8 @@ def scale_gates(blocks: Blocks, factor: int | float, *, channels: Collection[int
 
 
 def level_gates(blocks: Blocks, *, channels: Collection[int] | None = None) -> GateEdit:
-    """Make an edit that sets the gates of a block to their mean, over the named channels of each image.
+    """Make an edit that sets the gates of a block to their mean, over the named channels of each
+    image.
 
     Raises:
         EditError: no channel is named.
@@ -75,7 +84,9 @@ def level_gates(blocks: Blocks, *, channels: Collection[int] | None = None) -> G
 
 
 def add_edit(edits: Sequence[GateEdit], new: GateEdit) -> tuple[GateEdit, ...]:
-    """Append an edit; the last ones go if it sets every gate that they changed, since nothing of them would be left."""
+    """Append an edit; the last ones go if it sets every gate that they changed, since nothing of
+    them would be left.
+    """
     kept = list(edits)
     while kept and _overwrites(new, kept[-1]):
         kept.pop()
@@ -87,12 +98,13 @@ def compile_edits(
 ) -> dict[str, Callable[[Float[Tensor, "batch channels"]], Float[Tensor, "batch channels"]]]:
     """Turn edits into what `edit_gates` takes; each acts on what those before it left.
 
-    ``sites`` are the blocks of the network, from `find_gates` or of a `Network`: every edit is checked against
-    them. Amounts are in their units: with a site's gain they are of gate x gain, so that 1 is no change.
+    ``sites`` are the blocks of the network, from `find_gates` or of a `Network`: every edit is
+    checked against them. Amounts are in their units: with a site's gain they are of gate x gain, so
+    that 1 is no change.
 
     Raises:
-        EditError: an edit names a block or channel that the network does not have, or a value that no gate of
-            the block can have.
+        EditError: an edit names a block or channel that the network does not have, or a value that
+            no gate of the block can have.
     """
     known = {site.block: site for site in sites}
     steps: dict[str, list[Callable[[Tensor], Tensor]]] = {}
@@ -100,21 +112,32 @@ def compile_edits(
         for block, channels in edit.targets:
             _check(edit, channels, known.get(block), block)
             steps.setdefault(block, []).append(partial(_change, edit, channels))
-    return {block: plain_edit(known[block].gain, partial(_run, tuple(parts))) for block, parts in steps.items()}
+    return {
+        block: plain_edit(known[block].gain, partial(_run, tuple(parts)))
+        for block, parts in steps.items()
+    }
 
 
 def describe_edit(edit: GateEdit, sites: Sequence[GateSite]) -> str:
-    """Say in one line where an edit acts, on how many channels, and what it does: "SE_4_3: channel 7 set to 0"."""
+    """Say in one line where an edit acts, on how many channels, and what it does: "SE_4_3: channel
+    7 set to 0".
+    """
     return f"{describe_targets(edit.targets, sites)} {_name_action(edit, sites)}"
 
 
 def describe_targets(targets: Targets, sites: Sequence[GateSite]) -> str:
-    """Say in one line which channels of which blocks are meant: "Stage 4 (6 blocks): all channels"."""
-    return f"{_name_place([block for block, _ in targets], sites)}: {_name_channels(targets, sites)}"
+    """Say in one line which channels of which blocks are meant: "Stage 4 (6 blocks): all
+    channels".
+    """
+    return (
+        f"{_name_place([block for block, _ in targets], sites)}: {_name_channels(targets, sites)}"
+    )
 
 
 def compare_gates(before: Sequence[GateRecord], after: Sequence[GateRecord]) -> pd.DataFrame:
-    """Return the table of all gates before (``gate``), after (``after``), and by how much they differ (``change``)."""
+    """Return the table of all gates before (``gate``), after (``after``), and by how much they
+    differ (``change``).
+    """
     table, gates = tabulate_gates(before), tabulate_gates(after)["gate"]
     return table.assign(after=gates, change=gates - table["gate"])
 
@@ -128,37 +151,46 @@ def _targets(blocks: Blocks, channels: Collection[int] | None) -> Targets:
         if picked is None or len(picked)
     )
     if not targets:
-        raise EditError("An edit without any channel changes nothing. Name at least one block and one channel of it.")
+        raise EditError(
+            "An edit without any channel changes nothing. Name at least one block and one channel "
+            "of it."
+        )
     return targets
 
 
 def _finite(amount: int | float) -> float:
     if not isfinite(amount):
-        raise EditError(f"A gate cannot become {amount}, nor be multiplied by it. Give a finite number.")
+        raise EditError(
+            f"A gate cannot become {amount}, nor be multiplied by it. Give a finite number."
+        )
     return float(amount)
 
 
 def _overwrites(new: GateEdit, old: GateEdit) -> bool:
     chosen = dict(new.targets)
     return new.action == "set" and all(
-        block in chosen and ((all_ := chosen[block]) is None or (channels is not None and {*channels} <= {*all_}))
+        block in chosen
+        and ((all_ := chosen[block]) is None or (channels is not None and {*channels} <= {*all_}))
         for block, channels in old.targets
     )
 
 
-def _check(edit: GateEdit, channels: tuple[int, ...] | None, site: GateSite | None, block: str) -> None:
+def _check(
+    edit: GateEdit, channels: tuple[int, ...] | None, site: GateSite | None, block: str
+) -> None:
     if site is None:
         raise EditError(
-            f"This network has no SE block {block!r}, which an edit changes. Remove the edit, or choose the network "
-            "that it was made for."
+            f"This network has no SE block {block!r}, which an edit changes. Remove the edit, or "
+            "choose the network that it was made for."
         )
     if channels and not 0 <= channels[0] <= channels[-1] < site.channels:
         wrong = channels[0] if channels[0] < 0 else channels[-1]
         raise EditError(f"{block} has no channel {wrong}. Choose from 0 to {site.channels - 1}.")
     if edit.action == "set" and not site.low <= edit.amount <= site.high:
         raise EditError(
-            f"The gates of {block} come from {site.function} and lie in {site.low:g} to {site.high:g}, so none can be "
-            f"set to {edit.amount:g}. Choose a value in between, or multiply."
+            f"The gates of {block} come from {site.function} and lie in {site.low:g} to "
+            f"{site.high:g}, so none can be set to {edit.amount:g}. Choose a value in between, or "
+            "multiply."
         )
 
 
@@ -172,7 +204,11 @@ def _change(edit: GateEdit, channels: tuple[int, ...] | None, gate: Tensor) -> T
 def _replace(edit: GateEdit, gate: Tensor) -> Tensor:
     if edit.action == "scale":
         return gate * edit.amount
-    return torch.full_like(gate, edit.amount) if edit.action == "set" else gate.mean(1, keepdim=True).expand_as(gate)
+    return (
+        torch.full_like(gate, edit.amount)
+        if edit.action == "set"
+        else gate.mean(1, keepdim=True).expand_as(gate)
+    )
 
 
 def _run(steps: tuple[Callable[[Tensor], Tensor], ...], gate: Tensor) -> Tensor:
@@ -186,7 +222,11 @@ def _name_place(names: Sequence[str], sites: Sequence[GateSite]) -> str:
     count = f"({len(blocks)} blocks)"
     if len(blocks) > 1 and blocks == {site.block for site in sites}:
         return f"Whole network {count}"
-    if len(blocks) > 1 and blocks == {site.block for site in sites if site.stage in stages} and len(stages) == 1:
+    if (
+        len(blocks) > 1
+        and blocks == {site.block for site in sites if site.stage in stages}
+        and len(stages) == 1
+    ):
         return f"Stage {stages.pop()} {count}"
     return ", ".join(_labels(names, sites)) if len(blocks) <= _NAMED else f"{len(blocks)} blocks"
 
@@ -202,7 +242,9 @@ def _name_channels(targets: Targets, sites: Sequence[GateSite]) -> str:
     if all(channels is None for _, channels in targets):
         return "all channels"
     width = {site.block: site.channels for site in sites}
-    count = sum(width.get(block, 0) if channels is None else len(channels) for block, channels in targets)
+    count = sum(
+        width.get(block, 0) if channels is None else len(channels) for block, channels in targets
+    )
     first = targets[0][1]
     return f"{count:,} channels" if count > 1 or not first else f"channel {first[0]}"
 
@@ -213,5 +255,9 @@ def _name_action(edit: GateEdit, sites: Sequence[GateSite]) -> str:
     if edit.action == "level":
         return "set to their mean" + (", block by block" if len(edit.targets) > 1 else "")
     ranges = {f"{site.low:g} to {site.high:g}" for site in sites if site.block in edit.blocks}
-    beyond = ", which may leave " + " or ".join(sorted(ranges)) if not 0 <= edit.amount <= 1 and ranges else ""
+    beyond = (
+        ", which may leave " + " or ".join(sorted(ranges))
+        if not 0 <= edit.amount <= 1 and ranges
+        else ""
+    )
     return f"multiplied by {edit.amount:g}{beyond}"

@@ -27,7 +27,9 @@ _GROUP = 500_000
 
 
 def label_blocks(uses: Sequence[GateRecord | GateSite]) -> dict[str, str]:
-    """Label each use of a block, by its name, as the paper does: SE_stage_position (arXiv 1709.01507, Fig. 5)."""
+    """Label each use of a block, by its name, as the paper does: SE_stage_position (arXiv
+    1709.01507, Fig. 5).
+    """
     seen: Counter[int] = Counter()
     labels: dict[str, str] = {}
     for use in uses:
@@ -38,7 +40,9 @@ def label_blocks(uses: Sequence[GateRecord | GateSite]) -> dict[str, str]:
 
 
 def name_stage(stage: int) -> str:
-    """Return what to call a stage: its number, and how many pixels of the image one of its own is wide."""
+    """Return what to call a stage: its number, and how many pixels of the image one of its own is
+    wide.
+    """
     if stage < 0:
         return f"Stage {stage} · {2**-stage} times the image's side"
     return f"Stage {stage} · stride {2**stage:g}"
@@ -55,14 +59,19 @@ def tabulate_gates(records: Sequence[GateRecord], *, images: Sequence[str] = ())
     return pd.DataFrame(gather_gates(records, images=images))
 
 
-def gather_gates(records: Sequence[GateRecord], *, images: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """Return the columns of `tabulate_gates` alone: a picture needs no table, which takes longer than to draw it.
+def gather_gates(
+    records: Sequence[GateRecord], *, images: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
+    """Return the columns of `tabulate_gates` alone: a picture needs no table, which takes longer
+    than to draw it.
 
     Raises:
         DataError: there are no records.
     """
     if not records:
-        raise DataError("There are no records yet. Run the model inside `with capture_gates(model) as records`.")
+        raise DataError(
+            "There are no records yet. Run the model inside `with capture_gates(model) as records`."
+        )
     labels = label_blocks(records)
     shapes = [record.gate.shape for record in records]
 
@@ -70,29 +79,37 @@ def gather_gates(records: Sequence[GateRecord], *, images: Sequence[str] = ()) -
         return np.repeat(np.array(values), [record.gate.numel() for record in records])
 
     return {
-        "image": np.concatenate([np.repeat(images or range(batch), channels) for batch, channels in shapes]),
+        "image": np.concatenate(
+            [np.repeat(images or range(batch), channels) for batch, channels in shapes]
+        ),
         "block": spread([labels[record.name] for record in records]),
         "path": spread([record.name for record in records]),
         "stage": spread([record.stage for record in records]),
-        "channel": np.concatenate([np.tile(np.arange(channels), batch) for batch, channels in shapes]),
+        "channel": np.concatenate(
+            [np.tile(np.arange(channels), batch) for batch, channels in shapes]
+        ),
         "squeeze": torch.cat([record.squeeze.flatten() for record in records]).numpy(),
         "gate": torch.cat([record.gate.flatten() for record in records]).numpy(),
     }
 
 
 def summarise_blocks(records: Sequence[GateRecord]) -> pd.DataFrame:
-    """Return one row a block: mean and standard deviation of its gates, and the shares near 0, 0.5 and 1."""
+    """Return one row a block: mean and standard deviation of its gates, and the shares near 0, 0.5
+    and 1.
+    """
     labels = label_blocks(records)
     return pd.DataFrame([_summary(record, labels[record.name]) for record in records])
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, Parquet, JSON (records) or NPZ (one array a column), by the ending of the name.
+    """Write a table as CSV, Parquet, JSON (records) or NPZ (one array a column), by the ending of
+    the name.
 
     It is written beside an older file and renamed.
 
     Raises:
-        DataError: the ending is another one, the folder does not exist, or the file cannot be written.
+        DataError: the ending is another one, the folder does not exist, or the file cannot be
+            written.
     """
     with open_table(path) as file:
         file.add(table)
@@ -123,7 +140,8 @@ def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
     """Check before anything slow is done that a file can be written.
 
     Raises:
-        DataError: the ending is not one of ``suffixes``, the folder does not exist, or the file cannot be written.
+        DataError: the ending is not one of ``suffixes``, the folder does not exist, or the file
+            cannot be written.
     """
     _check_name(path, suffixes)
     with told(path):
@@ -132,7 +150,9 @@ def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
 
 def _check_name(path: Path, suffixes: Sequence[str]) -> None:
     if path.suffix.lower() not in suffixes:
-        raise DataError(f"{path.name} ends in none of {', '.join(suffixes)}. Name the file with one of these.")
+        raise DataError(
+            f"{path.name} ends in none of {', '.join(suffixes)}. Name the file with one of these."
+        )
     if not os.path.isdir(path.parent):
         raise DataError(f"There is no folder {path.parent}. Create it or name another one.")
 
@@ -193,7 +213,9 @@ class _Parquet:
             self.writer.close()
 
     def drop(self) -> None:
-        """Write no more: pyarrow would write the end of the file when it is collected, and the file is closed."""
+        """Write no more: pyarrow would write the end of the file when it is collected, and the
+        file is closed.
+        """
         if self.writer:
             self.writer.is_open = False
 

@@ -19,7 +19,9 @@ from se_viz.gates.places import scan_model
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """One feature map of a network, which a module takes in or puts out, or the gates of an SE block."""
+    """One feature map of a network, which a module takes in or puts out, or the gates of an SE
+    block.
+    """
 
     path: str
     """Dotted path of the module."""
@@ -28,18 +30,22 @@ class Spot:
     call: int = 0
     """0 for the module's first use in a pass, 1 for its second, ..."""
     gates: bool = False
-    """Whether it is the gates that an SE block multiplies by, as (batch, channels), and no feature map."""
+    """Whether it is the gates that an SE block multiplies by, as (batch, channels), and no feature
+    map."""
 
 
 class Tapped(nn.Module):
-    """A model whose values at some spots pass through `taps`, which change nothing and belong to this object.
+    """A model whose values at some spots pass through `taps`, which change nothing and belong to
+    this object.
 
-    Hooks on a tap see and change its feature map as (batch, channels, height, width), whatever the block's own
-    order of axes, in passes of this object alone: others may use the model meanwhile. What a tap is given or
-    puts out is overwritten by no later layer.
+    Hooks on a tap see and change its feature map as (batch, channels, height, width), whatever the
+    block's own order of axes, in passes of this object alone: others may use the model meanwhile.
+    What a tap is given or puts out is overwritten by no later layer.
     """
 
-    def __init__(self, model: nn.Module, spots: Sequence[Spot], read: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self, model: nn.Module, spots: Sequence[Spot], read: Callable[[Tensor], Tensor]
+    ) -> None:
         """Tap a model, whose answers go through ``read``.
 
         Raises:
@@ -61,17 +67,27 @@ class Tapped(nn.Module):
         """
         met, listener = set[Spot](), Listener(self.model, {})
         listener.take, listener.give = (self._changes(after, met) for after in (False, True))
-        gates = {spot.path: self._change(replace(spot, call=0), met) for spot in self.spots if spot.gates}
+        gates = {
+            spot.path: self._change(replace(spot, call=0), met) for spot in self.spots if spot.gates
+        }
         with listening(listener), edit_gates(self.model, gates) if gates else nullcontext():
             answer = self.read(self.model(images))
         if missed := [spot.path for spot in self.spots if spot not in met]:
-            raise CaptureError(f"{missed[0]} is not used so often in a pass. Choose one of its uses.")
+            raise CaptureError(
+                f"{missed[0]} is not used so often in a pass. Choose one of its uses."
+            )
         return answer
 
     def _changes(self, after: bool, met: set[Spot]) -> dict[nn.Module, Callable[[Tensor], Tensor]]:
-        """Return for each module what is done on one side of it, which notes the spots that are met."""
-        paths = dict.fromkeys(spot.path for spot in self.spots if spot.after is after and not spot.gates)
-        return {self.model.get_submodule(path): self._change(Spot(path, after), met) for path in paths}
+        """Return for each module what is done on one side of it, which notes the spots that are
+        met.
+        """
+        paths = dict.fromkeys(
+            spot.path for spot in self.spots if spot.after is after and not spot.gates
+        )
+        return {
+            self.model.get_submodule(path): self._change(Spot(path, after), met) for path in paths
+        }
 
     def _change(self, first: Spot, met: set[Spot]) -> Callable[[Tensor], Tensor]:
         """Return what is done at the uses of a module, of which the first is given."""
@@ -89,8 +105,14 @@ class Tapped(nn.Module):
     def _pass(self, features: Any, index: int) -> Tensor:
         spot, tap = self.spots[index], self.taps[index]
         if not spot.gates and (not isinstance(features, Tensor) or features.ndim != 4):
-            found = tuple(features.shape) if isinstance(features, Tensor) else f"a {type(features).__name__}"
-            raise CaptureError(f"{spot.path} has {found} where a feature map should be. Choose another place.")
+            found = (
+                tuple(features.shape)
+                if isinstance(features, Tensor)
+                else f"a {type(features).__name__}"
+            )
+            raise CaptureError(
+                f"{spot.path} has {found} where a feature map should be. Choose another place."
+            )
         # Clone before and after: layers around the spot may write into their input.
         if self._last[index] and not spot.gates:
             return tap(features.movedim(-1, 1).clone()).movedim(1, -1).clone()

@@ -1,4 +1,6 @@
-"""How much of the variance of gates lies between images, estimated without bias, with its interval."""
+"""How much of the variance of gates lies between images, estimated without bias, with its
+interval.
+"""
 
 import math
 from dataclasses import dataclass
@@ -30,14 +32,16 @@ class ImageShare:
 
 
 def estimate_image_share(gate: Float[Tensor, "images channels"]) -> ImageShare | None:
-    """Estimate how much of the variance of gates is between images: 1 - omega squared, the channel as factor.
+    """Estimate how much of the variance of gates is between images: 1 - omega squared, the channel
+    as factor.
 
-    Two parts make up the whole: the variance of a channel's gate over images, and the variance of the channels'
-    means. Both are estimated without bias, so that the share does not depend on the number of images: few images
-    show too little of the first, and their scatter is added to the second. The interval is a jackknife over
-    images on the scale of log odds, with Student's quantile. None for one image, or where all gates are equal.
-    Source: Searle, Casella and McCulloch, Variance Components (1992), chapter 3; Efron and Stein, Annals of
-    Statistics 9 (1981), for the jackknife.
+    Two parts make up the whole: the variance of a channel's gate over images, and the variance of
+    the channels' means. Both are estimated without bias, so that the share does not depend on the
+    number of images: few images show too little of the first, and their scatter is added to the
+    second. The interval is a jackknife over images on the scale of log odds, with Student's
+    quantile. None for one image, or where all gates are equal. Source: Searle, Casella and
+    McCulloch, Variance Components (1992), chapter 3; Efron and Stein, Annals of Statistics 9
+    (1981), for the jackknife.
     """
     images = len(gate)
     if images < 2:
@@ -53,7 +57,8 @@ def estimate_image_share(gate: Float[Tensor, "images channels"]) -> ImageShare |
         return None
     if images < FEWEST:
         return ImageShare(value, None, None)
-    # The same with each image left out: its deviations come back into sums and means in closed form.
+    # The same with each image left out: its deviations come back into sums and means in closed
+    # form.
     gone = images / (images - 1)
     between = (means - rest / (images - 1)).var(1, correction=0)
     other = (squares - common).sum() - gone * (squares - common)

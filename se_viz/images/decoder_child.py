@@ -13,7 +13,8 @@ from se_viz.errors import ImageError
 HEAD = struct.Struct("<cII")
 """What precedes each part of an answer: its kind, and two numbers."""
 SIZE, BAND, REFUSAL = b"S", b"B", b"R"
-"""Kinds: width and height; rows of RGB pixels; the bytes of a sentence, and whether this child has grown."""
+"""Kinds: width and height; rows of RGB pixels; the bytes of a sentence, and whether this child has
+grown."""
 LENGTH = struct.Struct("<Q")
 """What precedes each file."""
 _SLACK = 2**28
@@ -63,10 +64,15 @@ def _allow(memory: int, seconds: int) -> None:
         # Windows: the parent's clock alone ends a child.
         return
     used = int(time.process_time()) + 1
-    for kind, bound in ((resource.RLIMIT_AS, address_space() + memory), (resource.RLIMIT_CPU, used + seconds)):
+    for kind, bound in (
+        (resource.RLIMIT_AS, address_space() + memory),
+        (resource.RLIMIT_CPU, used + seconds),
+    ):
         hard = resource.getrlimit(kind)[1]
         try:
-            resource.setrlimit(kind, (bound if hard == resource.RLIM_INFINITY else min(bound, hard), hard))
+            resource.setrlimit(
+                kind, (bound if hard == resource.RLIM_INFINITY else min(bound, hard), hard)
+            )
         except (OSError, ValueError):
             # macOS knows the limit of memory and does not take it.
             continue

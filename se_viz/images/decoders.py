@@ -1,4 +1,5 @@
-"""Strangers' images are decoded in child processes, with bounds on memory and time, in order of arrival.
+"""Strangers' images are decoded in child processes, with bounds on memory and time, in order of
+arrival.
 
 Why: docs/decisions/033-images-of-strangers.md
 """
@@ -25,7 +26,8 @@ from se_viz.images.decoding import MAX_PIXELS, TOO_MUCH_MEMORY, paint
 MEMORY = 2**30
 """Bytes that the decoder of one image may take."""
 SECONDS = 10
-"""Seconds that it may compute; by the clock it may take six times as long, where others compute too."""
+"""Seconds that it may compute; by the clock it may take six times as long, where others compute
+too."""
 CHILDREN = 2
 """Images that are decoded at a time."""
 WAITING = 200
@@ -36,7 +38,10 @@ _LOOK = 0.1
 
 
 class _Decoder:
-    """A child process that decodes one image after the other; a new one takes the place of one that dies."""
+    """A child process that decodes one image after the other.
+
+    A new one takes the place of one that dies.
+    """
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
@@ -45,7 +50,9 @@ class _Decoder:
         """Return the child, which starts without being waited for."""
         if self._child is None:
             order = {"path": sys.path, "memory": MEMORY, "seconds": SECONDS}
-            self._child = start_child("se_viz.images.decoder_child", order, subprocess.PIPE, subprocess.PIPE)
+            self._child = start_child(
+                "se_viz.images.decoder_child", order, subprocess.PIPE, subprocess.PIPE
+            )
         return self._child
 
     def decode(self, content: bytes) -> Image.Image:
@@ -181,11 +188,15 @@ def _read(pipe: FileIO, length: int) -> bytearray:
 
 def _explain(code: int, *, late: bool) -> ImageError:
     if late or code == CPU_SIGNAL:
-        return ImageError(f"The image takes more than {SECONDS} seconds to decode. Save it anew, as JPEG or PNG.")
+        return ImageError(
+            f"The image takes more than {SECONDS} seconds to decode. Save it anew, as JPEG or PNG."
+        )
     # Killed, and not by us: the machine itself ran out of memory.
     if code == -9:
         return ImageError(TOO_MUCH_MEMORY)
-    return ImageError("The image broke its decoder, so the file may be damaged. Save it anew, as JPEG or PNG.")
+    return ImageError(
+        "The image broke its decoder, so the file may be damaged. Save it anew, as JPEG or PNG."
+    )
 
 
 def _fill() -> None:

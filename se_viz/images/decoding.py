@@ -10,7 +10,14 @@ from typing import Any
 from PIL import ExifTags, Image, ImageOps
 
 from se_viz.errors import ImageError
-from se_viz.images.formats import FORMATS, MAX_SCANS, count_scans, is_known_start, name_unread_kind, webp_size
+from se_viz.images.formats import (
+    FORMATS,
+    MAX_SCANS,
+    count_scans,
+    is_known_start,
+    name_unread_kind,
+    webp_size,
+)
 from se_viz.images.tiffs import name_misread_tiff
 
 MAX_PIXELS = 50_000_000
@@ -29,9 +36,20 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 # What Pillow's decoders raise on damaged files.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, RuntimeError, struct.error, zlib.error)
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
 _BAND = 2**18
-"""Pixels that are converted at a time: only one whole image is held beside the one that is made of it."""
+"""Pixels that are converted at a time: only one whole image is held beside the one that is made of
+it."""
 
 
 def decode(content: bytes) -> Image.Image:
@@ -63,7 +81,9 @@ def paint(size: tuple[int, int], bands: Iterable[Image.Image]) -> Image.Image:
 
 
 def flatten(image: Image.Image) -> Iterator[Image.Image]:
-    """Yield an image as bands of whole RGB rows: transparency over white, 16 and 32 bits scaled to 8."""
+    """Yield an image as bands of whole RGB rows: transparency over white, 16 and 32 bits scaled to
+    8.
+    """
     low, high = _range(image) if image.mode in ("I", "F") else (0.0, 0.0)
     for band in _bands(image):
         if image.mode.startswith("I") or image.mode == "F":
@@ -98,8 +118,8 @@ def _open(content: bytes) -> Image.Image:
 def _load(image: Image.Image, content: bytes) -> Image.Image:
     if image.format == "JPEG" and count_scans(content) > MAX_SCANS:
         raise ImageError(
-            f"The JPEG is written in more than {MAX_SCANS} scans, each of which goes over the whole picture. "
-            "Save it anew, as a plain JPEG or as PNG."
+            f"The JPEG is written in more than {MAX_SCANS} scans, each of which goes over the "
+            "whole picture. Save it anew, as a plain JPEG or as PNG."
         )
     if image.format == "TIFF" and (kind := name_misread_tiff(content)):
         raise _unread(kind)
@@ -113,16 +133,23 @@ def _load(image: Image.Image, content: bytes) -> Image.Image:
 def _refusal(content: bytes, error: BaseException, *, opened: bool) -> ImageError:
     # Pillow's own bound on what is compressed beside the pixels.
     if str(error).startswith(("Decompressed data too large", "Too much memory used in text")):
-        return ImageError("The PNG has more than 1 MB of text or profile beside its pixels. Save a copy without it.")
+        return ImageError(
+            "The PNG has more than 1 MB of text or profile beside its pixels. Save a copy without "
+            "it."
+        )
     if kind := name_unread_kind(content, opened=opened):
         return _unread(kind)
     if is_known_start(content):
         return ImageError("The image file is damaged or cut short. Export or download it again.")
-    return ImageError(f"This is not an image se_viz can read ({', '.join(FORMATS)}). Save it as JPEG or PNG.")
+    return ImageError(
+        f"This is not an image se_viz can read ({', '.join(FORMATS)}). Save it as JPEG or PNG."
+    )
 
 
 def _unread(kind: str) -> ImageError:
-    return ImageError(f"This is {kind}, a kind of file that se_viz does not read. Save it as JPEG or PNG.")
+    return ImageError(
+        f"This is {kind}, a kind of file that se_viz does not read. Save it as JPEG or PNG."
+    )
 
 
 def _check_size(width: int, height: int) -> None:
@@ -130,14 +157,15 @@ def _check_size(width: int, height: int) -> None:
         raise _too_many_pixels(f"{width} x {height} pixels, ")
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise ImageError(
-            f"The image is {width} x {height} pixels, longer than {MAX_ASPECT} to 1: hardly any of it would reach the "
-            "network. Crop it closer to a square."
+            f"The image is {width} x {height} pixels, longer than {MAX_ASPECT} to 1: hardly any of "
+            "it would reach the network. Crop it closer to a square."
         )
 
 
 def _too_many_pixels(size: str = "") -> ImageError:
     return ImageError(
-        f"The image has {size}more than the {MAX_PIXELS // 10**6} megapixels that se_viz reads. Save a smaller copy."
+        f"The image has {size}more than the {MAX_PIXELS // 10**6} megapixels that se_viz reads. "
+        "Save a smaller copy."
     )
 
 

@@ -42,7 +42,8 @@ _OTHERS = {
     r"\0\0\0\x0cjP  |\xff\x4f\xff\x51": "a JPEG 2000 image",
     r"II\xbc": "a JPEG XR image",
     r"\xff\xd8\xff\xf7": "a JPEG-LS image",
-    # One bound for all that comes before: with several, each is tried with every length of the others.
+    # One bound for all that comes before: with several, each is tried with every length of the
+    # others.
     r"(\xef\xbb\xbf)?\s{0,1000}(?=<(\?xml|!--|!DOCTYPE svg|svg)).{0,6000}?<svg": "an SVG drawing",
     r"(\xef\xbb\xbf)?\s{0,1000}<(!doctype )?html": "a web page",
     r"%PDF": "a PDF document",
@@ -66,7 +67,8 @@ _OTHERS = {
     r"\x89HDF": "an HDF5 file",
 }
 _OTHER_STARTS = [
-    (re.compile(start.encode("latin-1"), re.DOTALL | re.IGNORECASE), kind) for start, kind in _OTHERS.items()
+    (re.compile(start.encode("latin-1"), re.DOTALL | re.IGNORECASE), kind)
+    for start, kind in _OTHERS.items()
 ]
 
 _MARKER = re.compile(rb"\xff+([^\0\xff\x01\xd0-\xd8])")
@@ -85,7 +87,9 @@ def is_known_start(content: bytes) -> bool:
 
 
 def name_unread_kind(content: bytes, *, opened: bool) -> str | None:
-    """Name the kind of a whole file that cannot be decoded; None: of a kind that is read, and damaged, or unknown.
+    """Name the kind of a whole file that cannot be decoded.
+
+    None: of a kind that is read, and damaged, or unknown.
 
     ``opened`` says that its header could be read, and its pixels could not.
     """
@@ -96,7 +100,11 @@ def name_unread_kind(content: bytes, *, opened: bool) -> str | None:
         return name_unread_tiff(content, opened=opened)
     if content.startswith(b"\xff\xd8\xff"):
         return _name_jpeg(content)
-    if content.startswith(b"BM") and not opened and int.from_bytes(content[2:6], "little") <= len(content) > 54:
+    if (
+        content.startswith(b"BM")
+        and not opened
+        and int.from_bytes(content[2:6], "little") <= len(content) > 54
+    ):
         return "a BMP of a rare kind"
     return None
 
@@ -115,10 +123,14 @@ def count_scans(content: bytes) -> int:
 
 
 def webp_size(content: bytes) -> tuple[int, int] | None:
-    """Return the size that the header of a WebP states: its decoder takes the memory for it at once."""
+    """Return the size that the header of a WebP states: its decoder takes the memory for it at
+    once.
+    """
     kind = content[12:16] if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else b""
     if kind == b"VP8X" and len(content) >= 30:
-        return int.from_bytes(content[24:27], "little") + 1, int.from_bytes(content[27:30], "little") + 1
+        return int.from_bytes(content[24:27], "little") + 1, int.from_bytes(
+            content[27:30], "little"
+        ) + 1
     if kind == b"VP8L" and len(content) >= 25:
         bits = int.from_bytes(content[21:25], "little")
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1

@@ -35,19 +35,22 @@ class Sample:
     """Where it lies."""
 
 
-def open_image(source: bytes | str | Path, *, trusted: bool = False, watch: Watch = lambda _: None) -> Image.Image:
+def open_image(
+    source: bytes | str | Path, *, trusted: bool = False, watch: Watch = lambda _: None
+) -> Image.Image:
     """Open a file, or its bytes, as an upright RGB image of its full size.
 
-    EXIF orientation is applied, transparency is laid over white, 16-bit values are scaled to 8 bits, 32-bit
-    values are stretched from black to white, and animations give their first frame. Nothing else the file
-    says, such as where a photo was taken, stays with the image.
+    EXIF orientation is applied, transparency is laid over white, 16-bit values are scaled to 8
+    bits, 32-bit values are stretched from black to white, and animations give their first frame.
+    Nothing else the file says, such as where a photo was taken, stays with the image.
 
-    A file is decoded in a process of its own, within 1 GiB of memory and 10 seconds, two files at a time; ``watch``
-    is told how many are before this one. A ``trusted`` file is decoded in this process, without these bounds, to the
-    same pixels.
+    A file is decoded in a process of its own, within 1 GiB of memory and 10 seconds, two files at a
+    time; ``watch`` is told how many are before this one. A ``trusted`` file is decoded in this
+    process, without these bounds, to the same pixels.
 
     Raises:
-        ImageError: the file is missing, empty, too large, damaged, no image of a known format, or takes too much.
+        ImageError: the file is missing, empty, too large, damaged, no image of a known format, or
+            takes too much.
         BusyError: too many files wait already.
     """
     content = source if isinstance(source, bytes) else _read(Path(source))
@@ -70,18 +73,25 @@ def list_samples() -> tuple[Sample, ...]:
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
-    """Return each path once, and for a folder the images in it and its subfolders; without any path, the samples.
+    """Return each path once, and for a folder the images in it and its subfolders.
 
-    A path with ``*``, ``?`` or ``[`` that is no file's name stands for the files that fit it, ``**`` for folders of any
-    depth: not every shell puts them in its place.
+    Without any path, the samples.
+
+    A path with ``*``, ``?`` or ``[`` that is no file's name stands for the files that fit it,
+    ``**`` for folders of any depth: not every shell puts them in its place.
 
     Raises:
-        ImageError: a folder holds no file that is named like an image, or cannot be read; or no file fits.
+        ImageError: a folder holds no file that is named like an image, or cannot be read; or no
+            file fits.
     """
     if not paths:
         return [sample.path for sample in list_samples()]
     named = [file for path in paths for file in _matching(path)]
-    return list(dict.fromkeys(file for path in named for file in (_images_in(path) if os.path.isdir(path) else [path])))
+    return list(
+        dict.fromkeys(
+            file for path in named for file in (_images_in(path) if os.path.isdir(path) else [path])
+        )
+    )
 
 
 def _matching(path: Path) -> list[Path]:
@@ -96,7 +106,9 @@ def _matching(path: Path) -> list[Path]:
 
 def _images_in(folder: Path) -> list[Path]:
     def refuse(error: OSError) -> None:
-        raise ImageError(f"{error.filename} cannot be read: {error.strerror}. Check who may read it.") from error
+        raise ImageError(
+            f"{error.filename} cannot be read: {error.strerror}. Check who may read it."
+        ) from error
 
     files = sorted(
         Path(place, name)
@@ -106,7 +118,9 @@ def _images_in(folder: Path) -> list[Path]:
         if Path(name).suffix.lower().removeprefix(".") in EXTENSIONS and not name.startswith("._")
     )
     if not files:
-        raise ImageError(f"{folder} holds no image ({', '.join(EXTENSIONS)}). Name a folder with images in it.")
+        raise ImageError(
+            f"{folder} holds no image ({', '.join(EXTENSIONS)}). Name a folder with images in it."
+        )
     return files
 
 
@@ -123,7 +137,9 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         # Names that no file can have are no error of the system.
         reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path} cannot be read: {reason}. Name an image file that you may read.") from error
+        raise ImageError(
+            f"{path} cannot be read: {reason}. Name an image file that you may read."
+        ) from error
 
 
 def _check_length(length: int) -> None:
@@ -131,6 +147,6 @@ def _check_length(length: int) -> None:
         raise ImageError("The file is empty. Choose another one.")
     if length > MAX_BYTES:
         raise ImageError(
-            f"The file has {length / 2**20:.1f} MB, more than the {MAX_BYTES // 2**20} MB that se_viz reads. "
-            "Save a smaller copy."
+            f"The file has {length / 2**20:.1f} MB, more than the {MAX_BYTES // 2**20} MB that "
+            "se_viz reads. Save a smaller copy."
         )

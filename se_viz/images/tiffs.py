@@ -1,4 +1,6 @@
-"""What a TIFF holds, by the tags of its first image: whether Pillow reads that, and reads it right."""
+"""What a TIFF holds, by the tags of its first image: whether Pillow reads that, and reads it
+right.
+"""
 
 import struct
 from collections.abc import Mapping
@@ -7,8 +9,25 @@ _WIDTHS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 254, 258, 259, 262, 277
 _PLANES, _EXTRA, _SAMPLE_FORMAT, _DNG = 284, 338, 339, 50706
 _OFFSETS, _COUNTS = (273, 324), (279, 325)
-_NEEDED = {_SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANES, _EXTRA, _SAMPLE_FORMAT, _DNG}
-_NUMBERS = {1: "integers", 2: "signed integers", 3: "floats", 4: "values", 5: "complex integers", 6: "complex numbers"}
+_NEEDED = {
+    _SUBFILE,
+    _BITS,
+    _COMPRESSION,
+    _PHOTOMETRIC,
+    _SAMPLES,
+    _PLANES,
+    _EXTRA,
+    _SAMPLE_FORMAT,
+    _DNG,
+}
+_NUMBERS = {
+    1: "integers",
+    2: "signed integers",
+    3: "floats",
+    4: "values",
+    5: "complex integers",
+    6: "complex numbers",
+}
 _COMPRESSIONS = {
     6: "an old kind of JPEG",
     **dict.fromkeys((33003, 33004, 33005, 34712), "JPEG 2000"),
@@ -43,13 +62,16 @@ def name_unread_tiff(content: bytes, *, opened: bool) -> str | None:
     compression = _first(tags, _COMPRESSION)
     if compression not in _COMMON_COMPRESSIONS:
         return f"a TIFF compressed by {_COMPRESSIONS.get(compression, f'method {compression}')}"
-    # Planes that are not packed, or not of colours that are shown, fail in Pillow's decoder and not in the file.
+    # Planes that are not packed, or not of colours that are shown, fail in Pillow's decoder and not
+    # in the file.
     planes = _first(tags, _PLANES) == 2 and (compression == 1 or _first(tags, _PHOTOMETRIC) == 6)
     return None if opened and not planes else _describe(tags)
 
 
 def name_misread_tiff(content: bytes) -> str | None:
-    """Name the kind of a TIFF that Pillow opens, and would show as another picture than the file holds."""
+    """Name the kind of a TIFF that Pillow opens, and would show as another picture than the file
+    holds.
+    """
     tags = _read_tags(content)
     if tags is None:
         return None
@@ -57,7 +79,8 @@ def name_misread_tiff(content: bytes) -> str | None:
         return "a camera raw file"
     separate, packed = _first(tags, _PLANES) == 2, _first(tags, _COMPRESSION) != 1
     grey, wide = _first(tags, _PHOTOMETRIC) in (0, 1), max(tags.get(_BITS, (1,))) > 8
-    # It shows the first of many bands, takes bytes of 16-bit planes for values, and leaves some values turned round.
+    # It shows the first of many bands, takes bytes of 16-bit planes for values, and leaves some
+    # values turned round.
     many_bands = grey and _first(tags, _SAMPLES) > 1 and separate and not any(tags.get(_EXTRA, ()))
     wide_planes = separate and wide and not packed
     turned = content.startswith(b"MM") and packed and grey and wide and not _is_plain_sixteen(tags)
@@ -73,8 +96,13 @@ def _describe(tags: Tags) -> str:
     bits = "/".join(map(str, sorted(set(tags.get(_BITS, (1,))))))
     numbers = _NUMBERS.get(_first(tags, _SAMPLE_FORMAT), "values")
     separate = " in planes" if _first(tags, _PLANES) == 2 else ""
-    colours = "" if photometric in range(7) or photometric == 8 else f", colours of kind {photometric}"
-    return f"a TIFF of {samples} {'band' if samples == 1 else 'bands'} of {bits}-bit {numbers}{separate}{colours}"
+    colours = (
+        "" if photometric in range(7) or photometric == 8 else f", colours of kind {photometric}"
+    )
+    return (
+        f"a TIFF of {samples} {'band' if samples == 1 else 'bands'} of {bits}-bit "
+        f"{numbers}{separate}{colours}"
+    )
 
 
 def _first(tags: Tags, tag: int) -> int:
@@ -82,7 +110,8 @@ def _first(tags: Tags, tag: int) -> int:
 
 
 def _is_raw(tags: Tags) -> bool:
-    # The first image of a raw file is a preview: an answer about it would look like one about the photo.
+    # The first image of a raw file is a preview: an answer about it would look like one about the
+    # photo.
     preview = tags.get(_SUBFILE, (0,))[0] & 1
     return bool(preview) or _DNG in tags or _first(tags, _PHOTOMETRIC) in _SENSOR
 
@@ -96,7 +125,9 @@ def _holds_its_pixels(tags: Tags, length: int) -> bool:
 
 
 def _read_tags(content: bytes) -> dict[int, tuple[int, ...]] | None:
-    """Return the tags that tell the kind of a TIFF's first image, or None where they are not all in the file."""
+    """Return the tags that tell the kind of a TIFF's first image, or None where they are not all
+    in the file.
+    """
     order, big = "<" if content[:2] == b"II" else ">", b"+" in content[:4]
     count_form, entry, start = ("Q", "HHQ8s", 8) if big else ("H", "HHI4s", 4)
     length, tags = struct.calcsize(order + entry), {}
@@ -105,8 +136,14 @@ def _read_tags(content: bytes) -> dict[int, tuple[int, ...]] | None:
         (count,) = struct.unpack_from(order + count_form, content, place)
         place += struct.calcsize(count_form)
         for number in range(min(count, len(content) // length + 1)):
-            tag, kind, values, inline = struct.unpack_from(order + entry, content, place + number * length)
-            if tag in {*_NEEDED, *_OFFSETS, *_COUNTS} - tags.keys() and kind in _WIDTHS and 0 < values <= len(content):
+            tag, kind, values, inline = struct.unpack_from(
+                order + entry, content, place + number * length
+            )
+            if (
+                tag in {*_NEEDED, *_OFFSETS, *_COUNTS} - tags.keys()
+                and kind in _WIDTHS
+                and 0 < values <= len(content)
+            ):
                 tags[tag] = _values(content, order + str(values) + _WIDTHS[kind], inline)
     except (struct.error, OverflowError):
         return None

@@ -15,5 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["Network", "NetworkCard", "View", "list_networks", "load_network"]
 
 __getattr__ = import_on_first_use(
-    __name__, {"card": ("NetworkCard", "View"), "network": ("Network",), "zoo": ("list_networks", "load_network")}
+    __name__,
+    {
+        "card": ("NetworkCard", "View"),
+        "network": ("Network",),
+        "zoo": ("list_networks", "load_network"),
+    },
 )

@@ -1,4 +1,7 @@
-"""What a caller gives to make a network of, checked before anything runs; every refusal is one sentence."""
+"""What a caller gives to make a network of, checked before anything runs.
+
+Every refusal is one sentence.
+"""
 
 import operator
 import re
@@ -21,14 +24,17 @@ MAX_SIDE = 4096
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 _PROBABILITIES = {"SoftmaxBackward0": "softmax", "SigmoidBackward0": "sigmoid"}
 """Steps that make probabilities, as autograd names them."""
-_PASSED_ON = re.compile("(View|UnsafeView|ReshapeAlias|Squeeze|Unsqueeze|ToCopy|Clone|Alias)Backward[0-9]")
+_PASSED_ON = re.compile(
+    "(View|UnsafeView|ReshapeAlias|Squeeze|Unsqueeze|ToCopy|Clone|Alias)Backward[0-9]"
+)
 """Steps that change no number."""
 _QUANTISED = ("torch.ao.nn.quantized.modules", "torch.ao.nn.intrinsic.quantized.modules")
 """Where PyTorch keeps modules that compute in whole numbers."""
 
 
 def admit_model(model: Any) -> nn.Module:
-    """Return the model that runs: itself, or the one inside of a wrapper that spreads it over devices.
+    """Return the model that runs: itself, or the one inside of a wrapper that spreads it over
+    devices.
 
     Raises:
         NetworkError: it is no module, scripted, without its values, or on several devices.
@@ -36,31 +42,37 @@ def admit_model(model: Any) -> nn.Module:
     if isinstance(model, _WRAPPERS):
         model = model.module
     if not isinstance(model, nn.Module):
-        raise NetworkError(f"A {type(model).__name__} is no model. Give a `torch.nn.Module` with its weights loaded.")
+        raise NetworkError(
+            f"A {type(model).__name__} is no model. Give a `torch.nn.Module` with its weights "
+            "loaded."
+        )
     if isinstance(model, torch.jit.ScriptModule):
         raise NetworkError(
-            "The model is scripted or traced (TorchScript), which hides its SE blocks. Give the model it was made from."
+            "The model is scripted or traced (TorchScript), which hides its SE blocks. Give the "
+            "model it was made from."
         )
     if any(nn.parameter.is_lazy(value) for value in chain(model.parameters(), model.buffers())):
         raise NetworkError(
-            f"{type(model).__name__} has lazy layers whose shapes are not known yet. Run it once on an image, load its "
-            "weights, and give it then."
+            f"{type(model).__name__} has lazy layers whose shapes are not known yet. Run it once "
+            "on an image, load its weights, and give it then."
         )
     if any(type(part).__module__.startswith(_QUANTISED) for part in model.modules()):
         raise NetworkError(
-            f"{type(model).__name__} is quantised: it computes in whole numbers, and nothing can be explained through "
-            "them. Give the model it was made from, in floating point; `capture_gates` shows the gates of this one."
+            f"{type(model).__name__} is quantised: it computes in whole numbers, and nothing can "
+            "be explained through them. Give the model it was made from, in floating point; "
+            "`capture_gates` shows the gates of this one."
         )
     places = {str(value.device) for value in chain(model.parameters(), model.buffers())}
     if "meta" in places:
         raise NetworkError(
-            f"{type(model).__name__} has values on PyTorch's meta device, which holds none. Load its weights to a "
-            "device, e.g. by `model.to_empty(device='cpu')` and `model.load_state_dict(...)`."
+            f"{type(model).__name__} has values on PyTorch's meta device, which holds none. Load "
+            "its weights to a device, e.g. by `model.to_empty(device='cpu')` and "
+            "`model.load_state_dict(...)`."
         )
     if len(places) > 1:
         raise NetworkError(
-            f"{type(model).__name__} lies on several devices ({', '.join(sorted(places))}). Move it to one: "
-            "`model.to('cpu')`."
+            f"{type(model).__name__} lies on several devices ({', '.join(sorted(places))}). Move "
+            "it to one: `model.to('cpu')`."
         )
     return model
 
@@ -80,42 +92,54 @@ def inspect_model(model: nn.Module, side: int) -> Inspection:
         # A stranger's code may raise anything; what it says is the best there is.
         words = " ".join(str(error).split())[:200]
         raise NetworkError(
-            f"{type(model).__name__} does not run on one image of three colours and {side} x {side} pixels "
-            f"({type(error).__name__}: {words}). Give a model of (1, 3, {side}, {side}) inputs, or wrap it in one; "
-            "name another side with `input_size`."
+            f"{type(model).__name__} does not run on one image of three colours and {side} x "
+            f"{side} pixels ({type(error).__name__}: {words}). Give a model of (1, 3, {side}, "
+            f"{side}) inputs, or wrap it in one; name another side with `input_size`."
         ) from error
 
 
 def check_logits(model: nn.Module, side: int) -> None:
-    """Refuse a model that returns probabilities, of which a second softmax or sigmoid would make others.
+    """Refuse a model that returns probabilities, of which a second softmax or sigmoid would make
+    others.
 
     A logarithm of a softmax is fine: the softmax of that is the softmax itself.
 
     Raises:
         NetworkError: its answer is made by a softmax or a sigmoid, or is not of floating point.
     """
-    like = next((value for value in chain(model.parameters(), model.buffers()) if value.is_floating_point()), None)
+    like = next(
+        (
+            value
+            for value in chain(model.parameters(), model.buffers())
+            if value.is_floating_point()
+        ),
+        None,
+    )
     like = torch.zeros(()) if like is None else like
     with evaluating(model), torch.inference_mode(False), torch.enable_grad():
-        image = torch.zeros((1, 3, side, side), dtype=like.dtype, device=like.device, requires_grad=True)
+        image = torch.zeros(
+            (1, 3, side, side), dtype=like.dtype, device=like.device, requires_grad=True
+        )
         try:
             # A copy: the first layer may write into what it is given.
             answer = model(image.clone())
         except Exception:
-            # It has run without gradients; those that it does not know are for methods that need them to tell.
+            # It has run without gradients; those that it does not know are for methods that need
+            # them to tell.
             return
     if not answer.is_floating_point():
         raise NetworkError(
-            f"{type(model).__name__} returns numbers of the kind {answer.dtype}, and logits are floating point. Give "
-            "the model with the layer that makes them."
+            f"{type(model).__name__} returns numbers of the kind {answer.dtype}, and logits are "
+            "floating point. Give the model with the layer that makes them."
         )
     made = answer.grad_fn
     while made is not None and _PASSED_ON.fullmatch(made.name()) and made.next_functions:
         made = made.next_functions[0][0]
     if made is not None and made.name() in _PROBABILITIES:
         raise NetworkError(
-            f"{type(model).__name__} returns probabilities, for its last step is a {_PROBABILITIES[made.name()]}: "
-            "made once more of them, they would be others. Give the model without that step, so that it returns logits."
+            f"{type(model).__name__} returns probabilities, for its last step is a "
+            f"{_PROBABILITIES[made.name()]}: made once more of them, they would be others. Give "
+            "the model without that step, so that it returns logits."
         )
 
 
@@ -130,12 +154,14 @@ def read_side(value: Any) -> int:
         if not isinstance(value, bool) and 1 <= operator.index(value) <= MAX_SIDE:
             return operator.index(value)
     raise NetworkError(
-        f"The input size {value!r} is no side of a square in pixels. Give one whole number from 1 to {MAX_SIDE}: "
-        "networks see square images of three colours here."
+        f"The input size {value!r} is no side of a square in pixels. Give one whole number from 1 "
+        f"to {MAX_SIDE}: networks see square images of three colours here."
     )
 
 
-def read_colours(name: str, values: Any, *, least: float = float("-inf")) -> tuple[float, float, float]:
+def read_colours(
+    name: str, values: Any, *, least: float = float("-inf")
+) -> tuple[float, float, float]:
     """Return one number for each of red, green and blue, above ``least``.
 
     Raises:
@@ -147,8 +173,8 @@ def read_colours(name: str, values: Any, *, least: float = float("-inf")) -> tup
             return red, green, blue
     above = "" if least < 0 else f" above {least:g}"
     raise NetworkError(
-        f"{name} is {values!r}, and networks see three colours here. Give three numbers{above}: for red, green and "
-        "blue."
+        f"{name} is {values!r}, and networks see three colours here. Give three numbers{above}: "
+        "for red, green and blue."
     )
 
 
@@ -163,38 +189,45 @@ def read_classes(classes: Any) -> tuple[str, ...]:
     # A text is a sequence of texts to Python, and hardly meant for one.
     if isinstance(classes, str | bytes | Set | Mapping) or not isinstance(classes, Iterable):
         raise NetworkError(
-            f"classes is a {type(classes).__name__}, and no list of names. Give a list, in the order of the logits."
+            f"classes is a {type(classes).__name__}, and no list of names. Give a list, in the "
+            "order of the logits."
         )
     names = tuple(classes)
     if odd := [name for name in names if not isinstance(name, str) or not name.strip()]:
         raise NetworkError(
-            f"The class name {odd[0]!r} is no text. Name every class, e.g. by `[str(name) for name in names]`."
+            f"The class name {odd[0]!r} is no text. Name every class, e.g. by `[str(name) for name "
+            "in names]`."
         )
     return tuple(map(str, names))
 
 
 def check_answer(returned: tuple[int, ...] | str, title: str, classes: Sequence[str] | None) -> int:
-    """Return the number of logits that a model returns; with None for ``classes`` any number is right.
+    """Return the number of logits that a model returns.
+
+    With None for ``classes`` any number is right.
 
     Raises:
         NetworkError: it returns something else, or not one logit for each class.
     """
     if isinstance(returned, str) or len(returned) != 2 or returned[0] != 1 or not returned[1]:
         raise NetworkError(
-            f"{title} returns {returned} for one image, and se_viz needs a classifier's (1, classes) logits. Choose "
-            "another network, or wrap the model in a module that returns them."
+            f"{title} returns {returned} for one image, and se_viz needs a classifier's (1, "
+            "classes) logits. Choose another network, or wrap the model in a module that returns "
+            "them."
         )
     count = returned[1]
     if classes is None:
         return count
     if count == 1 < len(classes):
         raise NetworkError(
-            f"{title} returns 1 value for {len(classes)} class names: a single logit is the yes or no of one class. "
-            f"Name that class alone, e.g. classes=[{classes[-1]!r}]; its negation needs no name."
+            f"{title} returns 1 value for {len(classes)} class names: a single logit is the yes or "
+            f"no of one class. Name that class alone, e.g. classes=[{classes[-1]!r}]; its negation "
+            "needs no name."
         )
     if count != len(classes):
         raise NetworkError(
-            f"{title} returns {count} values for {len(classes)} class names: its last layer is not the classifier that "
-            "they name. Give the network with its classifier, or name every class, in the order of the logits."
+            f"{title} returns {count} values for {len(classes)} class names: its last layer is not "
+            "the classifier that they name. Give the network with its classifier, or name every "
+            "class, in the order of the logits."
         )
     return count

@@ -1,4 +1,6 @@
-"""Untrained networks by their card, for any number of classes: se_viz's own, torchvision's and timm's."""
+"""Untrained networks by their card, for any number of classes: se_viz's own, torchvision's and
+timm's.
+"""
 
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -36,7 +38,8 @@ def build(card: NetworkCard, *, num_classes: int) -> nn.Module:
     except Exception as error:
         # Libraries raise anything on arguments of another kind than they expect.
         raise CheckpointError(
-            f"The card of {card.name} has arguments that cannot be built ({show_name(error)}). Restore the file."
+            f"The card of {card.name} has arguments that cannot be built ({show_name(error)}). "
+            "Restore the file."
         ) from error
 
 
@@ -51,7 +54,9 @@ def build_trained(card: NetworkCard, path: Path) -> nn.Module:
         check_hash(card, path)
         if card.library == "timm":
             # timm's own way in: it knows how each of its files was written.
-            return _timm(card, card.num_classes, pretrained=True, pretrained_cfg_overlay={"file": str(path)})
+            return _timm(
+                card, card.num_classes, pretrained=True, pretrained_cfg_overlay={"file": str(path)}
+            )
         model = build(card, num_classes=card.num_classes)
         tensors = read_tensors(path.read_bytes(), path.name)
         check_fit(model.state_dict(), tensors, path.name)
@@ -59,13 +64,15 @@ def build_trained(card: NetworkCard, path: Path) -> nn.Module:
         return model
     except (DamagedError, RuntimeError, OSError) as error:
         raise CheckpointError(
-            f"The weights of {card.name} in the cache cannot be used ({error}). Empty the cache and "
-            "download them again."
+            f"The weights of {card.name} in the cache cannot be used ({error}). Empty the cache "
+            "and download them again."
         ) from error
 
 
 def shapes(card: NetworkCard, *, num_classes: int) -> nn.Module:
-    """Build the network of a card without memory for its values (PyTorch's meta device) where it can be."""
+    """Build the network of a card without memory for its values (PyTorch's meta device) where it
+    can be.
+    """
     try:
         with torch.device("meta"):
             return build(card, num_classes=num_classes)
@@ -86,7 +93,9 @@ def require_library(card: NetworkCard) -> None:
         NetworkError: it is not.
     """
     if not has_library(card):
-        raise NetworkError(f"{card.name} is built by timm, which is not installed. Install it: `pip install timm`.")
+        raise NetworkError(
+            f"{card.name} is built by timm, which is not installed. Install it: `pip install timm`."
+        )
 
 
 def _torchvision(card: NetworkCard, num_classes: int) -> nn.Module:
@@ -109,4 +118,7 @@ def _timm(card: NetworkCard, num_classes: int, **options: Any) -> nn.Module:
 
 def _unknown(card: NetworkCard) -> NetworkError:
     installed = f"{card.library} {version(card.library)}"
-    return NetworkError(f"{installed} has no architecture {card.architecture!r}. Update it, or choose another network.")
+    return NetworkError(
+        f"{installed} has no architecture {card.architecture!r}. Update it, or choose another "
+        "network."
+    )

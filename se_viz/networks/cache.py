@@ -1,4 +1,6 @@
-"""The folder that downloads and uploaded weights are kept in: where it is, what is in it, emptying it."""
+"""The folder that downloads and uploaded weights are kept in: where it is, what is in it, emptying
+it.
+"""
 
 import glob
 import os
@@ -10,7 +12,9 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return the folder that se_viz keeps files in: ``SE_VIZ_CACHE``, else ``se_viz`` in the user's cache folder."""
+    """Return the folder that se_viz keeps files in: ``SE_VIZ_CACHE``, else ``se_viz`` in the
+    user's cache folder.
+    """
     if chosen := os.environ.get("SE_VIZ_CACHE"):
         return Path(os.path.expanduser(chosen))
     if chosen := os.environ.get("XDG_CACHE_HOME"):
@@ -38,7 +42,10 @@ def own_folder() -> Path:
 
 
 def find_files(folder: Path, pattern: str) -> list[Path]:
-    """Return what fits a pattern in a folder; one that is not there or may not be read has nothing."""
+    """Return what fits a pattern in a folder.
+
+    One that is not there or may not be read has nothing.
+    """
     # Not `Path.glob`, which raises where a folder may not be looked into, or has too long a name.
     return [folder / name for name in sorted(glob.glob(pattern, root_dir=folder))]
 
@@ -57,7 +64,8 @@ def empty_cache() -> int:
 
 
 def _bytes(folder: Path) -> int:
-    # Links of the hub's snapshots point to files that are counted themselves; a download may end just now.
+    # Links of the hub's snapshots point to files that are counted themselves; a download may end
+    # just now.
     taken = 0
     for place, _, names in os.walk(folder):
         for name in names:

@@ -1,4 +1,6 @@
-"""The card of a network: everything a reader may ask about the weights, as it stands in the JSON file."""
+"""The card of a network: everything a reader may ask about the weights, as it stands in the JSON
+file.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,7 +21,8 @@ class View(NamedTuple):
     resize: int | None = None
     """Side that the image's shorter side is scaled to before the crop; None: ``size``."""
     crop: str = "centre"
-    """``centre``: keep the proportions, cut the centre; ``squash``: scale both sides to ``resize``."""
+    """``centre``: keep the proportions, cut the centre; ``squash``: scale both sides to
+    ``resize``."""
     interpolation: str = "bilinear"
     """How pixels are scaled: ``bilinear`` or ``bicubic``."""
 
@@ -37,7 +40,8 @@ class NetworkCard:
     arguments: dict[str, Any]
     """Arguments of the architecture beside the number of classes."""
     classes: tuple[str, ...]
-    """Readable class names, in the order of the logits; before loading empty where only timm knows them."""
+    """Readable class names, in the order of the logits; before loading empty where only timm knows
+    them."""
     input_size: int
     """Side of the square input, in pixels."""
     mean: tuple[float, float, float]
@@ -47,7 +51,8 @@ class NetworkCard:
     parameters: int
     """Number of trained values."""
     top1: float | None
-    """Share of validation images whose first answer is right, 0 to 1; None where the source does not state it."""
+    """Share of validation images whose first answer is right, 0 to 1; None where the source does
+    not state it."""
     evaluated_with: str
     """The command that printed ``top1``."""
     trained_with: str
@@ -69,7 +74,8 @@ class NetworkCard:
     weights: str = ""
     """The library's name of these weights, e.g. ``IMAGENET1K_V1``."""
     source: str = ""
-    """Where the weights are downloaded: a file's address (torchvision), a repository of the hub (timm)."""
+    """Where the weights are downloaded: a file's address (torchvision), a repository of the hub
+    (timm)."""
     download_bytes: int = 0
     """Size of the download; for timm four bytes a parameter, which is about right."""
     resize: int | None = None
@@ -79,7 +85,8 @@ class NetworkCard:
     interpolation: str = "bilinear"
     """How pixels are scaled, see `View`."""
     gflops: float | None = None
-    """Multiply-adds of one image in 10^9, as papers count them; convolutions and matrix products."""
+    """Multiply-adds of one image in 10^9, as papers count them; convolutions and matrix
+    products."""
     lenders: str = ""
     """Hash of the file of gates that images lend, beside the weights; empty where there is none."""
     blocks: int | None = None
@@ -89,11 +96,14 @@ class NetworkCard:
     se_gflops: float | None = None
     """How many of the multiply-adds belong to SE blocks, in 10^9."""
     multi_label: bool = False
-    """Whether any number of the classes may be true of one image, so that each has a probability of its own."""
+    """Whether any number of the classes may be true of one image, so that each has a probability
+    of its own."""
 
     @property
     def independent(self) -> bool:
-        """Whether each logit is a yes or no by itself: of a multi-label network, and of one with a single logit."""
+        """Whether each logit is a yes or no by itself: of a multi-label network, and of one with a
+        single logit.
+        """
         return self.multi_label or len(self.classes) == 1
 
     @property
@@ -104,7 +114,9 @@ class NetworkCard:
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("name", "title", "architecture", "data", "date", "sha256", "licence"), str),
-    **dict.fromkeys(("evaluated_with", "trained_with", "notes", "library", "weights", "source"), str),
+    **dict.fromkeys(
+        ("evaluated_with", "trained_with", "notes", "library", "weights", "source"), str
+    ),
     **dict.fromkeys(("crop", "interpolation"), str),
     **dict.fromkeys(("classes", "mean", "std"), (list, tuple)),
     **dict.fromkeys(("input_size", "parameters", "num_classes", "download_bytes"), int),
@@ -118,11 +130,16 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 def _is(value: object, kinds: type | tuple[type, ...]) -> bool:
     # True is a whole number to Python, and hardly meant for one.
     kinds = kinds if isinstance(kinds, tuple) else (kinds,)
-    return isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds) and not _is_broken(value)
+    return (
+        isinstance(value, kinds)
+        and (not isinstance(value, bool) or bool in kinds)
+        and not _is_broken(value)
+    )
 
 
 def _is_broken(value: object) -> bool:
-    # JSON can write halves of letters, which no page and no file can show, and numbers that nobody can compute with.
+    # JSON can write halves of letters, which no page and no file can show, and numbers that nobody
+    # can compute with.
     if isinstance(value, str):
         return len(value) > _MAX_LETTERS or any("\ud800" <= letter <= "\udfff" for letter in value)
     return isinstance(value, (int, float)) and not abs(value) < _MAX_NUMBER
@@ -137,7 +154,8 @@ def _are_colours(values: Sequence[object], *, least: float = -math.inf) -> bool:
 
 _CONTENTS: dict[str, Callable[[Any], bool]] = {
     "classes": lambda names: (
-        0 < len(names) <= MAX_CLASSES and all(_is(name, str) and len(name) <= MAX_LABEL for name in names)
+        0 < len(names) <= MAX_CLASSES
+        and all(_is(name, str) and len(name) <= MAX_LABEL for name in names)
     ),
     "mean": _are_colours,
     "std": partial(_are_colours, least=0.0),
@@ -158,7 +176,11 @@ _MAX_SIDE = 4096
 def card_to_json(card: NetworkCard) -> dict[str, Any]:
     """Turn a card into plain JSON values; fields that say nothing new are left out."""
     usual = {entry.name: entry.default for entry in fields(card) if entry.default is not MISSING}
-    return {name: value for name, value in asdict(card).items() if name not in usual or value != usual[name]}
+    return {
+        name: value
+        for name, value in asdict(card).items()
+        if name not in usual or value != usual[name]
+    }
 
 
 def card_from_json(values: object, *, source: str) -> NetworkCard:
@@ -168,16 +190,24 @@ def card_from_json(values: object, *, source: str) -> NetworkCard:
         CheckpointError: a field is missing or unknown.
     """
     if not isinstance(values, dict):
-        raise CheckpointError(f"{source} is no network card: it holds no JSON object. Restore the file.")
-    wrong = [name for name, kinds in _KINDS.items() if name in values and not _is(values[name], kinds)]
+        raise CheckpointError(
+            f"{source} is no network card: it holds no JSON object. Restore the file."
+        )
+    wrong = [
+        name for name, kinds in _KINDS.items() if name in values and not _is(values[name], kinds)
+    ]
     known = [name for name in _CONTENTS if name in values and name not in wrong]
     wrong += [name for name in known if not _CONTENTS[name](values[name])]
     if wrong:
         found = show_name(repr(values[wrong[0]]))
-        raise CheckpointError(f"{source} is no network card: {wrong[0]} is {found}. Restore the file.")
+        raise CheckpointError(
+            f"{source} is no network card: {wrong[0]} is {found}. Restore the file."
+        )
     try:
         tuples = {key: tuple(values[key]) for key in ("classes", "mean", "std") if key in values}
         return NetworkCard(**{**values, **tuples})
     except TypeError as error:
         detail = show_name(str(error).replace("NetworkCard.__init__() ", ""))
-        raise CheckpointError(f"{source} is no network card: {detail}. Restore the file.") from error
+        raise CheckpointError(
+            f"{source} is no network card: {detail}. Restore the file."
+        ) from error

@@ -1,4 +1,5 @@
-"""The zoo as data: torchvision's and timm's networks with SE blocks and ImageNet weights, read from a table.
+"""The zoo as data: torchvision's and timm's networks with SE blocks and ImageNet weights, read
+from a table.
 
 Why: docs/decisions/040-the-zoo-is-data.md
 """
@@ -50,7 +51,10 @@ DATA = {
 
 
 def list_catalogue() -> tuple[NetworkCard, ...]:
-    """Return the cards of the zoo, torchvision's first; nothing is imported or downloaded for it."""
+    """Return the cards of the zoo, torchvision's first.
+
+    Nothing is imported or downloaded for it.
+    """
     return _cards(TABLE)
 
 

@@ -1,4 +1,6 @@
-"""Weights on disk: safetensors beside a JSON card, checked before use; the only code that reads weights.
+"""Weights on disk: safetensors beside a JSON card, checked before use.
+
+The only code that reads weights.
 
 Why: docs/decisions/036-weights-are-safetensors.md
 """
@@ -28,13 +30,20 @@ _CARD_BYTES = 16 << 20
 """Largest card that is read: names of 21,843 classes take one megabyte."""
 
 
-def save_checkpoint(model: nn.Module, card: NetworkCard, folder: Path, *, half: bool = True) -> NetworkCard:
-    """Write ``<name>.safetensors`` (half precision) and ``<name>.json``; return the card with its hash."""
+def save_checkpoint(
+    model: nn.Module, card: NetworkCard, folder: Path, *, half: bool = True
+) -> NetworkCard:
+    """Write ``<name>.safetensors`` (half precision) and ``<name>.json``.
+
+    Return the card with its hash.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    content = save({name: _written(tensor, half=half) for name, tensor in model.state_dict().items()})
+    content = save(
+        {name: _written(tensor, half=half) for name, tensor in model.state_dict().items()}
+    )
     card = replace(card, sha256=hashlib.sha256(content).hexdigest())
-    # Both whole before either takes its place: a full disk leaves older ones that fit each other, and between the two
-    # renames there is next to no time.
+    # Both whole before either takes its place: a full disk leaves older ones that fit each other,
+    # and between the two renames there is next to no time.
     with replace_file(folder / f"{card.name}.json") as file:
         file.write((json.dumps(card_to_json(card), indent=2) + "\n").encode())
         file.flush()
@@ -43,12 +52,17 @@ def save_checkpoint(model: nn.Module, card: NetworkCard, folder: Path, *, half: 
 
 
 def read_cards(folder: Path | None = None) -> tuple[NetworkCard, ...]:
-    """Read the cards of a folder, by name; those that cannot be read are left out, see `damaged_cards`."""
+    """Read the cards of a folder, by name.
+
+    Those that cannot be read are left out, see `damaged_cards`.
+    """
     return _scan(folder or FOLDER)[0]
 
 
 def damaged_cards(folder: Path | None = None) -> dict[str, str]:
-    """Return why each card of a folder that cannot be read is left out, by the name of its network."""
+    """Return why each card of a folder that cannot be read is left out, by the name of its
+    network.
+    """
     return _scan(folder or FOLDER)[1]
 
 
@@ -61,7 +75,9 @@ def _scan(folder: Path) -> tuple[tuple[NetworkCard, ...], dict[str, str]]:
     except FileNotFoundError:
         return (), {}
     except OSError as error:
-        return (), {folder.name: f"{folder} cannot be read: {error.strerror}. Check who may read it."}
+        return (), {
+            folder.name: f"{folder} cannot be read: {error.strerror}. Check who may read it."
+        }
     for name in names:
         try:
             cards.append(_read_card(folder / name))
@@ -74,7 +90,8 @@ def read_weights(model: nn.Module, card: NetworkCard, folder: Path | None = None
     """Fill a model with the weights of a card, in place and in the model's own precision.
 
     Raises:
-        CheckpointError: the file is missing, its hash is another one, or a tensor's name or shape does not fit.
+        CheckpointError: the file is missing, its hash is another one, or a tensor's name or shape
+            does not fit.
     """
     path = (folder or FOLDER) / f"{card.name}.safetensors"
     tensors = _read_tensors(path, card.sha256)
@@ -102,35 +119,46 @@ def _read_card(path: Path) -> NetworkCard:
     try:
         content = read_file(path, _CARD_BYTES)
     except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}. Restore the file.") from error
+        raise CheckpointError(
+            f"{path.name} cannot be read: {error.strerror}. Restore the file."
+        ) from error
     if len(content) > _CARD_BYTES:
-        raise CheckpointError(f"{path.name} has more than the {_CARD_BYTES >> 20} MB of a card. Restore the file.")
+        raise CheckpointError(
+            f"{path.name} has more than the {_CARD_BYTES >> 20} MB of a card. Restore the file."
+        )
     try:
         values = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path.name} is no readable JSON ({error}). Restore the file.") from error
+        raise CheckpointError(
+            f"{path.name} is no readable JSON ({error}). Restore the file."
+        ) from error
     card = card_from_json(values, source=path.name)
     if card.name != path.stem:
         raise CheckpointError(
-            f"{path.name} is the card of {show_name(card.name)!r}. Give the file the name of its network."
+            f"{path.name} is the card of {show_name(card.name)!r}. Give the file the name of its "
+            "network."
         )
     return card
 
 
 def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
     if not path.is_file():
-        raise CheckpointError(f"The weights {path.name} are not in {path.parent}. Restore the file beside its card.")
+        raise CheckpointError(
+            f"The weights {path.name} are not in {path.parent}. Restore the file beside its card."
+        )
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise CheckpointError(
-            f"{path.name} has the hash {found[:12]}…, its card says {sha256[:12]}…: the file is damaged or was "
-            "replaced. Restore both files from the same source."
+            f"{path.name} has the hash {found[:12]}…, its card says {sha256[:12]}…: the file is "
+            "damaged or was replaced. Restore both files from the same source."
         )
     try:
         return load(content)
     except SafetensorError as error:
-        raise CheckpointError(f"{path.name} is no safetensors file ({error}). Restore the file.") from error
+        raise CheckpointError(
+            f"{path.name} is no safetensors file ({error}). Restore the file."
+        ) from error
 
 
 def check_fit(
@@ -155,7 +183,9 @@ def check_fit(
     refuse(problems, name, advice)
 
 
-def differences(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> list[str]:
+def differences(
+    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
+) -> list[str]:
     """Return how tensors of a file differ from those of a network, by name and shape."""
     return [
         *(f"{key} is missing" for key in expected.keys() - found.keys()),

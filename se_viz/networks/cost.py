@@ -1,4 +1,6 @@
-"""What a network costs and what of it is SE: counted on shapes alone, without memory or arithmetic."""
+"""What a network costs and what of it is SE: counted on shapes alone, without memory or
+arithmetic.
+"""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -23,7 +25,8 @@ class Cost:
     se_parameters: int
     """Trained values in SE blocks."""
     se_gflops: float
-    """Multiply-adds in SE blocks, in 10^9; their means and products with gates are left out, as papers do."""
+    """Multiply-adds in SE blocks, in 10^9; their means and products with gates are left out, as
+    papers do."""
 
 
 def measure_cost(model: nn.Module, size: int) -> Cost:
@@ -31,8 +34,14 @@ def measure_cost(model: nn.Module, size: int) -> Cost:
 
     The model is not changed: a copy of its shapes (PyTorch's meta device) is run.
     """
-    # What a hook has computed of weights, as weight norms do, PyTorch copies only without its gradient.
-    loose = [value for part in model.modules() for value in vars(part).values() if isinstance(value, Tensor)]
+    # What a hook has computed of weights, as weight norms do, PyTorch copies only without its
+    # gradient.
+    loose = [
+        value
+        for part in model.modules()
+        for value in vars(part).values()
+        if isinstance(value, Tensor)
+    ]
     shapes = deepcopy(model, {id(value): value.detach() for value in loose}).to("meta").eval()
     blocks = {place.path: block for block, place in scan_model(shapes).blocks.items()}
     with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -10,8 +10,8 @@ from se_viz.networks.card import View
 def crop_image(image: Image.Image, view: View) -> Image.Image:
     """Return the square that a network sees, in pixels of its input.
 
-    The same steps as torchvision's and timm's own transforms, for an image of any size: one of exactly the
-    network's size is scaled and cut as every other.
+    The same steps as torchvision's and timm's own transforms, for an image of any size: one of
+    exactly the network's size is scaled and cut as every other.
     """
     side = view.size
     if view.resize is None:

@@ -1,4 +1,5 @@
-"""Downloads of the zoo's weights: one at a time for each network, watched, cleaned up, told in one sentence.
+"""Downloads of the zoo's weights: one at a time for each network, watched, cleaned up, told in one
+sentence.
 
 Why: docs/decisions/039-locks-between-processes.md
 """
@@ -26,7 +27,8 @@ Progress = Callable[[int, int], object]
 
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _FORGOTTEN = 600.0
-"""Seconds after which a partial file that nobody writes to is taken for the rest of a killed download."""
+"""Seconds after which a partial file that nobody writes to is taken for the rest of a killed
+download."""
 
 
 class _Job:
@@ -47,7 +49,9 @@ class _Job:
         return self._most
 
     def run(self) -> None:
-        """Fetch the file; the result, or the one sentence why there is none, is in ``result`` afterwards."""
+        """Fetch the file; the result, or the one sentence why there is none, is in ``result``
+        afterwards.
+        """
         try:
             _sweep()
             with self._turn:
@@ -61,7 +65,10 @@ class _Job:
             self._end(lambda: self.result.set_result(path))
 
     def give_up(self, *, clean: bool = False) -> None:
-        """Let others begin anew while the source is silent; ``clean`` removes what has come, as before an end."""
+        """Let others begin anew while the source is silent.
+
+        ``clean`` removes what has come, as before an end.
+        """
         self.given_up = True
         with _lock:
             if _jobs.get(self.card.source) is self:
@@ -71,10 +78,15 @@ class _Job:
         self._turn.close()
 
     def _wait(self) -> None:
-        """Wait while another process downloads the same network; what then lies there half is a killed one's."""
+        """Wait while another process downloads the same network.
+
+        What then lies there half is a killed one's.
+        """
         files_folder().mkdir(parents=True, exist_ok=True)
         # Not in the hub's own folders, which are removed after a failure.
-        self._turn.enter_context(hold(files_folder() / f".{hubs.local_name(self.card)}.lock", wait=True))
+        self._turn.enter_context(
+            hold(files_folder() / f".{hubs.local_name(self.card)}.lock", wait=True)
+        )
         self._begun = True
         for path in _partial(self.card):
             with suppress(OSError):
@@ -114,12 +126,17 @@ _jobs: dict[str, _Job] = {}
 _lock = threading.Lock()
 
 
-def download(card: NetworkCard, progress: Progress | None = None, *, patience: float | None = None) -> Path:
-    """Download the weights of a network of the zoo to the cache, unless they are there; return the file.
+def download(
+    card: NetworkCard, progress: Progress | None = None, *, patience: float | None = None
+) -> Path:
+    """Download the weights of a network of the zoo to the cache, unless they are there.
 
-    Callers who ask for the same network at the same time wait for one download. If ``progress`` raises, the
-    download goes on and a later call joins it. ``patience`` is how many seconds may pass without news (default: 30 for
-    a file; 300 for the hub, whose client tells of every 10 MB and minds a silence of 10 seconds itself).
+    Return the file.
+
+    Callers who ask for the same network at the same time wait for one download. If ``progress``
+    raises, the download goes on and a later call joins it. ``patience`` is how many seconds may
+    pass without news (default: 30 for a file; 300 for the hub, whose client tells of every 10 MB
+    and minds a silence of 10 seconds itself).
 
     Raises:
         NetworkError: the library that builds the network is not installed.
@@ -129,7 +146,10 @@ def download(card: NetworkCard, progress: Progress | None = None, *, patience: f
     if path := hubs.find_weights(card):
         return path
     if not card.source:
-        raise DownloadError(f"{card.name} is not part of the zoo: there is nothing to download. Restore its weights.")
+        raise DownloadError(
+            f"{card.name} is not part of the zoo: there is nothing to download. Restore its "
+            "weights."
+        )
     _check_room(card)
     job = _join(card)
     usual = 30.0 if hubs.from_address(card) else 300.0
@@ -138,7 +158,9 @@ def download(card: NetworkCard, progress: Progress | None = None, *, patience: f
 
 
 def cancel(card: NetworkCard) -> None:
-    """Give up a download of this process and remove what has come of it: for a process that ends."""
+    """Give up a download of this process and remove what has come of it: for a process that
+    ends.
+    """
     with _lock:
         job = _jobs.get(card.source)
     if job:
@@ -150,7 +172,9 @@ def _join(card: NetworkCard) -> _Job:
         if card.source not in _jobs:
             _jobs[card.source] = _Job(card)
             # A daemon: a source that never answers must not keep the program from ending.
-            threading.Thread(target=_jobs[card.source].run, daemon=True, name=f"download {card.name}").start()
+            threading.Thread(
+                target=_jobs[card.source].run, daemon=True, name=f"download {card.name}"
+            ).start()
         return _jobs[card.source]
 
 
@@ -164,8 +188,8 @@ def _watch(job: _Job, progress: Progress, patience: float) -> None:
         elif time.monotonic() - since > patience:
             job.give_up()
             raise DownloadError(
-                f"{host_of(job.card)} has sent nothing of {job.card.name} for {patience:.0f} seconds. "
-                "Check the network connection and try again."
+                f"{host_of(job.card)} has sent nothing of {job.card.name} for {patience:.0f} "
+                "seconds. Check the network connection and try again."
             )
 
 
@@ -176,7 +200,8 @@ def _check_room(card: NetworkCard) -> None:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise DownloadError(
-            f"The cache {folder} cannot be used: {error.strerror}. Mend it, or name another folder with SE_VIZ_CACHE."
+            f"The cache {folder} cannot be used: {error.strerror}. Mend it, or name another folder "
+            "with SE_VIZ_CACHE."
         ) from error
     if free < card.download_bytes:
         raise _no_room(card, f"has {free / 1e6:.0f} MB left")
@@ -184,8 +209,8 @@ def _check_room(card: NetworkCard) -> None:
 
 def _no_room(card: NetworkCard, found: str) -> DownloadError:
     return DownloadError(
-        f"The disk that holds {cache_folder()} {found}, and {card.name} needs {card.download_bytes / 1e6:.0f} MB. "
-        "Make room, or empty the cache."
+        f"The disk that holds {cache_folder()} {found}, and {card.name} needs "
+        f"{card.download_bytes / 1e6:.0f} MB. Make room, or empty the cache."
     )
 
 
@@ -212,7 +237,9 @@ def _sweep() -> None:
 
 
 def _clean(card: NetworkCard, before: set[Path]) -> None:
-    """Remove what a failed download leaves: on a full disk torch hub's client does not, a wrong hash is ours."""
+    """Remove what a failed download leaves: on a full disk torch hub's client does not, a wrong
+    hash is ours.
+    """
     for path in set(_partial(card)) - before:
         path.unlink(missing_ok=True)
     if not hubs.from_address(card):
@@ -227,7 +254,10 @@ def _sentence(card: NetworkCard, error: BaseException) -> DownloadError:
     if isinstance(error, HTTPError):
         error.close()
     if code == 404:
-        text = f"{host} has no weights of {card.name} (404): they were moved or removed. Choose another network."
+        text = (
+            f"{host} has no weights of {card.name} (404): they were moved or removed. Choose "
+            "another network."
+        )
     elif code:
         text = f"{host} answers {code} when it is asked for {card.name}. Try again later."
     elif isinstance(error, OSError) and error.errno in _FULL:
@@ -235,13 +265,14 @@ def _sentence(card: NetworkCard, error: BaseException) -> DownloadError:
     # torch hub's client raises a bare RuntimeError on a wrong hash.
     elif isinstance(error, hubs.DamagedError) or type(error) is RuntimeError:
         text = (
-            f"What {host} sent for {card.name} is incomplete or not what it promised (the hash is another one), and "
-            "was deleted. Try again; if it stays so, choose another network."
+            f"What {host} sent for {card.name} is incomplete or not what it promised (the hash is "
+            "another one), and was deleted. Try again; if it stays so, choose another network."
         )
     else:
         text = (
-            f"{host} cannot be reached, or broke off ({type(error).__name__}), so {card.name} is not on this disk. "
-            "Check the network connection and try again; networks that are on this disk work without one."
+            f"{host} cannot be reached, or broke off ({type(error).__name__}), so {card.name} is "
+            "not on this disk. Check the network connection and try again; networks that are on "
+            "this disk work without one."
         )
     return DownloadError(text)
 

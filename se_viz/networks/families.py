@@ -1,4 +1,6 @@
-"""The families of networks that se_viz builds itself: a row each, a new family is one row and its module."""
+"""The families of networks that se_viz builds itself: a row each, a new family is one row and its
+module.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +22,11 @@ class Family:
     architectures: tuple[str, ...]
     """What cards and options call them, smallest first."""
     build: Callable[..., nn.Module]
-    """Takes an architecture, ``num_classes`` and the options by name; returns an untrained model."""
+    """Takes an architecture, ``num_classes`` and the options by name; returns an untrained
+    model."""
     options: tuple[str, ...]
-    """Arguments that a card may give beside the number of classes; also fields of a training recipe."""
+    """Arguments that a card may give beside the number of classes; also fields of a training
+    recipe."""
 
 
 # No row names the classifier: it is the tensor whose shape depends on the number of classes.
@@ -44,7 +48,8 @@ def find_family(architecture: str) -> Family:
         if architecture in family.architectures:
             return family
     raise NetworkError(
-        f"There is no architecture {show_name(architecture)!r}. Choose one of: {', '.join(list_architectures())}."
+        f"There is no architecture {show_name(architecture)!r}. Choose one of: "
+        f"{', '.join(list_architectures())}."
     )
 
 

@@ -1,4 +1,6 @@
-"""Where in a file the weights of an architecture lie: found by names and shapes, under any prefix."""
+"""Where in a file the weights of an architecture lie: found by names and shapes, under any
+prefix.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -38,7 +40,9 @@ class Match:
         return f"'{show_name(self.prefix)}'" if self.prefix else "the file itself"
 
 
-def find_matches(entries: Mapping[str, Entry], expected: Mapping[str, Tensor], free: Mapping[str, int]) -> list[Match]:
+def find_matches(
+    entries: Mapping[str, Entry], expected: Mapping[str, Tensor], free: Mapping[str, int]
+) -> list[Match]:
     """Find where tensors of an architecture lie in a file; the match to take comes first.
 
     A name of the architecture may stand under any prefix: dictionaries, lists and wrappers are
@@ -85,9 +89,12 @@ def _match(
     free: Mapping[str, int],
 ) -> Match:
     fitting = sum(
-        _fits(entries[name].shape, tuple(expected[ours].shape), free.get(ours)) for ours, name in names.items()
+        _fits(entries[name].shape, tuple(expected[ours].shape), free.get(ours))
+        for ours, name in names.items()
     )
-    missing = tuple(name for name in expected if name not in names and name.split(".")[-1] not in COUNTERS)
+    missing = tuple(
+        name for name in expected if name not in names and name.split(".")[-1] not in COUNTERS
+    )
     return Match(prefix, names, fitting, missing)
 
 

@@ -107,13 +107,19 @@ def _safetensors(content: memoryview, title: str) -> list[Entry]:
     except CheckpointError:
         raise
     except (MalformedError, ValueError, TypeError, LookupError, AttributeError) as error:
-        found = str(error)[:80] if isinstance(error, MalformedError) else "its header cannot be read"
-        raise CheckpointError(f"{title} is a damaged safetensors file ({found}). Export it again.") from error
+        found = (
+            str(error)[:80] if isinstance(error, MalformedError) else "its header cannot be read"
+        )
+        raise CheckpointError(
+            f"{title} is a damaged safetensors file ({found}). Export it again."
+        ) from error
 
 
 def _stored(name: str, values: dict[str, Any], begin: int) -> Entry:
     shape, (start, stop) = tuple(values["shape"]), values["data_offsets"]
-    sized = len(shape) <= MAX_SIDES and all(type(side) is int and 0 <= side < 2**48 for side in (*shape, start, stop))
+    sized = len(shape) <= MAX_SIDES and all(
+        type(side) is int and 0 <= side < 2**48 for side in (*shape, start, stop)
+    )
     if not sized or not is_countable(shape):
         raise MalformedError("a size is none")
     dtype = _SAFETENSORS.get(values["dtype"], str(values["dtype"])[:20])
@@ -190,7 +196,8 @@ def _check_count(values: object, title: str) -> None:
 
 def _too_many(title: str) -> str:
     return (
-        f"{title} holds more than {_MAX_TENSORS} tensors, and no network has so many. Save `model.state_dict()` alone."
+        f"{title} holds more than {_MAX_TENSORS} tensors, and no network has so many. Save "
+        "`model.state_dict()` alone."
     )
 
 
@@ -204,7 +211,8 @@ def _placed(name: str, tensor: Sketch | Odd, places: dict[str, Extent], title: s
     claimed = (storage.start + storage.count) * storage.kind.size
     if place is None or stop > min(place.size, claimed):
         raise CheckpointError(
-            f"{title} is damaged: not all values of {show_name(name)} are in the file. Save or upload it again."
+            f"{title} is damaged: not all values of {show_name(name)} are in the file. Save or "
+            "upload it again."
         )
     return Entry(name, tensor.dtype, place.start + tensor.start, tensor.shape, tensor.stride)
 
@@ -229,7 +237,9 @@ def _archive(content: memoryview, title: str) -> tuple[object, Unpickler, dict[s
     unpickler = Unpickler(io.BytesIO(_bytes_of(content, found[pickles[0]])), title)
     value = unpickler.load()
     data = f"{folder}data/"
-    places = {name.removeprefix(data): place for name, place in found.items() if name.startswith(data)}
+    places = {
+        name.removeprefix(data): place for name, place in found.items() if name.startswith(data)
+    }
     return value, unpickler, places
 
 
@@ -242,7 +252,8 @@ def _check_members(members: list[zipfile.ZipInfo], size: int, title: str) -> Non
     inflated = sum(member.file_size for member in members)
     if inflated > 2 * size + 2**20:
         raise CheckpointError(
-            f"{title} would unpack to {inflated / 1e6:.0f} MB, which no state dict of its size does. Export it again."
+            f"{title} would unpack to {inflated / 1e6:.0f} MB, which no state dict of its size "
+            "does. Export it again."
         )
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
         raise CheckpointError(

@@ -1,4 +1,6 @@
-"""Where the zoo's weights come from: torch hub's and Hugging Face's own clients, and the hashes they promise."""
+"""Where the zoo's weights come from: torch hub's and Hugging Face's own clients, and the hashes
+they promise.
+"""
 
 import hashlib
 import os
@@ -41,7 +43,9 @@ def repository_folder(card: NetworkCard) -> Path:
 
 
 def local_names() -> set[str]:
-    """Name every file and repository of which something may be on this disk: two looks, for hundreds of networks."""
+    """Name every file and repository of which something may be on this disk: two looks, for
+    hundreds of networks.
+    """
     names: set[str] = set()
     for folder in (files_folder(), hub_folder()):
         # A cache that is not there, or may not be read, has nothing that can be used.
@@ -53,11 +57,17 @@ def local_names() -> set[str]:
 def local_name(card: NetworkCard) -> str:
     """Return the name that a network would have among `local_names`."""
     # No path is made of it: the app asks for hundreds at every run.
-    return card.source.rpartition("/")[2] if from_address(card) else f"models--{card.source.replace('/', '--')}"
+    return (
+        card.source.rpartition("/")[2]
+        if from_address(card)
+        else f"models--{card.source.replace('/', '--')}"
+    )
 
 
 def from_address(card: NetworkCard) -> bool:
-    """Tell whether the weights are one file at an address (torch hub), not a repository of the hub."""
+    """Tell whether the weights are one file at an address (torch hub), not a repository of the
+    hub.
+    """
     return "://" in card.source
 
 
@@ -67,7 +77,9 @@ def hub_address() -> str:
 
 
 def fetch_file(card: NetworkCard) -> Path:
-    """Download one file by torch hub's client, which writes beside it and renames once the hash is right."""
+    """Download one file by torch hub's client, which writes beside it and renames once the hash is
+    right.
+    """
     import torch
 
     path = files_folder() / Path(card.source).name
@@ -77,7 +89,9 @@ def fetch_file(card: NetworkCard) -> Path:
 
 
 def fetch_repository(card: NetworkCard, count: Count) -> Path:
-    """Download the weights of a repository by Hugging Face's client, and compare them with the hub's hash."""
+    """Download the weights of a repository by Hugging Face's client, and compare them with the
+    hub's hash.
+    """
     from huggingface_hub import hf_hub_download
 
     name, digest = _ask(card.source)
@@ -101,7 +115,8 @@ def check_hash(card: NetworkCard, path: Path) -> None:
     Raises:
         DamagedError: it is another one.
     """
-    # The hub's client names a file by its hash and links to it; where there are no links, nothing can be compared.
+    # The hub's client names a file by its hash and links to it; where there are no links, nothing
+    # can be compared.
     promised = promise(path) if from_address(card) else path.resolve().name
     if promised and (from_address(card) or _SHA256.fullmatch(promised)):
         _compare(path, promised)

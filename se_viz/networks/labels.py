@@ -14,7 +14,8 @@ MAX_BYTES = 4 << 20
 def imagenet_classes(count: int) -> tuple[str, ...]:
     """Return the names of ImageNet's 1,000 classes, or of a larger set as far as timm knows it.
 
-    Sets are told apart by their number of classes, as timm does; an unknown number gives ``class 0`` and so on.
+    Sets are told apart by their number of classes, as timm does; an unknown number gives ``class
+    0`` and so on.
     """
     if count == 1000:
         from torchvision.models import ResNet50_Weights
@@ -42,12 +43,19 @@ def read_labels(path: Path) -> tuple[str, ...]:
     try:
         content = read_file(path, MAX_BYTES)
         if len(content) > MAX_BYTES:
-            raise DataError(f"{path} has more than {MAX_BYTES >> 20} MB, too many for labels. Write one label a line.")
+            raise DataError(
+                f"{path} has more than {MAX_BYTES >> 20} MB, too many for labels. Write one label "
+                "a line."
+            )
         return parse_labels(content.decode("utf-8-sig"))
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}. Name a text file, one label a line.") from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}. Name a text file, one label a line."
+        ) from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} cannot be read as text ({error}). Save it as UTF-8, one label a line.") from error
+        raise DataError(
+            f"{path} cannot be read as text ({error}). Save it as UTF-8, one label a line."
+        ) from error
 
 
 def _timm_classes(count: int) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
-"""Gates that images opened in a bundled network, kept beside its weights, to lend them to other images.
+"""Gates that images opened in a bundled network, kept beside its weights, to lend them to other
+images.
 
 Why: docs/decisions/023-counterfactuals-by-lenders.md
 """
@@ -21,7 +22,8 @@ from se_viz.networks import checkpoints
 from se_viz.networks.card import NetworkCard
 
 STEPS = 2**16 - 1
-"""Gates from 0 to 1 are kept as whole numbers up to this: half precision would hide which are nearly 1."""
+"""Gates from 0 to 1 are kept as whole numbers up to this: half precision would hide which are
+nearly 1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,8 +39,12 @@ class Lender:
 
 
 def write_lenders(lenders: Sequence[Lender], sites: Sequence[GateSite], path: Path) -> str:
-    """Write gates from 0 to 1, and return the SHA-256 of the file, which belongs on the network's card."""
-    gates = np.stack([torch.cat([lender.gates[site.name] for site in sites]).numpy() for lender in lenders])
+    """Write gates from 0 to 1, and return the SHA-256 of the file, which belongs on the network's
+    card.
+    """
+    gates = np.stack(
+        [torch.cat([lender.gates[site.name] for site in sites]).numpy() for lender in lenders]
+    )
     content = BytesIO()
     np.savez_compressed(
         content,
@@ -50,8 +56,12 @@ def write_lenders(lenders: Sequence[Lender], sites: Sequence[GateSite], path: Pa
     return hashlib.sha256(content.getvalue()).hexdigest()
 
 
-def read_lenders(card: NetworkCard, sites: Sequence[GateSite], folder: Path | None = None) -> tuple[Lender, ...]:
-    """Return the images whose gates are kept beside a network's weights; none where its card names none.
+def read_lenders(
+    card: NetworkCard, sites: Sequence[GateSite], folder: Path | None = None
+) -> tuple[Lender, ...]:
+    """Return the images whose gates are kept beside a network's weights.
+
+    None where its card names none.
 
     Raises:
         CheckpointError: the file is missing, damaged, or of another network.
@@ -62,8 +72,8 @@ def read_lenders(card: NetworkCard, sites: Sequence[GateSite], folder: Path | No
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != card.lenders:
         raise CheckpointError(
-            f"{path.name} in {path.parent} is missing, damaged, or not the file that the card of {card.title} names. "
-            "Restore both files from the same source."
+            f"{path.name} in {path.parent} is missing, damaged, or not the file that the card of "
+            f"{card.title} names. Restore both files from the same source."
         )
     try:
         with np.load(BytesIO(content), allow_pickle=False) as arrays:
@@ -75,6 +85,10 @@ def read_lenders(card: NetworkCard, sites: Sequence[GateSite], folder: Path | No
         raise CheckpointError(f"{path.name} holds gates of another network. Restore the file.")
     rows = torch.from_numpy(gates.astype(np.float32) / STEPS)
     return tuple(
-        Lender(str(name), str(digest), dict(zip([site.name for site in sites], row.split(channels), strict=True)))
+        Lender(
+            str(name),
+            str(digest),
+            dict(zip([site.name for site in sites], row.split(channels), strict=True)),
+        )
         for name, digest, row in zip(names, digests, rows, strict=True)
     )

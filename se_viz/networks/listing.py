@@ -56,7 +56,9 @@ class Listing:
             values = torch.frombuffer(raw, dtype=torch.uint8) != 0
         else:
             values = torch.frombuffer(raw, dtype=getattr(torch, entry.dtype))
-        return values.as_strided(entry.shape, entry.stride).clone(memory_format=torch.contiguous_format)
+        return values.as_strided(entry.shape, entry.stride).clone(
+            memory_format=torch.contiguous_format
+        )
 
     def check_size(self, names: list[str]) -> None:
         """Check that some tensors claim no more values than a file of this size can hold.
@@ -73,7 +75,9 @@ class Listing:
             )
 
 
-def read_listing(content: bytes, title: str, *, watch: Callable[[], None] = lambda: None) -> Listing:
+def read_listing(
+    content: bytes, title: str, *, watch: Callable[[], None] = lambda: None
+) -> Listing:
     """List the tensors of a safetensors file, or of what ``torch.save`` wrote; no code is run.
 
     Raises:

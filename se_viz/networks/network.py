@@ -63,17 +63,21 @@ class Network:
     def inspection(self) -> Inspection:
         """Its SE blocks, each checked in one forward pass to multiply by the gate that is read.
 
-        Where the network multiplies once more beside a block, as norm-free ones do by 2, ranges are those of gate x
-        gain.
+        Where the network multiplies once more beside a block, as norm-free ones do by 2, ranges are
+        those of gate x gain.
 
         Raises:
-            NetworkError: a block was replaced since by a module of another kind, of which this is not true.
+            NetworkError: a block was replaced since by a module of another kind, of which this is
+                not true.
         """
         now = _kinds_of(self.model)
-        if other := next((path for path, kind in self._kinds.items() if now.get(path) != kind), None):
+        if other := next(
+            (path for path, kind in self._kinds.items() if now.get(path) != kind), None
+        ):
             raise NetworkError(
-                f"{other} of {self.card.title} is no longer the SE block that was checked: it or its gate function was "
-                "replaced. Make a network of the model anew, with Network.from_model."
+                f"{other} of {self.card.title} is no longer the SE block that was checked: it or "
+                "its gate function was replaced. Make a network of the model anew, with "
+                "Network.from_model."
             )
         return self._found
 
@@ -82,16 +86,24 @@ class Network:
         """Readable class names, in the order of the logits."""
         return self.card.classes
 
-    def probabilities(self, logits: Float[Tensor, "*batch classes"]) -> Float[Tensor, "*batch classes"]:
-        """Return the probability of each class: softmax, or a sigmoid each for independent classes or one logit."""
+    def probabilities(
+        self, logits: Float[Tensor, "*batch classes"]
+    ) -> Float[Tensor, "*batch classes"]:
+        """Return the probability of each class: softmax, or a sigmoid each for independent classes
+        or one logit.
+        """
         return probabilities_of(logits, independent=self.card.independent)
 
     def labels(self, logits: Float[Tensor, "classes"]) -> Labels:
-        """Return the answer: the most probable class, or all independent ones with a probability of 0.5 or more."""
+        """Return the answer: the most probable class, or all independent ones with a probability
+        of 0.5 or more.
+        """
         return labels_of(logits, independent=self.card.independent)
 
     def name_answer(self, logits: Float[Tensor, "classes"]) -> str:
-        """Return the answer in words: names of classes, ``no class``, or of a single logit also ``not malignant``."""
+        """Return the answer in words: names of classes, ``no class``, or of a single logit also
+        ``not malignant``.
+        """
         return name_labels(self.labels(logits), self.classes)
 
     @classmethod
@@ -105,21 +117,24 @@ class Network:
         std: Iterable[float] = (0.229, 0.224, 0.225),
         multi_label: bool = False,
     ) -> "Network":
-        """Make a network of any model that takes (batch, 3, height, width) and returns (batch, classes) logits.
+        """Make a network of any model that takes (batch, 3, height, width) and returns (batch,
+        classes) logits.
 
-        It is the model itself, not a copy, on the device where it is; it is put into evaluation mode and its
-        parameters are frozen. Without ``classes`` they are numbered. ``mean`` and ``std`` are ImageNet's.
+        It is the model itself, not a copy, on the device where it is; it is put into evaluation
+        mode and its parameters are frozen. Without ``classes`` they are numbered. ``mean`` and
+        ``std`` are ImageNet's.
 
-        Probabilities are a softmax over the classes; with ``multi_label`` each class has one of its own, the sigmoid
-        of its logit. So has the class of a single logit: below 0.5 the answer is its negation.
+        Probabilities are a softmax over the classes; with ``multi_label`` each class has one of its
+        own, the sigmoid of its logit. So has the class of a single logit: below 0.5 the answer is
+        its negation.
 
-        Inputs have the model's precision, also half or double; records are float32. Of `nn.DataParallel` it takes the
-        model inside.
+        Inputs have the model's precision, also half or double; records are float32. Of
+        `nn.DataParallel` it takes the model inside.
 
         Raises:
             NoSEBlocksError: the model has no SE block that se_viz knows, is compiled or quantised.
-            NetworkError: it does not run on one image of three colours, or does not return one logit for each class,
-                but probabilities; or an argument is none.
+            NetworkError: it does not run on one image of three colours, or does not return one
+                logit for each class, but probabilities; or an argument is none.
         """
         side, names = read_side(input_size), read_classes(classes)
         colours = {"mean": read_colours("mean", mean), "std": read_colours("std", std, least=0.0)}
@@ -141,9 +156,14 @@ class Network:
             top1=None,
             library="own",
             multi_label=bool(multi_label),
-            **dict.fromkeys(("evaluated_with", "trained_with", "data", "date", "sha256", "licence"), ""),
+            **dict.fromkeys(
+                ("evaluated_with", "trained_with", "data", "date", "sha256", "licence"), ""
+            ),
         )
-        place = next((value.device for value in chain(model.parameters(), model.buffers())), torch.device("cpu"))
+        place = next(
+            (value.device for value in chain(model.parameters(), model.buffers())),
+            torch.device("cpu"),
+        )
         return cls(model, card, place)
 
     @property
@@ -156,11 +176,16 @@ class Network:
         """Return the square that the network sees, in pixels of its input."""
         return crop_image(image, self.card.view)
 
-    def preprocess(self, image: Image.Image, *, whole: bool = False) -> Float[Tensor, "1 3 height width"]:
-        """Turn an RGB image into the network's input: scaled, cut, normalised; on its device, in its precision.
+    def preprocess(
+        self, image: Image.Image, *, whole: bool = False
+    ) -> Float[Tensor, "1 3 height width"]:
+        """Turn an RGB image into the network's input: scaled, cut, normalised.
 
-        As the source of the weights does, for an image of any size. With ``whole`` the image is taken whole,
-        neither scaled nor cut: for a square that `crop` returned, or that was cut out before.
+        On its device, in its precision.
+
+        As the source of the weights does, for an image of any size. With ``whole`` the image is
+        taken whole, neither scaled nor cut: for a square that `crop` returned, or that was cut out
+        before.
 
         Raises:
             NetworkError: an image that is taken whole is not of the network's size.
@@ -168,8 +193,9 @@ class Network:
         side = self.card.input_size
         if whole and image.size != (side, side):
             raise NetworkError(
-                f"The image is {image.width} x {image.height} pixels, and {self.card.title} sees {side} x {side}: it "
-                "cannot be taken whole. Cut it out with `Network.crop`, or leave `whole` out."
+                f"The image is {image.width} x {image.height} pixels, and {self.card.title} sees "
+                f"{side} x {side}: it cannot be taken whole. Cut it out with `Network.crop`, or "
+                "leave `whole` out."
             )
         square = image if whole else self.crop(image)
         pixels = transforms.to_dtype(transforms.pil_to_tensor(square), torch.float32, scale=True)
@@ -179,4 +205,7 @@ class Network:
 
 def _kinds_of(model: nn.Module) -> dict[str, tuple[str, type]]:
     """Return for the path of each SE block how it is written, and what makes its gate."""
-    return {place.path: (place.row.form, type(place.gate)) for place in scan_model(model).blocks.values()}
+    return {
+        place.path: (place.row.form, type(place.gate))
+        for place in scan_model(model).blocks.values()
+    }

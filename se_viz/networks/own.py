@@ -1,4 +1,6 @@
-"""Weights that users bring: read without running anything, checked against an architecture, kept if they wish."""
+"""Weights that users bring: read without running anything, checked against an architecture, kept
+if they wish.
+"""
 
 import hashlib
 import os
@@ -44,16 +46,17 @@ def read_own(
     multi_label: bool = False,
     watch: Callable[[], None] = lambda: None,
 ) -> Network:
-    """Load a user's weights into a listed architecture, with as many classes as their classifier has.
+    """Load a user's weights into a listed architecture, with as many classes as their classifier
+    has.
 
-    ``source`` is a safetensors file or what ``torch.save`` wrote, or its bytes (then ``name`` is what
-    messages call it). The network's tensors may lie in it under any prefix, beside anything else; the
-    card's ``notes`` say what was chosen or left out. ``architecture`` is a network's name
+    ``source`` is a safetensors file or what ``torch.save`` wrote, or its bytes (then ``name`` is
+    what messages call it). The network's tensors may lie in it under any prefix, beside anything
+    else; the card's ``notes`` say what was chosen or left out. ``architecture`` is a network's name
     (``timm/seresnet50.ra2_in1k``), or that without its weights (``timm/seresnet50``), or a depth of
     se_viz at full width (``se_resnet50``). Without ``labels`` classes are numbered. With
-    ``multi_label`` each class has a probability of its own, as one alone always has. Nothing in the file is run, it
-    is read in a process of its own, and nothing is kept: see `keep`. ``watch`` is called while that
-    works, and may raise.
+    ``multi_label`` each class has a probability of its own, as one alone always has. Nothing in the
+    file is run, it is read in a process of its own, and nothing is kept: see `keep`. ``watch`` is
+    called while that works, and may raise.
 
     Raises:
         NetworkError: there is no such architecture.
@@ -70,18 +73,24 @@ def read_own(
     _check_labels(labels, fit.classes)
     model = build(card, num_classes=fit.classes)
     state = model.state_dict()
-    tensors = {ours: listing.take(theirs).to(state[ours].dtype) for ours, theirs in fit.names.items()}
+    tensors = {
+        ours: listing.take(theirs).to(state[ours].dtype) for ours, theirs in fit.names.items()
+    }
     # Counters of training that a file lacks: no answer depends on them.
     check_fit(state, {**state, **tensors}, title, advice=_ADVICE)
     model.load_state_dict({**state, **tensors})
     stem = _stem(name, content, (card.name, *labels, *(["multi-label"] * multi_label)))
-    own = replace(_own_card(card, stem, labels, fit.classes), **asdict(measure_cost(model, card.input_size)))
+    own = replace(
+        _own_card(card, stem, labels, fit.classes), **asdict(measure_cost(model, card.input_size))
+    )
     own = replace(own, notes=fit.notes, multi_label=multi_label)
     return Network(model.eval().requires_grad_(False).to(place), own, place)
 
 
 def keep(network: Network, *, for_now: bool = False) -> NetworkCard:
-    """Keep a user's network in the cache folder, in its own precision; return its card, by whose name it loads.
+    """Keep a user's network in the cache folder, in its own precision.
+
+    Return its card, by whose name it loads.
 
     One that is kept ``for_now`` goes with this process, at the latest: see `forget_left`.
 
@@ -93,8 +102,8 @@ def keep(network: Network, *, for_now: bool = False) -> NetworkCard:
         card = _save(network, card, for_now=for_now)
     except OSError as error:
         raise CheckpointError(
-            f"The weights cannot be kept in {own_folder()}: {error.strerror}. Make room there, or name another folder "
-            "with SE_VIZ_CACHE."
+            f"The weights cannot be kept in {own_folder()}: {error.strerror}. Make room there, or "
+            "name another folder with SE_VIZ_CACHE."
         ) from error
     return replace(card, name=OWN + card.name)
 
@@ -133,12 +142,16 @@ def forget(name: str) -> None:
     """
     kept = {OWN + card.name: card.name for card in read_cards(own_folder())}
     if name not in kept:
-        raise NetworkError(f"No network {show_name(name)!r} was kept. Choose one of: {', '.join(kept) or 'none'}.")
+        raise NetworkError(
+            f"No network {show_name(name)!r} was kept. Choose one of: {', '.join(kept) or 'none'}."
+        )
     _delete(kept[name])
 
 
 def forget_left() -> None:
-    """Delete what was kept for now by processes that are gone: a server that was killed could not."""
+    """Delete what was kept for now by processes that are gone: a server that was killed could
+    not.
+    """
     for mark in find_files(own_folder(), f"*{_MARK}"):
         try:
             process = mark.read_text()
@@ -176,11 +189,13 @@ def _content(source: bytes | Path, name: str) -> bytes:
             size = len(content)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise CheckpointError(f"{show_name(source)} cannot be read: {reason}. Check the name.") from error
+        raise CheckpointError(
+            f"{show_name(source)} cannot be read: {reason}. Check the name."
+        ) from error
     if size > MAX_BYTES:
         raise CheckpointError(
-            f"{name} has {size / 1e9:.1f} GB, more than the {MAX_BYTES / 1e9:.1f} GB that se_viz reads. "
-            "Save the weights alone, without the optimiser, in half precision."
+            f"{name} has {size / 1e9:.1f} GB, more than the {MAX_BYTES / 1e9:.1f} GB that se_viz "
+            "reads. Save the weights alone, without the optimiser, in half precision."
         )
     return content
 
@@ -188,7 +203,8 @@ def _content(source: bytes | Path, name: str) -> bytes:
 def _architecture(name: str) -> NetworkCard:
     cards = list_networks()
     for card in cards:
-        # With arguments of its own, such as a width, it is not what the architecture's name alone means.
+        # With arguments of its own, such as a width, it is not what the architecture's name alone
+        # means.
         plain = () if card.arguments else (f"{card.library}/{card.architecture}", card.architecture)
         if name in (card.name, *plain):
             return card
@@ -196,8 +212,8 @@ def _architecture(name: str) -> NetworkCard:
         usual = next(card for card in cards if card.library == "torchvision")
         return replace(usual, name=name, library="se_viz", architecture=name, weights="", source="")
     raise NetworkError(
-        f"There is no architecture {show_name(name)!r}. Choose the name of a network in "
-        f"`python -m se_viz networks`, or one of: {', '.join(list_architectures())}."
+        f"There is no architecture {show_name(name)!r}. Choose the name of a network in `python -m "
+        f"se_viz networks`, or one of: {', '.join(list_architectures())}."
     )
 
 
@@ -215,15 +231,23 @@ class _Fit:
 
 def _find(listing: Listing, card: NetworkCard) -> _Fit:
     ten, eleven = (shapes(card, num_classes=count).state_dict() for count in (10, 11))
-    free = {name: _differing(ten[name], eleven[name]) for name in ten if ten[name].shape != eleven[name].shape}
+    free = {
+        name: _differing(ten[name], eleven[name])
+        for name in ten
+        if ten[name].shape != eleven[name].shape
+    }
     matches = find_matches(listing.entries, ten, free)
     match = matches[0] if matches else None
     if match is None or 2 * len(match.names) < len(ten):
-        raise CheckpointError(_other_weights(listing, card, len(match.names) if match else 0, len(ten)))
+        raise CheckpointError(
+            _other_weights(listing, card, len(match.names) if match else 0, len(ten))
+        )
     _check_kinds(listing, match)
     count = _count_classes(listing, match, free)
     expected = {
-        name: tuple(count if axis == free.get(name) else side for axis, side in enumerate(ten[name].shape))
+        name: tuple(
+            count if axis == free.get(name) else side for axis, side in enumerate(ten[name].shape)
+        )
         for name in ten
         if name in match.names or name in match.missing
     }
@@ -245,14 +269,20 @@ def _other_weights(listing: Listing, card: NetworkCard, known: int, count: int) 
     if not known and others and (objects or not entries):
         return refusal(listing.title, others[0])
     if not entries and listing.root != "dict":
-        return f"{listing.title} holds a {show_name(listing.root)}, not a state dict. Save `model.state_dict()`."
+        return (
+            f"{listing.title} holds a {show_name(listing.root)}, not a state dict. Save "
+            "`model.state_dict()`."
+        )
     if not entries:
-        return f"{listing.title} is no state dict of plain tensors: no tensor is in it. Save `model.state_dict()`."
+        return (
+            f"{listing.title} is no state dict of plain tensors: no tensor is in it. Save "
+            "`model.state_dict()`."
+        )
     if all(entry.dtype not in DTYPES for entry in entries.values()):
         listing.take(next(iter(entries)))
     return (
-        f"{listing.title} holds other weights than {card.architecture}: {known} of its {count} tensors are in "
-        f"the file. {_ADVICE}"
+        f"{listing.title} holds other weights than {card.architecture}: {known} of its {count} "
+        f"tensors are in the file. {_ADVICE}"
     )
 
 
@@ -267,13 +297,15 @@ def _count_classes(listing: Listing, match: Match, free: dict[str, int]) -> int:
     head = next((name for name in free if name in match.names), None)
     if head is None:
         raise CheckpointError(
-            f"{listing.title} has no classifier: {' and '.join(free)} are missing, and se_viz explains what a "
-            "classifier answers. Save the whole model, with its last layer."
+            f"{listing.title} has no classifier: {' and '.join(free)} are missing, and se_viz "
+            "explains what a classifier answers. Save the whole model, with its last layer."
         )
     shape = listing.entries[match.names[head]].shape
     count = shape[free[head]] if len(shape) > free[head] else 0
     if not 1 <= count <= MAX_CLASSES:
-        raise CheckpointError(f"{listing.title} has a classifier {head} for {count} classes. {_ADVICE}")
+        raise CheckpointError(
+            f"{listing.title} has a classifier {head} for {count} classes. {_ADVICE}"
+        )
     return count
 
 
@@ -294,17 +326,20 @@ def _notes(matches: Sequence[Match], others: Sequence[str]) -> str:
 def _check_labels(labels: Sequence[str], count: int) -> None:
     if labels and len(labels) != count:
         raise CheckpointError(
-            f"The list has {len(labels)} labels, and the classifier {count} classes. Write one label a line, in the "
-            "order of the classes."
+            f"The list has {len(labels)} labels, and the classifier {count} classes. Write one "
+            "label a line, in the order of the classes."
         )
     if long := [label for label in labels if len(label) > MAX_LABEL]:
         raise CheckpointError(
-            f"The label {show_name(long[0])} has {len(long[0])} letters, more than {MAX_LABEL}. Write one label a line."
+            f"The label {show_name(long[0])} has {len(long[0])} letters, more than {MAX_LABEL}. "
+            "Write one label a line."
         )
 
 
 def _stem(name: str, content: bytes, choices: tuple[str, ...]) -> str:
-    """Name a network by its file and, so that no cache mixes two up, by a hash of all that makes it."""
+    """Name a network by its file and, so that no cache mixes two up, by a hash of all that makes
+    it.
+    """
     # Of letters and digits only: it becomes the name of a file.
     plain = re.sub(r"\W+", "_", Path(name).stem, flags=re.ASCII).strip("_")[:60] or "weights"
     return f"{plain}-{hashlib.sha256(content + repr(choices).encode()).hexdigest()[:6]}"

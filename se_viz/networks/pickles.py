@@ -57,7 +57,8 @@ _ODD = {
     "_rebuild_nested_tensor": "nested",
     "_rebuild_meta_tensor_no_storage": "meta",
 }
-# No honest file names these; nothing is run in any case, and the sentence warns whoever was given it.
+# No honest file names these; nothing is run in any case, and the sentence warns whoever was given
+# it.
 _PROGRAMS = {
     "os", "posix", "nt", "subprocess", "sys", "runpy", "shutil", "importlib", "socket", "ctypes",
     "pty", "webbrowser",
@@ -122,7 +123,10 @@ class Odd:
 
 
 class Other:
-    """Stands for an object of any class that is not read; what lies in it can still be looked for."""
+    """Stands for an object of any class that is not read.
+
+    What lies in it can still be looked for.
+    """
 
     title = "object"
     pairs: list[tuple[object, object]]
@@ -182,7 +186,9 @@ class Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what stands for a name: never what it names."""
-        if module.split(".")[0] in _PROGRAMS or (module in ("builtins", "__builtin__") and name in _CALLS):
+        if module.split(".")[0] in _PROGRAMS or (
+            module in ("builtins", "__builtin__") and name in _CALLS
+        ):
             raise CheckpointError(refusal(self._title, f"{module}.{name}"))
         known = _KNOWN.get((module, name))
         if known is _no_bytes:
@@ -212,7 +218,12 @@ class Unpickler(pickle.Unpickler):
         if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
             raise MalformedError
         kind, key, count = pid[1], pid[2], pid[4]
-        if not isinstance(kind, Kind) or not kind.size or not isinstance(key, (str, int)) or not _is_size(count):
+        if (
+            not isinstance(kind, Kind)
+            or not kind.size
+            or not isinstance(key, (str, int))
+            or not _is_size(count)
+        ):
             raise MalformedError
         whole = Storage(str(key)[:1000], kind, count)
         if self.storages.setdefault(whole.key, whole) != whole:
@@ -291,7 +302,9 @@ def _sizes(values: object) -> tuple[int, ...]:
 
 
 def is_countable(shape: Sequence[int]) -> bool:
-    """Tell whether PyTorch can count the values of a shape, sides of none left out: it does so in 64 bits."""
+    """Tell whether PyTorch can count the values of a shape, sides of none left out: it does so in
+    64 bits.
+    """
     return prod(side or 1 for side in shape) < 2**63
 
 
@@ -348,5 +361,9 @@ _KNOWN: dict[tuple[str, str], Any] = {
         for module in ("builtins", "__builtin__", "_codecs")
         for name in ("bytearray", "bytes", "encode")
     },
-    **{(module, name): _default for module in ("builtins", "__builtin__") for name in ("set", "frozenset")},
+    **{
+        (module, name): _default
+        for module in ("builtins", "__builtin__")
+        for name in ("set", "frozenset")
+    },
 }

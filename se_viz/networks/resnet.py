@@ -31,7 +31,9 @@ PLANS = {
 }
 
 
-def build_se_resnet(architecture: str, *, num_classes: int = 1000, width: float = 1.0, reduction: int = 16) -> ResNet:
+def build_se_resnet(
+    architecture: str, *, num_classes: int = 1000, width: float = 1.0, reduction: int = 16
+) -> ResNet:
     """Build an untrained SE-ResNet, with SE as in Hu et al., arXiv 1709.01507, Fig. 3.
 
     ``architecture`` is a key of `PLANS`. ``width`` scales the channels of stages 2 to 5 (1.0: 256,
@@ -55,8 +57,8 @@ def build_se_resnet(architecture: str, *, num_classes: int = 1000, width: float 
 def insert_se(model: ResNet, *, reduction: int = 16) -> ResNet:
     """Put an SE block after the last norm of every residual unit, in place.
 
-    The block sees the residual branch before the addition: ``x + SE(F(x))`` (arXiv 1709.01507, Fig. 3).
-    torchvision's own ``forward`` stays as it is: the norm becomes the pair (norm, SE block).
+    The block sees the residual branch before the addition: ``x + SE(F(x))`` (arXiv 1709.01507, Fig.
+    3). torchvision's own ``forward`` stays as it is: the norm becomes the pair (norm, SE block).
 
     Raises:
         NetworkError: a reduction that leaves a block no hidden unit.
@@ -76,13 +78,16 @@ def insert_se(model: ResNet, *, reduction: int = 16) -> ResNet:
     return model
 
 
-def _scaled(unit: type[BasicBlock] | type[Bottleneck], width: float) -> type[BasicBlock] | type[Bottleneck]:
+def _scaled(
+    unit: type[BasicBlock] | type[Bottleneck], width: float
+) -> type[BasicBlock] | type[Bottleneck]:
     if width == 1.0:
         return unit
     if unit is BasicBlock or width not in (0.25, 0.5, 2.0):
         raise NetworkError(
-            f"Width {width:g} cannot be built: bottleneck depths (50, 101, 152) come in 0.25, 0.5, 1 and 2, "
-            "the others in 1 only. Change the width or the depth."
+            f"Width {width:g} cannot be built: bottleneck depths (50, 101, 152) come in 0.25, 0.5, "
+            "1 and 2, the others in 1 only. Change the width or the depth."
         )
-    # torchvision derives every stage's channels from the unit's expansion, so no constructor is rewritten.
+    # torchvision derives every stage's channels from the unit's expansion, so no constructor is
+    # rewritten.
     return type("Bottleneck", (Bottleneck,), {"expansion": int(Bottleneck.expansion * width)})

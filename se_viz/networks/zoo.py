@@ -19,14 +19,16 @@ from se_viz.networks.network import Network
 OWN = "own/"
 """What the names of networks that users brought begin with."""
 _LONGEST = 200
-"""Letters of a name that are compared with others: it takes time with the square of their number."""
+"""Letters of a name that are compared with others: it takes time with the square of their
+number."""
 
 
 def list_networks(folder: Path | None = None) -> tuple[NetworkCard, ...]:
-    """Return the cards of all networks: bundled ones, those that users brought, torchvision's and timm's.
+    """Return the cards of all networks: bundled ones, those that users brought, torchvision's and
+    timm's.
 
-    With ``folder`` only the networks of that folder. Nothing is downloaded: `is_on_disk` tells what is there. A network
-    whose card cannot be read is left out: `damaged_networks` tells why.
+    With ``folder`` only the networks of that folder. Nothing is downloaded: `is_on_disk` tells what
+    is there. A network whose card cannot be read is left out: `damaged_networks` tells why.
     """
     if folder:
         return read_cards(folder)
@@ -38,16 +40,22 @@ def damaged_networks(folder: Path | None = None) -> dict[str, str]:
     """Return why networks are left out of `list_networks`, by name."""
     if folder:
         return damaged_cards(folder)
-    return {**damaged_cards(), **{OWN + name: reason for name, reason in damaged_cards(own_folder()).items()}}
+    return {
+        **damaged_cards(),
+        **{OWN + name: reason for name, reason in damaged_cards(own_folder()).items()},
+    }
 
 
 def list_on_disk() -> tuple[NetworkCard, ...]:
-    """Return the cards of the networks that can be loaded at once: without a download, without another package."""
+    """Return the cards of the networks that can be loaded at once: without a download, without
+    another package.
+    """
     there = hubs.local_names()
     return tuple(
         card
         for card in list_networks()
-        if not card.source or (hubs.local_name(card) in there and is_on_disk(card) and has_library(card))
+        if not card.source
+        or (hubs.local_name(card) in there and is_on_disk(card) and has_library(card))
     )
 
 
@@ -64,7 +72,8 @@ def load_network(
     A network of the zoo that is not on this disk is fetched only with ``download=True``.
 
     Raises:
-        NetworkError: there is no network of this name, or the library that builds it is not installed.
+        NetworkError: there is no network of this name, or the library that builds it is not
+            installed.
         DownloadError: its weights are not on this disk, or could not be fetched.
         CheckpointError: its weights are missing, damaged or do not fit.
         DeviceError: the device is not on this machine.
@@ -96,13 +105,17 @@ def find_card(name: str, folder: Path | None = None) -> NetworkCard:
     if name in (damaged := damaged_networks(folder)):
         raise CheckpointError(damaged[name])
     if not cards:
-        raise NetworkError(f"There is no network {show_name(name)!r}. Train one with `python -m se_viz train`.")
+        raise NetworkError(
+            f"There is no network {show_name(name)!r}. Train one with `python -m se_viz train`."
+        )
     if len(cards) <= 20:
-        raise NetworkError(f"There is no network {show_name(name)!r}. Choose one of: {', '.join(cards)}.")
+        raise NetworkError(
+            f"There is no network {show_name(name)!r}. Choose one of: {', '.join(cards)}."
+        )
     near = get_close_matches(name[:_LONGEST], cards, n=3, cutoff=0.4) or list(cards)[:1]
     raise NetworkError(
-        f"There is no network {show_name(name)!r}. Did you mean {' or '.join(near)}? `python -m se_viz "
-        f"networks` lists all {len(cards)}."
+        f"There is no network {show_name(name)!r}. Did you mean {' or '.join(near)}? `python -m "
+        f"se_viz networks` lists all {len(cards)}."
     )
 
 
@@ -111,6 +124,6 @@ def _require(card: NetworkCard) -> Path:
     if path := hubs.find_weights(card):
         return path
     raise DownloadError(
-        f"{card.name} is not on this disk (about {card.download_bytes / 1e6:.0f} MB). Download it on the page "
-        f"Networks, or by `python -m se_viz download {card.name}`."
+        f"{card.name} is not on this disk (about {card.download_bytes / 1e6:.0f} MB). Download it "
+        f"on the page Networks, or by `python -m se_viz download {card.name}`."
     )

@@ -19,10 +19,13 @@ from se_viz.train.options import DATA_NAME, recipe_of
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train, or go on from the last epoch of the run's folder; then evaluate and write weights and card.
+    """Train, or go on from the last epoch of the run's folder.
+
+    Then evaluate and write weights and card.
 
     Raises:
-        DataError: the data cannot be trained on, or the folder holds a run of another recipe or other data.
+        DataError: the data cannot be trained on, or the folder holds a run of another recipe or
+            other data.
         DeviceError: the device is not on this machine.
         NetworkError: the recipe names a network that cannot be built.
     """
@@ -32,18 +35,34 @@ def run(arguments: argparse.Namespace) -> None:
     with _alone(arguments.run):
         training, validation = _read_data(find_data(arguments.data), batch=recipe.batch)
         # Read now: the export may replace this network by its own.
-        initial = load_network(recipe.initial, "cpu", folder=arguments.out) if recipe.initial else None
+        initial = (
+            load_network(recipe.initial, "cpu", folder=arguments.out) if recipe.initial else None
+        )
         steps = len(training) // recipe.batch
-        state = Run(recipe, arguments.run, classes=len(training.classes), steps=steps, device=device, initial=initial)
+        state = Run(
+            recipe,
+            arguments.run,
+            classes=len(training.classes),
+            steps=steps,
+            device=device,
+            initial=initial,
+        )
         train(state, training, validation, workers=arguments.workers, compiled=arguments.compile)
         naming = _name(arguments, training, validation, initial)
         card = export(arguments.run, out, naming, validation, device=device)
-    print(f"{card.name}: top-1 {card.top1:.2%} on {len(validation)} images; written to {show_path(out)}")
+    print(
+        f"{card.name}: top-1 {card.top1:.2%} on {len(validation)} images; written to "
+        f"{show_path(out)}"
+    )
 
 
 def _check_folders(arguments: argparse.Namespace, out: Path) -> None:
     """Find out before hours of training whether the run and the network can be written."""
-    files = (arguments.run / "last.pt", out / f"{arguments.name}.safetensors", out / f"{arguments.name}.json")
+    files = (
+        arguments.run / "last.pt",
+        out / f"{arguments.name}.safetensors",
+        out / f"{arguments.name}.json",
+    )
     for path in files:
         with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,9 +80,12 @@ def _alone(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _name(arguments: argparse.Namespace, training: Pictures, validation: Pictures, initial: Network | None) -> Naming:
+def _name(
+    arguments: argparse.Namespace, training: Pictures, validation: Pictures, initial: Network | None
+) -> Naming:
     data = (
-        f"{_name_data(arguments, training.classes)}: {len(training)} training and {len(validation)} validation images"
+        f"{_name_data(arguments, training.classes)}: {len(training)} training and "
+        f"{len(validation)} validation images"
     )
     command = shlex.join(["python", "-m", "se_viz", *arguments.words])
     notes = ""
@@ -86,11 +108,14 @@ def _read_data(folder: Path, *, batch: int) -> tuple[Pictures, Pictures]:
     training, validation = Pictures(folder / "train"), Pictures(folder / "val")
     if training.classes != validation.classes:
         odd = sorted(set(training.classes) ^ set(validation.classes))
-        raise DataError(f"{folder} has {', '.join(odd)} in only one of train and val. Give both the same folders.")
+        raise DataError(
+            f"{folder} has {', '.join(odd)} in only one of train and val. Give both the same "
+            "folders."
+        )
     if len(training.classes) < 2:
         raise DataError(
-            f"{folder} holds images of {''.join(training.classes)} alone, and with one class there is nothing to "
-            "learn. Add a folder of other images to train and to val."
+            f"{folder} holds images of {''.join(training.classes)} alone, and with one class there "
+            "is nothing to learn. Add a folder of other images to train and to val."
         )
     if len(training) < batch:
         raise DataError(

@@ -40,7 +40,9 @@ READABLE = {
 
 
 def find_data(folder: Path | None) -> Path:
-    """Return a folder that holds ``train`` and ``val``; download Imagenette v2 to ``data`` when none is named.
+    """Return a folder that holds ``train`` and ``val``.
+
+    Download Imagenette v2 to ``data`` when none is named.
 
     A download is kept, and found again by the next call from the same working directory.
 
@@ -52,15 +54,18 @@ def find_data(folder: Path | None) -> Path:
         if not folder.is_dir():
             _download(folder)
     if not all(os.path.isdir(folder / part) for part in ("train", "val")):
-        raise DataError(f"{folder} has no folders train and val. Name one that holds a folder per class in each.")
+        raise DataError(
+            f"{folder} has no folders train and val. Name one that holds a folder per class in "
+            "each."
+        )
     return folder
 
 
 def _download(folder: Path) -> None:
     try:
         folder.parent.mkdir(exist_ok=True)
-        # Made elsewhere and moved when complete: a folder of half the images would train a worse network. One place
-        # for it, and one process at a time: what a kill has left is removed.
+        # Made elsewhere and moved when complete: a folder of half the images would train a worse
+        # network. One place for it, and one process at a time: what a kill has left is removed.
         with hold(folder.parent, wait=True):
             if folder.is_dir():
                 return
@@ -73,13 +78,14 @@ def _download(folder: Path) -> None:
                 shutil.rmtree(part, ignore_errors=True)
     except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError) as error:
         raise DataError(
-            f"Imagenette v2 could not be downloaded: {error}. Look at the connection and start again, or name a "
-            "folder of images with --data."
+            f"Imagenette v2 could not be downloaded: {error}. Look at the connection and start "
+            "again, or name a folder of images with --data."
         ) from error
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """All images of one split as uint8 (3, height, width), decoded once, shorter side at most ``side``.
+    """All images of one split as uint8 (3, height, width), decoded once, shorter side at most
+    ``side``.
 
     With ``crop`` they are what it makes of them instead, such as the square that a network sees.
 
@@ -88,13 +94,18 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     """
 
     def __init__(
-        self, folder: Path, *, side: int = 256, crop: Callable[[Image.Image], Image.Image] | None = None
+        self,
+        folder: Path,
+        *,
+        side: int = 256,
+        crop: Callable[[Image.Image], Image.Image] | None = None,
     ) -> None:
         source = _scan(folder)
         self.classes = tuple(READABLE.get(name, name) for name in source.classes)
         self.labels = list(source.targets)
         self.images = [
-            _decode(path, side, crop) for path, _ in tqdm(source.samples, desc=f"reading {folder.name}", unit="image")
+            _decode(path, side, crop)
+            for path, _ in tqdm(source.samples, desc=f"reading {folder.name}", unit="image")
         ]
         self.transform: v2.Transform = v2.Identity()
 
@@ -106,7 +117,10 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
 
 def training_batches(pictures: Pictures, recipe: Recipe, *, size: int, workers: int) -> DataLoader:
-    """Shuffle and augment: random resized crop, flip, erasing; uint8 batches of one size, last part dropped."""
+    """Shuffle and augment: random resized crop, flip, erasing.
+
+    Uint8 batches of one size, last part dropped.
+    """
     pictures.transform = v2.Compose(
         [
             v2.RandomResizedCrop(size, scale=(recipe.crop, 1.0), antialias=True),
@@ -114,10 +128,14 @@ def training_batches(pictures: Pictures, recipe: Recipe, *, size: int, workers: 
             v2.RandomErasing(p=recipe.erasing, value=_MEAN_COLOUR),  # pyright: ignore[reportArgumentType],
         ]
     )
-    return DataLoader(pictures, batch_size=recipe.batch, shuffle=True, drop_last=True, num_workers=workers)
+    return DataLoader(
+        pictures, batch_size=recipe.batch, shuffle=True, drop_last=True, num_workers=workers
+    )
 
 
-def validation_batches(pictures: Pictures, *, size: int, batch: int, workers: int = 0) -> DataLoader:
+def validation_batches(
+    pictures: Pictures, *, size: int, batch: int, workers: int = 0
+) -> DataLoader:
     """Every image in order: shorter side to ``size``, centre crop, nothing random."""
     pictures.transform = v2.Compose([v2.Resize(size, antialias=True), v2.CenterCrop(size)])
     return DataLoader(pictures, batch_size=batch, num_workers=workers)
@@ -134,7 +152,9 @@ def _scan(folder: Path) -> ImageFolder:
     try:
         return ImageFolder(str(folder))
     except OSError as error:
-        raise DataError(f"{folder} holds no images in a folder per class: {error}. Arrange them so.") from error
+        raise DataError(
+            f"{folder} holds no images in a folder per class: {error}. Arrange them so."
+        ) from error
 
 
 def _decode(path: str, side: int, crop: Callable[[Image.Image], Image.Image] | None) -> Tensor:

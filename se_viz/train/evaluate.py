@@ -15,15 +15,18 @@ from se_viz.train.data import Pictures, normalise, validation_batches
 def evaluate(network: Network, pictures: Pictures, *, batch: int = 64) -> float:
     """Return the share of images whose answer is right, in float32 at the card's input size.
 
-    That is the most probable class; of a network with a single class the answer is yes or no, and the folder has
-    one folder of its name and one of all other images.
+    That is the most probable class; of a network with a single class the answer is yes or no, and
+    the folder has one folder of its name and one of all other images.
 
     Raises:
-        DataError: the folder's classes are not the network's, or one image may have several of them.
+        DataError: the folder's classes are not the network's, or one image may have several of
+            them.
     """
     positive = _check_classes(network, pictures.classes)
     card, right = network.card, 0
-    for images, labels in tqdm(validation_batches(pictures, size=card.input_size, batch=batch), desc="evaluating"):
+    for images, labels in tqdm(
+        validation_batches(pictures, size=card.input_size, batch=batch), desc="evaluating"
+    ):
         logits = network.model(normalise(images.to(network.device), card.mean, card.std))
         if positive is None:
             right += int((logits.argmax(1).cpu() == labels).sum())
@@ -33,16 +36,22 @@ def evaluate(network: Network, pictures: Pictures, *, batch: int = 64) -> float:
 
 
 def _check_classes(network: Network, folders: Sequence[str]) -> int | None:
-    """Return which folder holds the images of a network's single class; None where it has several."""
+    """Return which folder holds the images of a network's single class.
+
+    None where it has several.
+    """
     known = network.classes
     if len(known) == 1:
         if len(folders) == 2 and known[0] in folders:
             return folders.index(known[0])
-        needed = f"answers whether an image is {known[0]}. Name a folder with two folders, one of them {known[0]}."
+        needed = (
+            f"answers whether an image is {known[0]}. Name a folder with two folders, one of them "
+            f"{known[0]}."
+        )
     elif network.card.multi_label:
         needed = (
-            "has independent classes, of which an image may have several, and folders give each image one. Evaluate "
-            "a network whose classes exclude each other."
+            "has independent classes, of which an image may have several, and folders give each "
+            "image one. Evaluate a network whose classes exclude each other."
         )
     elif tuple(folders) == known:
         return None
@@ -53,6 +62,7 @@ def _check_classes(network: Network, folders: Sequence[str]) -> int | None:
 
 def evaluate_folder(network: Network, folder: Path) -> tuple[float, int]:
     """Return top-1 accuracy on ``folder``/val and the number of its images."""
-    # se_viz's own networks are validated as `validation_batches` says, others as their source scales and cuts.
+    # se_viz's own networks are validated as `validation_batches` says, others as their source
+    # scales and cuts.
     pictures = Pictures(folder / "val", crop=network.crop if network.card.resize else None)
     return evaluate(network, pictures), len(pictures)

@@ -1,4 +1,6 @@
-"""From a run's folder to a bundled network: averaged weights in half precision, measured, with their card."""
+"""From a run's folder to a bundled network: averaged weights in half precision, measured, with
+their card.
+"""
 
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -37,7 +39,9 @@ class Naming:
     """Anything else a reader should know."""
 
 
-def export(run: Path, out: Path, naming: Naming, validation: Pictures, *, device: torch.device) -> NetworkCard:
+def export(
+    run: Path, out: Path, naming: Naming, validation: Pictures, *, device: torch.device
+) -> NetworkCard:
     """Write weights and card of a run, evaluated exactly as they are on disk.
 
     Raises:
@@ -82,7 +86,11 @@ def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: di
 
 def _averaged(state: dict) -> dict[str, torch.Tensor]:
     prefix = "module."
-    return {key.removeprefix(prefix): value for key, value in state["average"].items() if key.startswith(prefix)}
+    return {
+        key.removeprefix(prefix): value
+        for key, value in state["average"].items()
+        if key.startswith(prefix)
+    }
 
 
 def _remark(epoch: int, epochs: int) -> str:

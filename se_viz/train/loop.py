@@ -42,17 +42,25 @@ class Run:
         initial: Network | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
-        model = build_untrained(recipe.architecture, num_classes=classes, **architecture_options(recipe))
+        model = build_untrained(
+            recipe.architecture, num_classes=classes, **architecture_options(recipe)
+        )
         if initial:
             _begin_with(model, initial)
         self.recipe, self.folder, self.device, self.epoch = recipe, folder, device, 0
         self.model = model.to(device).to(memory_format=torch.channels_last)
-        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True)
+        self.average = AveragedModel(
+            self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True
+        )
         groups = _groups(model, recipe)
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.99))
         rates = [group["lr"] for group in groups]
         self.schedule = OneCycleLR(
-            self.optimiser, rates, total_steps=recipe.epochs * steps, pct_start=0.15, cycle_momentum=False
+            self.optimiser,
+            rates,
+            total_steps=recipe.epochs * steps,
+            pct_start=0.15,
+            cycle_momentum=False,
         )
         if self._last.exists():
             self._resume()
@@ -82,22 +90,22 @@ class Run:
         state = read_state(self.folder, self.device)
         if state["recipe"] != asdict(self.recipe):
             raise DataError(
-                f"{self.folder} holds a run with another recipe ({state['recipe']}). "
-                "Continue it with the same arguments, or name another folder with --run."
+                f"{self.folder} holds a run with another recipe ({state['recipe']}). Continue it "
+                "with the same arguments, or name another folder with --run."
             )
         try:
             if not self._fits(state):
                 raise DataError(
-                    f"{self.folder} holds a run on data with other classes or another number of images. "
-                    "Continue it with the same data, or name another folder with --run."
+                    f"{self.folder} holds a run on data with other classes or another number of "
+                    "images. Continue it with the same data, or name another folder with --run."
                 )
             for name, part in self._parts().items():
                 part.load_state_dict(state[name])
             self.epoch = int(state["epoch"])
         except (LookupError, TypeError, RuntimeError, AttributeError) as error:
             raise DataError(
-                f"{self._last} holds other parts than a run with this recipe. Restore it, or begin anew in another "
-                "folder with --run."
+                f"{self._last} holds other parts than a run with this recipe. Restore it, or begin "
+                "anew in another folder with --run."
             ) from error
 
     def _fits(self, state: dict[str, Any]) -> bool:
@@ -122,12 +130,14 @@ def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
         state["recipe"] = asdict(Recipe(**state["recipe"]))
         whole = {"model", "average", "optimiser", "schedule", "epoch"} <= state.keys()
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}. Name another folder with --run.") from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}. Name another folder with --run."
+        ) from error
     except Exception as error:
         # Whatever PyTorch raises on a file that is cut short or no pickle of tensors.
         raise DataError(
-            f"{path} is damaged or no state of a run ({type(error).__name__}). Delete it to start the run anew, or "
-            "name another folder with --run."
+            f"{path} is damaged or no state of a run ({type(error).__name__}). Delete it to start "
+            "the run anew, or name another folder with --run."
         ) from error
     if not whole:
         raise DataError(f"{path} is no state of a run. Name another folder with --run.")
@@ -135,7 +145,13 @@ def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
 
 
 def train(
-    run: Run, training: Pictures, validation: Pictures, *, workers: int, compiled: bool, validate_every: int = 5
+    run: Run,
+    training: Pictures,
+    validation: Pictures,
+    *,
+    workers: int,
+    compiled: bool,
+    validate_every: int = 5,
 ) -> None:
     """Train to the end of the recipe, saving and logging after every epoch."""
     # One graph for each size: a graph for all sizes at once was slower by half on the CPU.
@@ -153,13 +169,21 @@ def train(
         run.save()
 
 
-def _train_epoch(run: Run, forward: Callable[[Tensor], Tensor], training: Pictures, workers: int) -> float:
+def _train_epoch(
+    run: Run, forward: Callable[[Tensor], Tensor], training: Pictures, workers: int
+) -> float:
     recipe = run.recipe
     batches = training_batches(training, recipe, size=recipe.size_at(run.epoch), workers=workers)
-    mix = v2.MixUp(alpha=recipe.mixup, num_classes=len(training.classes)) if recipe.mixup else v2.Identity()
+    mix = (
+        v2.MixUp(alpha=recipe.mixup, num_classes=len(training.classes))
+        if recipe.mixup
+        else v2.Identity()
+    )
     run.model.train()
     losses = []
-    for images, labels in tqdm(batches, desc=f"epoch {run.epoch + 1}/{recipe.epochs}", mininterval=2):
+    for images, labels in tqdm(
+        batches, desc=f"epoch {run.epoch + 1}/{recipe.epochs}", mininterval=2
+    ):
         inputs, targets = mix(normalise(images.to(run.device)), labels.to(run.device))
         with torch.autocast(run.device.type, torch.bfloat16):
             logits = forward(inputs)
@@ -174,7 +198,9 @@ def _train_epoch(run: Run, forward: Callable[[Tensor], Tensor], training: Pictur
 
 
 @torch.inference_mode()
-def quick_accuracy(model: nn.Module, pictures: Pictures, device: torch.device, *, size: int = 192) -> float:
+def quick_accuracy(
+    model: nn.Module, pictures: Pictures, device: torch.device, *, size: int = 192
+) -> float:
     """Return the top-1 share under bf16: a guide while training, not the number for the card."""
     model.eval()
     right = 0
@@ -186,7 +212,9 @@ def quick_accuracy(model: nn.Module, pictures: Pictures, device: torch.device, *
 
 
 def architecture_options(recipe: Recipe) -> dict[str, Any]:
-    """Return the options that the recipe's architecture takes, as its builder and its card name them."""
+    """Return the options that the recipe's architecture takes, as its builder and its card name
+    them.
+    """
     return {name: getattr(recipe, name) for name in find_family(recipe.architecture).options}
 
 
@@ -195,8 +223,8 @@ def _begin_with(model: nn.Module, network: Network) -> None:
         model.load_state_dict(network.model.state_dict())
     except RuntimeError as error:
         raise NetworkError(
-            f"The weights of {network.card.name} do not fit the network to be trained. Give the architecture, width, "
-            "reduction and data it was trained with, or leave --initial out."
+            f"The weights of {network.card.name} do not fit the network to be trained. Give the "
+            "architecture, width, reduction and data it was trained with, or leave --initial out."
         ) from error
 
 
@@ -205,8 +233,16 @@ def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     gates = {id(value) for block in blocks for value in block.parameters()}
     others = [value for value in model.parameters() if id(value) not in gates]
     return [
-        {"params": [value for value in others if value.ndim > 1], "lr": recipe.rate, "weight_decay": recipe.decay},
-        {"params": [value for value in others if value.ndim == 1], "lr": recipe.rate, "weight_decay": 0.0},
+        {
+            "params": [value for value in others if value.ndim > 1],
+            "lr": recipe.rate,
+            "weight_decay": recipe.decay,
+        },
+        {
+            "params": [value for value in others if value.ndim == 1],
+            "lr": recipe.rate,
+            "weight_decay": 0.0,
+        },
         {
             "params": [value for block in blocks for value in block.parameters()],
             "lr": recipe.gate_rate,
@@ -221,7 +257,11 @@ def _log(run: Run, *, loss: float, top1: float | None, seconds: float) -> None:
     row = f"{run.epoch},{size},{rate:.5f},{loss:.4f},{shown},{seconds:.0f}"
     path = run.folder / "log.csv"
     with told(path):
-        before = path.read_text(encoding="utf-8", errors="replace").splitlines()[1:] if path.is_file() else []
+        before = (
+            path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
+            if path.is_file()
+            else []
+        )
         kept = [line for line in before if _epoch_of(line) < run.epoch]
         write_file(path, "\n".join([_COLUMNS, *kept, row, ""]).encode())
     tqdm.write(f"epoch {run.epoch}: loss {loss:.3f} top-1 {shown or '-'} ({seconds:.0f} s)")

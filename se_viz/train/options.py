@@ -1,4 +1,7 @@
-"""The arguments of ``python -m se_viz train``; free of PyTorch, so that every command starts fast."""
+"""The arguments of ``python -m se_viz train``.
+
+Free of PyTorch, so that every command starts fast.
+"""
 
 import argparse
 import math
@@ -15,24 +18,46 @@ DATA_NAME = "Imagenette v2"
 """What the card calls the data where classes are Imagenette's and no other name is given."""
 
 _RANGES = {
-    "rate": (0, 1e6), "gate_rate": (0, 1e6), "decay": (0, 1e6), "smoothing": (0, 1), "mixup": (0, 1e6),
-    "crop": (0, 1), "erasing": (0, 1), "average": (0, 1),
-}  # fmt: skip
+    **dict.fromkeys(("rate", "gate_rate", "decay", "mixup"), (0, 1e6)),
+    **dict.fromkeys(("smoothing", "crop", "erasing", "average"), (0, 1)),
+}
 """Least and greatest value of the recipe's fractions."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add where a run takes place and what its card says, and one option for each field of the recipe."""
-    parser.add_argument("--data", type=read_path, help="folder with train and val (default: download Imagenette v2)")
-    parser.add_argument("--run", type=read_path, default=Path("runs/se_resnet50_imagenette"), help="folder of the run")
-    parser.add_argument("--out", type=read_path, help="folder for weights and card (default: the bundled networks)")
+    """Add where a run takes place and what its card says, and one option for each field of the
+    recipe.
+    """
+    parser.add_argument(
+        "--data", type=read_path, help="folder with train and val (default: download Imagenette v2)"
+    )
+    parser.add_argument(
+        "--run",
+        type=read_path,
+        default=Path("runs/se_resnet50_imagenette"),
+        help="folder of the run",
+    )
+    parser.add_argument(
+        "--out", type=read_path, help="folder for weights and card (default: the bundled networks)"
+    )
     parser.add_argument("--name", type=_read_name, default=NAME, help="name to load the network by")
     parser.add_argument("--title", default=TITLE, help="name of the network for people")
-    parser.add_argument("--data-name", help="name of the data on the card (default: Imagenette v2, or its folder)")
-    parser.add_argument("--input-size", type=read_count, default=224, help="side of the input the network is used with")
+    parser.add_argument(
+        "--data-name", help="name of the data on the card (default: Imagenette v2, or its folder)"
+    )
+    parser.add_argument(
+        "--input-size",
+        type=read_count,
+        default=224,
+        help="side of the input the network is used with",
+    )
     parser.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
-    parser.add_argument("--workers", type=_read_whole, default=1, help="processes that augment images")
-    parser.add_argument("--compile", action="store_true", help="compile the network: a minute a size, then faster")
+    parser.add_argument(
+        "--workers", type=_read_whole, default=1, help="processes that augment images"
+    )
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the network: a minute a size, then faster"
+    )
     recipe = parser.add_argument_group(
         "recipe", "settings that shape the weights; a run goes on with the same recipe only"
     )
@@ -62,11 +87,13 @@ def check_recipe(arguments: argparse.Namespace) -> None:
     for name, (low, high) in _RANGES.items():
         value, option = getattr(arguments, name), name.replace("_", "-")
         if not low <= value <= high:
-            raise OptionError(f"--{option} {value:g} is out of its range. Give a number from {low:g} to {high:g}.")
+            raise OptionError(
+                f"--{option} {value:g} is out of its range. Give a number from {low:g} to {high:g}."
+            )
     if "sizes" in arguments.given and len(arguments.sizes) > arguments.epochs:
         raise OptionError(
-            f"--sizes names {len(arguments.sizes)} sizes for {arguments.epochs} epochs, and each takes an epoch at "
-            "least. Name fewer sizes, or add epochs."
+            f"--sizes names {len(arguments.sizes)} sizes for {arguments.epochs} epochs, and each "
+            "takes an epoch at least. Name fewer sizes, or add epochs."
         )
 
 
@@ -110,7 +137,9 @@ def _read_number(word: str) -> float:
 def _read_name(word: str) -> str:
     # It becomes the name of two files.
     if not re.fullmatch(r"\w[\w.+-]{0,199}", word):
-        raise argparse.ArgumentTypeError(f"{word!r} is no name of letters, digits, and _ - + . between them")
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is no name of letters, digits, and _ - + . between them"
+        )
     return word
 
 

@@ -24,7 +24,8 @@ class Recipe:
     rate: float = 0.0015
     """Highest learning rate of the one-cycle schedule."""
     gate_rate: float = 0.0004
-    """The same for the SE blocks: at 0.003, nine gates in ten of stages 4 and 5 stood at 1 after ten epochs."""
+    """The same for the SE blocks: at 0.003, nine gates in ten of stages 4 and 5 stood at 1 after
+    ten epochs."""
     decay: float = 0.05
     """AdamW's decay of weight matrices; norms and biases have none."""
     smoothing: float = 0.1

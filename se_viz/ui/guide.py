@@ -1,4 +1,6 @@
-"""The words of the page *How to read it*: the method in the paper's letters, and what each picture can tell."""
+"""The words of the page *How to read it*: the method in the paper's letters, and what each picture
+can tell.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,9 +10,9 @@ import streamlit as st
 from se_viz.ui.widgets import current_palette
 
 INTRODUCTION = (
-    "A squeeze-and-excitation (SE) block looks at all channels of a feature map and sets, for "
-    "this image, how much of each channel passes on. The three steps and their letters are by "
-    "[Hu et al.](https://arxiv.org/abs/1709.01507), 2018."
+    "A squeeze-and-excitation (SE) block looks at all channels of a feature map and sets, for this "
+    "image, how much of each channel passes on. The three steps and their letters are by [Hu et "
+    "al.](https://arxiv.org/abs/1709.01507), 2018."
 )
 
 
@@ -21,7 +23,8 @@ class Passage:
     heading: str
     """The heading."""
     words: str
-    """Markdown; ``{low}`` and ``{high}`` stand for the names of the colours at both ends of a scale."""
+    """Markdown; ``{low}`` and ``{high}`` stand for the names of the colours at both ends of a
+    scale."""
     equation: str = ""
     """LaTeX that stands between the two."""
 
@@ -29,33 +32,37 @@ class Passage:
 STEPS = (
     Passage(
         "1 · Squeeze",
-        "Each channel $u_c$ becomes one number: its mean over the image. Spatial position is discarded.",
+        "Each channel $u_c$ becomes one number: its mean over the image. Spatial position is "
+        "discarded.",
         r"\textstyle z_c = \tfrac{1}{HW} \sum_{i,j} u_c(i, j)",
     ),
     Passage(
         "2 · Excitation",
-        r"Two small layers turn all means $z$ into one **gate** $s_c$ a channel. $W_1$ reduces $C$ channels to $C/r$. "
-        r"In the paper $r = 16$, $\delta$ is the ReLU, and $\sigma$ the sigmoid, which holds gates between 0 and 1. "
+        r"Two small layers turn all means $z$ into one **gate** $s_c$ a channel. $W_1$ reduces $C$ "
+        r"channels to $C/r$. "
+        r"In the paper $r = 16$, $\delta$ is the ReLU, and $\sigma$ the sigmoid, which holds gates "
+        r"between 0 and 1. "
         "*Open a gate* shows what the chosen network uses.",
         r"s = \sigma(W_2\,\delta(W_1\,z))",
     ),
     Passage(
         "3 · Scale",
-        "The whole channel is multiplied by its gate: the same at every pixel, another for every image.",
+        "The whole channel is multiplied by its gate: the same at every pixel, another for every "
+        "image.",
         r"\tilde{x}_c = s_c\,u_c",
     ),
 )
 
 PLACE = Passage(
     "Where the block sits",
-    "In an SE-ResNet it closes the residual branch, before the addition: $x + s \\cdot F(x)$. A gate of 0 removes "
-    "the branch's channel; what came along the shortcut $x$ goes on regardless.",
+    "In an SE-ResNet it closes the residual branch, before the addition: $x + s \\cdot F(x)$. A "
+    "gate of 0 removes the branch's channel; what came along the shortcut $x$ goes on regardless.",
 )
 NAMES = Passage(
     "Stages and names",
-    "A stage is all blocks at one resolution; in stage $k$ it is $1/2^k$ of the image's side. **SE_4_3** is the "
-    "third block of stage 4. From 224 pixels, SE-ResNet-50 makes 56 x 56 in stage 2 (3 blocks), 28 x 28 in stage 3 "
-    "(4), 14 x 14 in stage 4 (6) and 7 x 7 in stage 5 (3).",
+    "A stage is all blocks at one resolution; in stage $k$ it is $1/2^k$ of the image's side. "
+    "**SE_4_3** is the third block of stage 4. From 224 pixels, SE-ResNet-50 makes 56 x 56 in "
+    "stage 2 (3 blocks), 28 x 28 in stage 3 (4), 14 x 14 in stage 4 (6) and 7 x 7 in stage 5 (3).",
 )
 
 GATES = (
@@ -72,8 +79,10 @@ GATES = (
     ),
     Passage(
         "The opened block",
-        "The channels with the highest and lowest gates, before and after scaling. Each pair shares one scale.\n\n"
-        "A sigmoid's gate never exceeds 1, so no channel grows: *turned up* means that it shrinks less than at 0.5."
+        "The channels with the highest and lowest gates, before and after scaling. Each pair "
+        "shares one scale.\n\n"
+        "A sigmoid's gate never exceeds 1, so no channel grows: *turned up* means that it shrinks "
+        "less than at 0.5."
         " Doubled gates can make it grow.\n\n"
         "Look at a second image before you give a channel a meaning.\n\n"
         "The page **Open a gate** follows one of them through the block's arithmetic.",
@@ -112,9 +121,9 @@ HEALTHY = Passage(
     "Healthy gates",
     "All gates at 0.65: broken? The mean alone does not show it. Gates should differ **between "
     "channels** and **between images**, and Explore measures both over the gallery. *Constant* "
-    "gates scale all channels alike, gates *near the middle* recalibrate weakly, *saturated* "
-    "gates no longer react (as SE_5_2 in the paper, section 7.2), and gates that are the *same "
-    "for every image* are usual in early blocks. With few images this stays *undecided*.",
+    "gates scale all channels alike, gates *near the middle* recalibrate weakly, *saturated* gates "
+    "no longer react (as SE_5_2 in the paper, section 7.2), and gates that are the *same for every "
+    "image* are usual in early blocks. With few images this stays *undecided*.",
 )
 LIMITS = Passage(
     "What no picture shows",

@@ -1,4 +1,6 @@
-"""Whatever a caller changes in a network between two calls, each call explains the network as it is then."""
+"""Whatever a caller changes in a network between two calls, each call explains the network as it
+is then.
+"""
 
 import copy
 from collections.abc import Callable
@@ -160,13 +162,17 @@ def map_of(network: Network, image: Tensor, key: str) -> Tensor:
     return attribute_unproven(network, image, 1, key, **_QUICK.get(key, {})).map
 
 
-def assert_doubled(network: Network, image: Tensor, change: Callable[[nn.Module], None], ask: Ask) -> None:
+def assert_doubled(
+    network: Network, image: Tensor, change: Callable[[nn.Module], None], ask: Ask
+) -> None:
     before = ask(network, image)
     change(network.model)
     for name, values in ask(network, image).items():
         assert values.any(), name
         size = before[name].abs().max().item()
-        torch.testing.assert_close(values, 2 * before[name], rtol=0, atol=2e-3 * size, msg=lambda _, name=name: name)
+        torch.testing.assert_close(
+            values, 2 * before[name], rtol=0, atol=2e-3 * size, msg=lambda _, name=name: name
+        )
 
 
 def ask_pixels(network: Network, image: Tensor) -> dict[str, Tensor]:
@@ -180,9 +186,13 @@ def ask_pixels(network: Network, image: Tensor) -> dict[str, Tensor]:
 def ask_inside(network: Network, image: Tensor) -> dict[str, Tensor]:
     """Return what is said of gates, of ways through them, and of squares."""
     target, block = Target(1), network.inspection.sites[-1].name
-    neuron = attribute_neuron(network, image, Neuron(block, 0), "conductance", target=target, n_steps=4)
+    neuron = attribute_neuron(
+        network, image, Neuron(block, 0), "conductance", target=target, n_steps=4
+    )
     return {
-        "gates": attribute_gates(network, image, target, "integrated_gradients", block=block).values,
+        "gates": attribute_gates(
+            network, image, target, "integrated_gradients", block=block
+        ).values,
         "paths": trace_paths(network, image, target, n_steps=3).flows[NETWORK].map.float(),
         "neuron": neuron.map,
         "falls": torch.tensor(measure_falls(network, image, Exam(target, squares=20)).losses),
@@ -190,8 +200,12 @@ def ask_inside(network: Network, image: Tensor) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_every_map_is_of_the_network_as_it_is(scaled: Network, image: Tensor, change: Callable[[nn.Module], None]):
-    """Twice the logits have twice the derivatives and falls: a kept answer or copy would give the old ones."""
+def test_every_map_is_of_the_network_as_it_is(
+    scaled: Network, image: Tensor, change: Callable[[nn.Module], None]
+):
+    """Twice the logits have twice the derivatives and falls: a kept answer or copy would give the
+    old ones.
+    """
     assert_doubled(scaled, image, change, ask_pixels)
 
 
@@ -199,7 +213,9 @@ def test_every_map_is_of_the_network_as_it_is(scaled: Network, image: Tensor, ch
 def test_what_is_said_of_gates_is_of_the_network_as_it_is(
     scaled: Network, image: Tensor, change: Callable[[nn.Module], None]
 ):
-    """Edits and captures of a copy would reach nothing where its forward runs the network's own modules."""
+    """Edits and captures of a copy would reach nothing where its forward runs the network's own
+    modules.
+    """
     assert_doubled(scaled, image, change, ask_inside)
 
 
@@ -208,11 +224,15 @@ def test_what_is_said_of_gates_is_of_the_network_as_it_is(
 def test_methods_with_rules_explain_the_network_as_it_is_or_refuse(
     scaled: Network, image: Tensor, key: str, change: Callable[[nn.Module], None]
 ):
-    """A forward that was replaced from outside goes on to run the model itself, where no rule hangs: that is said."""
+    """A forward that was replaced from outside goes on to run the model itself, where no rule
+    hangs: that is said.
+    """
     before = map_of(scaled, image, key)
     change(scaled.model)
     if change is replace_forward:
-        with pytest.raises(AttributionError, match=r"still runs the .* of the network itself: a forward was repla"):
+        with pytest.raises(
+            AttributionError, match=r"still runs the .* of the network itself: a forward was repla"
+        ):
             map_of(scaled, image, key)
         return
     after = map_of(scaled, image, key)
@@ -220,17 +240,27 @@ def test_methods_with_rules_explain_the_network_as_it_is_or_refuse(
 
 
 def test_a_buffer_that_is_written_in_place_counts(network: Network, image: Tensor):
-    """Running statistics are folded into weights on the way: the map is that of plain Captum afterwards."""
+    """Running statistics are folded into weights on the way: the map is that of plain Captum
+    afterwards.
+    """
     attribute(network, image, 1, "integrated_gradients")
     norm = network.model.get_submodule("layer2.0.bn2")
     norm.get_buffer("running_var").numpy()[:] *= 3
-    expected = captum.attr.IntegratedGradients(network.model).attribute(image, target=1, n_steps=32)[0].sum(0)
+    expected = (
+        captum.attr.IntegratedGradients(network.model)
+        .attribute(image, target=1, n_steps=32)[0]
+        .sum(0)
+    )
     found = attribute(network, image, 1, "integrated_gradients").map
-    torch.testing.assert_close(found, expected.float(), rtol=0, atol=1e-3 * expected.abs().max().item())
+    torch.testing.assert_close(
+        found, expected.float(), rtol=0, atol=1e-3 * expected.abs().max().item()
+    )
 
 
 def test_the_same_question_again_runs_again(network: Network, image: Tensor):
-    """Nothing is kept that could be out of date; the same network gives the same map, bit for bit."""
+    """Nothing is kept that could be out of date; the same network gives the same map, bit for
+    bit.
+    """
     first = attribute(network, image, 1, "saliency").map
     kept = first.clone()
     with Passes() as passes:
@@ -241,11 +271,18 @@ def test_the_same_question_again_runs_again(network: Network, image: Tensor):
     assert torch.equal(attribute(network, image, 1, "saliency").map, kept)
 
 
-@pytest.mark.parametrize("key", ["integrated_gradients", "feature_ablation", "deep_lift", "guided_grad_cam"])
+@pytest.mark.parametrize(
+    "key", ["integrated_gradients", "feature_ablation", "deep_lift", "guided_grad_cam"]
+)
 def test_methods_write_into_no_weight(network: Network, image: Tensor, key: str):
-    """Copies read the model's own weights: not one may be written, moved or thawed, nor a hook be left."""
+    """Copies read the model's own weights: not one may be written, moved or thawed, nor a hook be
+    left.
+    """
     model = network.model
-    before = {name: (value, value.data_ptr(), value._version) for name, value in model.state_dict().items()}
+    before = {
+        name: (value, value.data_ptr(), value._version)
+        for name, value in model.state_dict().items()
+    }
     values = copy.deepcopy(model.state_dict())
     attribute_unproven(network, image, 0, key)
     after = model.state_dict()
@@ -258,7 +295,9 @@ def test_methods_write_into_no_weight(network: Network, image: Tensor, key: str)
 
 
 def test_weights_that_learn_again_keep_their_state(network: Network, image: Tensor):
-    """A caller goes on training between two maps: methods leave gradients wanted, and none behind."""
+    """A caller goes on training between two maps: methods leave gradients wanted, and none
+    behind.
+    """
     network.model.requires_grad_(True)
     for key in ("deep_lift", "integrated_gradients"):
         attribute_unproven(network, image, 0, key)
@@ -278,12 +317,15 @@ def test_a_sanity_check_sees_what_was_changed(network: Network, image: Tensor):
 
 
 def test_a_sanity_check_of_a_copy_that_runs_the_network_is_refused(network: Network, image: Tensor):
-    """Its weights would be shuffled and the network's own would answer: "hardly depends on what it has learned"."""
+    """Its weights would be shuffled and the network's own would answer: "hardly depends on what it
+    has learned".
+    """
     found = attribute(network, image, 1, "saliency")
     before = network.model.forward
     network.model.forward = lambda images: before(images)
     with pytest.raises(
-        AttributionError, match=r"^The check runs on a copy .* still runs the .* Give the network a class"
+        AttributionError,
+        match=r"^The check runs on a copy .* still runs the .* Give the network a class",
     ):
         check_sanity(network, image, found)
 
@@ -293,7 +335,9 @@ def double(scale: float, _: nn.Module, __: Any, output: Tensor) -> Tensor:
 
 
 def test_hooks_of_a_caller_hang_on_the_copy_too(network: Network, image: Tensor):
-    """Guided Backprop of a network whose block is doubled by a hook is that of a network with a module that does it."""
+    """Guided Backprop of a network whose block is doubled by a hook is that of a network with a
+    module that does it.
+    """
     handle = network.model.get_submodule("layer2").register_forward_hook(partial(double, 2.0))
     found = map_of(network, image, "guided_backprop")
     handle.remove()

@@ -28,7 +28,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_spread_is_the_median_and_the_quartiles():
-    """Of 0, 10, ..., 40 a quarter lies below 10 and three quarters below 30; order must not matter."""
+    """Of 0, 10, ..., 40 a quarter lies below 10 and three quarters below 30; order must not
+    matter.
+    """
     found = spread([40.0, 0.0, 20.0, 10.0, 30.0])
     assert (found.median, found.low, found.high) == (20.0, 10.0, 30.0)
 
@@ -56,7 +58,9 @@ def test_both_ways_come_first_equally_often():
 
 
 def test_pairs_keep_the_two_ways_apart_in_either_order():
-    """In every other pair the second way runs first, and its time still belongs in the second place."""
+    """In every other pair the second way runs first, and its time still belongs in the second
+    place.
+    """
     calls: list[str] = []
 
     def way(name: str, seconds: float) -> float:
@@ -75,7 +79,10 @@ def test_ratio_says_how_many_times_as_long_the_second_took():
 
 def test_table_is_markdown_that_can_be_pasted():
     """Every line has the same cells at the same places, and the second line is Markdown's rule."""
-    assert as_table(("a", "long"), [("value", "1")]) == "| a     | long |\n| ----- | ---- |\n| value | 1    |"
+    assert (
+        as_table(("a", "long"), [("value", "1")])
+        == "| a     | long |\n| ----- | ---- |\n| value | 1    |"
+    )
 
 
 def test_peak_memory_is_at_least_what_was_held():
@@ -107,7 +114,9 @@ def test_photos_are_the_size_they_claim_and_never_the_same():
     photos = [make_photo((64, 48), seed) for seed in (0, 6, 0)]
     assert Image.open(io.BytesIO(photos[0])).size == (64, 48)
     assert photos[0] != photos[1]
-    assert photos[0] == photos[2], "equal seeds have to give equal photos, or no run can be repeated"
+    assert photos[0] == photos[2], (
+        "equal seeds have to give equal photos, or no run can be repeated"
+    )
 
 
 def test_batch_has_the_asked_number_of_images(bundled: Path):
@@ -121,13 +130,17 @@ def test_batch_has_the_asked_number_of_images(bundled: Path):
 def test_every_way_leaves_no_hook(se_net: nn.Module, images: Tensor, way: str):
     """A hook that stayed would make the next bare pass pay for it."""
     WAYS[way](se_net)(images)
-    hooks = [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in se_net.modules()]
+    hooks = [
+        len(module._forward_hooks) + len(module._forward_pre_hooks) for module in se_net.modules()
+    ]
     assert sum(hooks) == 0
 
 
 @torch.no_grad()
 def test_the_ways_that_are_compared_find_the_same_numbers(se_net: nn.Module, images: Tensor):
-    """A way that returned less, or something else, would be no comparison: squeeze and gate of all 16 blocks."""
+    """A way that returned less, or something else, would be no comparison: squeeze and gate of all
+    16 blocks.
+    """
     records: Any = prepare_capture(se_net)(images)
     extracted: Any = prepare_extractor(se_net)(images)
     kept: Any = prepare_naive(se_net)(images)
@@ -141,5 +154,11 @@ def test_the_ways_that_are_compared_find_the_same_numbers(se_net: nn.Module, ima
 
 def test_a_rate_is_how_often_a_word_was_said_of_all_that_was_drawn():
     """One of four is 25 %; of nothing there is no rate."""
-    assert Rate("noise", WRONG, [True, False, False, False]).show() == ("noise", WRONG, "4", "1", "25.0%")
+    assert Rate("noise", WRONG, [True, False, False, False]).show() == (
+        "noise",
+        WRONG,
+        "4",
+        "1",
+        "25.0%",
+    )
     assert Rate("maps", SAID, []).show()[-1] == "none drawn"

@@ -33,7 +33,9 @@ def test_percentile_of_one_value_is_that_value():
 
 
 def test_resident_memory_is_at_most_the_peak():
-    """What a process holds now cannot be more than the most it ever held, and this one holds something."""
+    """What a process holds now cannot be more than the most it ever held, and this one holds
+    something.
+    """
     if not os.path.exists("/proc/self/status"):
         pytest.skip("Only Linux tells a process's memory.")
     held, peak = resident_memory(os.getpid()), peak_memory(os.getpid())
@@ -59,7 +61,9 @@ def test_a_crowd_starts_at_once_and_everyones_waits_count():
 
 
 def test_throughput_counts_all_photos_over_the_whole_time():
-    """Eight photos in two seconds are four a second, however long each one waited; by hand for a row."""
+    """Eight photos in two seconds are four a second, however long each one waited; by hand for a
+    row.
+    """
     found = Crowd(waits=(1.0,) * 4 + (2.0,) * 4, seconds=2.0)
     assert found.throughput == 4.0
     row = found.row(4, best=5.0, memory=None)
@@ -74,11 +78,15 @@ def test_nobody_shows_a_photo_that_a_cache_knows():
 
 
 def test_a_batch_is_counted_in_images(network: Network):
-    """It is compared with images a second, not passes; a network of 64 pixels runs more than none."""
+    """It is compared with images a second, not passes; a network of 64 pixels runs more than
+    none.
+    """
     assert time_batch(network, 2, repeats=1) > 0
 
 
-@pytest.mark.parametrize(("held", "start", "shown"), [(110.4, 100.0, "+10 MiB"), (99.0, 100.0, "-1 MiB")])
+@pytest.mark.parametrize(
+    ("held", "start", "shown"), [(110.4, 100.0, "+10 MiB"), (99.0, 100.0, "-1 MiB")]
+)
 def test_growth_has_a_sign(held: float, start: float, shown: str):
     """A number without one would read as an amount."""
     assert show_growth(held, start) == shown
@@ -89,8 +97,12 @@ def test_growth_that_is_not_known_is_said():
     assert show_growth(None, 1.0) == "not told here"
 
 
-def test_memory_is_marked_before_the_first_image_and_at_the_end(network_folder: Path, monkeypatch: pytest.MonkeyPatch):
-    """The calls are those of the page, so that its caches fill; 256 images are twice what they hold."""
+def test_memory_is_marked_before_the_first_image_and_at_the_end(
+    network_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The calls are those of the page, so that its caches fill; 256 images are twice what they
+    hold.
+    """
     monkeypatch.setattr(checkpoints, "FOLDER", network_folder)
     monkeypatch.setattr("benchmarks.memory.FULL", 1)
     st.cache_data.clear()

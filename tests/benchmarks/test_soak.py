@@ -28,7 +28,10 @@ def test_a_thread_and_an_open_file_are_counted(tmp_path: Path):
     end.set()
     thread.join()
     after = take_usage(os.getpid())
-    assert describe_growth(before, replace(during, memory=None)) == "Grown: threads by 1, descriptors by 1."
+    assert (
+        describe_growth(before, replace(during, memory=None))
+        == "Grown: threads by 1, descriptors by 1."
+    )
     assert (after.threads, after.descriptors) == (before.threads, before.descriptors)
 
 
@@ -42,7 +45,9 @@ def test_a_thread_and_an_open_file_are_counted(tmp_path: Path):
     ],
 )
 def test_growth_names_what_has_grown(change: dict, words: str):
-    """Memory may move by three in a hundred; a thread or a file more is a leak, one fewer is none."""
+    """Memory may move by three in a hundred; a thread or a file more is a leak, one fewer is
+    none.
+    """
     assert describe_growth(BEFORE, replace(BEFORE, **change)) == words
 
 

@@ -40,14 +40,18 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, address: str) -> Iterator[Callable[..., Visit]]:
-    """Return a function that opens the app as a new visitor, with options of Playwright's contexts."""
+    """Return a function that opens the app as a new visitor, with options of Playwright's
+    contexts.
+    """
     with ExitStack() as visits:
         yield lambda **options: visits.enter_context(open_visit(browser, address, **options))
 
 
 @pytest.fixture(scope="package")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a JPEG as a phone writes it: pixels as the sensor lay, and a note on how to turn them."""
+    """Return a JPEG as a phone writes it: pixels as the sensor lay, and a note on how to turn
+    them.
+    """
     path = tmp_path_factory.mktemp("photos") / "from a phone.jpg"
     notes = Image.Exif()
     # 6: the top of the picture is the right-hand side of what is stored (EXIF 2.32, section 4.6.4).
@@ -59,7 +63,9 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def tour(browser: Browser, address: str, photo: Path) -> Iterator[Visit]:
-    """Return the visit that most tests share: the photo is uploaded, and stays the image that is shown."""
+    """Return the visit that most tests share: the photo is uploaded, and stays the image that is
+    shown.
+    """
     with open_visit(browser, address) as visit:
         upload(visit.page, photo, area="stMain")
         yield visit
@@ -67,7 +73,9 @@ def tour(browser: Browser, address: str, photo: Path) -> Iterator[Visit]:
 
 @pytest.fixture(scope="package")
 def gates(photo: Path) -> pd.DataFrame:
-    """Return every gate of the photo, by the library alone: block path, channel, squeeze and gate."""
+    """Return every gate of the photo, by the library alone: block path, channel, squeeze and
+    gate.
+    """
     network = load_network(list_networks()[0].name)
     with capture_gates(network.model) as records, torch.inference_mode():
         network.model(network.preprocess(open_image(photo)))

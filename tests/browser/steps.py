@@ -13,7 +13,11 @@ from playwright.sync_api import Browser, FilePayload, FloatRect, Locator, Page, 
 PATIENCE = 120_000
 """Milliseconds until a page that does not answer has failed: a busy machine is no failure."""
 
-BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3)) for unit in range(1, units + 1)]
+BLOCKS = [
+    f"SE_{stage}_{unit}"
+    for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3))
+    for unit in range(1, units + 1)
+]
 """Every block of an SE-ResNet-50 by stage and position (arXiv 1709.01507, Fig. 5)."""
 
 _INSIDE = ("data", "blob", "about", "file")
@@ -33,7 +37,11 @@ class Visit:
     def strangers(self) -> list[str]:
         """Return the addresses that are not on this machine."""
         parts = [urlsplit(address) for address in self.requests]
-        return [part.geturl() for part in parts if part.scheme not in _INSIDE and part.hostname != "127.0.0.1"]
+        return [
+            part.geturl()
+            for part in parts
+            if part.scheme not in _INSIDE and part.hostname != "127.0.0.1"
+        ]
 
 
 @contextmanager
@@ -44,7 +52,9 @@ def open_visit(browser: Browser, address: str, **options: Any) -> Iterator[Visit
     visit = Visit(context.new_page())
     visit.page.on("request", lambda request: visit.requests.append(request.url))
     visit.page.on("websocket", lambda socket: visit.requests.append(socket.url))
-    visit.page.on("console", lambda line: visit.complaints.append(line.text) if line.type == "error" else None)
+    visit.page.on(
+        "console", lambda line: visit.complaints.append(line.text) if line.type == "error" else None
+    )
     visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
     try:
         visit.page.goto(address)
@@ -114,25 +124,30 @@ def box(element: Locator) -> FloatRect:
 _PLACE = """(mark, [layer, share]) => {
     const figure = mark.closest('.js-plotly-plot');
     if (figure === null) return null;
-    const [inner, outer] = [mark, figure.querySelector(layer)].map(element => element.getBoundingClientRect());
+    const [inner, outer] = [mark, figure.querySelector(layer)]
+      .map(element => element.getBoundingClientRect());
     const x = share === null ? inner.x + inner.width / 2 - outer.x : share * outer.width;
     return {x: x, y: inner.y + inner.height / 2 - outer.y};
 }"""
 
 
 def place_of(mark: Locator, *, layer: str = ".nsewdrag", share: float | None = None) -> Position:
-    """Return where a mark of a figure stands in the layer that takes its clicks, or a share of it at that height."""
+    """Return where a mark of a figure stands in the layer that takes its clicks, or a share of it
+    at that height.
+    """
     # A figure may be drawn once more just then: the old mark stands in none.
     while (place := mark.evaluate(_PLACE, [layer, share])) is None:
         mark.wait_for()
     return place
 
 
-def click_mark(page: Page, key: str, mark: Locator, *, layer: str = ".nsewdrag", share: float | None = None) -> None:
+def click_mark(
+    page: Page, key: str, mark: Locator, *, layer: str = ".nsewdrag", share: float | None = None
+) -> None:
     """Click a mark of a figure.
 
-    At its place in the layer, not on the screen: while other figures are drawn the page may move, and a locator
-    waits until it stands.
+    At its place in the layer, not on the screen: while other figures are drawn the page may move,
+    and a locator waits until it stands.
     """
     place = place_of(mark, layer=layer, share=share)
     figure(page, key).locator(layer).first.click(position=place)

@@ -1,4 +1,6 @@
-"""Where did it look: methods ticked, drawn one by one, stopped, painted anew and taken home, as a visitor does it."""
+"""Where did it look: methods ticked, drawn one by one, stopped, painted anew and taken home, as a
+visitor does it.
+"""
 
 import re
 from collections.abc import Callable
@@ -29,11 +31,15 @@ def maps(page: Page) -> Locator:
 
 
 def tick(page: Page, method: str) -> None:
-    page.get_by_test_id("stCheckbox").filter(has_text=re.compile(f"^{method} ·")).locator("label").click()
+    page.get_by_test_id("stCheckbox").filter(has_text=re.compile(f"^{method} ·")).locator(
+        "label"
+    ).click()
 
 
 def test_methods_arrive_one_by_one_and_a_stop_keeps_what_is_done(look: Page):
-    """A quick method is drawn while a slow one is computed; the slow one is unticked by the stop, and named."""
+    """A quick method is drawn while a slow one is computed; the slow one is unticked by the stop,
+    and named.
+    """
     look.get_by_text("Methods and settings", exact=True).click()
     tick(look, "KernelShap")
     expect(look.get_by_text(re.compile(r"\d+ of \d+ · about \d+ s left"))).to_be_visible()
@@ -48,12 +54,16 @@ def test_methods_arrive_one_by_one_and_a_stop_keeps_what_is_done(look: Page):
 
 
 def test_paint_changes_and_the_numbers_go_home(look: Page):
-    """A shared scale is that of the strongest map, so the others are painted anew; the file holds one row a map."""
+    """A shared scale is that of the strongest map, so the others are painted anew; the file holds
+    one row a map.
+    """
     before = [picture.get_attribute("src") for picture in maps(look).all()]
     look.get_by_role("radio", name="One for all").click()
     expect(look.get_by_text(re.compile("^for, "))).to_be_visible()
     expect_idle(look)
-    anew = [now.get_attribute("src") != was for now, was in zip(maps(look).all(), before, strict=True)]
+    anew = [
+        now.get_attribute("src") != was for now, was in zip(maps(look).all(), before, strict=True)
+    ]
     assert sum(anew) == len(before) - 1
 
     with look.expect_download() as waiting:

@@ -1,4 +1,6 @@
-"""Does it matter: from a choice to the verdict, and exact ablation started and stopped, as a visitor does it."""
+"""Does it matter: from a choice to the verdict, and exact ablation started and stopped, as a
+visitor does it.
+"""
 
 import re
 from collections.abc import Callable
@@ -23,8 +25,12 @@ def matter(visit: Callable[..., Visit]) -> Page:
 
 
 def test_a_choice_gives_a_verdict_a_plot_and_gates_against_effects(matter: Page):
-    """One click: sentence, depth plot of all blocks, table; below, exact ablation runs and can be stopped."""
-    expect(matter.get_by_text(re.compile(r"nput-dependent gating (mattered|did not matter)"))).to_be_visible()
+    """One click: sentence, depth plot of all blocks, table; below, exact ablation runs and can be
+    stopped.
+    """
+    expect(
+        matter.get_by_text(re.compile(r"nput-dependent gating (mattered|did not matter)"))
+    ).to_be_visible()
     matter.get_by_test_id("stMain").get_by_role("radio", name="Each block").click()
     expect_idle(matter)
     matter.get_by_test_id("stMain").get_by_role("radio", name="All ones").click()

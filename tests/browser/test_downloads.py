@@ -31,9 +31,14 @@ def save_table(tour: Visit, kind: str, folder: Path) -> Path:
 
 def expect_same(table: pd.DataFrame, gates: pd.DataFrame, photo: Path) -> None:
     """Check every value of a table against the library's, bit for bit as float32."""
-    assert table[["path", "channel"]].to_numpy().tolist() == gates[["path", "channel"]].to_numpy().tolist()
+    assert (
+        table[["path", "channel"]].to_numpy().tolist()
+        == gates[["path", "channel"]].to_numpy().tolist()
+    )
     for column in ("squeeze", "gate"):
-        np.testing.assert_array_equal(table[column].to_numpy(dtype=np.float32), gates[column].to_numpy())
+        np.testing.assert_array_equal(
+            table[column].to_numpy(dtype=np.float32), gates[column].to_numpy()
+        )
     assert set(table["image"]) == {photo.name}
     assert list(dict.fromkeys(table["block"])) == BLOCKS
     assert [int(name.split("_")[1]) for name in table["block"]] == table["stage"].tolist()
@@ -56,7 +61,11 @@ def test_csv_holds_every_gate(tour: Visit, gates: pd.DataFrame, photo: Path, tmp
         table = pd.DataFrame(csv.DictReader(file))
     # Python's float rounds correctly; pandas' own reader is a digit off now and then.
     numbers = {"stage": int, "channel": int, "squeeze": float, "gate": float}
-    expect_same(table.assign(**{name: table[name].map(kind) for name, kind in numbers.items()}), gates, photo)
+    expect_same(
+        table.assign(**{name: table[name].map(kind) for name, kind in numbers.items()}),
+        gates,
+        photo,
+    )
 
 
 def test_json_holds_every_gate(tour: Visit, gates: pd.DataFrame, photo: Path, tmp_path: Path):
@@ -78,11 +87,17 @@ def test_the_camera_saves_a_figure_as_png(tour: Visit, key: str, tmp_path: Path)
         assert len(picture.convert("RGB").resize((200, 200)).getcolors(40_000) or []) > 20
 
 
-def test_a_figure_saved_as_html_opens_without_a_network(tour: Visit, browser: Browser, tmp_path: Path):
-    """The file draws all 16 blocks in a browser that is offline, and asks for nothing but itself."""
+def test_a_figure_saved_as_html_opens_without_a_network(
+    tour: Visit, browser: Browser, tmp_path: Path
+):
+    """The file draws all 16 blocks in a browser that is offline, and asks for nothing but
+    itself.
+    """
     path = save(tour.page, tour.page.locator(".st-key-html-gates").get_by_role("button"), tmp_path)
     assert path.name == "se_viz-gates.html"
     with open_visit(browser, path.as_uri(), offline=True) as alone:
-        expect(alone.page.locator(".ytick text")).to_have_text([re.compile(block) for block in BLOCKS])
+        expect(alone.page.locator(".ytick text")).to_have_text(
+            [re.compile(block) for block in BLOCKS]
+        )
         expect(alone.page.locator(".heatmaplayer image")).to_have_count(4)
         assert {address.split(":")[0] for address in alone.requests} <= {"file", "data", "blob"}

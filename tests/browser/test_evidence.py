@@ -1,4 +1,6 @@
-"""From a channel to the pixels that opened its gate, and to the gate without them, as a visitor does it."""
+"""From a channel to the pixels that opened its gate, and to the gate without them, as a visitor
+does it.
+"""
 
 import re
 from collections.abc import Callable
@@ -12,7 +14,9 @@ pytestmark = pytest.mark.browser
 
 
 def numbers(page: Page) -> list[str]:
-    """Return the three values of the test: this photo, marked pixels erased, the same shape elsewhere."""
+    """Return the three values of the test: this photo, marked pixels erased, the same shape
+    elsewhere.
+    """
     return page.get_by_test_id("stMetricValue").all_inner_texts()
 
 
@@ -61,7 +65,9 @@ def choose_method(page: Page, title: str) -> None:
 
 
 def test_a_long_method_is_stopped_and_another_one_chosen(visit: Callable[..., Visit]):
-    """Its place says so and the page stays; conductance has a map of the class that the network predicts."""
+    """Its place says so and the page stays; conductance has a map of the class that the network
+    predicts.
+    """
     page = visit().page
     open_gate(page)
     choose_method(page, "Shapley")
@@ -70,7 +76,9 @@ def test_a_long_method_is_stopped_and_another_one_chosen(visit: Callable[..., Vi
     expect_idle(page)
     choose_method(page, "Conductance")
     expect(
-        page.get_by_text(re.compile(r" of the logit of .*, the predicted class, came through the gate"))
+        page.get_by_text(
+            re.compile(r" of the logit of .*, the predicted class, came through the gate")
+        )
     ).to_be_visible()
     expect(figure(page, "gate-map").locator(".heatmaplayer image")).to_have_count(1)
     expect(page.get_by_text("No erasing test for this method")).to_be_visible()

@@ -58,7 +58,9 @@ def test_the_photo_of_a_phone_stands_upright(tour: Visit):
 
 
 def test_every_block_is_named_in_the_gate_map(tour: Visit):
-    """All 16 blocks in forward order, one below the other, by the names that a screen reader reads."""
+    """All 16 blocks in forward order, one below the other, by the names that a screen reader
+    reads.
+    """
     rows = gate_map(tour.page).get_by_role("option")
     names = [str(row.get_attribute("aria-label")).partition(":")[0] for row in rows.all()]
     assert names == BLOCKS
@@ -67,12 +69,15 @@ def test_every_block_is_named_in_the_gate_map(tour: Visit):
 
 
 def test_every_row_is_painted_from_edge_to_edge(tour: Visit):
-    """The canvas has colours in the middle of each row, and more than one: gates of a block differ."""
+    """The canvas has colours in the middle of each row, and more than one: gates of a block
+    differ.
+    """
     counts = gate_map(tour.page).evaluate(
         """map => [...map.querySelectorAll('.row')].map(row => {
             const canvas = map.querySelector('canvas'), scale = canvas.width / map.clientWidth;
             const y = Math.round((row.offsetTop + row.offsetHeight / 2) * scale);
-            const line = canvas.getContext('2d').getImageData(canvas.width * 0.2, y, canvas.width * 0.45, 1);
+            const pen = canvas.getContext('2d');
+            const line = pen.getImageData(canvas.width * 0.2, y, canvas.width * 0.45, 1);
             const pixels = [...new Uint32Array(line.data.buffer)];
             return [pixels.filter(pixel => !(pixel >>> 24)).length, new Set(pixels).size];
         })"""
@@ -82,7 +87,9 @@ def test_every_row_is_painted_from_edge_to_edge(tour: Visit):
 
 
 def test_the_attribution_says_its_time_and_its_error(tour: Visit):
-    """Integrated Gradients promises a sum: the caption holds what it misses, and its help mark the run time."""
+    """Integrated Gradients promises a sum: the caption holds what it misses, and its help mark the
+    run time.
+    """
     expect(figure(tour.page, "attribution").locator(".heatmaplayer image")).to_have_count(1)
     error = r"Completeness error: \d+\.\d{3} of the -?\d+\.\d\d logits between baseline and image\."
     caption = tour.page.get_by_test_id("stCaptionContainer").filter(has_text=re.compile(error))
@@ -94,12 +101,15 @@ def test_the_attribution_says_its_time_and_its_error(tour: Visit):
 def test_no_button_lies_on_the_map(tour: Visit):
     """The camera stands above the map, whose corner could not be seen below it."""
     camera, pixels = (
-        box(figure(tour.page, "attribution").locator(part)) for part in (".modebar-group", ".heatmaplayer image")
+        box(figure(tour.page, "attribution").locator(part))
+        for part in (".modebar-group", ".heatmaplayer image")
     )
     assert camera["y"] + camera["height"] <= pixels["y"]
 
 
-@pytest.mark.parametrize(("block", "share"), [("SE_3_2", 0.37), ("SE_2_1", 0.995), ("SE_5_2", 0.005)])
+@pytest.mark.parametrize(
+    ("block", "share"), [("SE_3_2", 0.37), ("SE_2_1", 0.995), ("SE_5_2", 0.005)]
+)
 def test_a_click_on_a_row_opens_its_block(tour: Visit, block: str, share: float):
     """Any place of a row will do, its ends too: a visitor aims at colours and not at points."""
     expect_idle(tour.page)
@@ -118,13 +128,17 @@ def test_pointing_at_a_row_tells_a_channel_and_its_gate(tour: Visit, gates: pd.D
         words = gate_map(tour.page).get_by_role("status").inner_text()
         told = re.search(r"^SE_3_2\nchannel (\d+): gate (\d\.\d{3})$", words, re.MULTILINE)
         assert told, words
-        (gate,) = gates.loc[(gates["path"] == "layer2.1.bn3.1") & (gates["channel"] == int(told[1])), "gate"]
+        (gate,) = gates.loc[
+            (gates["path"] == "layer2.1.bn3.1") & (gates["channel"] == int(told[1])), "gate"
+        ]
         # Half of the last digit, and of a step of the 65,535 that are sent.
         assert float(told[2]) == pytest.approx(gate, abs=0.0005 + 1e-5)
 
 
 def test_the_gate_map_is_read_and_worked_by_keys(tour: Visit, gates: pd.DataFrame):
-    """Down to a block, to the last channel of the sorted row, which has the smallest gate, and enter opens it."""
+    """Down to a block, to the last channel of the sorted row, which has the smallest gate, and
+    enter opens it.
+    """
     expect_idle(tour.page)
     rows = gate_map(tour.page).get_by_role("listbox")
     rows.focus()
@@ -143,7 +157,9 @@ def test_the_gate_map_is_read_and_worked_by_keys(tour: Visit, gates: pd.DataFram
 def test_a_block_is_opened_without_a_mouse(tour: Visit):
     """The tab key reaches the list of blocks, letters find one and the enter key opens it."""
     page = tour.page
-    page.get_by_role("heading", name="What did the gates do?").evaluate("heading => heading.scrollIntoView()")
+    page.get_by_role("heading", name="What did the gates do?").evaluate(
+        "heading => heading.scrollIntoView()"
+    )
     page.locator("body").focus()
     focused = "document.activeElement.getAttribute('aria-label') || ''"
     for _ in range(80):
@@ -200,7 +216,9 @@ def test_a_file_name_is_only_text(visit: Callable[..., Visit], photo: Path):
 
 def test_nothing_leaves_the_machine(tour: Visit):
     """Photos are private and lecture rooms offline: every address so far is the app's own."""
-    icons = tour.page.locator("link[rel~='icon']").evaluate_all("links => links.map(link => link.href)")
+    icons = tour.page.locator("link[rel~='icon']").evaluate_all(
+        "links => links.map(link => link.href)"
+    )
     tour.requests.extend(icons)
     assert any(address.startswith("ws://127.0.0.1") for address in tour.requests)
     assert tour.strangers() == []

@@ -11,7 +11,9 @@ pytestmark = pytest.mark.browser
 
 
 def test_the_first_visit_may_begin_on_any_page(browser: Browser):
-    """A folder named `pages` is the whole app to Streamlit until a run has called `st.navigation`: none has yet."""
+    """A folder named `pages` is the whole app to Streamlit until a run has called `st.navigation`:
+    none has yet.
+    """
     with run_app() as server:
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         page.set_default_timeout(PATIENCE)

@@ -24,7 +24,9 @@ def verdict(page: Page) -> str:
 
 
 def test_the_gates_are_judged_and_a_limit_can_be_moved(visit: Callable[..., Visit], photo: Path):
-    """The bundled network's last blocks are near 1, as the paper's are; a slider to its end flags every block."""
+    """The bundled network's last blocks are near 1, as the paper's are; a slider to its end flags
+    every block.
+    """
     page = visit().page
     upload(page, photo, area="stMain")
     assert "Saturated: SE_5_2, SE_5_3." in verdict(page)
@@ -36,8 +38,12 @@ def test_the_gates_are_judged_and_a_limit_can_be_moved(visit: Callable[..., Visi
     expect(page.get_by_role("listitem").filter(has_text=re.compile("^SE_"))).to_have_count(16)
 
 
-def test_a_flagged_block_is_two_clicks_from_the_microscope(visit: Callable[..., Visit], photo: Path):
-    """The fourth row of the list is SE_3_1: the page opens it above too, and the link takes it along."""
+def test_a_flagged_block_is_two_clicks_from_the_microscope(
+    visit: Callable[..., Visit], photo: Path
+):
+    """The fourth row of the list is SE_3_1: the page opens it above too, and the link takes it
+    along.
+    """
     page = visit().page
     upload(page, photo, area="stMain")
     verdict(page)
@@ -56,8 +62,12 @@ def test_a_flagged_block_is_two_clicks_from_the_microscope(visit: Callable[..., 
 def test_a_phone_shows_all_parts_of_an_own_photo_one_below_the_other(
     visit: Callable[..., Visit], photo: Path, scheme: str
 ):
-    """390 pixels: photo, answer, gates, attribution and health stand in a column, and none covers another."""
-    page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, color_scheme=scheme).page
+    """390 pixels: photo, answer, gates, attribution and health stand in a column, and none covers
+    another.
+    """
+    page = visit(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, color_scheme=scheme
+    ).page
     page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(photo)
     expect_answer(page)
     verdict(page)

@@ -1,4 +1,6 @@
-"""A page without a mouse: Tab goes as the page is read, arrows and Enter choose, and nothing holds the focus."""
+"""A page without a mouse: Tab goes as the page is read, arrows and Enter choose, and nothing holds
+the focus.
+"""
 
 import re
 from collections.abc import Callable
@@ -16,7 +18,9 @@ MOST = 60
 
 
 def walk(page: Page, key: str, role: Literal["button", "link", "radio"], *names: str) -> None:
-    """Press a key once for each of these controls, which gets the focus in turn, in sight and with a frame."""
+    """Press a key once for each of these controls, which gets the focus in turn, in sight and with
+    a frame.
+    """
     for name in names:
         page.keyboard.press(key)
         control = page.get_by_test_id("stMain").get_by_role(role, name=re.compile(name)).first
@@ -27,7 +31,9 @@ def walk(page: Page, key: str, role: Literal["button", "link", "radio"], *names:
 
 
 def test_gates_are_changed_without_a_mouse(visit: Callable[..., Visit]):
-    """From the block past every control to the button that shuts its gates, back by undo, and out of the page."""
+    """From the block past every control to the button that shuts its gates, back by undo, and out
+    of the page.
+    """
     page = visit().page
     page.get_by_test_id("stMain").get_by_role("button", name="Cat", exact=True).press("Enter")
     expect_answer(page)
@@ -63,7 +69,9 @@ def test_gates_are_changed_without_a_mouse(visit: Callable[..., Visit]):
 
 
 def reach(page: Page, words: str) -> None:
-    """Press Tab until what has the focus holds these words; at the page's end it goes on from its beginning."""
+    """Press Tab until what has the focus holds these words; at the page's end it goes on from its
+    beginning.
+    """
     for _ in range(MOST):
         page.keyboard.press("Tab")
         if words in page.evaluate("document.activeElement.innerText"):

@@ -24,7 +24,9 @@ WORDS = (
 def luminance(colour: str) -> float:
     """Return the relative luminance of ``rgb(...)`` by the formula of WCAG 2.2."""
     parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
@@ -32,15 +34,20 @@ def label_colours(canvas: Locator) -> list[str]:
     """Return the opaque colours of the names beside the rows of the gate map, as ``rgb(...)``."""
     return canvas.evaluate(
         """canvas => {
-            const picture = canvas.getContext('2d').getImageData(0, 0, 40 * devicePixelRatio, canvas.height).data;
-            const pixels = Array.from({length: picture.length / 4}, (_, at) => [...picture.slice(4 * at, 4 * at + 4)]);
-            return [...new Set(pixels.filter(pixel => pixel[3] === 255).map(([r, g, b]) => `rgb(${r}, ${g}, ${b})`))];
+            const pen = canvas.getContext('2d');
+            const picture = pen.getImageData(0, 0, 40 * devicePixelRatio, canvas.height).data;
+            const pixelAt = (_, at) => [...picture.slice(4 * at, 4 * at + 4)];
+            const pixels = Array.from({length: picture.length / 4}, pixelAt);
+            const opaque = pixels.filter(pixel => pixel[3] === 255);
+            return [...new Set(opaque.map(([r, g, b]) => `rgb(${r}, ${g}, ${b})`))];
         }"""
     )
 
 
 def contrast(one: str, other: str) -> float:
-    """Return the contrast ratio of two colours by WCAG 2.2: 1 for equal ones, 21 for black on white."""
+    """Return the contrast ratio of two colours by WCAG 2.2: 1 for equal ones, 21 for black on
+    white.
+    """
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
 

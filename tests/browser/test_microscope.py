@@ -8,7 +8,15 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page, expect
 
-from se_viz import Excitation, GateRecord, capture_gates, list_networks, load_network, open_gate, open_image
+from se_viz import (
+    Excitation,
+    GateRecord,
+    capture_gates,
+    list_networks,
+    load_network,
+    open_gate,
+    open_image,
+)
 
 from .steps import Visit, box, expect_idle, figure, open_visit, upload
 
@@ -24,12 +32,16 @@ def opened(photo: Path) -> Callable[[str], tuple[GateRecord, Excitation]]:
     network = load_network(list_networks()[0].name)
     with capture_gates(network.model) as records, torch.inference_mode():
         network.model(network.preprocess(open_image(photo)))
-    return lambda block: next((one, open_gate(network.model, one)) for one in records if one.block == block)
+    return lambda block: next(
+        (one, open_gate(network.model, one)) for one in records if one.block == block
+    )
 
 
 @pytest.fixture(scope="module")
 def microscope(browser: Browser, address: str, photo: Path) -> Iterator[Visit]:
-    """Return a visit that has come from a map of the opened block on Explore to that channel under the microscope."""
+    """Return a visit that has come from a map of the opened block on Explore to that channel under
+    the microscope.
+    """
     with open_visit(browser, address) as visit:
         page = visit.page
         upload(page, photo, area="stMain")
@@ -59,10 +71,15 @@ def number(page: Page, mark: str) -> float:
     return float(text.replace("−", "-"))
 
 
-def shown(page: Page, opened: Callable[[str], tuple[GateRecord, Excitation]]) -> tuple[GateRecord, Excitation, int]:
+def shown(
+    page: Page, opened: Callable[[str], tuple[GateRecord, Excitation]]
+) -> tuple[GateRecord, Excitation, int]:
     """Return what the library says of the block and channel that the page shows."""
     caption = page.get_by_test_id("stCaptionContainer").filter(has_text="The arithmetic shown")
-    return (*opened(caption.locator("code").inner_text()), int(page.get_by_role("spinbutton").input_value()))
+    return (
+        *opened(caption.locator("code").inner_text()),
+        int(page.get_by_role("spinbutton").input_value()),
+    )
 
 
 def test_the_block_is_drawn_as_the_paper_draws_it(microscope: Visit):
@@ -71,7 +88,9 @@ def test_the_block_is_drawn_as_the_paper_draws_it(microscope: Visit):
 
 
 def test_the_equations_hold_the_librarys_numbers(microscope: Visit, opened: Callable):
-    """Each step's result as `open_gate` gives it for the same file, to the four digits that are shown."""
+    """Each step's result as `open_gate` gives it for the same file, to the four digits that are
+    shown.
+    """
     page = microscope.page
     record, excitation, channel = shown(page, opened)
     unit = int(excitation.terms(channel)[0][0])
@@ -86,11 +105,15 @@ def test_the_equations_hold_the_librarys_numbers(microscope: Visit, opened: Call
     for step, mark, value in expected:
         go(page, step)
         # Half a digit in the fourth place; gates near 0 are shown with two digits.
-        assert number(page, mark) == pytest.approx(value.item(), rel=6e-4 if abs(value) > 1e-3 else 0.06), step
+        assert number(page, mark) == pytest.approx(
+            value.item(), rel=6e-4 if abs(value) > 1e-3 else 0.06
+        ), step
 
 
 def test_bars_of_the_logit_are_the_largest_terms(microscope: Visit, opened: Callable):
-    """The first bars are the largest terms, largest first; the rest is one bar, and the last is the logit."""
+    """The first bars are the largest terms, largest first; the rest is one bar, and the last is
+    the logit.
+    """
     page = microscope.page
     _, excitation, channel = shown(page, opened)
     go(page, "FC · W₂")
@@ -99,11 +122,16 @@ def test_bars_of_the_logit_are_the_largest_terms(microscope: Visit, opened: Call
         text = page.locator(f".picture text[data-mark='h{unit}']").last.text_content() or ""
         # Three digits are shown.
         assert float(text.replace("−", "-")) == pytest.approx(value, rel=6e-3)
-    assert page.locator(".picture text[data-mark=rest]").first.text_content() == f"{len(units) - 7} other units"
+    assert (
+        page.locator(".picture text[data-mark=rest]").first.text_content()
+        == f"{len(units) - 7} other units"
+    )
 
 
 def test_keys_step_and_space_plays_and_pauses(microscope: Visit):
-    """A lecturer's hands are on the keyboard: arrows step, space plays from there, and space again holds it."""
+    """A lecturer's hands are on the keyboard: arrows step, space plays from there, and space again
+    holds it.
+    """
     page = microscope.page
     go(page, "U")
     page.keyboard.press("ArrowRight")

@@ -1,4 +1,6 @@
-"""The Networks page: search, pick, look inside, fetch from a hub, and bring weights, as a visitor does it."""
+"""The Networks page: search, pick, look inside, fetch from a hub, and bring weights, as a visitor
+does it.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,13 +31,17 @@ def hub() -> Iterator[Hub]:
     card = find_card(SMALL)
     with torch.random.fork_rng(devices=[]), run_hub() as hub:
         torch.manual_seed(0)
-        hub.serve_repository(card.source, save(build(card, num_classes=card.num_classes).state_dict()))
+        hub.serve_repository(
+            card.source, save(build(card, num_classes=card.num_classes).state_dict())
+        )
         yield hub
 
 
 @pytest.fixture(scope="module")
 def page(hub: Hub, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """Return the page in an app of its own, whose hub is on loopback and whose cache begins empty."""
+    """Return the page in an app of its own, whose hub is on loopback and whose cache begins
+    empty.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("HF_ENDPOINT", hub.address)
@@ -64,10 +70,14 @@ def look_inside(page: Page, *, on: bool) -> None:
 
 
 def test_a_search_for_one_network_shows_its_details(page: Page):
-    """EfficientNet-B0 has 16 blocks by its paper's table 1, and SE adds 13.7 % by torchvision's widths."""
+    """EfficientNet-B0 has 16 blocks by its paper's table 1, and SE adds 13.7 % by torchvision's
+    widths.
+    """
     search(page, "torchvision b0")
     expect(page.get_by_text("1 of 433 networks.")).to_be_visible()
-    expect(page.get_by_role("heading", name="efficientnet_b0 · IMAGENET1K_V1 (torchvision)")).to_be_visible()
+    expect(
+        page.get_by_role("heading", name="efficientnet_b0 · IMAGENET1K_V1 (torchvision)")
+    ).to_be_visible()
     expect(page.get_by_test_id("stMetric").filter(has_text="SE blocks")).to_contain_text("16")
 
 
@@ -79,7 +89,9 @@ def test_nothing_found_is_a_sentence(page: Page):
 
 
 def test_a_network_is_fetched_after_a_question_and_used(page: Page, hub: Hub):
-    """The question names size and source; a hub that fails is a sentence, and the next try succeeds."""
+    """The question names size and source; a hub that fails is a sentence, and the next try
+    succeeds.
+    """
     search(page, SMALL)
     download = page.get_by_role("button", name="Download (about 6 MB)")
     download.click()
@@ -92,18 +104,24 @@ def test_a_network_is_fetched_after_a_question_and_used(page: Page, hub: Hub):
     hub.codes.clear()
     agree.click()
     expect(page.get_by_text("In use on all pages")).to_be_visible()
-    expect(page.get_by_role("combobox", name="Network")).to_have_value("mobilenetv3_small_050 · lamb_in1k (timm)")
+    expect(page.get_by_role("combobox", name="Network")).to_have_value(
+        "mobilenetv3_small_050 · lamb_in1k (timm)"
+    )
     expect(page.get_by_text("Downloads take 6 MB")).to_be_visible()
 
 
 def test_own_weights_lead_to_their_gates(page: Page):
-    """The bundled network's own file, as weights that a user brings: 16 blocks inside, and on Explore their gates."""
+    """The bundled network's own file, as weights that a user brings: 16 blocks inside, and on
+    Explore their gates.
+    """
     name = list_networks()[0].name
     search(page, name)
     expect(page.get_by_role("combobox", name="For the architecture")).to_have_value(name)
     look_inside(page, on=True)
     expect(page.get_by_text("checked by one pass of noise")).to_be_visible()
-    page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(FOLDER / f"{name}.safetensors")
+    page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(
+        FOLDER / f"{name}.safetensors"
+    )
     page.get_by_role("button", name="Check and use these weights").click()
     expect(page.get_by_role("heading", name=f"{name}-")).to_be_visible()
     expect(page.get_by_text("In use on all pages")).to_be_visible()
@@ -112,7 +130,9 @@ def test_own_weights_lead_to_their_gates(page: Page):
     # Only then: this page has an uploader too.
     expect(page.get_by_role("button", name="Cat", exact=True)).to_be_visible()
     expect_idle(page)
-    page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(list_samples()[0].path)
+    page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(
+        list_samples()[0].path
+    )
     expect_answer(page)
     expect(gate_map(page).get_by_role("option")).to_have_count(len(BLOCKS))
     for block in BLOCKS:
@@ -127,4 +147,6 @@ def test_a_file_of_no_weights_is_a_sentence(page: Page, tmp_path: Path):
     wrong.write_bytes(list_samples()[0].path.read_bytes())
     page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(wrong)
     page.get_by_role("button", name="Check and use these weights").click()
-    expect(page.get_by_test_id("stAlert")).to_contain_text("cat.pt is neither a safetensors file nor a state dict")
+    expect(page.get_by_test_id("stAlert")).to_contain_text(
+        "cat.pt is neither a safetensors file nor a state dict"
+    )

@@ -1,4 +1,6 @@
-"""From a photo to what came through the gates, and to the channel that carried it, as a visitor does it."""
+"""From a photo to what came through the gates, and to the channel that carried it, as a visitor
+does it.
+"""
 
 import re
 from collections.abc import Callable
@@ -21,7 +23,9 @@ def test_a_rise_is_followed_from_stage_to_block_to_channel(visit: Callable[..., 
     expect(figure(page, "flow-blocks").locator(".bars .point")).to_have_count(16)
     for way in ("past", "through"):
         expect(figure(page, f"flow-{way}").locator(".heatmaplayer image")).to_have_count(1)
-    expect(page.get_by_text(re.compile(r"^From a mean-coloured image to this image the logit of "))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(r"^From a mean-coloured image to this image the logit of "))
+    ).to_be_visible()
     expect(figure(page, "carriers").locator(".main-svg").first).to_be_visible()
     expect_idle(page)
     click_mark(page, "flow-blocks", figure(page, "flow-blocks").locator(".bars .point path").nth(5))

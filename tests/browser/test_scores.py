@@ -1,4 +1,6 @@
-"""Can these maps be trusted: scores started, stopped and shown, and a copy randomised, as a visitor does it."""
+"""Can these maps be trusted: scores started, stopped and shown, and a copy randomised, as a
+visitor does it.
+"""
 
 import re
 from collections.abc import Callable
@@ -23,7 +25,9 @@ def maps(visit: Callable[..., Visit]) -> Page:
 
 
 def test_maps_are_scored_and_a_copy_is_randomised(maps: Page):
-    """A bar that can be stopped; then curves, a table and a sentence for each map; then six maps and their likeness."""
+    """A bar that can be stopped; then curves, a table and a sentence for each map; then six maps
+    and their likeness.
+    """
     maps.get_by_role("button", name="Score these maps").click()
     expect(maps.get_by_text(re.compile(r"\d+ of \d+ · about \d+ s left"))).to_be_visible()
     maps.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
@@ -38,7 +42,9 @@ def test_maps_are_scored_and_a_copy_is_randomised(maps: Page):
 
     maps.get_by_role("button", name="Randomise a copy").click()
     expect(figure(maps, "sanity-steps").locator(".main-svg").first).to_be_visible()
-    verdict = re.compile(r"depends (in part )?on the learned weights|hardly changes with the weights|cannot be told")
+    verdict = re.compile(
+        r"depends (in part )?on the learned weights|hardly changes with the weights|cannot be told"
+    )
     expect(maps.get_by_text(verdict).first).to_be_visible()
     expect_idle(maps)
 
@@ -46,7 +52,10 @@ def test_maps_are_scored_and_a_copy_is_randomised(maps: Page):
 def test_a_tick_takes_the_colour_of_a_curve_and_gives_it_back(maps: Page):
     """The best map is in the first row; what knows nothing, in the second, cannot be ticked."""
     maps.get_by_role("button", name="Score these maps").click()
-    legend, table = figure(maps, "score-curves").locator(".legendtext"), maps.get_by_test_id("stDataFrame")
+    legend, table = (
+        figure(maps, "score-curves").locator(".legendtext"),
+        maps.get_by_test_id("stDataFrame"),
+    )
     grey = ["Random pixels", "Random patches", "Centred blob"]
     expect(legend).to_have_text(["Grad-CAM, stage 5", "Saliency", "Integrated Gradients", *grey])
     tick(table, 1)

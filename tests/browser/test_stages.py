@@ -1,4 +1,6 @@
-"""Stage by stage: a map at every stage, both sides of a gate, and the gates alone, as a visitor sees them."""
+"""Stage by stage: a map at every stage, both sides of a gate, and the gates alone, as a visitor
+sees them.
+"""
 
 import re
 from collections.abc import Callable
@@ -22,8 +24,12 @@ def open_view(page: Page) -> None:
     expect_idle(page)
 
 
-def test_a_channel_behind_the_difference_is_opened_under_the_microscope(visit: Callable[..., Visit]):
-    """Four stages stand side by side; the largest maker of the difference is one click and one link away."""
+def test_a_channel_behind_the_difference_is_opened_under_the_microscope(
+    visit: Callable[..., Visit],
+):
+    """Four stages stand side by side; the largest maker of the difference is one click and one
+    link away.
+    """
     page = visit().page
     open_view(page)
     places = [box(figure(page, stage)) for stage in STAGES]
@@ -34,7 +40,9 @@ def test_a_channel_behind_the_difference_is_opened_under_the_microscope(visit: C
     channel = re.match(r"#(\d+) · s = \d\.\d\d", label or "")
     assert channel is not None
     click_mark(page, "makers", figure(page, "makers").locator(".barlayer .point path").first)
-    link = page.get_by_role("link", name=re.compile(rf"^Open channel {channel[1]} of SE_\d_\d under the microscope"))
+    link = page.get_by_role(
+        "link", name=re.compile(rf"^Open channel {channel[1]} of SE_\d_\d under the microscope")
+    )
     expect(link).to_be_visible()
     expect_idle(page)
     link.click()
@@ -48,7 +56,9 @@ def test_the_slider_of_z_keeps_fewer_channels(visit: Callable[..., Visit]):
     slider = page.get_by_role("slider", name=re.compile("^Z"))
     slider.focus()
     slider.press("End")
-    expect(page.get_by_text(re.compile(r"^No channel passes: the widest gate of this block is"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(r"^No channel passes: the widest gate of this block is"))
+    ).to_be_visible()
     slider.press("Home")
     expect(figure(page, "vector-map").locator(".heatmaplayer image")).to_have_count(1)
     expect(page.get_by_text(re.compile(r"does not depend on the class"))).to_be_visible()
@@ -70,7 +80,9 @@ def test_a_long_method_at_a_block_can_be_stopped(visit: Callable[..., Visit]):
     open_view(page)
     choose_side(page, "Feature Ablation")
     expect(
-        page.get_by_text(re.compile(r"^Feature Ablation takes .* for both sides; the result is cached"))
+        page.get_by_text(
+            re.compile(r"^Feature Ablation takes .* for both sides; the result is cached")
+        )
     ).to_be_visible()
     page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
     expect(page.get_by_role("combobox", name="Method").nth(1)).to_have_value("Grad-CAM")

@@ -18,7 +18,8 @@ def answers(page: Page) -> Locator:
 
 
 def choose_by_box(page: Page) -> None:
-    """Draw a box over the left half of the figure of gates, the widest open, until one has been seen whole.
+    """Draw a box over the left half of the figure of gates, the widest open, until one has been
+    seen whole.
 
     A busy browser may draw the figure once more in the middle of one.
     """

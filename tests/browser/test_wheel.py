@@ -39,14 +39,24 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Install the wheel into a new environment, whose other packages are those of the one that runs the tests."""
+    """Install the wheel into a new environment, whose other packages are those of the one that
+    runs the tests.
+    """
     folder = tmp_path_factory.mktemp("wheel")
     wheel = build_wheel(folder)
     venv.create(folder / "environment", symlinks=os.name != "nt")
     names = {"base": str(folder / "environment"), "platbase": str(folder / "environment")}
     paths = {name: Path(sysconfig.get_path(name, "venv", names)) for name in ("scripts", "purelib")}
     python = paths["scripts"] / Path(sys.executable).name
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "--no-input"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "--disable-pip-version-check",
+        "--no-input",
+    ]
     subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel)], check=True)
     # PyTorch anew would take minutes. Names in here come after the environment's own.
     lent = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
@@ -66,13 +76,20 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_wheel_brings_the_app(environment: Environment, elsewhere: Path, browser: Browser):
-    """Pages, settings, samples and weights all come from the package: nothing of a checkout is there to help."""
+    """Pages, settings, samples and weights all come from the package: nothing of a checkout is
+    there to help.
+    """
     ask = [str(environment.python), "-c", "import se_viz; print(se_viz.__file__)"]
-    package = subprocess.run(ask, cwd=elsewhere, capture_output=True, text=True, check=True).stdout.strip()
+    package = subprocess.run(
+        ask, cwd=elsewhere, capture_output=True, text=True, check=True
+    ).stdout.strip()
     assert Path(package).is_relative_to(environment.packages)
 
     command = (str(environment.command), "app")
-    with run_app(command=command, folder=elsewhere) as server, open_visit(browser, server.url) as visit:
+    with (
+        run_app(command=command, folder=elsewhere) as server,
+        open_visit(browser, server.url) as visit,
+    ):
         page = visit.page
         expect(page).to_have_title("se_viz")
         # The settings beside the pages, not those of the folder.
@@ -97,7 +114,9 @@ def _health_check(url: str) -> subprocess.CompletedProcess:
     """Run what the container runs to learn whether its app answers, at the port of this one."""
     python, *words = words_of("HEALTHCHECK")
     assert python == "python"
-    words = [word.replace("'localhost', 8501", f"'127.0.0.1', {urlsplit(url).port}") for word in words]
+    words = [
+        word.replace("'localhost', 8501", f"'127.0.0.1', {urlsplit(url).port}") for word in words
+    ]
     return subprocess.run([sys.executable, *words], capture_output=True)
 
 

@@ -14,13 +14,17 @@ def photo() -> Image.Image:
     return Image.new("RGB", (5, 1), (GREY, GREY, GREY))
 
 
-def painted(photo: Image.Image, values: list[float], *, signed: bool = True, opacity: float = 1.0) -> list[list[int]]:
+def painted(
+    photo: Image.Image, values: list[float], *, signed: bool = True, opacity: float = 1.0
+) -> list[list[int]]:
     found = Map(np.array([values], dtype=np.float32), signed)
     return np.asarray(paint_map(photo, found, LIGHT, reach=2.0, opacity=opacity))[0].tolist()
 
 
 def test_zero_is_clear_ends_are_the_palettes_and_what_lies_beyond_is_marked(photo: Image.Image):
-    """The veil is blue (10, 70, 220) at its low end, clear in the middle, (200, 60, 0) at its high end."""
+    """The veil is blue (10, 70, 220) at its low end, clear in the middle, (200, 60, 0) at its high
+    end.
+    """
     dark_blue, brown = (6, 28, 69), (92, 33, 0)
     assert painted(photo, [-2, 0, 2, -9, 9]) == [
         [10, 70, 220],
@@ -45,7 +49,12 @@ def test_opacity_is_the_maps_share_of_the_colour(photo: Image.Image):
 
 @pytest.mark.parametrize(
     ("sign", "kept", "signed"),
-    [("both", [-2, 0, 1], True), ("for", [0, 0, 1], True), ("against", [-2, 0, 0], True), ("size", [2, 0, 1], False)],
+    [
+        ("both", [-2, 0, 1], True),
+        ("for", [0, 0, 1], True),
+        ("against", [-2, 0, 0], True),
+        ("size", [2, 0, 1], False),
+    ],
 )
 def test_a_sign_keeps_its_half(sign: str, kept: list[float], *, signed: bool):
     """For and against leave out what they are not, and orange stays for; size knows no sides."""
@@ -56,7 +65,9 @@ def test_a_sign_keeps_its_half(sign: str, kept: list[float], *, signed: bool):
 
 
 def test_one_scale_for_all_reaches_as_far_as_their_values_together():
-    """The 0.995 quantile of all magnitudes; of 200 values, 199 of them 1, that is still 1 and not the 9."""
+    """The 0.995 quantile of all magnitudes; of 200 values, 199 of them 1, that is still 1 and not
+    the 9.
+    """
     small, large = Map(np.full((10, 10), 1.0), False), Map(np.full((10, 10), -1.0), True)
     large.values[0, 0] = -9.0
     assert fit_reach([small]) == 1.0
@@ -65,7 +76,9 @@ def test_one_scale_for_all_reaches_as_far_as_their_values_together():
 
 @pytest.mark.parametrize("signed", [True, False])
 def test_the_scale_runs_from_the_lowest_colour_to_the_highest(*, signed: bool):
-    """Left is what lies at the low end of the palette, over the grey of a photo, right the high end."""
+    """Left is what lies at the low end of the palette, over the grey of a photo, right the high
+    end.
+    """
     strip = np.asarray(paint_scale(LIGHT, signed=signed, opacity=1.0))
     low, high = ([10, 70, 220], [200, 60, 0]) if signed else ([128] * 3, [252, 230, 90])
     assert (strip[0, 0].tolist(), strip[0, -1].tolist()) == (low, high)

@@ -22,7 +22,9 @@ def places(features: np.ndarray, peaks: list[Peak], side: int = 60) -> go.Figure
 
 @pytest.mark.parametrize(("cells", "side"), [((2, 3), 60), ((7, 7), 60), ((9, 9), 64)])
 def test_each_pixel_has_the_colour_of_its_cell(cells, side):
-    """Looked up one by one: pixel i of n lies in cell floor(i h / n), also where cells are no whole pixels."""
+    """Looked up one by one: pixel i of n lies in cell floor(i h / n), also where cells are no
+    whole pixels.
+    """
     features = np.arange(cells[0] * cells[1], dtype=np.float32).reshape(cells)
     codes = heat(places(features, [], side)).z
     assert codes.shape == (side, side)
@@ -34,7 +36,9 @@ def test_each_pixel_has_the_colour_of_its_cell(cells, side):
 
 
 def test_a_peak_is_framed_on_its_cell():
-    """Cell (1, 2) of 2 x 3 on 60 pixels spans rows 30 to 60 and columns 40 to 60; pixel centres are whole numbers."""
+    """Cell (1, 2) of 2 x 3 on 60 pixels spans rows 30 to 60 and columns 40 to 60; pixel centres
+    are whole numbers.
+    """
     figure = places(np.eye(2, 3, dtype=np.float32), [Peak(1, 2, 0.5)])
     frames = [(shape.x0, shape.x1, shape.y0, shape.y1) for shape in figure.layout.shapes]
     assert set(frames) == {(39.5, 59.5, 29.5, 59.5)}
@@ -44,7 +48,8 @@ def test_a_peak_is_framed_on_its_cell():
 
 @pytest.mark.parametrize(("row", "edge", "side"), [(0, 1.5, "top"), (20, 39.5, "bottom")])
 def test_a_number_does_not_cover_a_small_cell(row, edge, side):
-    """On 30 x 30 cells of two pixels it ends at the upper edge, or begins at the lower one where the picture ends.
+    """On 30 x 30 cells of two pixels it ends at the upper edge, or begins at the lower one where
+    the picture ends.
 
     Both are places of the picture, so it is the same on a screen of any width.
     """

@@ -35,12 +35,18 @@ def summary() -> pd.DataFrame:
 @pytest.fixture
 def effects() -> pd.DataFrame:
     """Return four channels."""
-    return pd.DataFrame({"channel": range(4), "gate": [0.1, 0.5, 0.9, 1.0], "effect": [0.4, -0.8, 0.0, 0.1]})
+    return pd.DataFrame(
+        {"channel": range(4), "gate": [0.1, 0.5, 0.9, 1.0], "effect": [0.4, -0.8, 0.0, 0.1]}
+    )
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
-def test_changes_are_drawn_in_points_and_divergences_in_nats(summary: pd.DataFrame, palette: Palette):
-    """Each kind has a line in each panel; percentage points are 100 times a probability's change."""
+def test_changes_are_drawn_in_points_and_divergences_in_nats(
+    summary: pd.DataFrame, palette: Palette
+):
+    """Each kind has a line in each panel; percentage points are 100 times a probability's
+    change.
+    """
     figure: Any = draw_counterfactuals(summary, palette)
     lines = {(trace.name, trace.yaxis): trace for trace in figure.data}
     np.testing.assert_allclose(lines["Mean gates", "y"].y, [1, -2])
@@ -72,11 +78,16 @@ def test_depth_runs_to_the_right_and_no_mark_leaves_the_plot(summary: pd.DataFra
 def test_kinds_that_were_not_chosen_stand_back(summary: pd.DataFrame):
     """The chosen one is in front of those it is compared with."""
     figure: Any = draw_counterfactuals(summary, LIGHT, kind="mean")
-    assert {(trace.name, trace.opacity == 1) for trace in figure.data} == {("Mean gates", True), ("Shuffled", False)}
+    assert {(trace.name, trace.opacity == 1) for trace in figure.data} == {
+        ("Mean gates", True),
+        ("Shuffled", False),
+    }
 
 
 def test_each_lender_is_a_dot(summary: pd.DataFrame):
-    """The spread over lenders is seen, not only summed up: every one has a dot, inside of the axes, at its place."""
+    """The spread over lenders is seen, not only summed up: every one has a dot, inside of the
+    axes, at its place.
+    """
     dots = pd.DataFrame(
         {
             "place": ["SE_2_1"] * 3 + ["SE_2_2"] * 3 + ["SE_2_1"],
@@ -88,7 +99,9 @@ def test_each_lender_is_a_dot(summary: pd.DataFrame):
     )
     lent = summary.assign(kind=["mean", "mean", "other", "other"])
     figure: Any = draw_counterfactuals(lent, LIGHT, dots=dots)
-    above, below = (trace for trace in figure.data if trace.name == "Other images'" and trace.mode == "markers")
+    above, below = (
+        trace for trace in figure.data if trace.name == "Other images'" and trace.mode == "markers"
+    )
     np.testing.assert_allclose(above.y, [10, 20, -60, 0, 0, 10])
     np.testing.assert_allclose(below.y, [0.1, 0.2, 1.5, 0, 0, 0.1])
     assert np.round(above.x).tolist() == [0, 0, 0, 1, 1, 1]
@@ -112,7 +125,9 @@ def test_every_channel_is_drawn_once_at_its_gate_and_effect(effects: pd.DataFram
     figure: Any = draw_effects(effects, LIGHT, useless=[2], decisive=[0], selected=1)
     *points, ring = figure.data
     drawn = {
-        channel: (x, y) for trace in points for channel, x, y in zip(trace.customdata, trace.x, trace.y, strict=True)
+        channel: (x, y)
+        for trace in points
+        for channel, x, y in zip(trace.customdata, trace.x, trace.y, strict=True)
     }
     assert drawn == {"0": (0.1, 0.4), "1": (0.5, -0.8), "2": (0.9, 0.0), "3": (1.0, 0.1)}
     assert [(trace.name, list(trace.customdata)) for trace in points[1:]] == [
@@ -123,7 +138,9 @@ def test_every_channel_is_drawn_once_at_its_gate_and_effect(effects: pd.DataFram
 
 
 def test_gates_have_their_scale_and_effects_are_symmetric(effects: pd.DataFrame):
-    """0 to 1 with a rule at 0.5, whatever the block; a gate function of another range has its own."""
+    """0 to 1 with a rule at 0.5, whatever the block; a gate function of another range has its
+    own.
+    """
     figure: Any = draw_effects(effects, LIGHT)
     low, high = figure.layout.xaxis.range
     assert low < 0 < 1 < high
@@ -134,12 +151,18 @@ def test_gates_have_their_scale_and_effects_are_symmetric(effects: pd.DataFrame)
 
 
 def test_shuffles_are_counted_and_the_value_is_marked():
-    """Every shuffle is in one bar; the line stands at the value, the shade from one end of the band to the other."""
+    """Every shuffle is in one bar; the line stands at the value, the shade from one end of the
+    band to the other.
+    """
     figure: Any = draw_shuffles(np.array([-0.51, 0.11, 0.111, 0.31]), 0.7, (-0.5, 0.3), LIGHT)
     (bars,) = figure.data
     assert sum(bars.y) == 4
     drawn = [(float(x), y) for x, y in zip(bars.x, bars.y, strict=True) if y]
-    assert drawn == [(pytest.approx(-0.5125), 1), (pytest.approx(0.1125), 2), (pytest.approx(0.3125), 1)]
+    assert drawn == [
+        (pytest.approx(-0.5125), 1),
+        (pytest.approx(0.1125), 2),
+        (pytest.approx(0.3125), 1),
+    ]
     shade, line = figure.layout.shapes
     assert (shade.x0, shade.x1) == (-0.5, 0.3)
     assert line.x0 == line.x1 == 0.7

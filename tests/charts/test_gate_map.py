@@ -51,9 +51,13 @@ def test_values_come_by_channel_within_half_a_step(table: pd.DataFrame, column: 
 
 
 def test_what_is_no_number_stays_none():
-    """A broken gate must not pass for a closed one, and must not stretch the steps of the others."""
+    """A broken gate must not pass for a closed one, and must not stretch the steps of the
+    others.
+    """
     values = np.array([0.25, np.nan, 0.75, np.inf, -np.inf])
-    assert unpack(pack(values)) == pytest.approx(np.array([0.25, np.nan, 0.75, np.nan, np.nan]), nan_ok=True)
+    assert unpack(pack(values)) == pytest.approx(
+        np.array([0.25, np.nan, 0.75, np.nan, np.nan]), nan_ok=True
+    )
 
 
 @pytest.mark.parametrize("values", [[0.5, 0.5], [np.nan, np.nan]])
@@ -63,7 +67,9 @@ def test_values_without_a_range_can_be_sent(values: list[float]):
 
 
 def test_only_another_column_is_sent_to_sort_by(table: pd.DataFrame):
-    """Values that sort themselves, and the index, need no keys: a third of what is sent would be said twice."""
+    """Values that sort themselves, and the index, need no keys: a third of what is sent would be
+    said twice.
+    """
     assert lay_out_gates(table, LIGHT, order="gate")["keys"] is None
     by_index = lay_out_gates(table, LIGHT, order="channel")
     assert (by_index["keys"], by_index["sorted"]) == (None, False)
@@ -74,11 +80,15 @@ def test_only_another_column_is_sent_to_sort_by(table: pd.DataFrame):
 @pytest.mark.parametrize("value", ["gate", "squeeze"])
 def test_rows_tell_mean_and_spread(table: pd.DataFrame, value: str):
     """Mean and population standard deviation, by NumPy in double precision."""
-    for row, (label, path, *_) in zip(lay_out_gates(table, LIGHT, value=value)["rows"], BLOCKS, strict=True):
+    for row, (label, path, *_) in zip(
+        lay_out_gates(table, LIGHT, value=value)["rows"], BLOCKS, strict=True
+    ):
         values = table.loc[table["path"] == path, value].to_numpy(dtype=np.float64)
         assert (row["block"], row["path"]) == (label, path)
         assert row["mean"] == pytest.approx(values.mean(), abs=1e-6)
-        assert row["spread"] == pytest.approx(np.sqrt(((values - values.mean()) ** 2).mean()), rel=1e-5)
+        assert row["spread"] == pytest.approx(
+            np.sqrt(((values - values.mean()) ** 2).mean()), rel=1e-5
+        )
 
 
 def test_every_stage_has_a_line_of_its_own_above_its_rows(table: pd.DataFrame):
@@ -87,13 +97,22 @@ def test_every_stage_has_a_line_of_its_own_above_its_rows(table: pd.DataFrame):
     places = [row["place"] for row in data["rows"]]
     headings = [stage["place"] for stage in data["stages"]]
     assert sorted(places + headings) == list(range(1, 6))
-    assert [stage["words"][1] for stage in data["stages"]] == ["2 blocks of 64 channels", "1 block of 128 channels"]
+    assert [stage["words"][1] for stage in data["stages"]] == [
+        "2 blocks of 64 channels",
+        "1 block of 128 channels",
+    ]
 
 
 def test_gates_keep_one_scale_and_squeezes_are_symmetric(table: pd.DataFrame):
-    """0 to 1 with a rule at 0.5, the sigmoid of 0; signed values of all blocks share a range about 0."""
+    """0 to 1 with a rule at 0.5, the sigmoid of 0; signed values of all blocks share a range about
+    0.
+    """
     gates = lay_out_gates(table, LIGHT)
-    assert (gates["span"], gates["texts"], gates["means"]["rule"]) == ([0.0, 1.0], ["0", "0.5", "1"], 0.5)
+    assert (gates["span"], gates["texts"], gates["means"]["rule"]) == (
+        [0.0, 1.0],
+        ["0", "0.5", "1"],
+        0.5,
+    )
     squeezes = lay_out_gates(table, LIGHT, value="squeeze")
     low, high = squeezes["span"]
     assert (low, squeezes["means"]["rule"]) == (-high, 0.0)

@@ -42,12 +42,18 @@ def traces(figure: go.Figure) -> list[Any]:
 def heat_rows(figure: go.Figure) -> list[tuple[float, Any, np.ndarray]]:
     """Return every row of colours with its height and its heat map, top row first."""
     maps = [trace for trace in traces(figure) if trace.type == "heatmap"]
-    rows = [(height, heat, line) for heat in maps for height, line in zip(heat.y, heat.z, strict=True)]
+    rows = [
+        (height, heat, line) for heat in maps for height, line in zip(heat.y, heat.z, strict=True)
+    ]
     return sorted(rows, key=lambda row: row[0])
 
 
 def marks(figure: go.Figure, axis: str) -> list[Any]:
-    return [trace for trace in traces(figure) if trace.type == "scatter" and (trace.xaxis or "x") == axis]
+    return [
+        trace
+        for trace in traces(figure)
+        if trace.type == "scatter" and (trace.xaxis or "x") == axis
+    ]
 
 
 def values_of(table: pd.DataFrame, path: str, column: str) -> np.ndarray:
@@ -55,7 +61,9 @@ def values_of(table: pd.DataFrame, path: str, column: str) -> np.ndarray:
 
 
 def test_every_block_is_one_row_named_as_in_the_paper(table: pd.DataFrame):
-    """Forward order runs downwards: the axis is turned round, and its ticks sit at the rows' heights."""
+    """Forward order runs downwards: the axis is turned round, and its ticks sit at the rows'
+    heights.
+    """
     figure = draw_gates(table, LIGHT)
     rows, axis = heat_rows(figure), figure.layout["yaxis"]
     assert list(axis.ticktext) == [label for label, *_ in BLOCKS]
@@ -65,14 +73,18 @@ def test_every_block_is_one_row_named_as_in_the_paper(table: pd.DataFrame):
 
 @pytest.mark.parametrize("value", ["gate", "squeeze"])
 def test_rows_are_sorted_within_their_blocks(table: pd.DataFrame, value: str):
-    """Sorted by what is shown, colours fall from left to right in each row, and no row borrows from another."""
+    """Sorted by what is shown, colours fall from left to right in each row, and no row borrows
+    from another.
+    """
     figure = draw_gates(table, LIGHT, value=value, order=value)
     for _, _, codes in heat_rows(figure):
         assert (np.diff(codes.astype(int)) <= 0).all()
 
 
 def test_one_order_sorts_both_pictures(table: pd.DataFrame):
-    """Sorted by squeeze, the gate under a place belongs to the channel whose squeeze stands there."""
+    """Sorted by squeeze, the gate under a place belongs to the channel whose squeeze stands
+    there.
+    """
     figure = draw_gates(table, LIGHT, value="gate", order="squeeze")
     for (_, _, codes), (_, path, *_) in zip(heat_rows(figure), BLOCKS, strict=True):
         order = np.argsort(-values_of(table, path, "squeeze"), kind="stable")
@@ -89,7 +101,9 @@ def test_the_colour_under_the_pointer_is_the_channels_gate(table: pd.DataFrame):
             channel = int(x / 100 * count)
             cell = round((x - heat.x0) / heat.dx)
             assert cell == channel
-            assert codes[cell] / 126 == pytest.approx(values_of(table, path, "gate")[channel], abs=1 / 252 + 1e-6)
+            assert codes[cell] / 126 == pytest.approx(
+                values_of(table, path, "gate")[channel], abs=1 / 252 + 1e-6
+            )
 
 
 def test_rows_fill_the_axis_from_edge_to_edge(table: pd.DataFrame):
@@ -107,7 +121,9 @@ def test_few_traces_draw_many_blocks(table: pd.DataFrame):
 def test_points_carry_the_path_of_the_block_they_lie_on(table: pd.DataFrame):
     """A click knows a point alone; the path has to be that of the row at its height."""
     figure = draw_gates(table, LIGHT)
-    paths = {height: path for (height, *_), (_, path, *_) in zip(heat_rows(figure), BLOCKS, strict=True)}
+    paths = {
+        height: path for (height, *_), (_, path, *_) in zip(heat_rows(figure), BLOCKS, strict=True)
+    }
     clickable = marks(figure, "x") + marks(figure, "x2")
     assert len(clickable) == 2
     for trace in clickable:
@@ -128,8 +144,12 @@ def test_hovering_tells_the_mean_of_the_channels_there(table: pd.DataFrame):
     """64 channels over 32 points are two each: the text is their mean, to three digits."""
     points = marks(draw_gates(table, LIGHT, order="channel"), "x")[0]
     gates = values_of(table, "one.se", "gate")
-    texts = [text for text, path in zip(points.text, points.customdata, strict=True) if path == "one.se"]
-    expected = [f"{(gates[2 * part] + gates[2 * part + 1]) / 2:.3f}, mean of 2" for part in range(32)]
+    texts = [
+        text for text, path in zip(points.text, points.customdata, strict=True) if path == "one.se"
+    ]
+    expected = [
+        f"{(gates[2 * part] + gates[2 * part + 1]) / 2:.3f}, mean of 2" for part in range(32)
+    ]
     assert texts == expected
     assert points.hovertemplate.startswith("<b>%{y}</b><br>gate %{text} channels here")
 
@@ -168,7 +188,9 @@ def test_gates_of_another_range_have_a_scale_of_their_own(table: pd.DataFrame):
 
 
 def test_blocks_of_one_stage_may_differ_in_width(table: pd.DataFrame):
-    """In an EfficientNet they do: each row still runs from edge to edge and has no colour for channels it lacks."""
+    """In an EfficientNet they do: each row still runs from edge to edge and has no colour for
+    channels it lacks.
+    """
     table["stage"] = 3
     figure: Any = draw_gates(table, LIGHT)
     for (_, heat, line), (*_, count) in zip(heat_rows(figure), BLOCKS, strict=True):
@@ -180,7 +202,9 @@ def test_blocks_of_one_stage_may_differ_in_width(table: pd.DataFrame):
 
 
 def test_squeezes_share_a_scale_symmetric_about_zero(table: pd.DataFrame):
-    """Signed values of all blocks on one range: equal colours mean equal squeezes, and 0 is the middle."""
+    """Signed values of all blocks on one range: equal colours mean equal squeezes, and 0 is the
+    middle.
+    """
     figure = draw_gates(table, LIGHT, value="squeeze")
     low, middle, high = figure.layout.coloraxis.colorbar.ticktext
     assert (low, middle) == (f"-{high}", "0")
@@ -205,14 +229,20 @@ def test_only_the_opened_block_is_framed(table: pd.DataFrame):
 
 
 def test_axes_hold_still(table: pd.DataFrame):
-    """The handles that zoom an axis lie over the ends of the rows: a click there was lost to them."""
+    """The handles that zoom an axis lie over the ends of the rows: a click there was lost to
+    them.
+    """
     layout = draw_gates(table, LIGHT).layout
     assert all(layout[axis].fixedrange for axis in ("xaxis", "xaxis2", "yaxis", "yaxis2"))
 
 
 def test_not_a_number_gets_a_mark_at_its_place(table: pd.DataFrame):
-    """A broken gate must not pass for a closed one: channel 5 of 128 lies at 5.5/128 of the third row."""
+    """A broken gate must not pass for a closed one: channel 5 of 128 lies at 5.5/128 of the third
+    row.
+    """
     table.loc[(table["path"] == "three.se") & (table["channel"] == 5), "gate"] = np.nan
     figure = draw_gates(table, LIGHT, order="channel")
     crosses = [trace for trace in marks(figure, "x") if trace.marker.symbol == "x-thin"]
-    assert [(list(trace.x), list(trace.y)) for trace in crosses] == [([5.5 / 128 * 100], [heat_rows(figure)[2][0]])]
+    assert [(list(trace.x), list(trace.y)) for trace in crosses] == [
+        ([5.5 / 128 * 100], [heat_rows(figure)[2][0]])
+    ]

@@ -21,7 +21,9 @@ def traces(figure: Figure) -> list[Any]:
 
 
 def test_bars_hold_the_entries_in_the_order_given(row: np.ndarray):
-    """A bar is one derivative: its length the value, its custom data the channel that a click opens."""
+    """A bar is one derivative: its length the value, its custom data the channel that a click
+    opens.
+    """
     (bars,) = traces(draw_row(row, [3, 1, 17], LIGHT, own=17))
     assert list(bars.x) == [float(row[3]), float(row[1]), float(row[17])]
     assert list(bars.customdata) == ["3", "1", "17"]
@@ -32,7 +34,10 @@ def test_bars_are_orange_above_zero_and_blue_below(row: np.ndarray, palette: Pal
     """The colours of all signed pictures, on an axis that is symmetric about 0."""
     up, down = int(row.argmax()), int(row.argmin())
     figure = draw_row(row, [up, down], palette, own=0)
-    assert list(traces(figure)[0].marker.color) == [palette.diverging[3][1], palette.diverging[1][1]]
+    assert list(traces(figure)[0].marker.color) == [
+        palette.diverging[3][1],
+        palette.diverging[1][1],
+    ]
     low, high = figure.layout.xaxis.range
     assert low == -high
     assert high > abs(row[[up, down]]).max()
@@ -82,7 +87,9 @@ def test_the_open_channel_is_marked_on_both_axes():
 
 
 def test_a_click_on_a_strong_cell_opens_the_channel_of_its_gate():
-    """Two gates by three squeezes: a target on each cell holds the gate's number, and says the exact entry."""
+    """Two gates by three squeezes: a target on each cell holds the gate's number, and says the
+    exact entry.
+    """
     values = np.array([[0.5, -0.25, 0.1], [0.2, 0.0, -0.5]])
     figure = draw_strongest(values, [7, 3], [9, 7, 1], LIGHT, own=7)
     heat, targets = traces(figure)

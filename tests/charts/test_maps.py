@@ -22,7 +22,9 @@ class Addresses(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note what a tag loads; the text of scripts is no tag."""
-        self.found += [value for name, value in attrs if name in ("src", "href", "srcset", "data") and value]
+        self.found += [
+            value for name, value in attrs if name in ("src", "href", "srcset", "data") and value
+        ]
 
 
 @pytest.fixture
@@ -52,7 +54,9 @@ def ticks(figure: go.Figure) -> list[str]:
 
 
 def test_signed_maps_are_symmetric_about_zero(photo: Image.Image):
-    """0 is the middle code 63, and the weaker side keeps its weaker colour: -1 of 4 lies 16 codes below."""
+    """0 is the middle code 63, and the weaker side keeps its weaker colour: -1 of 4 lies 16 codes
+    below.
+    """
     values = np.full((4, 6), 4.0)
     values[0, 1:3] = -1.0, 0.0
     figure = overlay(photo, values)
@@ -77,7 +81,9 @@ def test_a_map_of_zeros_leaves_the_photo_as_it_is(photo: Image.Image):
 
 @pytest.mark.parametrize("signed", [True, False])
 def test_a_map_of_zeros_is_called_one(photo: Image.Image, signed: bool):
-    """A bar from 0 to 1 would promise values that are nowhere: words, no numbers, and no colour but that of 0."""
+    """A bar from 0 to 1 would promise values that are nowhere: words, no numbers, and no colour
+    but that of 0.
+    """
     axis = overlay(photo, np.zeros((4, 6)), signed=signed).layout.coloraxis
     assert axis.colorbar.title.text == "0 everywhere"
     assert axis.colorbar.showticklabels is False
@@ -85,15 +91,21 @@ def test_a_map_of_zeros_is_called_one(photo: Image.Image, signed: bool):
 
 
 def test_a_map_may_be_drawn_on_a_wider_scale(photo: Image.Image):
-    """Of two maps that share one, equal colours are equal values: 1 is a quarter of the way from 0 to 4 of 63 codes."""
-    figure = draw_overlay(photo, np.ones((4, 6)), LIGHT, span=Span(-4.0, 4.0), opacity=1.0, title="")
+    """Of two maps that share one, equal colours are equal values: 1 is a quarter of the way from 0
+    to 4 of 63 codes.
+    """
+    figure = draw_overlay(
+        photo, np.ones((4, 6)), LIGHT, span=Span(-4.0, 4.0), opacity=1.0, title=""
+    )
     assert ticks(figure) == ["-4", "0", "4"]
     # 63 + 63 / 4 = 78.75.
     assert set(heats(figure)[0].flat) == {79}
 
 
 def test_map_and_photo_cover_each_other(photo: Image.Image):
-    """Pixel centres are whole numbers, so both span from -0.5 to size - 0.5, the first row at the top."""
+    """Pixel centres are whole numbers, so both span from -0.5 to size - 0.5, the first row at the
+    top.
+    """
     layout = overlay(photo, np.zeros((4, 6))).layout
     picture = layout.images[0]
     assert (picture.x, picture.y, picture.sizex, picture.sizey) == (-0.5, -0.5, 6, 4)
@@ -114,13 +126,17 @@ def test_the_photo_under_a_map_is_grey(photo: Image.Image):
 @pytest.mark.parametrize("opacity", [0.0, 0.35, 1.0])
 def test_opacity_is_that_of_the_map(photo: Image.Image, opacity: float):
     """At 0 only the photo is left; the photo itself never fades."""
-    figure = draw_overlay(photo, np.ones((4, 6)), LIGHT, span=Span(-1.0, 1.0), opacity=opacity, title="")
+    figure = draw_overlay(
+        photo, np.ones((4, 6)), LIGHT, span=Span(-1.0, 1.0), opacity=opacity, title=""
+    )
     assert [trace.opacity for trace in maps(figure)] == [opacity]
     assert figure.layout.images[0].opacity in (None, 1)
 
 
 def test_before_and_after_share_one_scale():
-    """Worked by hand on -2..2 with a gate of 0.5: 2 has code 126 before, and 1 after is three quarters: 94."""
+    """Worked by hand on -2..2 with a gate of 0.5: 2 has code 126 before, and 1 after is three
+    quarters: 94.
+    """
     features = np.array([[[2.0, 0.0], [-2.0, 1.0]]])
     before, after = heats(draw_channels(features, np.array([0.5]), [0], LIGHT))
     assert before.tolist() == [[126, 63], [0, 94]]
@@ -136,15 +152,21 @@ def test_an_open_gate_changes_no_colour():
 
 
 def test_each_channel_is_scaled_by_its_own_gate():
-    """A gate of 0 leaves nothing of its channel, whatever the other gates are: the middle code everywhere."""
+    """A gate of 0 leaves nothing of its channel, whatever the other gates are: the middle code
+    everywhere.
+    """
     features = np.random.default_rng(0).normal(size=(3, 4, 4))
-    _, after, _, untouched = heats(draw_channels(features, np.array([0.3, 0.0, 1.0]), [1, 2], LIGHT))
+    _, after, _, untouched = heats(
+        draw_channels(features, np.array([0.3, 0.0, 1.0]), [1, 2], LIGHT)
+    )
     assert set(after.flat) == {63}
     assert len(set(untouched.flat)) > 2
 
 
 def test_a_gate_above_one_is_not_cut_off():
-    """Where gates can exceed 1, what comes out is stronger than what goes in, and the pair's scale holds both."""
+    """Where gates can exceed 1, what comes out is stronger than what goes in, and the pair's scale
+    holds both.
+    """
     features = np.linspace(-1, 1, 16).reshape(1, 4, 4)
     before, after = heats(draw_channels(features, np.array([2.0]), [0], LIGHT))
     assert (after.min(), after.max()) == (0, 126)
@@ -152,7 +174,9 @@ def test_a_gate_above_one_is_not_cut_off():
 
 
 def test_each_channel_has_a_scale_of_its_own():
-    """A weak channel beside a strong one is still seen: its own strongest value has the last colour."""
+    """A weak channel beside a strong one is still seen: its own strongest value has the last
+    colour.
+    """
     features = np.stack([np.full((2, 2), 100.0), np.full((2, 2), 0.01)])
     codes = heats(draw_channels(features, np.array([1.0, 1.0]), [0, 1], LIGHT))
     assert {code for part in codes for code in part.flat} == {126}
@@ -176,31 +200,53 @@ def test_feature_maps_stand_upright():
     figure = draw_channels(np.zeros((1, 3, 2)), np.ones(1), [0], LIGHT)
     for line in ("", "2"):
         across, down = figure.layout[f"xaxis{line}"], figure.layout[f"yaxis{line}"]
-        # From edge to edge of the outer pixels, whose centres are whole numbers; the y axis runs downwards.
+        # From edge to edge of the outer pixels, whose centres are whole numbers; the y axis runs
+        # downwards.
         assert (tuple(across.range), tuple(down.range)) == ((-0.5, 1.5), (2.5, -0.5))
         assert down.scaleanchor == f"x{line}"
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 def test_all_text_has_the_ink_of_its_palette(photo: Image.Image, palette: Palette):
-    """What a figure leaves open, the page's theme fills with a grey of too little contrast (WCAG 2.2, 1.4.3)."""
-    maps = draw_overlay(photo, np.ones((4, 6)), palette, span=Span(-1.0, 1.0), opacity=1.0, title="words").layout
+    """What a figure leaves open, the page's theme fills with a grey of too little contrast (WCAG
+    2.2, 1.4.3).
+    """
+    maps = draw_overlay(
+        photo, np.ones((4, 6)), palette, span=Span(-1.0, 1.0), opacity=1.0, title="words"
+    ).layout
     pairs = draw_channels(np.zeros((1, 2, 2)), np.ones(1), [0], palette).layout
     bar = maps.coloraxis.colorbar
-    inks = {bar.tickfont.color, bar.title.font.color, maps.font.color, pairs.font.color, pairs.yaxis.title.font.color}
+    inks = {
+        bar.tickfont.color,
+        bar.title.font.color,
+        maps.font.color,
+        pairs.font.color,
+        pairs.yaxis.title.font.color,
+    }
     assert inks == {palette.ink}
     assert (bar.title.text, pairs.yaxis.title.text) == ("words", "before")
 
 
 def test_axes_hold_still(photo: Image.Image):
-    """A map that can be dragged away is lost to a visitor on a phone, whose finger meant to scroll."""
-    for drawn in (overlay(photo, np.ones((4, 6))), draw_channels(np.zeros((1, 2, 2)), np.ones(1), [0], LIGHT)):
-        axes = [axis for name, axis in drawn.to_plotly_json()["layout"].items() if name[1:].startswith("axis")]
+    """A map that can be dragged away is lost to a visitor on a phone, whose finger meant to
+    scroll.
+    """
+    for drawn in (
+        overlay(photo, np.ones((4, 6))),
+        draw_channels(np.zeros((1, 2, 2)), np.ones(1), [0], LIGHT),
+    ):
+        axes = [
+            axis
+            for name, axis in drawn.to_plotly_json()["layout"].items()
+            if name[1:].startswith("axis")
+        ]
         assert {axis["fixedrange"] for axis in axes} == {True}
 
 
 def test_a_figure_alone_needs_no_network(photo: Image.Image):
-    """A file that is opened in a train has to draw: Plotly's script is inside, and no tag loads anything else."""
+    """A file that is opened in a train has to draw: Plotly's script is inside, and no tag loads
+    anything else.
+    """
     page = to_html(overlay(photo, np.zeros((4, 6))), LIGHT).decode()
     addresses = Addresses()
     addresses.feed(page)
@@ -211,7 +257,9 @@ def test_a_figure_alone_needs_no_network(photo: Image.Image):
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 def test_a_figure_alone_has_the_colours_of_its_page(photo: Image.Image, palette: Palette):
-    """Without the page around it, dark ink on a browser's white would be light ink on white at night."""
+    """Without the page around it, dark ink on a browser's white would be light ink on white at
+    night.
+    """
     page = to_html(overlay(photo, np.zeros((4, 6))), palette).decode()
     assert f'"paper_bgcolor":"{palette.page}"' in page
     assert f'"color":"{palette.ink}"' in page

@@ -30,5 +30,10 @@ def test_a_missing_number_has_no_say():
 
 def test_nothing_has_no_sign():
     """-0.00 reads as if something were known about its sign."""
-    assert [signed(value) for value in (-0.003, 0.0, 0.006, -1.5)] == ["0.00", "0.00", "+0.01", "-1.50"]
+    assert [signed(value) for value in (-0.003, 0.0, 0.006, -1.5)] == [
+        "0.00",
+        "0.00",
+        "+0.01",
+        "-1.50",
+    ]
     assert signed(-0.003, 3) == "-0.003"

@@ -8,7 +8,12 @@ from se_viz.charts.palettes import LIGHT
 from se_viz.charts.paths import draw_flows, sum_cells
 
 TABLE = pd.DataFrame(
-    {"place": ["All gates", "Stage 2"], "past": [3.5, 0.9], "through": [-2.3, 0.3], "path": ["a", "b"]}
+    {
+        "place": ["All gates", "Stage 2"],
+        "past": [3.5, 0.9],
+        "through": [-2.3, 0.3],
+        "path": ["a", "b"],
+    }
 )
 
 
@@ -40,12 +45,16 @@ def test_every_number_has_room_on_the_axis():
 
 def test_where_nothing_moved_there_is_still_an_axis():
     """A range of no width would draw nothing."""
-    low, high = draw_flows(TABLE.assign(past=0.0, through=0.0), 0.0, LIGHT).to_dict()["layout"]["xaxis"]["range"]
+    low, high = draw_flows(TABLE.assign(past=0.0, through=0.0), 0.0, LIGHT).to_dict()["layout"][
+        "xaxis"
+    ]["range"]
     assert low < 0 < high
 
 
 def test_one_part_alone_has_no_legend_and_a_scale_of_its_own():
-    """Blocks are drawn with what came through them only: on the scale of a rise of 120 they would be lines."""
+    """Blocks are drawn with what came through them only: on the scale of a rise of 120 they would
+    be lines.
+    """
     figure = draw_flows(TABLE.assign(past=np.nan), 120.0, LIGHT).to_dict()
     layout = figure["layout"]
     assert len(figure["data"]) == 1

@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 
 from se_viz.charts.palettes import DARK, LIGHT, Palette
-from se_viz.charts.scales import CODE_RANGE, KEEP, Span, code_ticks, coded_scale, encode, fit_span, gate_span, widest
+from se_viz.charts.scales import (
+    CODE_RANGE,
+    KEEP,
+    Span,
+    code_ticks,
+    coded_scale,
+    encode,
+    fit_span,
+    gate_span,
+    widest,
+)
 from se_viz.gates import GateSite
 
 UNIT = Span(0.0, 1.0)
@@ -13,12 +23,16 @@ SIGNED = Span(-2.0, 2.0)
 
 
 def decode(codes: np.ndarray, span: Span) -> np.ndarray:
-    """Give codes back their values, by the words of the documentation: 0 to 126 run evenly from low to high."""
+    """Give codes back their values, by the words of the documentation: 0 to 126 run evenly from
+    low to high.
+    """
     return span.low + codes.astype(np.float64) / 126 * (span.high - span.low)
 
 
 def place_of(code: int) -> float:
-    """Return where Plotly looks a code up in a colour scale: its share of the way from ``cmin`` to ``cmax``."""
+    """Return where Plotly looks a code up in a colour scale: its share of the way from ``cmin`` to
+    ``cmax``.
+    """
     return (code - CODE_RANGE[0]) / (CODE_RANGE[1] - CODE_RANGE[0])
 
 
@@ -26,7 +40,9 @@ def colour_of(code: int, scale: list[tuple[float, str]]) -> tuple[str, str]:
     """Return the two colours between which a code lies."""
     place = place_of(code)
     pairs = itertools.pairwise(scale)
-    return next((low[1], high[1]) for low, high in pairs if low[0] <= place <= high[0] and low[0] < high[0])
+    return next(
+        (low[1], high[1]) for low, high in pairs if low[0] <= place <= high[0] and low[0] < high[0]
+    )
 
 
 def test_codes_run_evenly_from_low_to_high():
@@ -41,14 +57,18 @@ def test_codes_of_a_signed_range_put_zero_in_the_middle():
     assert encode(values, SIGNED).tolist() == [0, 32, 63, 94, 126]
 
 
-@pytest.mark.parametrize(("value", "code"), [(-0.01, -1), (-np.inf, -1), (1.01, 127), (np.inf, 127)])
+@pytest.mark.parametrize(
+    ("value", "code"), [(-0.01, -1), (-np.inf, -1), (1.01, 127), (np.inf, 127)]
+)
 def test_values_beyond_the_range_have_codes_of_their_own(value: float, code: int):
     """A clipped value that took the last colour would pass for a value of the range."""
     assert encode(np.array([0.5, value]), UNIT).tolist() == [63, code]
 
 
 def test_not_a_number_is_not_taken_for_a_clipped_value():
-    """NaN is neither below nor above; the pictures mark it apart, and its neighbours keep their codes."""
+    """NaN is neither below nor above; the pictures mark it apart, and its neighbours keep their
+    codes.
+    """
     codes = encode(np.array([0.5, np.nan, 1.0]), UNIT)
     assert codes[[0, 2]].tolist() == [63, 126]
     assert 0 <= codes[1] <= 126
@@ -85,7 +105,9 @@ def test_a_fitted_range_leaves_out_the_strongest_values():
 
 
 def test_a_peak_that_is_no_outlier_keeps_its_colour():
-    """A smooth map ends in a peak, and marked as beyond the scale it would look like a hole in the evidence."""
+    """A smooth map ends in a peak, and marked as beyond the scale it would look like a hole in the
+    evidence.
+    """
     values = np.append(np.linspace(0, 1, 1000), 1.4)
     assert fit_span(values, signed=False) == Span(0.0, 1.4)
     assert fit_span(np.append(values, 1.6), signed=True).high == pytest.approx(1, rel=0.01)
@@ -110,7 +132,9 @@ def test_a_map_of_zeros_does_not_widen_a_shared_scale():
 
 
 def test_one_bright_pixel_in_darkness_is_not_clipped():
-    """Where nearly all values are 0 the quantile is 0, and so no range: the maximum takes its place."""
+    """Where nearly all values are 0 the quantile is 0, and so no range: the maximum takes its
+    place.
+    """
     values = np.zeros(1000)
     values[7] = 5.0
     span = fit_span(values, signed=False)
@@ -127,7 +151,9 @@ def test_values_that_are_not_finite_do_not_stretch_the_range():
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 def test_clipped_codes_have_colours_outside_the_scale(palette: Palette):
-    """Both ends are marks of their own; the codes beside them keep the first and the last colour."""
+    """Both ends are marks of their own; the codes beside them keep the first and the last
+    colour.
+    """
     scale = coded_scale(palette.diverging, palette)
     assert colour_of(-1, scale) == (palette.clipped_low,) * 2
     assert colour_of(127, scale) == (palette.clipped_high,) * 2
@@ -158,13 +184,19 @@ def test_a_map_laid_over_a_photo_is_clear_at_zero():
 
 @pytest.mark.parametrize(
     ("span", "texts"),
-    [(UNIT, ["0", "0.5", "1"]), (SIGNED, ["-2", "0", "2"]), (Span(0.0, 0.125), ["0", "0.062", "0.12"])],
+    [
+        (UNIT, ["0", "0.5", "1"]),
+        (SIGNED, ["-2", "0", "2"]),
+        (Span(0.0, 0.125), ["0", "0.062", "0.12"]),
+    ],
 )
 def test_ticks_give_the_codes_back_their_values(span: Span, texts: list[str]):
     """A reader sees values, not codes: the range's start, middle and end, to two digits."""
     ticks = code_ticks(span)
     assert ticks["ticktext"] == texts
-    assert decode(np.array(ticks["tickvals"]), span) == pytest.approx([span.low, (span.low + span.high) / 2, span.high])
+    assert decode(np.array(ticks["tickvals"]), span) == pytest.approx(
+        [span.low, (span.low + span.high) / 2, span.high]
+    )
 
 
 def site(low: float, high: float) -> GateSite:
@@ -172,14 +204,18 @@ def site(low: float, high: float) -> GateSite:
 
 
 def test_gates_are_drawn_on_the_range_of_their_function():
-    """A fixed scale for every image, so that two images can be compared; of two functions it holds both ranges."""
+    """A fixed scale for every image, so that two images can be compared; of two functions it holds
+    both ranges.
+    """
     gates = np.array([0.2, 0.3])
     assert gate_span([site(0.0, 1.0), site(0.0, 1.0)], gates) == Span(0.0, 1.0)
     assert gate_span([site(0.0, 1.0), site(-1.0, 1.0)], gates) == Span(-1.0, 1.0)
 
 
 def test_gates_without_an_end_get_a_fitted_scale():
-    """A ReLU's gates have no upper end: the scale starts at 0, and lies about 0 only where gates are negative."""
+    """A ReLU's gates have no upper end: the scale starts at 0, and lies about 0 only where gates
+    are negative.
+    """
     fitted = gate_span([site(0.0, math.inf)], np.array([0.0, 4.0]))
     assert fitted.low == 0
     assert 3.9 < fitted.high <= 4.0

@@ -33,7 +33,10 @@ class Reader(HTMLParser):
 @pytest.fixture
 def tiles() -> list[Tile]:
     """Return five pictures of one colour each, with words."""
-    return [Tile(f"Method <{colour}>", Image.new("RGB", (8, 8), colour), f"It & {colour}.") for colour in COLOURS]
+    return [
+        Tile(f"Method <{colour}>", Image.new("RGB", (8, 8), colour), f"It & {colour}.")
+        for colour in COLOURS
+    ]
 
 
 def test_a_sheet_has_four_in_a_row_in_their_order(tiles: list[Tile]):
@@ -58,20 +61,30 @@ def test_long_words_stay_below_their_own_picture(tiles: list[Tile]):
 
 
 def test_a_page_holds_every_picture_and_loads_nothing(tiles: list[Tile]):
-    """It is opened from a mail or a lecture's folder: pictures are inside, and names are no markup."""
+    """It is opened from a mail or a lecture's folder: pictures are inside, and names are no
+    markup.
+    """
     reader = Reader(to_page("Why <b>cat</b>", tiles, DARK))
     assert "Why <b>cat</b>" in reader.texts
-    assert [text for text in reader.texts if text.startswith("Method")] == [tile.title for tile in tiles]
-    assert [text for text in reader.texts if text.startswith("It")] == [tile.words for tile in tiles]
+    assert [text for text in reader.texts if text.startswith("Method")] == [
+        tile.title for tile in tiles
+    ]
+    assert [text for text in reader.texts if text.startswith("It")] == [
+        tile.words for tile in tiles
+    ]
     assert len(reader.addresses) == len(tiles)
     for address, tile in zip(reader.addresses, tiles, strict=True):
         head, data = address.split(",")
         assert head == "data:image/png;base64"
-        assert Image.open(BytesIO(base64.b64decode(data))).getpixel((0, 0)) == tile.picture.getpixel((0, 0))
+        assert Image.open(BytesIO(base64.b64decode(data))).getpixel(
+            (0, 0)
+        ) == tile.picture.getpixel((0, 0))
 
 
 def test_an_address_holds_the_picture():
-    """A browser asks for nothing more; colours of single pixels survive, to within what JPEG rounds."""
+    """A browser asks for nothing more; colours of single pixels survive, to within what JPEG
+    rounds.
+    """
     dots = Image.fromarray(np.random.default_rng(0).choice([60, 200], (16, 16, 3)).astype(np.uint8))
     head, data = to_uri(dots).split(",")
     again = np.asarray(Image.open(BytesIO(base64.b64decode(data)))).astype(int)

@@ -1,4 +1,6 @@
-"""Small maps with gates, channels by what they add, and gates with a threshold: each draws its own numbers."""
+"""Small maps with gates, channels by what they add, and gates with a threshold: each draws its own
+numbers.
+"""
 
 from typing import Any
 
@@ -39,7 +41,10 @@ def test_a_map_lies_over_the_photo_on_the_scale_it_is_given():
 @pytest.mark.parametrize(("low", "scale"), [(-1.0, LIGHT.veil), (0.0, LIGHT.glow)])
 def test_only_a_signed_scale_has_two_colours(low: float, scale: list):
     """Blue would say *against* where nothing can be against."""
-    colours = {colour for _, colour in panel(np.ones((2, 2)), Span(low, 1.0))["layout"]["coloraxis"]["colorscale"]}
+    colours = {
+        colour
+        for _, colour in panel(np.ones((2, 2)), Span(low, 1.0))["layout"]["coloraxis"]["colorscale"]
+    }
     assert {colour for _, colour in scale} <= colours
 
 
@@ -57,7 +62,9 @@ def test_gates_are_sorted_on_their_own_scale_with_a_rule_at_its_middle():
 
 
 def test_many_gates_keep_their_order_and_their_ends():
-    """A curve of 65 points is what a screen shows of a thousand: it begins and ends at the true extremes."""
+    """A curve of 65 points is what a screen shows of a thousand: it begins and ends at the true
+    extremes.
+    """
     gates = np.random.default_rng(0).random(1024)
     curve = panel(np.ones((2, 2)), Span(0.0, 1.0), curves={"SE_5_1": gates})["data"][1]["y"]
     assert len(curve) == 65
@@ -72,7 +79,9 @@ def test_a_panel_without_gates_has_no_second_pair_of_axes():
 
 
 def test_each_bar_is_a_channel_with_its_gate_and_answers_a_click():
-    """The order is the table's, the largest on top; 0 is in the middle; the open channel has the accent."""
+    """The order is the table's, the largest on top; 0 is in the middle; the open channel has the
+    accent.
+    """
     table = pd.DataFrame({"channel": [7, 2], "gate": [0.25, 0.5], "difference": [-2.0, 1.0]})
     figure = parts(draw_makers(table, DARK, unit="cells summed", selected=2))
     bars, layout = figure["data"][0], figure["layout"]

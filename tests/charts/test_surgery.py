@@ -22,7 +22,9 @@ def block() -> pd.DataFrame:
 
 @pytest.fixture
 def network() -> pd.DataFrame:
-    """Return the gates of three blocks of two channels; the first was edited, the others react a little."""
+    """Return the gates of three blocks of two channels; the first was edited, the others react a
+    little.
+    """
     change = [-0.9, 0.0, 0.02, -0.04, 0.0, 0.01]
     paths = ["a", "a", "b", "b", "c", "c"]
     labels = {"a": "SE_2_1", "b": "SE_2_2", "c": "SE_3_1"}
@@ -43,7 +45,9 @@ def traces(figure: go.Figure, kind: type) -> list[Any]:
 
 
 def test_points_keep_their_places_while_gates_change(block: pd.DataFrame):
-    """Sorted by the gate before any edit, so that what was picked does not run away; heights are the gates now."""
+    """Sorted by the gate before any edit, so that what was picked does not run away; heights are
+    the gates now.
+    """
     points: Any = draw_choice(block, LIGHT, order="gate", picked=NOBODY, span=GATES).data[0]
     assert list(points.customdata) == ["1", "2", "3", "0"]
     assert list(points.y) == [0.9, 0.0, 0.4, 0.2]
@@ -60,15 +64,21 @@ def test_a_stem_leads_from_the_old_gate_to_the_new_one(block: pd.DataFrame):
 
 def test_picked_channels_are_stressed_wherever_they_stand(block: pd.DataFrame):
     """Channels 0 and 2 are the last and the second point of the sorted row."""
-    figure = draw_choice(block, LIGHT, order="gate", picked=np.array([0, 2]), span=GATES, areas=True)
+    figure = draw_choice(
+        block, LIGHT, order="gate", picked=np.array([0, 2]), span=GATES, areas=True
+    )
     points: Any = figure.data[0]
     assert sorted(points.selectedpoints) == [1, 3]
-    nobody: Any = draw_choice(block, LIGHT, order="gate", picked=NOBODY, span=GATES, areas=True).data[0]
+    nobody: Any = draw_choice(
+        block, LIGHT, order="gate", picked=NOBODY, span=GATES, areas=True
+    ).data[0]
     assert nobody.selectedpoints is None
 
 
 def test_what_clicks_have_picked_is_drawn_without_the_browsers_selection(block: pd.DataFrame):
-    """A point that the browser holds for selected would not tell of the next click on it, which takes it away."""
+    """A point that the browser holds for selected would not tell of the next click on it, which
+    takes it away.
+    """
     figure: Any = draw_choice(block, LIGHT, order="gate", picked=np.array([0, 2]), span=GATES)
     points = figure.data[0]
     assert points.selectedpoints is None
@@ -84,14 +94,20 @@ def test_gates_stand_on_their_fixed_scale_with_a_rule(block: pd.DataFrame):
     low, high = layout.yaxis.range
     assert low < 0 < 1 < high < 1.1
     assert [shape.y0 for shape in layout.shapes] == [0.5]
-    lifted: Any = draw_choice(block.assign(after=block["gate"] * 2), LIGHT, order="gate", picked=NOBODY, span=GATES)
+    lifted: Any = draw_choice(
+        block.assign(after=block["gate"] * 2), LIGHT, order="gate", picked=NOBODY, span=GATES
+    )
     assert lifted.layout.yaxis.range[1] > 1.8
 
 
 def test_an_answer_shows_both_shares_and_both_logits():
     """The bar is what it is now, the tick what it was, and the words hold both numbers."""
     table = pd.DataFrame(
-        {"class": ["cat", "a dog with a very long name indeed"], "before": [0.8, 0.1], "after": [0.25, 0.1]}
+        {
+            "class": ["cat", "a dog with a very long name indeed"],
+            "before": [0.8, 0.1],
+            "after": [0.25, 0.1],
+        }
     ).assign(logit_before=[4.0, 2.0], logit_after=[1.5, 2.0])
     figure = draw_answers(table, LIGHT)
     (bar,), (tick,) = traces(figure, go.Bar), traces(figure, go.Scatter)
@@ -107,14 +123,17 @@ def test_an_answer_shows_both_shares_and_both_logits():
 
 
 def test_the_scale_of_the_reaction_is_that_of_untouched_blocks(network: pd.DataFrame):
-    """-0.9 was set by hand: on its scale the others, at most 0.04, would be pale; it is marked as beyond instead."""
+    """-0.9 was set by hand: on its scale the others, at most 0.04, would be pale; it is marked as
+    beyond instead.
+    """
     figure = draw_reaction(network, LIGHT, edited={"a"}, selected=None)
     first, second = traces(figure, go.Heatmap)
     layout: Any = figure.layout
     assert layout.coloraxis.colorbar.ticktext[1] == "0"
     low, high = (float(text) for text in layout.coloraxis.colorbar.ticktext[::2])
     assert (low, high) == (-0.04, 0.04)
-    # Half of 0.04 up lies halfway from the middle code 63 to 126, and -0.9 has the code of what is below.
+    # Half of 0.04 up lies halfway from the middle code 63 to 126, and -0.9 has the code of what is
+    # below.
     assert first.z[1].tolist()[0] == pytest.approx(94, abs=1)
     assert first.z[0].tolist() == [-1, 63]
     assert second.z[0].tolist()[0] == 63
@@ -122,7 +141,9 @@ def test_the_scale_of_the_reaction_is_that_of_untouched_blocks(network: pd.DataF
 
 
 def test_the_means_of_what_reacts_can_be_read(network: pd.DataFrame):
-    """Mean and spread of b are -0.01 and 0.03: the axis reaches a little further than 0.04, and is symmetric."""
+    """Mean and spread of b are -0.01 and 0.03: the axis reaches a little further than 0.04, and is
+    symmetric.
+    """
     layout: Any = draw_reaction(network, LIGHT, edited={"a"}, selected=None).layout
     low, high = layout.xaxis2.range
     assert low == -high

@@ -19,13 +19,25 @@ def test_options_with_a_dot_go_to_streamlit():
     """An operator sets what Streamlit can do without waiting for an option of ours."""
     hosts = ["--server.allowedHosts", "localhost", "--server.allowedHosts", "se.example.org"]
     given = streamlit_words(parse(["app", "--port", "8600", *hosts, "--server.headless=true"]))
-    assert given == ["run", str(ROOT / "app.py"), "--server.port", "8600", *hosts, "--server.headless=true"]
+    assert given == [
+        "run",
+        str(ROOT / "app.py"),
+        "--server.port",
+        "8600",
+        *hosts,
+        "--server.headless=true",
+    ]
 
 
 def test_streamlits_spelling_of_port_and_address_is_ours():
-    """The README of a proxy or an older script may use it, and a port given in both spellings is given twice."""
+    """The README of a proxy or an older script may use it, and a port given in both spellings is
+    given twice.
+    """
     ours = streamlit_words(parse(["app", "--port", "8600", "--address", "localhost"]))
-    assert streamlit_words(parse(["app", "--server.port", "8600", "--server.address", "localhost"])) == ours
+    assert (
+        streamlit_words(parse(["app", "--server.port", "8600", "--server.address", "localhost"]))
+        == ours
+    )
 
 
 def test_nothing_is_said_to_streamlit_that_nobody_asked_for():
@@ -43,7 +55,9 @@ def test_nothing_is_said_to_streamlit_that_nobody_asked_for():
         (["photo.jpg"], "unrecognized arguments: photo.jpg"),
     ],
 )
-def test_wrong_words_end_before_a_server_starts(capsys: pytest.CaptureFixture[str], words: list[str], message: str):
+def test_wrong_words_end_before_a_server_starts(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+):
     """What is neither ours nor spelled as Streamlit's options are is a slip of the pen."""
     with pytest.raises(SystemExit, match="2"):
         main(["app", *words])
@@ -57,8 +71,12 @@ def test_options_with_a_dot_are_the_apps_alone(capsys: pytest.CaptureFixture[str
     assert "unrecognized arguments: --server.headless" in capsys.readouterr().err
 
 
-def test_an_option_that_streamlit_lacks_is_refused_in_a_sentence(capsys: pytest.CaptureFixture[str]):
-    """Streamlit knows what it takes, and its word for it comes without a usage of another program."""
+def test_an_option_that_streamlit_lacks_is_refused_in_a_sentence(
+    capsys: pytest.CaptureFixture[str],
+):
+    """Streamlit knows what it takes, and its word for it comes without a usage of another
+    program.
+    """
     assert main(["app", "--server.prot", "8600"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "No such option '--server.prot'" in line
@@ -66,7 +84,9 @@ def test_an_option_that_streamlit_lacks_is_refused_in_a_sentence(capsys: pytest.
 
 
 @pytest.mark.parametrize("address", [[], ["--address", "127.0.0.1"], ["--address", "localhost"]])
-def test_a_port_in_use_is_said_in_a_sentence(capsys: pytest.CaptureFixture[str], address: list[str]):
+def test_a_port_in_use_is_said_in_a_sentence(
+    capsys: pytest.CaptureFixture[str], address: list[str]
+):
     """The most common slip of all: the app of yesterday still runs."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -86,7 +106,9 @@ def test_an_address_of_another_machine_is_said_in_a_sentence(capsys: pytest.Capt
 def test_a_port_of_the_system_is_said_in_a_sentence(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    """Below 1024 only some users may listen; the tests may run as one of them, so the system's answer is given."""
+    """Below 1024 only some users may listen; the tests may run as one of them, so the system's
+    answer is given.
+    """
 
     def refuse(*place: object, **options: object) -> socket.socket:
         raise PermissionError(13, "Permission denied")
@@ -98,7 +120,9 @@ def test_a_port_of_the_system_is_said_in_a_sentence(
     assert "Name one of 1024 to 65535." in line
 
 
-def test_without_streamlit_the_step_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_without_streamlit_the_step_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
     """Who installed the library without its dependencies is told what to install, and where."""
     # As Python notes a module that cannot be imported.
     monkeypatch.setitem(sys.modules, "streamlit", None)

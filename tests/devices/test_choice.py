@@ -2,7 +2,14 @@ import pytest
 import torch
 
 from se_viz.devices import choice as runtime
-from se_viz.devices.choice import SETTINGS, available_devices, choose_device, line_of, peak_memory, setting
+from se_viz.devices.choice import (
+    SETTINGS,
+    available_devices,
+    choose_device,
+    line_of,
+    peak_memory,
+    setting,
+)
 from se_viz.errors import DeviceError, SettingError
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -40,14 +47,18 @@ def test_the_cpu_comes_with_its_reason(requested: str | None):
 @pytest.mark.parametrize("name", ["cuda:99", "mps", "gpu", "CPU"])
 def test_an_unknown_device_is_refused_with_the_known_ones(name: str):
     """No silent fallback: the message lists what there is."""
-    with pytest.raises(DeviceError, match=rf"no device '{name}' on this machine\. Choose one of: .*cpu\."):
+    with pytest.raises(
+        DeviceError, match=rf"no device '{name}' on this machine\. Choose one of: .*cpu\."
+    ):
         choose_device(name)
 
 
 @without_gpu
 def test_asking_for_a_gpu_without_one_is_refused():
     """The word that was typed stands in the message, not the one it was turned into."""
-    with pytest.raises(DeviceError, match=r"no device 'cuda' on this machine\. Choose one of: cpu\."):
+    with pytest.raises(
+        DeviceError, match=r"no device 'cuda' on this machine\. Choose one of: cpu\."
+    ):
         choose_device("cuda")
 
 
@@ -60,7 +71,9 @@ def test_a_gpu_is_named():
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_setting_has_a_default_and_takes_a_whole_number(name: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_setting_has_a_default_and_takes_a_whole_number(
+    name: str, monkeypatch: pytest.MonkeyPatch
+):
     """Nobody has to set anything, and who does is obeyed."""
     monkeypatch.delenv(name, raising=False)
     assert setting(name) == SETTINGS[name]
@@ -72,7 +85,10 @@ def test_a_setting_has_a_default_and_takes_a_whole_number(name: str, monkeypatch
 def test_a_setting_that_is_no_number_is_named(value: str, monkeypatch: pytest.MonkeyPatch):
     """A silent default would leave somebody wondering why the bound they set does not hold."""
     monkeypatch.setenv("SE_VIZ_NETWORKS", value)
-    with pytest.raises(SettingError, match=rf"^SE_VIZ_NETWORKS is '{value}'\. It takes a whole number from 1 on: set"):
+    with pytest.raises(
+        SettingError,
+        match=rf"^SE_VIZ_NETWORKS is '{value}'\. It takes a whole number from 1 on: set",
+    ):
         setting("SE_VIZ_NETWORKS")
 
 

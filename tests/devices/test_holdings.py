@@ -1,4 +1,6 @@
-"""Networks that sessions brought: bounded for each and for all, and gone with the last that held them."""
+"""Networks that sessions brought: bounded for each and for all, and gone with the last that held
+them.
+"""
 
 import pytest
 
@@ -22,7 +24,9 @@ def test_a_session_holds_so_many_and_no_more(held: Holdings):
     for place in range(holdings.SESSION.networks):
         held.check("me", f"own/{place}", 10**6)
         held.hold("me", f"own/{place}", 10**6, 0.0)
-    with pytest.raises(BusyError, match=r"^You hold 3 networks of 3 MB, and this one has 1 MB: .* Remove one"):
+    with pytest.raises(
+        BusyError, match=r"^You hold 3 networks of 3 MB, and this one has 1 MB: .* Remove one"
+    ):
         held.check("me", "own/more", 10**6)
     held.check("me", "own/0", 10**6)
     held.check("you", "own/more", 10**6)
@@ -40,13 +44,18 @@ def test_all_together_hold_so_many(held: Holdings):
     """Many visitors fill a disk as one does; one network that two brought counts once."""
     for place in range(holdings.SERVER.networks):
         held.hold(f"session {place}", f"own/{place}", 1, 0.0)
-    with pytest.raises(BusyError, match=r"hold 32 networks, as many as it has room for\. Wait until somebody leaves"):
+    with pytest.raises(
+        BusyError,
+        match=r"hold 32 networks, as many as it has room for\. Wait until somebody leaves",
+    ):
         held.check("late", "own/new", 1)
     held.check("late", "own/0", 1)
 
 
 def test_what_a_session_held_goes_when_it_has_left(held: Holdings, dropped: list[str]):
-    """Not at once: a browser that loses its connection comes back to its session for two minutes."""
+    """Not at once: a browser that loses its connection comes back to its session for two
+    minutes.
+    """
     held.hold("me", "own/mine", 1, 0.0)
     held.hold("you", "own/yours", 1, 0.0)
     assert held.sweep(lambda session: session == "you", 100.0) == 2

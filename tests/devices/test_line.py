@@ -62,7 +62,9 @@ def finish(*visits: Future[None]) -> None:
 
 
 def is_free(line: Line) -> bool:
-    """Whether nobody holds the turn or waits; another thread finds out, as one that has it would get it again."""
+    """Whether nobody holds the turn or waits; another thread finds out, as one that has it would
+    get it again.
+    """
     with ThreadPoolExecutor(1) as pool:
 
         def ask() -> list[int]:
@@ -120,13 +122,18 @@ def test_passes_and_slices_alternate():
     """Derived by hand: after a pass a slice is due, after a slice a pass, as long as both wait."""
     with street() as here:
         with here.line.turn():
-            visits = [here.join(name, slices=slices) for name, slices in (("A", 3), ("B", 2), ("x", 0), ("y", 0))]
+            visits = [
+                here.join(name, slices=slices)
+                for name, slices in (("A", 3), ("B", 2), ("x", 0), ("y", 0))
+            ]
         finish(*visits)
     assert "".join(here.log) == "AxByABA"
 
 
 def test_a_long_one_goes_on_however_many_short_ones_come():
-    """Eight passes wait before it, and more than half of its slices still run before the last of them."""
+    """Eight passes wait before it, and more than half of its slices still run before the last of
+    them.
+    """
     with street() as here:
         with here.line.turn():
             visits = [here.join("p") for _ in range(8)]
@@ -142,7 +149,8 @@ def test_past_the_bound_nobody_may_join():
             visits = [here.join("a"), here.join("B", slices=2)]
             third = here.join("c")
             with pytest.raises(
-                BusyError, match=r"^2 passes wait for cpu already, as many as .* Try again in a minute\.$"
+                BusyError,
+                match=r"^2 passes wait for cpu already, as many as .* Try again in a minute\.$",
             ):
                 third.result(PATIENCE)
         finish(*visits)
@@ -175,7 +183,11 @@ def test_who_gives_up_while_waiting_leaves_no_gap():
     told = threading.Event()
     with street() as here:
         with here.line.turn():
-            first, gone, last = here.join("a"), here.join("gone", watch=leave_when(told)), here.join("c")
+            first, gone, last = (
+                here.join("a"),
+                here.join("gone", watch=leave_when(told)),
+                here.join("c"),
+            )
             told.set()
             with pytest.raises(GoneError, match="gone"):
                 gone.result(PATIENCE)
@@ -225,7 +237,9 @@ def test_who_is_unwanted_between_slices_stops_there():
 
 @pytest.mark.parametrize("waits", [False, True])
 def test_an_error_gives_the_turn_on(waits: bool):
-    """A pass that fails, in its first slice or a later one, must not hold up all others for ever."""
+    """A pass that fails, in its first slice or a later one, must not hold up all others for
+    ever.
+    """
 
     visits: list[Future[None]] = []
 
@@ -299,7 +313,9 @@ def test_the_last_step_is_timed():
 
 
 def test_those_of_one_kind_share_a_pass():
-    """By hand, two at most in a pass: a waits first and takes c along; b is of another kind; d comes too late."""
+    """By hand, two at most in a pass: a waits first and takes c along; b is of another kind; d
+    comes too late.
+    """
     ran: list[list[str]] = []
 
     def run(items: list[str]) -> list[str]:
@@ -310,7 +326,9 @@ def test_those_of_one_kind_share_a_pass():
     with street() as here:
 
         def visit(name: str, stands: threading.Event) -> None:
-            answers[name] = here.line.share(kinds[name], name, run, most=2, watch=lambda _: stands.set())
+            answers[name] = here.line.share(
+                kinds[name], name, run, most=2, watch=lambda _: stands.set()
+            )
 
         with here.line.turn():
             visits = []
@@ -325,7 +343,9 @@ def test_those_of_one_kind_share_a_pass():
 
 
 def test_a_shared_pass_that_fails_fails_for_its_first_alone():
-    """One person's broken input, or full memory, must not end the pass of those who were taken along."""
+    """One person's broken input, or full memory, must not end the pass of those who were taken
+    along.
+    """
 
     def run(items: list[str]) -> list[str]:
         if "a" in items:

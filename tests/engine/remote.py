@@ -26,9 +26,13 @@ class RemoteEngine:
     def __init__(self, folder: Path) -> None:
         """Start the process."""
         words = [sys.executable, "-m", "tests.engine.remote", str(folder)]
-        self.process = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
 
-    def ask(self, case: Case, photo: Photos, question: Question, *, progress: Progress = _silent) -> Any:
+    def ask(
+        self, case: Case, photo: Photos, question: Question, *, progress: Progress = _silent
+    ) -> Any:
         """Answer a question about an image and a network."""
         return self._call("ask", case, photo, question, progress=progress)
 

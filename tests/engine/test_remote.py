@@ -1,4 +1,6 @@
-"""Nothing but questions, answers and progress crosses the seam: another process answers alike, value for value."""
+"""Nothing but questions, answers and progress crosses the seam: another process answers alike,
+value for value.
+"""
 
 import dataclasses
 import pickle
@@ -55,7 +57,11 @@ pytestmark = pytest.mark.slow
 BLOCK, PHOTO = "layer3.1.bn3.1", "a photo"
 CASE = Case("tiny", "cpu", PHOTO)
 PHOTOS = {PHOTO: noise(), "another photo": noise(4)}
-TARGET, LAYER, EXAM = Target(1), Layer("after", BLOCK), Exam(Target(1), steps=2, squares=2, repeats=2)
+TARGET, LAYER, EXAM = (
+    Target(1),
+    Layer("after", BLOCK),
+    Exam(Target(1), steps=2, squares=2, repeats=2),
+)
 EDITS = (set_gates({BLOCK: (0, 2)}, 0.5),)
 MAP, GATE_MAP = Attribute(TARGET, "saliency"), AttributeGate(Neuron(BLOCK, 3), "saliency")
 LENDERS = (LendingImage("noise 5", "lender 5"), LendingImage("mine", "another photo"))
@@ -103,8 +109,12 @@ def test_every_kind_of_question_is_asked_here():
 
 
 @pytest.mark.parametrize("question", ASKED, ids=lambda question: type(question).__name__)
-def test_another_process_answers_alike(local: LocalEngine, remote: RemoteEngine, question: Question):
-    """What a question says is all that an answer depends on; the other process knows nothing of this one."""
+def test_another_process_answers_alike(
+    local: LocalEngine, remote: RemoteEngine, question: Question
+):
+    """What a question says is all that an answer depends on; the other process knows nothing of
+    this one.
+    """
     here, there = (engine.ask(CASE, PHOTOS, question) for engine in (local, remote))
     assert [*differences(here, there)] == []
 
@@ -119,7 +129,9 @@ def test_a_question_is_a_key_also_in_another_process(question: Question):
 
 
 def test_what_is_seen_of_a_network_travels(local: LocalEngine, remote: RemoteEngine):
-    """Pages know a network by its view alone, so all of it has to cross; and it must not bring the model along."""
+    """Pages know a network by its view alone, so all of it has to cross; and it must not bring the
+    model along.
+    """
     here, there = local.view("tiny", "cpu"), remote.view("tiny", "cpu")
     assert [*differences(here, there)] == []
     assert len(here.inspection.sites) == 16
@@ -134,15 +146,21 @@ def test_a_page_asks_how_many_wait(remote: RemoteEngine):
 
 
 @pytest.fixture(params=["here", "there"])
-def engine(request: pytest.FixtureRequest, local: LocalEngine, remote: RemoteEngine) -> LocalEngine | RemoteEngine:
+def engine(
+    request: pytest.FixtureRequest, local: LocalEngine, remote: RemoteEngine
+) -> LocalEngine | RemoteEngine:
     """Return each of both engines in turn."""
     return {"here": local, "there": remote}[request.param]
 
 
 def test_progress_comes_while_it_runs(engine: LocalEngine | RemoteEngine):
-    """First that nobody is before, then after each slice how many of how many passes are done; never backwards."""
+    """First that nobody is before, then after each slice how many of how many passes are done;
+    never backwards.
+    """
     told: list[tuple[int, int, int]] = []
-    asked = Attribute(TARGET, "integrated_gradients", options=(("n_steps", 32), ("internal_batch_size", 8)))
+    asked = Attribute(
+        TARGET, "integrated_gradients", options=(("n_steps", 32), ("internal_batch_size", 8))
+    )
     engine.ask(CASE, noise(), asked, progress=lambda *numbers: told.append(numbers))
     assert told[0] == (0, 0, 0)
     done = [numbers[0] for numbers in told]
@@ -152,7 +170,9 @@ def test_progress_comes_while_it_runs(engine: LocalEngine | RemoteEngine):
 
 
 def test_what_the_callback_raises_ends_the_question(engine: LocalEngine | RemoteEngine):
-    """A run that nobody waits for must end at its next pass, and the engine must answer the next question."""
+    """A run that nobody waits for must end at its next pass, and the engine must answer the next
+    question.
+    """
     told: list[int] = []
 
     def give_up(done: int, total: int, ahead: int) -> None:
@@ -167,8 +187,12 @@ def test_what_the_callback_raises_ends_the_question(engine: LocalEngine | Remote
     assert engine.ask(CASE, noise(), EstimateEffects(BLOCK, 1)).shape == (256,)
 
 
-def test_what_cannot_be_answered_is_said_in_the_same_words(local: LocalEngine, remote: RemoteEngine):
-    """Errors of users cross as what they are: a sentence, and a class that pages tell from others."""
+def test_what_cannot_be_answered_is_said_in_the_same_words(
+    local: LocalEngine, remote: RemoteEngine
+):
+    """Errors of users cross as what they are: a sentence, and a class that pages tell from
+    others.
+    """
     for case, asked, kind in (
         (CASE, Attribute(Target(9), "saliency"), AttributionError),
         (CASE, Attribute(TARGET, "saliency", options=(("nonsense", 1),)), AttributionError),
@@ -188,7 +212,9 @@ def differences(one: Any, other: Any, path: str = "answer") -> Iterator[str]:
         yield f"{path}: {type(one)} and {type(other)}"
     elif isinstance(one, torch.Tensor):
         same = (
-            one.dtype == other.dtype and one.device.type == "cpu" and torch.equal(one.nan_to_num(), other.nan_to_num())
+            one.dtype == other.dtype
+            and one.device.type == "cpu"
+            and torch.equal(one.nan_to_num(), other.nan_to_num())
         )
         yield from [] if same else [path]
     elif isinstance(one, np.ndarray):

@@ -25,7 +25,9 @@ BLOCK, OTHER = "layer3.1.bn3.1", "layer1.0.bn3.1"
 
 @pytest.fixture
 def photos() -> list[Image.Image]:
-    return [Image.effect_noise((64, 64), spread).convert("RGB") for spread in (10, 40, 70, 100, 130)]
+    return [
+        Image.effect_noise((64, 64), spread).convert("RGB") for spread in (10, 40, 70, 100, 130)
+    ]
 
 
 def wait_together(network: Network, visits: Sequence[Callable[..., Analysis]]) -> list[Analysis]:
@@ -54,7 +56,9 @@ def assert_close(found: Analysis, expected: Analysis) -> None:
 
 
 def test_all_that_wait_share_one_pass(network, photos):
-    """Five people wait behind a sixth: one pass of five serves them, and each gets their own image's gates."""
+    """Five people wait behind a sixth: one pass of five serves them, and each gets their own
+    image's gates.
+    """
     alone = [analyse(network, photo) for photo in photos]
     with batches(network.model) as sizes:
         found = wait_together(network, [looks_at(network, photo) for photo in photos])
@@ -65,7 +69,9 @@ def test_all_that_wait_share_one_pass(network, photos):
 
 
 def test_one_that_waits_alone_gets_the_single_pass(network, photos):
-    """Nobody's last digits change where nobody shares: equal to a capture without any line, to the bit."""
+    """Nobody's last digits change where nobody shares: equal to a capture without any line, to the
+    bit.
+    """
     with torch.inference_mode(), capture_gates(network.model) as records:
         network.model(network.preprocess(photos[0]))
     for mine, expected in zip(analyse(network, photos[0]).records, records, strict=True):
@@ -74,7 +80,9 @@ def test_one_that_waits_alone_gets_the_single_pass(network, photos):
 
 
 def test_a_pass_holds_no_more_than_the_setting(network, photos, monkeypatch):
-    """On a CPU large batches are slower than small ones: with room for four, four people and then the fifth."""
+    """On a CPU large batches are slower than small ones: with room for four, four people and then
+    the fifth.
+    """
     monkeypatch.setenv("SE_VIZ_TOGETHER", "4")
     with batches(network.model) as sizes:
         wait_together(network, [looks_at(network, photo) for photo in photos])
@@ -90,7 +98,9 @@ def test_people_can_be_kept_apart(network, photos, monkeypatch):
 
 
 def test_feature_maps_are_kept_for_those_who_asked(network, photos):
-    """People have different blocks open and share a pass: each gets the maps of that block alone."""
+    """People have different blocks open and share a pass: each gets the maps of that block
+    alone.
+    """
     asked = [None, BLOCK, OTHER]
     visits = [
         looks_at(network, photo, keep_features=[block] if block else [])
@@ -100,7 +110,9 @@ def test_feature_maps_are_kept_for_those_who_asked(network, photos):
         found = wait_together(network, visits)
     assert sizes == [3]
     for analysis, block in zip(found, asked, strict=True):
-        kept = [(record, record.features) for record in analysis.records if record.features is not None]
+        kept = [
+            (record, record.features) for record in analysis.records if record.features is not None
+        ]
         assert [record.block for record, _ in kept] == ([block] if block else [])
         for record, features in kept:
             # The definition of the squeeze, on the maps of this image.
@@ -117,12 +129,16 @@ def test_a_name_that_no_block_has_fails_for_its_asker_alone(network, photos):
         return analyse(network, photos[1])
 
     with batches(network.model) as sizes:
-        wait_together(network, [looks_at(network, photos[0]), refused, looks_at(network, photos[2])])
+        wait_together(
+            network, [looks_at(network, photos[0]), refused, looks_at(network, photos[2])]
+        )
     assert sizes == [2, 1]
 
 
 def test_an_edit_reaches_nobody_else(network, photos):
-    """An edited pass of one thread neither takes others along nor is taken along: it closes a block's gates."""
+    """An edited pass of one thread neither takes others along nor is taken along: it closes a
+    block's gates.
+    """
     alone = [analyse(network, photo) for photo in photos[:3]]
 
     def edited(watch) -> Analysis:
@@ -144,26 +160,41 @@ def test_an_edit_reaches_nobody_else(network, photos):
 
 
 def test_equal_edits_share_a_pass_and_others_do_not(network, photos):
-    """Two with one list of edits, one with another and one without: three passes, each with its own gates."""
+    """Two with one list of edits, one with another and one without: three passes, each with its
+    own gates.
+    """
     half, shut = [set_gates(BLOCK, 0.5)], [set_gates(BLOCK, 0.0)]
     lists = [half, shut, [set_gates(BLOCK, 0.5)], []]
-    alone = [analyse(network, photo, edits=edits) for photo, edits in zip(photos, lists, strict=False)]
-    visits = [looks_at(network, photo, edits=edits) for photo, edits in zip(photos, lists, strict=False)]
+    alone = [
+        analyse(network, photo, edits=edits) for photo, edits in zip(photos, lists, strict=False)
+    ]
+    visits = [
+        looks_at(network, photo, edits=edits) for photo, edits in zip(photos, lists, strict=False)
+    ]
     with batches(network.model) as sizes:
         found = wait_together(network, visits)
     assert sizes == [2, 1, 1]
     for mine, expected in zip(found, alone, strict=True):
         assert_close(mine, expected)
-    gates = [next(record.gate for record in analysis.records if record.block == BLOCK) for analysis in found]
+    gates = [
+        next(record.gate for record in analysis.records if record.block == BLOCK)
+        for analysis in found
+    ]
     assert [gate.unique().tolist() for gate in gates[:3]] == [[0.5], [0.0], [0.5]]
     assert gates[3].unique().numel() > 2
 
 
 def test_an_analysis_under_edits_is_a_pass_inside_edit_gates(network, photos):
-    """The same numbers, to the bit, as the engine gives by itself; the logits are the network's own."""
+    """The same numbers, to the bit, as the engine gives by itself; the logits are the network's
+    own.
+    """
     edits = [scale_gates(BLOCK, 2.0, channels=[1, 2]), level_gates("layer1.0.bn3.1")]
     changes = compile_edits(edits, network.inspection.sites)
-    with torch.inference_mode(), edit_gates(network.model, changes), capture_gates(network.model) as records:
+    with (
+        torch.inference_mode(),
+        edit_gates(network.model, changes),
+        capture_gates(network.model) as records,
+    ):
         logits = network.model(network.preprocess(photos[0]))[0]
     analysis = analyse(network, photos[0], edits=edits)
     assert torch.equal(analysis.logits, logits)
@@ -176,17 +207,25 @@ def test_an_edit_that_does_not_fit_is_refused_before_its_turn(network, photos):
     """The sentence comes at once, and nobody waits for a pass that cannot be."""
     with (
         batches(network.model) as sizes,
-        pytest.raises(EditError, match=r"no SE block 'layer9', which an edit changes\. Remove the edit"),
+        pytest.raises(
+            EditError, match=r"no SE block 'layer9', which an edit changes\. Remove the edit"
+        ),
     ):
         analyse(network, photos[0], edits=[set_gates("layer9", 0.0)])
     assert sizes == []
 
 
 def test_answers_are_compared_class_by_class(network, photos):
-    """All that are among the best before or after, with numbers that NumPy gives again from the logits."""
-    before, after = (analyse(network, photos[0], edits=edits) for edits in ([], [set_gates(BLOCK, 0.0)]))
+    """All that are among the best before or after, with numbers that NumPy gives again from the
+    logits.
+    """
+    before, after = (
+        analyse(network, photos[0], edits=edits) for edits in ([], [set_gates(BLOCK, 0.0)])
+    )
     table = compare_answers(before, after, network.classes, count=2)
-    best = [[network.classes[index] for index, _ in analysis.top(2)] for analysis in (before, after)]
+    best = [
+        [network.classes[index] for index, _ in analysis.top(2)] for analysis in (before, after)
+    ]
     assert table["class"].tolist() == list(dict.fromkeys(best[0] + best[1]))
     for name, *shown in zip(*(table[column] for column in table), strict=True):
         index = network.classes.index(name)
@@ -234,7 +273,9 @@ def test_a_block_that_is_not_there_is_said(network, photos):
 
 
 def test_an_analysis_takes_the_memory_of_its_numbers(network, photos):
-    """A cache holds hundreds, pickled: a view of what all people share would bring all of it along."""
+    """A cache holds hundreds, pickled: a view of what all people share would bring all of it
+    along.
+    """
     for analysis in wait_together(network, [looks_at(network, photo) for photo in photos]):
         numbers = sum(record.squeeze.numel() + record.gate.numel() for record in analysis.records)
         # Four bytes a number, and less than a kilobyte around each of 34 tensors.

@@ -66,15 +66,21 @@ def records_of(network: Network, image: Image.Image) -> list:
 
 
 @pytest.mark.parametrize("rectified", [True, False])
-def test_dead_channels_are_found_whatever_comes_before_the_block(make: Callable[..., Network], rectified: bool):
-    """Three channels of the layer before it are zero by construction, and the others see the image."""
+def test_dead_channels_are_found_whatever_comes_before_the_block(
+    make: Callable[..., Network], rectified: bool
+):
+    """Three channels of the layer before it are zero by construction, and the others see the
+    image.
+    """
     network = make(rectified=rectified, dead=3)
     seen = {path: records_of(network, open_image(path)) for path in PATHS}
     assert [block.dead for block in check_network(network, seen)] == [3]
 
 
 def test_a_channel_that_lives_in_one_image_lives(make: Callable[..., Network]):
-    """Filters that add up all they see give less than 0 for black, which is normalised to less, and not for white."""
+    """Filters that add up all they see give less than 0 for black, which is normalised to less,
+    and not for white.
+    """
     network = make(rectified=True, dead=0)
     stem = network.model.get_submodule("stem")
     assert isinstance(stem, nn.Conv2d)
@@ -82,7 +88,9 @@ def test_a_channel_that_lives_in_one_image_lives(make: Callable[..., Network]):
     assert stem.bias is not None
     nn.init.zeros_(stem.bias)
     black, white = (Image.new("RGB", (32, 32), colour) for colour in ("black", "white"))
-    assert [find_dead(network, images, ["se"]) for images in ([black], [white], [black, white])] == [
+    assert [
+        find_dead(network, images, ["se"]) for images in ([black], [white], [black, white])
+    ] == [
         {"se": 8},
         {"se": 0},
         {"se": 0},
@@ -106,7 +114,11 @@ def test_limits_are_read_from_words():
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("fxed=1", r"There is no limit 'fxed'\. Choose one of constant, middle, end, most, dead, fixed, as constant="),
+        (
+            "fxed=1",
+            r"There is no limit 'fxed'\. Choose one of constant, middle, end, most, dead, fixed, "
+            r"as constant=",
+        ),
         ("fixed", r"'' is no number for the limit fixed\. Write it as fixed=0\.05\."),
         ("fixed=low", r"'low' is no number for the limit fixed\."),
         ("fixed=2", r"The limit fixed is 2\. Choose one between 0 and 1\."),

@@ -81,9 +81,15 @@ def members(network: Network, scope: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_all_ones_are_the_network_without_the_blocks(network: Network, analyses: list[Analysis], scope: str):
-    """U times 1 is U: every number follows from the same model with identities in the blocks' places."""
-    found = run_counterfactuals(network, noise(0), Replacement("ones", scope), gates_of(analyses[0]))
+def test_all_ones_are_the_network_without_the_blocks(
+    network: Network, analyses: list[Analysis], scope: str
+):
+    """U times 1 is U: every number follows from the same model with identities in the blocks'
+    places.
+    """
+    found = run_counterfactuals(
+        network, noise(0), Replacement("ones", scope), gates_of(analyses[0])
+    )
     live = softmax(network, network.model, noise(0))
     for one, paths in zip(found, members(network, scope), strict=True):
         without = deepcopy(network.model)
@@ -98,7 +104,9 @@ def test_all_ones_are_the_network_without_the_blocks(network: Network, analyses:
 def test_replaced_gates_are_fixed_and_all_others_live(
     network: Network, analyses: list[Analysis], kind: str, scope: str
 ):
-    """The same model with constants in the blocks' places, whose other blocks work as ever, answers the same."""
+    """The same model with constants in the blocks' places, whose other blocks work as ever,
+    answers the same.
+    """
     gates = mean_gates([*map(gates_of, analyses)]) if kind == "mean" else gates_of(analyses[1])
     found = run_counterfactuals(network, noise(0), Replacement(kind, scope), gates)
     live = softmax(network, network.model, noise(0))
@@ -111,10 +119,16 @@ def test_replaced_gates_are_fixed_and_all_others_live(
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_each_lender_is_asked_as_if_alone(network: Network, analyses: list[Analysis], scope: str):
-    """Many lenders at once are many questions with one; each row says whose gates it got, and the report ends."""
-    lenders = [Lender(f"{seed}", f"{seed}", gates_of(analysis)) for seed, analysis in enumerate(analyses)]
+    """Many lenders at once are many questions with one; each row says whose gates it got, and the
+    report ends.
+    """
+    lenders = [
+        Lender(f"{seed}", f"{seed}", gates_of(analysis)) for seed, analysis in enumerate(analyses)
+    ]
     told: list[tuple[int, int]] = []
-    together = run_lenders(network, noise(7), lenders, scope, report=lambda *numbers: told.append(numbers))
+    together = run_lenders(
+        network, noise(7), lenders, scope, report=lambda *numbers: told.append(numbers)
+    )
     for number, lender in enumerate(lenders):
         alone = run_counterfactuals(network, noise(7), Replacement("other", scope), lender.gates)
         mine = [one for one in together if one.lender == lender.name]
@@ -131,14 +145,18 @@ def test_each_lender_is_asked_as_if_alone(network: Network, analyses: list[Analy
 
 def test_an_image_given_its_own_gates_keeps_its_answer(network: Network, analyses: list[Analysis]):
     """Nothing was replaced by anything else: no change, no divergence, beyond rounding."""
-    (found,) = run_counterfactuals(network, noise(2), Replacement("other", "network"), gates_of(analyses[2]))
+    (found,) = run_counterfactuals(
+        network, noise(2), Replacement("other", "network"), gates_of(analyses[2])
+    )
     assert found.kept
     assert abs(found.change) < 1e-6
     assert abs(found.divergence) < 1e-9
 
 
 def test_a_shuffle_moves_gates_and_makes_none(network: Network, analyses: list[Analysis]):
-    """A capture around the run sees, block by block, the image's own gates in another order, a new one each time."""
+    """A capture around the run sees, block by block, the image's own gates in another order, a new
+    one each time.
+    """
     own = gates_of(analyses[0])
     with capture_gates(network.model) as records:
         run_counterfactuals(network, noise(0), Replacement("shuffle", "network", repeats=3), own)
@@ -151,10 +169,17 @@ def test_a_shuffle_moves_gates_and_makes_none(network: Network, analyses: list[A
 
 
 def test_a_shuffle_is_the_same_again_and_in_every_scope(network: Network, analyses: list[Analysis]):
-    """A seed makes a number repeatable; the only block of a scope must not depend on what the others are asked."""
+    """A seed makes a number repeatable; the only block of a scope must not depend on what the
+    others are asked.
+    """
     own = gates_of(analyses[0])
-    ask = [Replacement("shuffle", "block", repeats=2), Replacement("shuffle", "block", repeats=2, seed=1)]
-    once, again, other = (run_counterfactuals(network, noise(0), question, own) for question in (ask[0], *ask))
+    ask = [
+        Replacement("shuffle", "block", repeats=2),
+        Replacement("shuffle", "block", repeats=2, seed=1),
+    ]
+    once, again, other = (
+        run_counterfactuals(network, noise(0), question, own) for question in (ask[0], *ask)
+    )
     assert once == again
     # The second shuffle of seed 0 is the first one of seed 1.
     for first, second in zip(once[1::2], other[::2], strict=True):
@@ -173,27 +198,41 @@ def test_mean_gates_are_the_mean_of_each_gate(analyses: list[Analysis]):
 
 
 def test_places_are_in_order_of_depth(network: Network):
-    """The plot's x axis: sixteen blocks, four stages, one network, each block in exactly one place of a scope."""
+    """The plot's x axis: sixteen blocks, four stages, one network, each block in exactly one place
+    of a scope.
+    """
     sites = network.inspection.sites
-    labels = [f"SE_{stage}_{unit}" for stage, units in SIZES.items() for unit in range(1, units + 1)]
+    labels = [
+        f"SE_{stage}_{unit}" for stage, units in SIZES.items() for unit in range(1, units + 1)
+    ]
     assert [place.label for place in list_places(sites, "block")] == labels
-    assert [place.label for place in list_places(sites, "stage")] == [f"Stage {stage}" for stage in SIZES]
+    assert [place.label for place in list_places(sites, "stage")] == [
+        f"Stage {stage}" for stage in SIZES
+    ]
     for scope in SCOPES:
         assert [list(place.names) for place in list_places(sites, scope)] == members(network, scope)
 
 
 def test_wrong_questions_are_refused(network: Network, analyses: list[Analysis]):
     """Each sentence names what was asked and what there is."""
-    with pytest.raises(DataError, match=r"no 'median' here\. Choose one of: mean, other, shuffle, ones\."):
+    with pytest.raises(
+        DataError, match=r"no 'median' here\. Choose one of: mean, other, shuffle, ones\."
+    ):
         Replacement("median")
-    with pytest.raises(DataError, match=r"no 'layer' here\. Choose one of: network, stage, block\."):
+    with pytest.raises(
+        DataError, match=r"no 'layer' here\. Choose one of: network, stage, block\."
+    ):
         Replacement("ones", "layer")
     with pytest.raises(DataError, match=r"0 shuffles are too few\. Choose at least 1"):
         Replacement("shuffle", repeats=0)
     with pytest.raises(DataError, match=r"no other image to take gates from\. Add at least one"):
         mean_gates([])
-    lacking = {name: gate for name, gate in gates_of(analyses[0]).items() if name != "layer1.0.bn3.1"}
-    with pytest.raises(EditError, match=r"no gates for layer1\.0\.bn3\.1, which has \d+ channels. Take them from"):
+    lacking = {
+        name: gate for name, gate in gates_of(analyses[0]).items() if name != "layer1.0.bn3.1"
+    }
+    with pytest.raises(
+        EditError, match=r"no gates for layer1\.0\.bn3\.1, which has \d+ channels. Take them from"
+    ):
         run_counterfactuals(network, noise(0), Replacement("ones"), lacking)
     short = {name: gate[:3] for name, gate in gates_of(analyses[0]).items()}
     with pytest.raises(EditError, match=r"are \(3,\) for layer1\.0\.bn3\.1"):
@@ -201,8 +240,12 @@ def test_wrong_questions_are_refused(network: Network, analyses: list[Analysis])
 
 
 def test_tables_say_what_was_found(network: Network, analyses: list[Analysis]):
-    """One row each, with class names; the summary is NumPy's median and quartiles over the shuffles of a place."""
-    found = run_counterfactuals(network, noise(0), Replacement("shuffle", "stage", repeats=4), gates_of(analyses[0]))
+    """One row each, with class names; the summary is NumPy's median and quartiles over the
+    shuffles of a place.
+    """
+    found = run_counterfactuals(
+        network, noise(0), Replacement("shuffle", "stage", repeats=4), gates_of(analyses[0])
+    )
     table = tabulate_counterfactuals(found, network.classes)
     assert table["answer"].tolist() == [network.classes[one.answer] for one in found]
     assert table["path"].unique().tolist() == [""]

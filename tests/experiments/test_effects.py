@@ -50,7 +50,10 @@ def test_ablation_is_one_edit_after_another(network: Network, photo: Image.Image
     with torch.no_grad():
         live = network.model(inputs)[0]
         for channel in range(64):
-            with edit_gates(network.model, {BLOCK: lambda gate, c=channel: gate.index_fill(1, torch.tensor([c]), 0)}):
+            with edit_gates(
+                network.model,
+                {BLOCK: lambda gate, c=channel: gate.index_fill(1, torch.tensor([c]), 0)},
+            ):
                 alone = live - network.model(inputs)[0]
             # An image alone is added up in another order than in a batch.
             torch.testing.assert_close(effects[channel], alone, rtol=1e-5, atol=1e-5)
@@ -58,7 +61,9 @@ def test_ablation_is_one_edit_after_another(network: Network, photo: Image.Image
 
 
 def test_some_channels_can_be_asked_alone(network: Network, photo: Image.Image):
-    """In the order they are asked for, the rows of the whole; a number that is not there is named."""
+    """In the order they are asked for, the rows of the whole; a number that is not there is
+    named.
+    """
     whole = ablate_channels(network, photo, BLOCK)
     # Another number of rows is added up in another order.
     torch.testing.assert_close(
@@ -69,18 +74,24 @@ def test_some_channels_can_be_asked_alone(network: Network, photo: Image.Image):
 
 
 @pytest.mark.parametrize("target", [0, 3])
-def test_ablation_is_captums_ablation_of_the_gate(network: Network, photo: Image.Image, target: int):
+def test_ablation_is_captums_ablation_of_the_gate(
+    network: Network, photo: Image.Image, target: int
+):
     """Captum puts 0 in place of one output of the sigmoid after another, with hooks of its own."""
     ablation = captum.attr.LayerFeatureAblation(network.model, gate_module(network, BLOCK))
     with torch.no_grad():
         theirs = ablation.attribute(network.preprocess(photo), layer_baselines=0.0, target=target)
     assert isinstance(theirs, Tensor)
     ours = ablate_channels(network, photo, BLOCK)[:, target]
-    torch.testing.assert_close(ours, theirs.flatten(), rtol=1e-5, atol=1e-5)  # of another order of additions
+    torch.testing.assert_close(
+        ours, theirs.flatten(), rtol=1e-5, atol=1e-5
+    )  # of another order of additions
 
 
 @pytest.mark.parametrize("block", [BLOCK, LAST])
-def test_gradient_x_gate_is_gradient_x_activation_at_the_output(network: Network, photo: Image.Image, block: str):
+def test_gradient_x_gate_is_gradient_x_activation_at_the_output(
+    network: Network, photo: Image.Image, block: str
+):
     """X~ = s U, so s dL/ds = s sum(U dL/dX~) = sum(X~ dL/dX~), whatever comes after the block."""
     outputs: list[Tensor] = []
 
@@ -101,7 +112,9 @@ def test_gradient_x_gate_is_gradient_x_activation_at_the_output(network: Network
 
 
 def test_in_the_last_block_the_estimate_is_nearly_exact(network: Network, photo: Image.Image):
-    """After it come a ReLU, a mean and a linear layer: where no pixel crosses 0 the two are equal."""
+    """After it come a ReLU, a mean and a linear layer: where no pixel crosses 0 the two are
+    equal.
+    """
     exact = ablate_channels(network, photo, LAST)[:, 1].numpy()
     estimate = estimate_effects(network, photo, LAST, 1).numpy()
     assert np.corrcoef(exact, estimate)[0, 1] > 0.9
@@ -116,12 +129,16 @@ def test_inference_mode_around_it_changes_nothing(network: Network, photo: Image
 
 
 def test_the_second_use_of_a_block_has_effects_of_its_own(photo: Image.Image):
-    """After the second use all is linear: there estimate and ablation agree, which for the first they need not."""
+    """After the second use all is linear: there estimate and ablation agree, which for the first
+    they need not.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         network = Network.from_model(TwiceApart(), input_size=64)
     first, second = (ablate_channels(network, photo, name)[:, 3] for name in ("se", "se#2"))
-    torch.testing.assert_close(estimate_effects(network, photo, "se#2", 3), second, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        estimate_effects(network, photo, "se#2", 3), second, rtol=1e-4, atol=1e-6
+    )
     assert not torch.allclose(first, second, atol=1e-4)
 
 
@@ -139,7 +156,10 @@ def test_what_is_not_there_is_refused(network: Network, photo: Image.Image):
 
 def slow_ranks(values: Sequence[float]) -> list[float]:
     """Rank by counting: those below, and half of those that are equal."""
-    return [sum(other < one for other in values) + (sum(other == one for other in values) + 1) / 2 for one in values]
+    return [
+        sum(other < one for other in values) + (sum(other == one for other in values) + 1) / 2
+        for one in values
+    ]
 
 
 def test_rank_correlation_is_the_correlation_of_ranks():
@@ -164,20 +184,26 @@ def test_an_order_that_is_not_there_has_no_correlation():
 GATES = {
     "near 0.5": lambda dice, channels: 0.5 + dice.normal(0, 0.02, channels),
     "spread": lambda dice, channels: 1 / (1 + np.exp(-dice.normal(0, 2, channels))),
-    "saturated": lambda dice, channels: dice.choice([0.0, 1e-3, 0.999, 1.0], channels) + dice.uniform(0, 1e-4),
+    "saturated": lambda dice, channels: (
+        dice.choice([0.0, 1e-3, 0.999, 1.0], channels) + dice.uniform(0, 1e-4)
+    ),
 }
 """Gates as blocks have them."""
 
 
 def draw_slopes(dice: np.random.Generator, channels: int) -> np.ndarray:
-    """Return slopes of both signs, a few far steeper than the rest, and a fifth of them 0, as of dead channels."""
+    """Return slopes of both signs, a few far steeper than the rest, and a fifth of them 0, as of
+    dead channels.
+    """
     return dice.standard_t(3, channels) * (dice.random(channels) > 0.2)
 
 
 @pytest.mark.parametrize("kind", GATES)
 @pytest.mark.parametrize("sizes", [True, False], ids=["size", "signed"])
 def test_slopes_that_have_nothing_to_do_with_gates_are_seldom_called_more(kind: str, sizes: bool):
-    """The wrong word is said of at most one block in twenty, however gates and slopes are distributed."""
+    """The wrong word is said of at most one block in twenty, however gates and slopes are
+    distributed.
+    """
     dice, wrong, draws = np.random.default_rng(2), 0, 120
     for draw in range(draws):
         gates = GATES[kind](dice, 24)
@@ -189,7 +215,9 @@ def test_slopes_that_have_nothing_to_do_with_gates_are_seldom_called_more(kind: 
 
 
 def test_gates_that_go_with_their_slopes_are_told():
-    """Steeper slopes at wider gates are above, flatter ones below, in nearly all draws of 64 channels."""
+    """Steeper slopes at wider gates are above, flatter ones below, in nearly all draws of 64
+    channels.
+    """
     dice, said = np.random.default_rng(3), {1: [], -1: []}
     for draw in range(40):
         gates = GATES["spread"](dice, 64)
@@ -204,18 +232,27 @@ def test_gates_that_go_with_their_slopes_are_told():
 
 
 def test_zero_is_not_what_chance_gives():
-    """Effect = gate x slope: with shuffled slopes the correlation is far above 0, as SciPy and a loop find too."""
+    """Effect = gate x slope: with shuffled slopes the correlation is far above 0, as SciPy and a
+    loop find too.
+    """
     dice = np.random.default_rng(4)
     gates, slopes = GATES["spread"](dice, 40), draw_slopes(dice, 40)
     test = compare_slopes(gates, gates * slopes, sizes=True)
     assert test is not None
-    loop = [float(np.asarray(spearmanr(gates, abs(gates * dice.permutation(slopes))))[0]) for _ in range(500)]
+    loop = [
+        float(np.asarray(spearmanr(gates, abs(gates * dice.permutation(slopes))))[0])
+        for _ in range(500)
+    ]
     # Four standard errors of a difference of two means over some 500 shuffles each.
-    assert test.mean == pytest.approx(float(np.mean(loop)), abs=4 * float(np.std(loop)) * math.sqrt(2 / 500))
+    assert test.mean == pytest.approx(
+        float(np.mean(loop)), abs=4 * float(np.std(loop)) * math.sqrt(2 / 500)
+    )
     assert test.mean > 0.2
     assert len(test.shuffled) == SHUFFLES
     low, high = test.band
-    assert np.mean((test.shuffled >= low) & (test.shuffled <= high)) == pytest.approx(0.95, abs=0.01)
+    assert np.mean((test.shuffled >= low) & (test.shuffled <= high)) == pytest.approx(
+        0.95, abs=0.01
+    )
 
 
 def test_a_gate_of_zero_keeps_its_effect_of_zero():
@@ -230,7 +267,9 @@ def test_a_gate_of_zero_keeps_its_effect_of_zero():
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 7])
 def test_few_channels_are_not_judged(channels: int):
-    """Four channels in perfect order are one of 24 orders, and no interval is wide enough to say so."""
+    """Four channels in perfect order are one of 24 orders, and no interval is wide enough to say
+    so.
+    """
     gates = np.linspace(0.1, 0.9, channels)
     assert compare_slopes(gates, gates, sizes=True) is None
     words = f"{channels} channels are too few to distinguish an order from chance; 8 are needed."
@@ -238,7 +277,9 @@ def test_few_channels_are_not_judged(channels: int):
 
 
 def test_the_sentence_names_the_null_and_where_the_value_lies():
-    """Everything that it takes to check the bold word: the value, the mean of shuffles and their band."""
+    """Everything that it takes to check the bold word: the value, the mean of shuffles and their
+    band.
+    """
     dice = np.random.default_rng(5)
     gates = GATES["spread"](dice, 64)
     effects = gates * np.exp(4 * gates) * dice.choice([-1.0, 1.0], 64)
@@ -252,8 +293,12 @@ def test_the_sentence_names_the_null_and_where_the_value_lies():
     assert describe_slopes(None, None, 64).startswith("All gates, or all effects, are equal here")
 
 
-def test_in_an_untrained_network_gates_say_nothing_of_their_slopes(shallow: Network, photo: Image.Image):
-    """Weights of the excitation's last layer drawn anew: no word but *inside* is right, in 19 of 20 blocks."""
+def test_in_an_untrained_network_gates_say_nothing_of_their_slopes(
+    shallow: Network, photo: Image.Image
+):
+    """Weights of the excitation's last layer drawn anew: no word but *inside* is right, in 19 of
+    20 blocks.
+    """
     dice, standings = torch.Generator().manual_seed(6), []
     blocks = [site.block for site in shallow.inspection.sites]
     for draw in range(20):
@@ -261,7 +306,9 @@ def test_in_an_untrained_network_gates_say_nothing_of_their_slopes(shallow: Netw
             last = shallow.model.get_submodule(f"{block}.fc2.weight".rpartition(".")[0])
             assert isinstance(last, nn.Conv2d)
             last.weight.copy_(torch.randn(last.weight.shape, generator=dice))
-        records = {record.block: record.gate[0].numpy() for record in analyse(shallow, photo).records}
+        records = {
+            record.block: record.gate[0].numpy() for record in analyse(shallow, photo).records
+        }
         for block in blocks:
             effects = estimate_effects(shallow, photo, block, draw % 5).numpy()
             test = compare_slopes(records[block], effects, sizes=True, seed=draw)

@@ -22,7 +22,8 @@ from se_viz.networks.lenders import Lender
 pytestmark = pytest.mark.slow
 
 CAT, COFFEE, ROCKET = (
-    next(s.path for s in list_samples() if s.name == name) for name in ("chelsea", "coffee", "rocket")
+    next(s.path for s in list_samples() if s.name == name)
+    for name in ("chelsea", "coffee", "rocket")
 )
 
 
@@ -30,7 +31,14 @@ CAT, COFFEE, ROCKET = (
 def run(network_folder: Path) -> Callable[..., int]:
     """Run the command on the small network; words come before its options."""
     return lambda *words: main(
-        ["counterfactuals", *map(str, words), "--checkpoints", str(network_folder), "--device", "cpu"]
+        [
+            "counterfactuals",
+            *map(str, words),
+            "--checkpoints",
+            str(network_folder),
+            "--device",
+            "cpu",
+        ]
     )
 
 
@@ -70,19 +78,38 @@ def test_seen_gates_are_the_captured_ones(network: Network):
 def test_a_folder_gives_a_table_a_summary_and_a_plot(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """Two images, four stages, two kinds asked once, one shuffled twice, three lenders: 2 x 4 x (2 + 2 + 3) rows."""
+    """Two images, four stages, two kinds asked once, one shuffled twice, three lenders: 2 x 4 x (2
+    + 2 + 3) rows.
+    """
     folder = tmp_path / "photos"
     folder.mkdir()
     for path in (CAT, COFFEE):
         shutil.copy(path, folder)
     out, plot = tmp_path / "table.csv", tmp_path / "plot.html"
     kinds = ("--kinds", "mean", "shuffle", "ones", "other")
-    words = ("--scope", "stage", *kinds, "--repeats", 2, "--lenders", 3, "--out", out, "--plot", plot)
+    words = (
+        "--scope",
+        "stage",
+        *kinds,
+        "--repeats",
+        2,
+        "--lenders",
+        3,
+        "--out",
+        out,
+        "--plot",
+        plot,
+    )
     assert run(folder, *words) == 0
     table = pd.read_csv(out)
     assert len(table) == 56
     assert table["image"].unique().tolist() == [str(folder / path.name) for path in (CAT, COFFEE)]
-    assert table.groupby("kind").size().to_dict() == {"mean": 8, "ones": 8, "other": 24, "shuffle": 16}
+    assert table.groupby("kind").size().to_dict() == {
+        "mean": 8,
+        "ones": 8,
+        "other": 24,
+        "shuffle": 16,
+    }
     printed = capsys.readouterr().out
     mean = table[(table["kind"] == "mean") & (table["place"] == "Stage 3")]["change"]
     assert re.search(rf"mean +Stage 3 +{np.median(np.asarray(mean)):.4f} ", printed)
@@ -93,11 +120,18 @@ def test_a_folder_gives_a_table_a_summary_and_a_plot(
     assert "<script src=" not in page
 
 
-def test_one_image_is_compared_with_the_samples(run: Callable[..., int], capsys: pytest.CaptureFixture[str]):
-    """Alone it has nobody to borrow from; the verdict is a whole sentence then, and says that five are few."""
+def test_one_image_is_compared_with_the_samples(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+):
+    """Alone it has nobody to borrow from; the verdict is a whole sentence then, and says that five
+    are few.
+    """
     assert run(ROCKET, "--scope", "network", "--kinds", "mean", "other") == 0
     printed = capsys.readouterr().out
-    assert "Whether input-dependent gating mattered cannot be told from 5 other images: of their gates" in printed
+    assert (
+        "Whether input-dependent gating mattered cannot be told from 5 other images: of their gates"
+        in printed
+    )
     assert "11 lenders that agree are needed; add 6 more." in printed
     assert "With the lenders' mean gates, one fixed choice, the label" in printed
 
@@ -113,7 +147,9 @@ def test_without_an_image_the_samples_are_asked(run: Callable[..., int], tmp_pat
     assert all(row["lender"] != row["image"] for row in rows)
 
 
-def test_a_broken_image_is_left_out(run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_broken_image_is_left_out(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     """The rest of a folder still counts; the exit code tells scripts."""
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(CAT.read_bytes()[:1000])
@@ -125,14 +161,23 @@ def test_a_broken_image_is_left_out(run: Callable[..., int], tmp_path: Path, cap
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--kinds", "median"), "There is no 'median' here. Choose one of: mean, other, shuffle, ones."),
+        (
+            ("--kinds", "median"),
+            "There is no 'median' here. Choose one of: mean, other, shuffle, ones.",
+        ),
         (("--scope", "layer"), "There is no 'layer' here. Choose one of: network, stage, block."),
-        (("--plot", "plot.png"), "plot.png ends in none of .html. Name the file with one of these."),
+        (
+            ("--plot", "plot.png"),
+            "plot.png ends in none of .html. Name the file with one of these.",
+        ),
         (("--out", "table.xlsx"), "table.xlsx ends in none of .csv"),
     ],
 )
 def test_wrong_words_are_refused_before_anything_is_computed(
-    run: Callable[..., int], capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    sentence: str,
 ):
     """One sentence that says what there is, and the exit code of a failure."""
     assert run(CAT, *words) == 2

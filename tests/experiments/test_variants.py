@@ -23,7 +23,9 @@ FIRST, MIDDLE, LAST = "layer1.0.bn3.1", "layer3.2.bn3.1", "layer4.2.bn3.1"
 @pytest.fixture
 def photo() -> Image.Image:
     """Return coloured noise of the network's own size."""
-    noise = torch.randint(0, 256, (64, 64, 3), generator=torch.Generator().manual_seed(4), dtype=torch.uint8)
+    noise = torch.randint(
+        0, 256, (64, 64, 3), generator=torch.Generator().manual_seed(4), dtype=torch.uint8
+    )
     return Image.fromarray(noise.numpy())
 
 
@@ -35,14 +37,18 @@ def shared() -> Network:
         return Network.from_model(TwiceApart(), input_size=64)
 
 
-def alone(network: Network, photo: Image.Image, path: str, edit: Callable[[Tensor], Tensor]) -> Tensor:
+def alone(
+    network: Network, photo: Image.Image, path: str, edit: Callable[[Tensor], Tensor]
+) -> Tensor:
     """Run one image alone with one edit."""
     with torch.no_grad(), edit_gates(network.model, {path: edit}):
         return network.model(network.preprocess(photo))[0]
 
 
 def test_each_variant_is_the_edit_alone(network: Network, photo: Image.Image):
-    """Rows of a batch do not meet in an evaluated network: twenty variants in two passes are twenty passes."""
+    """Rows of a batch do not meet in an evaluated network: twenty variants in two passes are
+    twenty passes.
+    """
     edits = [
         (path, lambda gates, factor=factor: factor * gates)
         for path in (FIRST, MIDDLE, LAST)
@@ -56,7 +62,9 @@ def test_each_variant_is_the_edit_alone(network: Network, photo: Image.Image):
 
 
 def test_what_changes_nothing_moves_nothing(network: Network, photo: Image.Image):
-    """Each variant is compared with the plain image of its own pass, so that rounding does not look like an effect."""
+    """Each variant is compared with the plain image of its own pass, so that rounding does not
+    look like an effect.
+    """
     answers = run_variants(network, photo, [{MIDDLE: lambda gates: gates}] * 20)
     assert torch.equal(answers.live, answers.edited)
 
@@ -88,12 +96,18 @@ def test_the_uses_of_a_block_are_told_apart(shared: Network, photo: Image.Image,
     torch.testing.assert_close(answers.edited, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_progress_counts_every_variant_and_others_get_the_turn(network: Network, photo: Image.Image):
+def test_progress_counts_every_variant_and_others_get_the_turn(
+    network: Network, photo: Image.Image
+):
     """A bar needs both numbers, and between two passes the device is offered to whoever waits."""
     told: list[tuple[int, int]] = []
     watched: list[int] = []
     run_variants(
-        network, photo, [{FIRST: torch.zeros_like}] * 31, watch=watched.append, report=lambda *n: told.append(n)
+        network,
+        photo,
+        [{FIRST: torch.zeros_like}] * 31,
+        watch=watched.append,
+        report=lambda *n: told.append(n),
     )
     assert told == [(15, 31), (30, 31), (31, 31)]
     assert watched == [0, 0, 0]
@@ -109,7 +123,11 @@ def test_a_newer_choice_ends_the_work(network: Network, photo: Image.Image):
 
     with pytest.raises(OvertakenError, match="chosen"):
         run_variants(
-            network, photo, [{FIRST: torch.zeros_like}] * 40, watch=watch, report=lambda done, _: told.append(done)
+            network,
+            photo,
+            [{FIRST: torch.zeros_like}] * 40,
+            watch=watch,
+            report=lambda done, _: told.append(done),
         )
     assert told == [15]
     assert line_of(network.device).waiting == 0
@@ -120,13 +138,19 @@ def test_wrong_names_and_shapes_are_refused(network: Network, photo: Image.Image
     """A misspelt block would change nothing, and one gate would be spread over all channels."""
     with pytest.raises(NoSEBlocksError, match=r"no SE block 'layer9'\. Choose among: layer1"):
         run_variants(network, photo, [{"layer9": torch.zeros_like}])
-    with pytest.raises(EditError, match=r"returned \(1,\) for \d+ channels\. Return one gate for each"):
+    with pytest.raises(
+        EditError, match=r"returned \(1,\) for \d+ channels\. Return one gate for each"
+    ):
         run_variants(network, photo, [{LAST: lambda gates: gates[:1]}])
 
 
 def test_where_memory_runs_out_fewer_go_into_one_pass(network: Network, photo: Image.Image):
-    """A device that holds four images answers the same, in smaller passes; one that holds one is named."""
-    answers = run_variants(network, photo, [{FIRST: lambda gates, k=k: gates * k} for k in range(6)])
+    """A device that holds four images answers the same, in smaller passes; one that holds one is
+    named.
+    """
+    answers = run_variants(
+        network, photo, [{FIRST: lambda gates, k=k: gates * k} for k in range(6)]
+    )
     room = 4
 
     def refuse(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -137,16 +161,24 @@ def test_where_memory_runs_out_fewer_go_into_one_pass(network: Network, photo: I
     small = run_variants(network, photo, [{FIRST: lambda gates, k=k: gates * k} for k in range(6)])
     torch.testing.assert_close(small.edited, answers.edited, rtol=1e-5, atol=1e-5)
     room = 1
-    with pytest.raises(TooLittleMemoryError, match=r"^cpu has too little memory left for A tiny SE-ResNet-50"):
+    with pytest.raises(
+        TooLittleMemoryError, match=r"^cpu has too little memory left for A tiny SE-ResNet-50"
+    ):
         run_variants(network, photo, [{FIRST: torch.zeros_like}])
 
 
 class Rows(nn.Module):
-    """Two blocks that multiply by broadcasting, and a note of how many images each layer was given."""
+    """Two blocks that multiply by broadcasting, and a note of how many images each layer was
+    given.
+    """
 
     def __init__(self, end: nn.Module) -> None:
         super().__init__()
-        self.start, self.one, self.two = nn.Conv2d(3, 8, 3, 2), SEModule(8, rd_channels=2), SEModule(8, rd_channels=2)
+        self.start, self.one, self.two = (
+            nn.Conv2d(3, 8, 3, 2),
+            SEModule(8, rd_channels=2),
+            SEModule(8, rd_channels=2),
+        )
         self.end, self.seen = end, dict[str, int]()
         for name in ("start", "one", "two", "end"):
             self.get_submodule(name).register_forward_pre_hook(partial(self._count, name))
@@ -198,25 +230,36 @@ def test_before_the_first_changed_block_one_image_runs_for_all(photo: Image.Imag
     answers = run_variants(network, photo, [{"two": shut(channel)} for channel in range(8)] * 3)
     assert seen == {"start": 1, "one": 1, "two": 1, "end": 25}
     for channel in range(8):
-        expected = alone(network, photo, "two", lambda gates, c=channel: gates.index_fill(1, torch.tensor([c]), 0))
+        expected = alone(
+            network,
+            photo,
+            "two",
+            lambda gates, c=channel: gates.index_fill(1, torch.tensor([c]), 0),
+        )
         torch.testing.assert_close(answers.edited[channel], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_rows_begin_at_the_first_block_that_any_of_them_changes(photo: Image.Image):
     """A row that changes a later block, or nothing, begins there with the others."""
     network, seen = rows_of(Mean())
-    with_third = Network.from_model(nn.Sequential(SEModule(3, rd_channels=2), network.model), input_size=64)
+    with_third = Network.from_model(
+        nn.Sequential(SEModule(3, rd_channels=2), network.model), input_size=64
+    )
     variants = [{"1.two": shut(0)}, {"1.one": shut(1), "1.two": shut(2)}, {}]
     answers = run_variants(with_third, photo, variants * 8)
     # Three blocks, of which one comes before: half as many again as fifteen go into a pass.
     assert seen == {"start": 1, "one": 1, "two": 3, "end": 3}
     torch.testing.assert_close(answers.edited[2], answers.live[2], rtol=0, atol=0)
-    first = alone(with_third, photo, "1.two", lambda gates: gates.index_fill(1, torch.tensor([0]), 0))
+    first = alone(
+        with_third, photo, "1.two", lambda gates: gates.index_fill(1, torch.tensor([0]), 0)
+    )
     torch.testing.assert_close(answers.edited[0], first, rtol=1e-5, atol=1e-6)
 
 
 def test_a_network_that_knows_its_batch_runs_whole_passes(photo: Image.Image):
-    """It would answer for one image only: the trial finds that out, and the answers are right all the same."""
+    """It would answer for one image only: the trial finds that out, and the answers are right all
+    the same.
+    """
     network, seen = rows_of(KnowsItsBatch())
     answers = run_variants(network, photo, [{"two": shut(channel)} for channel in range(8)])
     assert seen == dict.fromkeys(("start", "one", "two", "end"), 9)
@@ -225,7 +268,9 @@ def test_a_network_that_knows_its_batch_runs_whole_passes(photo: Image.Image):
 
 
 def test_a_network_that_was_changed_is_tried_again(photo: Image.Image):
-    """Rows that may begin at a block may not once its code has changed: a trial of before would give wrong answers."""
+    """Rows that may begin at a block may not once its code has changed: a trial of before would
+    give wrong answers.
+    """
     network, _ = rows_of(Mean())
     variants = [{"two": shut(channel)} for channel in range(8)] * 3
     run_variants(network, photo, variants)
@@ -238,10 +283,14 @@ def test_a_network_that_was_changed_is_tried_again(photo: Image.Image):
 
 
 def test_a_block_that_does_not_broadcast_runs_whole_passes(photo: Image.Image):
-    """Efficient channel attention expands its gates to the size of its input, which is one image there."""
+    """Efficient channel attention expands its gates to the size of its input, which is one image
+    there.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
-        model = nn.Sequential(nn.Conv2d(3, 8, 3, 2), SEModule(8, rd_channels=2), EcaModule(8), Mean())
+        model = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2), SEModule(8, rd_channels=2), EcaModule(8), Mean()
+        )
     network = Network.from_model(model, input_size=64)
     answers = run_variants(network, photo, [{"2": shut(channel)} for channel in range(8)])
     expected = alone(network, photo, "2", lambda gates: gates.index_fill(1, torch.tensor([5]), 0))
@@ -249,7 +298,9 @@ def test_a_block_that_does_not_broadcast_runs_whole_passes(photo: Image.Image):
 
 
 def test_a_capture_around_it_sees_a_row_for_each_variant(network: Network, photo: Image.Image):
-    """Records of one image in early blocks and of many in late ones would be of no pass that anybody asked for."""
+    """Records of one image in early blocks and of many in late ones would be of no pass that
+    anybody asked for.
+    """
     with capture_gates(network.model) as records:
         run_variants(network, photo, [{LAST: torch.zeros_like}] * 2)
     assert {len(record.gate) for record in records} == {3}

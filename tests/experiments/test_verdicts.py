@@ -8,7 +8,15 @@ from torch import nn
 
 from se_viz.experiments.analysis import analyse
 from se_viz.experiments.counterfactuals import Counterfactual, GateSet, gates_of, run_lenders
-from se_viz.experiments.verdicts import FEWEST, UNTOLD, VERDICTS, describe, describe_many, grade, judge
+from se_viz.experiments.verdicts import (
+    FEWEST,
+    UNTOLD,
+    VERDICTS,
+    describe,
+    describe_many,
+    grade,
+    judge,
+)
 from se_viz.networks import Network
 from se_viz.networks.lenders import Lender
 from tests import ROOT
@@ -31,12 +39,19 @@ def moved(
 ) -> Counterfactual:
     """Return a replacement that leaves a probability of 0.8 at another one."""
     name = f"lender {lender}" if kind == "other" else ""
-    return Counterfactual(kind, GateSet(place, (place,)), lender, 0, answer, 0.8, to, divergence, name)
+    return Counterfactual(
+        kind, GateSet(place, (place,)), lender, 0, answer, 0.8, to, divergence, name
+    )
 
 
 def lent(levels: Sequence[int], place: str = "Network") -> list[Counterfactual]:
-    """Return what came of lenders that move the answer not at all (0), a little (1) and much (2)."""
-    return [moved(to=0.8 + CHANGES[level], lender=number, place=place) for number, level in enumerate(levels)]
+    """Return what came of lenders that move the answer not at all (0), a little (1) and much
+    (2).
+    """
+    return [
+        moved(to=0.8 + CHANGES[level], lender=number, place=place)
+        for number, level in enumerate(levels)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +75,9 @@ def test_a_grade_follows_the_stated_thresholds(one: Counterfactual, level: int):
 
 @pytest.mark.parametrize(("level", "words"), [*enumerate(VERDICTS)])
 def test_a_word_is_said_where_nearly_all_lenders_agree(level: int, words: str):
-    """Thirty lenders: 27 are nine in ten, 26 are not; who moves the answer otherwise does not count."""
+    """Thirty lenders: 27 are nine in ten, 26 are not; who moves the answer otherwise does not
+    count.
+    """
     other = (level + 1) % 3
     assert judge(lent([level] * 30)).words == words
     assert judge(lent([level] * 27 + [other] * 3)).words == words
@@ -68,7 +85,9 @@ def test_a_word_is_said_where_nearly_all_lenders_agree(level: int, words: str):
 
 
 def test_few_lenders_are_not_enough():
-    """Ten of ten are seen once in 18 times where only three quarters of all images agree; eleven of eleven less."""
+    """Ten of ten are seen once in 18 times where only three quarters of all images agree; eleven
+    of eleven less.
+    """
     assert FEWEST == 11
     assert judge(lent([2] * 10)).words == UNTOLD
     assert judge(lent([2] * 11)).words == "mattered"
@@ -83,7 +102,9 @@ def test_few_lenders_are_not_enough():
 
 @pytest.mark.parametrize("lenders", [6, 11, 20, 30, 66])
 def test_the_wrong_word_is_seldom_said(lenders: int):
-    """Three quarters of all images would move the answer much, not nearly all: 1 draw in 20 says so at most."""
+    """Three quarters of all images would move the answer much, not nearly all: 1 draw in 20 says
+    so at most.
+    """
     dice, draws = np.random.default_rng(7), 300
     rows = dice.choice(3, size=(draws, lenders), p=[0.05, 0.2, 0.75]).tolist()
     said = [judge(lent(row)).words for row in rows]
@@ -93,7 +114,9 @@ def test_the_wrong_word_is_seldom_said(lenders: int):
 
 
 def test_two_sets_of_lenders_never_say_two_different_words():
-    """Whatever a crowd does, one set of lenders and another may differ in whether they tell, hardly in what."""
+    """Whatever a crowd does, one set of lenders and another may differ in whether they tell,
+    hardly in what.
+    """
     dice, contradictions, changed = np.random.default_rng(8), 0, 0
     for _ in range(200):
         crowd = dice.dirichlet([0.5, 0.5, 0.5])
@@ -114,8 +137,13 @@ def test_a_lender_counts_by_the_place_where_it_moves_the_answer_most():
 
 
 def test_where_it_moved_most_is_the_row_with_the_largest_change():
-    """A flip, or a divergence, is no larger change: the row is found again in the table by its median."""
-    flips = [moved(to=0.75, answer=1, divergence=3.0, place="SE_2_1", lender=number) for number in range(12)]
+    """A flip, or a divergence, is no larger change: the row is found again in the table by its
+    median.
+    """
+    flips = [
+        moved(to=0.75, answer=1, divergence=3.0, place="SE_2_1", lender=number)
+        for number in range(12)
+    ]
     far = [moved(to=0.8 + 0.01 * number, place="SE_5_3", lender=number) for number in range(12)]
     verdict = judge([*flips, *far])
     assert verdict.place == "SE_5_3"
@@ -128,26 +156,30 @@ def test_where_it_moved_most_is_the_row_with_the_largest_change():
 
 
 def test_the_sentence_names_lenders_and_numbers():
-    """Everything a reader needs to repeat it: how many lend, how many agree, where, and how far it moves."""
+    """Everything a reader needs to repeat it: how many lend, how many agree, where, and how far it
+    moves.
+    """
     sentence = describe(judge(lent([2] * 28 + [0, 1])), CLASSES, mean=[moved("mean", to=0.7)])
     assert sentence == (
-        "Input-dependent gating mattered here: the gates of 28 of 30 other images move the answer much. The "
-        "probability of the class moves by -50.0 points in the median, -50.0 to -50.0 for the middle half of the "
-        "lenders. With the lenders' mean gates, one fixed choice, the label stays and ant goes from 80.0% to 70.0% (KL "
-        "0.000 nats)."
+        "Input-dependent gating mattered here: the gates of 28 of 30 other images move the answer "
+        "much. The probability of the class moves by -50.0 points in the median, -50.0 to -50.0 "
+        "for the middle half of the lenders. With the lenders' mean gates, one fixed choice, the "
+        "label stays and ant goes from 80.0% to 70.0% (KL 0.000 nats)."
     )
     untold = describe(judge(lent([2] * 10 + [1] * 12 + [0] * 8)), CLASSES)
     assert untold.startswith(
         "Whether input-dependent gating mattered cannot be told here: the answer depends on the "
-        "lender. Of the gates of 30 other images, 8 leave the answer as it is, 12 move it a "
-        "little and 10 much."
+        "lender. Of the gates of 30 other images, 8 leave the answer as it is, 12 move it a little "
+        "and 10 much."
     )
     close = describe(judge(lent([2] * 10 + [0])), CLASSES)
     assert "cannot be told here: so few lenders do not show what nearly all would do." in close
 
 
 def test_all_ones_conclude_nothing():
-    """No image opens every gate: what follows then is outside of what the network was trained on, and is said to be."""
+    """No image opens every gate: what follows then is outside of what the network was trained on,
+    and is said to be.
+    """
     calm = judge(lent([0] * 30))
     assert "All ones" not in describe(calm, CLASSES, ones=[moved("ones", to=0.801)])
     sentence = describe(calm, CLASSES, ones=[moved("ones", answer=1)])
@@ -160,11 +192,15 @@ def test_all_ones_conclude_nothing():
 
 def test_several_images_are_counted():
     """One line: how many of each verdict, whatever shuffles and ones did; then the rules."""
-    images = [lent([2] * 12), [*lent([1] * 12), moved("ones", answer=1)], [*lent([0] * 12), moved("shuffle", answer=1)]]
+    images = [
+        lent([2] * 12),
+        [*lent([1] * 12), moved("ones", answer=1)],
+        [*lent([0] * 12), moved("shuffle", answer=1)],
+    ]
     first, rules = describe_many([*images, lent([0, 2] * 6)], CLASSES)
     assert first == (
-        "Input-dependent gating mattered for 1, mattered a little for 1, did not matter for 1 of 4 images, and cannot "
-        "be told for 1; each got the gates of 12 other images."
+        "Input-dependent gating mattered for 1, mattered a little for 1, did not matter for 1 of 4 "
+        "images, and cannot be told for 1; each got the gates of 12 other images."
     )
     assert "at least 10 points" in rules
     assert "fewer than 11 lenders never suffice" in rules
@@ -176,11 +212,16 @@ def test_without_the_gates_of_others_there_is_no_verdict():
 
 
 def noise(seed: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    )
 
 
 def lenders_of(network: Network, seeds: range) -> list[Lender]:
-    return [Lender(f"noise {seed}", f"{seed}", gates_of(analyse(network, noise(seed)))) for seed in seeds]
+    return [
+        Lender(f"noise {seed}", f"{seed}", gates_of(analyse(network, noise(seed))))
+        for seed in seeds
+    ]
 
 
 def make_static(network: Network, blocks: Sequence[str], dice: torch.Generator) -> None:
@@ -195,7 +236,9 @@ def make_static(network: Network, blocks: Sequence[str], dice: torch.Generator) 
 
 @pytest.mark.parametrize("scope", ["block", "network"])
 def test_static_gates_never_matter(shallow: Network, scope: str):
-    """Gates that are the same for every image cannot have mattered, whatever they are: not one wrong word in five."""
+    """Gates that are the same for every image cannot have mattered, whatever they are: not one
+    wrong word in five.
+    """
     dice, said = torch.Generator().manual_seed(0), []
     for draw in range(5):
         make_static(shallow, [site.block for site in shallow.inspection.sites], dice)
@@ -205,8 +248,13 @@ def test_static_gates_never_matter(shallow: Network, scope: str):
 
 
 def test_the_one_block_whose_gates_decide_is_named(shallow: Network):
-    """All blocks are static but one, whose lent gates are far from the image's own: only there anything moves."""
-    blocks, dice = [site.block for site in shallow.inspection.sites], torch.Generator().manual_seed(1)
+    """All blocks are static but one, whose lent gates are far from the image's own: only there
+    anything moves.
+    """
+    blocks, dice = (
+        [site.block for site in shallow.inspection.sites],
+        torch.Generator().manual_seed(1),
+    )
     head = shallow.model.get_submodule("fc")
     assert isinstance(head, nn.Linear)
     head.weight.mul_(9)

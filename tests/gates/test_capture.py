@@ -8,12 +8,16 @@ from se_viz.gates import GateRecord, capture_gates, find_gates
 
 UNITS = (3, 4, 6, 3)
 """Residual units of ResNet-50 in stages 2 to 5 (He et al., arXiv 1512.03385, Table 1)."""
-PATHS = [f"layer{layer}.{unit}.bn3.1" for layer, count in enumerate(UNITS, 1) for unit in range(count)]
+PATHS = [
+    f"layer{layer}.{unit}.bn3.1" for layer, count in enumerate(UNITS, 1) for unit in range(count)
+]
 STAGES = [stage for stage, count in enumerate(UNITS, 2) for _ in range(count)]
 
 
 def watch(model: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, tuple[Tensor, Tensor]]]:
-    """Return the logits, and every SE block's input U and output, seen by hooks of the test's own."""
+    """Return the logits, and every SE block's input U and output, seen by hooks of the test's
+    own.
+    """
     seen: dict[str, tuple[Tensor, Tensor]] = {}
     handles = []
     for path, block in se_blocks(model).items():
@@ -31,7 +35,9 @@ def watch(model: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, tuple[Ten
 
 
 def se_blocks(model: nn.Module) -> dict[str, SqueezeExcitation]:
-    return {path: block for path, block in model.named_modules() if isinstance(block, SqueezeExcitation)}
+    return {
+        path: block for path, block in model.named_modules() if isinstance(block, SqueezeExcitation)
+    }
 
 
 def capture(model: nn.Module, images: Tensor) -> list[GateRecord]:
@@ -49,7 +55,9 @@ def same(left: list[GateRecord], right: list[GateRecord]) -> bool:
 
 
 def test_squeeze_and_gate_are_the_papers_formula_bit_for_bit(se_net: nn.Module, images: Tensor):
-    """Equations 2 and 3 of arXiv 1709.01507 on U, with the operations PyTorch itself uses: no bit may differ."""
+    """Equations 2 and 3 of arXiv 1709.01507 on U, with the operations PyTorch itself uses: no bit
+    may differ.
+    """
     _, seen = watch(se_net, images)
     for record in capture(se_net, images):
         block = se_blocks(se_net)[record.block]
@@ -60,8 +68,12 @@ def test_squeeze_and_gate_are_the_papers_formula_bit_for_bit(se_net: nn.Module, 
         assert torch.equal(record.gate, gate.flatten(1))
 
 
-def test_squeeze_and_gate_agree_with_matrices_in_double_precision(se_net: nn.Module, images: Tensor):
-    """The same equations without convolutions or pooling: sums, two matrices and 1 / (1 + exp(-x))."""
+def test_squeeze_and_gate_agree_with_matrices_in_double_precision(
+    se_net: nn.Module, images: Tensor
+):
+    """The same equations without convolutions or pooling: sums, two matrices and 1 / (1 +
+    exp(-x)).
+    """
     _, seen = watch(se_net, images)
     for record in capture(se_net, images):
         block, features = se_blocks(se_net)[record.block], seen[record.block][0].double()
@@ -84,7 +96,9 @@ def test_gate_is_what_the_block_multiplied_by(se_net: nn.Module, images: Tensor)
 
 
 def test_the_fixture_has_gates_worth_testing(se_net: nn.Module, images: Tensor):
-    """Were U zero, or every gate the same, each equality in this file would hold for a wrong capture too."""
+    """Were U zero, or every gate the same, each equality in this file would hold for a wrong
+    capture too.
+    """
     for record in capture(se_net, images):
         assert record.squeeze.std() > 0.1
         assert record.gate.std() > 0.05
@@ -92,18 +106,24 @@ def test_the_fixture_has_gates_worth_testing(se_net: nn.Module, images: Tensor):
 
 
 def test_torchvisions_own_se_networks_are_captured_too(images: Tensor):
-    """The block's class counts, not who built the net: MobileNetV3 has hard-sigmoid gates and other paths."""
+    """The block's class counts, not who built the net: MobileNetV3 has hard-sigmoid gates and
+    other paths.
+    """
     torch.manual_seed(0)
     model = mobilenet_v3_small(weights=None).eval()
     _, seen = watch(model, images)
     records = capture(model, images)
     assert [record.block for record in records] == list(seen)
-    assert all(torch.equal(r.gate[:, :, None, None] * seen[r.block][0], seen[r.block][1]) for r in records)
+    assert all(
+        torch.equal(r.gate[:, :, None, None] * seen[r.block][0], seen[r.block][1]) for r in records
+    )
     assert {site.function for site in find_gates(model)} == {"Hardsigmoid"}
 
 
 def test_records_come_in_forward_order_with_their_stages(se_net: nn.Module, images: Tensor):
-    """Stage 2 is a quarter of the image's side and each later stage half the one before: blocks 3, 4, 6, 3."""
+    """Stage 2 is a quarter of the image's side and each later stage half the one before: blocks 3,
+    4, 6, 3.
+    """
     records = capture(se_net, images)
     assert [record.block for record in records] == PATHS
     assert [record.stage for record in records] == STAGES
@@ -117,7 +137,9 @@ def test_an_image_given_by_name_has_the_same_stages(se_net: nn.Module, images: T
 
 
 def test_records_are_plain_values(se_net: nn.Module, images: Tensor):
-    """A record outlives the pass: float32, on the CPU, without gradient, and fit for autograd afterwards."""
+    """A record outlives the pass: float32, on the CPU, without gradient, and fit for autograd
+    afterwards.
+    """
     with torch.inference_mode(), capture_gates(se_net.double(), keep_features=PATHS) as records:
         se_net(images.double())
     for record in records:
@@ -132,16 +154,22 @@ def test_a_pass_with_gradients_leaves_records_without(se_net: nn.Module, images:
     """A record that held the graph would keep every feature map of the pass in memory."""
     with capture_gates(se_net) as records:
         se_net(images).sum().backward()
-    assert not any(value.requires_grad for record in records for value in (record.squeeze, record.gate))
+    assert not any(
+        value.requires_grad for record in records for value in (record.squeeze, record.gate)
+    )
 
 
 def test_a_record_is_not_edited_by_what_the_model_does_next(se_net: nn.Module, images: Tensor):
-    """On the CPU moving a tensor is no copy, and the next layer may work in place on what was recorded."""
+    """On the CPU moving a tensor is no copy, and the next layer may work in place on what was
+    recorded.
+    """
     before = capture(se_net, images)
     first = PATHS[0]
     gates: list[Tensor] = []
     with capture_gates(se_net, keep_features=[first]) as records:
-        se_net.get_submodule(f"{first}.scale_activation").register_forward_hook(lambda *seen: gates.append(seen[2]))
+        se_net.get_submodule(f"{first}.scale_activation").register_forward_hook(
+            lambda *seen: gates.append(seen[2])
+        )
 
         def wipe(_: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
             for value in (gates[0], args[0], output):
@@ -165,7 +193,9 @@ def test_nested_captures_see_the_same_pass(se_net: nn.Module, images: Tensor):
 
 
 def test_a_part_of_a_model_can_be_captured_inside_its_whole(se_net: nn.Module, images: Tensor):
-    """Captures are told apart by the model they were opened on: values agree, paths are relative to it."""
+    """Captures are told apart by the model they were opened on: values agree, paths are relative
+    to it.
+    """
     model = nn.Sequential(se_net)
     with capture_gates(model) as whole, capture_gates(se_net) as part:
         model(images)
@@ -185,7 +215,9 @@ def test_two_passes_give_two_batches(se_net: nn.Module, images: Tensor):
 
 
 def test_features_are_kept_where_asked_for(se_net: nn.Module, images: Tensor):
-    """U of all blocks of one image would take 42 MiB at full size, so only the named ones are kept."""
+    """U of all blocks of one image would take 42 MiB at full size, so only the named ones are
+    kept.
+    """
     asked = PATHS[7]
     _, seen = watch(se_net, images)
     with capture_gates(se_net, keep_features=[asked]) as records:
@@ -196,7 +228,9 @@ def test_features_are_kept_where_asked_for(se_net: nn.Module, images: Tensor):
 
 
 def test_bfloat16_is_recorded_as_float32(se_net: nn.Module, images: Tensor):
-    """Under autocast the gates are bfloat16, which NumPy cannot hold; every bfloat16 is a float32."""
+    """Under autocast the gates are bfloat16, which NumPy cannot hold; every bfloat16 is a
+    float32.
+    """
     with torch.autocast("cpu", torch.bfloat16):
         bare, seen = watch(se_net, images)
         with capture_gates(se_net) as records, torch.no_grad():

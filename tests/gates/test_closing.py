@@ -1,4 +1,6 @@
-"""Captures end in whatever order, thread, task or generator; none loses a record and none leaves a hook."""
+"""Captures end in whatever order, thread, task or generator; none loses a record and none leaves a
+hook.
+"""
 
 import asyncio
 import copy
@@ -24,7 +26,12 @@ IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 def build() -> nn.Sequential:
     torch.manual_seed(0)
-    convs = [nn.Conv2d(3, 8, 3, 2, 1), SqueezeExcitation(8, 4), nn.Conv2d(8, 8, 3, 2, 1), SqueezeExcitation(8, 4)]
+    convs = [
+        nn.Conv2d(3, 8, 3, 2, 1),
+        SqueezeExcitation(8, 4),
+        nn.Conv2d(8, 8, 3, 2, 1),
+        SqueezeExcitation(8, 4),
+    ]
     return nn.Sequential(*convs).eval()
 
 
@@ -39,9 +46,16 @@ def assert_nothing_is_left(*models: nn.Module) -> None:
 
 
 def test_captures_may_end_in_the_order_they_began():
-    """Notebooks and exit stacks close what was opened first: the others go on, to their own ends."""
+    """Notebooks and exit stacks close what was opened first: the others go on, to their own
+    ends.
+    """
     one, two = build(), build()
-    captures = [capture_gates(one), capture_gates(one), capture_gates(two), edit_gates(two, {"1": torch.zeros_like})]
+    captures = [
+        capture_gates(one),
+        capture_gates(one),
+        capture_gates(two),
+        edit_gates(two, {"1": torch.zeros_like}),
+    ]
     lists = [capture.__enter__() for capture in captures]
     counts = []
     for capture in captures:
@@ -74,7 +88,9 @@ def test_a_generator_that_is_dropped_ends_its_capture():
 
 
 def test_a_generator_may_end_in_another_context():
-    """Frameworks resume a generator in a context of its own, where a token of the first cannot be used."""
+    """Frameworks resume a generator in a context of its own, where a token of the first cannot be
+    used.
+    """
     model = build()
 
     def once() -> Iterator[list[GateRecord]]:
@@ -90,7 +106,9 @@ def test_a_generator_may_end_in_another_context():
 
 
 def test_tasks_of_one_loop_capture_apart():
-    """Tasks share a thread; each sees its own passes, and an asynchronous generator may be closed by another task."""
+    """Tasks share a thread; each sees its own passes, and an asynchronous generator may be closed
+    by another task.
+    """
     model, other = build(), build()
 
     async def task(model: nn.Module, passes: int) -> int:
@@ -134,7 +152,9 @@ def test_a_capture_may_be_closed_by_another_thread():
 
 
 def test_passes_in_another_thread_than_the_captures_are_told():
-    """An empty list would say that the model has no gates: neither a closing thread nor a worker records."""
+    """An empty list would say that the model has no gates: neither a closing thread nor a worker
+    records.
+    """
     model, capture = build(), capture_gates(build())
     thread = Thread(target=capture.__enter__)
     thread.start()
@@ -192,7 +212,9 @@ def test_what_checkpointing_runs_again_is_no_pass(reentrant: bool):
 
 
 def test_a_copy_that_was_made_inside_a_capture_is_captured_once():
-    """It has the same hooks as the original had then; run twice, they would count each use of a block twice."""
+    """It has the same hooks as the original had then; run twice, they would count each use of a
+    block twice.
+    """
     model = build()
     with capture_gates(model) as originals:
         copied = copy.deepcopy(model)
@@ -200,7 +222,9 @@ def test_a_copy_that_was_made_inside_a_capture_is_captured_once():
     with capture_gates(copied) as records:
         run(copied)
     assert [(record.name, record.call) for record in records] == [("1", 0), ("3", 0)]
-    assert all(torch.equal(one.gate, other.gate) for one, other in zip(originals, records, strict=True))
+    assert all(
+        torch.equal(one.gate, other.gate) for one, other in zip(originals, records, strict=True)
+    )
     assert_nothing_is_left(model, copied)
 
 
@@ -224,7 +248,9 @@ def test_gates_under_torch_func_are_plain_values():
     model, weights = build(), dict(build().named_parameters())
     with capture_gates(model, keep_features=["1"]) as records:
         run(model)
-        torch.func.grad(lambda values: torch.func.functional_call(model, values, (IMAGES,)).sum())(weights)
+        torch.func.grad(lambda values: torch.func.functional_call(model, values, (IMAGES,)).sum())(
+            weights
+        )
     for one, other in zip(records[:2], records[2:], strict=True):
         assert torch.equal(one.gate, torch.from_numpy(other.gate.numpy()))
         assert torch.equal(one.squeeze, torch.from_numpy(other.squeeze.numpy()))
@@ -236,20 +262,30 @@ def test_gates_under_torch_func_are_plain_values():
 def test_one_pass_for_many_is_refused():
     """Under `torch.vmap` a gate has no batch axis: what would be recorded is nobody's."""
     model = build()
-    with pytest.raises(CaptureError, match=r"torch\.vmap.* Call the model on a whole batch"), capture_gates(model):
+    with (
+        pytest.raises(CaptureError, match=r"torch\.vmap.* Call the model on a whole batch"),
+        capture_gates(model),
+    ):
         torch.func.vmap(lambda image: model(image[None]))(IMAGES)
 
 
 def test_a_pass_on_shapes_alone_is_refused():
     """The device meta holds no values."""
     model = build().to("meta")
-    with pytest.raises(CaptureError, match="shapes alone, which have no values"), capture_gates(model):
+    with (
+        pytest.raises(CaptureError, match="shapes alone, which have no values"),
+        capture_gates(model),
+    ):
         model(IMAGES.to("meta"))
 
 
 def test_a_batch_of_no_image_leaves_records_of_none():
     """The last batch of a filtered data set may be empty."""
     model = build()
-    with capture_gates(model) as records, edit_gates(model, {"1": torch.zeros_like}), torch.no_grad():
+    with (
+        capture_gates(model) as records,
+        edit_gates(model, {"1": torch.zeros_like}),
+        torch.no_grad(),
+    ):
         model(IMAGES[:0])
     assert [tuple(record.gate.shape) for record in records] == [(0, 8), (0, 8)]

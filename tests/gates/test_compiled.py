@@ -1,4 +1,6 @@
-"""Compiled code calls no hooks: a capture runs the model as it was written, or says which blocks it did not see."""
+"""Compiled code calls no hooks: a capture runs the model as it was written, or says which blocks
+it did not see.
+"""
 
 import copy
 import subprocess
@@ -69,8 +71,12 @@ def run(model: Any) -> Tensor:
 
 @pytest.mark.parametrize("compile_", [in_place, forward_alone])
 @pytest.mark.parametrize("part", ["", "second.1.scale_activation"])
-def test_what_is_compiled_in_place_is_captured_and_edited(compile_: Callable[[nn.Module], None], part: str):
-    """The gates are those of the same network uncompiled, and what was compiled is back in its place afterwards."""
+def test_what_is_compiled_in_place_is_captured_and_edited(
+    compile_: Callable[[nn.Module], None], part: str
+):
+    """The gates are those of the same network uncompiled, and what was compiled is back in its
+    place afterwards.
+    """
     model = build()
     plain = copy.deepcopy(model)
     compile_(model.get_submodule(part))
@@ -127,9 +133,12 @@ print(len(records), *sorted(set(calls)))
 def test_other_threads_run_compiled_code_meanwhile():
     """A capture of one session must not slow the passes of others, nor change their last digits.
 
-    In an interpreter of its own: the compiler must not meet the checks of types that tests alone have.
+    In an interpreter of its own: the compiler must not meet the checks of types that tests alone
+    have.
     """
-    done = subprocess.run([sys.executable, "-c", BESIDE], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", BESIDE], capture_output=True, text=True, check=False
+    )
     assert done.stdout.split() == ["1", "other"], done.stderr
 
 
@@ -139,7 +148,8 @@ def test_a_part_wrapped_by_compile_is_refused_by_name():
     model.second = compiled(model.second)
     for blocks in (None, ["second._orig_mod.1"]):
         with pytest.raises(
-            NoSEBlocksError, match=r"^second is wrapped by `torch\.compile`.*Capture from the model you"
+            NoSEBlocksError,
+            match=r"^second is wrapped by `torch\.compile`.*Capture from the model you",
         ):
             capture_gates(model, blocks=blocks).__enter__()
     scan = scan_model(model)
@@ -147,13 +157,17 @@ def test_a_part_wrapped_by_compile_is_refused_by_name():
     assert list(scan.compiled) == ["second._orig_mod.1"]
 
 
-@pytest.mark.parametrize("script", [torch.jit.script, lambda part: torch.jit.trace(part, torch.rand(1, 8, 8, 8))])
+@pytest.mark.parametrize(
+    "script", [torch.jit.script, lambda part: torch.jit.trace(part, torch.rand(1, 8, 8, 8))]
+)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*torch.jit.*")
 def test_a_part_in_torchscript_is_refused_by_name(script: Callable[[nn.Module], Any]):
     """The class of its modules is gone, and with it the row of the table; their names are left."""
     model = build()
     model.second = script(model.second)
-    with pytest.raises(NoSEBlocksError, match=r"^second\.1 is TorchScript, which calls no hooks\. Capture from"):
+    with pytest.raises(
+        NoSEBlocksError, match=r"^second\.1 is TorchScript, which calls no hooks\. Capture from"
+    ):
         capture_gates(model).__enter__()
     assert list(inspect_gates(model, size=16).refused) == ["second.1"]
 
@@ -179,10 +193,15 @@ def wrong_ways() -> dict[str, Callable[[], tuple[nn.Module, Any]]]:
 
 @pytest.mark.parametrize("way", wrong_ways().values(), ids=wrong_ways())
 def test_a_block_that_no_hook_saw_ends_in_an_error(way: Callable[[], tuple[nn.Module, Any]]):
-    """An empty list would look like a network without blocks, and an edit without effect like one that is of no use."""
+    """An empty list would look like a network without blocks, and an edit without effect like one
+    that is of no use.
+    """
     model, call = way()
     run(call)
-    with pytest.raises(CaptureError, match=r"second\.1|No pass of Net was seen.*torch\.compile"), capture_gates(model):
+    with (
+        pytest.raises(CaptureError, match=r"second\.1|No pass of Net was seen.*torch\.compile"),
+        capture_gates(model),
+    ):
         run(call)
     with (
         pytest.raises(EditError, match=r"second\.1|No pass of Net was seen.*torch\.compile"),
@@ -193,7 +212,9 @@ def test_a_block_that_no_hook_saw_ends_in_an_error(way: Callable[[], tuple[nn.Mo
 
 
 def test_a_pass_in_which_no_block_was_seen_ends_in_an_error():
-    """Nothing was recorded although the model ran, as under a CUDA graph, which replaces ``forward``."""
+    """Nothing was recorded although the model ran, as under a CUDA graph, which replaces
+    ``forward``.
+    """
     model = build()
     model.forward = lambda x: x
     message = r"The model ran, but no SE block was seen.*first\.1, second\.1.*Use a copy"
@@ -202,9 +223,14 @@ def test_a_pass_in_which_no_block_was_seen_ends_in_an_error():
 
 
 def test_an_early_exit_is_told_in_a_warning():
-    """Blocks may be left out on purpose: the records of the others stay, and none is missed without a word."""
+    """Blocks may be left out on purpose: the records of the others stay, and none is missed
+    without a word.
+    """
     model = build(run=lambda _: lambda x: x)
-    with pytest.warns(CaptureWarning, match=r"second\.1\. The model did not use them"), capture_gates(model) as records:
+    with (
+        pytest.warns(CaptureWarning, match=r"second\.1\. The model did not use them"),
+        capture_gates(model) as records,
+    ):
         run(model)
     assert [record.block for record in records] == ["first.1"]
     with capture_gates(model, blocks=["first.1"]) as records:
@@ -229,8 +255,12 @@ def test_a_with_block_without_a_pass_says_nothing():
 
 
 @pytest.mark.parametrize("compile_", [in_place, forward_alone])
-def test_a_compiled_part_before_the_first_block_does_not_change_stages(compile_: Callable[[nn.Module], None]):
-    """The image goes into what is compiled: both strides are measured from it, whichever pass was first."""
+def test_a_compiled_part_before_the_first_block_does_not_change_stages(
+    compile_: Callable[[nn.Module], None],
+):
+    """The image goes into what is compiled: both strides are measured from it, whichever pass was
+    first.
+    """
     model = build()
     compile_(model.first[0])
     run(model)
@@ -243,7 +273,9 @@ def test_a_compiled_part_before_the_first_block_does_not_change_stages(compile_:
 
 @pytest.mark.parametrize("hide", [compiled, torch.jit.script])
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated")
-def test_a_part_that_no_hook_sees_into_does_not_change_stages(hide: Callable[[nn.Module], nn.Module]):
+def test_a_part_that_no_hook_sees_into_does_not_change_stages(
+    hide: Callable[[nn.Module], nn.Module],
+):
     """Its first convolution is not seen, and the next one takes in no image."""
     model = build()
     model.first[0] = hide(model.first[0])

@@ -16,7 +16,9 @@ def sites(se_net: nn.Module) -> tuple[GateSite, ...]:
     return find_gates(se_net, size=64)
 
 
-def test_with_no_gate_held_it_is_the_plain_gradient(se_net: nn.Module, sites: tuple[GateSite, ...], images: Tensor):
+def test_with_no_gate_held_it_is_the_plain_gradient(
+    se_net: nn.Module, sites: tuple[GateSite, ...], images: Tensor
+):
     """The cuts change neither answer nor gradient while nothing is held."""
     images = images.requires_grad_()
     plain = se_net(images)[:, 1].sum()
@@ -32,14 +34,18 @@ def test_with_no_gate_held_it_is_the_plain_gradient(se_net: nn.Module, sites: tu
 def test_a_held_gate_is_an_input_like_the_image(
     se_net: nn.Module, sites: tuple[GateSite, ...], images: Tensor, held: list[str]
 ):
-    """Equal to replacing the held gates by leaves of the same value before the pass; one pass serves all sets."""
+    """Equal to replacing the held gates by leaves of the same value before the pass; one pass
+    serves all sets.
+    """
     images = images.requires_grad_()
     with cut_gates(se_net, sites) as cuts:
         value = se_net(images)[:, 1].sum()
     sets = {"all": [site.name for site in sites], "some": held}
     slope, slopes = cuts.slopes(value, images, sets)["some"]
     leaves = {block: cuts.gates[block].clone().requires_grad_() for block in held}
-    with edit_gates(se_net, {block: lambda _, leaf=leaf: leaf.clone() for block, leaf in leaves.items()}):
+    with edit_gates(
+        se_net, {block: lambda _, leaf=leaf: leaf.clone() for block, leaf in leaves.items()}
+    ):
         expected = torch.autograd.grad(se_net(images)[:, 1].sum(), [images, *leaves.values()])
     found = [slope, *(slopes[block] for block in held)]
     for one, other in zip(found, expected, strict=True):
@@ -56,5 +62,8 @@ def test_nothing_stays_on_the_model(se_net: nn.Module, sites: tuple[GateSite, ..
 def test_a_block_that_is_not_there_is_refused(se_net: nn.Module):
     """The sentence is that of `edit_gates`."""
     site = GateSite("layer9", 2, 8, "Sigmoid")
-    with pytest.raises(NoSEBlocksError, match=r"^There is no SE block 'layer9'\. Choose"), cut_gates(se_net, [site]):
+    with (
+        pytest.raises(NoSEBlocksError, match=r"^There is no SE block 'layer9'\. Choose"),
+        cut_gates(se_net, [site]),
+    ):
         pass

@@ -27,8 +27,12 @@ def count_hooks(model: nn.Module) -> int:
 
 
 @pytest.mark.parametrize("path", [FIRST, MIDDLE, LAST])
-def test_gates_of_one_are_the_network_without_the_block(se_net: nn.Module, images: Tensor, path: str):
-    """U times 1 is U, bit for bit: what is left is the network with an identity in the block's place."""
+def test_gates_of_one_are_the_network_without_the_block(
+    se_net: nn.Module, images: Tensor, path: str
+):
+    """U times 1 is U, bit for bit: what is left is the network with an identity in the block's
+    place.
+    """
     without = deepcopy(se_net)
     without.set_submodule(path, nn.Identity())
     with edit_gates(se_net, {path: torch.ones_like}):
@@ -65,8 +69,12 @@ def test_an_edit_is_given_the_gates_as_a_capture_records_them(se_net: nn.Module,
 
 @pytest.mark.parametrize("first", ["capture", "edit"])
 @pytest.mark.parametrize("whole", [False, True], ids=["same", "whole"])
-def test_a_capture_records_the_edited_gate(se_net: nn.Module, images: Tensor, first: str, whole: bool):
-    """The record is what the block multiplied by, whichever was opened first, and on whichever root."""
+def test_a_capture_records_the_edited_gate(
+    se_net: nn.Module, images: Tensor, first: str, whole: bool
+):
+    """The record is what the block multiplied by, whichever was opened first, and on whichever
+    root.
+    """
     model = nn.Sequential(se_net) if whole else se_net
     contexts: dict[str, Callable[[], Any]] = {
         "capture": lambda: capture_gates(model),
@@ -137,7 +145,10 @@ def test_gradients_pass_through_an_edit(se_net: nn.Module, images: Tensor):
 def test_an_unknown_block_is_refused(se_net: nn.Module):
     """A misspelt path would leave the network as it is, and its reader in error."""
     message = r"no SE block 'layer9'\. Choose among: layer1\.0\.bn3\.1, "
-    with pytest.raises(NoSEBlocksError, match=message), edit_gates(se_net, {"layer9": torch.ones_like}):
+    with (
+        pytest.raises(NoSEBlocksError, match=message),
+        edit_gates(se_net, {"layer9": torch.ones_like}),
+    ):
         pass
     assert count_hooks(se_net) == 0
 
@@ -152,15 +163,21 @@ def test_an_unknown_block_is_refused(se_net: nn.Module):
     ],
     ids=["shape", "precision", "map", "number"],
 )
-def test_another_shape_or_precision_is_refused(se_net: nn.Module, images: Tensor, edit: Any, found: str):
-    """Broadcasting would let a wrong shape through, and promotion would change every later layer."""
+def test_another_shape_or_precision_is_refused(
+    se_net: nn.Module, images: Tensor, edit: Any, found: str
+):
+    """Broadcasting would let a wrong shape through, and promotion would change every later
+    layer.
+    """
     message = found + r".*needs \(2, 512\) of float32 on cpu\. Return a tensor like the one"
     with pytest.raises(EditError, match=message), edit_gates(se_net, {LAST: edit}):
         run(se_net, images)
 
 
 def test_threads_edit_one_model_apart(se_net: nn.Module):
-    """Sessions share the model: each is answered with its own edit, every time, and one without any is not edited."""
+    """Sessions share the model: each is answered with its own edit, every time, and one without
+    any is not edited.
+    """
     threads, rounds = 6, 8
     image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(3))
     start = Barrier(threads)
@@ -168,7 +185,9 @@ def test_threads_edit_one_model_apart(se_net: nn.Module):
     def answer(index: int) -> Tensor:
         edits = {MIDDLE: lambda gate: index / threads * gate} if index else {}
         with edit_gates(se_net, edits), capture_gates(se_net) as records:
-            return torch.cat([run(se_net, image).flatten(), *(record.gate.flatten() for record in records)])
+            return torch.cat(
+                [run(se_net, image).flatten(), *(record.gate.flatten() for record in records)]
+            )
 
     alone = [answer(index) for index in range(threads)]
     assert len({tuple(values.tolist()) for values in alone}) == threads
@@ -184,11 +203,15 @@ def test_threads_edit_one_model_apart(se_net: nn.Module):
 
 @pytest.mark.parametrize("path", [FIRST, LAST])
 def test_rows_of_gates_spread_one_image_over_a_batch(se_net: nn.Module, images: Tensor, path: str):
-    """Three rows for one image answer as three edits of it do, and what comes before the block runs once."""
+    """Three rows for one image answer as three edits of it do, and what comes before the block
+    runs once.
+    """
     factors = [0.0, 0.4, 1.0]
     seen: list[int] = []
     se_net.get_submodule("conv1").register_forward_hook(lambda *seen_: seen.append(len(seen_[2])))
-    with edit_gates(se_net, {path: lambda gate: torch.tensor(factors)[:, None] * gate}, spread=True):
+    with edit_gates(
+        se_net, {path: lambda gate: torch.tensor(factors)[:, None] * gate}, spread=True
+    ):
         together = run(se_net, images[:1])
     assert seen == [1]
     for factor, row in zip(factors, together, strict=True):

@@ -18,7 +18,8 @@ from se_viz.errors import ExcitationError
 
 BLOCK = "layer3.2.bn3.1"
 
-# Twenty roundings of float32 at the size of these values; the expected ones are in double precision.
+# Twenty roundings of float32 at the size of these values; the expected ones are in double
+# precision.
 NEAR, CLOSE = 1e-5, 2e-6
 
 
@@ -33,7 +34,9 @@ def record_of(model: nn.Module, images: Tensor, block: str = BLOCK) -> GateRecor
 
 
 def by_hand(block: nn.Module, squeeze: Tensor) -> dict[str, np.ndarray]:
-    """Return a, h, the logits and s of torchvision's block, by NumPy in double precision (arXiv 1709.01507, eq. 3)."""
+    """Return a, h, the logits and s of torchvision's block, by NumPy in double precision (arXiv
+    1709.01507, eq. 3).
+    """
     w1, b1, w2, b2 = (value.detach().double().numpy().squeeze() for value in block.parameters())
     before = w1 @ squeeze.double().numpy() + b1
     hidden = np.maximum(before, 0)
@@ -43,7 +46,9 @@ def by_hand(block: nn.Module, squeeze: Tensor) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("image", [0, 1])
 def test_every_step_is_the_papers_formula(se_net: nn.Module, images: Tensor, image: int):
-    """s = sigma(W2 delta(W1 z + b1) + b2), computed by another library for each image of a batch."""
+    """s = sigma(W2 delta(W1 z + b1) + b2), computed by another library for each image of a
+    batch.
+    """
     record = record_of(se_net, images)
     opened = open_gate(se_net, record, image=image)
     expected = by_hand(se_net.get_submodule(BLOCK), record.squeeze[image])
@@ -54,12 +59,18 @@ def test_every_step_is_the_papers_formula(se_net: nn.Module, images: Tensor, ima
     assert (opened.delta, opened.sigma) == ("ReLU", "Sigmoid")
 
 
-def test_the_errors_are_the_distances_from_what_the_block_computed(se_net: nn.Module, images: Tensor):
-    """Hooks of the test's own read what the layers put out for the same image; the largest difference is told."""
+def test_the_errors_are_the_distances_from_what_the_block_computed(
+    se_net: nn.Module, images: Tensor
+):
+    """Hooks of the test's own read what the layers put out for the same image; the largest
+    difference is told.
+    """
     record, block = record_of(se_net, images[:1]), se_net.get_submodule(BLOCK)
     seen: list[Tensor] = []
     for name in ("activation", "fc2", "scale_activation"):
-        block.get_submodule(name).register_forward_hook(lambda *call: seen.append(call[2].double().flatten()))
+        block.get_submodule(name).register_forward_hook(
+            lambda *call: seen.append(call[2].double().flatten())
+        )
     with torch.no_grad():
         block(record.squeeze[:, :, None, None])
     expected = by_hand(block, record.squeeze[0])
@@ -68,7 +79,9 @@ def test_the_errors_are_the_distances_from_what_the_block_computed(se_net: nn.Mo
     opened = open_gate(se_net, record)
     # Both are sums of roundings of double precision around the same difference.
     assert [opened.hidden_error, opened.logit_error] == pytest.approx(distances[:2], rel=1e-6)
-    assert opened.gate_error == pytest.approx(np.abs(record.gate[0].numpy() - expected["gate"]).max(), rel=1e-6)
+    assert opened.gate_error == pytest.approx(
+        np.abs(record.gate[0].numpy() - expected["gate"]).max(), rel=1e-6
+    )
     assert 0 < opened.gate_error < 1e-6
 
 
@@ -124,7 +137,11 @@ FORMS: dict[str, tuple[Callable[[], nn.Module], str, str]] = {
     "torchvision": (lambda: SqueezeExcitation(16, 4), "ReLU", "Sigmoid"),
     "hard": (lambda: SqueezeExcitation(16, 4, nn.SiLU, nn.Hardsigmoid), "SiLU", "Hardsigmoid"),
     "timm": (lambda: SEModule(16, rd_channels=4), "ReLU", "Sigmoid"),
-    "efficientnet": (lambda: SqueezeExcite(16, rd_ratio=0.25, act_layer=nn.SiLU), "SiLU", "Sigmoid"),
+    "efficientnet": (
+        lambda: SqueezeExcite(16, rd_ratio=0.25, act_layer=nn.SiLU),
+        "SiLU",
+        "Sigmoid",
+    ),
     "last": (lambda: Last(SqueezeExciteCl(16, rd_channels=4)), "ReLU", "Sigmoid"),
     "linear": (lambda: SELayer(16, 4), "ReLU", "Sigmoid"),
 }
@@ -138,7 +155,9 @@ def model_with(make: Callable[[], nn.Module], *, seed: int = 3, width: int = 16)
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_spelling_with_two_layers_opens(form: str, images: Tensor):
-    """Squeezing, layers and functions have other names and shapes in each library; the gates are the captured ones."""
+    """Squeezing, layers and functions have other names and shapes in each library; the gates are
+    the captured ones.
+    """
     make, delta, sigma = FORMS[form]
     model = model_with(make)
     (record,) = capture(model, images)
@@ -150,7 +169,10 @@ def test_every_spelling_with_two_layers_opens(form: str, images: Tensor):
 
 
 OTHER_FORMS: dict[str, tuple[Callable[[], nn.Module], str]] = {
-    "norm": (lambda: SEModule(16, rd_channels=4, norm_layer=nn.BatchNorm2d), "Conv2d, BatchNorm2d, ReLU, Conv2d"),
+    "norm": (
+        lambda: SEModule(16, rd_channels=4, norm_layer=nn.BatchNorm2d),
+        "Conv2d, BatchNorm2d, ReLU, Conv2d",
+    ),
     "one layer": (lambda: EffectiveSEModule(16), "by Conv2d, "),
     "neighbours": (lambda: EcaModule(16), "by Conv1d, "),
     "context": (lambda: GlobalContext(16), "LayerNorm2d"),
@@ -168,14 +190,22 @@ class Functional(SEModule):
 
 
 NEARLY: dict[str, tuple[Callable[[], nn.Module], str]] = {
-    "functional": (lambda: Functional(16, rd_channels=4), r"Conv2d, Conv2d, Sigmoid.*no module runs.*\(F\.relu\)"),
-    "learned": (lambda: SEModule(16, rd_channels=4, act_layer=nn.PReLU), "Conv2d, PReLU, Conv2d.*PReLU has weights"),
+    "functional": (
+        lambda: Functional(16, rd_channels=4),
+        r"Conv2d, Conv2d, Sigmoid.*no module runs.*\(F\.relu\)",
+    ),
+    "learned": (
+        lambda: SEModule(16, rd_channels=4, act_layer=nn.PReLU),
+        "Conv2d, PReLU, Conv2d.*PReLU has weights",
+    ),
 }
 
 
 @pytest.mark.parametrize("form", NEARLY)
 def test_what_keeps_two_layers_from_being_opened_is_said(form: str, images: Tensor):
-    """Such a block looks like the paper's to its author, who would take "another form" for an error."""
+    """Such a block looks like the paper's to its author, who would take "another form" for an
+    error.
+    """
     make, words = NEARLY[form]
     model = model_with(make)
     (record,) = capture(model, images)
@@ -185,11 +215,15 @@ def test_what_keeps_two_layers_from_being_opened_is_said(form: str, images: Tens
 
 @pytest.mark.parametrize("form", OTHER_FORMS)
 def test_another_form_is_named_and_not_computed(form: str, images: Tensor):
-    """Where anything but layer, function, layer, function runs, the paper's formula would be wrong arithmetic."""
+    """Where anything but layer, function, layer, function runs, the paper's formula would be wrong
+    arithmetic.
+    """
     make, runs = OTHER_FORMS[form]
     model = model_with(make)
     (record,) = capture(model, images)
-    with pytest.raises(ExcitationError, match=f"{runs}.*not by the paper's layer, function, layer and function"):
+    with pytest.raises(
+        ExcitationError, match=f"{runs}.*not by the paper's layer, function, layer and function"
+    ):
         open_gate(model, record)
 
 
@@ -202,7 +236,9 @@ class SEBlock(Linears):
 
 
 def test_arithmetic_between_the_modules_is_found_out_by_the_error(images: Tensor):
-    """The modules are the paper's, the gates are not theirs: only comparing the numbers can tell."""
+    """The modules are the paper's, the gates are not theirs: only comparing the numbers can
+    tell.
+    """
     model = model_with(lambda: SEBlock(16, 4))
     nn.init.normal_(model.get_parameter("1.fc.2.weight"))
     (record,) = capture(model, images)
@@ -226,13 +262,19 @@ class Scaled(Linears):
 Scaled.__name__ = Scaled.__qualname__ = "SEBlock"
 
 
-@pytest.mark.parametrize(("factor", "exact"), [(1.0, True), (1.001, False), (0.999, False), (1.06, False)])
+@pytest.mark.parametrize(
+    ("factor", "exact"), [(1.0, True), (1.001, False), (0.999, False), (1.06, False)]
+)
 def test_a_hidden_factor_is_not_called_rounding(images: Tensor, factor: float, exact: bool):
-    """A thousandth of a logit is a thousand times what float32 rounds: over 20 draws of weights, no wrong word."""
+    """A thousandth of a logit is a thousand times what float32 rounds: over 20 draws of weights,
+    no wrong word.
+    """
     for seed in range(20):
         model = model_with(lambda: Scaled(16, 4, factor), seed=seed)
         # Some hidden unit is on: a factor of logits that are all 0 would change nothing.
-        nn.init.normal_(model.get_parameter("1.fc.0.weight"), generator=torch.Generator().manual_seed(seed))
+        nn.init.normal_(
+            model.get_parameter("1.fc.0.weight"), generator=torch.Generator().manual_seed(seed)
+        )
         (record,) = capture(model, images)
         opened = open_gate(model, record)
         assert opened.on.any()
@@ -242,7 +284,9 @@ def test_a_hidden_factor_is_not_called_rounding(images: Tensor, factor: float, e
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64])
 def test_rounding_is_called_rounding_in_every_precision(kind: torch.dtype, images: Tensor):
-    """What a block of eight bits of mantissa rounds is far more than one of 24, and both are right."""
+    """What a block of eight bits of mantissa rounds is far more than one of 24, and both are
+    right.
+    """
     for seed in range(10):
         model = model_with(lambda: SEModule(64, rd_channels=16), seed=seed, width=64).to(kind)
         (record,) = capture(model, images.to(kind))
@@ -252,15 +296,21 @@ def test_rounding_is_called_rounding_in_every_precision(kind: torch.dtype, image
 
 
 def test_a_record_of_edited_gates_is_refused(se_net: nn.Module, images: Tensor):
-    """The block would make other gates of this squeeze: showing its arithmetic beside them would be wrong."""
+    """The block would make other gates of this squeeze: showing its arithmetic beside them would
+    be wrong.
+    """
     with edit_gates(se_net, {BLOCK: torch.zeros_like}):
         record = record_of(se_net, images)
-    with pytest.raises(ExcitationError, match=r"holds other gates than the block makes .* without edits"):
+    with pytest.raises(
+        ExcitationError, match=r"holds other gates than the block makes .* without edits"
+    ):
         open_gate(se_net, record)
 
 
 def test_captures_and_edits_of_the_caller_see_nothing(se_net: nn.Module, images: Tensor):
-    """Opening runs the block once more, which is no pass of the model: inside a capture it must leave no record."""
+    """Opening runs the block once more, which is no pass of the model: inside a capture it must
+    leave no record.
+    """
     record = record_of(se_net, images)
     plain = open_gate(se_net, record)
     with edit_gates(se_net, {BLOCK: torch.zeros_like}), capture_gates(se_net) as records:
@@ -270,7 +320,9 @@ def test_captures_and_edits_of_the_caller_see_nothing(se_net: nn.Module, images:
 
 
 def test_the_model_is_left_as_it_was(se_net: nn.Module, images: Tensor):
-    """Weights, modes, gradients and hooks: also a model in training, whose norms would learn from a pass."""
+    """Weights, modes, gradients and hooks: also a model in training, whose norms would learn from
+    a pass.
+    """
     record = record_of(se_net, images)
     se_net.train()
     before, modes = deepcopy(se_net.state_dict()), [module.training for module in se_net.modules()]
@@ -278,11 +330,15 @@ def test_the_model_is_left_as_it_was(se_net: nn.Module, images: Tensor):
     assert all(torch.equal(value, before[name]) for name, value in se_net.state_dict().items())
     assert [module.training for module in se_net.modules()] == modes
     assert all(value.grad is None and value.requires_grad for value in se_net.parameters())
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in se_net.modules())
+    assert not any(
+        module._forward_hooks or module._forward_pre_hooks for module in se_net.modules()
+    )
 
 
 def test_threads_open_gates_of_one_model_at_once(se_net: nn.Module, images: Tensor):
-    """Hooks are shared and what they tell is not: each thread gets, to the bit, what it gets alone."""
+    """Hooks are shared and what they tell is not: each thread gets, to the bit, what it gets
+    alone.
+    """
     records = [record for record in capture(se_net, images) if record.stage == 4]
     alone = [open_gate(se_net, record) for record in records]
     start = threading.Barrier(len(records))

@@ -3,7 +3,15 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from se_viz import Network, capture_gates, compile_edits, edit_gates, find_gates, open_gate, set_gates
+from se_viz import (
+    Network,
+    capture_gates,
+    compile_edits,
+    edit_gates,
+    find_gates,
+    open_gate,
+    set_gates,
+)
 from se_viz.charts.scales import Span, gate_span
 from se_viz.experiments.analysis import analyse
 from se_viz.experiments.counterfactuals import Replacement, gates_of, run_counterfactuals
@@ -35,7 +43,11 @@ def image() -> Tensor:
 
 def without_se(model: nn.Module, image: Tensor) -> Tensor:
     """Return the answer with every SE block taken out, and with it the constant beside it."""
-    blocks = [module for module in model.modules() if hasattr(module, "attn_gain") and module.attn_last is not None]
+    blocks = [
+        module
+        for module in model.modules()
+        if hasattr(module, "attn_gain") and module.attn_last is not None
+    ]
     kept = [(block, block.attn_last, block.attn_gain) for block in blocks]
     try:
         for block in blocks:
@@ -50,12 +62,16 @@ def without_se(model: nn.Module, image: Tensor) -> Tensor:
 
 
 def test_what_a_network_shows_is_gate_times_gain(network: Network):
-    """Gates of a sigmoid times 2: the range is 0 to 2, its middle 1, and each value twice the captured one."""
+    """Gates of a sigmoid times 2: the range is 0 to 2, its middle 1, and each value twice the
+    captured one.
+    """
     photo = open_image(list_samples()[0].path)
     records = analyse(network, photo).records
     with torch.inference_mode(), capture_gates(network.model) as captured:
         network.model(network.preprocess(photo))
-    assert {(site.low, site.high, site.gain) for site in network.inspection.sites} == {(0.0, 2.0, 2.0)}
+    assert {(site.low, site.high, site.gain) for site in network.inspection.sites} == {
+        (0.0, 2.0, 2.0)
+    }
     assert gate_span(network.inspection.sites, records[0].gate.numpy()) == Span(0.0, 2.0)
     for shown, plain in zip(records, captured, strict=True):
         assert torch.equal(shown.gate, 2 * plain.gate)
@@ -64,10 +80,15 @@ def test_what_a_network_shows_is_gate_times_gain(network: Network):
 
 
 def test_gates_set_to_one_are_the_network_without_se(network: Network, image: Tensor):
-    """A multiplier of 1 leaves each channel as it is: the same answer as with block and constant taken out."""
+    """A multiplier of 1 leaves each channel as it is: the same answer as with block and constant
+    taken out.
+    """
     expected = without_se(network.model, image)
     blocks = [site.block for site in network.inspection.sites]
-    with torch.no_grad(), edit_gates(network.model, compile_edits([set_gates(blocks, 1)], network.inspection.sites)):
+    with (
+        torch.no_grad(),
+        edit_gates(network.model, compile_edits([set_gates(blocks, 1)], network.inspection.sites)),
+    ):
         found = network.model(image)
     with torch.no_grad():
         plain = network.model(image)
@@ -77,22 +98,34 @@ def test_gates_set_to_one_are_the_network_without_se(network: Network, image: Te
 
 
 def test_all_ones_are_the_network_without_se(network: Network):
-    """The page says so of the counterfactual, and it has to hold where a constant stands beside the block."""
+    """The page says so of the counterfactual, and it has to hold where a constant stands beside
+    the block.
+    """
     photo = open_image(list_samples()[0].path)
     analysis = analyse(network, photo)
-    (found,) = run_counterfactuals(network, photo, Replacement("ones", "network"), gates_of(analysis))
-    expected = without_se(network.model, network.preprocess(photo)).softmax(1)[0, found.predicted].item()
+    (found,) = run_counterfactuals(
+        network, photo, Replacement("ones", "network"), gates_of(analysis)
+    )
+    expected = (
+        without_se(network.model, network.preprocess(photo)).softmax(1)[0, found.predicted].item()
+    )
     # A pass of two rows adds in another order than one of one.
     assert found.probability == pytest.approx(expected, rel=1e-4)
 
 
 def test_gates_found_by_hand_are_the_blocks_own(network: Network):
-    """The library's capture and edits speak of the block alone, whose output is its input times the gate."""
-    assert {(site.low, site.high, site.gain) for site in find_gates(network.model, size=64)} == {(0.0, 1.0, 1.0)}
+    """The library's capture and edits speak of the block alone, whose output is its input times
+    the gate.
+    """
+    assert {(site.low, site.high, site.gain) for site in find_gates(network.model, size=64)} == {
+        (0.0, 1.0, 1.0)
+    }
 
 
 def test_a_shown_record_can_be_opened(network: Network):
-    """The excitation makes the gate and knows nothing of the constant: its steps must end in the sigmoid."""
+    """The excitation makes the gate and knows nothing of the constant: its steps must end in the
+    sigmoid.
+    """
     record = analyse(network, open_image(list_samples()[0].path)).records[0]
     opened = open_gate(network.model, record)
     assert opened.exact
@@ -109,12 +142,20 @@ def test_the_caption_says_what_is_multiplied(network: Network):
 
 def test_every_norm_free_network_of_the_list_has_its_gain():
     """Thirteen names of timm, counted by their class; the others have no constant."""
-    names = {card.architecture for card in list_networks() if card.library == "timm" and "nf" in card.architecture}
+    names = {
+        card.architecture
+        for card in list_networks()
+        if card.library == "timm" and "nf" in card.architecture
+    }
     free = set()
     with torch.device("meta"):
         for name in sorted(names):
             model = timm.create_model(name)
-            blocks = [site for site, module in model.named_modules() if site.endswith(("attn", "attn_last"))]
+            blocks = [
+                site
+                for site, module in model.named_modules()
+                if site.endswith(("attn", "attn_last"))
+            ]
             gains = find_gains(model, blocks)
             assert set(gains.values()) <= {2.0}
             free |= {name} if gains else set()

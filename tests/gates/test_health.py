@@ -8,7 +8,15 @@ from torch import Tensor, nn
 
 from se_viz import list_networks, load_network, open_image
 from se_viz.errors import DataError, LimitError
-from se_viz.gates import BlockHealth, GateRecord, GateSite, Limits, capture_gates, check_health, find_gates
+from se_viz.gates import (
+    BlockHealth,
+    GateRecord,
+    GateSite,
+    Limits,
+    capture_gates,
+    check_health,
+    find_gates,
+)
 from se_viz.gates.health import (
     CONSTANT,
     DEAD,
@@ -38,14 +46,20 @@ def record(gates: Sequence[Sequence[float]], *, features: Tensor | None = None) 
     return GateRecord("block", 3, squeeze, gate, features)
 
 
-def check(gates: Sequence[Sequence[float]], *, site: GateSite = SIGMOID, **limits: float) -> BlockHealth:
+def check(
+    gates: Sequence[Sequence[float]], *, site: GateSite = SIGMOID, **limits: float
+) -> BlockHealth:
     """Check one block with as many channels as its gates have."""
-    (block,) = check_health([record(gates)], [replace(site, channels=len(gates[0]))], limits=Limits(**limits))
+    (block,) = check_health(
+        [record(gates)], [replace(site, channels=len(gates[0]))], limits=Limits(**limits)
+    )
     return block
 
 
 def excite(model: nn.Module, *, bias: float) -> None:
-    """Let every excitation's last layer be zero but for its bias, so that each gate is the sigmoid of it."""
+    """Let every excitation's last layer be zero but for its bias, so that each gate is the sigmoid
+    of it.
+    """
     for name, module in model.named_modules():
         if name.endswith(".fc2"):
             assert isinstance(module, nn.Conv2d)
@@ -61,13 +75,16 @@ def check_model(model: nn.Module, images: Tensor) -> tuple[BlockHealth, ...]:
 
 
 def test_the_numbers_are_those_of_a_calculation_by_hand():
-    """Channels of 0.2 and 0.4 in one image, 0.6 and 0.4 in the other: every number from paper and pencil."""
+    """Channels of 0.2 and 0.4 in one image, 0.6 and 0.4 in the other: every number from paper and
+    pencil.
+    """
     block = check([[0.2, 0.4], [0.6, 0.4]], middle=0.11, end=0.21)
     assert (block.label, block.images, block.site.channels, block.dead) == ("SE_3_1", 2, 2, 0)
     assert block.mean == pytest.approx(0.4)
     # 0.1 in either image, where the two channels are 0.2 apart.
     assert block.over_channels == pytest.approx(0.1)
-    # The first channel is 0.2 from its mean of 0.4 in both, the second never: (0.08 + 0) / (2 - 1) / 2 channels.
+    # The first channel is 0.2 from its mean of 0.4 in both, the second never: (0.08 + 0) / (2 - 1)
+    # / 2 channels.
     assert block.over_images == pytest.approx(math.sqrt(0.04))
     # Both channels have the mean 0.4, so that all variance is between images.
     assert block.image_share == pytest.approx(1.0)
@@ -82,8 +99,8 @@ def test_gates_that_differ_are_healthy():
     block = check(MIXED)
     assert block.flags == ()
     assert describe_block(block) == (
-        "SE_3_1: gates are 0.50 on average and differ between channels (standard deviation up to 0.22) and between "
-        "images (100% of the variance, 90% interval 100% to 100%)."
+        "SE_3_1: gates are 0.50 on average and differ between channels (standard deviation up to "
+        "0.22) and between images (100% of the variance, 90% interval 100% to 100%)."
     )
 
 
@@ -105,7 +122,9 @@ def test_gates_that_differ_are_healthy():
     ],
 )
 def test_each_fault_has_its_flag(gates: list[list[float]], flags: tuple[str, ...]):
-    """Gates made for each fault: that one is flagged, with what it brings along, and nothing else."""
+    """Gates made for each fault: that one is flagged, with what it brings along, and nothing
+    else.
+    """
     assert check(gates).flags == flags
 
 
@@ -123,11 +142,15 @@ def test_each_fault_has_its_flag(gates: list[list[float]], flags: tuple[str, ...
     ],
 )
 def test_a_moved_limit_moves_its_flag(name: str, flag: str, inside: float, outside: float):
-    """On either side of a value that was worked out by hand, so that a slider does what its name says."""
-    # For the share between images: 0.02 in one channel and 0 in the other, against 0.2 between them.
+    """On either side of a value that was worked out by hand, so that a slider does what its name
+    says.
+    """
+    # For the share between images: 0.02 in one channel and 0 in the other, against 0.2 between
+    # them.
     gates = [[0.4, 0.6], [0.6, 0.4]] if name != "fixed" else [[0.4, 0.6], [0.42, 0.6]] * 6
     (within, beyond) = (
-        check_health([record(gates)], [SIGMOID], limits=Limits(**{name: value})) for value in (inside, outside)
+        check_health([record(gates)], [SIGMOID], limits=Limits(**{name: value}))
+        for value in (inside, outside)
     )
     assert flag in within[0].flags
     assert flag not in beyond[0].flags
@@ -144,7 +167,9 @@ def test_most_is_a_share_of_the_gates():
 @pytest.mark.parametrize("value", [-0.01, 1.01, math.nan])
 def test_a_limit_outside_of_its_range_is_refused(name: str, value: float):
     """It would flag all or nothing, whatever the gates are."""
-    with pytest.raises(LimitError, match=rf"The limit {name} is .*\. Choose one between 0 and (0\.5|1)\."):
+    with pytest.raises(
+        LimitError, match=rf"The limit {name} is .*\. Choose one between 0 and (0\.5|1)\."
+    ):
         Limits(**{name: value})
 
 
@@ -165,7 +190,9 @@ def test_hard_gates_that_are_exactly_at_an_end_are_saturated():
 
 
 def test_without_a_range_nothing_is_said_of_middle_and_ends():
-    """A ReLU has no middle to be stuck in; that all channels get 40 can still be told, against 40."""
+    """A ReLU has no middle to be stuck in; that all channels get 40 can still be told, against
+    40.
+    """
     relu = replace(SIGMOID, function="ReLU", low=-math.inf, high=math.inf)
     block = check([[40.0, 40.1], [40.1, 40.0]], site=relu)
     assert (block.near_middle, block.near_low, block.near_high) == (None, None, None)
@@ -191,7 +218,9 @@ def test_one_image_does_not_tell_of_images():
 
 
 def test_many_images_that_leave_a_block_open_are_not_called_too_few():
-    """Its share of the variance is the limit itself: the sentence says near the limit, not that 24 would be enough."""
+    """Its share of the variance is the limit itself: the sentence says near the limit, not that 24
+    would be enough.
+    """
     dice = torch.Generator().manual_seed(0)
     shift = 0.1 * torch.randn(30, 1, generator=dice)
     gates = (torch.linspace(0.3, 0.7, 16) + shift).clamp(0, 1).tolist()
@@ -199,7 +228,9 @@ def test_many_images_that_leave_a_block_open_are_not_called_too_few():
     assert share is not None
     sentence = describe_network([check(gates, fixed=share)])
     assert sentence.startswith("30 images cannot show whether the gates depend on the image")
-    assert sentence.endswith("Their variance between images is near the limit: add images, or move the limit.")
+    assert sentence.endswith(
+        "Their variance between images is near the limit: add images, or move the limit."
+    )
 
 
 def test_passes_count_as_a_batch():
@@ -209,7 +240,9 @@ def test_passes_count_as_a_batch():
 
 
 def test_dead_channels_are_counted_from_their_maps():
-    """The first channel is zero; the second cancels to a mean of 0; the third is zero in one image only."""
+    """The first channel is zero; the second cancels to a mean of 0; the third is zero in one image
+    only.
+    """
     features = torch.ones(2, 4, 2, 2)
     features[:, 0] = 0
     features[:, 1] = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
@@ -247,8 +280,12 @@ def test_zeroed_excitations_are_at_a_half(se_net: nn.Module, images: Tensor):
     """The sigmoid of 0 is 0.5 exactly, in all 16 blocks."""
     excite(se_net, bias=0.0)
     blocks = check_model(se_net, images)
-    assert {(block.flags, block.mean, block.near_middle) for block in blocks} == {((STUCK, CONSTANT), 0.5, 1.0)}
-    assert describe_network(blocks).startswith("The gates of all 16 blocks are near 0.5: recalibration is weak.")
+    assert {(block.flags, block.mean, block.near_middle) for block in blocks} == {
+        ((STUCK, CONSTANT), 0.5, 1.0)
+    }
+    assert describe_network(blocks).startswith(
+        "The gates of all 16 blocks are near 0.5: recalibration is weak."
+    )
 
 
 def test_the_answer_to_all_my_gates_are_065(se_net: nn.Module, images: Tensor):
@@ -257,9 +294,9 @@ def test_the_answer_to_all_my_gates_are_065(se_net: nn.Module, images: Tensor):
     blocks = check_model(se_net, images)
     assert {block.flags for block in blocks} == {(CONSTANT,)}
     assert describe_network(blocks) == (
-        "In all 16 blocks every channel gets nearly the same gate, about 0.65: the network runs, but its SE blocks "
-        "scale all channels alike. Check that the excitation's weights are not near zero beside its biases. Constant: "
-        "all 16 blocks."
+        "In all 16 blocks every channel gets nearly the same gate, about 0.65: the network runs, "
+        "but its SE blocks scale all channels alike. Check that the excitation's weights are not "
+        "near zero beside its biases. Constant: all 16 blocks."
     )
     assert "every channel gets nearly the same gate, 0.65 on average" in describe_block(blocks[0])
 
@@ -275,20 +312,27 @@ def test_huge_biases_saturate(se_net: nn.Module, images: Tensor):
             with torch.no_grad():
                 module.bias[::2] *= -1
     blocks = check_model(se_net, images)
-    # Each channel has one gate for all images: three are enough to say that nothing is between them.
+    # Each channel has one gate for all images: three are enough to say that nothing is between
+    # them.
     assert {block.flags for block in blocks} == {(SATURATED, FIXED)}
     assert {(block.near_low, block.near_high) for block in blocks} == {(0.5, 0.5)}
 
 
 def test_the_bundled_network_saturates_late_and_six_images_leave_early_blocks_open():
-    """The paper finds SE_5_2 near 1 and early blocks shared by all (section 7.2); six images cannot tell the second."""
+    """The paper finds SE_5_2 near 1 and early blocks shared by all (section 7.2); six images
+    cannot tell the second.
+    """
     network = load_network(list_networks()[0].name, "cpu")
     inputs = torch.cat([network.preprocess(open_image(sample.path)) for sample in list_samples()])
     with torch.inference_mode(), capture_gates(network.model) as records:
         network.model(inputs)
     blocks = {block.label: block for block in check_health(records, network.inspection.sites)}
-    assert [label for label, block in blocks.items() if SATURATED in block.flags] == ["SE_5_2", "SE_5_3"]
-    # Over 800 photos of other sets 7 % to 16 % of the variance of these is between images: about the limit.
+    assert [label for label, block in blocks.items() if SATURATED in block.flags] == [
+        "SE_5_2",
+        "SE_5_3",
+    ]
+    # Over 800 photos of other sets 7 % to 16 % of the variance of these is between images: about
+    # the limit.
     assert all(blocks[label].fixed is None for label in ("SE_2_1", "SE_2_2", "SE_3_1"))
     assert blocks["SE_5_1"].fixed is False
     assert all(block.dead == 0 for block in blocks.values())
@@ -296,12 +340,14 @@ def test_the_bundled_network_saturates_late_and_six_images_leave_early_blocks_op
 
 
 def test_weak_gates_that_move_with_the_image_are_not_said_to_be_still():
-    """Gates of 0.46 to 0.54 that swap with every image: weak, and the numbers say that they move."""
+    """Gates of 0.46 to 0.54 that swap with every image: weak, and the numbers say that they
+    move.
+    """
     block = check([[0.46, 0.54] * 2, [0.54, 0.46] * 2] * 4)
     assert block.flags == (STUCK,)
     assert describe_block(block) == (
-        "SE_3_1: 100% of its gates are within 0.05 of 0.5, the Sigmoid of 0, so recalibration is weak; their standard "
-        "deviation is 0.04 over channels and 0.043 over images."
+        "SE_3_1: 100% of its gates are within 0.05 of 0.5, the Sigmoid of 0, so recalibration is "
+        "weak; their standard deviation is 0.04 over channels and 0.043 over images."
     )
 
 
@@ -309,7 +355,11 @@ def test_the_table_has_one_row_a_block():
     """What is written to a file: flags as text, numbers as they are."""
     row = tabulate_health([check([[0.5] * 4] * 2)]).iloc[0]
     assert (row["block"], row["path"], row["stage"], row["channels"]) == ("SE_3_1", "block", 3, 4)
-    assert (row["flags"], row["mean"], row["near_middle"]) == ("near the middle, constant", 0.5, 1.0)
+    assert (row["flags"], row["mean"], row["near_middle"]) == (
+        "near the middle, constant",
+        0.5,
+        1.0,
+    )
     assert tabulate_health([check(MIXED)]).iloc[0]["flags"] == "healthy"
 
 

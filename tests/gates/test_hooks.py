@@ -14,7 +14,12 @@ from se_viz.gates import Spelling, capture_gates, find_gates
 
 def count_hooks(model: nn.Module) -> int:
     """Count every kind of hook that PyTorch keeps on a module."""
-    tables = [value for module in model.modules() for name, value in vars(module).items() if name.endswith("hooks")]
+    tables = [
+        value
+        for module in model.modules()
+        for name, value in vars(module).items()
+        if name.endswith("hooks")
+    ]
     return sum(len(table) for table in tables)
 
 
@@ -23,7 +28,9 @@ def capture(model: nn.Module, images: Tensor) -> Tensor:
     with capture_gates(model) as records, torch.no_grad():
         model(images)
     assert len(records) == 16
-    return torch.cat([value.flatten() for record in records for value in (record.squeeze, record.gate)])
+    return torch.cat(
+        [value.flatten() for record in records for value in (record.squeeze, record.gate)]
+    )
 
 
 def fail(*_: object) -> None:
@@ -66,12 +73,18 @@ def test_hooks_are_gone_after_an_error_in_the_forward_pass(se_net: nn.Module, im
     assert torch.equal(capture(se_net, images), before)
 
 
-def test_hooks_are_gone_after_a_spelling_that_does_not_fit(se_net: nn.Module, monkeypatch: pytest.MonkeyPatch):
-    """A wrong row in the table is said in a sentence, and no hook was set for the child that is there."""
+def test_hooks_are_gone_after_a_spelling_that_does_not_fit(
+    se_net: nn.Module, monkeypatch: pytest.MonkeyPatch
+):
+    """A wrong row in the table is said in a sentence, and no hook was set for the child that is
+    there.
+    """
     wrong = Spelling(SqueezeExcitation, squeeze="fc1", gate="no_such_child")
     monkeypatch.setattr("se_viz.gates.spellings.SPELLINGS", [wrong])
     with (
-        pytest.raises(CaptureError, match=r"no child 'no_such_child' here.*Correct the row in `se_viz"),
+        pytest.raises(
+            CaptureError, match=r"no child 'no_such_child' here.*Correct the row in `se_viz"
+        ),
         capture_gates(se_net),
     ):
         pass
@@ -88,7 +101,9 @@ def test_hooks_of_others_stay(se_net: nn.Module, images: Tensor):
 def test_an_unknown_block_name_is_refused(se_net: nn.Module):
     """A misspelt path would otherwise give a record without features, with no reason."""
     with (
-        pytest.raises(NoSEBlocksError, match=r"no SE block 'layer9'\. Choose among: layer1\.0\.bn3\.1, "),
+        pytest.raises(
+            NoSEBlocksError, match=r"no SE block 'layer9'\. Choose among: layer1\.0\.bn3\.1, "
+        ),
         capture_gates(se_net, keep_features=["layer9"]),
     ):
         pass
@@ -96,16 +111,23 @@ def test_an_unknown_block_name_is_refused(se_net: nn.Module):
 
 
 @pytest.mark.parametrize("use", [find_gates, lambda model: capture_gates(model).__enter__()])
-@pytest.mark.parametrize("model", [nn.Sequential(nn.Conv2d(3, 8, 1)), nn.Sequential()], ids=["plain", "empty"])
+@pytest.mark.parametrize(
+    "model", [nn.Sequential(nn.Conv2d(3, 8, 1)), nn.Sequential()], ids=["plain", "empty"]
+)
 def test_a_model_without_se_blocks_is_refused(model: nn.Module, use: Callable[[nn.Module], object]):
     """An empty list would look like a network whose gates do nothing."""
-    message = r"Sequential has no squeeze-and-excitation block .*SqueezeExcitation.*add one row to `se_viz\.gates"
+    message = (
+        r"Sequential has no squeeze-and-excitation block .*SqueezeExcitation.*add one row to "
+        r"`se_viz\.gates"
+    )
     with pytest.raises(NoSEBlocksError, match=message):
         use(model)
 
 
 def test_a_compiled_model_is_refused(se_net: nn.Module):
-    """Hooks that come after the first call of a compiled model, or part, are ignored: the list would stay empty."""
+    """Hooks that come after the first call of a compiled model, or part, are ignored: the list
+    would stay empty.
+    """
     compiled: Any = torch.compile(se_net)
     for model in (compiled, nn.Sequential(compiled)):
         for use in (find_gates, lambda model: capture_gates(model).__enter__()):
@@ -115,7 +137,9 @@ def test_a_compiled_model_is_refused(se_net: nn.Module):
 
 
 def test_eight_threads_share_one_model(se_net: nn.Module):
-    """Hooks belong to the model and sessions are threads: each must get its own image's gates, every time."""
+    """Hooks belong to the model and sessions are threads: each must get its own image's gates,
+    every time.
+    """
     threads, rounds = 8, 12
     inputs = torch.randn(threads, 1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     alone = [capture(se_net, image) for image in inputs]
@@ -132,7 +156,9 @@ def test_eight_threads_share_one_model(se_net: nn.Module):
 
 
 def test_a_thread_that_only_runs_the_model_is_not_recorded(se_net: nn.Module, images: Tensor):
-    """A session sees its own passes, not those of a session beside it; one that has none of its own is told."""
+    """A session sees its own passes, not those of a session beside it; one that has none of its
+    own is told.
+    """
 
     def run_elsewhere() -> None:
         other = Thread(target=se_net, args=(images,))
@@ -149,7 +175,9 @@ def test_a_thread_that_only_runs_the_model_is_not_recorded(se_net: nn.Module, im
 
 
 def test_find_gates_leaves_the_model_as_it_was(se_net: nn.Module):
-    """Its black image must not teach the norms of a model in training, nor end a frozen part's own mode."""
+    """Its black image must not teach the norms of a model in training, nor end a frozen part's own
+    mode.
+    """
     se_net.train().get_submodule("layer2").eval()
     modes = [module.training for module in se_net.modules()]
     state = {name: value.clone() for name, value in se_net.state_dict().items()}
@@ -168,8 +196,12 @@ def test_find_gates_restores_the_mode_after_an_error(se_net: nn.Module):
     assert count_hooks(se_net) == 1
 
 
-def test_a_part_of_the_model_is_refused_instead_of_given_a_wrong_stage(se_net: nn.Module, images: Tensor):
-    """The stage is the image's side over the block's: without the image's call there is none, nor an earlier one's."""
+def test_a_part_of_the_model_is_refused_instead_of_given_a_wrong_stage(
+    se_net: nn.Module, images: Tensor
+):
+    """The stage is the image's side over the block's: without the image's call there is none, nor
+    an earlier one's.
+    """
     with capture_gates(se_net) as records:
         se_net(images)
         with pytest.raises(CaptureError, match=r"Call the model that was given to `capture_gates`"):

@@ -79,7 +79,9 @@ class Skips(Block):
 
 
 class SELayer(nn.Module):
-    """A class that only shares its name with the SE blocks of research code: its fc.3 is a layer."""
+    """A class that only shares its name with the SE blocks of research code: its fc.3 is a
+    layer.
+    """
 
     def __init__(self):
         super().__init__()
@@ -122,10 +124,14 @@ def net(block: nn.Module) -> nn.Sequential:
 @pytest.mark.parametrize("kind", [Block, InPlace, ForOneImage])
 @pytest.mark.parametrize("by", ["class", "path", "name"])
 def test_a_row_names_a_class_in_three_ways(spell: Callable[..., None], kind: type[Block], by: str):
-    """The class itself, its dotted path, or its bare name; a pass needs no import of the library."""
+    """The class itself, its dotted path, or its bare name; a pass needs no import of the
+    library.
+    """
     spell({"class": kind, "path": f"{__name__}.{kind.__name__}", "name": f"*.{kind.__name__}"}[by])
     found = inspect_gates(net(kind()), size=32)
-    assert [(site.block, site.stage, site.channels, site.hidden) for site in found.sites] == [("1", 1, 8, 4)]
+    assert [(site.block, site.stage, site.channels, site.hidden) for site in found.sites] == [
+        ("1", 1, 8, 4)
+    ]
     assert found.refused == {}
 
 
@@ -171,7 +177,9 @@ def test_a_block_that_is_not_used_is_refused(spell: Callable[..., None]):
     spell(Block)
     model = net(Block())
     model[1].register_module("spare", Block())
-    assert inspect_gates(model, size=32).refused == {"1.spare": "It does not run in a pass of one image."}
+    assert inspect_gates(model, size=32).refused == {
+        "1.spare": "It does not run in a pass of one image."
+    }
 
 
 def test_a_refused_block_can_be_left_out(spell: Callable[..., None]):
@@ -182,14 +190,21 @@ def test_a_refused_block_can_be_left_out(spell: Callable[..., None]):
     message = r"0\.1 \(.*Spatial\) .*which no SE block has\. Leave it out"
     with pytest.raises(CaptureError, match=message), capture_gates(model):
         model(images)
-    with capture_gates(model, blocks=[site.block for site in inspect_gates(model, size=32).sites]) as records:
+    with capture_gates(
+        model, blocks=[site.block for site in inspect_gates(model, size=32).sites]
+    ) as records:
         model(images)
     assert [record.block for record in records] == ["2"]
 
 
 def test_zero_features_do_not_hide_a_wrong_block(spell: Callable[..., None]):
-    """A new network's U may be zero everywhere, and zero times anything is zero: the block is asked with noise."""
-    for kind, refused in ((Block, {}), (Adds, {"1": "Its output is not its input times its gate."})):
+    """A new network's U may be zero everywhere, and zero times anything is zero: the block is
+    asked with noise.
+    """
+    for kind, refused in (
+        (Block, {}),
+        (Adds, {"1": "Its output is not its input times its gate."}),
+    ):
         spell(kind)
         model = net(kind())
         for value in model[0].parameters():
@@ -218,7 +233,10 @@ def test_attention_of_another_kind_is_named(make: Callable[[], nn.Module], words
     found = inspect_gates(model, size=32)
     assert (found.sites, found.refused, list(found.others)) == ((), {}, ["1"])
     assert words in found.others["1"]
-    with pytest.raises(NoSEBlocksError, match=rf"What it has is no SE gate: 1 \(.*{words}"), capture_gates(model):
+    with (
+        pytest.raises(NoSEBlocksError, match=rf"What it has is no SE gate: 1 \(.*{words}"),
+        capture_gates(model),
+    ):
         pass
 
 
@@ -231,7 +249,9 @@ def test_attention_of_another_kind_is_named(make: Callable[[], nn.Module], words
     ],
 )
 def test_networks_of_another_kind_have_no_gates(name: str, words: str):
-    """Selective kernels, split attention and additive global context look alike in a module's name only."""
+    """Selective kernels, split attention and additive global context look alike in a module's name
+    only.
+    """
     found = inspect_gates(timm.create_model(name), size=64)
     assert (found.sites, found.refused) == ((), {})
     assert all(words in sentence for sentence in found.others.values())
@@ -253,9 +273,14 @@ def test_a_block_used_twice_gives_two_records():
         ("se", "se", 1, 0),
         ("se", "se#2", 2, 1),
     ] * 2
-    assert all(torch.equal(record.squeeze, value) for record, value in zip(records, squeezes, strict=True))
+    assert all(
+        torch.equal(record.squeeze, value) for record, value in zip(records, squeezes, strict=True)
+    )
     assert [record.features is not None for record in records] == [False, True] * 2
-    assert [(site.name, site.stage) for site in find_gates(model, size=32)] == [("se", 1), ("se#2", 2)]
+    assert [(site.name, site.stage) for site in find_gates(model, size=32)] == [
+        ("se", 1),
+        ("se#2", 2),
+    ]
 
 
 def test_both_uses_of_a_block_have_a_label_and_rows_of_their_own():
@@ -273,7 +298,9 @@ def test_both_uses_of_a_block_have_a_label_and_rows_of_their_own():
 
 
 def test_blocks_may_share_their_gate_function(spell: Callable[..., None]):
-    """One sigmoid for all blocks, and for other layers, is common: what counts is in which block it runs."""
+    """One sigmoid for all blocks, and for other layers, is common: what counts is in which block
+    it runs.
+    """
     spell(Block)
     shared = nn.Sigmoid()
     torch.manual_seed(0)
@@ -300,16 +327,23 @@ def test_gates_under_autocast_are_recorded_as_they_are(name: str):
     gates: list[Tensor] = []
     sites = inspect_gates(model, size=64).sites
     for site in sites:
-        model.get_submodule(f"{site.block}.gate").register_forward_hook(lambda *seen: gates.append(seen[2].clone()))
+        model.get_submodule(f"{site.block}.gate").register_forward_hook(
+            lambda *seen: gates.append(seen[2].clone())
+        )
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), capture_gates(model) as records:
         model(torch.randn(2, 3, 64, 64))
     assert {gate.dtype for gate in gates} == {torch.bfloat16}
     assert len(gates) == len(records) == len(sites)
-    assert all(torch.equal(r.gate, gate.float().reshape(2, -1)) for r, gate in zip(records, gates, strict=True))
+    assert all(
+        torch.equal(r.gate, gate.float().reshape(2, -1))
+        for r, gate in zip(records, gates, strict=True)
+    )
 
 
 def test_a_stage_has_a_readable_name():
-    """What a reader knows of stage 3 is that eight pixels of the image are one of its; below 0 maps are enlarged."""
+    """What a reader knows of stage 3 is that eight pixels of the image are one of its; below 0
+    maps are enlarged.
+    """
     assert [name_stage(stage) for stage in (-1, 0, 3, 5)] == [
         "Stage -1 · 2 times the image's side",
         "Stage 0 · stride 1",
@@ -357,21 +391,37 @@ class Multiplies(Block):
         return ways[self.way]()
 
 
-WAYS = ("adds", "returns the gate", "spreads the gate", "sigmoid once more", "scales", "clamps", "skips")
+WAYS = (
+    "adds",
+    "returns the gate",
+    "spreads the gate",
+    "sigmoid once more",
+    "scales",
+    "clamps",
+    "skips",
+)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_is_not_the_multiplier_is_neither_recorded_nor_edited(spell: Callable[..., None], way: str):
-    """Capture and edit alone, without an inspection before, must not take anything else for the gate."""
+def test_what_is_not_the_multiplier_is_neither_recorded_nor_edited(
+    spell: Callable[..., None], way: str
+):
+    """Capture and edit alone, without an inspection before, must not take anything else for the
+    gate.
+    """
     spell(Multiplies)
     model, images = net(Multiplies(way)), torch.randn(2, 3, 32, 32)
     message = (
-        r"^1 \(.*Multiplies\) puts out something else than its input times its gate.*Leave it out: `inspect_gates`"
+        r"^1 \(.*Multiplies\) puts out something else than its input times its gate.*Leave it out: "
+        r"`inspect_gates`"
     )
     with pytest.raises(CaptureError, match=message), capture_gates(model) as records:
         model(images)
     assert records == []
-    with pytest.raises(EditError, match=r"puts out something else"), edit_gates(model, {"1": lambda gate: 0.7 * gate}):
+    with (
+        pytest.raises(EditError, match=r"puts out something else"),
+        edit_gates(model, {"1": lambda gate: 0.7 * gate}),
+    ):
         model(images)
 
 
@@ -387,7 +437,9 @@ def test_a_block_is_checked_in_every_pass(spell: Callable[..., None]):
 
 
 @pytest.mark.parametrize("precision", [torch.float64, torch.float16, torch.bfloat16])
-def test_a_right_block_passes_the_check_in_every_precision(spell: Callable[..., None], precision: torch.dtype):
+def test_a_right_block_passes_the_check_in_every_precision(
+    spell: Callable[..., None], precision: torch.dtype
+):
     """Rounding of the block's own precision is no other gate; nor is a map that it writes over."""
     spell(InPlace)
     model = net(InPlace()).to(precision)
@@ -427,8 +479,24 @@ def named(name: str) -> nn.Module:
     return module
 
 
-UNKNOWN = ["SELayer", "SEBlock", "SE", "SE_Block", "Squeeze_excitation_layer", "SqueezeAndExcite", "ChannelAttention"]
-UNKNOWN += ["cSE", "ChannelSELayer", "CALayer", "eca_layer", "EfficientChannelAttention", "se_block", "SEUnit"]
+UNKNOWN = [
+    "SELayer",
+    "SEBlock",
+    "SE",
+    "SE_Block",
+    "Squeeze_excitation_layer",
+    "SqueezeAndExcite",
+    "ChannelAttention",
+]
+UNKNOWN += [
+    "cSE",
+    "ChannelSELayer",
+    "CALayer",
+    "eca_layer",
+    "EfficientChannelAttention",
+    "se_block",
+    "SEUnit",
+]
 PLAIN = [
     "SegmentationHead",
     "BaseModel",
@@ -443,7 +511,9 @@ PLAIN = [
 
 @pytest.mark.parametrize("name", [*UNKNOWN, *PLAIN])
 def test_what_is_named_like_an_se_block_and_cannot_be_read_is_named(name: str):
-    """Beside a block that is known, a reader would not miss the other; modules of other names are left alone."""
+    """Beside a block that is known, a reader would not miss the other; modules of other names are
+    left alone.
+    """
     model = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), SqueezeExcitation(8, 4), named(name)).eval()
     found = inspect_gates(model, size=32)
     assert [site.block for site in found.sites] == ["1"]
@@ -454,12 +524,16 @@ def test_what_is_named_like_an_se_block_and_cannot_be_read_is_named(name: str):
 def test_what_holds_a_known_block_is_not_named():
     """SEBottleneck and SEResNet are named for the blocks inside, which are found."""
     holder = type("SEBottleneck", (nn.Sequential,), {})(nn.Conv2d(8, 8, 1), SqueezeExcitation(8, 4))
-    found = inspect_gates(type("SENet", (nn.Sequential,), {})(nn.Conv2d(3, 8, 3), holder).eval(), size=32)
+    found = inspect_gates(
+        type("SENet", (nn.Sequential,), {})(nn.Conv2d(3, 8, 3), holder).eval(), size=32
+    )
     assert ([site.block for site in found.sites], found.refused) == (["1.1"], {})
 
 
 def test_scse_is_named_for_what_it_is():
-    """It adds two products, so no one number a channel is its gate; no row of the table could read it."""
+    """It adds two products, so no one number a channel is its gate; no row of the table could read
+    it.
+    """
     model = net(named("SCSEModule"))
     assert "scSE (arXiv 1803.02579)" in inspect_gates(model, size=32).others["1"]
     with pytest.raises(NoSEBlocksError, match=r"no SE gate: 1 \(scSE"), capture_gates(model):

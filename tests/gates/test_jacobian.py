@@ -23,7 +23,9 @@ def record_of(model: nn.Module, images: Tensor, block: str) -> GateRecord:
 
 
 def closed_form(block: nn.Module, squeeze: Tensor) -> np.ndarray:
-    """Return sigma'(logit) W2 diag(delta'(a)) W1 of torchvision's block, by NumPy in double precision."""
+    """Return sigma'(logit) W2 diag(delta'(a)) W1 of torchvision's block, by NumPy in double
+    precision.
+    """
     w1, b1, w2, b2 = (value.detach().double().numpy().squeeze() for value in block.parameters())
     before = w1 @ squeeze.double().numpy() + b1
     gate = 1 / (1 + np.exp(-(w2 @ np.maximum(before, 0) + b2)))
@@ -37,12 +39,20 @@ def test_the_jacobian_is_the_closed_form(se_net: nn.Module, images: Tensor, imag
     expected = closed_form(se_net.get_submodule(BLOCK), record.squeeze[image])
     found = gate_jacobian(se_net, record, image=image)
     # float32 sums of as many terms as there are hidden units.
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        found.numpy(), expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max()
+    )
 
 
-@pytest.mark.parametrize("make", [EcaModule, CecaModule, SqueezeExciteCl], ids=["eca", "padded", "last"])
-def test_every_form_has_the_jacobian_of_finite_differences(make: Callable[[int], nn.Module], images: Tensor):
-    """Other forms have no closed form here; what a small change of one squeeze does to the gates tells the same."""
+@pytest.mark.parametrize(
+    "make", [EcaModule, CecaModule, SqueezeExciteCl], ids=["eca", "padded", "last"]
+)
+def test_every_form_has_the_jacobian_of_finite_differences(
+    make: Callable[[int], nn.Module], images: Tensor
+):
+    """Other forms have no closed form here; what a small change of one squeeze does to the gates
+    tells the same.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
         block = make(16).double().eval()
@@ -54,13 +64,19 @@ def test_every_form_has_the_jacobian_of_finite_differences(make: Callable[[int],
         out = block(maps.movedim(1, -1)).movedim(-1, 1) if last else block(maps)
         return (out / maps)[:, :, 0, 0].detach()
 
-    squeeze = torch.randn(1, 16, generator=torch.Generator().manual_seed(4), dtype=torch.float64) + 3
+    squeeze = (
+        torch.randn(1, 16, generator=torch.Generator().manual_seed(4), dtype=torch.float64) + 3
+    )
     step = 1e-6
     moved = squeeze + step * torch.eye(16, dtype=torch.float64)
-    expected = ((gates(moved) - gates(moved - 2 * step * torch.eye(16, dtype=torch.float64))) / (2 * step)).T
+    expected = (
+        (gates(moved) - gates(moved - 2 * step * torch.eye(16, dtype=torch.float64))) / (2 * step)
+    ).T
     record = GateRecord("", 0, squeeze.float(), gates(squeeze).float())
     # The record's squeeze is float32, and the differences are good to the square of the step.
-    np.testing.assert_allclose(gate_jacobian(block, record).numpy(), expected.numpy(), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(
+        gate_jacobian(block, record).numpy(), expected.numpy(), rtol=1e-3, atol=1e-6
+    )
 
 
 def test_some_rows_are_rows_of_the_whole(se_net: nn.Module, images: Tensor):
@@ -73,7 +89,9 @@ def test_some_rows_are_rows_of_the_whole(se_net: nn.Module, images: Tensor):
 
 
 @pytest.mark.parametrize("channels", [[-1], [256], [0, 4000]])
-def test_a_channel_that_is_not_there_is_refused(se_net: nn.Module, images: Tensor, channels: list[int]):
+def test_a_channel_that_is_not_there_is_refused(
+    se_net: nn.Module, images: Tensor, channels: list[int]
+):
     """A negative number would silently count from the end."""
     record = record_of(se_net, images, BLOCK)
     with pytest.raises(ExcitationError, match="has the channels 0 to"):
@@ -81,27 +99,37 @@ def test_a_channel_that_is_not_there_is_refused(se_net: nn.Module, images: Tenso
 
 
 def test_two_thousand_channels_come_in_chunks():
-    """The widest blocks of ResNets: more rows than one pass takes, each as the closed form has it."""
+    """The widest blocks of ResNets: more rows than one pass takes, each as the closed form has
+    it.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(6)
         model = nn.Sequential(nn.Conv2d(3, 2048, 1), SqueezeExcitation(2048, 128)).eval()
-    record = record_of(model, torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)), "1")
+    record = record_of(
+        model, torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)), "1"
+    )
     expected = closed_form(model[1], record.squeeze[0])
     found = gate_jacobian(model, record).numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
 
 
 def test_nothing_is_left_behind_in_inference_mode(se_net: nn.Module, images: Tensor):
-    """Callers run in inference mode, where gradients are off; and no gradient may stay on the weights."""
+    """Callers run in inference mode, where gradients are off; and no gradient may stay on the
+    weights.
+    """
     record = record_of(se_net, images, BLOCK)
     with torch.inference_mode():
         assert gate_jacobian(se_net, record, channels=[3]).any()
     assert all(value.grad is None for value in se_net.parameters())
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in se_net.modules())
+    assert not any(
+        module._forward_hooks or module._forward_pre_hooks for module in se_net.modules()
+    )
 
 
 def test_a_hidden_pattern_is_put_in_order():
-    """A matrix of rank one, shuffled: sorted by its vectors, both fall, and it is all of the squared entries."""
+    """A matrix of rank one, shuffled: sorted by its vectors, both fall, and it is all of the
+    squared entries.
+    """
     order = np.random.default_rng(0)
     left, right = order.permutation(np.arange(1.0, 41)), order.permutation(np.arange(1.0, 41) - 15)
     pattern = find_pattern(torch.from_numpy(np.outer(left, right)).float())
@@ -119,14 +147,22 @@ def test_the_share_is_that_of_the_first_singular_value():
 
 
 def test_a_jacobian_of_zeros_keeps_its_order():
-    """Where every hidden unit is off no gate answers to anything, and there is no vector to sort by."""
+    """Where every hidden unit is off no gate answers to anything, and there is no vector to sort
+    by.
+    """
     pattern = find_pattern(torch.zeros(5, 5))
-    assert (pattern.rows.tolist(), pattern.columns.tolist(), pattern.share) == ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4], 0.0)
+    assert (pattern.rows.tolist(), pattern.columns.tolist(), pattern.share) == (
+        [0, 1, 2, 3, 4],
+        [0, 1, 2, 3, 4],
+        0.0,
+    )
 
 
 @pytest.mark.parametrize("size", [6, 7, 8])
 def test_cells_hold_the_means_of_their_entries(size: int):
-    """Cut by hand at the rounded thirds; where the size does not divide, cells differ by one row."""
+    """Cut by hand at the rounded thirds; where the size does not divide, cells differ by one
+    row.
+    """
     values = np.random.default_rng(2).normal(size=(size, size)).astype(np.float32)
     cuts = [0, round(size / 3), round(2 * size / 3), size]
     parts = list(pairwise(cuts))
@@ -141,7 +177,9 @@ def test_a_small_matrix_is_not_averaged():
 
 
 def test_the_strongest_are_the_longest_rows_and_columns():
-    """Lengths by NumPy, the longest first; the entries are those of the matrix, where these cross."""
+    """Lengths by NumPy, the longest first; the entries are those of the matrix, where these
+    cross.
+    """
     jacobian = torch.randn(40, 40, generator=torch.Generator().manual_seed(8))
     found, matrix = find_strongest(jacobian, 5), jacobian.numpy().astype(np.float64)
     rows, columns = (np.argsort(-np.linalg.norm(matrix, axis=axis))[:5] for axis in (1, 0))

@@ -12,17 +12,26 @@ def node_of(value: Tensor) -> Node:
 
 
 def test_two_ways_that_meet_are_narrow_where_they_meet():
-    """y = exp(sin(x) * cos(x)): both factors act through the product alone, which is behind the exponential."""
+    """y = exp(sin(x) * cos(x)): both factors act through the product alone, which is behind the
+    exponential.
+    """
     x = torch.tensor(0.3, requires_grad=True)
     sine, cosine = x.sin(), x.cos()
     product = sine * cosine
     narrows = Narrows(product.exp())
-    for values, expected in (([sine, cosine], product), ([x, sine], product), ([x], x), ([sine], sine)):
+    for values, expected in (
+        ([sine, cosine], product),
+        ([x, sine], product),
+        ([x], x),
+        ([sine], sine),
+    ):
         assert narrows.before([node_of(value) for value in values]).node is node_of(expected)
 
 
 def test_a_way_past_everything_is_narrow_at_the_end_only():
-    """y = (x * x) + x: x reaches the sum past the product, so that both together act through the sum."""
+    """y = (x * x) + x: x reaches the sum past the product, so that both together act through the
+    sum.
+    """
     x = torch.tensor(0.3, requires_grad=True)
     square = x * x
     value = square + x
@@ -30,7 +39,9 @@ def test_a_way_past_everything_is_narrow_at_the_end_only():
 
 
 def test_several_outputs_of_one_step_are_not_narrow():
-    """Both halves of a split act, and one derivative would tell of one of them: the sum behind them tells of both."""
+    """Both halves of a split act, and one derivative would tell of one of them: the sum behind
+    them tells of both.
+    """
     x = torch.ones(4, requires_grad=True)
     first, second = x.exp().split(2)
     product = first * second

@@ -29,7 +29,9 @@ def count_hooks(model: nn.Module) -> int:
 
 
 @pytest.mark.parametrize("path", [FIRST, MIDDLE, LAST])
-def test_the_value_is_the_gate_that_the_block_multiplies_by(se_net: nn.Module, images: Tensor, path: str):
+def test_the_value_is_the_gate_that_the_block_multiplies_by(
+    se_net: nn.Module, images: Tensor, path: str
+):
     """A pass that ends early is the same pass so far: bit for bit what a whole one captures."""
     with torch.no_grad(), capture_gates(se_net) as records:
         se_net(images)
@@ -48,24 +50,35 @@ def test_the_logit_is_what_the_sigmoid_is_given(se_net: nn.Module, images: Tenso
 @pytest.mark.parametrize("logit", [False, True])
 def test_its_gradient_is_that_of_a_whole_pass(se_net: nn.Module, images: Tensor, logit: bool):
     """What comes after the gate has no part in its derivative."""
-    with listening(se_net.get_submodule(f"{MIDDLE}.{'fc2' if logit else 'scale_activation'}")) as outputs:
+    with listening(
+        se_net.get_submodule(f"{MIDDLE}.{'fc2' if logit else 'scale_activation'}")
+    ) as outputs:
         whole = images.clone().requires_grad_()
         se_net(whole)
     (expected,) = torch.autograd.grad(outputs[0][:, 7].sum(), whole)
     short = images.clone().requires_grad_()
-    (found,) = torch.autograd.grad(read_neuron(se_net, short, Neuron(MIDDLE, 7, logit)).sum(), short)
+    (found,) = torch.autograd.grad(
+        read_neuron(se_net, short, Neuron(MIDDLE, 7, logit)).sum(), short
+    )
     assert expected.any()
     torch.testing.assert_close(found, expected)
 
 
 def test_nothing_runs_after_the_gate(se_net: nn.Module, images: Tensor):
-    """Maps of the first stages cost a part of a pass: neither the next block nor the classifier is called."""
-    with listening(se_net.get_submodule("layer3.3")) as later, listening(se_net.get_submodule("layer3.1")) as earlier:
+    """Maps of the first stages cost a part of a pass: neither the next block nor the classifier is
+    called.
+    """
+    with (
+        listening(se_net.get_submodule("layer3.3")) as later,
+        listening(se_net.get_submodule("layer3.1")) as earlier,
+    ):
         read_neuron(se_net, images, Neuron(MIDDLE, 0))
     assert (len(earlier), len(later)) == (1, 0)
 
 
-@pytest.mark.parametrize("neuron", [Neuron(MIDDLE, 0), Neuron(MIDDLE, 10_000), Neuron(f"{MIDDLE}#2", 0)])
+@pytest.mark.parametrize(
+    "neuron", [Neuron(MIDDLE, 0), Neuron(MIDDLE, 10_000), Neuron(f"{MIDDLE}#2", 0)]
+)
 def test_hooks_are_gone_afterwards(se_net: nn.Module, images: Tensor, neuron: Neuron):
     """Also where the pass ended in a refusal: the model serves other sessions."""
     try:
@@ -80,7 +93,9 @@ def test_a_capture_after_it_sees_whole_passes(se_net: nn.Module, images: Tensor)
     read_neuron(se_net, images, Neuron(MIDDLE, 0))
     with capture_gates(se_net) as records:
         se_net(images)
-    assert [record.name for record in records] == [site.name for site in find_gates(se_net, size=64)]
+    assert [record.name for record in records] == [
+        site.name for site in find_gates(se_net, size=64)
+    ]
 
 
 def test_an_edit_of_an_earlier_block_is_felt(se_net: nn.Module, images: Tensor):
@@ -113,7 +128,9 @@ def test_a_second_use_has_a_value_of_its_own(images: Tensor):
     with torch.no_grad(), capture_gates(model) as records:
         model(images)
     values = [read_neuron(model, images, Neuron(name, 2)).detach() for name in ("se", "se#2")]
-    assert [torch.equal(value, record.gate[:, 2]) for value, record in zip(values, records, strict=True)] == [True] * 2
+    assert [
+        torch.equal(value, record.gate[:, 2]) for value, record in zip(values, records, strict=True)
+    ] == [True] * 2
     assert not torch.equal(*values)
 
 
@@ -142,25 +159,44 @@ def test_other_spellings_have_values_and_logits(
 @pytest.mark.parametrize(
     ("neuron", "error", "message"),
     [
-        (Neuron("layer9", 0), NoSEBlocksError, r"^There is no SE block 'layer9'\. Choose among: layer1\.0"),
-        (Neuron(f"{LAST}#2", 0), CaptureError, rf"^No pass uses {LAST}#2\. Choose a block among those"),
-        (Neuron(LAST, 512), CaptureError, rf"^{LAST} has no channel 512\. Choose one from 0 to 511\.$"),
+        (
+            Neuron("layer9", 0),
+            NoSEBlocksError,
+            r"^There is no SE block 'layer9'\. Choose among: layer1\.0",
+        ),
+        (
+            Neuron(f"{LAST}#2", 0),
+            CaptureError,
+            rf"^No pass uses {LAST}#2\. Choose a block among those",
+        ),
+        (
+            Neuron(LAST, 512),
+            CaptureError,
+            rf"^{LAST} has no channel 512\. Choose one from 0 to 511\.$",
+        ),
         (Neuron(LAST, -1), CaptureError, r"has no channel -1\. Choose"),
     ],
 )
-def test_what_does_not_exist_is_named(se_net: nn.Module, images: Tensor, neuron: Neuron, error: Any, message: str):
+def test_what_does_not_exist_is_named(
+    se_net: nn.Module, images: Tensor, neuron: Neuron, error: Any, message: str
+):
     """Each refusal names the value and ends in what to do."""
     with pytest.raises(error, match=message):
         read_neuron(se_net, images, neuron)
 
 
 def test_a_logit_that_was_written_over_is_refused(se_net: nn.Module, images: Tensor):
-    """A function that works in place leaves the gate where its logit was: to show that would be wrong."""
+    """A function that works in place leaves the gate where its logit was: to show that would be
+    wrong.
+    """
 
     class Sigmoid(nn.Module):
         def forward(self, values: Tensor) -> Tensor:
             return values.sigmoid_()
 
     se_net.set_submodule(f"{LAST}.scale_activation", Sigmoid())
-    with torch.no_grad(), pytest.raises(CaptureError, match=r"does not keep one logit a channel\. Choose the gate"):
+    with (
+        torch.no_grad(),
+        pytest.raises(CaptureError, match=r"does not keep one logit a channel\. Choose the gate"),
+    ):
         read_neuron(se_net, images, Neuron(LAST, 0, logit=True))

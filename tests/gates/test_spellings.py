@@ -1,4 +1,6 @@
-"""One small network of every spelling and family, against formulas that share no code with capture."""
+"""One small network of every spelling and family, against formulas that share no code with
+capture.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,18 +22,24 @@ pytestmark = pytest.mark.slow
 
 
 class SELayer(nn.Module):
-    """The block of many research repositories: linear layers, and gates of the shape (batch, channels)."""
+    """The block of many research repositories: linear layers, and gates of the shape (batch,
+    channels).
+    """
 
     def __init__(self, channels: int, reduction: int = 4):
         super().__init__()
         self.avg_pool = nn.AdaptiveAvgPool2d(1)
         layers = [nn.Linear(channels, channels // reduction, bias=False), nn.ReLU(inplace=True)]
-        self.fc = nn.Sequential(*layers, nn.Linear(channels // reduction, channels, bias=False), nn.Sigmoid())
+        self.fc = nn.Sequential(
+            *layers, nn.Linear(channels // reduction, channels, bias=False), nn.Sigmoid()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the input times its gate."""
         batch, channels = x.shape[:2]
-        return x * self.fc(self.avg_pool(x).view(batch, channels)).view(batch, channels, 1, 1).expand_as(x)
+        return x * self.fc(self.avg_pool(x).view(batch, channels)).view(
+            batch, channels, 1, 1
+        ).expand_as(x)
 
 
 class ChannelsLast(nn.Module):
@@ -48,12 +56,22 @@ class ChannelsLast(nn.Module):
 
 
 def research_net() -> nn.Module:
-    convs = [nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), SELayer(16), nn.Conv2d(16, 32, 3, 2, 1), SELayer(32, 8)]
+    convs = [
+        nn.Conv2d(3, 16, 3, 2, 1),
+        nn.ReLU(),
+        SELayer(16),
+        nn.Conv2d(16, 32, 3, 2, 1),
+        SELayer(32, 8),
+    ]
     return nn.Sequential(*convs)
 
 
-REGNET = RegNetConfig(embedding_size=8, hidden_sizes=[16, 24, 32, 48], depths=[1, 1, 2, 1], groups_width=8)
-EFFICIENTNET = EfficientNetConfig(width_coefficient=0.35, depth_coefficient=0.35, image_size=64, hidden_dim=448)
+REGNET = RegNetConfig(
+    embedding_size=8, hidden_sizes=[16, 24, 32, 48], depths=[1, 1, 2, 1], groups_width=8
+)
+EFFICIENTNET = EfficientNetConfig(
+    width_coefficient=0.35, depth_coefficient=0.35, image_size=64, hidden_dim=448
+)
 
 
 @dataclass(frozen=True)
@@ -71,15 +89,19 @@ def library(name: str, stages: list[int], **more: Any) -> Case:
 
 
 TWICE = [2, 2, 3, 3, 4, 4, 5, 5]
-# Tan & Le (arXiv 1905.11946), Table 1: the gate follows the depthwise convolution, so after its stride.
+# Tan & Le (arXiv 1905.11946), Table 1: the gate follows the depthwise convolution, so after its
+# stride.
 B0 = [1] + [2] * 2 + [3] * 2 + [4] * 6 + [5] * 5
 # Howard et al. (arXiv 1905.02244), Table 2: rows with SE.
 SMALL = [2] + [4] * 5 + [5] * 3
-# Radosavovic et al. (arXiv 2003.13678): depths of the four stages; every stage halves the side, the stem before them.
+# Radosavovic et al. (arXiv 2003.13678): depths of the four stages; every stage halves the side, the
+# stem before them.
 CASES = {
     "torchvision efficientnet_b0": library("torchvision efficientnet_b0", B0),
     "torchvision mobilenet_v3_small": library("torchvision mobilenet_v3_small", SMALL),
-    "torchvision regnet_y_400mf": library("torchvision regnet_y_400mf", [2] + [3] * 3 + [4] * 6 + [5] * 6),
+    "torchvision regnet_y_400mf": library(
+        "torchvision regnet_y_400mf", [2] + [3] * 3 + [4] * 6 + [5] * 6
+    ),
     "timm seresnet18": library("timm seresnet18", TWICE),
     "timm legacy_seresnet18": library("timm legacy_seresnet18", TWICE),
     "timm efficientnet_b0": library("timm efficientnet_b0", B0),
@@ -89,16 +111,20 @@ CASES = {
     "timm ecaresnet26t": library("timm ecaresnet26t", TWICE),
     "timm hgnet_tiny": library("timm hgnet_tiny", [2, 3, 4, 4, 5]),
     "timm nf_seresnet26": library("timm nf_seresnet26", TWICE),
-    # Tan et al. (arXiv 1807.11626), Figure 7: 3 blocks at 28 x 28, 2 at 14 x 14 and 3 at 7 x 7 have SE.
+    # Tan et al. (arXiv 1807.11626), Figure 7: 3 blocks at 28 x 28, 2 at 14 x 14 and 3 at 7 x 7 have
+    # SE.
     "timm semnasnet_050": library("timm semnasnet_050", [3] * 3 + [4] * 2 + [5] * 3),
-    # Han et al. (arXiv 2007.00992): units 2, 2, 3, 3, 5 with SE from the fourth unit on, widths grow step by step.
+    # Han et al. (arXiv 2007.00992): units 2, 2, 3, 3, 5 with SE from the fourth unit on, widths
+    # grow step by step.
     "timm rexnet_100": library("timm rexnet_100", [3] * 2 + [4] * 6 + [5] * 5),
     "timm cspnext_tiny": library("timm cspnext_tiny", [2, 3, 4, 5]),
     "timm gc_efficientnetv2_rw_t": library("timm gc_efficientnetv2_rw_t", [4] * 15 + [5] * 14),
     "timm resnet18 ceca": library("timm resnet18", TWICE, block_args={"attn_layer": "ceca"}),
     "timm channels last": Case(ChannelsLast, [1]),
     "transformers regnet": Case(lambda: RegNetModel(REGNET), [2, 3, 4, 4, 5]),
-    "transformers efficientnet": Case(lambda: EfficientNetModel(EFFICIENTNET), [1, 2, 3] + [4] * 4 + [5] * 3),
+    "transformers efficientnet": Case(
+        lambda: EfficientNetModel(EFFICIENTNET), [1, 2, 3] + [4] * 4 + [5] * 3
+    ),
     "research SELayer": Case(research_net, [1, 2]),
 }
 """Name and network; the first word is the library."""
@@ -128,10 +154,14 @@ def layers_of(block: nn.Module) -> str | None:
 
 
 def squeeze_of(block: nn.Module, features: Tensor) -> Tensor:
-    """Return the mean over places; for global context, weighted by a softmax over places (arXiv 1904.11492, eq. 4)."""
+    """Return the mean over places; for global context, weighted by a softmax over places (arXiv
+    1904.11492, eq. 4).
+    """
     if hasattr(block, "conv_attn"):
         conv = block.get_submodule("conv_attn")
-        scores = torch.einsum("nchw,c->nhw", features, get(conv, "weight").flatten()) + get(conv, "bias")
+        scores = torch.einsum("nchw,c->nhw", features, get(conv, "weight").flatten()) + get(
+            conv, "bias"
+        )
         # The same shares from scores below 0, of which the exponential is finite.
         powers = (scores - scores.amax((1, 2), keepdim=True)).flatten(1).exp()
         shares = powers / powers.sum(1, keepdim=True)
@@ -150,13 +180,17 @@ def apply(layer: nn.Module, value: Tensor) -> Tensor:
         scaled = (value - get(layer, "running_mean")) / (get(layer, "running_var") + 1e-5).sqrt()
         return scaled * get(layer, "weight") + get(layer, "bias")
     if kind == "layernorm2d":
-        scaled = (value - value.mean(1, keepdim=True)) / (value.var(1, keepdim=True, correction=0) + 1e-6).sqrt()
+        scaled = (value - value.mean(1, keepdim=True)) / (
+            value.var(1, keepdim=True, correction=0) + 1e-6
+        ).sqrt()
         return scaled * get(layer, "weight") + get(layer, "bias")
     return bend(kind, value)
 
 
 def slide(conv: nn.Module, value: Tensor) -> Tensor:
-    """Slide ECA's window along the channels: zeros beyond their ends, or the other end where it is circular."""
+    """Slide ECA's window along the channels: zeros beyond their ends, or the other end where it is
+    circular.
+    """
     weight = get(conv, "weight").flatten()
     reach, channels = len(weight) // 2, value.shape[1]
     circular = conv.padding == (0,)
@@ -172,7 +206,12 @@ def bend(kind: str, value: Tensor) -> Tensor:
     """Apply delta or sigma by its formula."""
     steep = 1 / (1 + torch.exp(-value))
     hard = (value + 3).clamp(0, 6) / 6
-    formulas = {"identity": value, "relu": value.clamp(min=0), "silu": value * steep, "sigmoid": steep}
+    formulas = {
+        "identity": value,
+        "relu": value.clamp(min=0),
+        "silu": value * steep,
+        "sigmoid": steep,
+    }
     return (formulas | {"hardsigmoid": hard, "hardswish": value * hard})[kind]
 
 
@@ -203,7 +242,9 @@ def look(name: str) -> Look:
     for path, block in blocks.items():
         last = 3 if "last" in name else 1
 
-        def keep(_: nn.Module, args: tuple[Tensor], output: Tensor, path: str = path, axis: int = last) -> None:
+        def keep(
+            _: nn.Module, args: tuple[Tensor], output: Tensor, path: str = path, axis: int = last
+        ) -> None:
             passed[path] = args[0].movedim(axis, 1).clone(), output.movedim(axis, 1).clone()
 
         handles.append(block.register_forward_hook(keep))
@@ -216,14 +257,18 @@ def look(name: str) -> Look:
 
 @pytest.mark.parametrize("name", CASES)
 def test_squeeze_and_gate_are_the_formula_on_the_weights(name: str):
-    """s = sigma(W2 delta(W1 z)) from the weights alone, in double precision, for every block of the network."""
+    """s = sigma(W2 delta(W1 z)) from the weights alone, in double precision, for every block of
+    the network.
+    """
     seen = look(name)
     assert [record.block for record in seen.records] == list(seen.passed)
     assert seen.passed.keys() == seen.blocks.keys()
     for record in seen.records:
         block = seen.blocks[record.block]
         value = squeeze_of(block, seen.passed[record.block][0].double())
-        torch.testing.assert_close(record.squeeze.double(), value, rtol=1e-4, atol=1e-4)  # sums in single precision
+        torch.testing.assert_close(
+            record.squeeze.double(), value, rtol=1e-4, atol=1e-4
+        )  # sums in single precision
         for path in str(layers_of(block)).split():
             value = apply(block.get_submodule(path), value)
         torch.testing.assert_close(record.gate.double(), value, rtol=1e-4, atol=1e-4)  # the same
@@ -233,7 +278,9 @@ def test_squeeze_and_gate_are_the_formula_on_the_weights(name: str):
 
 @pytest.mark.parametrize("name", CASES)
 def test_output_over_input_is_the_gate(name: str):
-    """By the definition of recalibration: bit for bit as a product, and as a quotient where U is not small."""
+    """By the definition of recalibration: bit for bit as a product, and as a quotient where U is
+    not small.
+    """
     seen = look(name)
     for record in seen.records:
         before, after = seen.passed[record.block]
@@ -256,7 +303,11 @@ def test_inspection_lists_every_block_and_what_it_is(name: str):
 
 def check_site(site: GateSite, block: nn.Module, source: str) -> None:
     paths = str(layers_of(block)).split()
-    weights = [layer for layer in map(block.get_submodule, paths) if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    weights = [
+        layer
+        for layer in map(block.get_submodule, paths)
+        if isinstance(layer, (nn.Conv2d, nn.Linear))
+    ]
     hidden = len(get(weights[0], "weight")) if len(weights) == 2 else None
     assert site.form == f"{source} {type(block).__name__}".removeprefix("research ")
     assert (site.hidden, site.ratio) == (hidden, hidden and site.channels / hidden)

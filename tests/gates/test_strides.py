@@ -1,4 +1,6 @@
-"""Stages are those of the image that the network sees, wherever it stands among the arguments and whatever its size."""
+"""Stages are those of the image that the network sees, wherever it stands among the arguments and
+whatever its size.
+"""
 
 from collections import UserDict
 from collections.abc import Callable
@@ -30,7 +32,12 @@ class Wrap(nn.Module):
 
     def __init__(self, take: Callable[..., Tensor] = lambda image: image):
         super().__init__()
-        steps = [nn.Conv2d(3, 8, 3, 2, 1), SqueezeExcitation(8, 4), nn.MaxPool2d(2), SqueezeExcitation(8, 4)]
+        steps = [
+            nn.Conv2d(3, 8, 3, 2, 1),
+            SqueezeExcitation(8, 4),
+            nn.MaxPool2d(2),
+            SqueezeExcitation(8, 4),
+        ]
         self.take, self.net = take, nn.Sequential(*steps)
 
     def forward(self, *values: Any, **named: Any) -> Tensor:
@@ -67,13 +74,18 @@ WAYS: dict[str, tuple[Callable[..., Tensor], tuple[Any, ...], dict[str, Any]]] =
 
 @pytest.mark.parametrize("way", WAYS)
 def test_strides_are_those_of_the_network(way: str):
-    """One convolution of stride 2 and one pooling: stages 1 and 2 by their definition, for every way in."""
+    """One convolution of stride 2 and one pooling: stages 1 and 2 by their definition, for every
+    way in.
+    """
     take, values, named = WAYS[way]
     assert stages(Wrap(take), *values, **named) == [1, 2]
 
 
 def test_a_detectors_stages_do_not_depend_on_the_photo():
-    """It scales photos inside. MobileNetV3-Large has SE at strides 8, 16 and 32 (arXiv 1905.02244, Table 1)."""
+    """It scales photos inside.
+
+    MobileNetV3-Large has SE at strides 8, 16 and 32 (arXiv 1905.02244, Table 1).
+    """
     torch.manual_seed(0)
     model = fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None)
     for side in (64, 500):
@@ -82,7 +94,9 @@ def test_a_detectors_stages_do_not_depend_on_the_photo():
 
 def test_the_height_counts():
     """round(log2(H / H_U)): text recognisers halve height and width at different layers."""
-    assert stages(nn.Sequential(nn.Conv2d(3, 8, 3, (4, 1), 1), SqueezeExcitation(8, 4)), IMAGE) == [2]
+    assert stages(nn.Sequential(nn.Conv2d(3, 8, 3, (4, 1), 1), SqueezeExcitation(8, 4)), IMAGE) == [
+        2
+    ]
 
 
 def test_space_moved_into_channels_is_a_stride():
@@ -123,9 +137,13 @@ def test_a_replaced_first_layer_is_found_anew():
     assert stages(model, IMAGE) == [2, 3]
 
 
-@pytest.mark.parametrize(("kind", "shape"), [(nn.Conv1d, (2, 3, 32)), (nn.Conv3d, (2, 3, 8, 16, 16))])
+@pytest.mark.parametrize(
+    ("kind", "shape"), [(nn.Conv1d, (2, 3, 32)), (nn.Conv3d, (2, 3, 8, 16, 16))]
+)
 def test_sound_and_volumes_are_captured(kind: Any, shape: tuple[int, ...]):
-    """The paper's block with another number of axes: gate is output over input, squeeze the mean, stride 2."""
+    """The paper's block with another number of axes: gate is output over input, squeeze the mean,
+    stride 2.
+    """
 
     class SELayer(nn.Module):
         def __init__(self) -> None:
@@ -141,7 +159,9 @@ def test_sound_and_volumes_are_captured(kind: Any, shape: tuple[int, ...]):
         after = model(inputs)
         before = model[0](inputs)
     assert (records[0].stage, records[0].axes) == (1, len(shape) - 2)
-    torch.testing.assert_close((after / before).flatten(2), records[0].gate[:, :, None].expand_as(after.flatten(2)))
+    torch.testing.assert_close(
+        (after / before).flatten(2), records[0].gate[:, :, None].expand_as(after.flatten(2))
+    )
     torch.testing.assert_close(records[0].squeeze, before.flatten(2).mean(2))
     assert records[0].features is not None
     assert torch.equal(records[0].features, before)
@@ -149,10 +169,14 @@ def test_sound_and_volumes_are_captured(kind: Any, shape: tuple[int, ...]):
 
 
 def test_odd_sizes_do_not_change_stages():
-    """With padding 33 rows become 17, 9, 5 and 3; without, 16, 8, 4 and 2: at a stride of 16 both."""
+    """With padding 33 rows become 17, 9, 5 and 3; without, 16, 8, 4 and 2: at a stride of 16
+    both.
+    """
 
     def build(step: Callable[[int], nn.Module]) -> nn.Module:
-        return nn.Sequential(*(nn.Sequential(step(3 if not at else 8), SqueezeExcitation(8, 4)) for at in range(4)))
+        return nn.Sequential(
+            *(nn.Sequential(step(3 if not at else 8), SqueezeExcitation(8, 4)) for at in range(4))
+        )
 
     padded = build(lambda channels: nn.Conv2d(channels, 8, 3, 2, 1))
     pooled = build(lambda channels: nn.Sequential(nn.Conv2d(channels, 8, 1), nn.MaxPool2d(2)))
@@ -175,12 +199,16 @@ class Looking(nn.Module):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_smaller_map_that_is_looked_at_first_is_not_the_image(channels: int):
-    """The image is not what was given, but its product with something: it is known by its colours and its size."""
+    """The image is not what was given, but its product with something: it is known by its colours
+    and its size.
+    """
     assert stages(Looking(channels), torch.rand(1, channels, 8, 12), IMAGE) == [1, 2]
 
 
 def test_what_comes_before_the_first_convolution_counts():
-    """A pooling has a stride of its own; patches that a linear layer takes in have that of their side."""
+    """A pooling has a stride of its own; patches that a linear layer takes in have that of their
+    side.
+    """
 
     class Patches(nn.Module):
         def __init__(self):
@@ -192,5 +220,7 @@ def test_what_comes_before_the_first_convolution_counts():
             cut = F.pixel_unshuffle(image, 4).movedim(1, -1)
             return self.rest(self.se(self.patches(cut).movedim(-1, 1)))
 
-    assert stages(nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(3, 8, 3, 2, 1), SqueezeExcitation(8, 4)), IMAGE) == [2]
+    assert stages(
+        nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(3, 8, 3, 2, 1), SqueezeExcitation(8, 4)), IMAGE
+    ) == [2]
     assert stages(Patches(), IMAGE) == [2, 3]

@@ -58,7 +58,9 @@ def gates(model: nn.Module, images: Tensor, *edits: GateEdit) -> dict[str, Tenso
 
 
 def test_a_block_set_to_one_is_the_network_without_it(se_net: nn.Module, images: Tensor):
-    """U times 1 is U: bit for bit what an identity in the block's place gives, for one block and for all."""
+    """U times 1 is U: bit for bit what an identity in the block's place gives, for one block and
+    for all.
+    """
     paths = [site.block for site in find_gates(se_net, size=64)]
     for chosen in ([MIDDLE], paths):
         without = deepcopy(se_net)
@@ -70,7 +72,9 @@ def test_a_block_set_to_one_is_the_network_without_it(se_net: nn.Module, images:
 
 @pytest.mark.parametrize("path", [FIRST, LAST])
 def test_a_gate_set_to_zero_is_what_captum_ablates(se_net: nn.Module, images: Tensor, path: str):
-    """LayerFeatureAblation puts 0 in a gate's place and reports how far the logit falls: the same two passes."""
+    """LayerFeatureAblation puts 0 in a gate's place and reports how far the logit falls: the same
+    two passes.
+    """
     gate = se_net.get_submodule(f"{path}.scale_activation")
     count = gates(se_net, images)[path].shape[1]
     mask = torch.arange(count).reshape(1, -1, 1, 1)
@@ -118,17 +122,30 @@ def test_later_edits_act_on_what_earlier_ones_left(se_net: nn.Module, images: Te
     assert (gates(se_net, images, double, half)[MIDDLE] == 0.5).all()
 
 
-def test_a_list_is_the_same_as_one_inside_the_other(se_net: nn.Module, images: Tensor, sites: tuple[GateSite, ...]):
+def test_a_list_is_the_same_as_one_inside_the_other(
+    se_net: nn.Module, images: Tensor, sites: tuple[GateSite, ...]
+):
     """`edit_gates` nests, and a list in force is only a shorter way to say so."""
-    edits = [scale_gates([FIRST, MIDDLE], 0.5), level_gates(MIDDLE, channels=range(20)), set_gates(LAST, 0.0)]
+    edits = [
+        scale_gates([FIRST, MIDDLE], 0.5),
+        level_gates(MIDDLE, channels=range(20)),
+        set_gates(LAST, 0.0),
+    ]
     together = answer(se_net, images, *edits)
     one, two, three = (compile_edits([edit], sites) for edit in edits)
-    with torch.no_grad(), edit_gates(se_net, one), edit_gates(se_net, two), edit_gates(se_net, three):
+    with (
+        torch.no_grad(),
+        edit_gates(se_net, one),
+        edit_gates(se_net, two),
+        edit_gates(se_net, three),
+    ):
         assert torch.equal(se_net(images), together)
 
 
 def test_a_mapping_gives_each_block_channels_of_its_own(se_net: nn.Module, images: Tensor):
-    """A threshold over a stage picks other channels in every block; None means all, and no channel means no change."""
+    """A threshold over a stage picks other channels in every block; None means all, and no channel
+    means no change.
+    """
     changed = gates(se_net, images, set_gates({FIRST: [1], MIDDLE: None, LAST: []}, 0.0))
     plain = gates(se_net, images)
     assert (changed[FIRST] == 0).nonzero()[:, 1].unique().tolist() == [1]
@@ -136,16 +153,22 @@ def test_a_mapping_gives_each_block_channels_of_its_own(se_net: nn.Module, image
     assert (changed[LAST] != 0).equal(plain[LAST] != 0)
 
 
-def test_a_gate_may_leave_its_range_by_a_factor(se_net: nn.Module, images: Tensor, sites: tuple[GateSite, ...]):
+def test_a_gate_may_leave_its_range_by_a_factor(
+    se_net: nn.Module, images: Tensor, sites: tuple[GateSite, ...]
+):
     """What no sigmoid can do is worth a look, as long as it is said."""
     edit = scale_gates(FIRST, 3.0)
     assert gates(se_net, images, edit)[FIRST].max() > 1
-    assert describe_edit(edit, sites) == "SE_2_1: all channels multiplied by 3, which may leave 0 to 1"
+    assert (
+        describe_edit(edit, sites) == "SE_2_1: all channels multiplied by 3, which may leave 0 to 1"
+    )
     assert describe_edit(scale_gates(FIRST, 0.5), sites) == "SE_2_1: all channels multiplied by 0.5"
 
 
 def test_edits_are_values(se_net: nn.Module):
-    """Equal edits share a cached answer, however their channels were given, and one can be looked up in a dict."""
+    """Equal edits share a cached answer, however their channels were given, and one can be looked
+    up in a dict.
+    """
     assert set_gates(FIRST, 0, channels=[2, 1, 1]) == set_gates({FIRST: (1, 2)}, 0.0)
     assert len({level_gates(FIRST), level_gates([FIRST]), level_gates(FIRST, channels=[0])}) == 2
 
@@ -155,15 +178,29 @@ def test_edits_are_values(se_net: nn.Module):
     [
         (set_gates("layer3.2.bn3.1", 0, channels=range(12)), "SE_4_3: 12 channels set to 0"),
         (set_gates("layer3.2.bn3.1", 0.35, channels=[7]), "SE_4_3: channel 7 set to 0.35"),
-        (level_gates([f"layer3.{unit}.bn3.1" for unit in range(6)]), "Stage 4 (6 blocks): all channels set to their "),
-        (set_gates(["layer1.0.bn3.1", "layer2.0.bn3.1"], 1), "SE_2_1, SE_3_1: all channels set to 1"),
-        (set_gates({"layer1.0.bn3.1": [3], "layer4.0.bn3.1": None}, 1), "SE_2_1, SE_5_1: 513 channels set to 1"),
-        (scale_gates([f"layer{n}.0.bn3.1" for n in (1, 2, 3, 4)], 0.5), "4 blocks: all channels multiplied by 0.5"),
+        (
+            level_gates([f"layer3.{unit}.bn3.1" for unit in range(6)]),
+            "Stage 4 (6 blocks): all channels set to their ",
+        ),
+        (
+            set_gates(["layer1.0.bn3.1", "layer2.0.bn3.1"], 1),
+            "SE_2_1, SE_3_1: all channels set to 1",
+        ),
+        (
+            set_gates({"layer1.0.bn3.1": [3], "layer4.0.bn3.1": None}, 1),
+            "SE_2_1, SE_5_1: 513 channels set to 1",
+        ),
+        (
+            scale_gates([f"layer{n}.0.bn3.1" for n in (1, 2, 3, 4)], 0.5),
+            "4 blocks: all channels multiplied by 0.5",
+        ),
     ],
     ids=["many", "one", "stage", "blocks", "mixed", "more"],
 )
 def test_an_edit_reads_as_one_line(sites: tuple[GateSite, ...], edit: GateEdit, sentence: str):
-    """Blocks as the paper names them, how many channels, and what happens: 1 + 512 channels are 513."""
+    """Blocks as the paper names them, how many channels, and what happens: 1 + 512 channels are
+    513.
+    """
     assert describe_edit(edit, sites).startswith(sentence)
 
 
@@ -173,7 +210,11 @@ def test_a_block_that_is_used_twice_is_edited_twice_and_says_so():
     sites = find_gates(twice, size=32)
     edit = set_gates("se", 0.0, channels=[1, 2])
     assert describe_edit(edit, sites) == "SE_0_1 (used 2 times): 2 channels set to 0"
-    with torch.no_grad(), capture_gates(twice) as records, edit_gates(twice, compile_edits([edit], sites)):
+    with (
+        torch.no_grad(),
+        capture_gates(twice) as records,
+        edit_gates(twice, compile_edits([edit], sites)),
+    ):
         twice(torch.ones(1, 3, 32, 32))
     assert [(record.name, (record.gate == 0).nonzero()[:, 1].tolist()) for record in records] == [
         ("se", [1, 2]),
@@ -184,11 +225,16 @@ def test_a_block_that_is_used_twice_is_edited_twice_and_says_so():
 def test_the_whole_network_is_called_so(sites: tuple[GateSite, ...]):
     """16 names would be no line."""
     edit = level_gates([site.block for site in sites])
-    assert describe_edit(edit, sites) == "Whole network (16 blocks): all channels set to their mean, block by block"
+    assert (
+        describe_edit(edit, sites)
+        == "Whole network (16 blocks): all channels set to their mean, block by block"
+    )
 
 
 def test_what_is_overwritten_leaves_the_list():
-    """A slider that is moved sets the same gate again and again: only where it stands now is left."""
+    """A slider that is moved sets the same gate again and again: only where it stands now is
+    left.
+    """
     moved = add_edit([set_gates(FIRST, 0.2, channels=[4])], set_gates(FIRST, 0.3, channels=[4]))
     assert moved == (set_gates(FIRST, 0.3, channels=[4]),)
     assert add_edit(moved, set_gates(FIRST, 1.0)) == (set_gates(FIRST, 1.0),)
@@ -211,7 +257,9 @@ def test_what_still_matters_stays_in_the_list(new: GateEdit):
 
 
 def test_an_edit_that_a_later_one_needs_stays():
-    """Only the end of the list may go: the mean in between was taken of the gate that was set first."""
+    """Only the end of the list may go: the mean in between was taken of the gate that was set
+    first.
+    """
     edits = [set_gates(FIRST, 0.2, channels=[4]), level_gates(FIRST, channels=[4, 5])]
     new = set_gates(FIRST, 0.3, channels=[4])
     assert add_edit(edits, new) == (*edits, new)
@@ -220,15 +268,23 @@ def test_an_edit_that_a_later_one_needs_stays():
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (set_gates("layer9", 0.0), r"no SE block 'layer9', which an edit changes\. Remove the edit, or choose the"),
+        (
+            set_gates("layer9", 0.0),
+            r"no SE block 'layer9', which an edit changes\. Remove the edit, or choose the",
+        ),
         (set_gates(FIRST, 0.0, channels=[64]), r"has no channel 64\. Choose from 0 to 63\."),
         (set_gates(FIRST, 0.0, channels=[-1, 3]), r"has no channel -1\. Choose from 0 to 63\."),
-        (set_gates(FIRST, 1.5), r"come from Sigmoid and lie in 0 to 1, so none can be set to 1\.5\. Choose a value"),
+        (
+            set_gates(FIRST, 1.5),
+            r"come from Sigmoid and lie in 0 to 1, so none can be set to 1\.5\. Choose a value",
+        ),
         (set_gates(FIRST, -0.1), r"so none can be set to -0\.1"),
     ],
     ids=["block", "channel", "negative", "high", "low"],
 )
-def test_what_does_not_fit_the_network_is_refused(sites: tuple[GateSite, ...], edit: GateEdit, message: str):
+def test_what_does_not_fit_the_network_is_refused(
+    sites: tuple[GateSite, ...], edit: GateEdit, message: str
+):
     """Before any pass, in a sentence that a page can show."""
     with pytest.raises(EditError, match=message):
         compile_edits([edit], sites)
@@ -250,18 +306,37 @@ def test_an_edit_without_channels_is_refused():
             set_gates(empty, 0.0)
 
 
-def test_nothing_stays_after_an_error(se_net: nn.Module, images: Tensor, sites: tuple[GateSite, ...]):
-    """Edits are borrowed: after a pass that failed the network answers as before, and no hook is left."""
+def test_nothing_stays_after_an_error(
+    se_net: nn.Module, images: Tensor, sites: tuple[GateSite, ...]
+):
+    """Edits are borrowed: after a pass that failed the network answers as before, and no hook is
+    left.
+    """
     before = answer(se_net, images)
-    with pytest.raises(RuntimeError), edit_gates(se_net, compile_edits([set_gates(FIRST, 0.0)], sites)):
+    with (
+        pytest.raises(RuntimeError),
+        edit_gates(se_net, compile_edits([set_gates(FIRST, 0.0)], sites)),
+    ):
         se_net(images[:, :1])
     assert torch.equal(answer(se_net, images), before)
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in se_net.modules())
+    assert not any(
+        module._forward_hooks or module._forward_pre_hooks for module in se_net.modules()
+    )
 
 
-def test_two_sessions_with_different_edits_never_mix(se_net: nn.Module, images: Tensor, sites: tuple[GateSite, ...]):
-    """Six threads on one model, each with edits of its own, are answered as if they were alone, every time."""
-    lists = [[], *([set_gates(FIRST, index / 6), level_gates(LAST, channels=range(index))] for index in range(1, 6))]
+def test_two_sessions_with_different_edits_never_mix(
+    se_net: nn.Module, images: Tensor, sites: tuple[GateSite, ...]
+):
+    """Six threads on one model, each with edits of its own, are answered as if they were alone,
+    every time.
+    """
+    lists = [
+        [],
+        *(
+            [set_gates(FIRST, index / 6), level_gates(LAST, channels=range(index))]
+            for index in range(1, 6)
+        ),
+    ]
     image, start = images[:1], Barrier(6)
 
     def run(edits: list[GateEdit]) -> Tensor:
@@ -280,7 +355,9 @@ def test_two_sessions_with_different_edits_never_mix(se_net: nn.Module, images: 
 
 
 def test_the_change_of_a_gate_is_now_minus_before(se_net: nn.Module, images: Tensor):
-    """One row a gate, in the order of the pass; before the edited block every difference is exactly 0."""
+    """One row a gate, in the order of the pass; before the edited block every difference is
+    exactly 0.
+    """
     plan = compile_edits([set_gates(MIDDLE, 0.0)], find_gates(se_net, size=64))
     with torch.no_grad(), capture_gates(se_net) as before:
         se_net(images[:1])

@@ -12,10 +12,24 @@ from torch import Tensor, nn
 
 from se_viz.errors import DataError
 from se_viz.gates import GateRecord, capture_gates, tables
-from se_viz.gates.tables import SUFFIXES, label_blocks, summarise_blocks, table_bytes, tabulate_gates, write_table
+from se_viz.gates.tables import (
+    SUFFIXES,
+    label_blocks,
+    summarise_blocks,
+    table_bytes,
+    tabulate_gates,
+    write_table,
+)
 
-# Values that are hard to write: the smallest step above 1/3, both ends of a gate, and gates that are nearly shut.
-HARD = (float(np.nextafter(np.float32(1 / 3), np.float32(1))), 0.0, 1.0, 1.2345678e-10, 1.2345678e-20)
+# Values that are hard to write: the smallest step above 1/3, both ends of a gate, and gates that
+# are nearly shut.
+HARD = (
+    float(np.nextafter(np.float32(1 / 3), np.float32(1))),
+    0.0,
+    1.0,
+    1.2345678e-10,
+    1.2345678e-20,
+)
 
 
 def record(block: str, stage: int, gate: list[list[float]]) -> GateRecord:
@@ -41,11 +55,15 @@ def read(content: bytes, suffix: str) -> pd.DataFrame:
 
 
 def test_blocks_are_named_as_in_the_paper(se_net: nn.Module, images: Tensor):
-    """The paper's Figure 5 calls them SE_2_3, SE_3_4, SE_4_6, SE_5_3: stage, then position in the stage."""
+    """The paper's Figure 5 calls them SE_2_3, SE_3_4, SE_4_6, SE_5_3: stage, then position in the
+    stage.
+    """
     with capture_gates(se_net) as seen:
         se_net(images)
     expected = [
-        f"SE_{stage}_{unit}" for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3)) for unit in range(1, count + 1)
+        f"SE_{stage}_{unit}"
+        for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3))
+        for unit in range(1, count + 1)
     ]
     assert list(label_blocks(seen).values()) == expected
 
@@ -84,7 +102,9 @@ def test_the_table_has_every_gate_of_the_network(se_net: nn.Module, images: Tens
 
 
 def test_the_summary_of_a_block_is_that_of_its_gates():
-    """By hand for 0, 0.25, 0.5, 1: mean 7/16, variance 21/16 - 49/64 over 4; a quarter of them near each mark."""
+    """By hand for 0, 0.25, 0.5, 1: mean 7/16, variance 21/16 - 49/64 over 4; a quarter of them
+    near each mark.
+    """
     row = summarise_blocks([record("a", 2, [[0.0, 0.25], [0.5, 1.0]])]).iloc[0]
     variance = (0 + 1 / 16 + 1 / 4 + 1) / 4 - (7 / 16) ** 2
     assert (row["block"], row["path"], row["stage"], row["channels"]) == ("SE_2_1", "a", 2, 2)
@@ -94,7 +114,9 @@ def test_the_summary_of_a_block_is_that_of_its_gates():
 
 
 def test_near_means_within_the_marks():
-    """Near 0 is below 0.1, near 0.5 between 0.45 and 0.55, near 1 above 0.9; the values stand on either side."""
+    """Near 0 is below 0.1, near 0.5 between 0.45 and 0.55, near 1 above 0.9; the values stand on
+    either side.
+    """
     gates = [0.09, 0.11, 0.44, 0.46, 0.54, 0.56, 0.89, 0.91, 0.92, 0.93]
     row = summarise_blocks([record("a", 2, [gates])]).iloc[0]
     assert [row["near_0"], row["near_half"], row["near_1"]] == pytest.approx([0.1, 0.2, 0.3])
@@ -102,7 +124,9 @@ def test_near_means_within_the_marks():
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_written_table_holds_the_same_bits(tmp_path: Path, suffix: str):
-    """Whoever reads the file gets the float32 that the block computed, also of a gate that is nearly shut."""
+    """Whoever reads the file gets the float32 that the block computed, also of a gate that is
+    nearly shut.
+    """
     table = tabulate_gates([record("layer1.0.bn3.1", 2, [list(HARD)])], images=["cat, grey.jpg"])
     path = tmp_path / f"gates{suffix}"
     write_table(table, path)
@@ -123,7 +147,10 @@ def test_a_download_is_the_file(tmp_path: Path, records: list[GateRecord]):
 
 def test_another_ending_is_refused(tmp_path: Path, records: list[GateRecord]):
     """The ending chooses the format, so an unknown one is refused before anything is written."""
-    with pytest.raises(DataError, match=r"gates\.xlsx ends in none of \.csv, \.parquet, \.json, \.npz\. Name the file"):
+    with pytest.raises(
+        DataError,
+        match=r"gates\.xlsx ends in none of \.csv, \.parquet, \.json, \.npz\. Name the file",
+    ):
         write_table(tabulate_gates(records), tmp_path / "gates.xlsx")
     assert list(tmp_path.iterdir()) == []
 

@@ -33,7 +33,9 @@ def see(model: nn.Module, images: Tensor, spot: Spot) -> tuple[Tensor, Tensor]:
     """Return a tapped model's answer, and what its tap was given."""
     tapped, seen = Tapped(model, [spot], whole), []
     with (
-        tapped.taps[0].register_forward_hook(lambda _module, _inputs, output: seen.append(output.clone())),
+        tapped.taps[0].register_forward_hook(
+            lambda _module, _inputs, output: seen.append(output.clone())
+        ),
         torch.no_grad(),
     ):
         answer = tapped(images)
@@ -42,13 +44,22 @@ def see(model: nn.Module, images: Tensor, spot: Spot) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(
-    ("build", "path", "call"), [(Twice, "se", 0), (Twice, "se", 1), (Last, "se", 0), (Named, "se", 0)]
+    ("build", "path", "call"),
+    [(Twice, "se", 0), (Twice, "se", 1), (Last, "se", 0), (Named, "se", 0)],
 )
-def test_a_tap_sees_u_and_x_and_changes_nothing(build: Callable[[], nn.Module], path: str, call: int, after: bool):
-    """X~ is gate times U by the paper's eq. 4, whatever the order of axes and the use; the answer stays to the bit."""
+def test_a_tap_sees_u_and_x_and_changes_nothing(
+    build: Callable[[], nn.Module], path: str, call: int, after: bool
+):
+    """X~ is gate times U by the paper's eq.
+
+    4, whatever the order of axes and the use; the answer stays to the bit.
+    """
     torch.manual_seed(0)
     model, images = build().eval(), torch.randn(2, 3, 6, 5)
-    with capture_gates(model, keep_features=[path, f"{path}#2"] if call else [path]) as records, torch.no_grad():
+    with (
+        capture_gates(model, keep_features=[path, f"{path}#2"] if call else [path]) as records,
+        torch.no_grad(),
+    ):
         expected = model(images)
     record = next(one for one in records if one.call == call)
     assert record.features is not None
@@ -59,10 +70,13 @@ def test_a_tap_sees_u_and_x_and_changes_nothing(build: Callable[[], nn.Module], 
 
 
 @pytest.mark.parametrize(
-    ("build", "path", "call"), [(Twice, "se", 0), (TwiceApart, "se", 1), (Last, "se", 0), (Named, "se", 0)]
+    ("build", "path", "call"),
+    [(Twice, "se", 0), (TwiceApart, "se", 1), (Last, "se", 0), (Named, "se", 0)],
 )
 def test_a_tap_sees_gates_and_changes_nothing(build: Callable[[], nn.Module], path: str, call: int):
-    """One row an image, whatever the block's own shape of them; what a capture reads of the same pass."""
+    """One row an image, whatever the block's own shape of them; what a capture reads of the same
+    pass.
+    """
     torch.manual_seed(0)
     model, images = build().eval(), torch.randn(2, 3, 6, 5)
     with capture_gates(model) as records, torch.no_grad():
@@ -74,7 +88,9 @@ def test_a_tap_sees_gates_and_changes_nothing(build: Callable[[], nn.Module], pa
 
 
 def test_gates_that_a_tap_returns_are_what_the_block_multiplies_by():
-    """With gates of 0 a network that ends in the mean of X~ answers 0; hooks are gone with the pass."""
+    """With gates of 0 a network that ends in the mean of X~ answers 0; hooks are gone with the
+    pass.
+    """
     torch.manual_seed(0)
     model = Last().eval()
     tapped = Tapped(model, [Spot("se", gates=True), Spot("se")], whole)
@@ -90,21 +106,30 @@ def test_gates_that_a_tap_returns_are_what_the_block_multiplies_by():
 def test_a_use_that_no_pass_makes_of_a_gate_is_said():
     """A map of another use would be a wrong picture."""
     tapped = Tapped(Last().eval(), [Spot("se", call=1, gates=True)], whole)
-    with pytest.raises(CaptureError, match=r"^se is not used so often in a pass\. Choose one of its uses\.$"):
+    with pytest.raises(
+        CaptureError, match=r"^se is not used so often in a pass\. Choose one of its uses\.$"
+    ):
         tapped(torch.randn(1, 3, 6, 5))
 
 
 def test_what_is_read_is_not_overwritten_by_the_next_layer(se_net: nn.Module, images: Tensor):
-    """A ResNet adds its shortcut to X~ in place: a plain hook's tensor holds the sum, a tap's still X~."""
+    """A ResNet adds its shortcut to X~ in place: a plain hook's tensor holds the sum, a tap's
+    still X~.
+    """
     plain: list[Any] = []
-    hook = se_net.get_submodule(BLOCK).register_forward_hook(lambda _module, _inputs, output: plain.append(output))
+    hook = se_net.get_submodule(BLOCK).register_forward_hook(
+        lambda _module, _inputs, output: plain.append(output)
+    )
     with hook, capture_gates(se_net, keep_features=[BLOCK]) as records, torch.no_grad():
         se_net(images)
     record = next(one for one in records if one.block == BLOCK)
     assert record.features is not None
     scaled = record.features * record.gate[:, :, None, None]
     tapped, kept = Tapped(se_net, [Spot(BLOCK)], whole), list[Any]()
-    with tapped.taps[0].register_forward_hook(lambda _m, _i, output: kept.append(output)), torch.no_grad():
+    with (
+        tapped.taps[0].register_forward_hook(lambda _m, _i, output: kept.append(output)),
+        torch.no_grad(),
+    ):
         tapped(images)
     assert torch.equal(kept[0], scaled)
     assert not torch.equal(plain[0], scaled)
@@ -121,7 +146,9 @@ def test_what_a_tap_returns_is_what_the_model_goes_on_with(images: Tensor):
 
 
 def test_others_do_not_pass_through_a_tap(se_net: nn.Module, images: Tensor):
-    """One model serves every session: a pass of another thread, in the middle of a tapped one, is like any other."""
+    """One model serves every session: a pass of another thread, in the middle of a tapped one, is
+    like any other.
+    """
     with torch.no_grad():
         expected = se_net(images)
     tapped, answers, seen = Tapped(se_net, [Spot(BLOCK)], whole), list[Tensor](), list[int]()
@@ -153,7 +180,9 @@ def test_nothing_stays_on_the_model_after_an_error(se_net: nn.Module, images: Te
 
 def test_a_use_that_no_pass_reaches_is_named():
     """Nothing would be tapped, and the map be that of another place."""
-    with pytest.raises(CaptureError, match=r"se is not used so often in a pass\. Choose one of its uses"):
+    with pytest.raises(
+        CaptureError, match=r"se is not used so often in a pass\. Choose one of its uses"
+    ):
         Tapped(Twice().eval(), [Spot("se", call=2)], whole)(torch.ones(1, 3, 4, 4))
 
 

@@ -1,4 +1,6 @@
-"""Images are decoded in children with bounds: whatever a file is, it costs that one photo and nothing else."""
+"""Images are decoded in children with bounds: whatever a file is, it costs that one photo and
+nothing else.
+"""
 
 import os
 import select
@@ -38,17 +40,23 @@ def decoder():
     decoder.end()
 
 
-@pytest.mark.parametrize("path", [sample.path for sample in list_samples()], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [sample.path for sample in list_samples()], ids=lambda path: path.stem
+)
 def test_a_photo_is_the_same_as_decoded_in_this_process(path: Path):
     """Gates are compared to the last digit: a copy between processes may not change a pixel."""
-    np.testing.assert_array_equal(np.asarray(open_image(path)), np.asarray(open_image(path, trusted=True)))
+    np.testing.assert_array_equal(
+        np.asarray(open_image(path)), np.asarray(open_image(path, trusted=True))
+    )
 
 
 def test_every_format_and_mode_is_the_same_as_decoded_in_this_process():
     """Conversions run in the child too, band by band; 700 rows are several bands."""
     for kind, image, _ in COLOURS:
         content = encode(image.resize((500, 700)), kind)
-        np.testing.assert_array_equal(np.asarray(open_image(content)), np.asarray(open_image(content, trusted=True)))
+        np.testing.assert_array_equal(
+            np.asarray(open_image(content)), np.asarray(open_image(content, trusted=True))
+        )
 
 
 def test_wide_values_are_stretched_over_the_whole_image():
@@ -60,16 +68,24 @@ def test_wide_values_are_stretched_over_the_whole_image():
 
 
 @linux
-def test_a_file_that_computes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch, decoder: decoders._Decoder):
-    """The kernel counts the child's processor time, so a bomb that nobody foresaw ends too; the next photo is read."""
+def test_a_file_that_computes_too_long_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, decoder: decoders._Decoder
+):
+    """The kernel counts the child's processor time, so a bomb that nobody foresaw ends too; the
+    next photo is read.
+    """
     monkeypatch.setattr(decoders, "SECONDS", 1)
-    with pytest.raises(ImageError, match=r"^The image takes more than 1 seconds to decode\. Save it anew, as JPEG"):
+    with pytest.raises(
+        ImageError, match=r"^The image takes more than 1 seconds to decode\. Save it anew, as JPEG"
+    ):
         decoder.decode(jpeg_of_many_markers())
     decoder.end()
     assert decoder.decode(PHOTO).size == open_image(PHOTO).size
 
 
-def test_a_decoder_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, decoder: decoders._Decoder):
+def test_a_decoder_that_hangs_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, decoder: decoders._Decoder
+):
     """A stopped process takes no processor time: the clock counts as well."""
     monkeypatch.setattr(decoders, "_PATIENCE", 0.2)
     os.kill(decoder.start().pid, signal.SIGSTOP)
@@ -78,10 +94,15 @@ def test_a_decoder_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, decod
 
 
 @linux
-def test_a_file_that_takes_too_much_memory_is_given_up(monkeypatch: pytest.MonkeyPatch, decoder: decoders._Decoder):
+def test_a_file_that_takes_too_much_memory_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, decoder: decoders._Decoder
+):
     """16 megapixels are 64 MB in Pillow's four bytes a pixel, and the bound here is 48."""
     monkeypatch.setattr(decoders, "MEMORY", 48 * 2**20)
-    with pytest.raises(ImageError, match=r"^The image takes too much memory to decode\. Save a smaller copy, as JPEG"):
+    with pytest.raises(
+        ImageError,
+        match=r"^The image takes too much memory to decode\. Save a smaller copy, as JPEG",
+    ):
         decoder.decode(encode(Image.new("RGB", (4000, 4000)), "PNG", compress_level=1))
 
 
@@ -92,8 +113,16 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 def png_bomb() -> bytes:
     """Twenty texts of 900 kB each, which take 20 kB."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0))
-    texts = b"".join(chunk(b"zTXt", b"%d\0\0" % number + zlib.compress(bytes(900_000))) for number in range(200))
-    return b"\x89PNG\r\n\x1a\n" + head + texts + chunk(b"IDAT", zlib.compress(bytes(72))) + chunk(b"IEND", b"")
+    texts = b"".join(
+        chunk(b"zTXt", b"%d\0\0" % number + zlib.compress(bytes(900_000))) for number in range(200)
+    )
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + head
+        + texts
+        + chunk(b"IDAT", zlib.compress(bytes(72)))
+        + chunk(b"IEND", b"")
+    )
 
 
 def tiff_of_many_tags() -> bytes:
@@ -106,7 +135,14 @@ def tiff_of_many_tags() -> bytes:
 def tiff_of_many_strips() -> bytes:
     """Three million strips, each of which Pillow keeps an object for."""
     count, start = 3_000_000, 200
-    tags = [(256, 4, 1, 1000), (257, 4, 1, 1000), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (277, 3, 1, 1)]
+    tags = [
+        (256, 4, 1, 1000),
+        (257, 4, 1, 1000),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (277, 3, 1, 1),
+    ]
     tags += [(273, 4, count, start), (278, 4, 1, 1), (279, 4, count, start)]
     entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
     head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4)
@@ -128,7 +164,9 @@ BOMBS |= {"scans": lambda: progressive(800, 3000)}
 def test_a_bomb_ends_in_a_sentence_and_the_next_photo_is_read(
     monkeypatch: pytest.MonkeyPatch, decoder: decoders._Decoder, name: str
 ):
-    """A file's cost is not in its size: what it asks for is granted up to the bounds, and no further."""
+    """A file's cost is not in its size: what it asks for is granted up to the bounds, and no
+    further.
+    """
     monkeypatch.setattr(decoders, "SECONDS", 1)
     monkeypatch.setattr(decoders, "MEMORY", 2**28)
     with suppress(ImageError):
@@ -139,7 +177,11 @@ def test_a_bomb_ends_in_a_sentence_and_the_next_photo_is_read(
 
 @pytest.mark.parametrize(
     ("end", "sentence"),
-    [(signal.SIGSEGV, "broke its decoder"), (signal.SIGKILL, "takes too much memory"), (signal.SIGTERM, "broke its")],
+    [
+        (signal.SIGSEGV, "broke its decoder"),
+        (signal.SIGKILL, "takes too much memory"),
+        (signal.SIGTERM, "broke its"),
+    ],
 )
 def test_a_decoder_that_dies_costs_its_own_photo_alone(end: signal.Signals, sentence: str):
     """A fault in a decoder ended the server, and with it every session."""
@@ -169,7 +211,9 @@ def test_many_photos_share_a_few_children_in_order_of_arrival():
     assert len(sizes) == 12
     assert decoders._free.qsize() == len(decoders._decoders) == decoders.CHILDREN
     # Told so while they wait: their place in line, which only falls, down to their turn.
-    assert all(places == sorted(places, reverse=True) or places[-1] in (0, 1) for places in before.values())
+    assert all(
+        places == sorted(places, reverse=True) or places[-1] in (0, 1) for places in before.values()
+    )
     assert all(0 in places for places in before.values())
 
 
@@ -221,7 +265,12 @@ def test_children_end_with_the_program_however_it_ends(end: signal.Signals):
     """A killed server may leave no process behind."""
     command = [sys.executable, "-c", SCRIPT, "wait"]
     with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as program:
         assert program.stdout is not None
         pids = [int(pid) for pid in program.stdout.readline().split()]
@@ -232,9 +281,16 @@ def test_children_end_with_the_program_however_it_ends(end: signal.Signals):
 
 @linux
 def test_a_fork_has_decoders_of_its_own():
-    """Workers of a data loader are forks: two processes on one pipe would get each other's photos."""
+    """Workers of a data loader are forks: two processes on one pipe would get each other's
+    photos.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, "fork"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", SCRIPT, "fork"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     assert done.stdout.split()[1:] == ["True", "True"]
     assert not done.stderr
@@ -244,7 +300,9 @@ def test_a_child_loads_no_more_than_it_needs():
     """Its start is what the first photo waits for."""
     code = "import sys, se_viz.images.decoder_child as child; from se_viz.images import decoding"
     code += "; print(*{'torch', 'numpy'} & sys.modules.keys())"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == []
 
 

@@ -1,4 +1,6 @@
-"""Whole files of a kind that is not read are named for what they are; only damaged ones are called damaged."""
+"""Whole files of a kind that is not read are named for what they are; only damaged ones are called
+damaged.
+"""
 
 import struct
 from io import BytesIO
@@ -49,9 +51,14 @@ TIFFS = {
         np.zeros((5, 16, 24), np.uint16), photometric="minisblack", planarconfig="separate"
     ),
     "7 bands of 8-bit integers in planes": tiff(
-        np.zeros((7, 16, 24), np.uint8), photometric="minisblack", planarconfig="separate", tile=(16, 16)
+        np.zeros((7, 16, 24), np.uint8),
+        photometric="minisblack",
+        planarconfig="separate",
+        tile=(16, 16),
     ),
-    "12 bands of 32-bit floats": tiff(np.zeros((16, 24, 12), np.float32), photometric="minisblack", planarconfig=1),
+    "12 bands of 32-bit floats": tiff(
+        np.zeros((16, 24, 12), np.float32), photometric="minisblack", planarconfig=1
+    ),
 }
 
 
@@ -65,14 +72,19 @@ def test_a_whole_tiff_of_another_kind_is_named(kind: str, form: str):
         options = {"photometric": page.photometric, "planarconfig": page.planarconfig}
         values = page.asarray()
     if form != "classic":
-        extra = {"big-endian": {"byteorder": ">"}, "BigTIFF": {"bigtiff": True}, "compressed": {"compression": "zlib"}}
+        extra = {
+            "big-endian": {"byteorder": ">"},
+            "BigTIFF": {"bigtiff": True},
+            "compressed": {"compression": "zlib"},
+        }
         content = tiff(values, **options, **extra[form])
     with pytest.raises(ImageError, match=f"^This is a TIFF of {kind}{ENDING}"):
         open_image(content)
 
 
 @pytest.mark.parametrize(
-    ("number", "name"), [(34712, "JPEG 2000"), (34887, "LERC"), (50002, "JPEG XL"), (1234, "method 1234")]
+    ("number", "name"),
+    [(34712, "JPEG 2000"), (34887, "LERC"), (50002, "JPEG XL"), (1234, "method 1234")],
 )
 def test_a_tiff_of_another_compression_is_named(number: int, name: str):
     """The header is that of any TIFF; what is in it, no decoder here knows."""
@@ -81,7 +93,9 @@ def test_a_tiff_of_another_compression_is_named(number: int, name: str):
 
 
 def test_camera_raw_files_are_not_shown_by_their_preview():
-    """The first image of a NEF or DNG is a thumbnail: an answer about it would look like one about the photo."""
+    """The first image of a NEF or DNG is a thumbnail: an answer about it would look like one about
+    the photo.
+    """
     raw = {
         "preview": tiff(NOISE, photometric="rgb", subfiletype=1),
         "sensor": with_tag(tiff(NOISE[..., 0]), 262, 32803),
@@ -100,31 +114,50 @@ def test_a_tiff_of_another_kind_that_is_cut_short_is_damaged(kind: str):
     """Here the next step is another one: the file is not whole."""
     content = TIFFS[kind]
     for length in (len(content) - 1, len(content) // 2, 9):
-        with pytest.raises(ImageError, match=r"^The image file is damaged or cut short\. Export or download it again"):
+        with pytest.raises(
+            ImageError,
+            match=r"^The image file is damaged or cut short\. Export or download it again",
+        ):
             open_image(content[:length])
 
 
 def test_a_big_tiff_is_read():
-    """The format of files past 4 GB differs in the header alone, and some programs always write it."""
+    """The format of files past 4 GB differs in the header alone, and some programs always write
+    it.
+    """
     opened = open_image(tiff(NOISE, photometric="rgb", bigtiff=True))
     np.testing.assert_array_equal(np.asarray(opened), NOISE)
 
 
 MISREAD = {
-    "2 bands of 8-bit integers in planes": ({"planarconfig": "separate", "compression": "zlib"}, NOISE[..., :2]),
+    "2 bands of 8-bit integers in planes": (
+        {"planarconfig": "separate", "compression": "zlib"},
+        NOISE[..., :2],
+    ),
     "5 bands of 8-bit integers in planes": (
         {"planarconfig": "separate", "compression": "zlib"},
         NOISE[..., [0, 1, 2, 0, 1]],
     ),
-    "1 band of 32-bit signed integers": ({"byteorder": ">", "compression": "zlib"}, NOISE[..., :1].astype(np.int32)),
-    "1 band of 16-bit signed integers": ({"byteorder": ">", "compression": "zlib"}, NOISE[..., :1].astype(np.int16)),
-    "1 band of 32-bit floats": ({"byteorder": ">", "compression": "zlib"}, NOISE[..., :1].astype(np.float32)),
+    "1 band of 32-bit signed integers": (
+        {"byteorder": ">", "compression": "zlib"},
+        NOISE[..., :1].astype(np.int32),
+    ),
+    "1 band of 16-bit signed integers": (
+        {"byteorder": ">", "compression": "zlib"},
+        NOISE[..., :1].astype(np.int16),
+    ),
+    "1 band of 32-bit floats": (
+        {"byteorder": ">", "compression": "zlib"},
+        NOISE[..., :1].astype(np.float32),
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", MISREAD)
 def test_a_tiff_that_would_be_shown_as_another_picture_is_refused(kind: str):
-    """The decoder takes the first of five bands for the picture, and bytes in the wrong order for values."""
+    """The decoder takes the first of five bands for the picture, and bytes in the wrong order for
+    values.
+    """
     options, values = MISREAD[kind]
     values = values[..., 0] if values.shape[-1] == 1 else np.moveaxis(values, 2, 0)
     with pytest.raises(ImageError, match=f"^This is a TIFF of {kind}{ENDING}"):
@@ -136,7 +169,9 @@ def test_a_tiff_that_would_be_shown_as_another_picture_is_refused(kind: str):
 def test_wide_colours_in_planes_are_refused(order: str, bands: int):
     """Two bytes a value, plane after plane, are decoded as if they were one byte a value."""
     values = np.moveaxis(NOISE[..., [0, 1, 2, 0][:bands]], 2, 0).astype(np.uint16) * 257
-    with pytest.raises(ImageError, match=f"^This is a TIFF of {bands} bands of 16-bit integers in planes{ENDING}"):
+    with pytest.raises(
+        ImageError, match=f"^This is a TIFF of {bands} bands of 16-bit integers in planes{ENDING}"
+    ):
         open_image(tiff(values, photometric="rgb", planarconfig="separate", byteorder=order))
 
 
@@ -155,15 +190,21 @@ def test_tiffs_that_are_read_hold_the_pixels_they_were_written_with(
     if form == "planes":
         values, options["planarconfig"] = np.moveaxis(values, 2, 0), "separate"
     opened = np.asarray(open_image(tiff(values, **options)))
-    np.testing.assert_array_equal(opened, NOISE[..., [0, 0, 0]] if form.startswith("grey") else NOISE)
+    np.testing.assert_array_equal(
+        opened, NOISE[..., [0, 0, 0]] if form.startswith("grey") else NOISE
+    )
 
 
 def test_plain_planes_of_luminance_are_no_damage():
     """Their header is read, and their pixels are not; packed, the same planes are read."""
     planes = np.moveaxis(NOISE, 2, 0)
-    with pytest.raises(ImageError, match=f"^This is a TIFF of 3 bands of 8-bit integers in planes{ENDING}"):
+    with pytest.raises(
+        ImageError, match=f"^This is a TIFF of 3 bands of 8-bit integers in planes{ENDING}"
+    ):
         open_image(tiff(planes, photometric="ycbcr", planarconfig="separate"))
-    assert open_image(tiff(planes, photometric="ycbcr", planarconfig="separate", compression="zlib")).size == (32, 24)
+    assert open_image(
+        tiff(planes, photometric="ycbcr", planarconfig="separate", compression="zlib")
+    ).size == (32, 24)
 
 
 def test_damaged_pixels_of_a_tiff_are_damaged():
@@ -269,9 +310,13 @@ def progressive(side: int, scans: int) -> bytes:
 
 
 def test_a_jpeg_of_too_many_scans_is_refused_before_it_is_decoded():
-    """Each scan goes over the whole picture: thousands of them, in a few megabytes, took minutes."""
+    """Each scan goes over the whole picture: thousands of them, in a few megabytes, took
+    minutes.
+    """
     assert open_image(progressive(64, 100)).size == (64, 64)
-    with pytest.raises(ImageError, match=r"^The JPEG is written in more than 100 scans, .* or as PNG\.$"):
+    with pytest.raises(
+        ImageError, match=r"^The JPEG is written in more than 100 scans, .* or as PNG\.$"
+    ):
         open_image(progressive(64, 101))
 
 
@@ -293,5 +338,8 @@ def test_a_png_with_a_novel_beside_its_pixels_is_not_called_damaged():
     notes.add_text("recipe", "word " * 300_000, zip=True)
     file = BytesIO()
     Image.fromarray(NOISE).save(file, "PNG", pnginfo=notes)
-    with pytest.raises(ImageError, match=r"^The PNG has more than 1 MB of text or profile .* Save a copy without it"):
+    with pytest.raises(
+        ImageError,
+        match=r"^The PNG has more than 1 MB of text or profile .* Save a copy without it",
+    ):
         open_image(file.getvalue())

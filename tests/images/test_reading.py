@@ -16,7 +16,11 @@ CLOSE: dict[str, dict[str, Any]] = {
     "WEBP": {"lossless": True},
     "AVIF": {"quality": 100, "subsampling": "4:4:4"},
 }
-FORMATS = [kind for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF") if kind.lower() in EXTENSIONS]
+FORMATS = [
+    kind
+    for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
+    if kind.lower() in EXTENSIONS
+]
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -51,9 +55,14 @@ COLOURS = [
     *[(kind, palette(), ROSE) for kind in ("PNG", "BMP", "GIF", "TIFF")],
     *[(kind, palette(transparency=True), WHITE) for kind in ("PNG", "GIF")],
     # Half of 255 red and half of white: 128/255 * (255, 0, 0) + 127/255 * (255, 255, 255).
-    *[(kind, RED_OVER_NOTHING, PINK) for kind in FORMATS if kind in ("PNG", "WEBP", "TIFF", "AVIF")],
+    *[
+        (kind, RED_OVER_NOTHING, PINK)
+        for kind in FORMATS
+        if kind in ("PNG", "WEBP", "TIFF", "AVIF")
+    ],
     *[(kind, BLACK_OVER_NOTHING, HALF) for kind in ("PNG", "TIFF")],
-    # Cyan takes red away, magenta green, yellow blue. Pillow writes JPEG's inks inverted, as Adobe does.
+    # Cyan takes red away, magenta green, yellow blue. Pillow writes JPEG's inks inverted, as Adobe
+    # does.
     *[(kind, RED_INK, RED) for kind in ("JPEG", "TIFF")],
     ("TIFF", RED_YCBCR, RED),
     ("PNG", GREY_16, GREY),
@@ -64,9 +73,13 @@ COLOURS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "image", "colour"), COLOURS, ids=lambda value: getattr(value, "mode", None))
+@pytest.mark.parametrize(
+    ("kind", "image", "colour"), COLOURS, ids=lambda value: getattr(value, "mode", None)
+)
 def test_every_format_and_mode_becomes_rgb_of_the_right_colour(kind, image, colour):
-    """A network gets three colours, whatever the file stored; expected values are worked out by hand."""
+    """A network gets three colours, whatever the file stored; expected values are worked out by
+    hand.
+    """
     opened = open_image(encode(image, kind))
     assert (type(opened), opened.mode, opened.size) == (Image.Image, "RGB", SIZE)
     # 2: rounding of JPEG's, AVIF's and YCbCr's colour transform.
@@ -81,7 +94,9 @@ def test_inks_of_a_jpeg_are_inverted_as_adobe_writes_them():
 
 
 def test_sixteen_bits_are_scaled_and_not_cut():
-    """65535 is the white of 16 bits, so 8 bits are v / 257 rounded: 128 is still black and 129 is not."""
+    """65535 is the white of 16 bits, so 8 bits are v / 257 rounded: 128 is still black and 129 is
+    not.
+    """
     values = np.array([[0, 128, 129, 257, 32896, 65535]], np.uint16)
     opened = np.asarray(open_image(encode(Image.fromarray(values), "PNG")))
     assert opened[0, :, 0].tolist() == [0, 0, 1, 1, 128, 255]
@@ -104,12 +119,15 @@ def test_the_transparent_grey_of_sixteen_bits_is_white():
     ],
 )
 def test_thirty_two_bits_are_stretched_from_black_to_white(values, expected):
-    """They have no agreed white; (v - least) * 255 / (greatest - least), and no value may raise a warning."""
+    """They have no agreed white; (v - least) * 255 / (greatest - least), and no value may raise a
+    warning.
+    """
     opened = np.asarray(open_image(encode(Image.fromarray(values), "TIFF")))
     assert opened[0, :, 0].tolist() == expected
 
 
-# EXIF 2.32, tag 274: the side of the picture that the first stored row is, and the first stored column.
+# EXIF 2.32, tag 274: the side of the picture that the first stored row is, and the first stored
+# column.
 SIDES = {
     1: ("top", "left"),
     2: ("top", "right"),
@@ -133,8 +151,13 @@ def as_stored(picture: np.ndarray, orientation: int) -> np.ndarray:
 @pytest.mark.parametrize("orientation", SIDES)
 @pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind not in ("BMP", "GIF")])
 def test_a_turned_photo_stands_upright(kind, orientation):
-    """Phones store the sensor's rows and say in EXIF how to turn them; the network must see a standing cat."""
-    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[0, 0, 0], [255, 255, 255], [255, 255, 0]]], np.uint8)
+    """Phones store the sensor's rows and say in EXIF how to turn them; the network must see a
+    standing cat.
+    """
+    colours = np.array(
+        [[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[0, 0, 0], [255, 255, 255], [255, 255, 0]]],
+        np.uint8,
+    )
     picture = colours.repeat(16, 0).repeat(16, 1)
     exif = Image.Exif()
     exif[274] = orientation
@@ -145,7 +168,9 @@ def test_a_turned_photo_stands_upright(kind, orientation):
 
 
 def test_nothing_else_of_the_file_stays_with_the_image():
-    """EXIF says where a photo was taken, and its orientation would turn the upright image once more."""
+    """EXIF says where a photo was taken, and its orientation would turn the upright image once
+    more.
+    """
     exif = Image.Exif()
     exif[274] = 6
     opened = open_image(encode(FULL, "JPEG", exif=exif, comment=b"at home"))
@@ -155,7 +180,9 @@ def test_nothing_else_of_the_file_stays_with_the_image():
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"])
 def test_broken_exif_is_no_reason_to_refuse_the_pixels(exif):
-    """Every other viewer opens such a photo, and the warnings of the decoder are not the user's to read."""
+    """Every other viewer opens such a photo, and the warnings of the decoder are not the user's to
+    read.
+    """
     assert open_image(encode(FULL, "JPEG", exif=exif)).size == SIZE
 
 
@@ -168,22 +195,30 @@ def test_an_animation_gives_its_first_frame(kind):
 
 
 def test_a_two_frame_photo_of_a_phone_is_read():
-    """Phones write MPO, a JPEG with more frames behind it; Pillow registers no reader of that name."""
+    """Phones write MPO, a JPEG with more frames behind it; Pillow registers no reader of that
+    name.
+    """
     content = encode(FULL, "MPO", save_all=True, append_images=[FULL])
     assert open_image(content).size == SIZE
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_a_file_is_opened_by_content_whatever_its_name(extension, tmp_path):
-    """People rename files; every ending that is offered opens, and so does a file with the wrong one."""
+    """People rename files; every ending that is offered opens, and so does a file with the wrong
+    one.
+    """
     right, wrong = tmp_path / f"photo.{extension}", tmp_path / "photo.txt"
-    kind = {"tif": "TIFF", "apng": "PNG", "mpo": "MPO", "avifs": "AVIF"}.get(extension, extension.upper())
+    kind = {"tif": "TIFF", "apng": "PNG", "mpo": "MPO", "avifs": "AVIF"}.get(
+        extension, extension.upper()
+    )
     FULL.save(right, kind if kind in (*FORMATS, "DIB", "MPO") else "JPEG")
     wrong.write_bytes(right.read_bytes())
     assert open_image(right).size == open_image(str(wrong)).size == SIZE
 
 
-@pytest.mark.parametrize("name", ["photo.jfif", "photo.JPE", "photo.pjpeg", "photo.apng", "photo.dib", "photo.Jpeg"])
+@pytest.mark.parametrize(
+    "name", ["photo.jfif", "photo.JPE", "photo.pjpeg", "photo.apng", "photo.dib", "photo.Jpeg"]
+)
 def test_a_folder_gives_images_by_every_name_of_their_formats(name, tmp_path):
     """Windows and Chrome save JPEGs as .jfif: a folder of them is no empty folder."""
     FULL.save(tmp_path / name, "JPEG")

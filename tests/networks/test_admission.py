@@ -25,7 +25,10 @@ class Tiny(nn.Module):
 
     def __init__(self, *, colours: int = 3, classes: int = 3) -> None:
         super().__init__()
-        self.conv, self.se = nn.Conv2d(colours, 8, 4, 4), SqueezeExcitation(8, 2, scale_activation=nn.Sigmoid)
+        self.conv, self.se = (
+            nn.Conv2d(colours, 8, 4, 4),
+            SqueezeExcitation(8, 2, scale_activation=nn.Sigmoid),
+        )
         self.fc = nn.Linear(8, classes)
 
     def forward(self, images: Tensor) -> Any:
@@ -45,23 +48,36 @@ def returning(change: Any) -> nn.Module:
 
 @pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
 def test_a_model_in_another_precision_gets_its_inputs_in_it(precision: torch.dtype):
-    """PyTorch's layers refuse inputs of another precision; what the caller is given stays float32."""
+    """PyTorch's layers refuse inputs of another precision; what the caller is given stays
+    float32.
+    """
     torch.manual_seed(0)
     model = Tiny()
     single = analyse(Network.from_model(model, input_size=16), PHOTO)
     network = Network.from_model(model.to(precision), input_size=16)
     assert network.preprocess(PHOTO).dtype == precision
     found = analyse(network, PHOTO)
-    kept = [found.probabilities, found.logits, *(value for one in found.records for value in (one.gate, one.squeeze))]
+    kept = [
+        found.probabilities,
+        found.logits,
+        *(value for one in found.records for value in (one.gate, one.squeeze)),
+    ]
     assert {value.dtype for value in kept} == {torch.float32}
     # bfloat16 has 8 bits.
     torch.testing.assert_close(found.logits, single.logits, rtol=0.02, atol=0.02)
 
 
-@pytest.mark.parametrize("size", [(16, 16), (3, 16, 24), 0, -1, 16.0, "16", True, None, [16], float("nan"), 10**9])
+@pytest.mark.parametrize(
+    "size", [(16, 16), (3, 16, 24), 0, -1, 16.0, "16", True, None, [16], float("nan"), 10**9]
+)
 def test_an_input_size_that_is_no_side_is_refused(size: Any):
-    """A pair would be taken for colours and side, and a billion pixels for memory that nobody has."""
-    with pytest.raises(NetworkError, match=r"is no side of a square in pixels\. Give one whole number from 1 to 4096"):
+    """A pair would be taken for colours and side, and a billion pixels for memory that nobody
+    has.
+    """
+    with pytest.raises(
+        NetworkError,
+        match=r"is no side of a square in pixels\. Give one whole number from 1 to 4096",
+    ):
         read_side(size)
 
 
@@ -74,14 +90,18 @@ def test_whole_numbers_of_other_libraries_are_sides(size: Any):
 @pytest.mark.parametrize("colours", [1, 4])
 def test_a_model_for_other_images_than_in_colour_is_refused(colours: int):
     """Photos have three colours here."""
-    with pytest.raises(NetworkError, match="does not run on one image of three colours and 16 x 16 pixels"):
+    with pytest.raises(
+        NetworkError, match="does not run on one image of three colours and 16 x 16 pixels"
+    ):
         Network.from_model(Tiny(colours=colours), input_size=16)
 
 
 @pytest.mark.parametrize("values", [(0.5,), (0.5,) * 4, 0.5, "rgb", (float("nan"), 1, 1), None])
 def test_statistics_that_are_not_of_three_colours_are_refused(values: Any):
     """They are what could tell another number of colours."""
-    with pytest.raises(NetworkError, match=r"mean is .*Give three numbers: for red, green and blue"):
+    with pytest.raises(
+        NetworkError, match=r"mean is .*Give three numbers: for red, green and blue"
+    ):
         read_colours("mean", values)
 
 
@@ -94,7 +114,9 @@ def test_a_spread_of_zero_is_refused():
 @pytest.mark.parametrize("classes", ["abc", b"abc", {"a", "b", "c"}, {"a": 0, "b": 1, "c": 2}, 3])
 def test_names_without_an_order_are_refused(classes: Any):
     """Each belongs to one logit; a single text would name a class a letter."""
-    with pytest.raises(NetworkError, match=r"no list of names. Give a list, in the order of the logits"):
+    with pytest.raises(
+        NetworkError, match=r"no list of names. Give a list, in the order of the logits"
+    ):
         read_classes(classes)
 
 
@@ -135,7 +157,9 @@ def test_classes_may_share_a_name():
 )
 def test_what_is_no_row_of_logits_is_named(change: Any, found: str):
     """One number a class is what everything else reads."""
-    with pytest.raises(NetworkError, match=rf"returns {found} for one image.*wrap the model in a module"):
+    with pytest.raises(
+        NetworkError, match=rf"returns {found} for one image.*wrap the model in a module"
+    ):
         Network.from_model(returning(change), input_size=16)
 
 
@@ -145,7 +169,10 @@ def test_what_a_model_raises_is_said_in_a_sentence():
     def fail(logits: Tensor) -> Tensor:
         raise KeyError("mask")
 
-    with pytest.raises(NetworkError, match=r"does not run on one image.*KeyError: 'mask'.*Give a model of \(1, 3, 16"):
+    with pytest.raises(
+        NetworkError,
+        match=r"does not run on one image.*KeyError: 'mask'.*Give a model of \(1, 3, 16",
+    ):
         Network.from_model(returning(fail), input_size=16)
 
 
@@ -160,13 +187,18 @@ def test_a_refused_model_stays_as_it_was():
 
 def _lazy() -> nn.Module:
     head = {"pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten(), "fc": nn.LazyLinear(3)}
-    return nn.Sequential(OrderedDict(conv=nn.LazyConv2d(8, 4, 4), se=SqueezeExcitation(8, 2), **head))
+    return nn.Sequential(
+        OrderedDict(conv=nn.LazyConv2d(8, 4, 4), se=SqueezeExcitation(8, 2), **head)
+    )
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Tiny().to("meta"), "values on PyTorch's meta device, which holds none. Load its weights"),
+        (
+            lambda: Tiny().to("meta"),
+            "values on PyTorch's meta device, which holds none. Load its weights",
+        ),
         (_lazy, "lazy layers whose shapes are not known yet. Run it once"),
         (lambda: Tiny().state_dict(), "A OrderedDict is no model. Give a `torch.nn.Module`"),
         (lambda: Tiny, "A type is no model"),
@@ -202,7 +234,11 @@ def test_a_model_without_parameters_runs_where_its_input_is():
             delattr(part, name)
             part.register_buffer(name, value.detach(), persistent=False)
     network = Network.from_model(model, input_size=16)
-    assert (network.card.parameters, network.device.type, len(analyse(network, PHOTO).records)) == (0, "cpu", 1)
+    assert (network.card.parameters, network.device.type, len(analyse(network, PHOTO).records)) == (
+        0,
+        "cpu",
+        1,
+    )
 
 
 STEPS = {
@@ -213,8 +249,12 @@ STEPS = {
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_model_that_returns_probabilities_is_refused(step: str):
-    """A softmax of a softmax is another answer: at most 73 % for one of two classes, however sure the model is."""
-    with pytest.raises(NetworkError, match=f"returns probabilities, .* is a {step}.* so that it returns logits"):
+    """A softmax of a softmax is another answer: at most 73 % for one of two classes, however sure
+    the model is.
+    """
+    with pytest.raises(
+        NetworkError, match=f"returns probabilities, .* is a {step}.* so that it returns logits"
+    ):
         Network.from_model(returning(STEPS[step]), input_size=16)
 
 
@@ -232,18 +272,26 @@ def test_whole_numbers_are_no_logits():
         Network.from_model(returning(lambda logits: logits.long()), input_size=16)
 
 
-@pytest.mark.parametrize("new", [lambda: nn.Identity(), lambda: SqueezeExcitation(8, 2, scale_activation=nn.Tanh)])
+@pytest.mark.parametrize(
+    "new", [lambda: nn.Identity(), lambda: SqueezeExcitation(8, 2, scale_activation=nn.Tanh)]
+)
 def test_a_block_that_is_replaced_afterwards_is_told(new: Any):
-    """The range of its gates, and that they are what it multiplies by, were checked of the block that was there."""
+    """The range of its gates, and that they are what it multiplies by, were checked of the block
+    that was there.
+    """
     network = Network.from_model(Tiny(), input_size=16)
     setattr(network.model, "se", new())  # noqa: B010
-    with pytest.raises(NetworkError, match=r"se of Tiny is no longer the SE block .* Network\.from_model"):
+    with pytest.raises(
+        NetworkError, match=r"se of Tiny is no longer the SE block .* Network\.from_model"
+    ):
         analyse(network, PHOTO)
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
 def test_the_cost_of_a_model_with_computed_weights_is_that_of_the_plain_one():
-    """The older weight norm adds one value an output, and leaves a tensor with a gradient beside its weights."""
+    """The older weight norm adds one value an output, and leaves a tensor with a gradient beside
+    its weights.
+    """
     plain, normed = Tiny(), Tiny()
     nn.utils.weight_norm(normed.fc)
     normed(torch.rand(1, 3, 16, 16))
@@ -256,5 +304,7 @@ def test_a_quantised_model_is_refused_in_a_sentence():
     """Whole numbers have no gradients, and most pages explain by them."""
     model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())
     part = torch.ao.nn.quantized.Conv2d(3, 3, 1)
-    with pytest.raises(NetworkError, match=r"quantised.*Give the model it was made from, in floating point"):
+    with pytest.raises(
+        NetworkError, match=r"quantised.*Give the model it was made from, in floating point"
+    ):
         admit_model(nn.Sequential(model, part))

@@ -1,4 +1,6 @@
-"""Probabilities and labels: of classes that exclude each other, of a single logit, and of independent classes."""
+"""Probabilities and labels: of classes that exclude each other, of a single logit, and of
+independent classes.
+"""
 
 import copy
 from dataclasses import replace
@@ -17,7 +19,12 @@ from se_viz.attribution.question.targets import Target
 from se_viz.attribution.scores.curves import Exam, trace_curves
 from se_viz.errors import CheckpointError, DataError
 from se_viz.experiments.analysis import analyse
-from se_viz.experiments.counterfactuals import Replacement, gates_of, run_counterfactuals, tabulate_counterfactuals
+from se_viz.experiments.counterfactuals import (
+    Replacement,
+    gates_of,
+    run_counterfactuals,
+    tabulate_counterfactuals,
+)
 from se_viz.experiments.verdicts import describe, judge
 from se_viz.networks import NetworkCard
 from se_viz.networks.answers import divergences_of, labels_of, name_labels, probabilities_of
@@ -49,7 +56,10 @@ def binary(se_net: nn.Module) -> Network:
 def tags(built: nn.Module) -> Network:
     """The small network, whose five classes are independent."""
     return Network.from_model(
-        copy.deepcopy(built), classes=["ant", "bee", "cat", "dog", "elk"], input_size=64, multi_label=True
+        copy.deepcopy(built),
+        classes=["ant", "bee", "cat", "dog", "elk"],
+        input_size=64,
+        multi_label=True,
     )
 
 
@@ -69,7 +79,9 @@ def test_below_one_half_the_answer_is_the_negation(binary: Network):
 def test_independent_classes_have_a_sigmoid_each(tags: Network):
     """They do not share out one whole: none, one or all may be true."""
     found = analyse(tags, noise())
-    assert found.probabilities.tolist() == pytest.approx([sigmoid(value) for value in found.logits.tolist()], abs=1e-6)
+    assert found.probabilities.tolist() == pytest.approx(
+        [sigmoid(value) for value in found.logits.tolist()], abs=1e-6
+    )
     logits = torch.tensor([2.0, -1, 0.5, -3, -0.1])
     assert (tags.labels(logits), tags.name_answer(logits)) == ((0, 2), "ant, cat")
     assert tags.name_answer(-torch.ones(5)) == "no class"
@@ -93,7 +105,9 @@ def test_the_divergence_of_independent_classes_is_the_sum_of_theirs():
     expected = pair(0.3, 1.1) + pair(-2.0, -0.4)
     assert divergences_of(live, changed, independent=True).item() == pytest.approx(expected)
     p, q = live.double().softmax(1), changed.double().softmax(1)
-    assert divergences_of(live, changed, independent=False).item() == pytest.approx((p * (p / q).log()).sum().item())
+    assert divergences_of(live, changed, independent=False).item() == pytest.approx(
+        (p * (p / q).log()).sum().item()
+    )
 
 
 def test_extreme_logits_stay_numbers():
@@ -107,15 +121,22 @@ def test_extreme_logits_stay_numbers():
 def test_gates_can_turn_the_answer_of_a_single_logit(binary: Network):
     """The class that is most probable is always the same one; what turns is whether it is true."""
     before = analyse(binary, noise())
-    (found,) = run_counterfactuals(binary, noise(), Replacement("ones", "network"), gates_of(before))
+    (found,) = run_counterfactuals(
+        binary, noise(), Replacement("ones", "network"), gates_of(before)
+    )
     logit = _with_ones(binary)
     assert found.live == pytest.approx(sigmoid(-0.01), abs=1e-4)
     assert found.probability == pytest.approx(sigmoid(logit), abs=1e-4)
     assert found.kept == (logit < 0)
     p, q = found.live, found.probability
-    assert found.divergence == pytest.approx(p * log(p / q) + (1 - p) * log((1 - p) / (1 - q)), abs=1e-4)
+    assert found.divergence == pytest.approx(
+        p * log(p / q) + (1 - p) * log((1 - p) / (1 - q)), abs=1e-4
+    )
     row = tabulate_counterfactuals([found], binary.classes).iloc[0]
-    assert (row["predicted"], row["answer"]) == ("not malignant", "malignant" if logit >= 0 else "not malignant")
+    assert (row["predicted"], row["answer"]) == (
+        "not malignant",
+        "malignant" if logit >= 0 else "not malignant",
+    )
 
 
 def _with_ones(network: Network) -> float:
@@ -129,11 +150,17 @@ def test_a_turned_answer_is_said(binary: Network):
     own = gates_of(analyse(binary, noise()))
     shut = {name: torch.zeros_like(gates) for name, gates in own.items()}
     wide = {name: torch.ones_like(gates) for name, gates in own.items()}
-    found = [run_counterfactuals(binary, noise(), Replacement("mean", "network"), gates)[0] for gates in (shut, wide)]
+    found = [
+        run_counterfactuals(binary, noise(), Replacement("mean", "network"), gates)[0]
+        for gates in (shut, wide)
+    ]
     turned = [one for one in found if not one.kept]
     assert turned
     for one in turned:
-        assert (one.name_predicted(binary.classes), one.name_answer(binary.classes)) == ("not malignant", "malignant")
+        assert (one.name_predicted(binary.classes), one.name_answer(binary.classes)) == (
+            "not malignant",
+            "malignant",
+        )
         assert "turns to malignant" in describe(judge([one]), binary.classes, mean=[one])
 
 
@@ -142,14 +169,18 @@ def test_independent_labels_that_turn_are_a_change(tags: Network):
     live = analyse(tags, noise())
     (found,) = run_counterfactuals(tags, noise(), Replacement("ones", "network"), gates_of(live))
     assert found.labels is not None
-    assert found.labels[0] == tuple(index for index, value in enumerate(live.logits.tolist()) if value >= 0)
+    assert found.labels[0] == tuple(
+        index for index, value in enumerate(live.logits.tolist()) if value >= 0
+    )
     assert found.kept == (found.labels[0] == found.labels[1])
     assert found.name_predicted(tags.classes) == tags.name_answer(live.logits)
 
 
 @pytest.mark.parametrize("kind", ["binary", "tags"])
 def test_curves_show_the_probability_of_the_class(kind: str, request: pytest.FixtureRequest):
-    """Deletion begins, and insertion ends, at the photo itself: a softmax would be 1 there for a single logit."""
+    """Deletion begins, and insertion ends, at the photo itself: a softmax would be 1 there for a
+    single logit.
+    """
     network = request.getfixturevalue(kind)
     inputs = network.preprocess(noise())
     values = torch.rand(64, 64, generator=torch.Generator().manual_seed(0))
@@ -160,7 +191,9 @@ def test_curves_show_the_probability_of_the_class(kind: str, request: pytest.Fix
 
 
 def test_the_card_keeps_that_classes_are_independent(card: NetworkCard):
-    """A network that is kept answers alike when it is loaded again; other cards stay as they are."""
+    """A network that is kept answers alike when it is loaded again; other cards stay as they
+    are.
+    """
     assert "multi_label" not in card_to_json(card)
     kept = replace(card, multi_label=True)
     assert card_from_json(card_to_json(kept), source="a card") == kept
@@ -170,7 +203,12 @@ def test_the_card_keeps_that_classes_are_independent(card: NetworkCard):
 
 @pytest.mark.parametrize(
     ("labels", "classes", "words"),
-    [((), ["sick"], "not sick"), ((0,), ["sick"], "sick"), ((), ["a", "b"], "no class"), ((0, 1), ["a", "b"], "a, b")],
+    [
+        ((), ["sick"], "not sick"),
+        ((0,), ["sick"], "sick"),
+        ((), ["a", "b"], "no class"),
+        ((0, 1), ["a", "b"], "a, b"),
+    ],
 )
 def test_an_answer_has_words(labels: tuple[int, ...], classes: list[str], words: str):
     """Also none of many, and the negation of one."""
@@ -186,10 +224,14 @@ def _folders(path: Path, names: list[str]) -> Pictures:
 
 
 def test_a_single_class_is_evaluated_by_yes_and_no(binary: Network, tmp_path: Path):
-    """By hand: a photo of its folder is right where the logit is not below 0, any other one where it is."""
+    """By hand: a photo of its folder is right where the logit is not below 0, any other one where
+    it is.
+    """
     pictures = _folders(tmp_path, ["healthy", "malignant"])
     logits = [analyse(binary, _picture(image)).logits.item() for image in pictures.images]
-    right = sum((logit >= 0) == (label == 1) for logit, label in zip(logits, pictures.labels, strict=True))
+    right = sum(
+        (logit >= 0) == (label == 1) for logit, label in zip(logits, pictures.labels, strict=True)
+    )
     assert evaluate(binary, pictures) == pytest.approx(right / 6)
 
 
@@ -199,7 +241,9 @@ def _picture(image: Tensor) -> Image.Image:
 
 def test_folders_that_do_not_fit_are_refused(binary: Network, tags: Network, tmp_path: Path):
     """One folder alone, other names, and images that may have several labels give no accuracy."""
-    with pytest.raises(DataError, match=r"answers whether an image is malignant\. Name a folder with two folders"):
+    with pytest.raises(
+        DataError, match=r"answers whether an image is malignant\. Name a folder with two folders"
+    ):
         evaluate(binary, _folders(tmp_path / "one", ["malignant"]))
     with pytest.raises(DataError, match="answers whether an image is malignant"):
         evaluate(binary, _folders(tmp_path / "two", ["sick", "well"]))
@@ -208,7 +252,11 @@ def test_folders_that_do_not_fit_are_refused(binary: Network, tags: Network, tmp
 
 
 def test_answers_of_tables_are_texts(tags: Network):
-    """The file that the command line writes has one answer a row, also where it is several classes."""
-    found = run_counterfactuals(tags, noise(), Replacement("ones", "stage"), gates_of(analyse(tags, noise())))
+    """The file that the command line writes has one answer a row, also where it is several
+    classes.
+    """
+    found = run_counterfactuals(
+        tags, noise(), Replacement("ones", "stage"), gates_of(analyse(tags, noise()))
+    )
     table = tabulate_counterfactuals(found, tags.classes)
     assert pd.api.types.is_string_dtype(table["answer"])

@@ -44,11 +44,15 @@ FEW = (
 
 
 def test_bundled_networks_come_first_and_every_name_is_unique():
-    """The first is what the app opens with; a name that two networks share would load the wrong one."""
+    """The first is what the app opens with; a name that two networks share would load the wrong
+    one.
+    """
     names = [card.name for card in list_networks()]
     assert names[: len(read_cards())] == [card.name for card in read_cards()]
     assert len(set(names)) == len(names)
-    libraries = [name.split("/")[0] for name in names if "/" in name and not name.startswith("own/")]
+    libraries = [
+        name.split("/")[0] for name in names if "/" in name and not name.startswith("own/")
+    ]
     assert libraries == sorted(libraries, key=["torchvision", "timm"].index)
 
 
@@ -69,30 +73,45 @@ def test_the_table_has_every_family_that_people_ask_for():
 
 
 def test_torchvision_has_22_classifiers_with_gates():
-    """By their papers: EfficientNet B0 to B7, V2 S, M and L, MobileNetV3 large and small, RegNetY, and MaxViT."""
-    by_hand = [f"efficientnet_b{index}" for index in range(8)] + [f"efficientnet_v2_{size}" for size in "sml"]
+    """By their papers: EfficientNet B0 to B7, V2 S, M and L, MobileNetV3 large and small, RegNetY,
+    and MaxViT.
+    """
+    by_hand = [f"efficientnet_b{index}" for index in range(8)] + [
+        f"efficientnet_v2_{size}" for size in "sml"
+    ]
     by_hand += ["mobilenet_v3_large", "mobilenet_v3_small", "maxvit_t"]
-    by_hand += [f"regnet_y_{work}" for work in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf", "128gf")]
+    by_hand += [
+        f"regnet_y_{work}"
+        for work in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf", "128gf")
+    ]
     found = {card.architecture for card in CARDS.values() if card.library == "torchvision"}
     assert found == set(by_hand)
 
 
 @pytest.mark.parametrize("name", FEW)
 def test_a_row_is_what_the_installed_library_says(name: str):
-    """The table is made by a script and kept in the package: with other pins it has to be made again."""
+    """The table is made by a script and kept in the package: with other pins it has to be made
+    again.
+    """
     card = CARDS[name]
     rows = {"torchvision": torchvision_rows, "timm": timm_rows}[card.library](card.architecture)
     made = next(row for row in rows if row["weights"] == card.weights)
     asked = (card.library, card.architecture, card.weights)
-    kept = next(row for row in read_rows() if (row["library"], row["architecture"], row["weights"]) == asked)
+    kept = next(
+        row for row in read_rows() if (row["library"], row["architecture"], row["weights"]) == asked
+    )
     assert {column: str(value) for column, value in made.items()} == kept
 
 
 @pytest.mark.parametrize("name", [name for name in FEW if name.startswith("torchvision")])
 def test_multiply_adds_are_those_that_torchvision_states(name: str):
-    """torchvision counts with fvcore, which shares no code with PyTorch's counter, and rounds to three digits."""
+    """torchvision counts with fvcore, which shares no code with PyTorch's counter, and rounds to
+    three digits.
+    """
     card = CARDS[name]
-    meta = next(entry for entry in models.get_model_weights(card.architecture) if entry.name == card.weights).meta
+    meta = next(
+        entry for entry in models.get_model_weights(card.architecture) if entry.name == card.weights
+    ).meta
     assert card.parameters == meta["num_params"]
     assert card.gflops == pytest.approx(meta["_ops"], abs=0.001)
     assert card.top1 == pytest.approx(meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100)
@@ -100,7 +119,9 @@ def test_multiply_adds_are_those_that_torchvision_states(name: str):
 
 
 def test_se_adds_what_the_paper_says():
-    """(2 / r) * sum of N_s C_s^2 (Hu et al., section 3.2) for SE-ResNet-50, r = 16, and its biases: 2,530,992."""
+    """(2 / r) * sum of N_s C_s^2 (Hu et al., section 3.2) for SE-ResNet-50, r = 16, and its
+    biases: 2,530,992.
+    """
     stages = ((3, 256), (4, 512), (6, 1024), (3, 2048))
     weights = 2 / 16 * sum(blocks * channels**2 for blocks, channels in stages)
     biases = sum(blocks * (channels + channels // 16) for blocks, channels in stages)
@@ -120,14 +141,23 @@ def test_a_row_is_built_by_its_name(name: str):
 
 def test_every_name_is_known_to_its_library():
     """Building all takes minutes; asking for the names does not."""
-    known = {"torchvision": set(models.list_models(models)), "timm": set(timm.list_models(pretrained=True))}
+    known = {
+        "torchvision": set(models.list_models(models)),
+        "timm": set(timm.list_models(pretrained=True)),
+    }
     for card in CARDS.values():
-        name = card.architecture if card.library == "torchvision" else f"{card.architecture}.{card.weights}"
+        name = (
+            card.architecture
+            if card.library == "torchvision"
+            else f"{card.architecture}.{card.weights}"
+        )
         assert name in known[card.library]
 
 
 def test_every_file_at_an_address_promises_a_hash():
-    """torch hub's client checks the digits in a file's name, and checks nothing where there are none."""
+    """torch hub's client checks the digits in a file's name, and checks nothing where there are
+    none.
+    """
     files = [card.source for card in CARDS.values() if from_address(card)]
     assert files
     assert [file for file in files if not promise(Path(file))] == []
@@ -153,20 +183,27 @@ def _stand_in(card: NetworkCard) -> Network:
 
 @pytest.mark.parametrize("name", [*FEW, "timm/mobilenetv3_large_100.ra_in1k"])
 def test_a_photo_becomes_the_input_that_the_source_states(name: str):
-    """torchvision's and timm's own transforms, bit for bit: the same steps of the same library in the same order."""
+    """torchvision's and timm's own transforms, bit for bit: the same steps of the same library in
+    the same order.
+    """
     card = CARDS[name]
-    torch.testing.assert_close(_stand_in(card).preprocess(PHOTO)[0], stated_transform(card)(PHOTO), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        _stand_in(card).preprocess(PHOTO)[0], stated_transform(card)(PHOTO), rtol=0, atol=1e-6
+    )
 
 
 def test_a_squashed_photo_keeps_all_of_it():
     """35 of timm's networks scale both sides; nothing is cut off where the whole is shown."""
-    card = next(card for card in CARDS.values() if card.crop == "squash" and card.resize == card.input_size)
+    card = next(
+        card for card in CARDS.values() if card.crop == "squash" and card.resize == card.input_size
+    )
     wide = Image.new("RGB", (200, 100), "white")
     wide.paste("red", (0, 0, 20, 100))
     assert crop_image(wide, card.view).getpixel((2, card.input_size // 2)) == (255, 0, 0)
 
 
-# One network for each way that sources scale and cut; large inputs, which take long, once for each rule.
+# One network for each way that sources scale and cut; large inputs, which take long, once for each
+# rule.
 WAYS = {
     (
         card.library,
@@ -180,7 +217,9 @@ WAYS = {
 
 @pytest.mark.parametrize("name", WAYS.values())
 def test_photos_of_every_size_become_the_input_that_the_source_states(name: str):
-    """A photo of exactly the input's size too is scaled and cut by torchvision and timm, and so are odd shapes."""
+    """A photo of exactly the input's size too is scaled and cut by torchvision and timm, and so
+    are odd shapes.
+    """
     card = CARDS[name]
     side = card.input_size
     theirs, ours = stated_transform(card), _stand_in(card)
@@ -196,14 +235,20 @@ def test_a_square_is_taken_whole_only_on_request():
     assert torch.equal(ours.preprocess(square, whole=True), ours.preprocess(PHOTO))
     # 256 of 224 pixels: the margin is cut again.
     assert not torch.equal(ours.preprocess(square), ours.preprocess(PHOTO))
-    with pytest.raises(NetworkError, match=r"300 x 200 pixels.* sees 224 x 224.*Cut it out with `Network\.crop`"):
+    with pytest.raises(
+        NetworkError, match=r"300 x 200 pixels.* sees 224 x 224.*Cut it out with `Network\.crop`"
+    ):
         ours.preprocess(PHOTO.resize((300, 200)), whole=True)
 
 
 def test_classes_have_their_names():
     """torchvision's 1,000 names; the first and the last are those of ImageNet's own list."""
     card = CARDS["timm/seresnet50.ra2_in1k"]
-    assert (len(card.classes), card.classes[0], card.classes[-1]) == (1000, "tench", "toilet tissue")
+    assert (len(card.classes), card.classes[0], card.classes[-1]) == (
+        1000,
+        "tench",
+        "toilet tissue",
+    )
 
 
 def test_larger_sets_have_timms_names():

@@ -23,7 +23,9 @@ WEIGHTS, CARD = "tiny.safetensors", "tiny.json"
 
 
 def replace_weights(folder: Path, content: bytes) -> None:
-    """Put other bytes in the weights file, and their hash on the card: only the content is wrong then."""
+    """Put other bytes in the weights file, and their hash on the card: only the content is wrong
+    then.
+    """
     (folder / WEIGHTS).write_bytes(content)
     edit_card(folder, lambda values: values.update(sha256=hashlib.sha256(content).hexdigest()))
 
@@ -66,16 +68,22 @@ def test_a_saved_card_comes_back(network_folder: Path, se_net: nn.Module, card: 
 
 
 def test_the_file_is_in_half_precision(network_folder: Path, se_net: nn.Module):
-    """A safetensors file is a length, a JSON header and the values: two bytes for each number with a fraction."""
+    """A safetensors file is a length, a JSON header and the values: two bytes for each number with
+    a fraction.
+    """
     content = (network_folder / WEIGHTS).read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
     kinds = {name: entry["dtype"] for name, entry in header.items()}
     assert kinds.keys() == se_net.state_dict().keys()
-    assert {kind for name, kind in kinds.items() if not name.endswith("num_batches_tracked")} == {"F16"}
+    assert {kind for name, kind in kinds.items() if not name.endswith("num_batches_tracked")} == {
+        "F16"
+    }
 
 
-def test_the_model_that_is_saved_keeps_its_precision(se_net: nn.Module, tmp_path: Path, card: NetworkCard):
+def test_the_model_that_is_saved_keeps_its_precision(
+    se_net: nn.Module, tmp_path: Path, card: NetworkCard
+):
     """Saving halves copies, not the network somebody is still training."""
     before = {name: value.clone() for name, value in se_net.state_dict().items()}
     save_checkpoint(se_net, card, tmp_path)
@@ -95,7 +103,10 @@ def test_other_bytes_are_refused_by_their_hash(network_folder: Path):
     content[-1] ^= 1
     (network_folder / WEIGHTS).write_bytes(content)
     found = hashlib.sha256(content).hexdigest()[:12]
-    refused(network_folder, rf"{WEIGHTS} has the hash {found}….*its card says .*damaged or was replaced\. Restore both")
+    refused(
+        network_folder,
+        rf"{WEIGHTS} has the hash {found}….*its card says .*damaged or was replaced\. Restore both",
+    )
 
 
 def test_a_file_cut_short_is_refused_by_its_hash(network_folder: Path):
@@ -113,21 +124,30 @@ def test_a_file_cut_short_under_a_matching_hash_is_refused(network_folder: Path,
 
 
 def test_missing_weights_are_named(network_folder: Path):
-    """A card without its file is a clone without large files: the message says which, and where it belongs."""
+    """A card without its file is a clone without large files: the message says which, and where it
+    belongs.
+    """
     (network_folder / WEIGHTS).unlink()
-    refused(network_folder, rf"The weights {WEIGHTS} are not in .*checkpoints\. Restore the file beside its card")
+    refused(
+        network_folder,
+        rf"The weights {WEIGHTS} are not in .*checkpoints\. Restore the file beside its card",
+    )
 
 
 def test_a_missing_tensor_is_named(network_folder: Path):
     """Half a network would answer nonsense without a word."""
     edit_tensors(network_folder, lambda tensors: tensors.pop("fc.bias"))
-    refused(network_folder, rf"{WEIGHTS} does not fit its architecture: fc\.bias is missing\. Correct")
+    refused(
+        network_folder, rf"{WEIGHTS} does not fit its architecture: fc\.bias is missing\. Correct"
+    )
 
 
 def test_a_tensor_too_many_is_named(network_folder: Path):
     """It belongs to another network, so the other tensors may too."""
     edit_tensors(network_folder, lambda tensors: tensors.update(extra=torch.zeros(1)))
-    refused(network_folder, r"does not fit its architecture: extra is not part of the network\. Correct")
+    refused(
+        network_folder, r"does not fit its architecture: extra is not part of the network\. Correct"
+    )
 
 
 def test_a_tensor_of_another_shape_is_named(network_folder: Path):
@@ -139,7 +159,9 @@ def test_a_tensor_of_another_shape_is_named(network_folder: Path):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_value_that_is_not_finite_is_refused(network_folder: Path, value: float):
     """One NaN makes every gate after it NaN; an overflow to half precision makes infinities."""
-    edit_tensors(network_folder, lambda tensors: tensors["layer3.2.conv1.weight"].view(-1)[5].fill_(value))
+    edit_tensors(
+        network_folder, lambda tensors: tensors["layer3.2.conv1.weight"].view(-1)[5].fill_(value)
+    )
     refused(network_folder, r"layer3\.2\.conv1\.weight holds values that are not finite\. Correct")
 
 
@@ -147,7 +169,10 @@ def test_many_problems_are_counted(network_folder: Path):
     """Three are enough to see a pattern; a message of hundreds would hide it."""
     names = ["conv1.weight", "bn1.weight", "bn1.bias", "fc.weight", "fc.bias"]
     edit_tensors(network_folder, lambda tensors: [tensors.pop(name) for name in names])
-    refused(network_folder, r"architecture: bn1\.bias is missing; bn1\.weight .*; conv1\.weight .*; and 2 more")
+    refused(
+        network_folder,
+        r"architecture: bn1\.bias is missing; bn1\.weight .*; conv1\.weight .*; and 2 more",
+    )
 
 
 def test_a_refused_file_leaves_the_model_untouched(network_folder: Path, se_net: nn.Module):
@@ -171,7 +196,9 @@ class Payload:
 
 
 def test_a_pickle_is_refused_and_not_run(network_folder: Path, tmp_path: Path):
-    """PyTorch's own format runs code on loading; a renamed file must not get that far, whatever its hash."""
+    """PyTorch's own format runs code on loading; a renamed file must not get that far, whatever
+    its hash.
+    """
     proof, pickle = tmp_path / "executed", tmp_path / "weights.pt"
     torch.save({"fc.bias": Payload(proof)}, pickle)
     replace_weights(network_folder, pickle.read_bytes())
@@ -224,11 +251,17 @@ def test_a_card_with_an_unknown_field_is_refused(network_folder: Path):
 def test_a_card_of_other_values_is_refused(network_folder: Path, change: dict[str, object]):
     """They would fail where the network is used, or make another input of every photo."""
     edit_card(network_folder, lambda values: values.update(change))
-    refused(network_folder, rf"{CARD} is no network card: {next(iter(change))} is .*Restore the file")
+    refused(
+        network_folder, rf"{CARD} is no network card: {next(iter(change))} is .*Restore the file"
+    )
 
 
-def test_a_damaged_card_costs_no_other_network(network_folder: Path, se_net: nn.Module, card: NetworkCard):
-    """Not even a pipe, which would be waited for, or a card of endless brackets; the damaged one is named."""
+def test_a_damaged_card_costs_no_other_network(
+    network_folder: Path, se_net: nn.Module, card: NetworkCard
+):
+    """Not even a pipe, which would be waited for, or a card of endless brackets; the damaged one
+    is named.
+    """
     save_checkpoint(se_net, replace(card, name="ant"), network_folder)
     (network_folder / CARD).write_text("[" * 100_000)
     os.mkfifo(network_folder / "pipe.json")
@@ -237,7 +270,10 @@ def test_a_damaged_card_costs_no_other_network(network_folder: Path, se_net: nn.
     assert [card.name for card in list_networks(network_folder)] == ["ant"]
     damaged = damaged_networks(network_folder)
     assert [*damaged] == ["folder", "large", "pipe", "tiny"]
-    assert damaged["pipe"] == "pipe.json cannot be read: it is a pipe, which may never end. Restore the file."
+    assert (
+        damaged["pipe"]
+        == "pipe.json cannot be read: it is a pipe, which may never end. Restore the file."
+    )
     assert damaged["large"] == "large.json has more than the 16 MB of a card. Restore the file."
     assert load_network("ant", "cpu", folder=network_folder).card.name == "ant"
 
@@ -250,8 +286,12 @@ def test_a_card_needs_no_notes(network_folder: Path):
     assert (read.notes, read.library, read.source, read.resize) == ("", "se_viz", "", None)
 
 
-def test_a_write_that_stops_half_way_leaves_the_old_files(network_folder: Path, se_net: nn.Module, card: NetworkCard):
-    """A full disk or a kill must not cost the network that was there: the system ends this write at 100 kB."""
+def test_a_write_that_stops_half_way_leaves_the_old_files(
+    network_folder: Path, se_net: nn.Module, card: NetworkCard
+):
+    """A full disk or a kill must not cost the network that was there: the system ends this write
+    at 100 kB.
+    """
     before = {path.name: path.read_bytes() for path in network_folder.iterdir()}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     nn.init.ones_(se_net.get_parameter("fc.bias"))
@@ -266,7 +306,9 @@ def test_a_write_that_stops_half_way_leaves_the_old_files(network_folder: Path, 
     load_network("tiny", "cpu", folder=network_folder)
 
 
-def test_a_card_that_finds_no_room_leaves_the_older_weights(network_folder: Path, se_net: nn.Module, card: NetworkCard):
+def test_a_card_that_finds_no_room_leaves_the_older_weights(
+    network_folder: Path, se_net: nn.Module, card: NetworkCard
+):
     """New weights beside an older card would not load: their hash is another one."""
     (network_folder / f"{CARD}.part").mkdir()
     nn.init.ones_(se_net.get_parameter("fc.bias"))
@@ -275,7 +317,9 @@ def test_a_card_that_finds_no_room_leaves_the_older_weights(network_folder: Path
     load_network("tiny", "cpu", folder=network_folder)
 
 
-def test_the_next_write_succeeds_after_one_that_stopped(network_folder: Path, se_net: nn.Module, card: NetworkCard):
+def test_the_next_write_succeeds_after_one_that_stopped(
+    network_folder: Path, se_net: nn.Module, card: NetworkCard
+):
     """What a killed write left behind is replaced, and nothing of it stays."""
     (network_folder / f"{WEIGHTS}.part").write_bytes(b"half of a fi")
     nn.init.ones_(se_net.get_parameter("fc.bias"))
@@ -285,7 +329,9 @@ def test_the_next_write_succeeds_after_one_that_stopped(network_folder: Path, se
     assert loaded.model.get_parameter("fc.bias").tolist() == [1.0] * 5
 
 
-def test_cards_come_by_name_and_from_cards_only(network_folder: Path, se_net: nn.Module, card: NetworkCard):
+def test_cards_come_by_name_and_from_cards_only(
+    network_folder: Path, se_net: nn.Module, card: NetworkCard
+):
     """A folder also holds a README and weights; the order is the same on every system."""
     (network_folder / "README.md").write_text("| name |")
     for name in ("zebra", "ant"):
@@ -294,7 +340,9 @@ def test_cards_come_by_name_and_from_cards_only(network_folder: Path, se_net: nn
 
 
 def test_a_long_name_in_a_card_is_one_short_line(network_folder: Path):
-    """A card of a stranger is named on a page and in a terminal; a megabyte of it would fill both."""
+    """A card of a stranger is named on a page and in a terminal; a megabyte of it would fill
+    both.
+    """
     values = json.loads((network_folder / CARD).read_text())
     (network_folder / CARD).write_text(json.dumps(values | {"name": "\x1b[31m\n" * 10**5}))
     (network_folder / "other.json").write_text(json.dumps(values | {"x" * 10**6: 1}))
@@ -316,16 +364,23 @@ def test_a_long_name_in_a_card_is_one_short_line(network_folder: Path):
     ids=lambda field: next(iter(field)),
 )
 def test_a_card_that_nothing_can_show_is_refused(network_folder: Path, field: dict[str, object]):
-    """A page of a megabyte, a classifier of gigabytes, numbers that end in an overflow when they are printed."""
+    """A page of a megabyte, a classifier of gigabytes, numbers that end in an overflow when they
+    are printed.
+    """
     values = json.loads((network_folder / CARD).read_text())
     (network_folder / CARD).write_text(json.dumps(values | field))
     (sentence,) = damaged_cards(network_folder).values()
-    assert re.fullmatch(rf"{CARD} is no network card: {next(iter(field))} is .{{1,80}}\. Restore the file\.", sentence)
+    assert re.fullmatch(
+        rf"{CARD} is no network card: {next(iter(field))} is .{{1,80}}\. Restore the file\.",
+        sentence,
+    )
 
 
 def test_arguments_of_another_kind_are_a_sentence(network_folder: Path):
     """Whatever a library raises on them: the card is at fault, and is named."""
     values = json.loads((network_folder / CARD).read_text())
     (network_folder / CARD).write_text(json.dumps(values | {"arguments": {"width": "x" * 10**5}}))
-    with pytest.raises(CheckpointError, match=r"^The card of tiny has arguments .* built .*Restore the file"):
+    with pytest.raises(
+        CheckpointError, match=r"^The card of tiny has arguments .* built .*Restore the file"
+    ):
         load_network("tiny", "cpu", folder=network_folder)

@@ -1,4 +1,6 @@
-"""The way of weights from a hub to the disk, by the hubs' own clients, against a hub on loopback."""
+"""The way of weights from a hub to the disk, by the hubs' own clients, against a hub on
+loopback.
+"""
 
 import os
 import resource
@@ -38,11 +40,15 @@ def trained() -> dict[str, nn.Module]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         cards = {name: find_card(name) for name in (FILE, REPOSITORY)}
-        return {name: build(card, num_classes=card.num_classes).eval() for name, card in cards.items()}
+        return {
+            name: build(card, num_classes=card.num_classes).eval() for name, card in cards.items()
+        }
 
 
 @pytest.fixture(scope="module")
-def contents(trained: dict[str, nn.Module], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def contents(
+    trained: dict[str, nn.Module], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, bytes]:
     """The two files as their hubs hold them: a pickle of tensors, and safetensors."""
     path = tmp_path_factory.mktemp("weights") / "weights.pth"
     torch.save(trained[FILE].state_dict(), path)
@@ -50,8 +56,12 @@ def contents(trained: dict[str, nn.Module], tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: dict[str, bytes]) -> Iterator[Hub]:
-    """A hub that serves both networks, an empty cache, and a catalogue of these two that names the hub."""
+def hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: dict[str, bytes]
+) -> Iterator[Hub]:
+    """A hub that serves both networks, an empty cache, and a catalogue of these two that names the
+    hub.
+    """
     monkeypatch.setenv("SE_VIZ_CACHE", str(tmp_path / "cache"))
     with run_hub() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
@@ -62,10 +72,18 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: dict[str, byt
 
 
 def name_source(folder: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """Put a table of the two networks in the place of the whole one, with the file at another address."""
+    """Put a table of the two networks in the place of the whole one, with the file at another
+    address.
+    """
     table = folder / f"catalogue-{abs(hash(address))}.csv"
-    rows: list[dict[str, Any]] = [row for row in read_rows() if row["source"] == find_card(REPOSITORY).source]
-    rows += [{**row, "source": address} for row in read_rows() if row["architecture"] == find_card(FILE).architecture]
+    rows: list[dict[str, Any]] = [
+        row for row in read_rows() if row["source"] == find_card(REPOSITORY).source
+    ]
+    rows += [
+        {**row, "source": address}
+        for row in read_rows()
+        if row["architecture"] == find_card(FILE).architecture
+    ]
     write_rows(rows, table)
     monkeypatch.setattr(catalogue, "TABLE", table)
 
@@ -88,11 +106,17 @@ def path_of(hub: Hub, name: str) -> str:
 def files() -> list[str]:
     """Everything of weights that lies in the cache, whole or not."""
     ends = (".pth", ".partial", ".incomplete", ".safetensors", ".bin")
-    return [path.name for path in cache_folder().rglob("*") if path.name.endswith(ends) or path.parent.name == "blobs"]
+    return [
+        path.name
+        for path in cache_folder().rglob("*")
+        if path.name.endswith(ends) or path.parent.name == "blobs"
+    ]
 
 
 def refused(name: str, message: str) -> None:
-    """A download fails in one sentence, leaves nothing, and the network is still not on the disk."""
+    """A download fails in one sentence, leaves nothing, and the network is still not on the
+    disk.
+    """
     with pytest.raises(DownloadError, match=message):
         download(find_card(name))
     assert not is_on_disk(find_card(name))
@@ -100,8 +124,12 @@ def refused(name: str, message: str) -> None:
 
 
 @BOTH
-def test_what_is_downloaded_is_what_the_hub_holds(hub: Hub, trained: dict[str, nn.Module], name: str):
-    """The whole path: asked for, fetched, checked, built, loaded; the answer is the original's, bit for bit."""
+def test_what_is_downloaded_is_what_the_hub_holds(
+    hub: Hub, trained: dict[str, nn.Module], name: str
+):
+    """The whole path: asked for, fetched, checked, built, loaded; the answer is the original's,
+    bit for bit.
+    """
     assert not is_on_disk(find_card(name))
     network = load_network(name, "cpu", download=True)
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -124,8 +152,13 @@ def test_afterwards_no_network_is_needed(hub: Hub, name: str):
 
 @BOTH
 def test_nothing_is_fetched_without_being_asked_for(hub: Hub, name: str):
-    """Hundreds of megabytes are not spent by a name; the sentence says how much, and how to get it."""
-    with pytest.raises(DownloadError, match=rf"{name} is not on this disk \(about \d+ MB\)\. .*se_viz download {name}"):
+    """Hundreds of megabytes are not spent by a name; the sentence says how much, and how to get
+    it.
+    """
+    with pytest.raises(
+        DownloadError,
+        match=rf"{name} is not on this disk \(about \d+ MB\)\. .*se_viz download {name}",
+    ):
         load_network(name, "cpu")
     assert hub.asked == []
 
@@ -161,13 +194,19 @@ def test_a_hub_in_trouble_is_said(hub: Hub, name: str):
 
 
 @BOTH
-def test_a_wrong_hash_is_never_kept(hub: Hub, contents: dict[str, bytes], tmp_path: Path, monkeypatch, name: str):
+def test_a_wrong_hash_is_never_kept(
+    hub: Hub, contents: dict[str, bytes], tmp_path: Path, monkeypatch, name: str
+):
     """A file that was replaced on its way has the right size and the wrong hash."""
     if name == FILE:
-        name_source(tmp_path, monkeypatch, hub.serve_file("replaced", contents[FILE], digest="0" * 64))
+        name_source(
+            tmp_path, monkeypatch, hub.serve_file("replaced", contents[FILE], digest="0" * 64)
+        )
     else:
         hub.hashes[path_of(hub, name)] = "0" * 64
-    refused(name, rf"sent for {name} is incomplete or not what it promised .* was deleted\. Try again")
+    refused(
+        name, rf"sent for {name} is incomplete or not what it promised .* was deleted\. Try again"
+    )
 
 
 def test_a_hub_without_hashes_is_not_trusted(hub: Hub):
@@ -184,7 +223,9 @@ def test_a_file_that_breaks_off_is_cleaned_up_and_comes_the_next_time(hub: Hub):
 
 
 def test_a_repository_that_breaks_off_is_asked_for_again(hub: Hub):
-    """Hugging Face's client goes on by itself after the last whole 10 MB, here none; the hash says that all fits."""
+    """Hugging Face's client goes on by itself after the last whole 10 MB, here none; the hash says
+    that all fits.
+    """
     hub.cuts = [100_000]
     assert load_network(REPOSITORY, "cpu", download=True).card.name == REPOSITORY
     assert [method for method, _, _ in hub.asked].count("GET") == 2
@@ -197,14 +238,20 @@ def test_without_a_network_one_sentence_says_so(hub: Hub, monkeypatch, tmp_path:
         address = gone.address
     monkeypatch.setenv("HF_ENDPOINT", address)
     name_source(tmp_path, monkeypatch, f"{address}/mobilenet_v3_small-00000000.pth")
-    refused(name, rf"cannot be reached.* {name} is not on this disk\. Check the network .* work without one\.$")
+    refused(
+        name,
+        rf"cannot be reached.* {name} is not on this disk\. Check the network .* work without "
+        r"one\.$",
+    )
 
 
 @BOTH
 def test_a_hub_that_falls_silent_is_given_up(hub: Hub, name: str):
     """A connection that stays open and says nothing must not hold anybody for ever."""
     hub.silence = threading.Event()
-    with pytest.raises(DownloadError, match=rf"has sent nothing of {name} for 1 seconds\. Check the network"):
+    with pytest.raises(
+        DownloadError, match=rf"has sent nothing of {name} for 1 seconds\. Check the network"
+    ):
         download(find_card(name), patience=0.6)
     hub.silence.set()
     hub.silence = None
@@ -216,12 +263,16 @@ def test_a_full_disk_is_said_and_nothing_of_the_file_stays(hub: Hub, name: str):
     """The clients' own cleaning stumbles over the second failed write; ours does not."""
     with small_disk(200_000):
         refused(
-            name, rf"The disk that holds .*cache is full, and {name} needs \d+ MB\. Make room, or empty the cache\."
+            name,
+            rf"The disk that holds .*cache is full, and {name} needs \d+ MB\. Make room, or empty "
+            r"the cache\.",
         )
     assert download(find_card(name)).is_file()
 
 
-def test_a_disk_with_too_little_room_is_said_before_a_byte_comes(hub: Hub, tmp_path: Path, monkeypatch):
+def test_a_disk_with_too_little_room_is_said_before_a_byte_comes(
+    hub: Hub, tmp_path: Path, monkeypatch
+):
     """Filling the disk up first helps nobody: the catalogue knows the size."""
     rows = [{**row, "download_bytes": str(10**18)} for row in read_rows()]
     monkeypatch.setattr(catalogue, "TABLE", tmp_path / "huge.csv")
@@ -232,10 +283,14 @@ def test_a_disk_with_too_little_room_is_said_before_a_byte_comes(hub: Hub, tmp_p
 
 @BOTH
 def test_a_class_that_clicks_at_once_downloads_once(hub: Hub, name: str):
-    """Thirty students choose the network that the lecturer names: one download, thirty files in memory at no cost."""
+    """Thirty students choose the network that the lecturer names: one download, thirty files in
+    memory at no cost.
+    """
     hub.silence = threading.Event()
     found: list[Path] = []
-    threads = [threading.Thread(target=lambda: found.append(download(find_card(name)))) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: found.append(download(find_card(name)))) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     hub.silence.set()
@@ -267,7 +322,9 @@ def test_a_file_that_was_damaged_on_the_disk_is_refused(hub: Hub, name: str):
     content[len(content) // 2] ^= 1
     path.chmod(0o644)
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=rf"{name} in the cache cannot be used .*Empty the cache and download"):
+    with pytest.raises(
+        CheckpointError, match=rf"{name} in the cache cannot be used .*Empty the cache and download"
+    ):
         load_network(name, "cpu")
 
 
@@ -276,17 +333,23 @@ def test_weights_of_another_network_are_refused(hub: Hub, tmp_path: Path, monkey
     other = tmp_path / "other.pth"
     torch.save({"fc.weight": torch.zeros(1000, 8)}, other)
     name_source(tmp_path, monkeypatch, hub.serve_file("other", other.read_bytes()))
-    with pytest.raises(CheckpointError, match=r"does not fit its architecture: classifier\.0\.bias is missing"):
+    with pytest.raises(
+        CheckpointError, match=r"does not fit its architecture: classifier\.0\.bias is missing"
+    ):
         load_network(FILE, "cpu", download=True)
 
 
 def test_rests_of_killed_downloads_are_swept(hub: Hub, tmp_path: Path):
-    """A kill leaves half a file that no client looks for again; a young one may belong to somebody."""
+    """A kill leaves half a file that no client looks for again; a young one may belong to
+    somebody.
+    """
     folder = tmp_path / "cache" / "torch"
     folder.mkdir(parents=True)
     for name, age in (("old.pth.1.partial", 3600), ("young.pth.2.partial", 0)):
         (folder / name).write_bytes(b"half")
-        os.utime(folder / name, (os.stat(folder / name).st_atime, os.stat(folder / name).st_mtime - age))
+        os.utime(
+            folder / name, (os.stat(folder / name).st_atime, os.stat(folder / name).st_mtime - age)
+        )
     download(find_card(FILE))
     assert not (folder / "old.pth.1.partial").exists()
     assert (folder / "young.pth.2.partial").exists()
@@ -311,7 +374,9 @@ downloads.download(find_card(sys.argv[2]), tell)
 
 @pytest.mark.parametrize("killed", [True, False])
 def test_two_processes_download_one_file_in_turn(hub: Hub, killed: bool):
-    """The second waits and finds the first one's file; where the first is killed it begins anew and leaves no rest."""
+    """The second waits and finds the first one's file; where the first is killed it begins anew
+    and leaves no rest.
+    """
     hub.silence = threading.Event()
     words = [sys.executable, "-c", CHILD, str(catalogue.TABLE), FILE]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as first:
@@ -345,20 +410,27 @@ def test_a_download_that_is_cancelled_leaves_nothing(hub: Hub):
 
 
 @pytest.mark.parametrize("place", ["file", "link", "name"])
-def test_a_cache_that_cannot_be_used_is_said_and_stops_nothing_else(hub: Hub, monkeypatch, tmp_path: Path, place: str):
-    """A file in its place, a link to nowhere, too long a name: the rest works, and a download says what to do."""
+def test_a_cache_that_cannot_be_used_is_said_and_stops_nothing_else(
+    hub: Hub, monkeypatch, tmp_path: Path, place: str
+):
+    """A file in its place, a link to nowhere, too long a name: the rest works, and a download says
+    what to do.
+    """
     folder = tmp_path / ("a" * 300 + "no-cache" if place == "name" else "no-cache")
     if place == "file":
         folder.write_text("")
     elif place == "link":
         folder.symlink_to("/proc/nowhere/cache")
     monkeypatch.setenv("SE_VIZ_CACHE", str(folder))
-    assert [card.name for card in list_on_disk()] == [card.name for card in list_networks() if not card.source]
+    assert [card.name for card in list_on_disk()] == [
+        card.name for card in list_networks() if not card.source
+    ]
     assert not any(is_on_disk(find_card(name)) for name in (FILE, REPOSITORY))
     assert (cache_bytes(), empty_cache()) == (0, 0)
     forget_left()
     with pytest.raises(
-        DownloadError, match=r"The cache .*no-cache cannot be used: .*name another folder with SE_VIZ_C"
+        DownloadError,
+        match=r"The cache .*no-cache cannot be used: .*name another folder with SE_VIZ_C",
     ):
         download(find_card(FILE))
 
@@ -377,9 +449,13 @@ def test_emptying_the_cache_gives_the_bytes_back(hub: Hub, contents: dict[str, b
 
 
 def test_timm_is_asked_for_where_it_is_needed(hub: Hub, monkeypatch: pytest.MonkeyPatch):
-    """Without the extra its networks are listed, and choosing one says what to install; nothing is fetched."""
+    """Without the extra its networks are listed, and choosing one says what to install; nothing is
+    fetched.
+    """
     monkeypatch.setattr("se_viz.networks.architectures.find_spec", lambda name: None)
-    with pytest.raises(NetworkError, match=r"built by timm, which is not installed\. .*pip install timm"):
+    with pytest.raises(
+        NetworkError, match=r"built by timm, which is not installed\. .*pip install timm"
+    ):
         load_network(REPOSITORY, "cpu", download=True)
     assert hub.asked == []
 

@@ -30,12 +30,17 @@ def build_toy(architecture: str, *, num_classes: int, channels: int = 8) -> nn.M
 
 
 def test_a_family_of_networks_is_one_row(monkeypatch: pytest.MonkeyPatch, tmp_path):
-    """Cards, a user's own weights and the list of architectures must need nothing beside the row."""
+    """Cards, a user's own weights and the list of architectures must need nothing beside the
+    row.
+    """
     row = Family("Toy", ("se_toy",), build_toy, options=("channels",))
     monkeypatch.setattr(families, "FAMILIES", (*FAMILIES, row))
     card = replace(load_network("se_resnet50_half_imagenette").card, architecture="se_toy")
     wide = build(replace(card, arguments={"channels": 12}), num_classes=5)
-    assert {name: tuple(value.shape) for name, value in wide.named_parameters()}["4.weight"] == (5, 12)
+    assert {name: tuple(value.shape) for name, value in wide.named_parameters()}["4.weight"] == (
+        5,
+        12,
+    )
     path = tmp_path / "toy.pt"
     torch.save(build_toy("se_toy", num_classes=7).state_dict(), path)
     assert len(own.read_own(path, "se_toy", device="cpu").classes) == 7
@@ -49,7 +54,9 @@ def test_an_unknown_architecture_is_refused():
 
 
 def test_an_architecture_belongs_to_one_family():
-    """A card names the architecture alone: two families with one name would be a matter of their order."""
+    """A card names the architecture alone: two families with one name would be a matter of their
+    order.
+    """
     names = [name for family in FAMILIES for name in family.architectures]
     assert len(names) == len(set(names))
 

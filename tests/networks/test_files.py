@@ -1,4 +1,6 @@
-"""Files of weights: honest ones are read as PyTorch reads them, and those made to harm end in a sentence."""
+"""Files of weights: honest ones are read as PyTorch reads them, and those made to harm end in a
+sentence.
+"""
 
 import argparse
 import datetime
@@ -52,21 +54,42 @@ def refused(content: bytes, message: str) -> str:
 
 
 def every_kind() -> dict[str, Tensor]:
-    kinds = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16]
+    kinds = [
+        torch.float64,
+        torch.float32,
+        torch.float16,
+        torch.bfloat16,
+        torch.int64,
+        torch.int32,
+        torch.int16,
+    ]
     kinds += [torch.int8, torch.uint8, torch.bool, torch.uint16, torch.uint32, torch.uint64]
     numbers = torch.arange(24).reshape(2, 3, 4)
     state = {str(kind): numbers.to(kind) for kind in kinds}
     whole = torch.arange(100.0)
-    state |= {"part": whole[10:40].view(5, 6), "turned": whole[:12].view(3, 4).T, "steps": whole[1::7]}
-    state |= {"one": torch.tensor(3.5), "none": torch.zeros(0, 4), "again": whole, "repeated": whole[:1].expand(4)}
+    state |= {
+        "part": whole[10:40].view(5, 6),
+        "turned": whole[:12].view(3, 4).T,
+        "steps": whole[1::7],
+    }
+    state |= {
+        "one": torch.tensor(3.5),
+        "none": torch.zeros(0, 4),
+        "again": whole,
+        "repeated": whole[:1].expand(4),
+    }
     return state | {"trained": nn.Parameter(torch.ones(2), requires_grad=True)}
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["archive", "legacy"])
 def test_every_tensor_is_read_as_pytorch_reads_it(legacy: bool):
-    """Kinds, views, shared values, turned and repeated ones: bit for bit, by PyTorch's own reader."""
+    """Kinds, views, shared values, turned and repeated ones: bit for bit, by PyTorch's own
+    reader.
+    """
     # PyTorch writes unsigned kinds in its first format, and cannot read them there.
-    state = {name: value for name, value in every_kind().items() if not (legacy and "torch.uint" in name)}
+    state = {
+        name: value for name, value in every_kind().items() if not (legacy and "torch.uint" in name)
+    }
     content = written(state, legacy=legacy)
     expected = torch.load(io.BytesIO(content), weights_only=True)
     listing = read_listing(content, "mine.pt")
@@ -110,7 +133,9 @@ BESIDE = {
 @pytest.mark.parametrize("legacy", [False, True], ids=["archive", "legacy"])
 def test_what_stands_beside_tensors_is_passed_over(beside: object, legacy: bool):
     """Training programs save their settings with the weights; nothing of it is imported or run."""
-    content = written({"epoch": 3, "beside": beside, "state_dict": {"w": torch.arange(3.0)}}, legacy=legacy)
+    content = written(
+        {"epoch": 3, "beside": beside, "state_dict": {"w": torch.arange(3.0)}}, legacy=legacy
+    )
     listing = read_listing(content, "mine.pt")
     assert list(listing.entries) == ["state_dict.w"]
     assert listing.take("state_dict.w").tolist() == [0, 1, 2]
@@ -129,12 +154,17 @@ def test_a_torchscript_program_is_named():
     """All its tensors are there, and the sentence says how to get them."""
     file = io.BytesIO()
     torch.jit.save(torch.jit.script(nn.Linear(2, 2)), file)
-    refused(file.getvalue(), r"is a TorchScript program, which se_viz does not run\. Write `torch\.jit\.load")
+    refused(
+        file.getvalue(),
+        r"is a TorchScript program, which se_viz does not run\. Write `torch\.jit\.load",
+    )
 
 
 def test_tensors_are_named_by_their_whole_path():
     """Dictionaries, lists, and objects of classes that are not read are all parts of the path."""
-    content = written([OrderedDict(a=torch.ones(1)), {"b": (torch.ones(1), Settings(c=torch.ones(1)))}])
+    content = written(
+        [OrderedDict(a=torch.ones(1)), {"b": (torch.ones(1), Settings(c=torch.ones(1)))}]
+    )
     assert list(read_listing(content, "mine.pt").entries) == ["0.a", "1.b.0", "1.b.1.c"]
 
 
@@ -144,7 +174,10 @@ def nested(count: int, kind: bytes) -> bytes:
 
 def test_a_key_nested_200_000_deep_ends_the_child_alone():
     """Python's hash of it goes down the stack in C and crashes; 200 kB ended a server."""
-    told = refused(legacy(nested(500_000, b"\x85")), r"^mine\.pt takes deeper nesting .* to read: it is damaged")
+    told = refused(
+        legacy(nested(500_000, b"\x85")),
+        r"^mine\.pt takes deeper nesting .* to read: it is damaged",
+    )
     assert told.endswith("and take that.")
 
 
@@ -156,14 +189,19 @@ def test_what_holds_itself_is_gone_through_once():
 
 
 def test_values_that_a_file_does_not_bring_are_refused():
-    """A storage that is claimed and missing was filled with whatever memory held: other people's data."""
+    """A storage that is claimed and missing was filled with whatever memory held: other people's
+    data.
+    """
     content = written({"w": torch.zeros(100_000)}, legacy=True)
     file = io.BytesIO(content)
     for _ in range(3):
         pickle.load(file)
     list(iter(lambda: file.read(1) not in (b"", b".") or None, None))
     end = content.index(b"]", file.tell()) - 2
-    refused(content[:end] + pickle.dumps([], 2), r"damaged: not all values of w are in the file\. Save or upload")
+    refused(
+        content[:end] + pickle.dumps([], 2),
+        r"damaged: not all values of w are in the file\. Save or upload",
+    )
 
 
 def patched(content: bytes, old: bytes, new: bytes) -> bytes:
@@ -172,11 +210,16 @@ def patched(content: bytes, old: bytes, new: bytes) -> bytes:
 
 
 def test_tensors_reach_no_further_than_their_storage():
-    """One row more in the shape, or one step of the stride: the next tensor's bytes, or another visitor's."""
+    """One row more in the shape, or one step of the stride: the next tensor's bytes, or another
+    visitor's.
+    """
     content = written({"w": torch.zeros(5, 7), "v": torch.zeros(100)}, legacy=True)
     for shape in (b"K\x06K\x07\x86", b"K\x05K\x08\x86"):
         refused(patched(content, b"K\x05K\x07\x86", shape), "not all values of w are in the file")
-    refused(patched(content, b"K\x07K\x01\x86", b"K\x09K\x01\x86"), "not all values of w are in the file")
+    refused(
+        patched(content, b"K\x07K\x01\x86", b"K\x09K\x01\x86"),
+        "not all values of w are in the file",
+    )
     refused(patched(content, b"K#Nt", b"K\xffNt"), "neither a safetensors")
 
 
@@ -196,7 +239,9 @@ def test_a_pickle_changes_no_number_that_was_checked():
 def test_a_shape_that_cannot_be_counted_is_refused():
     """PyTorch multiplies the sides even where one is 0; a dense tensor has at most 64 of them."""
     sides = b"".join(b"\x8a\x06" + (2**47).to_bytes(6, "little") for _ in range(2))
-    content = patched(written({"w": torch.zeros(0, 3)}, legacy=True), b"K\x00K\x03\x86", b"(K\x00" + sides + b"t")
+    content = patched(
+        written({"w": torch.zeros(0, 3)}, legacy=True), b"K\x00K\x03\x86", b"(K\x00" + sides + b"t"
+    )
     content = patched(content, b"K\x03K\x01\x86", b"(K\x01K\x01K\x01t")
     refused(content, "neither a safetensors")
     refused(header({"w": entry("F32", [0, 2**47, 2**47], 0, 0)}), "a size is none")
@@ -205,12 +250,20 @@ def test_a_shape_that_cannot_be_counted_is_refused():
 
 @pytest.mark.parametrize("size", [2**31, 2**40, 2**62])
 def test_a_few_bytes_take_no_memory(size: int):
-    """`bytearray(2**31)` in a pickle of 150 bytes took two gigabytes, and 16 would have ended the server."""
+    """`bytearray(2**31)` in a pickle of 150 bytes took two gigabytes, and 16 would have ended the
+    server.
+    """
     number = b"\x8a\x09" + size.to_bytes(9, "little")
     called = b"}X\x01\x00\x00\x00acbuiltins\nbytearray\n" + number + b"\x85Rs"
     assert not read_listing(legacy(called), "mine.pt").entries
-    refused(legacy(b"}X\x01\x00\x00\x00a\x96" + size.to_bytes(8, "little") + b"s"), "mine.pt takes more|neither")
-    refused(legacy(b"}q\x00r" + (2**32 - 1).to_bytes(4, "little")), "mine.pt takes more than 512 MB of memory")
+    refused(
+        legacy(b"}X\x01\x00\x00\x00a\x96" + size.to_bytes(8, "little") + b"s"),
+        "mine.pt takes more|neither",
+    )
+    refused(
+        legacy(b"}q\x00r" + (2**32 - 1).to_bytes(4, "little")),
+        "mine.pt takes more than 512 MB of memory",
+    )
 
 
 def test_lists_of_lists_of_lists_are_gone_through_once():
@@ -246,7 +299,9 @@ def test_archives_that_no_program_writes_are_refused():
 
     def program(new: zipfile.ZipFile, name: str, data: bytes) -> None:
         new.writestr(name, data)
-        new.writestr(name.replace("data.pkl", "constants.pkl"), data) if "data.pkl" in name else None
+        new.writestr(
+            name.replace("data.pkl", "constants.pkl"), data
+        ) if "data.pkl" in name else None
 
     def double(part: str) -> bytes:
         def write(new: zipfile.ZipFile, name: str, data: bytes) -> None:
@@ -260,14 +315,24 @@ def test_archives_that_no_program_writes_are_refused():
     # Which of two is meant, readers do not agree on.
     for part in ("data.pkl", "data/0", "byteorder"):
         refused(double(part), "neither a safetensors")
-    refused(repacked(content, compress), r"compressed inside, as `torch\.save` writes no file\. Load it and save")
+    refused(
+        repacked(content, compress),
+        r"compressed inside, as `torch\.save` writes no file\. Load it and save",
+    )
     refused(repacked(content, shorten), "not all values of w are in the file")
     refused(repacked(content, turn), "written on a machine that orders bytes the other way round")
-    refused(repacked(content, program), r"is a TorchScript program, which se_viz does not run\. Write `torch\.jit")
-    # Two members on the same bytes, by the list at the end of the archive: it tells where each begins.
+    refused(
+        repacked(content, program),
+        r"is a TorchScript program, which se_viz does not run\. Write `torch\.jit",
+    )
+    # Two members on the same bytes, by the list at the end of the archive: it tells where each
+    # begins.
     first = content.index(b"PK\x01\x02")
     second = content.index(b"PK\x01\x02", first + 4)
-    refused(content[: second + 42] + content[first + 42 : first + 46] + content[second + 46 :], "neither a safetensors")
+    refused(
+        content[: second + 42] + content[first + 42 : first + 46] + content[second + 46 :],
+        "neither a safetensors",
+    )
 
 
 def header(values: object, body: bytes = b"") -> bytes:
@@ -282,7 +347,9 @@ def entry(dtype: str, shape: list[int], start: int, stop: int) -> dict[str, obje
 LYING = {
     "a header longer than the file": struct.pack("<Q", 2**60) + b"{" + bytes(50),
     "values beyond the end": header({"w": entry("F32", [3], 0, 12)}, bytes(8)),
-    "values in one another": header({"a": entry("F32", [2], 0, 8), "b": entry("F32", [2], 4, 12)}, bytes(12)),
+    "values in one another": header(
+        {"a": entry("F32", [2], 0, 8), "b": entry("F32", [2], 4, 12)}, bytes(12)
+    ),
     "another size than its values": header({"w": entry("F32", [3], 0, 8)}, bytes(8)),
     "a negative side": header({"w": entry("F32", [-3], 0, 12)}, bytes(12)),
     "a side that is no number": header({"w": entry("F32", ["3"], 0, 12)}, bytes(12)),  # type: ignore[list-item]
@@ -295,7 +362,10 @@ LYING = {
 @pytest.mark.parametrize("content", LYING.values(), ids=LYING)
 def test_a_safetensors_header_that_lies_is_refused(content: bytes):
     """Lengths and places in it are a stranger's words."""
-    refused(content, r"^mine\.pt (is a damaged safetensors file|holds more than 50000|takes deeper nesting)")
+    refused(
+        content,
+        r"^mine\.pt (is a damaged safetensors file|holds more than 50000|takes deeper nesting)",
+    )
 
 
 ODD = {
@@ -320,17 +390,23 @@ def test_a_tensor_of_a_kind_that_is_not_read_is_named(kind: str):
 def test_a_file_that_would_run_a_program_is_refused_by_name(name: str):
     """Nothing is run in any case; whoever was given such a file should know what it is."""
     called = b"c" + name.replace(" ", "\n").encode() + b"\nX\x02\x00\x00\x00ls\x85R"
-    refused(legacy(called), rf"neither a safetensors file .* \(it holds {name.replace(' ', '[.]')}\)\.$")
+    refused(
+        legacy(called), rf"neither a safetensors file .* \(it holds {name.replace(' ', '[.]')}\)\.$"
+    )
 
 
 def test_more_tensors_than_any_network_has_are_refused_in_each_format():
-    """The sentence says what is wrong; "damaged" would send people to export the same file again."""
+    """The sentence says what is wrong; "damaged" would send people to export the same file
+    again.
+    """
     names = {f"t{number}": entry("F32", [0], 0, 0) for number in range(50_001)}
     refused(header(names), r"^mine\.pt holds more than 50000 tensors")
 
 
 def test_a_long_list_of_tensors_stays_in_the_child():
-    """600 kB can hold one tensor of 64 sides under 49,000 names; read by the server, their list took 280 MB of it."""
+    """600 kB can hold one tensor of 64 sides under 49,000 names; read by the server, their list
+    took 280 MB of it.
+    """
     tensor = torch.zeros(1).as_strided((1,) * 64, (2**40,) * 64)
     content = written(dict.fromkeys((str(number) for number in range(20_000)), tensor))
     refused(content, r"^mine\.pt takes a list of tensors longer than any network's to read")
@@ -348,7 +424,9 @@ def test_a_name_of_ten_megabytes_is_one_line():
 
 def test_a_tensor_claims_no_more_than_its_file_can_hold():
     """A stride of zero lets four bytes stand for a gigabyte."""
-    refused(written({"w": torch.zeros(1).expand(2**28)}), r"its tensors claim 1074 MB\. Save `model")
+    refused(
+        written({"w": torch.zeros(1).expand(2**28)}), r"its tensors claim 1074 MB\. Save `model"
+    )
 
 
 def survives(content: bytes) -> None:
@@ -370,7 +448,9 @@ def survives(content: bytes) -> None:
 
 @pytest.fixture
 def little_memory() -> Iterator[None]:
-    """The child's limit: a damaged length may ask for gigabytes, and is told at once that there are none."""
+    """The child's limit: a damaged length may ask for gigabytes, and is told at once that there
+    are none.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (address_space() + 2**29, hard))
     yield
@@ -381,7 +461,11 @@ def little_memory() -> Iterator[None]:
 @pytest.mark.parametrize("form", ["archive", "legacy", "safetensors"])
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(form: str):
     """Cut at every hundredth, or with some bytes changed: the draws are the same every time."""
-    state = {"a.weight": torch.arange(12.0).view(3, 4), "a.bias": torch.ones(3), "n": torch.tensor(5)}
+    state = {
+        "a.weight": torch.arange(12.0).view(3, 4),
+        "a.bias": torch.ones(3),
+        "n": torch.tensor(5),
+    }
     content = save(state) if form == "safetensors" else written(state, legacy=form == "legacy")
     for hundredth in range(100):
         survives(content[: len(content) * hundredth // 100])

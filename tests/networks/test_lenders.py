@@ -1,4 +1,6 @@
-"""Gates beside a network's weights: they come back as they were, or a sentence says why they cannot."""
+"""Gates beside a network's weights: they come back as they were, or a sentence says why they
+cannot.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,12 +26,20 @@ def sites() -> list[GateSite]:
 def lenders(sites: list[GateSite]) -> list[Lender]:
     """Return three images' gates, some nearly shut, and some nearly open."""
     dice = torch.Generator().manual_seed(0)
-    draw = {site.name: torch.sigmoid(8 * torch.randn(3, site.channels, generator=dice)) for site in sites}
-    return [Lender(f"{n}.jpg", f"{n:064}", {name: rows[n] for name, rows in draw.items()}) for n in range(3)]
+    draw = {
+        site.name: torch.sigmoid(8 * torch.randn(3, site.channels, generator=dice))
+        for site in sites
+    }
+    return [
+        Lender(f"{n}.jpg", f"{n:064}", {name: rows[n] for name, rows in draw.items()})
+        for n in range(3)
+    ]
 
 
 @pytest.fixture
-def written(card: NetworkCard, sites: list[GateSite], lenders: list[Lender], tmp_path: Path) -> NetworkCard:
+def written(
+    card: NetworkCard, sites: list[GateSite], lenders: list[Lender], tmp_path: Path
+) -> NetworkCard:
     """Return the card of a network beside which the gates lie, in the test's folder."""
     return replace(card, lenders=write_lenders(lenders, sites, tmp_path / "tiny.lenders.npz"))
 
@@ -47,18 +57,26 @@ def test_gates_come_back_for_every_use_of_a_block(
     assert np.spacing(np.float16(0.9)) / 10 > 0.5 / STEPS
 
 
-def test_a_network_without_lenders_has_none(card: NetworkCard, sites: list[GateSite], tmp_path: Path):
+def test_a_network_without_lenders_has_none(
+    card: NetworkCard, sites: list[GateSite], tmp_path: Path
+):
     """Nothing is looked for: only the card says that there are any."""
     assert read_lenders(card, sites, tmp_path) == ()
 
 
-def test_what_is_not_the_file_of_the_card_is_refused(written: NetworkCard, sites: list[GateSite], tmp_path: Path):
-    """Another network's gates, a damaged file and a missing one look alike to who reads numbers alone."""
+def test_what_is_not_the_file_of_the_card_is_refused(
+    written: NetworkCard, sites: list[GateSite], tmp_path: Path
+):
+    """Another network's gates, a damaged file and a missing one look alike to who reads numbers
+    alone.
+    """
     path = tmp_path / "tiny.lenders.npz"
     with pytest.raises(CheckpointError, match=r"gates of another network\. Restore the file"):
         read_lenders(written, sites[:2], tmp_path)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(CheckpointError, match=r"tiny\.lenders\.npz in .* is missing, damaged, or not the file"):
+    with pytest.raises(
+        CheckpointError, match=r"tiny\.lenders\.npz in .* is missing, damaged, or not the file"
+    ):
         read_lenders(written, sites, tmp_path)
     path.unlink()
     with pytest.raises(CheckpointError, match="Restore both files"):
@@ -66,7 +84,9 @@ def test_what_is_not_the_file_of_the_card_is_refused(written: NetworkCard, sites
 
 
 def test_the_bundled_network_brings_sixty_lenders():
-    """Six of each class, every image once, and any thirty of them in order hold all classes alike."""
+    """Six of each class, every image once, and any thirty of them in order hold all classes
+    alike.
+    """
     (bundled,) = [card for card in list_networks() if card.lenders]
     with np.load(checkpoints.FOLDER / f"{bundled.name}.lenders.npz", allow_pickle=False) as arrays:
         gates, digests = arrays["gates"], arrays["digests"]

@@ -18,12 +18,16 @@ def build_empty(architecture: str, *, width: float = 1.0) -> nn.Module:
 
 
 def se_blocks(model: nn.Module) -> dict[str, SqueezeExcitation]:
-    return {path: block for path, block in model.named_modules() if isinstance(block, SqueezeExcitation)}
+    return {
+        path: block for path, block in model.named_modules() if isinstance(block, SqueezeExcitation)
+    }
 
 
 def norm(value: Tensor, layer: nn.Module) -> Tensor:
     assert isinstance(layer, nn.BatchNorm2d)
-    return F.batch_norm(value, layer.running_mean, layer.running_var, layer.weight, layer.bias, eps=layer.eps)
+    return F.batch_norm(
+        value, layer.running_mean, layer.running_var, layer.weight, layer.bias, eps=layer.eps
+    )
 
 
 def recalibrate(features: Tensor, se: SqueezeExcitation) -> Tensor:
@@ -35,11 +39,18 @@ def recalibrate(features: Tensor, se: SqueezeExcitation) -> Tensor:
 def test_se_resnet50_has_the_papers_block_counts():
     """Table 1 of arXiv 1709.01507: stages 2 to 5 have 3, 4, 6 and 3 units, one SE block each."""
     paths = list(se_blocks(build_empty("se_resnet50")))
-    assert [sum(path.startswith(f"layer{layer}.") for path in paths) for layer in range(1, 5)] == [3, 4, 6, 3]
+    assert [sum(path.startswith(f"layer{layer}.") for path in paths) for layer in range(1, 5)] == [
+        3,
+        4,
+        6,
+        3,
+    ]
 
 
 def test_se_resnet50_adds_the_papers_number_of_weights():
-    """Section 3.2 of arXiv 1709.01507: (2 / r) * sum of N_s C_s^2, which is 2,514,944 for r = 16."""
+    """Section 3.2 of arXiv 1709.01507: (2 / r) * sum of N_s C_s^2, which is 2,514,944 for r =
+    16.
+    """
     blocks = se_blocks(build_empty("se_resnet50")).values()
     weights = sum(layer.weight.numel() for block in blocks for layer in (block.fc1, block.fc2))
     stages = zip((3, 4, 6, 3), (256, 512, 1024, 2048), strict=True)
@@ -47,10 +58,14 @@ def test_se_resnet50_adds_the_papers_number_of_weights():
 
 
 def test_se_resnet50_adds_nothing_but_the_se_blocks():
-    """The difference to torchvision's ResNet-50 is the paper's weights and one bias for each unit of a layer."""
+    """The difference to torchvision's ResNet-50 is the paper's weights and one bias for each unit
+    of a layer.
+    """
     with torch.device("meta"):
         plain = models.resnet50(weights=None)
-    biases = sum(n * (c // 16 + c) for n, c in zip((3, 4, 6, 3), (256, 512, 1024, 2048), strict=True))
+    biases = sum(
+        n * (c // 16 + c) for n, c in zip((3, 4, 6, 3), (256, 512, 1024, 2048), strict=True)
+    )
     added = sum(value.numel() for value in build_empty("se_resnet50").parameters())
     added -= sum(value.numel() for value in plain.parameters())
     assert added == 2_514_944 + biases
@@ -66,7 +81,9 @@ def test_half_the_width_has_half_the_channels_and_sixteen_gates():
 
 @pytest.mark.parametrize("architecture", PLANS)
 def test_torchvisions_weights_fit_apart_from_se(architecture: str):
-    """Only a level is added to the last norm's name, so published ResNet weights can be loaded by renaming."""
+    """Only a level is added to the last norm's name, so published ResNet weights can be loaded by
+    renaming.
+    """
     with torch.device("meta"):
         plain = models.get_model(architecture.removeprefix("se_"), weights=None)
     last = "bn3" if isinstance(plain.get_submodule("layer1.0"), Bottleneck) else "bn2"
@@ -79,7 +96,9 @@ def test_torchvisions_weights_fit_apart_from_se(architecture: str):
 
 
 def test_open_gates_give_torchvisions_resnet(images: Tensor):
-    """With every gate at exactly 1 (sigmoid of 100 in float32) recalibration does nothing, bit for bit."""
+    """With every gate at exactly 1 (sigmoid of 100 in float32) recalibration does nothing, bit for
+    bit.
+    """
     torch.manual_seed(0)
     model = build_se_resnet("se_resnet18", num_classes=10).eval()
     for block in se_blocks(model).values():
@@ -98,7 +117,9 @@ def test_open_gates_give_torchvisions_resnet(images: Tensor):
 
 @pytest.mark.parametrize("path", ["layer1.0", "layer2.0", "layer4.2"])
 def test_se_sits_on_the_residual_branch_before_the_addition(se_net: nn.Module, path: str):
-    """Figure 3 of arXiv 1709.01507: out = relu(SE(F(x)) + identity), F being three convolutions and norms."""
+    """Figure 3 of arXiv 1709.01507: out = relu(SE(F(x)) + identity), F being three convolutions
+    and norms.
+    """
     unit = se_net.get_submodule(path)
     assert isinstance(unit, Bottleneck)
     x = torch.randn(2, unit.conv1.in_channels, 8, 8, generator=torch.Generator().manual_seed(3))
@@ -136,10 +157,16 @@ def test_the_reduction_ratio_is_the_papers_r():
     assert se_blocks(model)["layer1.0.bn3.1"].fc1.out_channels == 256 // 4
 
 
-@pytest.mark.parametrize(("architecture", "width"), [("se_resnet50", 0.3), ("se_resnet50", 0.0), ("se_resnet18", 0.5)])
+@pytest.mark.parametrize(
+    ("architecture", "width"), [("se_resnet50", 0.3), ("se_resnet50", 0.0), ("se_resnet18", 0.5)]
+)
 def test_a_width_that_cannot_be_built_is_refused(architecture: str, width: float):
-    """Channels are whole multiples of torchvision's units, and basic units have no factor to scale."""
-    message = rf"Width {width:g} cannot be built: .*0\.25, 0\.5, 1 and 2, the others in 1 only\. Change"
+    """Channels are whole multiples of torchvision's units, and basic units have no factor to
+    scale.
+    """
+    message = (
+        rf"Width {width:g} cannot be built: .*0\.25, 0\.5, 1 and 2, the others in 1 only\. Change"
+    )
     with pytest.raises(NetworkError, match=message):
         build_se_resnet(architecture, width=width)
 

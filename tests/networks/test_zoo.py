@@ -21,7 +21,9 @@ def test_networks_are_listed_by_name(network_folder: Path, se_net: nn.Module, ca
 
 
 def test_a_loaded_network_is_ready_to_look(network: Network):
-    """Evaluation mode, so that one image's answer does not depend on its batch; frozen, so that nothing learns."""
+    """Evaluation mode, so that one image's answer does not depend on its batch; frozen, so that
+    nothing learns.
+    """
     assert not any(module.training for module in network.model.modules())
     assert not any(value.requires_grad for value in network.model.parameters())
     assert network.device == torch.device("cpu")
@@ -46,12 +48,16 @@ def test_an_unknown_name_is_refused_with_the_known_ones(network_folder: Path):
 def test_a_folder_without_networks_says_how_to_get_one(tmp_path: Path, name: str):
     """There is nothing to choose from, so the next step is to train."""
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NetworkError, match=r"no network 'tiny'\. Train one with `python -m se_viz train`\."):
+    with pytest.raises(
+        NetworkError, match=r"no network 'tiny'\. Train one with `python -m se_viz train`\."
+    ):
         load_network("tiny", folder=tmp_path / name)
 
 
 def test_a_device_that_is_not_there_is_refused(network_folder: Path):
-    """No machine has a hundredth GPU; falling back to the CPU in silence would make a timing a lie."""
+    """No machine has a hundredth GPU; falling back to the CPU in silence would make a timing a
+    lie.
+    """
     with pytest.raises(DeviceError, match="no device 'cuda:99' on this machine"):
         load_network("tiny", "cuda:99", folder=network_folder)
 
@@ -67,11 +73,17 @@ def test_preprocess_normalises_each_colour(network: Network):
 def test_preprocess_gives_one_square_of_the_networks_size(network: Network, size: tuple[int, int]):
     """Any photo becomes a batch of one."""
     inputs = network.preprocess(Image.new("RGB", size))
-    assert (inputs.shape, inputs.dtype, inputs.device) == ((1, 3, 64, 64), torch.float32, network.device)
+    assert (inputs.shape, inputs.dtype, inputs.device) == (
+        (1, 3, 64, 64),
+        torch.float32,
+        network.device,
+    )
 
 
 def test_the_crop_is_the_centre(network: Network):
-    """A picture whose shorter side fits needs no scaling: its middle comes back, pixel for pixel."""
+    """A picture whose shorter side fits needs no scaling: its middle comes back, pixel for
+    pixel.
+    """
     image = Image.linear_gradient("L").rotate(90).convert("RGB").crop((0, 0, 128, 64))
     assert network.crop(image).tobytes() == image.crop((32, 0, 96, 64)).tobytes()
 
@@ -92,7 +104,9 @@ def test_a_network_is_bundled():
 
 @pytest.mark.parametrize("bundled", BUNDLED.values(), ids=BUNDLED)
 def test_a_bundled_network_loads(bundled: NetworkCard):
-    """Hash, names, shapes and finite values are checked on the way; the card's count is the model's."""
+    """Hash, names, shapes and finite values are checked on the way; the card's count is the
+    model's.
+    """
     network = load_network(bundled.name, "cpu")
     assert bundled.parameters == sum(value.numel() for value in network.model.parameters())
     with torch.inference_mode():
@@ -127,8 +141,12 @@ def test_a_bundled_card_is_filled_in(bundled: NetworkCard):
         ("arguments", {"depth": 3}, "arguments that cannot be built"),
     ],
 )
-def test_a_card_with_a_wrong_value_is_refused(network_folder: Path, field: str, value: object, message: str):
-    """A card is a text file that people edit: each slip is named, and no name leads out of the folder."""
+def test_a_card_with_a_wrong_value_is_refused(
+    network_folder: Path, field: str, value: object, message: str
+):
+    """A card is a text file that people edit: each slip is named, and no name leads out of the
+    folder.
+    """
     path = network_folder / "tiny.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
     with pytest.raises(CheckpointError, match=message):

@@ -59,7 +59,9 @@ def test_without_an_image_the_page_says_what_to_do(page: AppTest):
     assert any("No photo at hand?" in text.value for text in page.markdown)
 
 
-def test_the_predicted_class_is_explained_first(look: AppTest, network: Network, photo: Image.Image):
+def test_the_predicted_class_is_explained_first(
+    look: AppTest, network: Network, photo: Image.Image
+):
     """It is what people ask for; the others follow by probability, and none is held against it."""
     with torch.no_grad():
         order = network.model(network.preprocess(photo))[0].argsort(descending=True).tolist()
@@ -78,11 +80,17 @@ def tick(page: AppTest, *methods: str) -> AppTest:
 
 
 def test_a_few_quick_methods_are_ticked_at_first(look: AppTest):
-    """Nobody should choose before the first picture; each method has a title, and each picture its time."""
+    """Nobody should choose before the first picture; each method has a title, and each picture its
+    time.
+    """
     ticked = [METHODS[method].title for method in TICKED]
-    assert [box.label.split(" · ")[0] for box in look.checkbox if box.value] == sorted(ticked, key=order)
+    assert [box.label.split(" · ")[0] for box in look.checkbox if box.value] == sorted(
+        ticked, key=order
+    )
     assert all(f"**{title}**" in words(look) for title in ticked)
-    assert len(re.findall(r"^(?:\d+\.\d|Under 0\.1) s[.;]", words(look), re.MULTILINE)) == len(ticked)
+    assert len(re.findall(r"^(?:\d+\.\d|Under 0\.1) s[.;]", words(look), re.MULTILINE)) == len(
+        ticked
+    )
 
 
 def order(title: str) -> int:
@@ -94,15 +102,21 @@ def order(title: str) -> int:
 def test_every_method_can_be_ticked_and_says_what_it_is(look: AppTest):
     """Its name, about how long it takes, its sentence and its paper."""
     boxes = {box.label.split(" · ")[0]: box for box in look.checkbox}
-    assert boxes.keys() == {row.title for row in METHODS.values()} | {title for title, _ in REFUSED.values()}
+    assert boxes.keys() == {row.title for row in METHODS.values()} | {
+        title for title, _ in REFUSED.values()
+    }
     for row in METHODS.values():
         assert re.fullmatch(r"(under )?\d+\s(s|min)", boxes[row.title].label.split(" · ")[1])
         assert boxes[row.title].help == f"{row.looks_for} ({row.source})"
 
 
 def test_what_is_ticked_takes_its_sum(look: AppTest):
-    """Who ticks ten methods wants to know before they start; of one alone the time stands beside it."""
-    assert sum_up([0.4, 1.2, 60.0]).startswith("All 3 selected methods: **about 62\N{NO-BREAK SPACE}s**;")
+    """Who ticks ten methods wants to know before they start; of one alone the time stands beside
+    it.
+    """
+    assert sum_up([0.4, 1.2, 60.0]).startswith(
+        "All 3 selected methods: **about 62\N{NO-BREAK SPACE}s**;"
+    )
     assert sum_up([0.1, 0.2]).startswith("All 2 selected methods: **under 1\N{NO-BREAK SPACE}s**;")
     assert sum_up([5.0]) == sum_up([]) == "Times are estimates."
     assert f"All {len(TICKED)} selected methods: **" in words(look)
@@ -136,14 +150,22 @@ def test_one_more_tick_computes_what_nobody_has_computed(look: AppTest, passes: 
     assert passes == [1]
 
 
-def test_a_map_that_was_drawn_says_how_far_another_seed_agrees(look: AppTest, network: Network, photo: Image.Image):
-    """What two seeds do not share is chance, and must not be read as another question; others draw nothing."""
+def test_a_map_that_was_drawn_says_how_far_another_seed_agrees(
+    look: AppTest, network: Network, photo: Image.Image
+):
+    """What two seeds do not share is chance, and must not be read as another question; others draw
+    nothing.
+    """
     clean(tick(look, "saliency", "smoothgrad", "occlusion").run())
     inputs = network.preprocess(photo)
     with torch.no_grad():
         target = int(network.model(inputs)[0].argmax())
-    one, other = (attribute(network, inputs, target, "smoothgrad", seed=seed).map.flatten() for seed in (0, 1))
-    expected = f"With another seed: correlation {torch.corrcoef(torch.stack([one, other]))[0, 1]:.2f}"
+    one, other = (
+        attribute(network, inputs, target, "smoothgrad", seed=seed).map.flatten() for seed in (0, 1)
+    )
+    expected = (
+        f"With another seed: correlation {torch.corrcoef(torch.stack([one, other]))[0, 1]:.2f}"
+    )
     assert words(look).count("With another seed: correlation") == 1
     assert expected in words(look)
 
@@ -157,31 +179,42 @@ def test_the_square_that_was_covered_is_named(look: AppTest):
 
 
 def test_the_error_is_that_of_the_library(look: AppTest, network: Network, photo: Image.Image):
-    """What Integrated Gradients misses, as a share of the logit's rise from the baseline that was chosen."""
+    """What Integrated Gradients misses, as a share of the logit's rise from the baseline that was
+    chosen.
+    """
     look.session_state["baseline"] = "black"
     clean(tick(look, "integrated_gradients").run())
     best = look.selectbox[0].value
     assert best is not None
-    found = attribute(network, network.preprocess(photo), best, "integrated_gradients", baseline="black")
+    found = attribute(
+        network, network.preprocess(photo), best, "integrated_gradients", baseline="black"
+    )
     assert found.completeness_error is not None
     assert found.explained is not None
     share = found.completeness_error / abs(found.explained)
     assert f"completeness error {share:.1%} of {found.explained:+.2g} logits." in words(look)
 
 
-def test_a_difference_of_two_classes_is_explained(look: AppTest, network: Network, photo: Image.Image):
+def test_a_difference_of_two_classes_is_explained(
+    look: AppTest, network: Network, photo: Image.Image
+):
     """Why this and not that: the number is one logit less the other."""
     with torch.no_grad():
         logits = network.model(network.preprocess(photo))[0]
     best, second = logits.argsort(descending=True)[:2].tolist()
     look.selectbox[1].set_value(second)
     clean(look.run())
-    name = f"{network.classes[best]} and not {network.classes[second]}: {logits[best] - logits[second]:+.1f}"
+    name = (
+        f"{network.classes[best]} and not {network.classes[second]}: "
+        f"{logits[best] - logits[second]:+.1f}"
+    )
     assert name in words(look)
 
 
 def test_each_photo_keeps_the_class_that_was_chosen_for_it(look: AppTest, network: Network):
-    """Another photo begins with its own answer, in the same pickers; back at the first one, its choice stands."""
+    """Another photo begins with its own answer, in the same pickers; back at the first one, its
+    choice stands.
+    """
     first, best = look.session_state["image"], look.selectbox[0].value
     other = next(index for index in range(5) if index != best)
     clean(look.selectbox[0].set_value(other).run())
@@ -196,7 +229,9 @@ def test_each_photo_keeps_the_class_that_was_chosen_for_it(look: AppTest, networ
 
 
 def test_a_class_is_never_held_against_itself(look: AppTest):
-    """Who then chooses that very class to be explained has no other any more, and the page goes on."""
+    """Who then chooses that very class to be explained has no other any more, and the page goes
+    on.
+    """
     rival = next(index for index in range(5) if index != look.selectbox[0].value)
     clean(look.selectbox[1].set_value(rival).run())
     clean(look.selectbox[0].set_value(rival).run())
@@ -209,20 +244,38 @@ def test_a_method_without_a_map_says_why_in_its_place(look: AppTest):
     target = Target(look.selectbox[0].value or 0)
     case = Case("tiny", "cpu", look.session_state["image"].digest)
     token = (case, target, Request("saliency", "mean", ()))
-    look.session_state["attributed"][token] = AttributionError("This network has no slope. Choose Occlusion.")
+    look.session_state["attributed"][token] = AttributionError(
+        "This network has no slope. Choose Occlusion."
+    )
     clean(look.run())
     assert [info.value for info in look.info] == ["This network has no slope. Choose Occlusion."]
-    assert len(re.findall(r"^(?:\d+\.\d|Under 0\.1) s[.;]", words(look), re.MULTILINE)) == len(TICKED) - 1
+    assert (
+        len(re.findall(r"^(?:\d+\.\d|Under 0\.1) s[.;]", words(look), re.MULTILINE))
+        == len(TICKED) - 1
+    )
 
 
 @pytest.mark.usefixtures("bundled")
 def test_a_network_without_a_classifier_is_one_sentence(
-    page: AppTest, photo: Image.Image, card: NetworkCard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    page: AppTest,
+    photo: Image.Image,
+    card: NetworkCard,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ):
-    """A backbone that somebody has put among the kept networks: the page says what it lacks, and stays."""
+    """A backbone that somebody has put among the kept networks: the page says what it lacks, and
+    stays.
+    """
     monkeypatch.setenv("SE_VIZ_CACHE", str(tmp_path / "cache"))
     backbone = timm.create_model("legacy_seresnet18", num_classes=0)
-    mine = replace(card, name="bare", title="Bare", library="timm", architecture="legacy_seresnet18", classes=())
+    mine = replace(
+        card,
+        name="bare",
+        title="Bare",
+        library="timm",
+        architecture="legacy_seresnet18",
+        classes=(),
+    )
     save_checkpoint(backbone, replace(mine, arguments={}), own_folder())
     page.session_state["network"] = "own/bare"
     page.session_state["image"] = chosen(photo)
@@ -235,28 +288,41 @@ def test_a_network_without_a_classifier_is_one_sentence(
 
 
 @pytest.mark.usefixtures("bundled")
-def test_too_many_passes_are_said_in_the_methods_place(look: AppTest, monkeypatch: pytest.MonkeyPatch):
-    """Nine squares and the photo itself are ten passes: with eight allowed, the other maps are still drawn."""
+def test_too_many_passes_are_said_in_the_methods_place(
+    look: AppTest, monkeypatch: pytest.MonkeyPatch
+):
+    """Nine squares and the photo itself are ten passes: with eight allowed, the other maps are
+    still drawn.
+    """
     monkeypatch.setattr(limits, "MOST_PASSES", 8)
     clean(tick(look, "saliency", "occlusion").run())
     assert [info.value for info in look.info] == [
-        "Occlusion would run the network 10 times, and the most here is 8. Lower the number of windows: larger strides."
+        "Occlusion would run the network 10 times, and the most here is 8. Lower the number of "
+        "windows: larger strides."
     ]
     assert "**Saliency**" in words(look)
 
 
 @pytest.mark.usefixtures("bundled")
-def test_too_much_for_the_memory_is_said_in_the_methods_place(look: AppTest, monkeypatch: pytest.MonkeyPatch):
-    """Pictures that GradientShap goes by lie in memory at once: two of them are more than what is allowed here."""
+def test_too_much_for_the_memory_is_said_in_the_methods_place(
+    look: AppTest, monkeypatch: pytest.MonkeyPatch
+):
+    """Pictures that GradientShap goes by lie in memory at once: two of them are more than what is
+    allowed here.
+    """
     monkeypatch.setattr(limits, "MOST_BYTES", 90_000)
     clean(tick(look, "saliency", "gradient_shap").run())
     (sentence,) = [info.value for info in look.info]
-    assert re.fullmatch(r"GradientShap would hold \d+ copies of the image at once, .* Lower \w+\.", sentence)
+    assert re.fullmatch(
+        r"GradientShap would hold \d+ copies of the image at once, .* Lower \w+\.", sentence
+    )
     assert "**Saliency**" in words(look)
 
 
 def test_what_is_wrong_with_a_method_here_is_said_below(look: AppTest, network: Network):
-    """Captum's DeepLift has no rule for the product of gate and feature map: what is done about it is said."""
+    """Captum's DeepLift has no rule for the product of gate and feature map: what is done about it
+    is said.
+    """
     clean(tick(look, "deep_lift").run())
     remark = judge_method(network, "deep_lift").words
     assert "no rule for the product" in remark
@@ -269,7 +335,9 @@ def test_methods_that_share_a_remark_share_its_sentence(look: AppTest, network: 
     clean(tick(look, "deconvolution", "guided_backprop").run())
     titles = f"{METHODS['guided_backprop'].title}, {METHODS['deconvolution'].title}"
     words = judge_method(network, "deconvolution").words
-    assert [one.value for one in look.caption if one.value.endswith(words)] == [f"**{titles}**: {words}"]
+    assert [one.value for one in look.caption if one.value.endswith(words)] == [
+        f"**{titles}**: {words}"
+    ]
 
 
 def test_a_method_that_is_never_run_says_why(look: AppTest):
@@ -282,7 +350,9 @@ def test_a_method_that_is_never_run_says_why(look: AppTest):
 
 @pytest.mark.usefixtures("bundled")
 def test_settings_reach_the_methods_that_know_them(look: AppTest, passes: list[int]):
-    """16 steps instead of 32, 8 in a pass; one image at a time prove the folded copy and are the ends of the way."""
+    """16 steps instead of 32, 8 in a pass; one image at a time prove the folded copy and are the
+    ends of the way.
+    """
     look.session_state["attribution-steps"] = 16
     clean(tick(look, "integrated_gradients").run())
     assert [images for images in passes if images > 1] == [8, 8]

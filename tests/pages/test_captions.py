@@ -1,4 +1,6 @@
-"""Captions say what to look for, in two sentences at most; how a number was made is behind a help mark."""
+"""Captions say what to look for, in two sentences at most; how a number was made is behind a help
+mark.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +15,9 @@ from tests.support.sentences import count_sentences
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 MOST = 2
-TICKS = {f"tick-{method}": True for method in ("saliency", "smoothgrad", "deep_lift", "guided_backprop")}
+TICKS = {
+    f"tick-{method}": True for method in ("saliency", "smoothgrad", "deep_lift", "guided_backprop")
+}
 """Methods drawn at random, methods with remarks, and methods without signs."""
 PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "Explore": ("explore.py", {}),
@@ -22,12 +26,19 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "Open a gate, strongest": ("microscope.py", {"jacobian-view": "strongest"}),
     "Change the gates": ("surgery.py", {}),
     "Does it matter?": ("counterfactuals.py", {}),
-    **{f"Does it matter?, {kind}": ("counterfactuals.py", {"counterfactual": kind}) for kind in KINDS},
+    **{
+        f"Does it matter?, {kind}": ("counterfactuals.py", {"counterfactual": kind})
+        for kind in KINDS
+    },
     "Where did it look?": ("attribution.py", {}),
     "Stage by stage": ("attribution.py", {"attribution-view": "Stage by stage"}),
     "Stage by stage, long methods": (
         "attribution.py",
-        {"attribution-view": "Stage by stage", "stage-method": "conductance", "side-method": "feature_ablation"},
+        {
+            "attribution-view": "Stage by stage",
+            "stage-method": "conductance",
+            "side-method": "feature_ablation",
+        },
     ),
     "Through the gates": ("attribution.py", {"attribution-view": "Through the gates"}),
     "Through the gates, conductance": (
@@ -53,7 +64,9 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     ],
 )
 def test_sentences_are_counted_as_a_reader_counts_them(text: str, count: int):
-    """A counter that took 0.5 for two sentences would forbid numbers; one that saw none would allow everything."""
+    """A counter that took 0.5 for two sentences would forbid numbers; one that saw none would
+    allow everything.
+    """
     assert count_sentences(text) == count
 
 
@@ -83,7 +96,9 @@ def test_captions_of_scores_and_of_the_sanity_check_have_two_sentences_at_most()
 
 def test_captions_of_edited_gates_have_two_sentences_at_most():
     """An edit brings three more pictures, and gates beyond their range one more remark."""
-    page = session("surgery.py", image=chosen(noise()), block="layer3.2.bn3.1", **{"surgery-amount": 3.0}).run()
+    page = session(
+        "surgery.py", image=chosen(noise()), block="layer3.2.bn3.1", **{"surgery-amount": 3.0}
+    ).run()
     page.segmented_control(key="surgery-way").set_value("all").run()
     page = clean(page.button(key="surgery-scale").click().run())
     assert any("where no image would put them" in caption.value for caption in page.caption)

@@ -23,7 +23,11 @@ from tests.support.pages import chosen, clean, figure, noise, session
 
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
-BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3)) for unit in range(1, units + 1)]
+BLOCKS = [
+    f"SE_{stage}_{unit}"
+    for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3))
+    for unit in range(1, units + 1)
+]
 """Every block of an SE-ResNet-50 by stage and position (arXiv 1709.01507, Fig. 5)."""
 
 
@@ -64,17 +68,30 @@ def test_without_an_image_the_page_says_what_to_do(page: AppTest):
 
 
 def test_one_sentence_says_whether_it_mattered(matter: AppTest):
-    """The small network brings no lenders, and the six samples are too few: the page says so, with its rules."""
-    sentence = "**Whether input-dependent gating mattered cannot be told from 6 other images:** of their gates"
+    """The small network brings no lenders, and the six samples are too few: the page says so, with
+    its rules.
+    """
+    sentence = (
+        "**Whether input-dependent gating mattered cannot be told from 6 other images:** of their "
+        "gates"
+    )
     assert sentence in words(matter)
     assert plain("11 lenders that agree are needed; add 5 more.") in words(matter)
     assert "fewer than 11 lenders never suffice" in words(matter)
 
 
 @pytest.mark.usefixtures("bundled")
-def test_images_that_come_with_a_network_lend_their_gates(page: AppTest, photo: Image.Image, network: Network):
-    """Beside the samples; with the image itself, by its file, left out. Each is a dot, and enough are judged."""
-    lenders = [Lender(f"noise {seed}", f"{seed}", gates_of(analyse(network, noise_of(seed)))) for seed in range(8)]
+def test_images_that_come_with_a_network_lend_their_gates(
+    page: AppTest, photo: Image.Image, network: Network
+):
+    """Beside the samples; with the image itself, by its file, left out.
+
+    Each is a dot, and enough are judged.
+    """
+    lenders = [
+        Lender(f"noise {seed}", f"{seed}", gates_of(analyse(network, noise_of(seed))))
+        for seed in range(8)
+    ]
     own = chosen(photo)
     lenders.append(Lender("itself", own.digest, lenders[0].gates))
     folder = checkpoints.FOLDER
@@ -85,16 +102,26 @@ def test_images_that_come_with_a_network_lend_their_gates(page: AppTest, photo: 
     clean(page.run())
     assert "of 14 other images" in words(page)
     assert "from 14 other" not in words(page)
-    dots = [t for t in figure(page, "depth")["data"] if t["name"] == "Other images'" and t["mode"] == "markers"]
+    dots = [
+        t
+        for t in figure(page, "depth")["data"]
+        if t["name"] == "Other images'" and t["mode"] == "markers"
+    ]
     assert len(decoded(dots[0]["y"])) == 14
 
 
 def noise_of(seed: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    )
 
 
-def test_all_ones_show_what_the_network_without_a_block_answers(matter: AppTest, network: Network, photo: Image.Image):
-    """The table's change is that of the softmax with the block's gates at 1, in percentage points."""
+def test_all_ones_show_what_the_network_without_a_block_answers(
+    matter: AppTest, network: Network, photo: Image.Image
+):
+    """The table's change is that of the softmax with the block's gates at 1, in percentage
+    points.
+    """
     matter.session_state["scope"] = "block"
     table = choose(matter, "counterfactual", "ones").dataframe[0].value
     assert table["place"].tolist() == BLOCKS
@@ -105,7 +132,9 @@ def test_all_ones_show_what_the_network_without_a_block_answers(matter: AppTest,
                 ones = network.model(network.preprocess(photo)).softmax(1)[0]
             best = int(live.argmax())
             assert row["change"] == pytest.approx(100 * float(ones[best] - live[best]), abs=1e-3)
-            assert row["label"] == ("kept" if ones.argmax() == best else f"→ {network.classes[int(ones.argmax())]}")
+            assert row["label"] == (
+                "kept" if ones.argmax() == best else f"→ {network.classes[int(ones.argmax())]}"
+            )
 
 
 def test_shuffles_show_their_spread(matter: AppTest):
@@ -125,13 +154,18 @@ def test_a_scope_has_a_row_for_each_place_or_kind(matter: AppTest, scope: str, r
 
 def test_one_lender_can_be_looked_at_alone(matter: AppTest):
     """Another lender, another row; the verdict is by all of them, whoever is shown."""
-    everybody, sentence = choose(matter, "counterfactual", "other").dataframe[0].value, matter.markdown[1].value
+    everybody, sentence = (
+        choose(matter, "counterfactual", "other").dataframe[0].value,
+        matter.markdown[1].value,
+    )
     matter.selectbox(key="other").select(0).run()
     first = clean(matter).dataframe[0].value
     matter.selectbox(key="other").select(1).run()
     second = clean(matter).dataframe[0].value
     other = [list(frame["kind"]).index("Other images'") for frame in (everybody, first, second)]
-    rows = [frame["change"][row] for frame, row in zip((everybody, first, second), other, strict=True)]
+    rows = [
+        frame["change"][row] for frame, row in zip((everybody, first, second), other, strict=True)
+    ]
     assert len(set(rows)) == 3
     assert matter.markdown[1].value == sentence
 
@@ -141,24 +175,32 @@ def test_a_stopped_run_stays_stopped_until_it_is_told_to_go_on(matter: AppTest):
     case = Case("tiny", "cpu", matter.session_state["image"].digest)
     matter.session_state["stopped"] = (case, "mean", "network")
     clean(matter.run())
-    assert [info.value for info in matter.info] == ["Stopped. Choose something else above, or go on."]
+    assert [info.value for info in matter.info] == [
+        "Stopped. Choose something else above, or go on."
+    ]
     next(button for button in matter.button if button.label == "Go on").click()
     clean(matter.run())
     assert not matter.info
 
 
 def test_every_channel_is_a_point(matter: AppTest):
-    """Gate and effect of all channels of the block that is open, each once, whatever it is marked as."""
+    """Gate and effect of all channels of the block that is open, each once, whatever it is marked
+    as.
+    """
     matter.session_state["block"] = "layer2.0.bn3.1"
     clean(matter.run())
-    channels = [c for trace in figure(matter, "effects")["data"] for c in trace.get("customdata", [])]
+    channels = [
+        c for trace in figure(matter, "effects")["data"] for c in trace.get("customdata", [])
+    ]
     assert sorted(map(int, channels)) == list(range(128))
     assert "Spearman" in words(matter)
     assert "that shuffled slopes give" in words(matter)
     assert sum(decoded(figure(matter, "shuffles")["data"][0]["y"])) == SHUFFLES
 
 
-def test_exact_ablation_is_one_edit_a_channel(matter: AppTest, network: Network, photo: Image.Image):
+def test_exact_ablation_is_one_edit_a_channel(
+    matter: AppTest, network: Network, photo: Image.Image
+):
     """Each point's height is the logit that is lost when its gate alone is 0."""
     matter.session_state["block"] = "layer1.0.bn3.1"
     choose(matter, "measure", "exact")
@@ -167,7 +209,9 @@ def test_exact_ablation_is_one_edit_a_channel(matter: AppTest, network: Network,
         live = network.model(network.preprocess(photo))[0]
         best = int(live.argmax())
         for channel in (0, 17, 63):
-            shut = {"layer1.0.bn3.1": lambda gate, c=channel: gate.index_fill(1, torch.tensor([c]), 0)}
+            shut = {
+                "layer1.0.bn3.1": lambda gate, c=channel: gate.index_fill(1, torch.tensor([c]), 0)
+            }
             with edit_gates(network.model, shut):
                 lost = live - network.model(network.preprocess(photo))[0]
             assert points[channel] == pytest.approx(float(lost[best]), abs=1e-5)
@@ -190,7 +234,9 @@ def test_an_outlier_opens_its_channel(matter: AppTest):
 
 
 def test_what_was_asked_before_a_stop_stays(matter: AppTest):
-    """Sixty of 128 channels were shut: these are drawn, the others are not, and a click asks them."""
+    """Sixty of 128 channels were shut: these are drawn, the others are not, and a click asks
+    them.
+    """
     block, channels = "layer2.0.bn3.1", 128
     matter.session_state["block"] = block
     whole = drawn(choose(matter, "measure", "exact"))
@@ -198,7 +244,9 @@ def test_what_was_asked_before_a_stop_stays(matter: AppTest):
     asked = (Case("tiny", "cpu", matter.session_state["image"].digest), block)
     matter.session_state["stopped_ablations"] = {asked: 60}
     clean(matter.run())
-    assert [info.value for info in matter.info] == ["Stopped after 60 of 128 channels; only these are shown."]
+    assert [info.value for info in matter.info] == [
+        "Stopped after 60 of 128 channels; only these are shown."
+    ]
     # The same numbers: nothing is asked again.
     assert drawn(matter) == {channel: whole[channel] for channel in range(60)}
     matter.session_state["channel"] = 100
@@ -231,6 +279,8 @@ def drawn(page: AppTest) -> dict[int, float]:
 
 
 def test_the_rest_is_estimated_by_what_was_done_now():
-    """Twenty in four seconds are five a second: sixty more take twelve, however many were done before."""
+    """Twenty in four seconds are five a second: sixty more take twelve, however many were done
+    before.
+    """
     assert estimate_rest(4.0, done=20, total=80) == pytest.approx(12)
     assert estimate_rest(4.0, done=60, total=120, already=40) == pytest.approx(12)

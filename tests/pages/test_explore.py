@@ -19,7 +19,11 @@ from tests.support.pages import captions, clean, figure, gate_map, get_network
 
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
-BLOCKS = [f"SE_{stage}_{unit}" for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3)) for unit in range(1, units + 1)]
+BLOCKS = [
+    f"SE_{stage}_{unit}"
+    for stage, units in ((2, 3), (3, 4), (4, 6), (5, 3))
+    for unit in range(1, units + 1)
+]
 """Every block of an SE-ResNet-50 by stage and position (arXiv 1709.01507, Fig. 5)."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -59,7 +63,9 @@ def explore(page: AppTest, chosen: ChosenImage) -> AppTest:
 def codes(heat: dict[str, Any]) -> np.ndarray:
     """Return the colour codes of a heat map from Plotly's own encoding."""
     shape = [int(side) for side in heat["z"]["shape"].split(",")]
-    return np.frombuffer(base64.b64decode(heat["z"]["bdata"]), dtype=heat["z"]["dtype"]).reshape(shape)
+    return np.frombuffer(base64.b64decode(heat["z"]["bdata"]), dtype=heat["z"]["dtype"]).reshape(
+        shape
+    )
 
 
 def bars(page: AppTest) -> list[list[str]]:
@@ -78,9 +84,12 @@ def class_key(page: AppTest) -> str:
 def gates_of(network: Network, inputs: Tensor) -> list[Tensor]:
     """Return what each gate function puts out, seen by hooks of the test's own."""
     gates: list[Tensor] = []
-    functions = [module for module in network.model.modules() if isinstance(module, torch.nn.Sigmoid)]
+    functions = [
+        module for module in network.model.modules() if isinstance(module, torch.nn.Sigmoid)
+    ]
     handles = [
-        module.register_forward_hook(lambda *call: gates.append(call[2].double().flatten())) for module in functions
+        module.register_forward_hook(lambda *call: gates.append(call[2].double().flatten()))
+        for module in functions
     ]
     with torch.no_grad():
         network.model(inputs)
@@ -89,8 +98,12 @@ def gates_of(network: Network, inputs: Tensor) -> list[Tensor]:
     return gates
 
 
-def test_one_page_holds_answer_gates_pixels_block_and_numbers(explore: AppTest, network: Network, inputs: Tensor):
-    """The order in which a reader asks; opened first is the block that treats its channels most unlike each other."""
+def test_one_page_holds_answer_gates_pixels_block_and_numbers(
+    explore: AppTest, network: Network, inputs: Tensor
+):
+    """The order in which a reader asks; opened first is the block that treats its channels most
+    unlike each other.
+    """
     spreads = [gate.std(correction=0).item() for gate in gates_of(network, inputs)]
     opened = BLOCKS[spreads.index(max(spreads))]
     assert explore.title[0].value == "What did the gates do?"
@@ -101,17 +114,27 @@ def test_one_page_holds_answer_gates_pixels_block_and_numbers(explore: AppTest, 
         "Numbers",
         "Are these gates healthy?",
     }
-    assert {chart.key for chart in explore.get("plotly_chart")} == {"attribution", "most-open", "most-closed"}
+    assert {chart.key for chart in explore.get("plotly_chart")} == {
+        "attribution",
+        "most-open",
+        "most-closed",
+    }
     assert [row["block"] for row in gate_map(explore)["rows"]] == BLOCKS
 
 
-def test_probabilities_are_the_softmax_of_the_logits(explore: AppTest, network: Network, inputs: Tensor):
+def test_probabilities_are_the_softmax_of_the_logits(
+    explore: AppTest, network: Network, inputs: Tensor
+):
     """exp(x) / sum exp(x) of the network's logits, in double precision and best first."""
     with torch.no_grad():
         logits = network.model(inputs)[0].double().numpy()
     shares = np.exp(logits - logits.max())
-    shares = {name: share / shares.sum() for name, share in zip(network.classes, shares, strict=True)}
-    assert [name for name, _ in bars(explore)] == sorted(shares, key=shares.__getitem__, reverse=True)
+    shares = {
+        name: share / shares.sum() for name, share in zip(network.classes, shares, strict=True)
+    }
+    assert [name for name, _ in bars(explore)] == sorted(
+        shares, key=shares.__getitem__, reverse=True
+    )
     for name, text in bars(explore):
         # One decimal of a per cent is shown.
         assert float(text.removesuffix("%")) == pytest.approx(100 * shares[name], abs=0.05 + 1e-4)
@@ -119,19 +142,33 @@ def test_probabilities_are_the_softmax_of_the_logits(explore: AppTest, network: 
 
 def test_the_answer_names_what_the_network_can_say(explore: AppTest):
     """A network of five classes calls every image one of them, and a reader has to know that."""
-    assert "The network can only answer one of these 5 classes: ant, bee, cat, dog, elk." in captions(explore)
+    assert (
+        "The network can only answer one of these 5 classes: ant, bee, cat, dog, elk."
+        in captions(explore)
+    )
 
 
 def test_classes_without_names_are_said_to_have_none():
-    """A number that stands like a name would be taken for one; who brought the weights can bring the labels too."""
+    """A number that stands like a name would be taken for one; who brought the weights can bring
+    the labels too.
+    """
     assert "Class names are unknown" in describe_classes(["class 0", "class 1", "class 2"])
-    assert "Class names are unknown" in describe_classes([f"class {index}" for index in range(1000)])
-    assert describe_classes(["cat", "dog"]).endswith("The network can only answer one of these 2 classes: cat, dog.")
-    assert describe_classes([str(index) for index in range(21)]) == "Probabilities (softmax over 21 classes)."
+    assert "Class names are unknown" in describe_classes(
+        [f"class {index}" for index in range(1000)]
+    )
+    assert describe_classes(["cat", "dog"]).endswith(
+        "The network can only answer one of these 2 classes: cat, dog."
+    )
+    assert (
+        describe_classes([str(index) for index in range(21)])
+        == "Probabilities (softmax over 21 classes)."
+    )
 
 
 def test_all_sixteen_blocks_stand_in_figure_list_and_summary(explore: AppTest):
-    """SE-ResNet-50 has 3, 4, 6 and 3 blocks in stages 2 to 5, and each has its name in all three places."""
+    """SE-ResNet-50 has 3, 4, 6 and 3 blocks in stages 2 to 5, and each has its name in all three
+    places.
+    """
     assert [row["block"] for row in gate_map(explore)["rows"]] == BLOCKS
     assert explore.selectbox(key="block").options == BLOCKS
     summary = explore.dataframe[0].value
@@ -139,17 +176,25 @@ def test_all_sixteen_blocks_stand_in_figure_list_and_summary(explore: AppTest):
     assert summary["channels"].tolist() == [64] * 3 + [128] * 4 + [256] * 6 + [512] * 3
 
 
-def test_the_summary_holds_the_means_of_the_gates(explore: AppTest, network: Network, inputs: Tensor):
+def test_the_summary_holds_the_means_of_the_gates(
+    explore: AppTest, network: Network, inputs: Tensor
+):
     """The mean over channels of what each gate function put out."""
     gates = gates_of(network, inputs)
-    assert explore.dataframe[0].value["mean"].tolist() == pytest.approx([gate.mean().item() for gate in gates])
+    assert explore.dataframe[0].value["mean"].tolist() == pytest.approx(
+        [gate.mean().item() for gate in gates]
+    )
 
 
 @pytest.mark.parametrize("key", COMMON)
 def test_every_method_draws_and_says_what_its_map_shows(explore: AppTest, key: str):
-    """Each method can be chosen; the caption below names its source, its time and, if it promises one, its error."""
+    """Each method can be chosen; the caption below names its source, its time and, if it promises
+    one, its error.
+    """
     clean(explore.selectbox(key="method").set_value(key).run())
-    alt = next(chart.proto.alt for chart in explore.get("plotly_chart") if chart.key == "attribution")
+    alt = next(
+        chart.proto.alt for chart in explore.get("plotly_chart") if chart.key == "attribution"
+    )
     words = captions(explore)
     assert alt.startswith(METHODS[key].title)
     assert METHODS[key].source in words
@@ -159,7 +204,9 @@ def test_every_method_draws_and_says_what_its_map_shows(explore: AppTest, key: s
 
 
 def test_grad_cam_can_look_at_the_end_of_every_stage(explore: AppTest):
-    """Stages 2 to 5 have SE blocks; only this method has a stage to choose, and each gives another map."""
+    """Stages 2 to 5 have SE blocks; only this method has a stage to choose, and each gives another
+    map.
+    """
     assert "stage-tiny" not in {group.key for group in explore.button_group}
     explore.selectbox(key="method").set_value("grad_cam").run()
     maps = []
@@ -188,8 +235,12 @@ def test_the_first_class_is_the_answer(explore: AppTest):
     assert picker.index == 0
 
 
-def test_the_saliency_map_is_the_gradient_of_the_chosen_logit(explore: AppTest, network: Network, inputs: Tensor):
-    """The largest magnitude of the three colours' gradients, by autograd, on a scale of 126 steps."""
+def test_the_saliency_map_is_the_gradient_of_the_chosen_logit(
+    explore: AppTest, network: Network, inputs: Tensor
+):
+    """The largest magnitude of the three colours' gradients, by autograd, on a scale of 126
+    steps.
+    """
     explore.selectbox(key="method").set_value("saliency")
     clean(explore.selectbox(key=class_key(explore)).set_value(3).run())
     inputs.requires_grad_()
@@ -214,7 +265,9 @@ def test_both_values_can_be_shown_in_every_order(explore: AppTest, value: str, o
     assert data["value"] == value
     assert (data["means"]["ends"] == [0, 1]) == (value == "gate")
     assert [row["block"] for row in data["rows"]] == BLOCKS
-    assert ("Each cell is a squeeze: each channel's mean" in captions(explore)) == (value == "squeeze")
+    assert ("Each cell is a squeeze: each channel's mean" in captions(explore)) == (
+        value == "squeeze"
+    )
 
 
 def test_choosing_a_block_opens_and_frames_it(explore: AppTest):
@@ -225,7 +278,9 @@ def test_choosing_a_block_opens_and_frames_it(explore: AppTest):
     assert gate_map(explore)["selected"] == "layer2.0.bn3.1"
 
 
-def test_the_opened_block_shows_its_extreme_gates(explore: AppTest, network: Network, inputs: Tensor):
+def test_the_opened_block_shows_its_extreme_gates(
+    explore: AppTest, network: Network, inputs: Tensor
+):
     """Four largest and four smallest gates of the last block, as its gate function put them out."""
     clean(explore.selectbox(key="block").set_value("layer4.2.bn3.1").run())
     gate = gates_of(network, inputs)[-1].numpy()
@@ -237,7 +292,9 @@ def test_the_opened_block_shows_its_extreme_gates(explore: AppTest, network: Net
 
 @pytest.mark.usefixtures("bundled")
 def test_a_photo_takes_one_forward_pass(explore: AppTest, network_passes: list[int]):
-    """Answer, gates, the open block's maps and the gallery come from one pass: a class of 200 would wait for more."""
+    """Answer, gates, the open block's maps and the gallery come from one pass: a class of 200
+    would wait for more.
+    """
     first = explore.session_state["image"]
     second = pages.chosen(Image.effect_noise((64, 64), 60).convert("RGB"), "next.png")
     explore.session_state["image"], explore.session_state["own_photos"] = second, (first, second)
@@ -247,7 +304,9 @@ def test_a_photo_takes_one_forward_pass(explore: AppTest, network_passes: list[i
 
 @pytest.fixture
 def network_passes() -> Iterator[list[int]]:
-    """Note the images of each pass through the app's network that is no attribution's, which has gradients."""
+    """Note the images of each pass through the app's network that is no attribution's, which has
+    gradients.
+    """
     sizes: list[int] = []
 
     def note(_: torch.nn.Module, args: tuple[Tensor, ...]) -> None:

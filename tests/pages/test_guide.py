@@ -29,6 +29,8 @@ def test_squeeze_excitation_and_scale_stand_in_the_papers_order(page):
 
 
 def test_page_says_what_the_pictures_cannot_tell(page):
-    """A reader who takes gates for importance has been misled by a picture: the limits belong on the same page."""
+    """A reader who takes gates for importance has been misled by a picture: the limits belong on
+    the same page.
+    """
     assert "What no picture shows" in [heading.value for heading in page.subheader]
     assert any("A gate is not importance" in paragraph.value for paragraph in page.markdown)

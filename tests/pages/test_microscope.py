@@ -28,8 +28,12 @@ def pixels() -> np.ndarray:
 
 @pytest.fixture
 def page(pixels: np.ndarray) -> AppTest:
-    """Return the page in a session that has chosen a network, an image, a block and a channel; not run yet."""
-    return session("microscope.py", image=chosen(Image.fromarray(pixels)), block=BLOCK, channel=CHANNEL)
+    """Return the page in a session that has chosen a network, an image, a block and a channel; not
+    run yet.
+    """
+    return session(
+        "microscope.py", image=chosen(Image.fromarray(pixels)), block=BLOCK, channel=CHANNEL
+    )
 
 
 def run(page: AppTest) -> AppTest:
@@ -47,7 +51,9 @@ def features_of(network: Network, pixels: np.ndarray) -> np.ndarray:
     """Return U of the block, seen by a hook of the test's own."""
     normal, seen = (pixels / 255 - np.array(MEAN)) / np.array(STD), []
     block = network.model.get_submodule(BLOCK)
-    handle = block.register_forward_pre_hook(lambda _, args: seen.append(args[0][0].double().numpy()))
+    handle = block.register_forward_pre_hook(
+        lambda _, args: seen.append(args[0][0].double().numpy())
+    )
     with torch.no_grad():
         network.model(torch.from_numpy(normal.transpose(2, 0, 1)[None].astype(np.float32)))
     handle.remove()
@@ -81,7 +87,9 @@ def by_hand(network: Network, pixels: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def test_every_number_drawn_is_the_papers_arithmetic(page: AppTest, network: Network, pixels: np.ndarray):
+def test_every_number_drawn_is_the_papers_arithmetic(
+    page: AppTest, network: Network, pixels: np.ndarray
+):
     """Map, mean, hidden units, weights, logits and gates by NumPy from the network's input on."""
     data, expected = drawn(run(page)), by_hand(network, pixels)
     for name in ("map", "z", "before", "biases", "hidden", "weights", "logits", "gates"):
@@ -91,13 +99,17 @@ def test_every_number_drawn_is_the_papers_arithmetic(page: AppTest, network: Net
     assert (data["delta"], data["sigma"], data["averaged"]) == ("ReLU", "Sigmoid", True)
 
 
-def test_lines_are_the_largest_terms_of_each_hidden_unit(page: AppTest, network: Network, pixels: np.ndarray):
+def test_lines_are_the_largest_terms_of_each_hidden_unit(
+    page: AppTest, network: Network, pixels: np.ndarray
+):
     """|w1_kj z_j| from the largest down, each with the weight that the equation shows."""
     data, expected = drawn(run(page)), by_hand(network, pixels)
     for unit, inputs in enumerate(data["inputs"]):
         order = np.argsort(-np.abs(expected["terms"][unit]))[:8]
         assert [channel for channel, _ in inputs] == order.tolist()
-        assert [weight for _, weight in inputs] == pytest.approx(expected["w1"][unit][order], rel=1e-5)
+        assert [weight for _, weight in inputs] == pytest.approx(
+            expected["w1"][unit][order], rel=1e-5
+        )
 
 
 def test_the_curve_is_the_sigmoid(page: AppTest):
@@ -116,14 +128,18 @@ def test_the_page_says_that_arithmetic_and_capture_agree(page: AppTest):
     assert f"SE_4_3 is `{BLOCK}`" in words
 
 
-def test_the_gate_is_placed_among_those_of_its_block(page: AppTest, network: Network, pixels: np.ndarray):
+def test_the_gate_is_placed_among_those_of_its_block(
+    page: AppTest, network: Network, pixels: np.ndarray
+):
     """One more than the number of wider gates."""
     gates = by_hand(network, pixels)["gates"]
     place = 1 + sum(gate > gates[CHANNEL] for gate in gates)
     assert f"Gate {gates[CHANNEL]:.3f}, rank {place} of 256" in captions(run(page))
 
 
-def test_the_list_holds_the_strongest_derivatives(page: AppTest, network: Network, pixels: np.ndarray):
+def test_the_list_holds_the_strongest_derivatives(
+    page: AppTest, network: Network, pixels: np.ndarray
+):
     """The eight largest and the eight most negative of the closed form's row, from up to down."""
     row = by_hand(network, pixels)["slopes"][CHANNEL]
     order = np.argsort(-row)
@@ -143,8 +159,12 @@ def test_the_map_of_all_is_symmetric_about_zero_and_says_what_was_averaged(page:
     assert figure(page, "jacobian")["data"][0]["z"]["shape"] == "128, 128"
 
 
-def test_a_channel_beyond_the_block_gives_way_to_one_that_is_there(page: AppTest, network: Network, pixels: np.ndarray):
-    """A number kept from a wider block: the channel whose mean the gate changes most is opened instead."""
+def test_a_channel_beyond_the_block_gives_way_to_one_that_is_there(
+    page: AppTest, network: Network, pixels: np.ndarray
+):
+    """A number kept from a wider block: the channel whose mean the gate changes most is opened
+    instead.
+    """
     page.session_state["channel"] = 4000
     expected = by_hand(network, pixels)
     most = np.argmax(np.abs((1 - expected["gates"]) * expected["z"]))
@@ -160,18 +180,32 @@ def test_another_channel_can_be_chosen(page: AppTest):
 
 @pytest.mark.usefixtures("bundled")
 def test_a_block_of_another_form_shows_what_goes_in_and_out(page: AppTest):
-    """ECA has one convolution and no hidden units: a sentence says so, and no wrong arithmetic is drawn."""
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), EcaModule(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
-    with get_engine().residents("cpu").borrow("eca", lambda: Network.from_model(model, input_size=64), lambda: None):
+    """ECA has one convolution and no hidden units: a sentence says so, and no wrong arithmetic is
+    drawn.
+    """
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3), EcaModule(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)
+    )
+    with (
+        get_engine()
+        .residents("cpu")
+        .borrow("eca", lambda: Network.from_model(model, input_size=64), lambda: None)
+    ):
         page.session_state["network"], page.session_state["channel"] = "eca", 5
         run(page)
-    assert "1 (timm EcaModule) makes its gates by Conv1d, Sigmoid, not by the paper's" in page.info[0].value
+    assert (
+        "1 (timm EcaModule) makes its gates by Conv1d, Sigmoid, not by the paper's"
+        in page.info[0].value
+    )
     data = drawn(page)
     assert len(data["z"]) == len(data["gates"]) == 8
     assert data.keys().isdisjoint({"before", "hidden", "weights", "logits", "curve"})
     assert "The arithmetic shown" not in captions(page)
-    # Its derivatives are exact all the same: three channels reach a gate, through a kernel of three.
-    assert sorted(int(channel) for channel in figure(page, "influence")["data"][0]["customdata"]) == [4, 5, 6]
+    # Its derivatives are exact all the same: three channels reach a gate, through a kernel of
+    # three.
+    assert sorted(
+        int(channel) for channel in figure(page, "influence")["data"][0]["customdata"]
+    ) == [4, 5, 6]
 
 
 def test_without_an_image_the_page_says_what_to_do(page: AppTest):
@@ -183,4 +217,6 @@ def test_without_an_image_the_page_says_what_to_do(page: AppTest):
 def test_without_a_network_the_page_says_what_to_do(page: AppTest):
     """As every page does."""
     del page.session_state["network"]
-    assert [box.value for box in run(page).info] == ["No network is chosen yet. Choose one in the sidebar."]
+    assert [box.value for box in run(page).info] == [
+        "No network is chosen yet. Choose one in the sidebar."
+    ]

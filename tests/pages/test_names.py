@@ -21,16 +21,26 @@ from tests.support.pages import chosen, clean, figure, get_network, noise, sessi
 
 pytestmark = pytest.mark.slow
 
-NAMES = ("__background__", "C++ *juvenile*", ":smile: face", "<unk> ~~x~~ $x$ <b>x</b>", "![a](http://b.c/d.png)")
+NAMES = (
+    "__background__",
+    "C++ *juvenile*",
+    ":smile: face",
+    "<unk> ~~x~~ $x$ <b>x</b>",
+    "![a](http://b.c/d.png)",
+)
 PHOTO_NAMES = ("![x](http://e.f/g.png) *1* :cat:.png",)
 
 
 @pytest.fixture(scope="module")
-def renamed(saved: Path, components: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def renamed(
+    saved: Path, components: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
     """Let the app find the small network, whose classes and title hold Markdown and HTML."""
     folder = shutil.copytree(saved, tmp_path_factory.mktemp("renamed") / "checkpoints")
     card = folder / "tiny.json"
-    card.write_text(json.dumps(json.loads(card.read_text()) | {"classes": NAMES, "title": NAMES[1]}))
+    card.write_text(
+        json.dumps(json.loads(card.read_text()) | {"classes": NAMES, "title": NAMES[1]})
+    )
     with serve(folder):
         yield
 
@@ -38,11 +48,29 @@ def renamed(saved: Path, components: None, tmp_path_factory: pytest.TempPathFact
 def drawn(page: AppTest) -> str:
     """Return all that Streamlit draws as Markdown, in the main part of a page."""
     boxes = [*page.info, *page.warning, *page.error, *page.success]
-    texts = [*page.markdown, *page.caption, *page.title, *page.header, *page.subheader, *boxes, *page.metric]
+    texts = [
+        *page.markdown,
+        *page.caption,
+        *page.title,
+        *page.header,
+        *page.subheader,
+        *boxes,
+        *page.metric,
+    ]
     held = [*page.get("progress"), *page.get("expander"), *page.get("popover")]
-    labels = [*page.button, *page.checkbox, *page.toggle, *page.slider, *page.selectbox, *page.text_area, *held]
+    labels = [
+        *page.button,
+        *page.checkbox,
+        *page.toggle,
+        *page.slider,
+        *page.selectbox,
+        *page.text_area,
+        *held,
+    ]
     written = [str(getattr(one, "value", "")) for one in texts]
-    written += [str(getattr(one, key, "")) for one in (*labels, *page.metric) for key in ("label", "help")]
+    written += [
+        str(getattr(one, key, "")) for one in (*labels, *page.metric) for key in ("label", "help")
+    ]
     return "\n".join([*written, *(str(getattr(one.proto, "text", "")) for one in held)])
 
 
@@ -70,7 +98,9 @@ PAGES = [
 
 @pytest.mark.parametrize(("name", "state"), PAGES)
 def test_names_reach_pages_escaped(renamed: None, name: str, state: dict[str, str]):
-    """A class may be called anything; its name stands in bars, headings, captions, buttons and verdicts."""
+    """A class may be called anything; its name stands in bars, headings, captions, buttons and
+    verdicts.
+    """
     page = clean(session(name, image=chosen(noise(), PHOTO_NAMES[0]), **state).run())
     written = drawn(page)
     assert raw_names(written) == []
@@ -87,7 +117,9 @@ def test_every_page_is_walked():
 def test_independent_answers_are_said_and_escaped(
     bundled: Path, built: nn.Module, card: NetworkCard, classes: tuple[str, ...]
 ):
-    """One logit is a yes or no, several independent ones any number of labels, whatever these are called."""
+    """One logit is a yes or no, several independent ones any number of labels, whatever these are
+    called.
+    """
     model = copy.deepcopy(built)
     classifier = model.get_submodule("fc")
     assert isinstance(classifier, nn.Linear)
@@ -95,7 +127,9 @@ def test_independent_answers_are_said_and_escaped(
     save_checkpoint(model, replace(card, classes=classes, multi_label=len(classes) > 1), bundled)
     network = get_network("tiny", "cpu")
     answer = network.name_answer(analyse(network, noise()).logits)
-    pages = {name: drawn(clean(session(name, image=chosen(noise())).run())) for name, _ in PAGES[:4]}
+    pages = {
+        name: drawn(clean(session(name, image=chosen(noise())).run())) for name, _ in PAGES[:4]
+    }
     assert [(name, raw) for name, written in pages.items() if (raw := raw_names(written))] == []
     assert f"Answer: **{plain(answer)}**" in pages["explore.py"]
     assert f"**{plain(answer)}**" in pages["surgery.py"]

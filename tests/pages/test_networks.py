@@ -1,4 +1,6 @@
-"""The Networks page: finding, looking inside, fetching with the question first, bringing weights, the cache."""
+"""The Networks page: finding, looking inside, fetching with the question first, bringing weights,
+the cache.
+"""
 
 import tomllib
 from collections.abc import Iterator
@@ -32,15 +34,24 @@ def weights(classes: int = 1000) -> bytes:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """An empty cache, and a hub that serves the one network of a short catalogue, after two that it does not."""
+    """An empty cache, and a hub that serves the one network of a short catalogue, after two that
+    it does not.
+    """
     monkeypatch.setenv("SE_VIZ_CACHE", str(tmp_path / "cache"))
     # As on the machine of whoever runs the app; what strangers may do has tests of its own.
     monkeypatch.setenv("SE_VIZ_DOWNLOADS", "on")
     table = tmp_path / "table.csv"
     with run_hub() as hub:
         address = hub.serve_file("small", weights())
-        rows = [row for row in read_rows() if row["architecture"] in ("mobilenet_v3_small", "efficientnet_b0")]
-        rows = [{**row, "source": address if "v3_small" in row["architecture"] else row["source"]} for row in rows[:3]]
+        rows = [
+            row
+            for row in read_rows()
+            if row["architecture"] in ("mobilenet_v3_small", "efficientnet_b0")
+        ]
+        rows = [
+            {**row, "source": address if "v3_small" in row["architecture"] else row["source"]}
+            for row in rows[:3]
+        ]
         write_rows(rows, table)
         monkeypatch.setattr(catalogue, "TABLE", table)
         yield hub
@@ -76,13 +87,19 @@ def errors(page: AppTest) -> list[str]:
 
 
 def test_a_damaged_card_is_named_and_costs_no_other_network(page: AppTest, tmp_path: Path):
-    """A half-written card of somebody's own weights must not take the bundled network from a class."""
+    """A half-written card of somebody's own weights must not take the bundled network from a
+    class.
+    """
     own = tmp_path / "cache" / "own"
     own.mkdir(parents=True)
     (own / "mine.json").write_text("{")
     run(page)
     assert "tiny" in table(page)["name"].tolist()
-    assert [text.value for text in page.text if "own/mine is left out: mine.json is no readable JSON" in text.value]
+    assert [
+        text.value
+        for text in page.text
+        if "own/mine is left out: mine.json is no readable JSON" in text.value
+    ]
 
 
 def test_a_cache_that_cannot_be_used_costs_no_bundled_network(page: AppTest, tmp_path: Path):
@@ -102,7 +119,9 @@ def choose(page: AppTest, name: str) -> AppTest:
 
 
 def test_the_table_says_what_each_network_costs(page: AppTest):
-    """Bundled first; by torchvision's own table MobileNetV3-Small has 2.54 M parameters and 0.06 GFLOPs."""
+    """Bundled first; by torchvision's own table MobileNetV3-Small has 2.54 M parameters and 0.06
+    GFLOPs.
+    """
     shown = table(run(page))
     assert shown["name"].tolist()[:1] == ["tiny"]
     row = shown.set_index("name").loc[SMALL]
@@ -127,7 +146,9 @@ def test_a_search_and_a_library_narrow_the_table(page: AppTest):
 
 
 def test_a_network_is_fetched_only_after_the_question(page: AppTest, hub: Hub):
-    """The question names size, source and place; only its button fetches, and then the network is in use."""
+    """The question names size, source and place; only its button fetches, and then the network is
+    in use.
+    """
     choose(page, SMALL)
     assert hub.asked == []
     words = " ".join(element.value for element in page.markdown)
@@ -137,7 +158,10 @@ def test_a_network_is_fetched_only_after_the_question(page: AppTest, hub: Hub):
     assert not errors(page)
     assert is_on_disk(find_card(SMALL))
     assert page.session_state["network"] == SMALL
-    assert SMALL in page.selectbox(key="network").options or len(page.selectbox(key="network").options) == 2
+    assert (
+        SMALL in page.selectbox(key="network").options
+        or len(page.selectbox(key="network").options) == 2
+    )
 
 
 def test_a_download_that_fails_is_one_sentence_and_changes_nothing(page: AppTest, hub: Hub):
@@ -164,9 +188,13 @@ def test_looking_inside_shows_every_block_with_its_form(page: AppTest):
 
 
 def test_own_weights_are_checked_kept_and_used(page: AppTest):
-    """Three classes with names: afterwards the network is in the sidebar, and a button removes it again."""
+    """Three classes with names: afterwards the network is in the sidebar, and a button removes it
+    again.
+    """
     run(page).selectbox(key="own-architecture-tiny").set_value("torchvision/mobilenet_v3_small")
-    page.file_uploader(key="own-weights").set_value(("mine.pt", weights(3), "application/octet-stream"))
+    page.file_uploader(key="own-weights").set_value(
+        ("mine.pt", weights(3), "application/octet-stream")
+    )
     page.text_area(key="own-labels").set_value("ant\nbee\ncat")
     run(page)
     next(button for button in page.button if button.label == "Check and use these weights").click()
@@ -182,33 +210,49 @@ def test_own_weights_are_checked_kept_and_used(page: AppTest):
 def test_own_weights_that_do_not_fit_are_one_sentence(page: AppTest, tmp_path: Path):
     """Nothing is kept and the network in use stays."""
     run(page).selectbox(key="own-architecture-tiny").set_value("se_resnet50")
-    page.file_uploader(key="own-weights").set_value(("mine.pt", weights(3), "application/octet-stream"))
+    page.file_uploader(key="own-weights").set_value(
+        ("mine.pt", weights(3), "application/octet-stream")
+    )
     run(page)
     next(button for button in page.button if button.label == "Check and use these weights").click()
     run(page)
-    assert [error.startswith("mine.pt holds other weights than se_resnet50") for error in errors(page)] == [True]
+    assert [
+        error.startswith("mine.pt holds other weights than se_resnet50") for error in errors(page)
+    ] == [True]
     assert page.session_state["network"] == "tiny"
     assert not (tmp_path / "cache" / "own").exists()
 
 
 def test_page_server_and_library_take_weights_of_one_size(page: AppTest):
-    """The server turns a larger file away before the page could say why, and the uploader names the server's bound."""
+    """The server turns a larger file away before the page could say why, and the uploader names
+    the server's bound.
+    """
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     assert config["server"]["maxUploadSize"] * 2**20 == MAX_BYTES == 2**30
     assert run(page).file_uploader(key="own-weights").label == "Weights (up to 1 GB)"
 
 
 def test_own_weights_without_a_classifier_are_one_sentence(page: AppTest, tmp_path: Path):
-    """What a backbone answers cannot be explained: the page says so, and the network in use stays."""
+    """What a backbone answers cannot be explained: the page says so, and the network in use
+    stays.
+    """
     state = torch.load(BytesIO(weights(3)))
     backbone = BytesIO()
-    torch.save({name: value for name, value in state.items() if not name.startswith("classifier.3")}, backbone)
+    torch.save(
+        {name: value for name, value in state.items() if not name.startswith("classifier.3")},
+        backbone,
+    )
     run(page).selectbox(key="own-architecture-tiny").set_value("torchvision/mobilenet_v3_small")
-    page.file_uploader(key="own-weights").set_value(("mine.pt", backbone.getvalue(), "application/octet-stream"))
+    page.file_uploader(key="own-weights").set_value(
+        ("mine.pt", backbone.getvalue(), "application/octet-stream")
+    )
     run(page)
     next(button for button in page.button if button.label == "Check and use these weights").click()
     run(page)
-    assert [error.startswith("mine.pt has no classifier: classifier.3.weight and") for error in errors(page)] == [True]
+    assert [
+        error.startswith("mine.pt has no classifier: classifier.3.weight and")
+        for error in errors(page)
+    ] == [True]
     assert page.session_state["network"] == "tiny"
     assert not (tmp_path / "cache" / "own").exists()
 
@@ -237,14 +281,21 @@ def address() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("where", [None, "0.0.0.0", "192.168.1.5", "lecture.example.org"])
-def test_a_stranger_cannot_fill_the_disk(page: AppTest, monkeypatch: pytest.MonkeyPatch, where: str | None, address):
+def test_a_stranger_cannot_fill_the_disk(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, where: str | None, address
+):
     """Without an address the server listens on all of them: hundreds of networks are some 20 GB."""
     monkeypatch.delenv("SE_VIZ_DOWNLOADS")
     config.set_option("server.address", where)
     choose(page, "mobilenet_v3_small")
     keys = {button.key for button in page.button}
-    assert not [key for key in keys if key and (key.startswith("download-") or key == "empty-cache")]
-    assert "Downloads and emptying the cache are off here, because other machines may reach this app." in words(page)
+    assert not [
+        key for key in keys if key and (key.startswith("download-") or key == "empty-cache")
+    ]
+    assert (
+        "Downloads and emptying the cache are off here, because other machines may reach this app."
+        in words(page)
+    )
     assert "`python -m se_viz download NAME`" in words(page)
     assert "SE_VIZ_DOWNLOADS=on" in words(page)
 
@@ -261,7 +312,9 @@ def test_whoever_is_alone_with_the_app_may_download(
     assert not words(page)
 
 
-def test_an_operator_can_close_downloads_on_any_address(page: AppTest, monkeypatch: pytest.MonkeyPatch, address):
+def test_an_operator_can_close_downloads_on_any_address(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, address
+):
     """Behind a proxy the address is localhost, and everybody comes from there."""
     monkeypatch.setenv("SE_VIZ_DOWNLOADS", "off")
     config.set_option("server.address", "localhost")
@@ -270,7 +323,9 @@ def test_an_operator_can_close_downloads_on_any_address(page: AppTest, monkeypat
     assert "because SE_VIZ_DOWNLOADS is off." in words(page)
 
 
-def test_a_slip_in_the_setting_is_named_and_opens_nothing(page: AppTest, monkeypatch: pytest.MonkeyPatch):
+def test_a_slip_in_the_setting_is_named_and_opens_nothing(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+):
     """A misspelt word may not count as permission."""
     monkeypatch.setenv("SE_VIZ_DOWNLOADS", "yes")
     choose(page, "mobilenet_v3_small")

@@ -1,4 +1,6 @@
-"""The view *Through the gates* shows what the library found, and goes on where something is missing."""
+"""The view *Through the gates* shows what the library found, and goes on where something is
+missing.
+"""
 
 import base64
 from typing import Any
@@ -31,7 +33,12 @@ def photo() -> Image.Image:
 @pytest.fixture
 def page(photo: Image.Image) -> AppTest:
     """Return the page in a session that has chosen everything, before its first run."""
-    return session("attribution.py", image=chosen(photo), block=BLOCK, **{"attribution-view": "Through the gates"})
+    return session(
+        "attribution.py",
+        image=chosen(photo),
+        block=BLOCK,
+        **{"attribution-view": "Through the gates"},
+    )
 
 
 @pytest.fixture
@@ -60,16 +67,25 @@ def test_stages_blocks_and_channels_are_those_of_the_library(
     assert past["y"] == ["All gates", "Stage 2", "Stage 3", "Stage 4", "Stage 5"]
     (blocks,) = figure(page, "flow-blocks")["data"]
     flow = trace.flows[NETWORK]
-    assert decoded(blocks["x"]) == pytest.approx([values.double().sum().item() for values in flow.through.values()])
+    assert decoded(blocks["x"]) == pytest.approx(
+        [values.double().sum().item() for values in flow.through.values()]
+    )
     assert blocks["customdata"] == [*flow.through]
     points = figure(page, "carriers")["data"][0]
     np.testing.assert_allclose(decoded(points["y"]), flow.through[BLOCK].numpy(), rtol=1e-5)
-    assert f"the logit of **{network.classes[best]}** {'rises' if trace.rise > 0 else 'falls'} by" in words(page)
+    assert (
+        f"the logit of **{network.classes[best]}** {'rises' if trace.rise > 0 else 'falls'} by"
+        in words(page)
+    )
     assert say_error(trace) in words(page)
 
 
-def test_a_stage_can_be_looked_at_by_itself(page: AppTest, network: Network, photo: Image.Image, best: int):
-    """Its blocks, its maps and, for a block outside of it, what came through with all gates apart."""
+def test_a_stage_can_be_looked_at_by_itself(
+    page: AppTest, network: Network, photo: Image.Image, best: int
+):
+    """Its blocks, its maps and, for a block outside of it, what came through with all gates
+    apart.
+    """
     page.session_state["held-gates"] = "stage 3"
     clean(page.run())
     trace = trace_paths(network, network.preprocess(photo), best)
@@ -82,9 +98,14 @@ def test_a_stage_can_be_looked_at_by_itself(page: AppTest, network: Network, pho
 
 
 def test_both_maps_share_one_scale(page: AppTest, network: Network, photo: Image.Image, best: int):
-    """Equal colours have to be equal values: the scale holds both maps, whose cells are sums of 2 x 2 pixels."""
+    """Equal colours have to be equal values: the scale holds both maps, whose cells are sums of 2
+    x 2 pixels.
+    """
     clean(page.run())
-    bars = [figure(page, f"flow-{way}")["layout"]["coloraxis"]["colorbar"] for way in ("past", "through")]
+    bars = [
+        figure(page, f"flow-{way}")["layout"]["coloraxis"]["colorbar"]
+        for way in ("past", "through")
+    ]
     assert bars[0]["ticktext"] == bars[1]["ticktext"]
     trace = trace_paths(network, network.preprocess(photo), best)
     maps = torch.stack([trace.flows[NETWORK].map, trace.gate_map(NETWORK)])
@@ -97,7 +118,9 @@ def test_both_maps_share_one_scale(page: AppTest, network: Network, photo: Image
 def test_other_methods_at_the_gates_are_those_of_the_library(
     page: AppTest, network: Network, photo: Image.Image, best: int, method: str
 ):
-    """One point a channel; where a rise is explained, what bypasses the block is said, and the error apart from it."""
+    """One point a channel; where a rise is explained, what bypasses the block is said, and the
+    error apart from it.
+    """
     page.session_state["gate-attribution"] = method
     clean(page.run())
     found = attribute_gates(network, network.preprocess(photo), best, method, block=BLOCK)
@@ -108,7 +131,9 @@ def test_other_methods_at_the_gates_are_those_of_the_library(
         assert f"the sum over steps misses the rest by {abs(found.error):.1g} logits" in words(page)
 
 
-def test_the_difference_of_two_classes_is_explained(page: AppTest, network: Network, photo: Image.Image, best: int):
+def test_the_difference_of_two_classes_is_explained(
+    page: AppTest, network: Network, photo: Image.Image, best: int
+):
     """Why this and not that: rows add up to the rise of the difference."""
     clean(page.run())
     other = next(index for index in range(5) if index != best)
@@ -131,9 +156,14 @@ def test_a_strong_channel_opens(page: AppTest):
 def test_a_stopped_run_stays_stopped_until_it_is_told_to_go_on(page: AppTest, best: int):
     """Otherwise the rerun that the button causes would begin anew."""
     digest = page.session_state["image"].digest
-    page.session_state["paths-stopped"] = (Case("tiny", "cpu", digest), TracePaths(Target(best), "mean"))
+    page.session_state["paths-stopped"] = (
+        Case("tiny", "cpu", digest),
+        TracePaths(Target(best), "mean"),
+    )
     clean(page.run())
-    assert [info.value for info in page.info] == ["Stopped. Choose another class, image or baseline, or go on."]
+    assert [info.value for info in page.info] == [
+        "Stopped. Choose another class, image or baseline, or go on."
+    ]
     next(button for button in page.button if button.label == "Go on").click()
     clean(page.run())
     assert not page.info

@@ -1,4 +1,6 @@
-"""Every page with a network whose block is used twice in a pass: each use has its own name, gates and maps."""
+"""Every page with a network whose block is used twice in a pass: each use has its own name, gates
+and maps.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +52,9 @@ def show(name: str, **state: object) -> AppTest:
 
 
 def test_explore_draws_the_use_that_is_open(gates: np.ndarray):
-    """Its most open channels and their gates are those of the second use, which differ from those of the first."""
+    """Its most open channels and their gates are those of the second use, which differ from those
+    of the first.
+    """
     page = show("explore.py")
     assert f"`{SECOND}`: 8 of 256 channels" in words(page)
     assert "Block SE_4_3" in [heading.value for heading in page.subheader]
@@ -72,7 +76,9 @@ def test_an_edit_changes_both_uses_and_says_so():
     """There is one block: its second use cannot be shut alone."""
     page = show("surgery.py")
     page.segmented_control(key="surgery-way").set_value("all").run()
-    assert "A block here is used more than once in a pass; an edit changes every use." in words(page)
+    assert "A block here is used more than once in a pass; an edit changes every use." in words(
+        page
+    )
     clean(page.button(key="surgery-zero").click().run())
     rows = figure(page, "reaction")["layout"]["yaxis"]["ticktext"]
     assert [row for row in rows if row.startswith("✎")] == ["✎ SE_4_2", "✎ SE_4_3"]
@@ -96,7 +102,9 @@ def test_effects_are_those_of_the_open_use(gates: np.ndarray):
 
 @pytest.mark.parametrize("place", ["end", "after", "before"])
 def test_stages_show_a_map_or_say_why_not(place: str):
-    """No module ends the stage alone, as far as is known; on both sides of its last block there is a map."""
+    """No module ends the stage alone, as far as is known; on both sides of its last block there is
+    a map.
+    """
     page = show("attribution.py", **{"attribution-view": "Stage by stage", "stage-place": place})
     keys = {chart.key for chart in page.get("plotly_chart")}
     assert {"stage-2", "stage-3", "stage-5", "side-U", "side-X", "side-T", "makers"} <= keys
@@ -108,7 +116,9 @@ def test_stages_show_a_map_or_say_why_not(place: str):
 def test_methods_stand_side_by_side():
     """Nothing of them depends on how often a block is used; what does is refused in words."""
     page = show("attribution.py", **{"tick-deep_lift": True, "tick-guided_backprop": True})
-    assert {"**Saliency**", "**Grad-CAM**", "**Integrated Gradients**"} <= {text.value for text in page.markdown}
+    assert {"**Saliency**", "**Grad-CAM**", "**Integrated Gradients**"} <= {
+        text.value for text in page.markdown
+    }
 
 
 def test_what_came_through_each_use_is_told_apart():

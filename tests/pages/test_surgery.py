@@ -42,7 +42,11 @@ def sample(index: int) -> ChosenImage:
 
 
 def figure(page: AppTest, key: str) -> dict[str, Any]:
-    return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if str(chart.key).startswith(key)))
+    return json.loads(
+        next(
+            chart.proto.spec for chart in page.get("plotly_chart") if str(chart.key).startswith(key)
+        )
+    )
 
 
 def numbers(values: Any) -> np.ndarray:
@@ -50,7 +54,11 @@ def numbers(values: Any) -> np.ndarray:
     if not isinstance(values, dict):
         return np.array(values, dtype=float)
     flat = np.frombuffer(base64.b64decode(values["bdata"]), dtype=values["dtype"])
-    return flat.reshape([int(side) for side in values["shape"].split(",")]) if "shape" in values else flat
+    return (
+        flat.reshape([int(side) for side in values["shape"].split(",")])
+        if "shape" in values
+        else flat
+    )
 
 
 def choose(page: AppTest, way: str, scope: str = "block") -> AppTest:
@@ -69,7 +77,9 @@ def edits(page: AppTest) -> list[str]:
 
 
 def expected_bars(network: Network, image: ChosenImage, *steps: GateEdit) -> list[float]:
-    """Return the probabilities in per cent that the network gives under edits, by the library alone."""
+    """Return the probabilities in per cent that the network gives under edits, by the library
+    alone.
+    """
     photo = crop_image(open_image(image.content), network.card.view)
     logits = analyse(network, photo, edits=steps).logits.double().numpy()
     return sorted(100 * np.exp(logits) / np.exp(logits).sum())
@@ -114,8 +124,12 @@ def test_an_empty_selection_says_what_to_do(page: AppTest):
         ("scale", scale_gates(BLOCK, 0.5), "all channels multiplied by 0.5"),
     ],
 )
-def test_every_button_does_what_it_says(page: AppTest, network: Network, button: str, edit: GateEdit, words: str):
-    """The list reads as a sentence, and the new answer is that of the library under the same edit."""
+def test_every_button_does_what_it_says(
+    page: AppTest, network: Network, button: str, edit: GateEdit, words: str
+):
+    """The list reads as a sentence, and the new answer is that of the library under the same
+    edit.
+    """
     press(choose(page.run(), "all"), button)
     assert edits(page) == [f"1. SE_4_3: {words}"]
     assert bars(page) == pytest.approx(expected_bars(network, sample(3), edit), rel=1e-4)
@@ -140,11 +154,16 @@ def test_one_edit_of_several_can_be_removed(page: AppTest):
     for button in ("zero", "scale", "mean"):
         press(page, button)
     press(page, "remove-1")
-    assert edits(page) == ["1. SE_4_3: all channels set to 0", "2. SE_4_3: all channels set to their mean"]
+    assert edits(page) == [
+        "1. SE_4_3: all channels set to 0",
+        "2. SE_4_3: all channels set to their mean",
+    ]
 
 
 def test_a_range_of_values_picks_over_a_whole_stage(page: AppTest, network: Network):
-    """As many channels as NumPy counts among the stage's gates; other blocks of the network are left alone."""
+    """As many channels as NumPy counts among the stage's gates; other blocks of the network are
+    left alone.
+    """
     choose(page.run(), "value", "stage")
     clean(page.slider(key="surgery-range-0-1").set_range(0.0, 0.3).run())
     press(page, "one")
@@ -167,7 +186,9 @@ def test_a_range_without_gates_is_an_empty_selection(page: AppTest):
 def test_the_whole_network_can_be_changed_at_once(page: AppTest):
     """All 16 blocks in one line; no block is left whose gates could react."""
     press(choose(page.run(), "all", "network"), "mean")
-    assert edits(page) == ["1. Whole network (16 blocks): all channels set to their mean, block by block"]
+    assert edits(page) == [
+        "1. Whole network (16 blocks): all channels set to their mean, block by block"
+    ]
     assert "Not shown" not in captions(page)
 
 
@@ -187,14 +208,23 @@ def test_one_gate_follows_its_slider(page: AppTest):
 def test_a_box_in_the_figure_picks_what_it_holds(page: AppTest):
     """What the browser reports are channels, and the buttons act on these alone."""
     page.run()
-    chart = next(str(chart.key) for chart in page.get("plotly_chart") if str(chart.key).startswith("pick-"))
-    page.session_state["picked"] = (chart.removeprefix("pick-").removesuffix("-picked"), (3, 5, 250))
+    chart = next(
+        str(chart.key) for chart in page.get("plotly_chart") if str(chart.key).startswith("pick-")
+    )
+    page.session_state["picked"] = (
+        chart.removeprefix("pick-").removesuffix("-picked"),
+        (3, 5, 250),
+    )
     clean(page.run())
     assert "Chosen: **SE_4_3: 3 channels**" in [text.value for text in page.markdown]
     press(page, "zero")
     assert edits(page) == ["1. SE_4_3: 3 channels set to 0"]
     points = figure(page, "pick-")["data"][0]
-    shut = [channel for channel, y in zip(points["customdata"], numbers(points["y"]), strict=True) if y == 0]
+    shut = [
+        channel
+        for channel, y in zip(points["customdata"], numbers(points["y"]), strict=True)
+        if y == 0
+    ]
     assert sorted(map(int, shut)) == [3, 5, 250]
     page.selectbox(key="block").set_value("layer1.0.bn3.1").run()
     assert "No gate is chosen" in page.info[0].value
@@ -206,15 +236,22 @@ def test_the_same_edit_is_seen_on_another_photo(page: AppTest, network: Network)
     page.session_state["image"] = sample(1)
     clean(page.run())
     assert edits(page) == ["1. SE_4_3: all channels set to 0"]
-    assert bars(page) == pytest.approx(expected_bars(network, sample(1), set_gates(BLOCK, 0.0)), rel=1e-4)
+    assert bars(page) == pytest.approx(
+        expected_bars(network, sample(1), set_gates(BLOCK, 0.0)), rel=1e-4
+    )
 
 
 def test_only_blocks_from_the_edit_on_are_drawn(page: AppTest):
-    """SE_4_3 is the tenth of 16: seven rows are left, the first is marked, and the caption names the others."""
+    """SE_4_3 is the tenth of 16: seven rows are left, the first is marked, and the caption names
+    the others.
+    """
     press(choose(page.run(), "all"), "zero")
     rows = figure(page, "reaction")["layout"]["yaxis"]["ticktext"]
     assert rows == ["✎ SE_4_3", "SE_4_4", "SE_4_5", "SE_4_6", "SE_5_1", "SE_5_2", "SE_5_3"]
-    assert "Not shown: SE_2_1 to SE_4_2, which come before the first edit and do not change." in captions(page)
+    assert (
+        "Not shown: SE_2_1 to SE_4_2, which come before the first edit and do not change."
+        in captions(page)
+    )
 
 
 def test_after_the_last_block_nothing_can_react(page: AppTest):
@@ -235,11 +272,17 @@ def test_gates_beyond_their_range_are_said(page: AppTest):
 
 
 def test_both_maps_are_those_of_the_library(page: AppTest, network: Network):
-    """Saliency of the class that came first, by autograd, without and with the edit, on one scale of 126 steps."""
+    """Saliency of the class that came first, by autograd, without and with the edit, on one scale
+    of 126 steps.
+    """
     page.session_state["surgery-method"] = "saliency"
     press(choose(page.run(), "all"), "one")
-    left, right = (numbers(figure(page, f"map-{when}")["data"][0]["z"]) for when in ("before", "after"))
-    inputs = network.preprocess(crop_image(open_image(sample(3).content), network.card.view)).requires_grad_()
+    left, right = (
+        numbers(figure(page, f"map-{when}")["data"][0]["z"]) for when in ("before", "after")
+    )
+    inputs = network.preprocess(
+        crop_image(open_image(sample(3).content), network.card.view)
+    ).requires_grad_()
     with torch.enable_grad():
         plain = network.model(inputs)
         target = int(plain[0].argmax())
@@ -254,12 +297,15 @@ def test_both_maps_are_those_of_the_library(page: AppTest, network: Network):
 
 
 def test_an_edit_of_another_network_says_what_to_do(page: AppTest):
-    """Weights under the same name may be replaced by others: one sentence, and the edit can be taken away."""
+    """Weights under the same name may be replaced by others: one sentence, and the edit can be
+    taken away.
+    """
     page.session_state["edits"] = {"tiny": History((set_gates("features.9", 0.0),))}
     page.run()
     assert not page.exception
     assert [
-        "no SE block 'features.9', which an edit changes. Remove the edit" in text.value for text in page.error
+        "no SE block 'features.9', which an edit changes. Remove the edit" in text.value
+        for text in page.error
     ] == [True]
     press(page, "remove-0")
     assert bars(page)

@@ -1,4 +1,6 @@
-"""A small hub on loopback: it answers torch hub's and Hugging Face's own clients, well or badly as told."""
+"""A small hub on loopback: it answers torch hub's and Hugging Face's own clients, well or badly as
+told.
+"""
 
 import hashlib
 import re
@@ -28,12 +30,16 @@ class Hub:
     """Method, path and range of every question."""
 
     def serve_file(self, name: str, content: bytes, *, digest: str | None = None) -> str:
-        """Serve a file in torch hub's way, with the first digits of its hash in its name; return its address."""
+        """Serve a file in torch hub's way, with the first digits of its hash in its name; return
+        its address.
+        """
         path = f"/{name}-{(digest or hashlib.sha256(content).hexdigest())[:8]}.pth"
         self.files[path] = content
         return self.address + path
 
-    def serve_repository(self, repository: str, content: bytes, *, name: str = "model.safetensors") -> str:
+    def serve_repository(
+        self, repository: str, content: bytes, *, name: str = "model.safetensors"
+    ) -> str:
         """Serve a file of a repository in the hub's way; return the path it is asked by."""
         path = f"/{repository}/resolve/main/{name}"
         self.files[path] = content
@@ -47,7 +53,9 @@ def run_hub() -> Iterator[Hub]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     server.daemon_threads = True
     hub.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield hub

@@ -26,8 +26,12 @@ def chosen(photo: Image.Image, name: str = "noise.png") -> ChosenImage:
 
 
 def choices(photo: Image.Image) -> Choices:
-    """Return the choice of the small network and of a photo as the network sees it; the file does not count."""
-    return Choices(ChosenImage("photo", b"", "digest"), get_view("tiny", "cpu"), "tiny", "cpu", photo)
+    """Return the choice of the small network and of a photo as the network sees it; the file does
+    not count.
+    """
+    return Choices(
+        ChosenImage("photo", b"", "digest"), get_view("tiny", "cpu"), "tiny", "cpu", photo
+    )
 
 
 def get_network(name: str = "tiny", device: str = "cpu") -> Network:
@@ -37,7 +41,9 @@ def get_network(name: str = "tiny", device: str = "cpu") -> Network:
 
 
 def session(page: str, **state: Any) -> AppTest:
-    """Return a page before its first run, in a session that has chosen the small network, and what is named."""
+    """Return a page before its first run, in a session that has chosen the small network, and what
+    is named.
+    """
     test = AppTest.from_file(str(PAGES / page), default_timeout=300)
     for key, value in {"network": "tiny", "device": "cpu", **state}.items():
         test.session_state[key] = value
@@ -53,7 +59,9 @@ def clean(page: AppTest) -> AppTest:
 
 def figure(page: AppTest, key: str) -> dict[str, Any]:
     """Return what the browser is told to draw."""
-    return json.loads(next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key))
+    return json.loads(
+        next(chart.proto.spec for chart in page.get("plotly_chart") if chart.key == key)
+    )
 
 
 def gate_map(page: AppTest) -> dict[str, Any]:
@@ -68,5 +76,7 @@ def captions(page: AppTest) -> str:
 
 
 def words(page: AppTest) -> str:
-    """Return all that is written, in paragraphs and captions, and behind the help marks of captions."""
+    """Return all that is written, in paragraphs and captions, and behind the help marks of
+    captions.
+    """
     return "\n".join([*(text.value for text in page.markdown), captions(page)])

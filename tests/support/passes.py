@@ -1,4 +1,6 @@
-"""What runs on a shared model while a test looks on: the sizes of its passes, and people who come in between."""
+"""What runs on a shared model while a test looks on: the sizes of its passes, and people who come
+in between.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +24,9 @@ PATIENCE = 300.0
 
 
 class Passes(TorchFunctionMode):
-    """How many images each pass of this thread held; no hook, which would keep things from being kept."""
+    """How many images each pass of this thread held; no hook, which would keep things from being
+    kept.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +41,9 @@ class Passes(TorchFunctionMode):
 
 @contextmanager
 def batches(model: nn.Module, most: int = 999) -> Iterator[list[int]]:
-    """Note the images of each pass; one with more than ``most`` fails as on a GPU whose memory is full."""
+    """Note the images of each pass; one with more than ``most`` fails as on a GPU whose memory is
+    full.
+    """
     sizes: list[int] = []
 
     def note(_: nn.Module, args: tuple[Tensor, ...]) -> None:
@@ -51,7 +57,9 @@ def batches(model: nn.Module, most: int = 999) -> Iterator[list[int]]:
 
 @contextmanager
 def everywhere() -> Iterator[list[int]]:
-    """Note the images of each pass of a whole ResNet, in all threads: a page runs in one of its own."""
+    """Note the images of each pass of a whole ResNet, in all threads: a page runs in one of its
+    own.
+    """
     sizes: list[int] = []
 
     def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -64,7 +72,9 @@ def everywhere() -> Iterator[list[int]]:
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """Somebody who uploads a photo whenever a long run has its turn, and stands in line before that goes on."""
+    """Somebody who uploads a photo whenever a long run has its turn, and stands in line before
+    that goes on.
+    """
 
     network: Network
     photo: Image.Image
@@ -79,9 +89,16 @@ class Uploads:
         """Be told how many are before the long run."""
         if before == 0:
             modules = self.network.model.modules()
-            self.hooks.append(sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules))
+            self.hooks.append(
+                sum(
+                    len(module._forward_hooks) + len(module._forward_pre_hooks)
+                    for module in modules
+                )
+            )
             stands = threading.Event()
-            self.running.append(self.pool.submit(analyse, self.network, self.photo, watch=lambda _: stands.set()))
+            self.running.append(
+                self.pool.submit(analyse, self.network, self.photo, watch=lambda _: stands.set())
+            )
             assert stands.wait(PATIENCE)
 
     def expect_alike(self) -> None:

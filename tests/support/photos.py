@@ -6,4 +6,6 @@ from PIL import Image
 
 def noise(seed: int = 3) -> Image.Image:
     """Return coloured noise of the network's own size, so that nothing has to scale it."""
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    )

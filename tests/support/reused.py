@@ -22,7 +22,11 @@ class TwiceApart(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.start, self.se, self.end = nn.Conv2d(3, 8, 3, 2), SEModule(8, rd_channels=2), nn.Linear(8, 4)
+        self.start, self.se, self.end = (
+            nn.Conv2d(3, 8, 3, 2),
+            SEModule(8, rd_channels=2),
+            nn.Linear(8, 4),
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Return four logits."""

@@ -1,4 +1,6 @@
-"""ResNets with SE blocks as Captum alone can work on: a ReLU for each use, and products as differences of squares."""
+"""ResNets with SE blocks as Captum alone can work on: a ReLU for each use, and products as
+differences of squares.
+"""
 
 import copy
 from types import MethodType
@@ -37,7 +39,9 @@ def teach_squares(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_out_relus(model: nn.Module) -> nn.Module:
-    """Return a copy of a ResNet whose units have a ReLU for each use, written out by hand from its paper."""
+    """Return a copy of a ResNet whose units have a ReLU for each use, written out by hand from its
+    paper.
+    """
 
     def forward(unit: Any, x: Tensor) -> Tensor:
         out = unit.relu1(unit.bn1(unit.conv1(x)))

@@ -20,7 +20,9 @@ from se_viz.train.recipe import Recipe
 DOWNLOADED = Path("data", "imagenette2-320")
 
 
-def fill(folder: Path, *classes: str, size: tuple[int, int] = (40, 36), count: int = 3, kind: str = "png") -> Path:
+def fill(
+    folder: Path, *classes: str, size: tuple[int, int] = (40, 36), count: int = 3, kind: str = "png"
+) -> Path:
     """Write ``count`` images of one grey each to a folder per class: 0, 1, 2 and so on in order."""
     for name in classes:
         (folder / name).mkdir(parents=True)
@@ -70,7 +72,9 @@ def server(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
         thread.join()
 
 
-def point_to(server: ThreadingHTTPServer, place: str, md5: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def point_to(
+    server: ThreadingHTTPServer, place: str, md5: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Let torchvision look for the archive on this machine; nothing else is replaced."""
     address = f"http://127.0.0.1:{server.server_port}/{place}/{DOWNLOADED.name}.tgz"
     monkeypatch.setitem(Imagenette._ARCHIVES, "320px", (address, md5))
@@ -85,7 +89,10 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_imagenette_is_downloaded_once(server, monkeypatch):
-    """The first call fetches, checks and unpacks; the second needs no server. The archive is not kept."""
+    """The first call fetches, checks and unpacks; the second needs no server.
+
+    The archive is not kept.
+    """
     point_to(server, "whole", hashlib.md5(Shelf.content).hexdigest(), monkeypatch)
     assert find_data(None) == DOWNLOADED
     point_to(server, "missing", "", monkeypatch)
@@ -101,7 +108,9 @@ def test_imagenette_is_downloaded_once(server, monkeypatch):
 def test_a_failed_download_leaves_nothing_behind(server, monkeypatch, place, reason):
     """A folder with half of the images would be taken for all of them by the next call."""
     point_to(server, place, "0" * 32, monkeypatch)
-    with pytest.raises(DataError, match=rf"^Imagenette v2 could not be downloaded: .*{reason}.* with --data\.$"):
+    with pytest.raises(
+        DataError, match=rf"^Imagenette v2 could not be downloaded: .*{reason}.* with --data\.$"
+    ):
         find_data(None)
     assert list(Path("data").iterdir()) == []
 
@@ -117,7 +126,9 @@ def test_no_connection_is_said(monkeypatch):
 def test_a_folder_without_train_and_val_is_refused(tmp_path):
     """Accuracy is measured on images that were not trained on: both folders are needed."""
     folder = fill(tmp_path / "train", "ant").parent
-    with pytest.raises(DataError, match=r" has no folders train and val\. Name one that holds a folder per class"):
+    with pytest.raises(
+        DataError, match=r" has no folders train and val\. Name one that holds a folder per class"
+    ):
         find_data(folder)
     fill(tmp_path / "val", "ant")
     assert find_data(folder) == folder
@@ -128,7 +139,9 @@ def test_a_split_without_classes_or_images_is_refused(tmp_path):
     (tmp_path / "flat").mkdir()
     (tmp_path / "empty" / "ant").mkdir(parents=True)
     for name in ("flat", "empty"):
-        with pytest.raises(DataError, match=rf"{name} holds no images in a folder per class: .* Arrange them so\.$"):
+        with pytest.raises(
+            DataError, match=rf"{name} holds no images in a folder per class: .* Arrange them so\.$"
+        ):
             Pictures(tmp_path / name)
 
 
@@ -136,12 +149,16 @@ def test_a_broken_training_image_is_named(tmp_path):
     """One file in ten thousand: the name is all that helps."""
     folder = fill(tmp_path / "train", "ant")
     (folder / "ant" / "1.png").write_bytes((folder / "ant" / "1.png").read_bytes()[:60])
-    with pytest.raises(DataError, match=r"1\.png is damaged or no image\. Remove it or replace it\.$"):
+    with pytest.raises(
+        DataError, match=r"1\.png is damaged or no image\. Remove it or replace it\.$"
+    ):
         Pictures(folder)
 
 
 def test_pictures_are_shrunk_and_never_enlarged(tmp_path):
-    """They are kept decoded, so large ones are shrunk: 60 x 90 to a shorter side of 30 is 30 x 45."""
+    """They are kept decoded, so large ones are shrunk: 60 x 90 to a shorter side of 30 is 30 x
+    45.
+    """
     fill(tmp_path / "large", "ant", size=(60, 90), count=1)
     fill(tmp_path / "small", "ant", size=(20, 28), count=1)
     assert Pictures(tmp_path / "large", side=30).images[0].shape == (3, 45, 30)

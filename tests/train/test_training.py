@@ -69,7 +69,10 @@ def words(squares: Path, place: Path, **changes: object) -> list[str]:
         "device": "cpu",
         **changes,
     }
-    return ["train", *(str(word) for name, value in arguments.items() for word in (f"--{name}", value))]
+    return [
+        "train",
+        *(str(word) for name, value in arguments.items() for word in (f"--{name}", value)),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +83,8 @@ def finished(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-# Every file of a run is written beside and renamed: log and state of epoch 1, of epoch 2, weights, card.
-# Forks, because importing PyTorch anew for each kill is most of the time.
+# Every file of a run is written beside and renamed: log and state of epoch 1, of epoch 2, weights,
+# card. Forks, because importing PyTorch anew for each kill is most of the time.
 KILL = """
 import json, os, signal, sys
 import se_viz.train.command
@@ -115,28 +118,43 @@ def killed(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int,
     plan = [(rename, str(place), words(squares, place)) for rename, place in places.items()]
     command = [sys.executable, "-c", KILL, json.dumps(plan)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
     assert done.stdout.split().count(str(-signal.SIGKILL)) == len(plan)
     return places
 
 
 @pytest.mark.parametrize("rename", RENAMES)
 def test_a_killed_run_ends_as_if_it_had_not_been_killed(squares, finished, killed, rename):
-    """A kill just before a file is put in its place loses that epoch only; weights agree to the bit on the CPU."""
+    """A kill just before a file is put in its place loses that epoch only; weights agree to the
+    bit on the CPU.
+    """
     place = killed[rename]
     last = place / "run" / "last.pt"
     assert (torch.load(last, weights_only=True)["epoch"] if last.exists() else 0) == RENAMES[rename]
     assert main(words(squares, place)) == 0
     epochs = [row.split(",")[0] for row in (place / "run" / "log.csv").read_text().splitlines()]
     assert epochs == ["epoch", "1", "2"]
-    weights = [(folder / "out" / "squares.safetensors").read_bytes() for folder in (place, finished)]
+    weights = [
+        (folder / "out" / "squares.safetensors").read_bytes() for folder in (place, finished)
+    ]
     assert weights[0] == weights[1]
 
 
 def test_the_log_has_what_one_plots(finished):
     """One row an epoch; accuracy where it was measured, which includes the last epoch."""
-    header, first, last = [row.split(",") for row in (finished / "run" / "log.csv").read_text().splitlines()]
-    assert header == ["epoch", "size", "learning_rate", "training_loss", "validation_top1", "seconds"]
+    header, first, last = [
+        row.split(",") for row in (finished / "run" / "log.csv").read_text().splitlines()
+    ]
+    assert header == [
+        "epoch",
+        "size",
+        "learning_rate",
+        "training_loss",
+        "validation_top1",
+        "seconds",
+    ]
     assert (first[:2], last[:2]) == (["1", "32"], ["2", "32"])
     assert float(first[3]) > 0
     assert first[4] == ""
@@ -144,7 +162,9 @@ def test_the_log_has_what_one_plots(finished):
 
 
 def test_the_card_of_a_finished_run_is_complete(squares, finished):
-    """Whoever finds the weights has to learn what they are, how they were made and how good they are."""
+    """Whoever finds the weights has to learn what they are, how they were made and how good they
+    are.
+    """
     (card,) = list_networks(finished / "out")
     network = load_network("squares", "cpu", folder=finished / "out")
     assert (card.title, card.architecture, card.arguments) == (
@@ -176,15 +196,24 @@ def test_evaluate_prints_the_number_on_the_card(squares, finished, capsys):
     (card,) = list_networks(folder)
     assert card.evaluated_with == "python -m se_viz evaluate --network squares"
     named = card.evaluated_with.split()[3:]
-    assert main([*named, "--checkpoints", str(folder), "--data", str(squares), "--device", "cpu"]) == 0
+    assert (
+        main([*named, "--checkpoints", str(folder), "--data", str(squares), "--device", "cpu"]) == 0
+    )
     assert capsys.readouterr().out == f"squares: top-1 {card.top1:.2%} on 6 images at 32 px (cpu)\n"
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rate": 0.01}, r"holds a run with another recipe \(.*\)\. Continue it with the same arguments"),
-        ({"batch": 17}, r"train holds 16 images, fewer than one batch of 17\. Add images, or name a smaller --batch\."),
+        (
+            {"rate": 0.01},
+            r"holds a run with another recipe \(.*\)\. Continue it with the same arguments",
+        ),
+        (
+            {"batch": 17},
+            r"train holds 16 images, fewer than one batch of 17\. Add images, or name a smaller "
+            r"--batch\.",
+        ),
         ({"architecture": "vgg"}, r"There is no architecture 'vgg'\. Choose one of: se_resnet18"),
         ({"device": "tpu"}, r"There is no device 'tpu' on this machine\."),
         ({"data": "nowhere"}, r"nowhere has no folders train and val\."),
@@ -199,13 +228,18 @@ def test_what_cannot_be_trained_is_said(squares, finished, capsys, changes, mess
 
 
 def test_a_damaged_state_is_said(squares, finished, tmp_path, capsys):
-    """A disk that was full, a copy that broke off, a file of another program: the run's folder is named."""
+    """A disk that was full, a copy that broke off, a file of another program: the run's folder is
+    named.
+    """
     (tmp_path / "run").mkdir()
     whole = (finished / "run" / "last.pt").read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"no pickle"):
         (tmp_path / "run" / "last.pt").write_bytes(content)
         assert main(words(squares, tmp_path)) == 2
-        assert re.search(r"last\.pt is damaged or no state of a run \(.*\)\. Delete it to", capsys.readouterr().err)
+        assert re.search(
+            r"last\.pt is damaged or no state of a run \(.*\)\. Delete it to",
+            capsys.readouterr().err,
+        )
         assert (tmp_path / "run" / "last.pt").read_bytes() == content
 
 
@@ -229,7 +263,9 @@ def test_two_processes_do_not_share_a_run(squares, tmp_path, capsys):
 
 
 def test_the_card_names_other_data_by_their_folder(squares):
-    """Weights of other photos must not pass for the bundled network's; a name that is given comes first."""
+    """Weights of other photos must not pass for the bundled network's; a name that is given comes
+    first.
+    """
     given = words(squares, squares)
     plain = [word for word in given if word not in ("--data-name", "Plain squares")]
     assert _name_data(parse(given), ("blue", "red")) == "Plain squares"
@@ -245,14 +281,19 @@ def test_a_run_does_not_go_on_with_other_data(squares, finished, tmp_path, capsy
             for index in range(4):
                 Image.new("RGB", (40, 36)).save(tmp_path / split / name / f"{index}.png")
     assert main(words(tmp_path, finished)) == 2
-    assert "holds a run on data with other classes or another number of images." in capsys.readouterr().err
+    assert (
+        "holds a run on data with other classes or another number of images."
+        in capsys.readouterr().err
+    )
     (tmp_path / "val" / "red").rename(tmp_path / "val" / "green")
     assert main(words(tmp_path, finished)) == 2
     assert "has green, red in only one of train and val." in capsys.readouterr().err
 
 
 def test_a_state_of_other_parts_is_said(squares, finished, tmp_path, capsys):
-    """A folder from somewhere else: PyTorch's reader takes any number of bytes that a file asks for."""
+    """A folder from somewhere else: PyTorch's reader takes any number of bytes that a file asks
+    for.
+    """
     (tmp_path / "run").mkdir()
     state = torch.load(finished / "run" / "last.pt", weights_only=True)
     changes = {"note": bytearray(3)}, {"average": {}}, {"model": {}}
@@ -268,7 +309,9 @@ def test_a_state_of_other_parts_is_said(squares, finished, tmp_path, capsys):
 
 
 def test_a_run_can_begin_with_a_trained_network(squares, finished, tmp_path, capsys):
-    """Without a step that moves them, the weights stay those of the first run; both commands stand on the card."""
+    """Without a step that moves them, the weights stay those of the first run; both commands stand
+    on the card.
+    """
     shutil.copytree(finished / "out", tmp_path / "out")
     card = tmp_path / "out" / "squares.json"
     card.write_text(json.dumps({**json.loads(card.read_text()), "notes": "It was warm."}))
@@ -282,13 +325,18 @@ def test_a_run_can_begin_with_a_trained_network(squares, finished, tmp_path, cap
     assert second.card.trained_with == f"{first.card.trained_with} && {command}"
     assert second.card.notes == "The run it began with: It was warm."
     assert main(words(squares, tmp_path, **changes, run=tmp_path / "other", width=0.5)) == 2
-    assert "The weights of squares do not fit the network to be trained. Give the" in capsys.readouterr().err
+    assert (
+        "The weights of squares do not fit the network to be trained. Give the"
+        in capsys.readouterr().err
+    )
 
 
 def test_evaluation_refuses_other_classes(network, squares):
     """Labels of another data set would be counted as wrong answers."""
     with pytest.raises(
-        DataError, match=r"^The folder has the classes blue, red; the network has the classes ant, .*elk\. Eval"
+        DataError,
+        match=r"^The folder has the classes blue, red; the network has the classes ant, .*elk\. "
+        r"Eval",
     ):
         evaluate(network, Pictures(squares / "val"))
 
@@ -298,11 +346,20 @@ def test_an_unfinished_run_says_so_on_its_card(squares, finished, tmp_path):
     (tmp_path / "run").mkdir()
     state = torch.load(finished / "run" / "last.pt", weights_only=True)
     torch.save({**state, "epoch": 1}, tmp_path / "run" / "last.pt")
-    naming, validation = Naming("early", "Early", "Squares", "by hand", 32), Pictures(squares / "val")
-    card = export(tmp_path / "run", tmp_path / "out", naming, validation, device=torch.device("cpu"))
+    naming, validation = (
+        Naming("early", "Early", "Squares", "by hand", 32),
+        Pictures(squares / "val"),
+    )
+    card = export(
+        tmp_path / "run", tmp_path / "out", naming, validation, device=torch.device("cpu")
+    )
     assert card.notes == "Training was stopped after epoch 1 of 2."
-    with pytest.raises(DataError, match=r"nothing holds no run\. Train one with `python -m se_viz train`\.$"):
-        export(tmp_path / "nothing", tmp_path / "out", naming, validation, device=torch.device("cpu"))
+    with pytest.raises(
+        DataError, match=r"nothing holds no run\. Train one with `python -m se_viz train`\.$"
+    ):
+        export(
+            tmp_path / "nothing", tmp_path / "out", naming, validation, device=torch.device("cpu")
+        )
 
 
 def test_the_size_of_crops_grows_over_equal_parts_of_the_run():
@@ -320,8 +377,12 @@ def test_every_weight_is_trained_once_with_the_step_meant_for_it(tmp_path):
     assert len(step) == len(list(run.model.parameters()))
     gates = [module for module in run.model.modules() if isinstance(module, SqueezeExcitation)]
     norms = [module for module in run.model.modules() if isinstance(module, nn.BatchNorm2d)]
-    assert {step[id(value)]["max_lr"] for block in gates for value in block.parameters()} == {recipe.gate_rate}
-    assert {step[id(value)]["weight_decay"] for norm in norms for value in norm.parameters()} == {0.0}
+    assert {step[id(value)]["max_lr"] for block in gates for value in block.parameters()} == {
+        recipe.gate_rate
+    }
+    assert {step[id(value)]["weight_decay"] for norm in norms for value in norm.parameters()} == {
+        0.0
+    }
     weight = run.model.get_parameter("fc.weight")
     assert step[id(weight)]["max_lr"] == recipe.rate
     assert step[id(weight)]["weight_decay"] == recipe.decay

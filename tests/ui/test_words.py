@@ -7,7 +7,10 @@ from se_viz.ui.words import as_markdown, code, plain, split_words
 
 def test_a_sentence_of_our_own_stays_as_it_is():
     """Names of networks and files are read again by people who copy them."""
-    words = "mine.pt holds other weights than se_resnet50: 3 of its 10 (or 'layer1.0'). Save `model.state_dict()`."
+    words = (
+        "mine.pt holds other weights than se_resnet50: 3 of its 10 (or 'layer1.0'). Save "
+        "`model.state_dict()`."
+    )
     assert as_markdown(words) == words
 
 
@@ -28,12 +31,15 @@ def test_a_sentence_of_our_own_stays_as_it_is():
     ],
 )
 def test_what_markdown_acts_on_is_put_out_of_action(written: str, shown: str):
-    """A tensor named as a picture fetched that picture from outside; inside of backticks nothing acts."""
+    """A tensor named as a picture fetched that picture from outside; inside of backticks nothing
+    acts.
+    """
     assert as_markdown(written) == shown
 
 
-# Each was looked at in Chromium: Streamlit draws it as it is written, and nothing is fetched or can be clicked. What
-# parts a word, `:small[]`, draws nothing: symbols, arrows and addresses are found after backslashes are gone.
+# Each was looked at in Chromium: Streamlit draws it as it is written, and nothing is fetched or can
+# be clicked. What parts a word, `:small[]`, draws nothing: symbols, arrows and addresses are found
+# after backslashes are gone.
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -64,13 +70,17 @@ def test_names_are_drawn_as_they_are(name: str, shown: str):
 
 
 def test_a_name_that_turns_the_line_turns_itself_alone():
-    """After U+202E a browser writes from right to left to the end of the line, the numbers beside the name too."""
+    """After U+202E a browser writes from right to left to the end of the line, the numbers beside
+    the name too.
+    """
     assert plain("\u202egnp.exe") == "\u2068\u202egnp.exe\u2069"
     # A name that ends an isolate does not end the one around it.
     assert plain("a\u2069\u202eb") == "\u2068\u2068a\u2069\u202eb\u2069\u2069"
 
 
-@pytest.mark.parametrize(("name", "shown"), [("a.b", "`a.b`"), ("a`b", "`` a`b ``"), ("``", "``` `` ```")])
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a.b", "`a.b`"), ("a`b", "`` a`b ``"), ("``", "``` `` ```")]
+)
 def test_code_holds_backticks(name: str, shown: str):
     """CommonMark 6.1: a code span ends at a run of as many backticks as it began with."""
     assert code(name) == shown
@@ -80,10 +90,16 @@ def test_code_holds_backticks(name: str, shown: str):
     ("words", "shown", "rest"),
     [
         ("One sentence, e.g. of 0.5.", "One sentence, e.g. of 0.5.", ""),
-        ("**Map**: of Hu et al. First. Second? `Third`.", "**Map**: of Hu et al. First. Second?", "`Third`."),
+        (
+            "**Map**: of Hu et al. First. Second? `Third`.",
+            "**Map**: of Hu et al. First. Second?",
+            "`Third`.",
+        ),
         ("A. B! C. D.", "A. B!", "C. D."),
     ],
 )
-def test_a_caption_shows_two_sentences_and_its_help_mark_the_rest(words: str, shown: str, rest: str):
+def test_a_caption_shows_two_sentences_and_its_help_mark_the_rest(
+    words: str, shown: str, rest: str
+):
     """Nothing is lost on the way, and numbers and abbreviations end no sentence."""
     assert split_words(words) == (shown, rest)

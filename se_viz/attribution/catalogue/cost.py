@@ -35,11 +35,15 @@ class Pace:
     """Of an image that shares a pass."""
 
     def estimate(self, row: Method, options: Mapping[str, Any], *, side: int) -> float:
-        """Return about how many seconds a method takes for an image of ``side`` pixels, alone on the device."""
+        """Return about how many seconds a method takes for an image of ``side`` pixels, alone on
+        the device.
+        """
         return self.time(row.passes(options, side=side))
 
     def time(self, passes: tuple[int, int]) -> float:
-        """Return about how many seconds so many images take forward and backward, alone on the device."""
+        """Return about how many seconds so many images take forward and backward, alone on the
+        device.
+        """
         forward, backward = passes
         rate = self.many if forward >= TOGETHER else self.single
         return forward * rate.forward + backward * rate.backward

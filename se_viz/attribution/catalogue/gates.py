@@ -15,7 +15,10 @@ _ON_THE_WAY = 40
 
 @dataclass(frozen=True, slots=True)
 class GateMethod:
-    """One method that attributes to the gates of a block; it needs nothing that a network with SE blocks lacks."""
+    """One method that attributes to the gates of a block.
+
+    It needs nothing that a network with SE blocks lacks.
+    """
 
     key: str
     """Name in calls."""
@@ -30,7 +33,8 @@ class GateMethod:
     cost: Callable[[int], Passes]
     """From the number of channels to about how many passes it takes."""
     algorithm: str = ""
-    """Captum's class for the logit as a function of the gates alone; empty: it follows the image's way instead."""
+    """Captum's class for the logit as a function of the gates alone; empty: it follows the image's
+    way instead."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of Captum's ``attribute``."""
     from_baseline: bool = False
@@ -63,7 +67,8 @@ GATE_METHODS = {
             "integrated_gradients",
             "Integrated Gradients",
             "Sundararajan et al., arXiv 1703.01365",
-            "Its share when the block's gates go from the baseline's to the image's, while the image stays.",
+            "Its share when the block's gates go from the baseline's to the image's, while the "
+            "image stays.",
             "path",
             lambda channels: (_STEPS + 3, _STEPS),
             "IntegratedGradients",
@@ -74,7 +79,8 @@ GATE_METHODS = {
             "conductance",
             "Conductance",
             "Dhamdhere et al., arXiv 1805.12233",
-            "The part of the rise that came through this gate on the path from the baseline to the image.",
+            "The part of the rise that came through this gate on the path from the baseline to the "
+            "image.",
             "path",
             lambda channels: (_ON_THE_WAY, 2 * _ON_THE_WAY),
         ),
@@ -82,7 +88,8 @@ GATE_METHODS = {
             "internal_influence",
             "Internal influence",
             "Leino et al., arXiv 1802.03788",
-            "The mean slope by this gate on that path, however far the gate moves: logits per unit of gate.",
+            "The mean slope by this gate on that path, however far the gate moves: logits per unit "
+            "of gate.",
             "path",
             lambda channels: (_ON_THE_WAY, 2 * _ON_THE_WAY),
         ),

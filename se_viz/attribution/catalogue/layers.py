@@ -12,7 +12,8 @@ from se_viz.attribution.catalogue.method import Passes
 class LayerMethod:
     """One method: what it is called, what it shows, what it costs and how Captum runs it.
 
-    Each of them gives one value to each cell of each channel, and a map of the cells is made of these.
+    Each of them gives one value to each cell of each channel, and a map of the cells is made of
+    these.
     """
 
     key: str
@@ -32,10 +33,11 @@ class LayerMethod:
     needs: tuple[str, ...] = ()
     """What not every network has: keys of ``NEEDS``."""
     collapse: str = "sum"
-    """How channels become one map: their ``sum``, its positive part (``relu``), their ``mean``, or the positive part of
-    the sum of activations, each times its value (``weigh``)."""
+    """How channels become one map: their ``sum``, its positive part (``relu``), their ``mean``, or
+    the positive part of the sum of activations, each times its value (``weigh``)."""
     additive: bool = True
-    """Whether a channel's cells add up to its part of the map, so that channels can be compared by their sums."""
+    """Whether a channel's cells add up to its part of the map, so that channels can be compared by
+    their sums."""
     baseline: bool = False
     """Whether it compares with the feature map of a baseline."""
     classless: bool = False
@@ -43,11 +45,14 @@ class LayerMethod:
     options: dict[str, Any] = field(default_factory=dict)
     """Arguments of Captum's ``attribute``; callers may override each."""
     piece: str = ""
-    """Option that says how many images one pass holds, halved when memory runs out; empty: always one."""
+    """Option that says how many images one pass holds, halved when memory runs out; empty: always
+    one."""
 
     @property
     def single(self) -> bool:
-        """Whether all that it asks of the network is one pass of the image, which methods and feature maps share."""
+        """Whether all that it asks of the network is one pass of the image, which methods and
+        feature maps share.
+        """
         return self.cost(2, 2)[0] == 1
 
     @property
@@ -65,7 +70,8 @@ LAYER_METHODS = {
             "grad_cam",
             "Grad-CAM",
             "Selvaraju et al., arXiv 1610.02391",
-            "Where the channels that raise the logit are active; each channel is weighed by its mean gradient.",
+            "Where the channels that raise the logit are active; each channel is weighed by its "
+            "mean gradient.",
             "LayerGradCam",
             lambda steps, channels: (1, 1),
             collapse="relu",
@@ -94,7 +100,8 @@ LAYER_METHODS = {
             "integrated_gradients",
             "Integrated Gradients",
             "Sundararajan et al., arXiv 1703.01365",
-            "Each cell's share of the logit's rise while this feature map alone comes up from the baseline's.",
+            "Each cell's share of the logit's rise while this feature map alone comes up from the "
+            "baseline's.",
             "LayerIntegratedGradients",
             lambda steps, channels: (steps + 2, steps),
             kind="path",
@@ -106,13 +113,15 @@ LAYER_METHODS = {
             "conductance",
             "Conductance",
             "Dhamdhere et al., arXiv 1805.12233",
-            "What flows through each cell of the logit's rise while the whole image comes up from the baseline.",
+            "What flows through each cell of the logit's rise while the whole image comes up from "
+            "the baseline.",
             "LayerConductance",
             # Pieces of 8 steps each begin where the one before them ended.
             lambda steps, channels: (steps + ceil(steps / 7), steps + ceil(steps / 7)),
             kind="path",
             baseline=True,
-            # Its steps have to begin at the baseline and to end at the image, or what lies outside is lost.
+            # Its steps have to begin at the baseline and to end at the image, or what lies outside
+            # is lost.
             options={**_STEPS, "method": "riemann_trapezoid"},
             piece="internal_batch_size",
         ),
@@ -120,7 +129,8 @@ LAYER_METHODS = {
             "internal_influence",
             "Internal Influence",
             "Leino et al., arXiv 1802.03788",
-            "Where the channels are active that move the logit, their slopes averaged on the path from the baseline.",
+            "Where the channels are active that move the logit, their slopes averaged on the path "
+            "from the baseline.",
             "InternalInfluence",
             lambda steps, channels: (steps + 1, steps),
             kind="path",

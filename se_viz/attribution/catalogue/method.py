@@ -38,11 +38,13 @@ class Method:
     baseline: bool = False
     """Whether it compares the image with a baseline."""
     piece: str = ""
-    """Option that says how many images one pass holds, halved when memory runs out; empty: Captum has none."""
+    """Option that says how many images one pass holds, halved when memory runs out; empty: Captum
+    has none."""
     repeats: tuple[str, ...] = ()
     """Options whose product says how often the network runs."""
     options: dict[str, Any] = field(default_factory=dict)
-    """Arguments of Captum's ``attribute`` and of what is prepared for it; callers may override each."""
+    """Arguments of Captum's ``attribute`` and of what is prepared for it; callers may override
+    each."""
 
     @property
     def layered(self) -> bool:
@@ -56,7 +58,9 @@ class Method:
 
     @property
     def copied(self) -> bool:
-        """Return whether it changes derivatives inside the network, and so runs on a copy of its own."""
+        """Return whether it changes derivatives inside the network, and so runs on a copy of its
+        own.
+        """
         return self.kind == "rule"
 
     @property
@@ -65,7 +69,8 @@ class Method:
         return "seed" in self.options and any(name in self.options for name in _SAMPLES)
 
     def tell(self, settings: Mapping[str, Any], *, side: int) -> str:
-        """Return what a map with these options shows, with the size of the square where one is covered.
+        """Return what a map with these options shows, with the size of the square where one is
+        covered.
 
         Sizes are in pixels of the network's input, of ``side`` pixels a side.
         """
@@ -74,14 +79,25 @@ class Method:
             return self.looks_for
         rows, columns = window[1:]
         return self.looks_for.replace(
-            "a square is", f"a square of {columns} x {rows} pixels, of the {side} x {side} that the network sees, is", 1
+            "a square is",
+            f"a square of {columns} x {rows} pixels, of the {side} x {side} that the network sees, "
+            "is",
+            1,
         )
 
     def passes(self, settings: Mapping[str, Any] | None = None, *, side: int = 224) -> Passes:
-        """Return about how many images run forward and backward, for an input of ``side`` pixels a side."""
+        """Return about how many images run forward and backward, for an input of ``side`` pixels a
+        side.
+        """
         merged = {**self.options, **(settings or {})}
-        runs = _windows(merged, side) if "strides" in merged else prod(merged.get(name, 1) for name in self.repeats)
-        extra = (self.kind in ("occlusion", "superpixel")) + self.complete * (1 + merged.get("draws", 1))
+        runs = (
+            _windows(merged, side)
+            if "strides" in merged
+            else prod(merged.get(name, 1) for name in self.repeats)
+        )
+        extra = (self.kind in ("occlusion", "superpixel")) + self.complete * (
+            1 + merged.get("draws", 1)
+        )
         # With a baseline, or with the gradient at a stage.
         twice = 2 if self.kind == "rule" and (self.baseline or self.staged) else 1
         return twice * runs + extra, 0 if self.kind in ("occlusion", "superpixel") else twice * runs
@@ -106,7 +122,8 @@ KINDS = {
 NEEDS = {
     "stage": "a module that ends a stage, whose output it looks at",
     "relu": "ReLU modules, whose derivative it replaces",
-    "differences": "functions that differences can be passed back through, so that its shares add up",
+    "differences": "functions that differences can be passed back through, so that its shares add "
+    "up",
 }
 """What methods need that not every network has, and how to say it."""
 

@@ -9,7 +9,8 @@ CONDUCTANCE = Method(
     "conductance",
     "Conductance",
     "Dhamdhere et al., arXiv 1805.12233",
-    "What came through this gate of the logit's rise from the baseline to this image, shared out over the pixels.",
+    "What came through this gate of the logit's rise from the baseline to this image, shared out "
+    "over the pixels.",
     "NeuronConductance",
     channels="sum",
     kind="path",
@@ -19,7 +20,8 @@ CONDUCTANCE = Method(
     # The weights of Captum's other rules do not add up to 1 where the steps reach from end to end.
     options={"n_steps": 32, "internal_batch_size": TOGETHER, "method": "gausslegendre"},
 )
-"""The one method about a gate that explains a class: what its pixels did to the answer through the gate."""
+"""The one method about a gate that explains a class: what its pixels did to the answer through the
+gate."""
 
 NEURON_METHODS = {row.key: row for row in (*METHODS.values(), CONDUCTANCE) if not row.staged}
 """Every method that explains a gate, by key, in the order they are offered."""
@@ -31,7 +33,9 @@ _NO_STAGE_END = (
 
 NEURON_REFUSED = {
     "grad_cam": _NO_STAGE_END.format("Grad-CAM", "Integrated Gradients"),
-    "guided_grad_cam": _NO_STAGE_END.format("Guided Grad-CAM, which multiplies by Grad-CAM,", "Guided Backprop"),
+    "guided_grad_cam": _NO_STAGE_END.format(
+        "Guided Grad-CAM, which multiplies by Grad-CAM,", "Guided Backprop"
+    ),
     **{key: words for key, (_, words) in REFUSED.items()},
 }
 """Methods that explain no gate, and why."""

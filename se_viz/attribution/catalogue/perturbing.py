@@ -18,8 +18,8 @@ def list_perturbing() -> Iterator[Method]:
         "occlusion",
         "Occlusion",
         "Zeiler and Fergus, arXiv 1311.2901",
-        "How far the logit falls when a square is painted as in the baseline, averaged over the squares that hold the "
-        "pixel.",
+        "How far the logit falls when a square is painted as in the baseline, averaged over the "
+        "squares that hold the pixel.",
         "Occlusion",
         channels="mean",
         kind="occlusion",
@@ -63,7 +63,8 @@ _PATCHED = (
         "feature_permutation",
         "Feature Permutation",
         "Fisher et al., arXiv 1801.01489",
-        "How far the logit falls when one patch is exchanged for what lies there in the same photo, moved around.",
+        "How far the logit falls when one patch is exchanged for what lies there in the same "
+        "photo, moved around.",
         "FeaturePermutation",
         False,
         ("superpixels", "donors"),
@@ -73,7 +74,8 @@ _PATCHED = (
         "shapley",
         "Shapley Value Sampling",
         "Castro et al., Comput. Oper. Res. 36 (2009)",
-        "What a patch adds to the logit, averaged over random orders in which patches appear on the baseline.",
+        "What a patch adds to the logit, averaged over random orders in which patches appear on "
+        "the baseline.",
         "ShapleyValueSampling",
         True,
         ("superpixels", "n_samples"),
@@ -83,7 +85,8 @@ _PATCHED = (
         "lime",
         "Lime",
         "Ribeiro et al., arXiv 1602.04938",
-        "The weights of a sparse linear model that imitates the logit while random halves of the patches are shown.",
+        "The weights of a sparse linear model that imitates the logit while random halves of the "
+        "patches are shown.",
         "Lime",
         False,
         ("n_samples",),
@@ -93,7 +96,8 @@ _PATCHED = (
         "kernel_shap",
         "KernelShap",
         SHAP,
-        "Shapley values of the patches, from a linear model fitted to random sets of them and to what each leaves out.",
+        "Shapley values of the patches, from a linear model fitted to random sets of them and to "
+        "what each leaves out.",
         "KernelShap",
         True,
         ("n_samples",),

@@ -48,7 +48,8 @@ _GRADIENTS = (
         "grad_cam",
         "Grad-CAM",
         "Selvaraju et al., arXiv 1610.02391",
-        "Where the channels of a stage that raise the logit are active, on that stage's coarse grid.",
+        "Where the channels of a stage that raise the logit are active, on that stage's coarse "
+        "grid.",
         "LayerGradCam",
         channels="sum",
         kind="layer",
@@ -60,7 +61,8 @@ _GRADIENTS = (
         "gradient_shap",
         "GradientShap",
         SHAP,
-        "Like Integrated Gradients, at random places on the ways from random pictures near the baseline.",
+        "Like Integrated Gradients, at random places on the ways from random pictures near the "
+        "baseline.",
         "GradientShap",
         channels="sum",
         kind="path",
@@ -91,7 +93,8 @@ def _smoothed() -> Iterator[Method]:
             "vargrad",
             "VarGrad",
             "Adebayo et al., arXiv 1810.03307",
-            "How much the gradient, with its sign, varies over copies of the image with a little noise.",
+            "How much the gradient, with its sign, varies over copies of the image with a little "
+            "noise.",
         ),
     ):
         yield Method(
@@ -121,7 +124,8 @@ _RULES = (
         "deep_lift",
         "DeepLift",
         "Shrikumar et al., arXiv 1704.02685",
-        "Each pixel's share of the logit's rise from the baseline, passed back by differences instead of slopes.",
+        "Each pixel's share of the logit's rise from the baseline, passed back by differences "
+        "instead of slopes.",
         "DeepLift",
         channels="sum",
         kind="rule",
@@ -147,7 +151,8 @@ _RULES = (
         "guided_backprop",
         "Guided Backprop",
         "Springenberg et al., arXiv 1412.6806",
-        "The gradient, but each ReLU passes back positive values only: edges and texture, hardly the class.",
+        "The gradient, but each ReLU passes back positive values only: edges and texture, hardly "
+        "the class.",
         "GuidedBackprop",
         channels="sum",
         kind="rule",
@@ -175,7 +180,9 @@ _RULES = (
     ),
 )
 
-METHODS = {method.key: method for method in (*_GRADIENTS, *_smoothed(), *_RULES, *list_perturbing())}
+METHODS = {
+    method.key: method for method in (*_GRADIENTS, *_smoothed(), *_RULES, *list_perturbing())
+}
 """Every method, by key, in the order they are offered."""
 
 COMMON = ("integrated_gradients", "saliency", "input_x_gradient", "grad_cam", "occlusion")
@@ -184,9 +191,10 @@ COMMON = ("integrated_gradients", "saliency", "input_x_gradient", "grad_cam", "o
 REFUSED = {
     "lrp": (
         "Layer-wise Relevance Propagation",
-        "LRP (Bach et al., PLOS ONE 10, 2015) is not run here: it has no rule for the sigmoid of a gate nor for the "
-        "product of gate and feature map, and Captum's leaves its rules on the model, which everybody shares. Choose "
-        "Integrated Gradients, whose map sums to the logit's rise without any rule.",
+        "LRP (Bach et al., PLOS ONE 10, 2015) is not run here: it has no rule for the sigmoid of a "
+        "gate nor for the product of gate and feature map, and Captum's leaves its rules on the "
+        "model, which everybody shares. Choose Integrated Gradients, whose map sums to the logit's "
+        "rise without any rule.",
     )
 }
 """Methods of Captum that are never run: their titles and why."""

@@ -1,4 +1,6 @@
-"""Every attribution method as one row of a table: what it explains, what it takes, and what it needs."""
+"""Every attribution method as one row of a table: what it explains, what it takes, and what it
+needs.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,9 +25,9 @@ EXPLAINED = {
 def tabulate_methods(*, side: int = 224, channels: int = 256) -> pd.DataFrame:
     """Return one row a method and thing that it explains.
 
-    ``explains`` is a key of ``EXPLAINED``; ``forward`` and ``backward`` are about how many images run there and back
-    with the method's own options, for an input of ``side`` pixels a side and a block of ``channels``; ``needs``
-    names what not every network has, by keys of ``NEEDS``.
+    ``explains`` is a key of ``EXPLAINED``; ``forward`` and ``backward`` are about how many images
+    run there and back with the method's own options, for an input of ``side`` pixels a side and a
+    block of ``channels``; ``needs`` names what not every network has, by keys of ``NEEDS``.
     """
     return pd.DataFrame(_rows(side, channels))
 
@@ -34,7 +36,10 @@ def _rows(side: int, channels: int) -> Iterator[dict[str, Any]]:
     for row in METHODS.values():
         yield _row("image", row, row.passes(side=side))
     for row in NEURON_METHODS.values():
-        yield {**_row("one gate", row, row.passes(side=side)), "looks_for": say_of_gate(row, "gate")}
+        yield {
+            **_row("one gate", row, row.passes(side=side)),
+            "looks_for": say_of_gate(row, "gate"),
+        }
     for row in LAYER_METHODS.values():
         yield _row("feature map", row, row.cost(row.options.get("n_steps", 1), channels))
     for row in GATE_METHODS.values():

@@ -1,4 +1,6 @@
-"""Put a map to the test: erase what it marks, and the same shape at many other places, and read the gate again."""
+"""Put a map to the test: erase what it marks, and the same shape at many other places, and read
+the gate again.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,7 +69,8 @@ class Erasure:
 
     @property
     def holds(self) -> bool:
-        """Tell whether these pixels held the value up: it falls furthest without them, which is rare by chance.
+        """Tell whether these pixels held the value up: it falls furthest without them, which is
+        rare by chance.
 
         A fall that no shown digit tells is none.
         """
@@ -75,7 +78,9 @@ class Erasure:
         return falls and self.beaten == len(self.controls) and self.chance <= CHANCE
 
 
-def mark_strongest(values: Float[Tensor, "height width"], share: float) -> Bool[Tensor, "height width"]:
+def mark_strongest(
+    values: Float[Tensor, "height width"], share: float
+) -> Bool[Tensor, "height width"]:
     """Mark the highest ``share`` of a map's positive values, one at least.
 
     Raises:
@@ -84,18 +89,21 @@ def mark_strongest(values: Float[Tensor, "height width"], share: float) -> Bool[
     positive = int((values > 0).sum())
     if not positive:
         raise AttributionError(
-            "No pixel of this map is positive, so that there is nothing to erase. Choose the logit, another method or "
-            "another channel."
+            "No pixel of this map is positive, so that there is nothing to erase. Choose the "
+            "logit, another method or another channel."
         )
     marked = torch.zeros(values.numel(), dtype=torch.bool)
     marked[values.flatten().topk(ceil(share * positive)).indices] = True
     return marked.reshape(values.shape)
 
 
-def erase(network: Network, photo: Image.Image, region: Bool[Tensor, "height width"], fill: str) -> Image.Image:
+def erase(
+    network: Network, photo: Image.Image, region: Bool[Tensor, "height width"], fill: str
+) -> Image.Image:
     """Return a photo of the network's own size with a region replaced by one of ``FILLS``.
 
-    The blur's radius is a sixteenth of the photo's side; the mean colour is the one that the network calls 0.
+    The blur's radius is a sixteenth of the photo's side; the mean colour is the one that the
+    network calls 0.
     """
     if fill == "blur":
         filling = photo.filter(ImageFilter.GaussianBlur(photo.width / _BLUR))
@@ -115,12 +123,14 @@ def check_region(
     seed: int = 0,
     watch: Watch = lambda _: None,
 ) -> Erasure:
-    """Erase a region of what the network sees, and for comparison the same shape at ``REPEATS`` other places.
+    """Erase a region of what the network sees, and for comparison the same shape at ``REPEATS``
+    other places.
 
-    The region is moved around the photo, and what leaves it at one side comes in at the other, so that size and
-    texture stay. The places are drawn with ``seed`` from a grid that an eighth of a side lies between. A region that
-    lies anywhere on it by chance falls furthest of all once in ``REPEATS + 1`` times, by symmetry. Each picture runs
-    alone, no further than to the gate; other passes on the device run in between.
+    The region is moved around the photo, and what leaves it at one side comes in at the other, so
+    that size and texture stay. The places are drawn with ``seed`` from a grid that an eighth of a
+    side lies between. A region that lies anywhere on it by chance falls furthest of all once in
+    ``REPEATS + 1`` times, by symmetry. Each picture runs alone, no further than to the gate; other
+    passes on the device run in between.
 
     Raises:
         TooLittleMemoryError: the device has too little memory.
@@ -130,7 +140,9 @@ def check_region(
     regions = [region, *_elsewhere(region, seed)]
     pictures = [photo, *(erase(network, photo, one, fill) for one in regions)]
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():
-        read = Slices(lambda images: read_neuron(network.model, images, neuron), network.device, turn)
+        read = Slices(
+            lambda images: read_neuron(network.model, images, neuron), network.device, turn
+        )
         inputs = (network.preprocess(picture, whole=True) for picture in pictures)
         with memory_in_words(network.device, network.card.title):
             before, after, *others = [read(images).item() for images in inputs]

@@ -15,8 +15,12 @@ from se_viz.gates.neurons import Neuron, read_neuron
 class Reader(nn.Module):
     """A network that ends at one gate, and returns it as (batch, 1)."""
 
-    def __init__(self, model: nn.Module, neuron: Neuron, dtype: torch.dtype = torch.float32) -> None:
-        """Take images of any precision, and give them to the model in ``dtype``: methods draw noise in float32."""
+    def __init__(
+        self, model: nn.Module, neuron: Neuron, dtype: torch.dtype = torch.float32
+    ) -> None:
+        """Take images of any precision, and give them to the model in ``dtype``: methods draw
+        noise in float32.
+        """
         super().__init__()
         self.model, self.neuron, self._dtype = model, neuron, dtype
 
@@ -30,9 +34,11 @@ class Reader(nn.Module):
 
 
 def check_way(row: Method, reader: Reader, inputs: Tensor) -> None:
-    """Refuse a method that changes ReLU modules where a copy ends at a gate to which none of them leads.
+    """Refuse a method that changes ReLU modules where a copy ends at a gate to which none of them
+    leads.
 
-    ``inputs`` require gradients: what counts is what these pass through, and not all that has run by then.
+    ``inputs`` require gradients: what counts is what these pass through, and not all that has run
+    by then.
 
     Raises:
         AttributionError: its map would be the plain gradient.
@@ -40,8 +46,8 @@ def check_way(row: Method, reader: Reader, inputs: Tensor) -> None:
     if not _has_relu(reader, inputs):
         word = "gate's logit" if reader.neuron.logit else "gate"
         raise AttributionError(
-            f"{row.title} changes how ReLU modules pass gradients back, and none leads to this {word}: its map would "
-            "be the plain gradient. Choose Saliency or Input x Gradient."
+            f"{row.title} changes how ReLU modules pass gradients back, and none leads to this "
+            f"{word}: its map would be the plain gradient. Choose Saliency or Input x Gradient."
         )
 
 

@@ -1,4 +1,5 @@
-"""Run one attribution method on one gate: which pixels opened it, or what they did to a class through it.
+"""Run one attribution method on one gate: which pixels opened it, or what they did to a class
+through it.
 
 Why: docs/decisions/020-a-gate-as-a-neuron.md
 """
@@ -12,11 +13,26 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from se_viz.attribution.catalogue import CONDUCTANCE, LAYER_METHODS, TOGETHER, Method, collapse, find_neuron_method
+from se_viz.attribution.catalogue import (
+    CONDUCTANCE,
+    LAYER_METHODS,
+    TOGETHER,
+    Method,
+    collapse,
+    find_neuron_method,
+)
 from se_viz.attribution.gates.neuron_rules import Reader, check_way
 from se_viz.attribution.layers import LayerTask, TapRunner, run_in_memory
 from se_viz.attribution.passes import Slices, cap_piece, count_up, lend_model, load_captum
-from se_viz.attribution.pixels import ROUNDING, Explanation, Task, check_numbers, check_shares, explain, prepare
+from se_viz.attribution.pixels import (
+    ROUNDING,
+    Explanation,
+    Task,
+    check_numbers,
+    check_shares,
+    explain,
+    prepare,
+)
 from se_viz.attribution.question import (
     NeuronAttribution,
     Target,
@@ -48,14 +64,15 @@ def attribute_neuron(
 ) -> NeuronAttribution:
     """Explain one gate of a network, or its logit, for one image with a Captum method.
 
-    As `attribute` explains a logit of the answer: the gate is the output of a network that ends there, so that
-    this is Captum's neuron attribution, without a hook that other passes on the device could run through. Methods
-    with rules run on a copy of the network. ``conductance`` alone explains a class, ``target``, by what came through
-    the gate; through its logit came the same, as all of it goes on through the gate.
+    As `attribute` explains a logit of the answer: the gate is the output of a network that ends
+    there, so that this is Captum's neuron attribution, without a hook that other passes on the
+    device could run through. Methods with rules run on a copy of the network. ``conductance`` alone
+    explains a class, ``target``, by what came through the gate; through its logit came the same, as
+    all of it goes on through the gate.
 
     Raises:
-        AttributionError: no such method or class, an option that Captum refuses, or rules that do not fit what
-            leads to the gate.
+        AttributionError: no such method or class, an option that Captum refuses, or rules that do
+            not fit what leads to the gate.
         TooLittleMemoryError: not even one image fits into a pass.
         CaptureError: the network has no such gate, or it cannot be read.
         NoSEBlocksError: the network has no such block.
@@ -65,7 +82,9 @@ def attribute_neuron(
     goal = _aim(network, row, inputs, target)
     load_captum()
     asked = {"baseline": baseline, "watch": watch, "report": report}
-    return run_with_options(network, inputs, partial(_attribute, network, inputs, neuron, row, goal, **asked), options)
+    return run_with_options(
+        network, inputs, partial(_attribute, network, inputs, neuron, row, goal, **asked), options
+    )
 
 
 def _attribute(
@@ -123,10 +142,13 @@ def _aim(network: Network, row: Method, inputs: Any, target: Any) -> Target | No
         return None
     if row is not CONDUCTANCE:
         raise AttributionError(
-            f"{row.title} explains the gate, whatever the class. Leave the target out, or use {CONDUCTANCE.key}."
+            f"{row.title} explains the gate, whatever the class. Leave the target out, or use "
+            f"{CONDUCTANCE.key}."
         )
     if target is None:
-        raise AttributionError(f"{row.title} explains a class by what came through the gate. Give one as target.")
+        raise AttributionError(
+            f"{row.title} explains a class by what came through the gate. Give one as target."
+        )
     goal = aim(target)
     check_question(network, inputs, goal)
     return goal
@@ -142,8 +164,14 @@ def _read(network: Network, row: Method, inputs: Tensor, neuron: Neuron) -> floa
 def _run(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explanation:
     if asked.target:
         return _conduct(asked, model, turn, report)
-    row, reader, device = asked.row, Reader(model, asked.neuron, asked.inputs.dtype), asked.network.device
-    slices = Slices(reader, device, turn, most=cap_piece(asked.settings.get(row.piece, TOGETHER), device))
+    row, reader, device = (
+        asked.row,
+        Reader(model, asked.neuron, asked.inputs.dtype),
+        asked.network.device,
+    )
+    slices = Slices(
+        reader, device, turn, most=cap_piece(asked.settings.get(row.piece, TOGETHER), device)
+    )
     slices.note = count_up(report, asked.passes)
     if not row.copied:
         return explain(Task(row, slices, None, asked.inputs, 0), slices, asked.settings)
@@ -160,11 +188,17 @@ def _conduct(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Exp
     gates = Spot(path, call=int(use or 1) - 1, gates=True)
     passes = TapRunner(Tapped(model, [gates], asked.target.read), turn, report)
     # As a layer method runs that asks for passes of its own.
-    row = replace(LAYER_METHODS[asked.row.key], algorithm=asked.row.algorithm, cost=lambda steps, _: (steps, steps))
+    row = replace(
+        LAYER_METHODS[asked.row.key],
+        algorithm=asked.row.algorithm,
+        cost=lambda steps, _: (steps, steps),
+    )
     settings = {**asked.settings, "neuron_selector": asked.neuron.channel}
     started = time.perf_counter()
     with in_words(asked.row.title, asked.network.device):
-        values = run_in_memory(LayerTask(asked.network, row, asked.inputs, asked.target, settings), passes)
+        values = run_in_memory(
+            LayerTask(asked.network, row, asked.inputs, asked.target, settings), passes
+        )
     check_numbers(asked.row, values)
     heat = collapse(values, asked.row.channels).detach().float().cpu()
     return Explanation(heat, time.perf_counter() - started - passes.away, None, None)

@@ -1,4 +1,6 @@
-"""Attribution to the gates of one block: one number a channel, by Captum's methods on a network of gates."""
+"""Attribution to the gates of one block: one number a channel, by Captum's methods on a network of
+gates.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,9 +32,11 @@ class GateAttribution:
     values: Float[Tensor, "channels"]
     """One number a channel; float32 on the CPU."""
     bypass: float | None
-    """The rise of the logit that no gate of this block carried, in logits; None: the method speaks of no rise."""
+    """The rise of the logit that no gate of this block carried, in logits; None: the method speaks
+    of no rise."""
     error: float | None = None
-    """Bypass plus what the gates carried, minus the rise: what a sum of steps leaves of the integral, in logits.
+    """Bypass plus what the gates carried, minus the rise: what a sum of steps leaves of the
+    integral, in logits.
 
     Captum adds both up, with the other sign, as the convergence delta of a layer.
     """
@@ -51,11 +55,11 @@ def attribute_gates(
 ) -> GateAttribution:
     """Attribute a logit to the gates of one block, one number a channel.
 
-    Equal to Captum's layer methods on the module that makes the gate, without a hook of Captum on the model: the
-    logit is seen as a function of the gates, the image stays, and later gates react. Conductance and internal
-    influence follow the image's way from the baseline, as `trace_paths` does for this block alone. Other passes on
-    the device run in between; ``watch`` is called with how many are before this one, ``report`` with how much is
-    done and about how much there is.
+    Equal to Captum's layer methods on the module that makes the gate, without a hook of Captum on
+    the model: the logit is seen as a function of the gates, the image stays, and later gates react.
+    Conductance and internal influence follow the image's way from the baseline, as `trace_paths`
+    does for this block alone. Other passes on the device run in between; ``watch`` is called with
+    how many are before this one, ``report`` with how much is done and about how much there is.
 
     Raises:
         AttributionError: no such method, class or baseline.
@@ -68,7 +72,9 @@ def attribute_gates(
     if method == "grad_cam":
         raise AttributionError(NO_GRAD_CAM)
     if method not in GATE_METHODS:
-        raise AttributionError(f"No method {method!r} explains gates. Choose one of: {', '.join(GATE_METHODS)}.")
+        raise AttributionError(
+            f"No method {method!r} explains gates. Choose one of: {', '.join(GATE_METHODS)}."
+        )
     site = next((site for site in network.inspection.sites if site.name == block), None)
     if site is None:
         names = ", ".join(site.name for site in network.inspection.sites)
@@ -97,7 +103,9 @@ class _Scene:
     site: GateSite
 
 
-def _ask(scene: _Scene, row: GateMethod, start: Tensor, *, turn: Turn, report: Report) -> GateAttribution:
+def _ask(
+    scene: _Scene, row: GateMethod, start: Tensor, *, turn: Turn, report: Report
+) -> GateAttribution:
     # Those with options run it many times.
     scene = replace(scene, model=swift_copy(scene.model, scene.inputs)) if row.options else scene
     settings, (after, gates) = dict(row.options), _read(scene)
@@ -118,7 +126,9 @@ def _ask(scene: _Scene, row: GateMethod, start: Tensor, *, turn: Turn, report: R
 
 
 def _answer(scene: _Scene, gates: Tensor) -> Tensor:
-    """Return what is explained as a function of a block's gates, one row of them for each answer."""
+    """Return what is explained as a function of a block's gates, one row of them for each
+    answer.
+    """
     # A copy: what comes next may work in place, which a leaf does not allow.
     edits = {scene.site.block: _at_use(scene.site, lambda _: gates.clone())}
     with edit_gates(scene.model, edits):

@@ -2,9 +2,21 @@
 
 from se_viz.attribution.layers.focus import enlarge, find_focus
 from se_viz.attribution.layers.passes import LayerTask, TapRunner, run_in_memory
-from se_viz.attribution.layers.recalibration import APART, Recalibration, Side, compare_sides, sum_up
+from se_viz.attribution.layers.recalibration import (
+    APART,
+    Recalibration,
+    Side,
+    compare_sides,
+    sum_up,
+)
 from se_viz.attribution.layers.run import attribute_layer, attribute_layers, explain_refusal
-from se_viz.attribution.layers.se_vector import USUAL_Z, SEVector, make_se_vector, select_channels, weigh_by_class
+from se_viz.attribution.layers.se_vector import (
+    USUAL_Z,
+    SEVector,
+    make_se_vector,
+    select_channels,
+    weigh_by_class,
+)
 
 __all__ = [
     "APART",

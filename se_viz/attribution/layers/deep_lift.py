@@ -12,11 +12,15 @@ from se_viz.gates.taps import Tapped
 
 _SLACK = 1e-3
 _ROUNDED = 64
-"""Roundings of the answer that a pass may add up: they are no share's fault where the answer hardly changes."""
+"""Roundings of the answer that a pass may add up: they are no share's fault where the answer
+hardly changes."""
 
 
 class _Tail(nn.Module):
-    """The rest of a network as a function of one feature map; all that goes around it is held as for one image."""
+    """The rest of a network as a function of one feature map.
+
+    All that goes around it is held as for one image.
+    """
 
     def __init__(self, tapped: Tapped, inputs: Tensor) -> None:
         super().__init__()
@@ -40,9 +44,10 @@ class _Replaced(nn.Module):
 def lift(tapped: Tapped, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
     """Return DeepLift's values at the one spot of a network, (1, channels, height, width).
 
-    Each use of a function has a module of its own in the copy that this runs on, and products have a rule
-    (`Differences`). Whether the rules fit the rest of the network is tried out: all that bypasses the feature map
-    held, its shares must add up to what the answer changes from the baseline's feature map to the image's.
+    Each use of a function has a module of its own in the copy that this runs on, and products have
+    a rule (`Differences`). Whether the rules fit the rest of the network is tried out: all that
+    bypasses the feature map held, its shares must add up to what the answer changes from the
+    baseline's feature map to the image's.
 
     Raises:
         AttributionError: they do not.
@@ -58,12 +63,14 @@ def lift(tapped: Tapped, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            raise AttributionError(f"DeepLift cannot run here: {error} Choose Integrated Gradients instead.") from error
+            raise AttributionError(
+                f"DeepLift cannot run here: {error} Choose Integrated Gradients instead."
+            ) from error
     if missed > _SLACK:
         raise AttributionError(
-            f"DeepLift's shares miss what the answer changes by {missed:.1%} of their size here: this network runs "
-            "functions that differences cannot be passed back through. Choose Integrated Gradients, which needs no "
-            "rules."
+            f"DeepLift's shares miss what the answer changes by {missed:.1%} of their size here: "
+            "this network runs functions that differences cannot be passed back through. Choose "
+            "Integrated Gradients, which needs no rules."
         )
     return values
 

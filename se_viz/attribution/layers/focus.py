@@ -1,4 +1,6 @@
-"""A map of few cells over a photo: brought to another size, and how much of the photo its evidence takes."""
+"""A map of few cells over a photo: brought to another size, and how much of the photo its evidence
+takes.
+"""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -6,7 +8,8 @@ from torch.nn import functional as F
 
 
 def find_focus(values: Float[Tensor, "height width"], part: float = 0.5) -> float | None:
-    """Return the least share of a map's area, 0 to 1, that holds a ``part`` of the sum of its positive values.
+    """Return the least share of a map's area, 0 to 1, that holds a ``part`` of the sum of its
+    positive values.
 
     None where no value is positive.
     """
@@ -17,6 +20,8 @@ def find_focus(values: Float[Tensor, "height width"], part: float = 0.5) -> floa
     return (int((positive.cumsum(0) < part * total).sum()) + 1) / values.numel()
 
 
-def enlarge(values: Float[Tensor, "height width"], size: tuple[int, int]) -> Float[Tensor, "rows columns"]:
+def enlarge(
+    values: Float[Tensor, "height width"], size: tuple[int, int]
+) -> Float[Tensor, "rows columns"]:
     """Bring a map to another (height, width), bilinearly, as Captum does."""
     return F.interpolate(values[None, None], size, mode="bilinear")[0, 0]

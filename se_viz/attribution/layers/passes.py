@@ -1,4 +1,6 @@
-"""How a layer method runs: on what one pass has seen, or in passes of its own between which others have the device."""
+"""How a layer method runs: on what one pass has seen, or in passes of its own between which others
+have the device.
+"""
 
 import time
 from collections.abc import Sequence
@@ -32,7 +34,9 @@ class LayerTask:
 
 
 class TapRunner:
-    """A network with a tap, called many times: between two calls, the turn on its device is given away."""
+    """A network with a tap, called many times: between two calls, the turn on its device is given
+    away.
+    """
 
     def __init__(self, tapped: Tapped, turn: Turn, report: Report) -> None:
         self.tapped, self._turn, self._report = tapped, turn, report
@@ -57,7 +61,10 @@ class TapRunner:
 
 
 def share(task: LayerTask, spots: Sequence[Spot]) -> list[Found]:
-    """Run a method that asks for one pass of the image, at all spots; its time is shared out evenly."""
+    """Run a method that asks for one pass of the image, at all spots.
+
+    Its time is shared out evenly.
+    """
     started = time.perf_counter()
     seen = view_spots(task.network.model, task.target, task.inputs, spots)
     values = [_ask(task, seen[spot]) for spot in spots]
@@ -71,12 +78,17 @@ def run_alone(task: LayerTask, spot: Spot, turn: Turn, report: Report) -> Found:
     passes = TapRunner(Tapped(task.network.model, [spot], task.target.read), turn, report)
     started = time.perf_counter()
     values = run_in_memory(task, passes)
-    heat = _collapse(task.row, values * _activation(passes, task.inputs) if task.row.collapse == "weigh" else values)
+    heat = _collapse(
+        task.row,
+        values * _activation(passes, task.inputs) if task.row.collapse == "weigh" else values,
+    )
     return values, heat, time.perf_counter() - started - passes.away
 
 
 def run_in_memory(task: LayerTask, passes: TapRunner) -> Tensor:
-    """Return what a method makes of a network with a tap; where memory runs out, with fewer images in a pass.
+    """Return what a method makes of a network with a tap.
+
+    Where memory runs out, with fewer images in a pass.
 
     Raises:
         torch.OutOfMemoryError: one image does not fit.

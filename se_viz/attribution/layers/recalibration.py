@@ -26,14 +26,15 @@ class Apart:
 
 APART = {
     "internal_influence": Apart(
-        "There is no difference by channel: the values of Internal Influence are slopes, in logits per unit of a cell, "
-        "which do not add up.",
+        "There is no difference by channel: the values of Internal Influence are slopes, in logits "
+        "per unit of a cell, which do not add up.",
         same_unit=True,
     ),
     "feature_ablation": Apart(
         "There is no difference by channel: Feature Ablation shuts each channel alone, and the "
         "falls of the logit do not add up.",
-        # A fall of the logit times an activation: gates that only shrink X~, and change no answer, shrink the map.
+        # A fall of the logit times an activation: gates that only shrink X~, and change no answer,
+        # shrink the map.
         same_unit=False,
     ),
 }
@@ -61,7 +62,8 @@ class Recalibration:
     after: Float[Tensor, "height width"]
     """All channels of X~ together, signed, in the same units."""
     channels: pd.DataFrame
-    """One row a channel: its gate, its part of both maps summed over the cells, and their difference; largest first."""
+    """One row a channel: its gate, its part of both maps summed over the cells, and their
+    difference; largest first."""
 
     @property
     def difference(self) -> Float[Tensor, "height width"]:
@@ -70,7 +72,8 @@ class Recalibration:
 
 
 def sum_up(found: LayerAttribution) -> Side:
-    """Return the sums of what a method found, over channels and over cells (the mean for plain activations).
+    """Return the sums of what a method found, over channels and over cells (the mean for plain
+    activations).
 
     Without the ReLU of Grad-CAM, so that channels add up to the difference of two sides.
     """
@@ -81,16 +84,16 @@ def sum_up(found: LayerAttribution) -> Side:
 def compare_sides(before: Side, after: Side, gates: Float[Tensor, "channels"]) -> Recalibration:
     """Compare what one method finds on U and on X~ of one use of a block, whose gates are given.
 
-    A change of U changes the gates too; one of X~ comes after them. For a method that goes by the gradient the
-    difference is therefore what runs through squeeze and excitation, to first order.
+    A change of U changes the gates too; one of X~ comes after them. For a method that goes by the
+    gradient the difference is therefore what runs through squeeze and excitation, to first order.
 
     Raises:
         AttributionError: not the same method, or one whose channels do not add up.
     """
     if before.method != after.method or before.method not in COMPARABLE:
         raise AttributionError(
-            f"{LAYER_METHODS[before.method].title} has no parts that add up on both sides of a gate. Choose one of: "
-            f"{', '.join(COMPARABLE)}."
+            f"{LAYER_METHODS[before.method].title} has no parts that add up on both sides of a "
+            f"gate. Choose one of: {', '.join(COMPARABLE)}."
         )
     table = pd.DataFrame({"channel": range(len(gates)), "gate": gates.numpy()})
     table["before"], table["after"] = before.channels.numpy(), after.channels.numpy()

@@ -42,14 +42,15 @@ def attribute_layer(
 ) -> LayerAttribution:
     """Explain an answer by one feature map of a network, for one image, with a Captum method.
 
-    ``inputs`` comes from ``network.preprocess``, ``baseline`` is a key of ``BASELINES``. ``options`` override the
-    catalogue's, and go to Captum. Captum's hooks hang on an object of this call, through which the feature map
-    passes: the model is left as it was, others use it between two passes, and layers that write into their input
-    do not spoil what is read. Where memory runs out, fewer images go into one pass.
+    ``inputs`` comes from ``network.preprocess``, ``baseline`` is a key of ``BASELINES``.
+    ``options`` override the catalogue's, and go to Captum. Captum's hooks hang on an object of this
+    call, through which the feature map passes: the model is left as it was, others use it between
+    two passes, and layers that write into their input do not spoil what is read. Where memory runs
+    out, fewer images go into one pass.
 
     Raises:
-        AttributionError: no such method, class, baseline, block or stage, a method that is not right there, an
-            option that Captum refuses.
+        AttributionError: no such method, class, baseline, block or stage, a method that is not
+            right there, an option that Captum refuses.
         TooLittleMemoryError: not even one image fits into a pass.
         BusyError: too many wait for the device.
     """
@@ -69,10 +70,11 @@ def attribute_layers(
     report: Report = lambda done, total: None,
     **options: Any,
 ) -> list[LayerAttribution]:
-    """Explain an answer by several feature maps, one after another, as `attribute_layer` does by one.
+    """Explain an answer by several feature maps, one after another, as `attribute_layer` does by
+    one.
 
-    A method that asks for one pass of the image makes it for all of them; its time is shared out evenly. ``report``
-    is told of each feature map anew.
+    A method that asks for one pass of the image makes it for all of them; its time is shared out
+    evenly. ``report`` is told of each feature map anew.
 
     Raises:
         AttributionError: one of the feature maps cannot be explained.
@@ -84,7 +86,9 @@ def attribute_layers(
     check_question(network, inputs, target)
     load_captum()
     asked = {"layers": layers, "baseline": baseline, "watch": watch, "report": report}
-    return run_with_options(network, inputs, partial(_attribute, network, inputs, target, row, **asked), options)
+    return run_with_options(
+        network, inputs, partial(_attribute, network, inputs, target, row, **asked), options
+    )
 
 
 def _attribute(
@@ -102,16 +106,25 @@ def _attribute(
     spots = [find_spot(network, layer) for layer in layers]
     with turn_with_gradients(network.device, watch) as turn:
         inputs = inputs.detach().to(network_dtype(network), copy=True)
-        settings = {**row.options, **({"baselines": make_baseline(network, inputs, baseline)} if row.baseline else {})}
+        settings = {
+            **row.options,
+            **({"baselines": make_baseline(network, inputs, baseline)} if row.baseline else {}),
+        }
         check_steps(row.title, settings := settings | options)
         task = LayerTask(network, row, inputs, target, settings)
         with in_words(row.title, network.device):
-            found = share(task, spots) if row.single else [run_alone(task, spot, turn, report) for spot in spots]
+            found = (
+                share(task, spots)
+                if row.single
+                else [run_alone(task, spot, turn, report) for spot in spots]
+            )
     if not all(values.isfinite().all() for values, _, _ in found):
         raise RefusedError(row.title, "its values for this image are NaN or infinite")
     chosen = baseline if row.baseline and "baselines" not in options else None
     return [
-        LayerAttribution(row.key, target, chosen, layer, _bring(values[0]), _bring(heat), row.signed, seconds)
+        LayerAttribution(
+            row.key, target, chosen, layer, _bring(values[0]), _bring(heat), row.signed, seconds
+        )
         for layer, (values, heat, seconds) in zip(layers, found, strict=True)
     ]
 
@@ -127,7 +140,9 @@ def explain_refusal(network: Network, layer: Layer) -> str:
 
 def _method(key: str) -> LayerMethod:
     if key not in LAYER_METHODS:
-        raise AttributionError(f"No method {key!r} explains a layer. Choose one of: {', '.join(LAYER_METHODS)}.")
+        raise AttributionError(
+            f"No method {key!r} explains a layer. Choose one of: {', '.join(LAYER_METHODS)}."
+        )
     return LAYER_METHODS[key]
 
 

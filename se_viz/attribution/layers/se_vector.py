@@ -24,12 +24,16 @@ class SEVector:
     """Mean of these channels of X~, in units of the feature map; it may be negative where X~ is."""
 
 
-def select_channels(gates: Float[Tensor, "channels"], z: float = USUAL_Z) -> tuple[Bool[Tensor, "channels"], float]:
-    """Mark the channels whose gate is above mean + ``z`` x standard deviation, and return that threshold.
+def select_channels(
+    gates: Float[Tensor, "channels"], z: float = USUAL_Z
+) -> tuple[Bool[Tensor, "channels"], float]:
+    """Mark the channels whose gate is above mean + ``z`` x standard deviation, and return that
+    threshold.
 
-    The standard deviation is the population's: a block's gates for one image are all there are, not a sample of
-    more. So it is in the authors' own code for such maps (github.com/Tiago-Roxo/BIAS, NumPy's ``std`` and a strict
-    >); the sample's would lift Z by a factor of sqrt(C / (C - 1)), 1.0005 for 1,024. Source: arXiv 2412.05134.
+    The standard deviation is the population's: a block's gates for one image are all there are, not
+    a sample of more. So it is in the authors' own code for such maps (github.com/Tiago-Roxo/BIAS,
+    NumPy's ``std`` and a strict >); the sample's would lift Z by a factor of sqrt(C / (C - 1)),
+    1.0005 for 1,024. Source: arXiv 2412.05134.
 
     Raises:
         AttributionError: no gate is above it.
@@ -39,20 +43,25 @@ def select_channels(gates: Float[Tensor, "channels"], z: float = USUAL_Z) -> tup
     kept = exact > threshold
     if not kept.any():
         raise AttributionError(
-            f"No channel passes: the widest gate of this block is {exact.max().item():.3f}, and mean + {z:g} standard "
-            f"deviations is {threshold:.3f}. Choose a smaller Z, or another block."
+            f"No channel passes: the widest gate of this block is {exact.max().item():.3f}, and "
+            f"mean + {z:g} standard deviations is {threshold:.3f}. Choose a smaller Z, or another "
+            "block."
         )
     return kept, threshold
 
 
 def make_se_vector(
-    gates: Float[Tensor, "channels"], features: Float[Tensor, "channels height width"], z: float = USUAL_Z
+    gates: Float[Tensor, "channels"],
+    features: Float[Tensor, "channels height width"],
+    z: float = USUAL_Z,
 ) -> SEVector:
-    """Average those channels of X~ = s U whose gate stands out; no gradient, no class. Source: arXiv 2412.05134.
+    """Average those channels of X~ = s U whose gate stands out; no gradient, no class.
 
-    The authors' code averages the maps as they leave the block too, each times its gate, and enlarges them
-    bicubically; here maps are enlarged bilinearly, like all others. The paper puts one SE block before the
-    classifier; here any block of a network can be asked.
+    Source: arXiv 2412.05134.
+
+    The authors' code averages the maps as they leave the block too, each times its gate, and
+    enlarges them bicubically; here maps are enlarged bilinearly, like all others. The paper puts
+    one SE block before the classifier; here any block of a network can be asked.
 
     Raises:
         AttributionError: no gate stands out.
@@ -64,7 +73,8 @@ def make_se_vector(
 def weigh_by_class(vector: SEVector, found: LayerAttribution) -> Float[Tensor, "height width"]:
     """Average the same channels, each times its Grad-CAM weight, and keep what is positive.
 
-    ``found`` is Grad-CAM on X~ of the same block: the weight is the mean gradient of what is explained by the cells
-    of X~. The map is ReLU(mean of weight x X~ over the kept channels). This variant is ours, not the paper's.
+    ``found`` is Grad-CAM on X~ of the same block: the weight is the mean gradient of what is
+    explained by the cells of X~. The map is ReLU(mean of weight x X~ over the kept channels). This
+    variant is ours, not the paper's.
     """
     return found.values[vector.kept].mean(0).clamp_min(0)

@@ -1,7 +1,16 @@
-"""How passes run: in slices, on copies, with rules of their own; the only Captum import but for its subclasses."""
+"""How passes run: in slices, on copies, with rules of their own.
+
+The only Captum import but for its subclasses.
+"""
 
 from se_viz.attribution.passes.algorithms import load_captum
-from se_viz.attribution.passes.copies import copy_modules, copy_unrolled, rewind, run_apart, say_shared
+from se_viz.attribution.passes.copies import (
+    copy_modules,
+    copy_unrolled,
+    rewind,
+    run_apart,
+    say_shared,
+)
 from se_viz.attribution.passes.deep_lift_rules import Differences
 from se_viz.attribution.passes.folded import swift_copy
 from se_viz.attribution.passes.masked_batches import answer_pictures

@@ -1,4 +1,6 @@
-"""Captum's algorithms: loaded for the first method that runs, and not with a page that offers it."""
+"""Captum's algorithms: loaded for the first method that runs, and not with a page that offers
+it.
+"""
 
 from typing import Any
 
@@ -6,7 +8,8 @@ from typing import Any
 def load_captum() -> Any:
     """Return the module ``captum.attr``, whose classes rows of the catalogues name.
 
-    The first call takes more than a second. Make it before a device's turn, so that nobody else waits.
+    The first call takes more than a second. Make it before a device's turn, so that nobody else
+    waits.
     """
     import captum.attr
 

@@ -1,4 +1,5 @@
-"""A private copy of a model for methods that change derivatives: each use of a function has a module of its own.
+"""A private copy of a model for methods that change derivatives: each use of a function has a
+module of its own.
 
 Why: docs/decisions/018-nothing-is-kept-with-a-network.md
 """
@@ -27,7 +28,10 @@ def ruled_kinds() -> tuple[type[nn.Module], ...]:
 
 
 class Unrolled(nn.Module):
-    """A function that a pass may use several times, as one module a use; the first pass finds how many."""
+    """A function that a pass may use several times, as one module a use.
+
+    The first pass finds how many.
+    """
 
     def __init__(self, function: nn.Module) -> None:
         super().__init__()
@@ -48,7 +52,8 @@ class Unrolled(nn.Module):
         if torch.is_grad_enabled() and not inputs.requires_grad:
             # No pixel reaches it, and Captum's hooks ask for a gradient.
             return use.forward(inputs)
-        # A view: Captum replaces all that comes back to what a module is given, also from others that read it.
+        # A view: Captum replaces all that comes back to what a module is given, also from others
+        # that read it.
         return use(inputs.view_as(inputs))
 
     def rewind(self) -> None:
@@ -57,7 +62,9 @@ class Unrolled(nn.Module):
 
 
 class Unseen(nn.Module):
-    """A module that Captum does not find: its rules for max-pools and Softmax give shares that do not add up."""
+    """A module that Captum does not find: its rules for max-pools and Softmax give shares that do
+    not add up.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -74,7 +81,9 @@ class Unseen(nn.Module):
 
 
 def rewind(twin: nn.Module) -> None:
-    """Let the next pass of a copy begin with the first use of each module, where one has ended early."""
+    """Let the next pass of a copy begin with the first use of each module, where one has ended
+    early.
+    """
     for one in stand_ins(twin):
         one.rewind()
 
@@ -85,10 +94,12 @@ def stand_ins(twin: nn.Module) -> Iterator[Unrolled]:
 
 
 def copy_modules(model: nn.Module, *, lend: bool = True) -> nn.Module:
-    """Return a copy of a model as it is now: modules and buffers of its own, and the model's own weights, frozen.
+    """Return a copy of a model as it is now: modules and buffers of its own, and the model's own
+    weights, frozen.
 
-    The weights are read where they are, so that a copy costs a few milliseconds and hardly any memory; without ``lend``
-    they are copied too. It is for one call, and not to be kept: nothing tells when the model changes.
+    The weights are read where they are, so that a copy costs a few milliseconds and hardly any
+    memory; without ``lend`` they are copied too. It is for one call, and not to be kept: nothing
+    tells when the model changes.
 
     Raises:
         AttributionError: something in the model cannot be copied.
@@ -102,9 +113,9 @@ def copy_modules(model: nn.Module, *, lend: bool = True) -> nn.Module:
     except Exception as error:
         # Whatever a class raises that holds a lock, a file or another thing there is one of.
         raise AttributionError(
-            f"This method runs on a private copy of the network, and {type(model).__name__} holds something that "
-            f"cannot be copied ({error}). Choose a method that runs on the network itself, such as "
-            "integrated_gradients."
+            f"This method runs on a private copy of the network, and {type(model).__name__} holds "
+            f"something that cannot be copied ({error}). Choose a method that runs on the network "
+            "itself, such as integrated_gradients."
         ) from error
 
 
@@ -115,7 +126,9 @@ def _lend(value: nn.Parameter) -> nn.Parameter:
 
 
 class _CopyTensors(TorchFunctionMode):
-    """Copies tensors that PyTorch refuses to: what hooks have computed of weights, as weight norms do."""
+    """Copies tensors that PyTorch refuses to: what hooks have computed of weights, as weight norms
+    do.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is Tensor.__deepcopy__:
@@ -127,36 +140,39 @@ class _CopyTensors(TorchFunctionMode):
 
 
 def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -> nn.Module:
-    """Return a copy of a model without a module of `ruled_kinds` that is used twice in a pass, or in place.
+    """Return a copy of a model without a module of `ruled_kinds` that is used twice in a pass, or
+    in place.
 
-    Whatever is done to its modules, the model's stay as they are. The copy's answer is the model's, bit for bit.
-    It is for one call: see `copy_modules`.
+    Whatever is done to its modules, the model's stay as they are. The copy's answer is the model's,
+    bit for bit. It is for one call: see `copy_modules`.
 
     Raises:
-        AttributionError: the copy answers otherwise or cannot be made, or gates are edited, which a copy would not
-            know.
+        AttributionError: the copy answers otherwise or cannot be made, or gates are edited, which a
+            copy would not know.
     """
     if is_watching():
         raise AttributionError(
-            "This method runs on a copy of the network, which the edits of its gates do not reach. Undo the edits, or "
-            "choose a method that runs on the network itself, such as saliency."
+            "This method runs on a copy of the network, which the edits of its gates do not reach. "
+            "Undo the edits, or choose a method that runs on the network itself, such as saliency."
         )
-    # Frozen: a pass keeps nothing for the weights, and what bends them alone is no function of the image.
+    # Frozen: a pass keeps nothing for the weights, and what bends them alone is no function of the
+    # image.
     twin = _unroll(copy_modules(model))
     with torch.no_grad():
         expected = model(inputs)
         found, shared = run_apart(twin, model, inputs)
     if shared:
         raise AttributionError(
-            f"This method runs on a private copy of the network. {say_shared(model, shared)} Choose a method that runs "
-            "on the network itself, such as integrated_gradients."
+            f"This method runs on a private copy of the network. {say_shared(model, shared)} "
+            "Choose a method that runs on the network itself, such as integrated_gradients."
         )
     for stand_in in stand_ins(twin):
         stand_in.counting = False
     if not _same(found, expected):
         raise AttributionError(
-            f"{type(model).__name__} answers otherwise when each use of a ReLU has a module of its own, so that this "
-            "method would explain another network. Choose a method without rules, such as integrated_gradients."
+            f"{type(model).__name__} answers otherwise when each use of a ReLU has a module of its "
+            "own, so that this method would explain another network. Choose a method without "
+            "rules, such as integrated_gradients."
         )
     return twin
 
@@ -164,7 +180,8 @@ def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"
 def run_apart(twin: nn.Module, model: nn.Module, inputs: Tensor) -> tuple[object, list[nn.Module]]:
     """Return a copy's answer, and which of the model's own modules the copy ran on the way.
 
-    A ``forward`` that was replaced by a function of Python's is not copied: it goes on to call what it holds.
+    A ``forward`` that was replaced by a function of Python's is not copied: it goes on to call what
+    it holds.
     """
     met: list[nn.Module] = []
 
@@ -181,13 +198,17 @@ def run_apart(twin: nn.Module, model: nn.Module, inputs: Tensor) -> tuple[object
 def say_shared(model: nn.Module, shared: Sequence[nn.Module]) -> str:
     """Say why a copy that runs modules of the model itself is none."""
     return (
-        f"The copy of {type(model).__name__} still runs the {type(shared[0]).__name__} of the network itself: a "
-        "forward was replaced, or calls modules that are not its children."
+        f"The copy of {type(model).__name__} still runs the {type(shared[0]).__name__} of the "
+        "network itself: a forward was replaced, or calls modules that are not its children."
     )
 
 
 def _same(found: object, expected: object) -> bool:
-    if not isinstance(found, Tensor) or not isinstance(expected, Tensor) or found.shape != expected.shape:
+    if (
+        not isinstance(found, Tensor)
+        or not isinstance(expected, Tensor)
+        or found.shape != expected.shape
+    ):
         return False
     # What is no number in both is the network's own, and not the copy's.
     return bool(((found == expected) | (found.isnan() & expected.isnan())).all())
@@ -197,7 +218,8 @@ def _unroll(model: nn.Module) -> nn.Module:
     # Here, as above.
     from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
 
-    # A module may hang in several places: all of them get the same stand-in, which counts all its uses.
+    # A module may hang in several places: all of them get the same stand-in, which counts all its
+    # uses.
     unrolled: dict[nn.Module, Unrolled] = {}
     for parent in [*model.modules()]:
         for name, child in [*parent.named_children()]:

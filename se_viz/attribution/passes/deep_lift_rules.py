@@ -1,4 +1,6 @@
-"""DeepLift's rules for what Captum has none for, or a wrong one: products such as s·U, max-pools, further bends."""
+"""DeepLift's rules for what Captum has none for, or a wrong one: products such as s·U, max-pools,
+further bends.
+"""
 
 from collections.abc import Callable
 from typing import Any, no_type_check
@@ -9,17 +11,20 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 _RESOLVED = 64
-"""Differences of fewer roundings than that are no measure: the slope stands in for their quotient."""
+"""Differences of fewer roundings than that are no measure: the slope stands in for their
+quotient."""
 
 
 class Differences(TorchFunctionMode):
-    """Passes back differences from the baseline instead of slopes, in passes with gradients inside the ``with`` block.
+    """Passes back differences from the baseline instead of slopes, in passes with gradients inside
+    the ``with`` block.
 
-    The first half of such a batch are images, the second half their baselines. A function keeps its values; its
-    derivative times the difference of its inputs becomes the difference of its outputs (the rescale rule, Shrikumar
-    et al., arXiv 1704.02685, section 3.5). A product gives each factor its Shapley value: the factor's difference
-    times the mean of the other one (Lundberg and Lee, arXiv 1705.07874). A max-pool gives all to the cell that holds
-    the larger of both maxima. Other functions, and what runs in C++ alone, keep their slopes.
+    The first half of such a batch are images, the second half their baselines. A function keeps its
+    values; its derivative times the difference of its inputs becomes the difference of its outputs
+    (the rescale rule, Shrikumar et al., arXiv 1704.02685, section 3.5). A product gives each factor
+    its Shapley value: the factor's difference times the mean of the other one (Lundberg and Lee,
+    arXiv 1705.07874). A max-pool gives all to the cell that holds the larger of both maxima. Other
+    functions, and what runs in C++ alone, keep their slopes.
     """
 
     # Tests check types at run time, which this would pay for at every operation.
@@ -77,13 +82,20 @@ def _tie(values: Tensor, *ties: tuple[Tensor, Tensor]) -> Tensor:
 
 def _differs(values: Any) -> bool:
     """Return whether values can have a half for images and one for baselines."""
-    return isinstance(values, Tensor) and values.requires_grad and values.ndim > 0 and len(values) % 2 == 0
+    return (
+        isinstance(values, Tensor)
+        and values.requires_grad
+        and values.ndim > 0
+        and len(values) % 2 == 0
+    )
 
 
 def _blurred(values: Tensor) -> Tensor:
     """Return where image and baseline are the same but for rounding."""
     after, before = values.detach().chunk(2)
-    return (after - before).abs() <= _RESOLVED * torch.finfo(values.dtype).eps * (after.abs() + before.abs())
+    return (after - before).abs() <= _RESOLVED * torch.finfo(values.dtype).eps * (
+        after.abs() + before.abs()
+    )
 
 
 def _difference(values: Tensor) -> Tensor:
@@ -101,10 +113,20 @@ def _twice(values: Tensor) -> Tensor:
 
 
 _RULES: dict[Any, Callable[..., Any]] = {
-    **dict.fromkeys((F.relu, torch.relu, Tensor.relu, F.relu6, F.hardtanh, F.leaky_relu, F.prelu, torch.prelu), _bend),
-    **dict.fromkeys((F.elu, F.selu, F.celu, F.silu, F.mish, F.gelu, F.softplus, F.hardswish, F.hardsigmoid), _bend),
-    **dict.fromkeys((torch.sigmoid, F.sigmoid, Tensor.sigmoid, torch.tanh, F.tanh, Tensor.tanh), _bend),
-    **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__, torch.multiply, Tensor.multiply), _multiply),
+    **dict.fromkeys(
+        (F.relu, torch.relu, Tensor.relu, F.relu6, F.hardtanh, F.leaky_relu, F.prelu, torch.prelu),
+        _bend,
+    ),
+    **dict.fromkeys(
+        (F.elu, F.selu, F.celu, F.silu, F.mish, F.gelu, F.softplus, F.hardswish, F.hardsigmoid),
+        _bend,
+    ),
+    **dict.fromkeys(
+        (torch.sigmoid, F.sigmoid, Tensor.sigmoid, torch.tanh, F.tanh, Tensor.tanh), _bend
+    ),
+    **dict.fromkeys(
+        (torch.mul, Tensor.mul, Tensor.__mul__, torch.multiply, Tensor.multiply), _multiply
+    ),
     **dict.fromkeys((Tensor.mul_, Tensor.__imul__, Tensor.multiply_), _write(_multiply, torch.mul)),
     **dict.fromkeys((torch.relu_, F.relu_, Tensor.relu_), _write(_bend, torch.relu)),
     **dict.fromkeys((torch.sigmoid_, Tensor.sigmoid_), _write(_bend, torch.sigmoid)),

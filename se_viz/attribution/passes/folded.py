@@ -19,26 +19,29 @@ from se_viz.errors import SeVizError
 from se_viz.gates.hooks import Listener, has_others, is_watching, listening
 
 LEAST = 16
-"""Images from which on a run makes a copy: that takes as long as about four passes, two of which prove it."""
+"""Images from which on a run makes a copy: that takes as long as about four passes, two of which
+prove it."""
 
 TOLERANCE = 1e-5
 """Most that an answer may differ, as a share of its greatest logit.
 
-Folding rounds each weight once more and adds in another order: float32 (6e-8) through a hundred layers leaves about
-1e-6. What is folded wrongly shows in the first digits.
+Folding rounds each weight once more and adds in another order: float32 (6e-8) through a hundred
+layers leaves about 1e-6. What is folded wrongly shows in the first digits.
 """
 
 
 @torch.no_grad()
 def swift_copy(model: nn.Module, inputs: Float[Tensor, "1 3 height width"]) -> nn.Module:
-    """Return a copy that gives the model's answer to an image in about two thirds of the time, or the model itself.
+    """Return a copy that gives the model's answer to an image in about two thirds of the time, or
+    the model itself.
 
-    In the copy each batch norm is folded into the convolution before it, and colours of a pixel lie side by side; its
-    modules have the model's paths and classes otherwise, so that its gates can be edited too. It is made of the model
-    as it is now, proven against it on this very image, and for one call: nothing tells when the model changes. The
-    model itself serves where the copy would not know of an edit, a capture or a hook, has nothing to fold or another
-    answer, and on other devices than a CPU, whose memory is too dear for it.
-    To be asked by who has the turn on the model's device.
+    In the copy each batch norm is folded into the convolution before it, and colours of a pixel lie
+    side by side; its modules have the model's paths and classes otherwise, so that its gates can be
+    edited too. It is made of the model as it is now, proven against it on this very image, and for
+    one call: nothing tells when the model changes. The model itself serves where the copy would not
+    know of an edit, a capture or a hook, has nothing to fold or another answer, and on other
+    devices than a CPU, whose memory is too dear for it. To be asked by who has the turn on the
+    model's device.
     """
     if inputs.device.type != "cpu" or not _may_fold(model):
         return model
@@ -48,7 +51,15 @@ def swift_copy(model: nn.Module, inputs: Float[Tensor, "1 3 height width"]) -> n
             return model
         twin = _fold(model, pairs)
         found, shared = run_apart(twin, model, lay_out(inputs))
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, SeVizError, TypeError, ValueError):
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        SeVizError,
+        TypeError,
+        ValueError,
+    ):
         # Whatever a model of somebody else's does not allow: then it runs itself.
         return model
     return twin if not shared and _agree(found, expected) else model
@@ -73,7 +84,9 @@ def _fold(model: nn.Module, pairs: Mapping[str, str]) -> nn.Module:
 
 
 def _find_pairs(model: nn.Module, inputs: Tensor) -> tuple[object, dict[str, str]]:
-    """Return a model's answer, and for each norm the convolution that it normalises, if both run once in a pass."""
+    """Return a model's answer, and for each norm the convolution that it normalises, if both run
+    once in a pass.
+    """
     made: dict[int, tuple[Tensor, nn.Module]] = {}
     pairs: dict[nn.Module, nn.Module] = {}
     uses: Counter[nn.Module] = Counter()
@@ -109,6 +122,10 @@ def _has_statistics(module: nn.Module) -> bool:
 
 
 def _agree(found: object, expected: object) -> bool:
-    if not isinstance(found, Tensor) or not isinstance(expected, Tensor) or found.shape != expected.shape:
+    if (
+        not isinstance(found, Tensor)
+        or not isinstance(expected, Tensor)
+        or found.shape != expected.shape
+    ):
         return False
     return bool((found - expected).abs().max() <= TOLERANCE * expected.abs().max())

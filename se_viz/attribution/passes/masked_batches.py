@@ -25,10 +25,10 @@ def answer_pictures(
 ) -> Float[Tensor, "pictures classes"]:
     """Return the logits of ``count`` pictures, float32 on the CPU.
 
-    ``make`` returns those with the given numbers, (batch, 3, height, width) on the network's device, when they are
-    needed; the one with number 0 should be the image itself, by which the network's swift copy is proven. Other passes
-    on the device run between two batches; ``report`` is told of each. Where memory runs out, fewer pictures go into
-    one pass.
+    ``make`` returns those with the given numbers, (batch, 3, height, width) on the network's
+    device, when they are needed; the one with number 0 should be the image itself, by which the
+    network's swift copy is proven. Other passes on the device run between two batches; ``report``
+    is told of each. Where memory runs out, fewer pictures go into one pass.
 
     Raises:
         BusyError: too many wait for the device.
@@ -51,6 +51,8 @@ def answer_pictures(
     return torch.stack(parts).clone()
 
 
-def _lend(network: Network, make: Callable[[Tensor], Tensor], count: int) -> Callable[[Sequence[int]], list[Tensor]]:
+def _lend(
+    network: Network, make: Callable[[Tensor], Tensor], count: int
+) -> Callable[[Sequence[int]], list[Tensor]]:
     model = swift_copy(network.model, make(torch.arange(1))) if count >= LEAST else network.model
     return lambda numbers: [*model(lay_out(make(torch.tensor(numbers)))).float().cpu()]

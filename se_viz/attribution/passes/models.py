@@ -1,4 +1,6 @@
-"""Which model a method runs on: the network's own, or a copy where the method needs one or it pays."""
+"""Which model a method runs on: the network's own, or a copy where the method needs one or it
+pays.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,11 +17,14 @@ from se_viz.networks import Network
 
 
 @contextmanager
-def lend_model(network: Network, row: Method, inputs: Tensor, *, passes: int) -> Iterator[nn.Module]:
+def lend_model(
+    network: Network, row: Method, inputs: Tensor, *, passes: int
+) -> Iterator[nn.Module]:
     """Yield the model that a method runs on while it runs about ``passes`` images forward.
 
     Raises:
-        AttributionError: the method's rules do not fit the network, or a copy does not fit into memory.
+        AttributionError: the method's rules do not fit the network, or a copy does not fit into
+            memory.
     """
     if row.copied:
         with in_words(row.title, network.device):

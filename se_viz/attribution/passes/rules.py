@@ -42,13 +42,17 @@ class Facts:
 
     @property
     def instead(self) -> str:
-        """Return in brackets what runs where guided methods change nothing; empty if nothing does."""
+        """Return in brackets what runs where guided methods change nothing.
+
+        Empty if nothing does.
+        """
         names = ", ".join(f"{count} of {name}" for name, count in self.others.most_common())
         return f" ({names} instead)" if names else ""
 
 
 def check_relus(title: str, twin: nn.Module, images: Tensor) -> None:
-    """Refuse a method that replaces the derivative of ReLU modules on a copy, as `copy_unrolled` makes it, without any.
+    """Refuse a method that replaces the derivative of ReLU modules on a copy, as `copy_unrolled`
+    makes it, without any.
 
     Raises:
         AttributionError: its map would be the plain gradient.
@@ -56,14 +60,16 @@ def check_relus(title: str, twin: nn.Module, images: Tensor) -> None:
     if any(type(use) is nn.ReLU for use in _uses(twin)):
         return
     raise AttributionError(
-        f"{title} changes how ReLU modules pass gradients back, and this network runs none"
-        f"{trace_rules(twin, images).instead}: its map would be the plain gradient. Choose Saliency or Input x "
-        "Gradient."
+        f"{title} changes how ReLU modules pass gradients back, and this network runs "
+        f"none{trace_rules(twin, images).instead}: its map would be the plain gradient. Choose "
+        "Saliency or Input x Gradient."
     )
 
 
 def trace_rules(twin: nn.Module, images: Tensor) -> Facts:
-    """Run a copy, as `copy_unrolled` makes it, and count its ReLU modules and other functions with a bend."""
+    """Run a copy, as `copy_unrolled` makes it, and count its ReLU modules and other functions with
+    a bend.
+    """
     with torch.no_grad(), _Calls() as calls:
         twin(images)
     uses = Counter(type(use) for use in _uses(twin))

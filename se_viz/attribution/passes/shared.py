@@ -1,4 +1,6 @@
-"""One pass of one image there and back, shared by the feature maps that a method asks no more of."""
+"""One pass of one image there and back, shared by the feature maps that a method asks no more
+of.
+"""
 
 from collections.abc import Sequence
 
@@ -12,9 +14,11 @@ from se_viz.gates.taps import Spot, Tapped
 
 
 class Replay(nn.Module):
-    """A network as one pass of one image saw it at one feature map: the same answer, the same derivative by that map.
+    """A network as one pass of one image saw it at one feature map: the same answer, the same
+    derivative by that map.
 
-    For methods that need nothing else. They hang their hooks on `tap`, and run no network however often they call.
+    For methods that need nothing else. They hang their hooks on `tap`, and run no network however
+    often they call.
     """
 
     def __init__(self, answer: Tensor, features: Tensor, slopes: Tensor) -> None:
@@ -40,7 +44,10 @@ class _Note(nn.Module):
 
 
 def view_spots(
-    model: nn.Module, target: Target, inputs: Float[Tensor, "1 3 height width"], spots: Sequence[Spot]
+    model: nn.Module,
+    target: Target,
+    inputs: Float[Tensor, "1 3 height width"],
+    spots: Sequence[Spot],
 ) -> dict[Spot, Replay]:
     """Return what one pass of an image saw at each spot; nothing of it outlives what is returned.
 

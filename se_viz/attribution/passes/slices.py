@@ -1,4 +1,6 @@
-"""A long run of one function in slices, so that others get the device in between and each slice fits into memory."""
+"""A long run of one function in slices, so that others get the device in between and each slice
+fits into memory.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,16 +11,22 @@ from torch import Tensor
 from se_viz.devices import Report, Turn, fit_memory, give_way, lay_out
 
 MOST_ON_CPU = 32
-"""Images in one pass on a CPU. Eight are as fast, and far too many are no error there: the system ends the program."""
+"""Images in one pass on a CPU. Eight are as fast, and far too many are no error there: the system
+ends the program."""
 
 
 def cap_piece(images: int | None, device: torch.device) -> int | None:
-    """Return how many images one pass may hold of those that were asked for; None: all of a call."""
+    """Return how many images one pass may hold of those that were asked for.
+
+    None: all of a call.
+    """
     return min(images or MOST_ON_CPU, MOST_ON_CPU) if device.type == "cpu" else images
 
 
 def count_up(report: Report, total: int) -> Callable[[int], None]:
-    """Return what is told of each slice and, of how much is done of the total by then, tells a report."""
+    """Return what is told of each slice and, of how much is done of the total by then, tells a
+    report.
+    """
 
     done = 0
 
@@ -31,11 +39,12 @@ def count_up(report: Report, total: int) -> Callable[[int], None]:
 
 
 class Slices:
-    """A function of images that is called many times: between two slices, the turn on its device is given away.
+    """A function of images that is called many times: between two slices, the turn on its device
+    is given away.
 
-    A slice holds at most ``most`` images (None: all of a call); where memory runs out, half as many from then on.
-    A call with gradients differentiates each slice at once, so that no graph outlives it. That is right for a
-    function with one number an image that depends on this image alone.
+    A slice holds at most ``most`` images (None: all of a call); where memory runs out, half as many
+    from then on. A call with gradients differentiates each slice at once, so that no graph outlives
+    it. That is right for a function with one number an image that depends on this image alone.
     """
 
     def __init__(

@@ -1,4 +1,6 @@
-"""What a trace leaves behind: how much of a logit's rise came through gates, and how much past them."""
+"""What a trace leaves behind: how much of a logit's rise came through gates, and how much past
+them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,16 +21,20 @@ class Flow:
     bypass: float
     """What came past the gates of the set: by pixels alone, these gates not moving. In logits."""
     through: Mapping[str, Float[Tensor, "..."]]
-    """What came through the gates of each block of the set, (channels,) for its name; float32 on the CPU, in logits."""
+    """What came through the gates of each block of the set, (channels,) for its name; float32 on
+    the CPU, in logits."""
     map: Float[Tensor, "height width"]
-    """Where in the image the bypass came from, one value a pixel; sums to ``bypass``; float32 on the CPU."""
+    """Where in the image the bypass came from, one value a pixel; sums to ``bypass``; float32 on
+    the CPU."""
     mean_slope: Mapping[str, Float[Tensor, "..."]]
-    """Mean derivative of the logit by each gate along the path, (channels,) for each block's name."""
+    """Mean derivative of the logit by each gate along the path, (channels,) for each block's
+    name."""
     error: float
-    """``bypass`` plus all of ``through`` minus the rise: what the finite number of steps leaves. In logits."""
+    """``bypass`` plus all of ``through`` minus the rise: what the finite number of steps leaves.
+    In logits."""
     doubt: float = 0.0
-    """About how far each of the two parts may be off by itself, in logits: errors of both may hide each other in
-    ``error``, so that half as many steps are compared with all of them."""
+    """About how far each of the two parts may be off by itself, in logits: errors of both may hide
+    each other in ``error``, so that half as many steps are compared with all of them."""
 
     @property
     def carried(self) -> float:
@@ -43,7 +49,9 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """How one logit rises on the straight way from a baseline to an image, split at several sets of gates."""
+    """How one logit rises on the straight way from a baseline to an image, split at several sets
+    of gates.
+    """
 
     target: Target
     """What rises."""
@@ -54,7 +62,8 @@ class Trace:
     flows: Mapping[str, Flow]
     """The parts for each set of gates, by its name."""
     map: Float[Tensor, "height width"]
-    """Integrated gradients with every gate live, over the same steps; one value a pixel, float32 on the CPU."""
+    """Integrated gradients with every gate live, over the same steps; one value a pixel, float32
+    on the CPU."""
     error: float
     """Sum of that map minus the rise, in logits."""
     steps: int
@@ -69,15 +78,24 @@ class Trace:
 
     @property
     def miss(self) -> float:
-        """Return what the parts of a set miss the rise by, in logits, of the set where that is most."""
-        return max(abs(error) for error in (self.error, *(flow.error for flow in self.flows.values())))
+        """Return what the parts of a set miss the rise by, in logits, of the set where that is
+        most.
+        """
+        return max(
+            abs(error) for error in (self.error, *(flow.error for flow in self.flows.values()))
+        )
 
     @property
     def miss_share(self) -> float:
-        """Return the same as a share of the most that moves by both ways, 0 to 1; 0 where nothing moves."""
+        """Return the same as a share of the most that moves by both ways, 0 to 1.
+
+        0 where nothing moves.
+        """
         moved = max([abs(self.rise + self.error), *(flow.size for flow in self.flows.values())])
         return self.miss / moved if moved else 0.0
 
     def gate_map(self, name: str) -> Float[Tensor, "height width"]:
-        """Return what pixels did by way of the gates of one set: the whole map minus what bypassed them."""
+        """Return what pixels did by way of the gates of one set: the whole map minus what bypassed
+        them.
+        """
         return self.map - self.flows[name].map

@@ -1,4 +1,6 @@
-"""Steps on the straight way from a baseline to an image: short where the logit bends, and each with its own error."""
+"""Steps on the straight way from a baseline to an image: short where the logit bends, and each
+with its own error.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,7 +63,9 @@ class Step:
         return self.width / 2 * (self.left.ways[name].map + self.right.ways[name].map)
 
     def through(self, name: str) -> dict[str, Tensor]:
-        """Return what came through each gate of a set: how far it moved, times the mean slope of both ends."""
+        """Return what came through each gate of a set: how far it moved, times the mean slope of
+        both ends.
+        """
         return {
             block: slope * (self.right.gates[block] - self.left.gates[block])
             for block, slope in self.slopes(name).items()
@@ -76,13 +80,19 @@ class Step:
     def sizes(self) -> dict[str, tuple[float, float]]:
         """Return bypass and the sum of what came through, for each set."""
         return {
-            name: (self.bypass(name), sum((values.sum().item() for values in self.through(name).values()), 0.0))
+            name: (
+                self.bypass(name),
+                sum((values.sum().item() for values in self.through(name).values()), 0.0),
+            )
             for name in self.left.ways
         }
 
     @cached_property
     def defect(self) -> float:
-        """Return how far the parts are from the logit's own change, which is known; of the set where that is worst."""
+        """Return how far the parts are from the logit's own change, which is known.
+
+        Of the set where that is worst.
+        """
         rise = self.right.value - self.left.value
         return max(abs(sum(parts) - rise) for parts in self.sizes.values())
 
@@ -97,7 +107,9 @@ def walk(evaluate: Evaluate, places: Sequence[float]) -> list[Step]:
 
 
 def refine(evaluate: Evaluate, steps: list[Step], number: int) -> list[Step]:
-    """Halve those steps whose parts are furthest from the change of the logit, for the set where that is worst."""
+    """Halve those steps whose parts are furthest from the change of the logit, for the set where
+    that is worst.
+    """
     worst = nlargest(number, steps, key=lambda step: step.defect)
     middles = iter(evaluate([(step.left.place + step.right.place) / 2 for step in worst]))
     halves = {step.left.place: next(middles) for step in worst}
@@ -105,7 +117,9 @@ def refine(evaluate: Evaluate, steps: list[Step], number: int) -> list[Step]:
 
 
 def sum_up(steps: Sequence[Step], name: str) -> tuple[float, float, float]:
-    """Return what came past the gates of a set, what came through them, and the error of both together."""
+    """Return what came past the gates of a set, what came through them, and the error of both
+    together.
+    """
     bypass, through = (sum(step.sizes[name][part] for step in steps) for part in (0, 1))
     return bypass, through, bypass + through - (steps[-1].right.value - steps[0].left.value)
 
@@ -113,11 +127,15 @@ def sum_up(steps: Sequence[Step], name: str) -> tuple[float, float, float]:
 def halve_steps(steps: Sequence[Step]) -> list[Step]:
     """Return half as many steps: two and two as one, and what is left over as it is."""
     pairs = zip(steps[::2], steps[1::2], strict=False)
-    return [Step(first.left, second.right) for first, second in pairs] + list(steps[len(steps) // 2 * 2 :])
+    return [Step(first.left, second.right) for first, second in pairs] + list(
+        steps[len(steps) // 2 * 2 :]
+    )
 
 
 def worst_error(steps: Sequence[Step]) -> float:
-    """Return the greatest error of any set, as a share of the most that moves, by both ways, for any set."""
+    """Return the greatest error of any set, as a share of the most that moves, by both ways, for
+    any set.
+    """
     sums = [sum_up(steps, name) for name in steps[0].left.ways]
     moved = max(abs(bypass) + abs(through) for bypass, through, _ in sums)
     return max(abs(error) for *_, error in sums) / moved if moved else 0.0

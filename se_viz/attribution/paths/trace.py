@@ -1,4 +1,6 @@
-"""How a logit rises from a baseline to an image: what came through the gates, and what came past them."""
+"""How a logit rises from a baseline to an image: what came through the gates, and what came past
+them.
+"""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,7 +25,14 @@ from se_viz.attribution.paths.steps import (
     walk,
     worst_error,
 )
-from se_viz.attribution.question import Target, aim, check_question, check_steps, make_baseline, network_dtype
+from se_viz.attribution.question import (
+    Target,
+    aim,
+    check_question,
+    check_steps,
+    make_baseline,
+    network_dtype,
+)
 from se_viz.devices import Turn, Watch, lay_out, run_halving, turn_with_gradients
 from se_viz.errors import AttributionError, NoSEBlocksError
 from se_viz.gates import GateSite
@@ -47,9 +56,16 @@ def stage_key(stage: int) -> str:
 
 
 def gate_sets(sites: Sequence[GateSite]) -> dict[str, tuple[str, ...]]:
-    """Return the sets that a trace splits at by default: the network's gates, and those of each stage."""
-    stages = {stage_key(site.stage): site.stage for site in sorted(sites, key=lambda site: site.stage)}
-    by_stage = {key: tuple(site.name for site in sites if site.stage == stage) for key, stage in stages.items()}
+    """Return the sets that a trace splits at by default: the network's gates, and those of each
+    stage.
+    """
+    stages = {
+        stage_key(site.stage): site.stage for site in sorted(sites, key=lambda site: site.stage)
+    }
+    by_stage = {
+        key: tuple(site.name for site in sites if site.stage == stage)
+        for key, stage in stages.items()
+    }
     return {NETWORK: tuple(site.name for site in sites), **by_stage}
 
 
@@ -64,18 +80,21 @@ def trace_paths(
     watch: Watch = lambda _: None,
     report: Callable[[int, int], None] = lambda *_: None,
 ) -> Trace:
-    """Split the rise of a logit on the straight way from a baseline to an image: through gates, and past them.
+    """Split the rise of a logit on the straight way from a baseline to an image: through gates,
+    and past them.
 
-    For each set of gates the network is seen as a function of the image and of these gates. Along the way
-    dF/da = dF/dx dx/da + sum_b dF/ds_b ds_b/da: the integral of the first term, in which the gates of the set do
-    not move, bypasses them; that of a second one came through the gates of block b, the others of the set held.
-    Gates outside the set are live. Both parts are integrated by themselves; that they add up to the rise is a check.
+    For each set of gates the network is seen as a function of the image and of these gates. Along
+    the way dF/da = dF/dx dx/da + sum_b dF/ds_b ds_b/da: the integral of the first term, in which
+    the gates of the set do not move, bypasses them; that of a second one came through the gates of
+    block b, the others of the set held. Gates outside the set are live. Both parts are integrated
+    by themselves; that they add up to the rise is a check.
 
-    ``sets`` gives names of blocks' uses for a name; default: `gate_sets`. Steps are halved where the parts are
-    furthest from the change of the logit, until the error is 1 % of what moves, or 128 of them are made; the trace
-    tells the error that is left (`Trace.miss`). ``n_steps`` asks for equal steps instead. The model is left as it was,
-    and other passes on the device run in between. ``report`` is told how many steps are done, and of about how many.
-    See docs/through-the-gates.md.
+    ``sets`` gives names of blocks' uses for a name; default: `gate_sets`. Steps are halved where
+    the parts are furthest from the change of the logit, until the error is 1 % of what moves, or
+    128 of them are made; the trace tells the error that is left (`Trace.miss`). ``n_steps`` asks
+    for equal steps instead. The model is left as it was, and other passes on the device run in
+    between. ``report`` is told how many steps are done, and of about how many. See
+    docs/through-the-gates.md.
 
     Raises:
         AttributionError: no such class or baseline, no step at all, or an answer that is no number.
@@ -89,8 +108,14 @@ def trace_paths(
     _check(network, chosen, n_steps)
     with turn_with_gradients(network.device, watch) as turn:
         inputs = inputs.detach().to(network_dtype(network), copy=True)
-        start = make_baseline(network, inputs, baseline) if isinstance(baseline, str) else baseline.to(inputs)
-        path = _Path(network, swift_copy(network.model, inputs), start, inputs - start, target, chosen, turn)
+        start = (
+            make_baseline(network, inputs, baseline)
+            if isinstance(baseline, str)
+            else baseline.to(inputs)
+        )
+        path = _Path(
+            network, swift_copy(network.model, inputs), start, inputs - start, target, chosen, turn
+        )
         return _conclude(_walk(path.points, n_steps, report), target, path.seconds)
 
 
@@ -126,7 +151,9 @@ class _Path:
     def _differentiate(self, part: Sequence[float]) -> list[Point]:
         """Run forward once, and back for each set as far as it differs."""
         places = torch.tensor(part, dtype=torch.float64)
-        images = lay_out(self.start + places.to(self.start).view(-1, 1, 1, 1) * self.direction).requires_grad_()
+        images = lay_out(
+            self.start + places.to(self.start).view(-1, 1, 1, 1) * self.direction
+        ).requires_grad_()
         with cut_gates(self.model, self.network.inspection.sites) as cuts:
             values = self.target.read(self.model(images))
         ways = {
@@ -139,7 +166,9 @@ class _Path:
 def _check(network: Network, sets: Mapping[str, Collection[str]], n_steps: int | None) -> None:
     known = [site.name for site in network.inspection.sites]
     if unknown := sorted({block for blocks in sets.values() for block in blocks} - set(known)):
-        raise NoSEBlocksError(f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(known)}.")
+        raise NoSEBlocksError(
+            f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(known)}."
+        )
     if n_steps is not None:
         check_steps("The way through the gates", {"n_steps": n_steps})
 
@@ -155,7 +184,9 @@ def _points(
     ways: Mapping[str, tuple[Tensor, Mapping[str, Tensor]]],
 ) -> list[Point]:
     if not values.isfinite().all():
-        raise AttributionError("Between baseline and image the logit is NaN or infinite. Choose another baseline.")
+        raise AttributionError(
+            "Between baseline and image the logit is NaN or infinite. Choose another baseline."
+        )
     return [
         Point(
             place=place,
@@ -174,7 +205,9 @@ def _row(values: Mapping[str, Tensor], row: int) -> dict[str, Tensor]:
     return {name: value[row] for name, value in values.items()}
 
 
-def _walk(evaluate: Evaluate, n_steps: int | None, report: Callable[[int, int], None]) -> list[Step]:
+def _walk(
+    evaluate: Evaluate, n_steps: int | None, report: Callable[[int, int], None]
+) -> list[Step]:
     count = n_steps or _FIRST
     steps = walk(evaluate, [index / count for index in range(count + 1)])
     while n_steps is None and len(steps) < MOST and (error := worst_error(steps)) > TOLERANCE:
@@ -208,7 +241,12 @@ def _flow(steps: list[Step], name: str) -> Flow:
         bypass=bypass,
         through=_add([step.through(name) for step in steps]),
         map=torch.stack([step.map(name) for step in steps]).sum(0),
-        mean_slope=_add([{block: step.width * one for block, one in step.slopes(name).items()} for step in steps]),
+        mean_slope=_add(
+            [
+                {block: step.width * one for block, one in step.slopes(name).items()}
+                for step in steps
+            ]
+        ),
         error=error,
         doubt=max(abs(error), apart),
     )

@@ -4,7 +4,14 @@ from se_viz.attribution.pixels.calls import Task, prepare
 from se_viz.attribution.pixels.fitness import Fitness, judge_method
 from se_viz.attribution.pixels.repeats import correlate
 from se_viz.attribution.pixels.rerun import attribute_again, nth_of
-from se_viz.attribution.pixels.run import ROUNDING, Explanation, attribute, check_numbers, check_shares, explain
+from se_viz.attribution.pixels.run import (
+    ROUNDING,
+    Explanation,
+    attribute,
+    check_numbers,
+    check_shares,
+    explain,
+)
 
 __all__ = [
     "ROUNDING",

@@ -1,4 +1,6 @@
-"""Each row of the catalogue as one call of Captum: what is prepared for it, and what it is asked."""
+"""Each row of the catalogue as one call of Captum: what is prepared for it, and what it is
+asked.
+"""
 
 import warnings
 from collections.abc import Callable
@@ -35,8 +37,11 @@ class Task:
     target: int
 
 
-def prepare(network: Network, row: Method, inputs: Tensor, *, baseline: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a method: what the catalogue says, what callers override, and what is made of the image.
+def prepare(
+    network: Network, row: Method, inputs: Tensor, *, baseline: str, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of a method: what the catalogue says, what callers override, and what
+    is made of the image.
 
     Raises:
         AttributionError: there is no such baseline, or an option that no method can run with.
@@ -51,7 +56,9 @@ def prepare(network: Network, row: Method, inputs: Tensor, *, baseline: str, opt
     start = make_baseline(network, inputs, baseline)
     if inner.baseline:
         draws = settings.pop("draws", 0)
-        settings.setdefault("baselines", scatter(start, draws, seed=settings["seed"]) if draws else start)
+        settings.setdefault(
+            "baselines", scatter(start, draws, seed=settings["seed"]) if draws else start
+        )
     if row.kind == "superpixel":
         count = settings.pop("superpixels")
         if "feature_mask" not in settings:
@@ -70,7 +77,9 @@ def _inner(row: Method, options: dict[str, Any]) -> Method:
         return row
     key = options.get("over", row.options["over"])
     if key not in SMOOTHED:
-        raise AttributionError(f"{row.title} cannot smooth {key!r}. Choose one of: {', '.join(SMOOTHED)}.")
+        raise AttributionError(
+            f"{row.title} cannot smooth {key!r}. Choose one of: {', '.join(SMOOTHED)}."
+        )
     return METHODS[key]
 
 
@@ -83,7 +92,8 @@ def _check_names(row: Method, inner: Method, options: dict[str, Any]) -> None:
         if name not in read - _GIVEN:
             known = ", ".join({**inner.options, **row.options}) or "none"
             raise AttributionError(
-                f"{row.title} cannot run with these options: the method has {known}, and not {name!r}. Change them."
+                f"{row.title} cannot run with these options: the method has {known}, and not "
+                f"{name!r}. Change them."
             )
 
 
@@ -92,7 +102,10 @@ _GIVEN = {"self", "inputs", "target", "kwargs"}
 
 
 def call(task: Task, settings: dict[str, Any]) -> Tensor:
-    """Return what Captum makes of a task, like the inputs or the layer's output; the same call, the same values."""
+    """Return what Captum makes of a task, like the inputs or the layer's output.
+
+    The same call, the same values.
+    """
     settings = dict(settings)
     if "seed" not in task.row.options:
         return _call(task, settings)
@@ -135,7 +148,9 @@ def _algorithm(task: Task, settings: dict[str, Any]) -> Any:
 
 
 def _average(ask: Callable[..., Tensor], settings: dict[str, Any]) -> Tensor:
-    """Ask for all baselines at once, or, where they do not fit into memory, in pieces of two or more."""
+    """Ask for all baselines at once, or, where they do not fit into memory, in pieces of two or
+    more.
+    """
     baselines = settings.get("baselines")
     if not isinstance(baselines, Tensor) or len(baselines) < 4:
         return ask(**settings)
@@ -152,11 +167,15 @@ def _average(ask: Callable[..., Tensor], settings: dict[str, Any]) -> Tensor:
 
 
 def _permute(task: Task, settings: dict[str, Any]) -> Tensor:
-    """Exchange patches with the image moved around, which stands in the second half of a batch and is not run."""
+    """Exchange patches with the image moved around, which stands in the second half of a batch and
+    is not run.
+    """
     count = settings.pop("donors")
     height, width = task.inputs.shape[-2:]
     moved = [
-        task.inputs.roll((int(torch.randint(1, height, ())), int(torch.randint(1, width, ()))), (-2, -1))
+        task.inputs.roll(
+            (int(torch.randint(1, height, ())), int(torch.randint(1, width, ()))), (-2, -1)
+        )
         for _ in range(count)
     ]
 
@@ -170,9 +189,9 @@ def _permute(task: Task, settings: dict[str, Any]) -> Tensor:
         return torch.where(patch, batch.roll(count, 0), batch)
 
     ask = load_captum().FeaturePermutation(forward, exchange).attribute
-    return ask(torch.cat([*[task.inputs] * count, *moved]), target=task.target, **settings)[:count].mean(
-        0, keepdim=True
-    )
+    return ask(torch.cat([*[task.inputs] * count, *moved]), target=task.target, **settings)[
+        :count
+    ].mean(0, keepdim=True)
 
 
 _DRAWS = (
@@ -186,11 +205,14 @@ _DRAWS = (
     nn.init.kaiming_uniform_,
     nn.init.uniform_,
 )
-"""Whatever draws in Captum's methods; its linear models begin with random weights, which are then replaced."""
+"""Whatever draws in Captum's methods; its linear models begin with random weights, which are then
+replaced."""
 
 
 class _Draws(TorchFunctionMode):
-    """Random numbers of this thread come from a generator of its own: others draw while the turn is away."""
+    """Random numbers of this thread come from a generator of its own: others draw while the turn
+    is away.
+    """
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -203,6 +225,10 @@ class _Draws(TorchFunctionMode):
         if func not in _DRAWS:
             return func(*args, **kwargs)
         # On the CPU, so that the same seed gives the same map on every device.
-        device = next((value.device for value in args if isinstance(value, Tensor)), torch.device("cpu"))
+        device = next(
+            (value.device for value in args if isinstance(value, Tensor)), torch.device("cpu")
+        )
         args = [value.cpu() if isinstance(value, Tensor) else value for value in args]
-        return func(*args, **{**kwargs, "generator": kwargs.get("generator") or self._generator}).to(device)
+        return func(
+            *args, **{**kwargs, "generator": kwargs.get("generator") or self._generator}
+        ).to(device)

@@ -1,4 +1,6 @@
-"""What a method is worth on one network: whether it runs, and what is known to be wrong with it there."""
+"""What a method is worth on one network: whether it runs, and what is known to be wrong with it
+there.
+"""
 
 from dataclasses import dataclass
 
@@ -19,7 +21,8 @@ class Fitness:
     """Whether a method can run on a network, and what to know of it there."""
 
     runs: bool
-    """Whether its map would be what the method's name says; if not, `attribute` refuses it in the same words."""
+    """Whether its map would be what the method's name says; if not, `attribute` refuses it in the
+    same words."""
     words: str
     """Empty, a remark, or why it does not run and what to do instead."""
 
@@ -28,16 +31,20 @@ _MISSED = 0.01
 """Share of their sum that shares may miss without a further word."""
 
 _REMARKS = {
-    "feature_permutation": "Patches are exchanged between the images of a batch; for one image, with the same image "
+    "feature_permutation": "Patches are exchanged between the images of a batch; for one image, "
+    "with the same image "
     "moved around.",
-    "gradient_shap": "Values sum to the logit's rise only in the mean over many draws: two dozen samples can miss all "
+    "gradient_shap": "Values sum to the logit's rise only in the mean over many draws: two dozen "
+    "samples can miss all "
     "of the rise, and four times as many halve the error. Integrated Gradients needs far fewer "
     "passes.",
 }
 
 
 def judge_method(network: Network, method: str) -> Fitness:
-    """Tell what a method is worth on a network; what is in doubt is measured in a few passes of noise.
+    """Tell what a method is worth on a network.
+
+    What is in doubt is measured in a few passes of noise.
 
     The answer is the same for every image, and worth keeping.
 
@@ -65,7 +72,9 @@ def _remark(network: Network, row: Method) -> str:
         if "relu" in row.needs:
             check_relus(row.title, twin, noise)
         facts = trace_rules(twin, noise)
-    words = _remark_shares(network, row, noise) if "differences" in row.needs else _remark_guided(facts)
+    words = (
+        _remark_shares(network, row, noise) if "differences" in row.needs else _remark_guided(facts)
+    )
     return f"{words} {_own_modules(facts)}".strip()
 
 
@@ -84,8 +93,8 @@ def _remark_shares(network: Network, row: Method, noise: Tensor) -> str:
     assert error is not None
     assert explained is not None
     rule = (
-        "Captum has no rule for the product of gate and feature map: here each of the two gets "
-        "its Shapley value, its own difference from the baseline times the mean of the other."
+        "Captum has no rule for the product of gate and feature map: here each of the two gets its "
+        "Shapley value, its own difference from the baseline times the mean of the other."
     )
     if error <= max(ROUNDING, _MISSED * abs(explained)):
         return f"On a picture of noise, the shares sum to all {abs(explained):.2g} logits. {rule}"

@@ -1,4 +1,6 @@
-"""How far a map that draws at random agrees with itself: the same method again, with another seed."""
+"""How far a map that draws at random agrees with itself: the same method again, with another
+seed.
+"""
 
 from dataclasses import replace
 
@@ -21,11 +23,13 @@ def measure_repeat(
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> float | None:
-    """Run the method of a map again with the next seed, and return the correlation of the two maps, -1 to 1.
+    """Run the method of a map again with the next seed, and return the correlation of the two
+    maps, -1 to 1.
 
-    It is Pearson's, over all pixels; what two maps of one method do not share is chance, and none of it says anything
-    of the image. None: the method draws nothing, or one of the maps has the same value everywhere. ``found`` is the
-    map of ``inputs``. It takes as long as the map did. For the errors see `attribute`.
+    It is Pearson's, over all pixels; what two maps of one method do not share is chance, and none
+    of it says anything of the image. None: the method draws nothing, or one of the maps has the
+    same value everywhere. ``found`` is the map of ``inputs``. It takes as long as the map did. For
+    the errors see `attribute`.
     """
     row = METHODS[found.method]
     if not row.drawn:
@@ -37,8 +41,13 @@ def measure_repeat(
     return correlate(found.map, attribute_again(network, inputs, other, watch=watch, report=report))
 
 
-def correlate(one: Float[Tensor, "height width"], other: Float[Tensor, "height width"]) -> float | None:
-    """Return the correlation of two maps over their pixels, -1 to 1; None where one has the same value everywhere."""
+def correlate(
+    one: Float[Tensor, "height width"], other: Float[Tensor, "height width"]
+) -> float | None:
+    """Return the correlation of two maps over their pixels, -1 to 1.
+
+    None where one has the same value everywhere.
+    """
     pairs = torch.stack([one.flatten(), other.flatten()]).double()
     if (pairs.amax(1) == pairs.amin(1)).any():
         return None

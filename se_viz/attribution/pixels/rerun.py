@@ -17,7 +17,10 @@ def attribute_again(
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> Float[Tensor, "height width"]:
-    """Return the map of an attribution's method, class, baseline, stage and options; for the errors see `attribute`."""
+    """Return the map of an attribution's method, class, baseline, stage and options.
+
+    For the errors see `attribute`.
+    """
     return attribute_unproven(
         network,
         inputs,
@@ -33,5 +36,8 @@ def attribute_again(
 
 
 def nth_of(runs: int, number: int, report: Report) -> Report:
-    """Return the report of one of several equal runs, which tells ``report`` of them all; numbers begin with 0."""
+    """Return the report of one of several equal runs, which tells ``report`` of them all.
+
+    Numbers begin with 0.
+    """
     return lambda done, total: report(number * total + min(done, total), runs * total)

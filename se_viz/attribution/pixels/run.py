@@ -11,7 +11,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from se_viz.attribution.catalogue import METHODS, TOGETHER, Method, collapse, find_method
-from se_viz.attribution.passes import MOST_ON_CPU, Slices, cap_piece, count_up, lend_model, load_captum, view_spots
+from se_viz.attribution.passes import (
+    MOST_ON_CPU,
+    Slices,
+    cap_piece,
+    count_up,
+    lend_model,
+    load_captum,
+    view_spots,
+)
 from se_viz.attribution.pixels.calls import Task, call, prepare
 from se_viz.attribution.question import (
     Attribution,
@@ -31,10 +39,12 @@ from se_viz.gates.taps import Spot
 from se_viz.networks import Network
 
 MOST_MISSED = 0.5
-"""How much of what they should add up to the shares of a method with rules may miss, as a share of it."""
+"""How much of what they should add up to the shares of a method with rules may miss, as a share of
+it."""
 _NO_NUMBERS = "Choose another method, or another baseline."
 ROUNDING = 1e-5
-"""How far a number of size 1 may seem to move by rounding alone: some gates and untrained answers do not move."""
+"""How far a number of size 1 may seem to move by rounding alone: some gates and untrained answers
+do not move."""
 
 
 def attribute(
@@ -52,22 +62,36 @@ def attribute(
 ) -> Attribution:
     """Explain one logit of a network for one image with a Captum method.
 
-    ``inputs`` comes from ``network.preprocess``. With ``against`` the logit's lead over that class is explained.
-    ``baseline`` is a key of ``BASELINES``. ``stage`` is for methods on a stage's output (default: the last one).
-    ``options`` override the catalogue's, and go to Captum. The model is left as it was. Other passes on the device
-    run in between; ``watch`` is called with how many are before this one, ``report`` with how many images have run
-    and about how many will. Where memory runs out, fewer images go into one pass.
+    ``inputs`` comes from ``network.preprocess``. With ``against`` the logit's lead over that class
+    is explained. ``baseline`` is a key of ``BASELINES``. ``stage`` is for methods on a stage's
+    output (default: the last one). ``options`` override the catalogue's, and go to Captum. The
+    model is left as it was. Other passes on the device run in between; ``watch`` is called with how
+    many are before this one, ``report`` with how many images have run and about how many will.
+    Where memory runs out, fewer images go into one pass.
 
     Raises:
-        AttributionError: no such method, class, baseline or stage, an option that Captum refuses, a network or an
-            image that the method cannot explain.
+        AttributionError: no such method, class, baseline or stage, an option that Captum refuses, a
+            network or an image that the method cannot explain.
         TooLittleMemoryError: not even one image fits into a pass.
         BusyError: too many wait for the device.
     """
-    asked = {"against": against, "baseline": baseline, "stage": stage, "watch": watch, "report": report, **options}
+    asked = {
+        "against": against,
+        "baseline": baseline,
+        "stage": stage,
+        "watch": watch,
+        "report": report,
+        **options,
+    }
     found = attribute_unproven(network, inputs, target, method, **asked)
     if METHODS[method].copied:
-        check_shares(METHODS[method], found.completeness_error, found.explained, unit=" logits", least=ROUNDING)
+        check_shares(
+            METHODS[method],
+            found.completeness_error,
+            found.explained,
+            unit=" logits",
+            least=ROUNDING,
+        )
     return found
 
 
@@ -84,7 +108,8 @@ def attribute_unproven(
     report: Report = lambda done, total: None,
     **options: Any,
 ) -> Attribution:
-    """Do what `attribute` does, also where the shares of a method with rules miss most of what they should add up to.
+    """Do what `attribute` does, also where the shares of a method with rules miss most of what
+    they should add up to.
 
     Raises:
         AttributionError: as there, but for such shares.
@@ -94,7 +119,9 @@ def attribute_unproven(
     check_question(network, inputs, goal)
     load_captum()
     asked = {"baseline": baseline, "stage": stage, "watch": watch, "report": report}
-    return run_with_options(network, inputs, partial(_attribute, network, inputs, goal, row, **asked), options)
+    return run_with_options(
+        network, inputs, partial(_attribute, network, inputs, goal, row, **asked), options
+    )
 
 
 def _attribute(
@@ -131,17 +158,22 @@ def _attribute(
 def check_shares(
     row: Method, error: float | None, explained: float | None, *, unit: str = "", least: float = 0.0
 ) -> None:
-    """Refuse shares of a method with rules that miss most of what they should add up to, and more than ``least``.
+    """Refuse shares of a method with rules that miss most of what they should add up to, and more
+    than ``least``.
 
     Raises:
         AttributionError: they do.
     """
-    if error is not None and explained is not None and error > max(least, MOST_MISSED * abs(explained)):
+    if (
+        error is not None
+        and explained is not None
+        and error > max(least, MOST_MISSED * abs(explained))
+    ):
         raise AttributionError(
             f"{row.title}'s shares miss {error:.2g} of the {abs(explained):.2g}{unit} that they "
-            "should add up to on this image, too much for a map: this network runs functions "
-            "that differences cannot be passed back through. Choose Integrated Gradients, which "
-            "needs no rules."
+            "should add up to on this image, too much for a map: this network runs functions that "
+            "differences cannot be passed back through. Choose Integrated Gradients, which needs "
+            "no rules."
         )
 
 
@@ -177,8 +209,12 @@ class Explanation:
     explained: float | None
 
 
-def explain(task: Task, slices: Slices, settings: dict[str, Any], *, since: float | None = None) -> Explanation:
-    """Run a method that has its turn, in inference mode off and gradients on; its time counts from ``since``, or now.
+def explain(
+    task: Task, slices: Slices, settings: dict[str, Any], *, since: float | None = None
+) -> Explanation:
+    """Run a method that has its turn, in inference mode off and gradients on.
+
+    Its time counts from ``since``, or now.
 
     Raises:
         AttributionError: the method refuses its settings, or its values are no numbers.
@@ -210,14 +246,19 @@ def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, fl
     if task.row.layered:
         size = (task.inputs.shape[-2], task.inputs.shape[-1])
         return F.interpolate(values, size, mode="bilinear"), None, None
-    error = None if explained is None else abs(_total(values, settings.get("feature_mask")) - explained)
+    error = (
+        None if explained is None else abs(_total(values, settings.get("feature_mask")) - explained)
+    )
     return values, error, explained
 
 
 @torch.no_grad()
 def _rise(task: Task, baselines: float | Tensor | None) -> float:
     start = torch.zeros_like(task.inputs) + (0.0 if baselines is None else baselines)
-    parts = ([task.forward(part) for part in inputs.split(MOST_ON_CPU)] for inputs in (start, task.inputs))
+    parts = (
+        [task.forward(part) for part in inputs.split(MOST_ON_CPU)]
+        for inputs in (start, task.inputs)
+    )
     before, after = (torch.cat(values)[:, task.target].mean() for values in parts)
     return (after - before).item()
 
@@ -234,5 +275,7 @@ def _method(key: str, stage: int | None) -> Method:
     row = find_method(key)
     if stage is not None and not row.staged:
         staged = ", ".join(row.key for row in METHODS.values() if row.staged)
-        raise AttributionError(f"{row.title} explains the input. Leave stage {stage} out, or use {staged}.")
+        raise AttributionError(
+            f"{row.title} explains the input. Leave stage {stage} out, or use {staged}."
+        )
     return row

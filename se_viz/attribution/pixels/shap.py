@@ -16,7 +16,8 @@ _GOLDEN = (5**0.5 - 1) / 2
 
 
 class GradientShap:
-    """Captum's ``GradientShap``, to the bit what it gives for one image after ``numpy.random.seed``.
+    """Captum's ``GradientShap``, to the bit what it gives for one image after
+    ``numpy.random.seed``.
 
     It draws baselines and places by itself: Captum asks NumPy's generator, which all threads share.
     """
@@ -25,14 +26,25 @@ class GradientShap:
         self._forward = forward
 
     def attribute(
-        self, inputs: Tensor, *, baselines: Tensor, seed: int, n_samples: int = 5, stdevs: float = 0.0, target: int
+        self,
+        inputs: Tensor,
+        *,
+        baselines: Tensor,
+        seed: int,
+        n_samples: int = 5,
+        stdevs: float = 0.0,
+        target: int,
     ) -> Tensor:
-        """Return the mean over ``n_samples`` places, each on the way from a baseline drawn to the image."""
+        """Return the mean over ``n_samples`` places, each on the way from a baseline drawn to the
+        image.
+        """
         draws = np.random.RandomState(seed)
         starts = baselines[draws.choice(len(baselines), n_samples)]
         shares = torch.from_numpy(draws.uniform(size=n_samples)).to(inputs).view(-1, 1, 1, 1)
         tunnel: Any = NoiseTunnel(_Ways(self._forward, starts, shares))
-        return tunnel.attribute(inputs, "smoothgrad", nt_samples=n_samples, stdevs=stdevs, target=target)
+        return tunnel.attribute(
+            inputs, "smoothgrad", nt_samples=n_samples, stdevs=stdevs, target=target
+        )
 
 
 class _Ways(InputBaselineXGradient):
@@ -51,16 +63,21 @@ class _Ways(InputBaselineXGradient):
 
 
 class PairedKernelShap(captum.attr.KernelShap):
-    """Captum's ``KernelShap`` on sets of patches that come in pairs, each set followed by what it leaves out.
+    """Captum's ``KernelShap`` on sets of patches that come in pairs, each set followed by what it
+    leaves out.
 
-    With pairs, whatever acts on an even number of patches together cancels (Covert and Lee, arXiv 2012.01536, section
-    4.2), and sizes that are spread evenly over their distribution leave nothing of theirs to chance. The expected
-    answer is the same, the Shapley values, at far less spread between seeds.
+    With pairs, whatever acts on an even number of patches together cancels (Covert and Lee, arXiv
+    2012.01536, section 4.2), and sizes that are spread evenly over their distribution leave nothing
+    of theirs to chance. The expected answer is the same, the Shapley values, at far less spread
+    between seeds.
     """
 
-    # Captum asks whether this is a generator's function, which the wrapper that checks types in tests is not.
+    # Captum asks whether this is a generator's function, which the wrapper that checks types in
+    # tests is not.
     @no_type_check
-    def kernel_shap_perturb_generator(self, original_inp: Any, **kwargs: Any) -> Generator[Tensor, None, None]:
+    def kernel_shap_perturb_generator(
+        self, original_inp: Any, **kwargs: Any
+    ) -> Generator[Tensor, None, None]:
         """Yield all patches, none, and then pairs of sets, (1, patches) of 0 and 1 each."""
         device, patches = original_inp.device, kwargs["num_interp_features"]
         # Captum's own distribution of sizes: each set is as likely as its weight in the regression.

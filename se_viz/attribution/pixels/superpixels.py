@@ -15,15 +15,21 @@ from se_viz.networks import Network
 def find_superpixels(
     network: Network, inputs: Float[Tensor, "1 3 height width"], count: int
 ) -> Int[Tensor, "1 1 height width"]:
-    """Number each pixel's superpixel from 0 on: about ``count`` of them, connected, by SLIC on the photo's colours.
+    """Number each pixel's superpixel from 0 on: about ``count`` of them, connected, by SLIC on the
+    photo's colours.
 
-    Achanta et al., IEEE TPAMI 34 (2012), as scikit-image does it, in CIELAB; the same photo, the same patches.
+    Achanta et al., IEEE TPAMI 34 (2012), as scikit-image does it, in CIELAB; the same photo, the
+    same patches.
 
     Raises:
         AttributionError: there is only one.
     """
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (network.card.mean, network.card.std))
-    photo = (inputs[0].detach().cpu() * std + mean).clamp(0, 1).permute(1, 2, 0).float().contiguous()
+    mean, std = (
+        torch.tensor(values).view(3, 1, 1) for values in (network.card.mean, network.card.std)
+    )
+    photo = (
+        (inputs[0].detach().cpu() * std + mean).clamp(0, 1).permute(1, 2, 0).float().contiguous()
+    )
     patches, labels = _divide(photo.numpy().tobytes(), tuple(photo.shape), count)
     if patches < 2:
         raise AttributionError(
@@ -39,5 +45,7 @@ def _divide(pixels: bytes, shape: tuple[int, ...], count: int) -> tuple[int, np.
     """Return how many patches there are, and the number of each pixel's."""
     photo = np.frombuffer(pixels, np.float32).reshape(shape)
     # Smoothed by one pixel: grain would otherwise leave no patch large enough to stay on its own.
-    patches, labels = np.unique(slic(photo, n_segments=count, sigma=1, start_label=0), return_inverse=True)
+    patches, labels = np.unique(
+        slic(photo, n_segments=count, sigma=1, start_label=0), return_inverse=True
+    )
     return len(patches), labels

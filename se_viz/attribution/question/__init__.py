@@ -2,10 +2,27 @@
 
 from se_viz.attribution.question.baselines import BASELINES, find_baseline, make_baseline, scatter
 from se_viz.attribution.question.files import npz_bytes
-from se_viz.attribution.question.limits import check_inputs, check_question, check_settings, check_steps
-from se_viz.attribution.question.places import NO_STAGE, WHERE, Layer, choose_end, find_spot, stage_ends
+from se_viz.attribution.question.limits import (
+    check_inputs,
+    check_question,
+    check_settings,
+    check_steps,
+)
+from se_viz.attribution.question.places import (
+    NO_STAGE,
+    WHERE,
+    Layer,
+    choose_end,
+    find_spot,
+    stage_ends,
+)
 from se_viz.attribution.question.records import Attribution, LayerAttribution, NeuronAttribution
-from se_viz.attribution.question.refusals import RefusedError, in_words, network_dtype, run_with_options
+from se_viz.attribution.question.refusals import (
+    RefusedError,
+    in_words,
+    network_dtype,
+    run_with_options,
+)
 from se_viz.attribution.question.targets import Target, TargetModel, aim
 
 __all__ = [

@@ -40,7 +40,9 @@ def _black(network: Network, inputs: Tensor) -> Tensor:
 
 
 def _blur(_: Network, inputs: Tensor) -> Tensor:
-    blurred = [gaussian(image.cpu().numpy(), inputs.shape[-1] / _BLUR, channel_axis=0) for image in inputs]
+    blurred = [
+        gaussian(image.cpu().numpy(), inputs.shape[-1] / _BLUR, channel_axis=0) for image in inputs
+    ]
     return torch.stack([torch.as_tensor(image) for image in blurred]).to(inputs)
 
 
@@ -56,12 +58,23 @@ def _normalise(network: Network, pixels: Tensor) -> Tensor:
 BASELINES = {
     row.key: row
     for row in (
-        Baseline("mean", "Mean colour", "One colour, the mean of the training data: 0 after normalisation.", _mean),
-        Baseline("black", "Black", "A black picture; what is black in the photo can then get no share.", _black),
+        Baseline(
+            "mean",
+            "Mean colour",
+            "One colour, the mean of the training data: 0 after normalisation.",
+            _mean,
+        ),
+        Baseline(
+            "black",
+            "Black",
+            "A black picture; what is black in the photo can then get no share.",
+            _black,
+        ),
         Baseline(
             "blur",
             "Blurred photo",
-            f"The photo itself, blurred by a {_BLUR}th of its side: colours stay, shapes and texture go.",
+            f"The photo itself, blurred by a {_BLUR}th of its side: colours stay, shapes and "
+            "texture go.",
             _blur,
         ),
         Baseline(
@@ -82,14 +95,18 @@ def find_baseline(key: str) -> Baseline:
         AttributionError: there is no such baseline.
     """
     if key not in BASELINES:
-        raise AttributionError(f"There is no baseline {key!r}. Choose one of: {', '.join(BASELINES)}.")
+        raise AttributionError(
+            f"There is no baseline {key!r}. Choose one of: {', '.join(BASELINES)}."
+        )
     return BASELINES[key]
 
 
 def make_baseline(
     network: Network, inputs: Float[Tensor, "batch 3 height width"], key: str
 ) -> Float[Tensor, "batch 3 height width"]:
-    """Return a baseline like ``inputs``, in the network's own normalisation; the same call, the same picture.
+    """Return a baseline like ``inputs``, in the network's own normalisation.
+
+    The same call, the same picture.
 
     Raises:
         AttributionError: there is no such baseline.
@@ -102,7 +119,8 @@ def scatter(
 ) -> Float[Tensor, "draws 3 height width"]:
     """Return a baseline with normal noise of 0.2 on every value, drawn several times with a seed.
 
-    Methods of the Shapley kind average over a distribution of baselines; this is one around what was chosen.
+    Methods of the Shapley kind average over a distribution of baselines; this is one around what
+    was chosen.
     """
     noise = torch.randn(draws, *baseline.shape[1:], generator=torch.Generator().manual_seed(seed))
     return baseline + _SPREAD * noise.to(baseline)

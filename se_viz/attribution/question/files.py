@@ -13,9 +13,9 @@ from se_viz.attribution.question.records import Attribution
 def npz_bytes(attributions: Sequence[Attribution], classes: Sequence[str]) -> bytes:
     """Return attributions of one image as an ``.npz`` file, one row an attribution in every array.
 
-    ``maps`` is (attributions, height, width) float32; ``method``, ``title``, ``target``, ``against`` and
-    ``baseline`` are texts, empty where there is none; ``seconds``, ``explained``, ``completeness_error`` and
-    ``stage`` are numbers, NaN where the method promises or has none.
+    ``maps`` is (attributions, height, width) float32; ``method``, ``title``, ``target``,
+    ``against`` and ``baseline`` are texts, empty where there is none; ``seconds``, ``explained``,
+    ``completeness_error`` and ``stage`` are numbers, NaN where the method promises or has none.
     """
     columns: dict[str, Any] = {
         "maps": np.stack([one.map.numpy() for one in attributions]),

@@ -1,4 +1,6 @@
-"""What no method can run with, in words: no image, no such class, more passes than anybody has room for."""
+"""What no method can run with, in words: no image, no such class, more passes than anybody has
+room for.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,13 +34,14 @@ def check_inputs(network: Network, inputs: Any) -> None:
     """Refuse what is not one image for a network.
 
     Raises:
-        AttributionError: no tensor of (1, 3, height, width), of another type or device, or with values that are no
-            numbers; or the network has no weights any more.
+        AttributionError: no tensor of (1, 3, height, width), of another type or device, or with
+            values that are no numbers; or the network has no weights any more.
     """
     like = next(network.model.parameters(), torch.empty(0, device=network.device))
     if like.is_meta:
         raise AttributionError(
-            f"{network.card.title} has no weights any more: it was moved to the device meta. Load it again."
+            f"{network.card.title} has no weights any more: it was moved to the device meta. Load "
+            "it again."
         )
     if not isinstance(inputs, Tensor):
         found = f"a {type(inputs).__name__}"
@@ -53,8 +56,8 @@ def check_inputs(network: Network, inputs: Any) -> None:
     else:
         return
     raise AttributionError(
-        f"One image is needed, (1, 3, height, width) of {like.dtype} on {like.device}, and this is {found}. Make it "
-        "with network.preprocess(image)."
+        f"One image is needed, (1, 3, height, width) of {like.dtype} on {like.device}, and this is "
+        f"{found}. Make it with network.preprocess(image)."
     )
 
 
@@ -66,15 +69,26 @@ def check_steps(title: str, settings: Mapping[str, Any]) -> None:
     """
     for name, value in settings.items():
         for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, int) and name != "seed" and not isinstance(number, bool) and number < 1:
-                raise AttributionError(f"{title} cannot run with {name}={value!r}. Choose 1 or more.")
+            if (
+                isinstance(number, int)
+                and name != "seed"
+                and not isinstance(number, bool)
+                and number < 1
+            ):
+                raise AttributionError(
+                    f"{title} cannot run with {name}={value!r}. Choose 1 or more."
+                )
     steps = settings.get("n_steps")
     if isinstance(steps, int) and steps > MOST_STEPS:
-        raise AttributionError(f"{title} can take {MOST_STEPS:,} steps at most, not {steps:,}. Lower n_steps.")
+        raise AttributionError(
+            f"{title} can take {MOST_STEPS:,} steps at most, not {steps:,}. Lower n_steps."
+        )
 
 
 def check_settings(row: Method, settings: Mapping[str, Any], inputs: Tensor) -> int:
-    """Refuse numbers that a method would fail with, or never end; return how many images run forward.
+    """Refuse numbers that a method would fail with, or never end.
+
+    Return how many images run forward.
 
     Raises:
         AttributionError: a whole number below 1, or a number too large.
@@ -86,17 +100,18 @@ def check_settings(row: Method, settings: Mapping[str, Any], inputs: Tensor) -> 
         together = min(settings.get(row.piece) or passes, passes)
     except (TypeError, IndexError) as error:
         raise AttributionError(
-            f"{row.title} cannot read its options. Give whole numbers, and sizes and strides as (3, rows, columns)."
+            f"{row.title} cannot read its options. Give whole numbers, and sizes and strides as "
+            "(3, rows, columns)."
         ) from error
     if passes > MOST_PASSES:
         raise AttributionError(
-            f"{row.title} would run the network {passes:,} times, and the most here is {MOST_PASSES:,}. Lower "
-            f"{_names(row)}."
+            f"{row.title} would run the network {passes:,} times, and the most here is "
+            f"{MOST_PASSES:,}. Lower {_names(row)}."
         )
     if (size := together * inputs.numel() * inputs.element_size()) > MOST_BYTES:
         raise AttributionError(
-            f"{row.title} would hold {together:,} copies of the image at once, {size / 1e9:.0f} GB, and the most is "
-            f"{MOST_BYTES / 1e9:.0f} GB. Lower {row.piece or _names(row)}."
+            f"{row.title} would hold {together:,} copies of the image at once, {size / 1e9:.0f} "
+            f"GB, and the most is {MOST_BYTES / 1e9:.0f} GB. Lower {row.piece or _names(row)}."
         )
     return passes
 

@@ -1,4 +1,6 @@
-"""Where in a network a feature map is explained: before or after a block's gates, or at the end of a stage."""
+"""Where in a network a feature map is explained: before or after a block's gates, or at the end of
+a stage.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +10,16 @@ from se_viz.gates import SPELLINGS, GateSite
 from se_viz.gates.taps import Spot
 from se_viz.networks import Network
 
-WHERE = {"before": "U, before the gates", "after": "X~, after the gates", "end": "the end of the stage"}
+WHERE = {
+    "before": "U, before the gates",
+    "after": "X~, after the gates",
+    "end": "the end of the stage",
+}
 """Feature maps that can be explained, and how to say it."""
 
 NO_STAGE = (
-    "Each SE block of this network is used in several stages, so that no module ends one. Choose a method that "
-    "explains the input, such as saliency."
+    "Each SE block of this network is used in several stages, so that no module ends one. Choose a "
+    "method that explains the input, such as saliency."
 )
 """Why no method can look at a stage."""
 
@@ -38,7 +44,9 @@ def find_spot(network: Network, layer: Layer) -> Spot:
         AttributionError: there is no such block or stage, it is not drawn, or no module ends it.
     """
     if layer.where not in WHERE:
-        raise AttributionError(f"There is no feature map {layer.where!r}. Choose one of: {', '.join(WHERE)}.")
+        raise AttributionError(
+            f"There is no feature map {layer.where!r}. Choose one of: {', '.join(WHERE)}."
+        )
     if layer.where == "end":
         return _end(network, layer.of)
     site = next((site for site in network.inspection.sites if site.name == layer.of), None)
@@ -50,8 +58,9 @@ def find_spot(network: Network, layer: Layer) -> Spot:
 def stage_ends(sites: Sequence[GateSite]) -> dict[int, str]:
     """Return for each stage the path of the module whose output ends it.
 
-    It is the shortest path that holds the stage's last block and no block of another stage: ``layer3`` for
-    the fourth stage of a ResNet. A stage is left out whose last block is used in another one too.
+    It is the shortest path that holds the stage's last block and no block of another stage:
+    ``layer3`` for the fourth stage of a ResNet. A stage is left out whose last block is used in
+    another one too.
     """
     last = {site.stage: site for site in sites}
     paths = {stage: _shortest_own_path(site, sites) for stage, site in last.items()}
@@ -63,7 +72,10 @@ def end_spots(sites: Sequence[GateSite]) -> dict[int, Spot]:
     last = {site.stage: site for site in sites}
     # Of a block that ends its stage itself, the last use.
     calls = {(stage, site.block): site.call for stage, site in last.items()}
-    return {stage: Spot(path, call=calls.get((stage, path), 0)) for stage, path in stage_ends(sites).items()}
+    return {
+        stage: Spot(path, call=calls.get((stage, path), 0))
+        for stage, path in stage_ends(sites).items()
+    }
 
 
 def choose_end(network: Network, stage: int | None) -> tuple[int, Spot]:
@@ -77,7 +89,9 @@ def choose_end(network: Network, stage: int | None) -> tuple[int, Spot]:
         raise AttributionError(NO_STAGE)
     chosen = max(ends) if stage is None else stage
     if chosen not in ends:
-        raise AttributionError(f"There is no stage {stage} with SE blocks. Choose one of: {', '.join(map(str, ends))}.")
+        raise AttributionError(
+            f"There is no stage {stage} with SE blocks. Choose one of: {', '.join(map(str, ends))}."
+        )
     return chosen, ends[chosen]
 
 
@@ -85,7 +99,10 @@ def _shortest_own_path(site: GateSite, sites: Sequence[GateSite]) -> str | None:
     parts = site.block.split(".")
     others = [other.block for other in sites if other.stage != site.stage]
     paths = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
-    return next((path for path in paths if not any(f"{other}.".startswith(f"{path}.") for other in others)), None)
+    return next(
+        (path for path in paths if not any(f"{other}.".startswith(f"{path}.") for other in others)),
+        None,
+    )
 
 
 def _end(network: Network, stage: str | int) -> Spot:
@@ -96,18 +113,23 @@ def _end(network: Network, stage: str | int) -> Spot:
         return Spot(ends[int(stage)])
     if here:
         raise AttributionError(
-            f"No module ends stage {stage} alone: a block of it is used more than once in a pass, or has its channels "
-            "last. Choose a block of it instead."
+            f"No module ends stage {stage} alone: a block of it is used more than once in a pass, "
+            "or has its channels last. Choose a block of it instead."
         )
     stages = sorted({site.stage for site in sites})
-    raise AttributionError(f"There is no stage {stage} with SE blocks. Choose one of: {', '.join(map(str, stages))}.")
+    raise AttributionError(
+        f"There is no stage {stage} with SE blocks. Choose one of: {', '.join(map(str, stages))}."
+    )
 
 
 def _no_block(network: Network, name: str | int) -> str:
     inspection = network.inspection
     reason = {**inspection.refused, **inspection.others}.get(str(name), "")
     known = ", ".join(_names(inspection.sites))
-    return f"There is no SE block {name!r} that can be explained. {reason}{' ' if reason else ''}Choose among: {known}."
+    return (
+        f"There is no SE block {name!r} that can be explained. "
+        f"{reason}{' ' if reason else ''}Choose among: {known}."
+    )
 
 
 def _names(sites: tuple[GateSite, ...]) -> list[str]:

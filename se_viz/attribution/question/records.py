@@ -26,15 +26,19 @@ class Attribution:
     seconds: float
     """Run time of the method."""
     completeness_error: float | None
-    """|sum of attributions - (logit of the image - logit of the baseline)|, in logits; None: nothing promised."""
+    """|sum of attributions - (logit of the image - logit of the baseline)|, in logits; None:
+    nothing promised."""
     explained: float | None
-    """Logit of the image minus logit of the baseline: what a complete method distributes; None: nothing promised."""
+    """Logit of the image minus logit of the baseline: what a complete method distributes; None:
+    nothing promised."""
     stage: int | None
-    """Stage whose output was attributed to, or took part in the map; None where the input alone was."""
+    """Stage whose output was attributed to, or took part in the map; None where the input alone
+    was."""
     against: int | None = None
     """Index of the class whose logit was subtracted; None: none was."""
     baseline: str | None = None
-    """Key of the baseline that the image was compared with; None: the method has none, or was given another one."""
+    """Key of the baseline that the image was compared with; None: the method has none, or was
+    given another one."""
     options: tuple[tuple[str, Any], ...] = ()
     """Options that the caller has set: with these, the same call gives the same map again."""
 
@@ -50,22 +54,28 @@ class NeuronAttribution:
     map: Float[Tensor, "height width"]
     """One value a pixel, the network's input size; float32 on the CPU."""
     signed: bool
-    """Whether negative values speak for closing, or against the class; if not, all values are at least 0."""
+    """Whether negative values speak for closing, or against the class; if not, all values are at
+    least 0."""
     seconds: float
     """Run time of the method."""
     value: float
     """The gate, or its logit, for the image."""
     completeness_error: float | None
-    """|sum of attributions - (value of the image - value of the baseline)|; None: nothing promised."""
+    """|sum of attributions - (value of the image - value of the baseline)|; None: nothing
+    promised."""
     explained: float | None
-    """Value of the image minus value of the baseline: what a complete method distributes; None: nothing promised."""
+    """Value of the image minus value of the baseline: what a complete method distributes; None:
+    nothing promised."""
     target: Target | None = None
-    """The class that the map tells of, in logits that came through the gate; None: it tells of the gate alone."""
+    """The class that the map tells of, in logits that came through the gate; None: it tells of the
+    gate alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerAttribution:
-    """What each cell of one feature map, channel by channel, has to do with an answer, by one method."""
+    """What each cell of one feature map, channel by channel, has to do with an answer, by one
+    method.
+    """
 
     method: str
     """Key of the method in ``LAYER_METHODS``."""
@@ -76,7 +86,8 @@ class LayerAttribution:
     layer: Layer
     """The feature map."""
     values: Float[Tensor, "channels height width"]
-    """Captum's values on the layer's own grid, float32 on the CPU; in logits, or what the method gives instead."""
+    """Captum's values on the layer's own grid, float32 on the CPU; in logits, or what the method
+    gives instead."""
     map: Float[Tensor, "height width"]
     """The values of all channels as one map, on the same grid; see the method's ``collapse``."""
     signed: bool

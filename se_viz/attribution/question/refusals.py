@@ -1,4 +1,6 @@
-"""Why a method cannot run, in words: the network, the image, the memory, or the options where these are at fault."""
+"""Why a method cannot run, in words: the network, the image, the memory, or the options where
+these are at fault.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -20,17 +22,25 @@ _NO_GRADIENT = (
 )
 _IN_PLACE = (
     "its code writes over values that the way back needs",
-    "Choose a method without gradients, such as occlusion, or let its layers work out of place (inplace=False).",
+    "Choose a method without gradients, such as occlusion, or let its layers work out of place "
+    "(inplace=False).",
 )
 _MIXED = (
     "its layers compute in different precisions",
     "Bring them to one with network.model.float().",
 )
 _REASONS = (
-    (r"Float did not match|expected scalar type|should be the same|same dtype|expected .* dtype", _MIXED),
-    (r"not implemented for '(Half|BFloat16)'", ("PyTorch has not all of its steps in this precision", _MIXED[1])),
     (
-        r"does not require grad|doesn't require grad|not have been used in the graph|no attribute 'grad_fn'",
+        r"Float did not match|expected scalar type|should be the same|same dtype|expected .* dtype",
+        _MIXED,
+    ),
+    (
+        r"not implemented for '(Half|BFloat16)'",
+        ("PyTorch has not all of its steps in this precision", _MIXED[1]),
+    ),
+    (
+        r"does not require grad|doesn't require grad|not have been used in the graph|no attribute "
+        r"'grad_fn'",
         _NO_GRADIENT,
     ),
     (r"modified by an inplace operation|in-place operation|modified inplace", _IN_PLACE),
@@ -57,7 +67,9 @@ class RefusedError(AttributionError):
     """What PyTorch or Captum refused while a method ran, in words that blame no option."""
 
     def __init__(self, title: str, reason: str, step: str = "") -> None:
-        other = f"Choose another method, such as {'saliency' if title == 'Occlusion' else 'occlusion'}."
+        other = (
+            f"Choose another method, such as {'saliency' if title == 'Occlusion' else 'occlusion'}."
+        )
         super().__init__(f"{title} cannot run on this network: {reason}. {step or other}")
         self.title, self.reason = title, reason
 
@@ -99,8 +111,8 @@ def run_with_options(
     To be called by who has no turn on the network's device: what is tried takes its own.
 
     Raises:
-        AttributionError: the network does not answer to this image at all, the method does not run on it, or not
-            with these options.
+        AttributionError: the network does not answer to this image at all, the method does not run
+            on it, or not with these options.
     """
     try:
         return run(**options)
@@ -116,14 +128,18 @@ def run_with_options(
 
 
 def _check_plainly(network: Network, inputs: Tensor, method: str) -> None:
-    """Refuse a network that does not answer to an image, or not to two at once, whatever the method."""
+    """Refuse a network that does not answer to an image, or not to two at once, whatever the
+    method.
+    """
     title, images = network.card.title, inputs.detach().to(network_dtype(network))
     with line_of(network.device).turn(), torch.no_grad():
         try:
             answer = network.model(images)
         except Exception as error:
             reason, *step = _read(error)
-            size = "Give it an image of the size that it was made for, with network.preprocess(image)."
+            size = (
+                "Give it an image of the size that it was made for, with network.preprocess(image)."
+            )
             raise AttributionError(
                 f"{title} itself cannot run on this image: {reason}. {''.join(step) or size}"
             ) from error
@@ -131,21 +147,25 @@ def _check_plainly(network: Network, inputs: Tensor, method: str) -> None:
             network.model(images.expand(2, -1, -1, -1))
         except Exception as error:
             raise AttributionError(
-                f"{method} runs several images in one pass, and {title} takes only one: {_quote(error)}. Choose a "
-                "method of a single pass, such as saliency or grad_cam."
+                f"{method} runs several images in one pass, and {title} takes only one: "
+                f"{_quote(error)}. Choose a method of a single pass, such as saliency or grad_cam."
             ) from error
     count = len(network.classes)
     if not isinstance(answer, Tensor) or answer.shape != (1, count):
         shape = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
         raise AttributionError(
-            f"{title} returns {shape} for one image, and has {count} class names: it was changed since it was loaded. "
-            "Make a network of the model anew, with Network.from_model."
+            f"{title} returns {shape} for one image, and has {count} class names: it was changed "
+            "since it was loaded. Make a network of the model anew, with Network.from_model."
         )
     if not answer.isfinite().all():
-        half = " In half precision values above 65,504 are infinite." if answer.dtype == torch.float16 else ""
+        half = (
+            " In half precision values above 65,504 are infinite."
+            if answer.dtype == torch.float16
+            else ""
+        )
         raise AttributionError(
-            f"{title} answers this image with values that are NaN or infinite, so that nothing "
-            f"can be explained.{half} Check its weights, or bring it to float32 with "
+            f"{title} answers this image with values that are NaN or infinite, so that nothing can "
+            f"be explained.{half} Check its weights, or bring it to float32 with "
             "network.model.float()."
         )
 

@@ -13,7 +13,8 @@ from se_viz.errors import AttributionError
 
 
 def aim(index: Any, against: Any = None) -> "Target":
-    """Return what is explained: a `Target` as it is, or the one of a class, and of the one that it is compared with.
+    """Return what is explained: a `Target` as it is, or the one of a class, and of the one that it
+    is compared with.
 
     Raises:
         AttributionError: a class is no whole number.
@@ -28,7 +29,9 @@ def _read_number(value: Any) -> int:
     with suppress(TypeError):
         if not isinstance(value, bool):
             return operator.index(value)
-    raise AttributionError(f"A class is given by its number, and {value!r} is none. Give a whole number from 0 on.")
+    raise AttributionError(
+        f"A class is given by its number, and {value!r} is none. Give a whole number from 0 on."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +57,25 @@ class Target:
         for index in (self.index, self.against):
             if index is not None and not 0 <= index < count:
                 raise AttributionError(
-                    f"There is no class {index}: this network has 0 to {count - 1}. Choose one of these."
+                    f"There is no class {index}: this network has 0 to {count - 1}. Choose one of "
+                    "these."
                 )
         if self.index == self.against:
             raise AttributionError(
-                f"Class {self.index} does not differ from itself. Choose another class to compare it with, or none."
+                f"Class {self.index} does not differ from itself. Choose another class to compare "
+                "it with, or none."
             )
 
 
 class TargetModel(nn.Module):
     """A model that returns what is explained alone, as (batch, 1)."""
 
-    def __init__(self, model: nn.Module, target: Target, dtype: torch.dtype = torch.float32) -> None:
-        """Take images of any precision, and give them to the model in ``dtype``: methods draw noise in float32."""
+    def __init__(
+        self, model: nn.Module, target: Target, dtype: torch.dtype = torch.float32
+    ) -> None:
+        """Take images of any precision, and give them to the model in ``dtype``: methods draw
+        noise in float32.
+        """
         super().__init__()
         self.model, self.target, self._dtype = model, target, dtype
 

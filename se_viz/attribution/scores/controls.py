@@ -13,14 +13,19 @@ CONTROLS = {
     "patches": "Random patches",
     "blob": "Centred blob",
 }
-"""Every control, by key: noise as fine as a gradient's, noise as coarse as a late stage's, and no noise."""
+"""Every control, by key: noise as fine as a gradient's, noise as coarse as a late stage's, and no
+noise."""
 
 _CELLS = 8
 _REACH = 0.5
 
 
-def make_controls(height: int, width: int, *, repeats: int, seed: int = 0) -> dict[str, tuple[Tensor, ...]]:
-    """Return the maps of each control, (height, width) each: ``repeats`` draws of the random ones, one blob."""
+def make_controls(
+    height: int, width: int, *, repeats: int, seed: int = 0
+) -> dict[str, tuple[Tensor, ...]]:
+    """Return the maps of each control, (height, width) each: ``repeats`` draws of the random ones,
+    one blob.
+    """
     generator = torch.Generator().manual_seed(seed)
     size = (height, width)
     return {
@@ -31,7 +36,9 @@ def make_controls(height: int, width: int, *, repeats: int, seed: int = 0) -> di
 
 
 def draw_blob(height: int, width: int) -> Float[Tensor, "height width"]:
-    """Return a Gaussian in the middle of the image, whose standard deviation is a quarter of its sides."""
+    """Return a Gaussian in the middle of the image, whose standard deviation is a quarter of its
+    sides.
+    """
     down, right = (torch.linspace(-1, 1, side) / _REACH for side in (height, width))
     return torch.exp(-(down[:, None] ** 2 + right[None] ** 2) / 2)
 

@@ -1,4 +1,6 @@
-"""Deletion and insertion: how fast the answer falls, or comes back, as pixels go or come in the order of a map."""
+"""Deletion and insertion: how fast the answer falls, or comes back, as pixels go or come in the
+order of a map.
+"""
 
 from dataclasses import dataclass
 
@@ -28,11 +30,15 @@ class Curve:
 
     @property
     def area(self) -> float:
-        """Return the area under it by the trapezoid rule: the mean value over all shares, in the units of values."""
+        """Return the area under it by the trapezoid rule: the mean value over all shares, in the
+        units of values.
+        """
         return torch.trapezoid(torch.tensor(self.values), torch.tensor(self.shares)).item()
 
 
-def check_map(values: Float[Tensor, "rows columns"], inputs: Float[Tensor, "1 3 height width"]) -> None:
+def check_map(
+    values: Float[Tensor, "rows columns"], inputs: Float[Tensor, "1 3 height width"]
+) -> None:
     """Check that a map puts the pixels of an image in an order.
 
     Raises:
@@ -40,25 +46,29 @@ def check_map(values: Float[Tensor, "rows columns"], inputs: Float[Tensor, "1 3 
     """
     if values.shape != inputs.shape[2:]:
         raise AttributionError(
-            f"The map has {tuple(values.shape)} values, the image {tuple(inputs.shape[2:])} pixels. Score a map of the "
-            "network's input size."
+            f"The map has {tuple(values.shape)} values, the image {tuple(inputs.shape[2:])} "
+            "pixels. Score a map of the network's input size."
         )
     if not values.isfinite().all():
         raise AttributionError(
-            "This map holds values that are NaN or infinite, so its pixels have no order. Choose another method."
+            "This map holds values that are NaN or infinite, so its pixels have no order. Choose "
+            "another method."
         )
     if values.min() == values.max():
         raise AttributionError(
-            f"This map is {values.min().item():g} everywhere, so that its pixels have no order. Choose another method, "
-            "stage or class."
+            f"This map is {values.min().item():g} everywhere, so that its pixels have no order. "
+            "Choose another method, stage or class."
         )
 
 
-def rank_pixels(values: Float[Tensor, "height width"], seed: int = 0) -> Int[Tensor, "height width"]:
+def rank_pixels(
+    values: Float[Tensor, "height width"], seed: int = 0
+) -> Int[Tensor, "height width"]:
     """Return the place of each pixel in the order of a map, 0 for the highest value.
 
-    By value, not by size: what speaks for the class comes first, what speaks against it last. Equal values are
-    shuffled with ``seed``: by position, the zeros of a map would go row by row, which is an order of its own.
+    By value, not by size: what speaks for the class comes first, what speaks against it last. Equal
+    values are shuffled with ``seed``: by position, the zeros of a map would go row by row, which is
+    an order of its own.
     """
     generator = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(values.numel(), generator=generator)
@@ -77,16 +87,19 @@ def trace_curves(
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> tuple[Curve, Curve]:
-    """Trace the deletion and the insertion curve of a map (Petsiuk et al., arXiv 1806.07421, section 4).
+    """Trace the deletion and the insertion curve of a map (Petsiuk et al., arXiv 1806.07421,
+    section 4).
 
-    Deletion puts the pixels of the exam's baseline into the image, insertion those of the image into a blurred
-    one; both in the order of `rank_pixels`. The passes run as in `answer_pictures`, which see for the errors.
+    Deletion puts the pixels of the exam's baseline into the image, insertion those of the image
+    into a blurred one; both in the order of `rank_pixels`. The passes run as in `answer_pictures`,
+    which see for the errors.
 
-    As in the paper and its code: pixels go with all their colours, the highest first, in steps of one size; the mean
-    colour takes the place of what goes; a curve has both ends; its area is the trapezoid rule's over shares. Other
-    than there: 24 steps, not 224, which takes a tenth of the time; ties in random
-    order; a class that was asked for, not the image's best; and another blur. Theirs is a Gaussian of 5 pixels cut to
-    11 x 11, at 224, in which many objects can still be made out: that of `START` has 14 there.
+    As in the paper and its code: pixels go with all their colours, the highest first, in steps of
+    one size; the mean colour takes the place of what goes; a curve has both ends; its area is the
+    trapezoid rule's over shares. Other than there: 24 steps, not 224, which takes a tenth of the
+    time; ties in random order; a class that was asked for, not the image's best; and another blur.
+    Theirs is a Gaussian of 5 pixels cut to 11 x 11, at 224, in which many objects can still be made
+    out: that of `START` has 14 there.
 
     Raises:
         AttributionError: the map gives no order.

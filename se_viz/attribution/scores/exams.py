@@ -35,18 +35,26 @@ class Exam:
         """
         for name, least in (("steps", 1), ("squares", 2), ("repeats", 2)):
             if getattr(self, name) < least:
-                raise AttributionError(f"{getattr(self, name)} {name} are too few to score. Choose {least} at least.")
+                raise AttributionError(
+                    f"{getattr(self, name)} {name} are too few to score. Choose {least} at least."
+                )
 
     @property
     def passes(self) -> int:
         """Return how many pictures the curves of one map take."""
         return 2 * (self.steps + 1)
 
-    def read(self, logits: Float[Tensor, "batch classes"], network: Network) -> Float[Tensor, "batch"]:
-        """Return what curves show: the probability of the class, or the difference of two logits."""
+    def read(
+        self, logits: Float[Tensor, "batch classes"], network: Network
+    ) -> Float[Tensor, "batch"]:
+        """Return what curves show: the probability of the class, or the difference of two
+        logits.
+        """
         return self.target.read(logits if self.compares else network.probabilities(logits))
 
     @property
     def compares(self) -> bool:
-        """Return whether two classes are compared, so that curves are in logits and have no fixed range."""
+        """Return whether two classes are compared, so that curves are in logits and have no fixed
+        range.
+        """
         return self.target.against is not None

@@ -40,7 +40,8 @@ class Falls:
     squares: tuple[Square, ...]
     """Where each square lies."""
     losses: tuple[float, ...]
-    """How far the logit, or the difference of two, falls when the square shows the baseline; in logits."""
+    """How far the logit, or the difference of two, falls when the square shows the baseline; in
+    logits."""
 
     @property
     def moved(self) -> float:
@@ -58,10 +59,11 @@ def measure_falls(
 ) -> Falls:
     """Remove squares of an image, one at a time, and read what the logit loses.
 
-    This is the square removal of Yeh et al. (arXiv 1901.09392, section 2), who take every square with sides of 1 to 10
-    pixels of 28, too many for photos. Here their sides are drawn between an eighth and a third of the image's shorter
-    side, and their places all over it; what shows instead is the exam's baseline, theirs 0. The passes run as in
-    `answer_pictures`, which see for the errors.
+    This is the square removal of Yeh et al. (arXiv 1901.09392, section 2), who take every square
+    with sides of 1 to 10 pixels of 28, too many for photos. Here their sides are drawn between an
+    eighth and a third of the image's shorter side, and their places all over it; what shows instead
+    is the exam's baseline, theirs 0. The passes run as in `answer_pictures`, which see for the
+    errors.
     """
     squares = draw_squares(inputs.shape[-2], inputs.shape[-1], exam.squares, seed=exam.seed)
     baseline = make_baseline(network, inputs, exam.baseline)
@@ -80,21 +82,28 @@ def measure_falls(
 
 
 def infidelity(values: Float[Tensor, "height width"], falls: Falls) -> float:
-    """Return the share of the losses that a map does not foretell, 0 to 1; 0 is best (Yeh et al., arXiv 1901.09392).
+    """Return the share of the losses that a map does not foretell, 0 to 1.
 
-    The map foretells for a square the sum of its values there: the paper's infidelity (definition 2.1) with a
-    perturbation of ones and zeros. It is E[(b * foretold - loss)^2] / E[loss^2], where b is the best factor for the
-    map, so that maps in other units than logits can be compared, as in the paper's code and Captum's ``normalize``.
-    Other than there it is divided by E[loss^2], so that it is a share for every image; b is 0 at least, so that a map
-    that points the wrong way has 1; and gradients are not multiplied by the image first, since what is shown is
-    scored. Where no square changes the logit at all there is nothing to foretell, and it is 0.
+    0 is best (Yeh et al., arXiv 1901.09392).
+
+    The map foretells for a square the sum of its values there: the paper's infidelity (definition
+    2.1) with a perturbation of ones and zeros. It is E[(b * foretold - loss)^2] / E[loss^2], where
+    b is the best factor for the map, so that maps in other units than logits can be compared, as in
+    the paper's code and Captum's ``normalize``. Other than there it is divided by E[loss^2], so
+    that it is a share for every image; b is 0 at least, so that a map that points the wrong way has
+    1; and gradients are not multiplied by the image first, since what is shown is scored. Where no
+    square changes the logit at all there is nothing to foretell, and it is 0.
     """
-    foretold = torch.stack([square.cut(values).sum(dtype=torch.float64) for square in falls.squares])
+    foretold = torch.stack(
+        [square.cut(values).sum(dtype=torch.float64) for square in falls.squares]
+    )
     losses = torch.tensor(falls.losses, dtype=torch.float64)
     whole = losses.square().sum()
     if not whole:
         return 0.0
-    best = (foretold @ losses / foretold.square().sum().clamp_min(torch.finfo(torch.float64).tiny)).clamp_min(0)
+    best = (
+        foretold @ losses / foretold.square().sum().clamp_min(torch.finfo(torch.float64).tiny)
+    ).clamp_min(0)
     return ((best * foretold - losses).square().sum() / whole).item()
 
 
@@ -103,7 +112,10 @@ def draw_squares(height: int, width: int, count: int, *, seed: int = 0) -> tuple
     generator = torch.Generator().manual_seed(seed)
     low, high = (max(1, min(height, width) // part) for part in (_LEAST, _MOST))
     sides = [_draw(low, high, generator) for _ in range(count)]
-    return tuple(Square(_draw(0, height - side, generator), _draw(0, width - side, generator), side) for side in sides)
+    return tuple(
+        Square(_draw(0, height - side, generator), _draw(0, width - side, generator), side)
+        for side in sides
+    )
 
 
 def _draw(low: int, high: int, generator: torch.Generator) -> int:

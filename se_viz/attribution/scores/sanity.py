@@ -1,4 +1,6 @@
-"""The sanity check of maps: are they told from maps of networks whose weights were shuffled, and do gates change?"""
+"""The sanity check of maps: are they told from maps of networks whose weights were shuffled, and
+do gates change?
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -70,23 +72,30 @@ class GateLikeness:
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """A map among those of several networks with every weight shuffled, by the rank correlation of sizes."""
+    """A map among those of several networks with every weight shuffled, by the rank correlation of
+    sizes.
+    """
 
     own: tuple[float, ...]
     """Of the network's map and each of theirs."""
     pairs: tuple[float, ...]
     """Of theirs, two by two: what networks differ by that have learned nothing."""
     flat: int
-    """How many more networks gave one value everywhere, which is like nothing and unlike nothing."""
+    """How many more networks gave one value everywhere, which is like nothing and unlike
+    nothing."""
 
     @property
     def chance(self) -> float:
-        """Return how often a network that has learned nothing is apart at most: of all maps, one can be."""
+        """Return how often a network that has learned nothing is apart at most: of all maps, one
+        can be.
+        """
         return 1 / (1 + len(self.own))
 
     @property
     def apart(self) -> bool:
-        """Tell whether the map is less like each of theirs than any two of them are, by a digit that shows."""
+        """Tell whether the map is less like each of theirs than any two of them are, by a digit
+        that shows.
+        """
         if self.chance > CHANCE:
             return False
         return max(self.own) < min(self.pairs) and mean(self.pairs) - mean(self.own) >= _DIGIT
@@ -105,7 +114,8 @@ class SanityStep:
     gates: dict[int, GateLikeness]
     """Of each stage's gates to those of the first step."""
     peers: Peers | None = None
-    """At the last step, where every weight is shuffled: the first map among those of `NETWORKS` such networks."""
+    """At the last step, where every weight is shuffled: the first map among those of `NETWORKS`
+    such networks."""
 
 
 _Gates: TypeAlias = dict[int, np.ndarray]
@@ -124,14 +134,16 @@ def check_sanity(
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> tuple[SanityStep, ...]:
-    """Randomise a copy of a network from its classifier back to the image, and run a method after each part.
+    """Randomise a copy of a network from its classifier back to the image, and run a method after
+    each part.
 
-    This is the cascading test of Adebayo et al., arXiv 1810.03292, section 3.1, with all weights of a stage at
-    once. A loaded network does not tell what its weights were drawn from: so each weight tensor is shuffled with
-    ``seed``, which keeps its values and destroys what they had learned; running means and variances likewise. A step
-    is one draw. The last one is drawn `NETWORKS` times, so that the map can be compared with what networks differ by
-    that have learned nothing. A map of one value everywhere ends the check at its first step. The network itself is
-    not touched. ``report`` is told of the method's passes.
+    This is the cascading test of Adebayo et al., arXiv 1810.03292, section 3.1, with all weights of
+    a stage at once. A loaded network does not tell what its weights were drawn from: so each weight
+    tensor is shuffled with ``seed``, which keeps its values and destroys what they had learned;
+    running means and variances likewise. A step is one draw. The last one is drawn `NETWORKS`
+    times, so that the map can be compared with what networks differ by that have learned nothing. A
+    map of one value everywhere ends the check at its first step. The network itself is not touched.
+    ``report`` is told of the method's passes.
 
     Raises:
         AttributionError: gates are edited, which a copy would not know; or what `attribute` raises.
@@ -145,7 +157,9 @@ def check_sanity(
 
     def explain(number: int, weights: Sequence[str]) -> Tensor:
         shuffle_weights(twin.model, weights, seed=_SEEDS * seed + number)
-        return attribute_again(twin, inputs, found, watch=watch, report=nth_of(runs, number, report))
+        return attribute_again(
+            twin, inputs, found, watch=watch, report=nth_of(runs, number, report)
+        )
 
     steps: list[SanityStep] = []
     first: _Gates = {}
@@ -169,11 +183,13 @@ def name_part(part: int | str) -> str:
 
 
 def tabulate_steps(steps: Sequence[SanityStep]) -> pd.DataFrame:
-    """Return one row a step and measure: ``part``, ``panel`` (``map`` or ``gates``), ``measure``, ``value``.
+    """Return one row a step and measure: ``part``, ``panel`` (``map`` or ``gates``), ``measure``,
+    ``value``.
 
-    A value is NaN where the map is constant. Values have ranks of their own only where some are negative. ``low`` and
-    ``high`` are the least and greatest of several networks, else NaN: at the last step, whose value is then their
-    mean, and in rows of `PAIRS`, which hold at every step what two networks with every weight shuffled have in common.
+    A value is NaN where the map is constant. Values have ranks of their own only where some are
+    negative. ``low`` and ``high`` are the least and greatest of several networks, else NaN: at the
+    last step, whose value is then their mean, and in rows of `PAIRS`, which hold at every step what
+    two networks with every weight shuffled have in common.
     """
     signed = any(bool((step.map < 0).any()) for step in steps)
     rows = [
@@ -189,18 +205,25 @@ def tabulate_steps(steps: Sequence[SanityStep]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], float))
 
 
-def _spread(step: SanityStep, measure: str, value: float | None) -> tuple[float | None, float | None, float | None]:
+def _spread(
+    step: SanityStep, measure: str, value: float | None
+) -> tuple[float | None, float | None, float | None]:
     if measure != SIZES or step.peers is None or not step.peers.own:
         return value, None, None
     return mean(step.peers.own), min(step.peers.own), max(step.peers.own)
 
 
 def describe_steps(title: str, steps: Sequence[SanityStep]) -> list[str]:
-    """Say whether a map is told from maps of networks that have learned nothing, and what became of the gates."""
+    """Say whether a map is told from maps of networks that have learned nothing, and what became
+    of the gates.
+    """
     if steps[0].likeness.absolute is None:
         return [_describe_flat(title, steps[0].map)]
     gates = steps[-1].gates
-    stages, away = ", ".join(map(str, gates)), ", ".join(f"{likeness.distance:.2f}" for likeness in gates.values())
+    stages, away = (
+        ", ".join(map(str, gates)),
+        ", ".join(f"{likeness.distance:.2f}" for likeness in gates.values()),
+    )
     return [
         _describe_map(title, steps[-1].peers),
         "The gates of a stage do not change until the stage itself is randomised, because a gate "
@@ -226,9 +249,9 @@ def _describe_map(title: str, peers: Peers | None) -> str:
     if peers is None or peers.chance > CHANCE:
         flat = peers.flat if peers else 0
         return (
-            f"Whether {title} depends on the learned weights **cannot be told**: with every "
-            f"weight shuffled its map has one value everywhere in {flat} of {NETWORKS} networks, "
-            "and too few are left to compare with. Choose another method, stage or class."
+            f"Whether {title} depends on the learned weights **cannot be told**: with every weight "
+            f"shuffled its map has one value everywhere in {flat} of {NETWORKS} networks, and too "
+            "few are left to compare with. Choose another method, stage or class."
         )
     own, count = mean(peers.own), len(peers.own)
     numbers = (
@@ -245,7 +268,10 @@ def _describe_map(title: str, peers: Peers | None) -> str:
             f"happens in 1 of {count + 1} cases at most."
         )
     if own >= ALIKE:
-        return f"**{title} hardly changes with the weights**: {numbers}. It reflects the image more than the network."
+        return (
+            f"**{title} hardly changes with the weights**: {numbers}. It reflects the image more "
+            "than the network."
+        )
     return (
         f"Whether {title} depends on the learned weights **cannot be told**: {numbers}. The first "
         "range is not clearly below the second: a network that has learned nothing gives such "
@@ -264,7 +290,9 @@ def _ranks(gates: Mapping[int, GateLikeness]) -> dict[str, float | None]:
 
 @torch.no_grad()
 def shuffle_weights(model: nn.Module, names: Sequence[str], *, seed: int) -> None:
-    """Shuffle the values of each of a model's parameters and buffers in place, each within itself."""
+    """Shuffle the values of each of a model's parameters and buffers in place, each within
+    itself.
+    """
     weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     generator = torch.Generator().manual_seed(seed)
     for name in names:
@@ -281,8 +309,9 @@ def is_flat(values: Float[Tensor, "height width"]) -> bool:
 def compare_networks(values: Float[Tensor, "height width"], others: Sequence[Tensor]) -> Peers:
     """Compare a map with those of networks that have learned nothing, and these with each other.
 
-    Were the network one of them, its map could be any of them. At most one of all is less like each other than any two
-    others are like each other, so that the chance of being that one is one in all, or less.
+    Were the network one of them, its map could be any of them. At most one of all is less like each
+    other than any two others are like each other, so that the chance of being that one is one in
+    all, or less.
     """
     maps = [values, *(one for one in others if not is_flat(one))]
     ranks = pd.DataFrame({place: one.abs().flatten().numpy() for place, one in enumerate(maps)})
@@ -293,7 +322,9 @@ def compare_networks(values: Float[Tensor, "height width"], others: Sequence[Ten
     return Peers(tuple(table[0, 1:].tolist()), tuple(pairs.tolist()), len(others) + 1 - len(maps))
 
 
-def compare_maps(values: Float[Tensor, "height width"], original: Float[Tensor, "height width"]) -> MapLikeness:
+def compare_maps(
+    values: Float[Tensor, "height width"], original: Float[Tensor, "height width"]
+) -> MapLikeness:
     """Compare two maps by the order of their values, by that of their sizes, and by structure."""
     one, other = values.numpy(), original.numpy()
     if is_flat(values) or is_flat(original):
@@ -315,7 +346,8 @@ def _correlate(first: np.ndarray, second: np.ndarray) -> float | None:
 def _copy(network: Network, inputs: Tensor, watch: Watch) -> Network:
     if is_watching():
         raise AttributionError(
-            "The check runs on a copy of the network, which the edits of its gates do not reach. Undo the edits first."
+            "The check runs on a copy of the network, which the edits of its gates do not reach. "
+            "Undo the edits first."
         )
     # In its turn: nothing of others hangs on the model then.
     with (
@@ -328,8 +360,8 @@ def _copy(network: Network, inputs: Tensor, watch: Watch) -> Network:
             _, shared = run_apart(twin, network.model, inputs.to(network_dtype(network)))
         if shared:
             raise AttributionError(
-                f"The check runs on a copy of the network. {say_shared(network.model, shared)} Give "
-                "the network a class whose forward calls its own children."
+                f"The check runs on a copy of the network. {say_shared(network.model, shared)} "
+                "Give the network a class whose forward calls its own children."
             )
         return Network(twin, network.card, network.device)
 
@@ -340,5 +372,6 @@ def _gates(twin: Network, inputs: Tensor, watch: Watch) -> _Gates:
         twin.model(inputs)
     stages = sorted({record.stage for record in records})
     return {
-        stage: torch.cat([record.gate[0] for record in records if record.stage == stage]).numpy() for stage in stages
+        stage: torch.cat([record.gate[0] for record in records if record.stage == stage]).numpy()
+        for stage in stages
     }

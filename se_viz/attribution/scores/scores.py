@@ -1,4 +1,7 @@
-"""Scores of maps beside the scores of control maps, which ignore the network; and their verdict in words."""
+"""Scores of maps beside the scores of control maps, which ignore the network.
+
+And their verdict in words.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,19 +37,23 @@ class MapScore:
     insertion: Curve
     """The answer while the map's highest pixels come first: a high area is good."""
     infidelity: float
-    """Share of what squares take from the logit that the map does not foretell, 0 to 1: a low one is good."""
+    """Share of what squares take from the logit that the map does not foretell, 0 to 1: a low one
+    is good."""
 
     @property
     def gap(self) -> float:
-        """Return the area of insertion less that of deletion, in the units of their curves: a wide gap is good.
+        """Return the area of insertion less that of deletion, in the units of their curves: a wide
+        gap is good.
 
-        Neither area alone tells a map from noise: single pixels all over a photo break every texture, so that noise
-        does well at deletion, and for the same reason badly at insertion.
+        Neither area alone tells a map from noise: single pixels all over a photo break every
+        texture, so that noise does well at deletion, and for the same reason badly at insertion.
         """
         return self.insertion.area - self.deletion.area
 
     def read(self, measure: str) -> float:
-        """Return the number for one of ``MEASURES``: an area or their gap, in units of the curve, or the infidelity."""
+        """Return the number for one of ``MEASURES``: an area or their gap, in units of the curve,
+        or the infidelity.
+        """
         value = getattr(self, measure)
         return value.area if isinstance(value, Curve) else value
 
@@ -74,9 +81,14 @@ def make_yardstick(
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> Yardstick:
-    """Measure what an image loses with squares, and score each control. For errors see `answer_pictures`."""
+    """Measure what an image loses with squares, and score each control.
+
+    For errors see `answer_pictures`.
+    """
     whole, before = count_passes(exam), exam.squares + 1
-    falls = measure_falls(network, inputs, exam, watch=watch, report=lambda done, _: report(done, whole))
+    falls = measure_falls(
+        network, inputs, exam, watch=watch, report=lambda done, _: report(done, whole)
+    )
     controls: dict[str, list[MapScore]] = {key: [] for key in CONTROLS}
     drawn = make_controls(inputs.shape[-2], inputs.shape[-1], repeats=exam.repeats, seed=exam.seed)
     for key, values in ((key, values) for key, maps in drawn.items() for values in maps):
@@ -102,27 +114,40 @@ def score_map(
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
 ) -> MapScore:
-    """Score one map as ``falls``, which are of the same image, were measured. For errors see `trace_curves`."""
-    deletion, insertion = trace_curves(network, inputs, values, falls.exam, watch=watch, report=report)
+    """Score one map as ``falls``, which are of the same image, were measured.
+
+    For errors see `trace_curves`.
+    """
+    deletion, insertion = trace_curves(
+        network, inputs, values, falls.exam, watch=watch, report=report
+    )
     return MapScore(deletion, insertion, infidelity(values, falls))
 
 
 def tabulate_scores(scores: Mapping[str, MapScore], yardstick: Yardstick) -> pd.DataFrame:
-    """Return one row a map and then one a control: the mean over its draws, and their standard deviation.
+    """Return one row a map and then one a control: the mean over its draws, and their standard
+    deviation.
 
-    The deviation is that of a sample, and 0 for what has no draws; ``draws`` is 0 for maps of the network.
+    The deviation is that of a sample, and 0 for what has no draws; ``draws`` is 0 for maps of the
+    network.
     """
     rows = [*((key, (score,), 0) for key, score in scores.items())]
     rows += [(CONTROLS[key], drawn, len(drawn)) for key, drawn in yardstick.controls.items()]
-    return pd.DataFrame([{"map": name, "draws": draws, **_summarise(drawn)} for name, drawn, draws in rows])
+    return pd.DataFrame(
+        [{"map": name, "draws": draws, **_summarise(drawn)} for name, drawn, draws in rows]
+    )
 
 
 def tabulate_curves(scores: Mapping[str, MapScore], yardstick: Yardstick) -> pd.DataFrame:
-    """Return one row a point of each curve, of maps and then of controls: the mean over draws, and their range."""
+    """Return one row a point of each curve, of maps and then of controls: the mean over draws, and
+    their range.
+    """
     rows = [*((key, False, (score,)) for key, score in scores.items())]
     rows += [(CONTROLS[key], True, drawn) for key, drawn in yardstick.controls.items()]
     parts = [
-        _tabulate([getattr(score, measure) for score in drawn]).assign(map=name, control=control, curve=measure)
+        _tabulate([getattr(score, measure) for score in drawn]).assign(
+            map=name, control=control, curve=measure
+        )
         for name, control, drawn in rows
         for measure in ("deletion", "insertion")
     ]
@@ -132,22 +157,28 @@ def tabulate_curves(scores: Mapping[str, MapScore], yardstick: Yardstick) -> pd.
 def find_limit(drawn: Sequence[MapScore]) -> float:
     """Return the gap that a map must pass to be told from a control, in the units of the curves.
 
-    For random maps it is the one-sided prediction bound of a further draw, mean + t s sqrt(1 + 1 / n), which one draw
-    in 20 passes if gaps are normally distributed. A map without draws sets its own gap.
+    For random maps it is the one-sided prediction bound of a further draw, mean + t s sqrt(1 + 1 /
+    n), which one draw in 20 passes if gaps are normally distributed. A map without draws sets its
+    own gap.
     """
     gaps = [one.gap for one in drawn]
     return bound(mean(gaps), stdev(gaps) if len(gaps) > 1 else 0.0, len(gaps))
 
 
 def bound(middle: float, deviation: float, draws: int) -> float:
-    """Return what one further draw in 20 passes, by mean, sample deviation and number of draws; of one draw, itself."""
+    """Return what one further draw in 20 passes, by mean, sample deviation and number of draws.
+
+    Of one draw, itself.
+    """
     if draws < 2:
         return middle
     return middle + float(stdtrit(draws - 1, 1 - CHANCE)) * deviation * sqrt(1 + 1 / draws)
 
 
 def find_unbeaten(score: MapScore, yardstick: Yardstick) -> list[str]:
-    """Return the keys of the controls from which a map's gap cannot be told, or that have a wider one."""
+    """Return the keys of the controls from which a map's gap cannot be told, or that have a wider
+    one.
+    """
     return [key for key, drawn in yardstick.controls.items() if score.gap <= find_limit(drawn)]
 
 
@@ -169,13 +200,18 @@ def _describe(titles: Sequence[str], unbeaten: Sequence[str]) -> str:
             f"{names} {'beats' if alone else 'beat'} every control map, by more than their draws "
             f"differ; by chance this happens to 1 map in {1 / CHANCE:.0f}."
         )
-    return f"{names} {'is' if alone else 'are'} not clearly better than {_join([_NAMES[key] for key in unbeaten])}."
+    return (
+        f"{names} {'is' if alone else 'are'} not clearly better than "
+        f"{_join([_NAMES[key] for key in unbeaten])}."
+    )
 
 
 def _summarise(drawn: Sequence[MapScore]) -> dict[str, float]:
     numbers = pd.DataFrame([{measure: one.read(measure) for measure in MEASURES} for one in drawn])
     spread = numbers.std().fillna(0.0).add_suffix("_std")
-    return {str(name): float(value) for part in (numbers.mean(), spread) for name, value in part.items()}
+    return {
+        str(name): float(value) for part in (numbers.mean(), spread) for name, value in part.items()
+    }
 
 
 def _tabulate(curves: Sequence[Curve]) -> pd.DataFrame:

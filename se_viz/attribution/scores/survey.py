@@ -57,7 +57,8 @@ class Surveyed:
     """What was found of one image."""
 
     scores: pd.DataFrame
-    """As of `tabulate_scores`, and ``class``, its name, and ``sensitivity``: 0 for controls, which see no image."""
+    """As of `tabulate_scores`, and ``class``, its name, and ``sensitivity``: 0 for controls, which
+    see no image."""
     curves: pd.DataFrame
     """As of `tabulate_curves`."""
     problems: dict[str, str]
@@ -72,7 +73,9 @@ def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surve
         TooLittleMemoryError: the device has too little memory.
     """
     inputs = network.preprocess(image)
-    target = Target(_best(network, inputs) if survey.target is None else survey.target, survey.against)
+    target = Target(
+        _best(network, inputs) if survey.target is None else survey.target, survey.against
+    )
     # First: a class that is not there should not be told of once for each method.
     target.check(len(network.classes))
     exam = Exam(target, survey.baseline, seed=survey.seed)
@@ -81,7 +84,10 @@ def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surve
     moves: dict[str, float] = {}
     problems: dict[str, str] = {}
     for method in dict.fromkeys(survey.methods):
-        title, asked = METHODS[method].title, {"against": target.against, "baseline": survey.baseline}
+        title, asked = (
+            METHODS[method].title,
+            {"against": target.against, "baseline": survey.baseline},
+        )
         try:
             found = attribute(network, inputs, target.index, method, **asked)
             moves[title] = measure_sensitivity(network, inputs, found, seed=survey.seed)
@@ -95,10 +101,11 @@ def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surve
 
 
 def summarise_scores(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a map over all images: mean and standard deviation of each measure, and number of images.
+    """Return one row a map over all images: mean and standard deviation of each measure, and
+    number of images.
 
-    ``table`` holds the scores of all images. A control's draws count as one image's mean; the deviation is that of
-    a sample, over images, and 0 for one image.
+    ``table`` holds the scores of all images. A control's draws count as one image's mean; the
+    deviation is that of a sample, over images, and 0 for one image.
     """
     groups = table.groupby("map", sort=False)
     columns = {}
@@ -109,7 +116,8 @@ def summarise_scores(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_better(table: pd.DataFrame) -> dict[str, int]:
-    """Return in how many images each map's gap passes the `bound` of every control, by the map's name.
+    """Return in how many images each map's gap passes the `bound` of every control, by the map's
+    name.
 
     ``table`` holds the scores of all images, told apart by its column ``image``.
     """
@@ -127,10 +135,17 @@ def count_better(table: pd.DataFrame) -> dict[str, int]:
 
 
 def average_curves(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the mean over images of each point of each curve, and its standard error to either side."""
+    """Return the mean over images of each point of each curve, and its standard error to either
+    side.
+    """
     groups = pd.concat(tables).groupby(["map", "control", "curve", "step"], sort=False)
     mean, spread = groups["value"].mean(), groups["value"].sem().fillna(0.0)
-    columns = {"share": groups["share"].mean(), "value": mean, "low": mean - spread, "high": mean + spread}
+    columns = {
+        "share": groups["share"].mean(),
+        "value": mean,
+        "low": mean - spread,
+        "high": mean + spread,
+    }
     return pd.DataFrame(columns).reset_index()
 
 

@@ -15,7 +15,10 @@ HEAD = "head"
 
 
 class _Uses(TorchFunctionMode):
-    """Notes which tensors a pass is given to work with, in order; it needs no hook, and sees only its own thread."""
+    """Notes which tensors a pass is given to work with, in order.
+
+    It needs no hook, and sees only its own thread.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +32,8 @@ class _Uses(TorchFunctionMode):
 
 
 def order_weights(model: nn.Module, inputs: Tensor) -> list[str]:
-    """Return the names of all parameters and buffers in the order in which a forward pass first uses them.
+    """Return the names of all parameters and buffers in the order in which a forward pass first
+    uses them.
 
     Those that it does not use are left out.
     """
@@ -42,8 +46,9 @@ def order_weights(model: nn.Module, inputs: Tensor) -> list[str]:
 def split_stages(names: Sequence[str], sites: Sequence[GateSite]) -> dict[int | str, list[str]]:
     """Split weights that are in forward order by stage, from the classifier back to the image.
 
-    A stage ends with the last weight of the module that ends it; what lies before the first stage's SE blocks
-    belongs to that stage too. What follows the last stage is `HEAD`. Parts without a weight are left out.
+    A stage ends with the last weight of the module that ends it; what lies before the first stage's
+    SE blocks belongs to that stage too. What follows the last stage is `HEAD`. Parts without a
+    weight are left out.
     """
     ends, blocks = stage_ends(sites), {site.stage: site.block for site in sites}
     parts: dict[int | str, list[str]] = {}
@@ -51,7 +56,9 @@ def split_stages(names: Sequence[str], sites: Sequence[GateSite]) -> dict[int | 
     for stage in sorted(blocks):
         path = f"{ends.get(stage, blocks[stage])}."
         # Of a block that two stages share, the second finds nothing left.
-        end = max((place + 1 for place, name in enumerate(names) if name.startswith(path)), default=0)
+        end = max(
+            (place + 1 for place, name in enumerate(names) if name.startswith(path)), default=0
+        )
         parts[stage] = list(names[start:end])
         start = max(start, end)
     parts[HEAD] = list(names[start:])

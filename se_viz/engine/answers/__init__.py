@@ -1,7 +1,7 @@
 """How each kind of question is answered: one function a kind, and the table that names it.
 
-Each function calls one of the library and returns what that returns, or less: small, frozen and on the CPU. Captum is
-imported by functions that need it, when they run.
+Each function calls one of the library and returns what that returns, or less: small, frozen and on
+the CPU. Captum is imported by functions that need it, when they run.
 """
 
 from collections.abc import Callable, Mapping

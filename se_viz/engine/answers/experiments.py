@@ -1,4 +1,7 @@
-"""Answers by trying: other gates in place of the live ones; and what is known of the network itself."""
+"""Answers by trying: other gates in place of the live ones.
+
+And what is known of the network itself.
+"""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -30,13 +33,20 @@ from se_viz.networks.lenders import Lender, read_lenders
 
 def estimate(question: EstimateEffects, work: Work) -> Float[Tensor, "channels"]:
     """Estimate what each channel of a block does to a logit."""
-    return estimate_effects(work.network, work.photo, question.block, question.target, whole=True, watch=work.watch)
+    return estimate_effects(
+        work.network, work.photo, question.block, question.target, whole=True, watch=work.watch
+    )
 
 
 def ablate(question: AblateChannels, work: Work) -> Float[Tensor, "channels classes"]:
     """Shut channels, one after another."""
     return ablate_channels(
-        work.network, work.photo, question.block, channels=question.channels, whole=True, **work.told
+        work.network,
+        work.photo,
+        question.block,
+        channels=question.channels,
+        whole=True,
+        **work.told,
     )
 
 
@@ -44,7 +54,9 @@ def replace_gates(question: ReplaceGates, work: Work) -> tuple[Counterfactual, .
     """Put other gates in place of the live ones."""
     if question.kind == "other":
         lenders = [_lend(image, work) for image in question.lenders]
-        return run_lenders(work.network, work.photo, lenders, question.scope, whole=True, **work.told)
+        return run_lenders(
+            work.network, work.photo, lenders, question.scope, whole=True, **work.told
+        )
     asked = Replacement(question.kind, question.scope)
     if question.kind == "mean":
         gates = mean_gates([_lend(image, work).gates for image in question.lenders])

@@ -1,11 +1,24 @@
 """Answers by what lies inside the network: feature maps, gates, and the ways through them."""
 
 from se_viz.attribution.gates import GateAttribution, attribute_gates
-from se_viz.attribution.layers import attribute_layer, attribute_layers, enlarge, explain_refusal, find_focus, sum_up
+from se_viz.attribution.layers import (
+    attribute_layer,
+    attribute_layers,
+    enlarge,
+    explain_refusal,
+    find_focus,
+    sum_up,
+)
 from se_viz.attribution.paths import Trace, trace_paths
 from se_viz.attribution.question import Layer, LayerAttribution
 from se_viz.engine.answers.work import Work
-from se_viz.engine.questions import AttributeLayer, AttributeLayers, AttributeToGates, TracePaths, WeighChannels
+from se_viz.engine.questions import (
+    AttributeLayer,
+    AttributeLayers,
+    AttributeToGates,
+    TracePaths,
+    WeighChannels,
+)
 from se_viz.engine.views import DETAIL, Sight
 
 
@@ -25,7 +38,9 @@ def attribute_one(question: AttributeLayer, work: Work) -> Sight:
 
 
 def attribute_several(question: AttributeLayers, work: Work) -> tuple[Sight | str, ...]:
-    """Return what each feature map shows, from the one pass that all share, or the sentence why it cannot."""
+    """Return what each feature map shows, from the one pass that all share, or the sentence why it
+    cannot.
+    """
     refusals = {layer: explain_refusal(work.network, layer) for layer in question.layers}
     layers = [layer for layer in question.layers if not refusals[layer]]
     maps = attribute_layers(
@@ -38,7 +53,9 @@ def attribute_several(question: AttributeLayers, work: Work) -> tuple[Sight | st
 def weigh_channels(question: WeighChannels, work: Work) -> LayerAttribution:
     """Return the Grad-CAM of a block's output, with the values of each channel."""
     layer = Layer("after", question.block)
-    return attribute_layer(work.network, work.inputs, question.target, layer=layer, watch=work.watch)
+    return attribute_layer(
+        work.network, work.inputs, question.target, layer=layer, watch=work.watch
+    )
 
 
 def attribute_to_gates(question: AttributeToGates, work: Work) -> GateAttribution:
@@ -56,7 +73,9 @@ def attribute_to_gates(question: AttributeToGates, work: Work) -> GateAttributio
 
 def trace(question: TracePaths, work: Work) -> Trace:
     """Follow the way from a baseline to the image."""
-    return trace_paths(work.network, work.inputs, question.target, baseline=question.baseline, **work.told)
+    return trace_paths(
+        work.network, work.inputs, question.target, baseline=question.baseline, **work.told
+    )
 
 
 def _see(layer_map: "LayerAttribution") -> Sight:

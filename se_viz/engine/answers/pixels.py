@@ -40,7 +40,12 @@ def judge(question: JudgeMethod, work: Work) -> Fitness:
 def attribute_gate(question: AttributeGate, work: Work) -> NeuronAttribution:
     """Attribute one gate to pixels."""
     return attribute_neuron(
-        work.network, work.inputs, question.neuron, question.method, target=question.target, **work.told
+        work.network,
+        work.inputs,
+        question.neuron,
+        question.method,
+        target=question.target,
+        **work.told,
     )
 
 
@@ -48,4 +53,6 @@ def erase(question: Erase, work: Work) -> Erasure:
     """Erase what a gate's map marks, and read the gate again."""
     gate_map: NeuronAttribution = work.recall(question.map, work.digest)
     region = mark_strongest(gate_map.map, question.share)
-    return check_region(work.network, work.photo, region, question.map.neuron, fill=question.fill, watch=work.watch)
+    return check_region(
+        work.network, work.photo, region, question.map.neuron, fill=question.fill, watch=work.watch
+    )

@@ -1,10 +1,18 @@
-"""Answers about maps: how they score, how they move with the image, and whether they depend on the weights."""
+"""Answers about maps: how they score, how they move with the image, and whether they depend on the
+weights.
+"""
 
 from se_viz.attribution import scores as library
 from se_viz.attribution.question import Attribution
 from se_viz.attribution.scores import MapScore, SanityStep, Yardstick
 from se_viz.engine.answers.work import Work
-from se_viz.engine.questions import Attribute, CheckSanity, MakeYardstick, MeasureSensitivity, ScoreMap
+from se_viz.engine.questions import (
+    Attribute,
+    CheckSanity,
+    MakeYardstick,
+    MeasureSensitivity,
+    ScoreMap,
+)
 
 
 def make_yardstick(question: MakeYardstick, work: Work) -> Yardstick:
@@ -21,7 +29,9 @@ def score(question: ScoreMap, work: Work) -> MapScore:
 
 def measure_sensitivity(question: MeasureSensitivity, work: Work) -> float:
     """Move the image a little, and run a method again."""
-    return library.measure_sensitivity(work.network, work.inputs, _map(question.map, work), **work.told)
+    return library.measure_sensitivity(
+        work.network, work.inputs, _map(question.map, work), **work.told
+    )
 
 
 def check_sanity(question: CheckSanity, work: Work) -> tuple[SanityStep, ...]:

@@ -18,16 +18,21 @@ from se_viz.ui.words import as_markdown
 
 
 def get_analysis(choices: Choices, block: str | None = None) -> Analysis:
-    """Analyse the photo; with ``block``, keep that block's feature maps too. Where it cannot, end the page here.
+    """Analyse the photo; with ``block``, keep that block's feature maps too.
 
-    What is not known yet comes from a single pass. All sessions are given the same records: nobody writes into them.
+    Where it cannot, end the page here.
+
+    What is not known yet comes from a single pass. All sessions are given the same records: nobody
+    writes into them.
     """
     try:
         with waiting("Analysing the image…") as watch:
             case = case_of(choices)
             # Asked for by both caches, run for the first.
             told = tell_apart(watch, lambda *_: None)
-            look = cache(partial(get_engine().ask, case, choices.photo, Analyse(block), progress=told))
+            look = cache(
+                partial(get_engine().ask, case, choices.photo, Analyse(block), progress=told)
+            )
             record = _keep_record(case, block, _look=look) if block else None
             analysis = _analysis(case, _look=look)
     except SeVizError as problem:
@@ -36,7 +41,8 @@ def get_analysis(choices: Choices, block: str | None = None) -> Analysis:
     return analysis if record is None else _hold(analysis, record)
 
 
-# Not copied for everyone who asks: it is small, many pages ask for many images, and nobody writes into it.
+# Not copied for everyone who asks: it is small, many pages ask for many images, and nobody writes
+# into it.
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _analysis(case: Case, *, _look: Callable[[], Analysis]) -> Analysis:
     return _hold(_look())

@@ -1,4 +1,6 @@
-"""A bar for work of a known length: how far it is, how long it will take, and a button that ends it."""
+"""A bar for work of a known length: how far it is, how long it will take, and a button that ends
+it.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,16 +14,21 @@ from se_viz.ui.session import Report, Watch, waiting
 
 
 @contextmanager
-def progress(text: str, *, key: str, stop: Callable[[], None]) -> Iterator[tuple[Watch, Callable[..., None]]]:
-    """Yield a watch and a report that draw a bar with an estimate; its button calls ``stop``, and ends the run.
+def progress(
+    text: str, *, key: str, stop: Callable[[], None]
+) -> Iterator[tuple[Watch, Callable[..., None]]]:
+    """Yield a watch and a report that draw a bar with an estimate.
 
-    Nothing is drawn before the first part is done: what is cached comes at once. The report may be told, as a third
-    number, how much was done ``already``, at no cost now.
+    Its button calls ``stop``, and ends the run.
+
+    Nothing is drawn before the first part is done: what is cached comes at once. The report may be
+    told, as a third number, how much was done ``already``, at no cost now.
 
     Raises:
         OvertakenError: from the watch, as in `waiting`.
     """
-    # Streamlit replays on every hit what a cached function shows; what is shown in this context is forgotten.
+    # Streamlit replays on every hit what a cached function shows; what is shown in this context is
+    # forgotten.
     outside, started, place = copy_context(), time.perf_counter(), st.empty()
     bars = []
 
@@ -41,7 +48,9 @@ def progress(text: str, *, key: str, stop: Callable[[], None]) -> Iterator[tuple
 
 
 def part_of(report: Report, *, before: int, weight: int, whole: int) -> Report:
-    """Return the report of one of several runs: of the ``whole`` it takes a ``weight``, after what came ``before``."""
+    """Return the report of one of several runs: of the ``whole`` it takes a ``weight``, after what
+    came ``before``.
+    """
     # Something must be done before an estimate can be made.
     return lambda done, total: report(max(1, before + weight * done // total), whole)
 
@@ -51,9 +60,13 @@ def describe_load(load: Load) -> str:
     if not load.waiting:
         return ""
     others = load.waiting + 1
-    return f" {others} other users share {load.device} now; expect up to {others + 1} times as long."
+    return (
+        f" {others} other users share {load.device} now; expect up to {others + 1} times as long."
+    )
 
 
 def estimate_rest(seconds: float, *, done: int, total: int, already: int = 0) -> float:
-    """Return how many seconds the rest takes if it goes on as it went since ``already`` were done."""
+    """Return how many seconds the rest takes if it goes on as it went since ``already`` were
+    done.
+    """
     return seconds / (done - already) * (total - done)

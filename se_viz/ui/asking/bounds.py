@@ -18,7 +18,8 @@ class Bound:
     size: str | None = None
     """How many bytes of them together; None: they are small."""
     shared: bool = False
-    """Whether all sessions are given the same object, into which nobody may write, instead of a copy each."""
+    """Whether all sessions are given the same object, into which nobody may write, instead of a
+    copy each."""
 
 
 BOUNDS: Mapping[type, Bound] = {

@@ -1,4 +1,5 @@
-"""Memory of the app: garbage is collected off the path of clicks, and what passes free stays for the next one.
+"""Memory of the app: garbage is collected off the path of clicks, and what passes free stays for
+the next one.
 
 Why: docs/decisions/014-garbage-collection.md
 """
@@ -26,9 +27,12 @@ def keep_memory_flat() -> None:
 
 
 def freeze_anew() -> None:
-    """Collect all garbage, and freeze the rest; what was frozen before and is garbage by now goes too.
+    """Collect all garbage, and freeze the rest.
 
-    Frozen for good, a session for which a network is loaded would stay, with its uploads, after it has left.
+    What was frozen before and is garbage by now goes too.
+
+    Frozen for good, a session for which a network is loaded would stay, with its uploads, after it
+    has left.
     """
     gc.unfreeze()
     gc.collect()

@@ -13,7 +13,10 @@ P = ParamSpec("P")
 
 
 def page_part(show: Callable[P, None]) -> Callable[P, None]:
-    """Let a part of a page end in a sentence where it cannot be shown; the rest of the page goes on."""
+    """Let a part of a page end in a sentence where it cannot be shown.
+
+    The rest of the page goes on.
+    """
 
     @wraps(show)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:

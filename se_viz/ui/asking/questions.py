@@ -1,4 +1,6 @@
-"""Every question of a page: answered once for all sessions, behind a text or a bar while it is not."""
+"""Every question of a page: answered once for all sessions, behind a text or a bar while it is
+not.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,7 +24,9 @@ def case_of(choices: Choices) -> Case:
 
 
 def ask(choices: Choices, question: Question, text: str, *, slow: bool = False) -> Any:
-    """Return the answer to a question about what is chosen; meanwhile show a text, and who runs before.
+    """Return the answer to a question about what is chosen.
+
+    Meanwhile show a text, and who runs before.
 
     A ``slow`` one shows the time, and gives up for a newer choice in its own fragment too.
 
@@ -34,8 +38,12 @@ def ask(choices: Choices, question: Question, text: str, *, slow: bool = False) 
         return answer(choices, question, watch)
 
 
-def ask_with_bar(choices: Choices, question: Question, text: str, *, key: str, stop: Callable[[], None]) -> Any:
-    """Return the answer to a long question; meanwhile show a bar, whose button calls ``stop`` and ends the run.
+def ask_with_bar(
+    choices: Choices, question: Question, text: str, *, key: str, stop: Callable[[], None]
+) -> Any:
+    """Return the answer to a long question.
+
+    Meanwhile show a bar, whose button calls ``stop`` and ends the run.
 
     Raises:
         OvertakenError: a newer choice has come in its own fragment while the whole page ran.
@@ -84,7 +92,9 @@ def answer_case(
 
 
 def tell_apart(watch: Watch, report: Report) -> Callable[[int, int, int], None]:
-    """Return what an engine tells its progress: a watch hears who runs before, a report how far it is."""
+    """Return what an engine tells its progress: a watch hears who runs before, a report how far it
+    is.
+    """
     last = 0, 0
 
     def tell(done: int, total: int, ahead: int) -> None:
@@ -106,7 +116,11 @@ def _make_cache(kind: type) -> Callable[..., Any]:
     compute.__qualname__ = f"answer_{kind.__name__}"
     bound = BOUNDS[kind]
     # The text of a frozen value says all of it, and is hashed faster than its parts one by one.
-    settings = {"max_entries": bound.entries, "show_spinner": False, "hash_funcs": {Case: repr, kind: repr}}
+    settings = {
+        "max_entries": bound.entries,
+        "show_spinner": False,
+        "hash_funcs": {Case: repr, kind: repr},
+    }
     if bound.shared:
         return st.cache_resource(**settings)(compute)
     return st.cache_data(max_size=bound.size, **settings)(compute)

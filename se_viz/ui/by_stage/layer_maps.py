@@ -1,4 +1,6 @@
-"""What one method finds at several feature maps: the announcement of a long run, its bar, and what is kept of it."""
+"""What one method finds at several feature maps: the announcement of a long run, its bar, and what
+is kept of it.
+"""
 
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -30,10 +32,16 @@ def choose_method(key: str) -> str:
     )
 
 
-def announce_sights(choices: Choices, analysis: Analysis, method: str, *, layers: Collection[Layer], what: str) -> None:
+def announce_sights(
+    choices: Choices, analysis: Analysis, method: str, *, layers: Collection[Layer], what: str
+) -> None:
     """Say before a long run how long it is, and for ``what``: all these feature maps together."""
     row = LAYER_METHODS[method]
-    widths = {use: record.gate.shape[1] for record in analysis.records for use in (record.stage, record.name)}
+    widths = {
+        use: record.gate.shape[1]
+        for record in analysis.records
+        for use in (record.stage, record.name)
+    }
     costs = [row.cost(row.options.get("n_steps", 1), widths[layer.of]) for layer in layers]
     passes, back = (sum(part) for part in zip(*costs, strict=True))
     if passes > 8 * len(layers):
@@ -41,14 +49,21 @@ def announce_sights(choices: Choices, analysis: Analysis, method: str, *, layers
 
 
 def ask_layer(layer: Layer, target: Target, method: str, baseline: str) -> AttributeLayer:
-    """Return the question about a feature map; where the method has no baseline always the same one, as for caches."""
-    return AttributeLayer(layer, target, method, baseline if LAYER_METHODS[method].baseline else "mean")
+    """Return the question about a feature map.
+
+    Where the method has no baseline always the same one, as for caches.
+    """
+    return AttributeLayer(
+        layer, target, method, baseline if LAYER_METHODS[method].baseline else "mean"
+    )
 
 
 def find_sights(
     choices: Choices, questions: Mapping[Place, AttributeLayer], *, picker: str
 ) -> dict[Place, Sight | str]:
-    """Return what each feature map shows, or the sentence why it cannot; *Stop* sets the ``picker`` of methods back.
+    """Return what each feature map shows, or the sentence why it cannot.
+
+    *Stop* sets the ``picker`` of methods back.
 
     All are asked by one method.
     """
@@ -56,10 +71,18 @@ def find_sights(
     if LAYER_METHODS[first.method].single:
         layers = tuple(question.layer for question in questions.values())
         together = AttributeLayers(layers, first.target, first.method)
-        return dict(zip(questions, ask(choices, together, "Computing the maps…", slow=True), strict=True))
+        return dict(
+            zip(questions, ask(choices, together, "Computing the maps…", slow=True), strict=True)
+        )
     share = 100 // len(questions)
-    with progress("Computing the maps…", key=picker, stop=partial(_stop, picker)) as (watch, report):
-        parts = [part_of(report, before=share * place, weight=share, whole=100) for place in range(len(questions))]
+    with progress("Computing the maps…", key=picker, stop=partial(_stop, picker)) as (
+        watch,
+        report,
+    ):
+        parts = [
+            part_of(report, before=share * place, weight=share, whole=100)
+            for place in range(len(questions))
+        ]
         return {
             place: _try(choices, question, watch, part)
             for (place, question), part in zip(questions.items(), parts, strict=True)

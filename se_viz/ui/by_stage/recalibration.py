@@ -14,9 +14,22 @@ from se_viz.engine import DETAIL, Cells, Gates, Sight
 from se_viz.experiments import Analysis, gates_of
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, page_part
-from se_viz.ui.by_stage.layer_maps import announce_sights, ask_layer, choose_method, find_sights, name_scale
+from se_viz.ui.by_stage.layer_maps import (
+    announce_sights,
+    ask_layer,
+    choose_method,
+    find_sights,
+    name_scale,
+)
 from se_viz.ui.session import open_channel
-from se_viz.ui.widgets import choose_block, current_palette, link_channel, open_channel_of, show_figure, show_panel
+from se_viz.ui.widgets import (
+    choose_block,
+    current_palette,
+    link_channel,
+    open_channel_of,
+    show_figure,
+    show_panel,
+)
 from se_viz.ui.words import as_markdown
 
 Sides: TypeAlias = Mapping[str, Sight | str]
@@ -29,7 +42,9 @@ _DIFFERENCE = "The difference, after - before"
 @st.fragment
 @page_part
 def show_recalibration(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
-    """Show one method on U and X~ of the open block, and the channels by which the two maps differ."""
+    """Show one method on U and X~ of the open block, and the channels by which the two maps
+    differ.
+    """
     left, right = st.columns(2)
     with left:
         block = choose_block(analysis)
@@ -39,7 +54,9 @@ def show_recalibration(choices: Choices, analysis: Analysis, target: Target, bas
     # A container, so that what was there before holds its place meanwhile.
     with st.container():
         announce_sights(choices, analysis, method, layers=layers.values(), what="both sides")
-        questions = {side: ask_layer(layer, target, method, baseline) for side, layer in layers.items()}
+        questions = {
+            side: ask_layer(layer, target, method, baseline) for side, layer in layers.items()
+        }
         sides = find_sights(choices, questions, picker="side-method")
     found = _compare(sides, gates_of(analysis)[block], method)
     _show_maps(choices, sides, found, method)
@@ -51,8 +68,13 @@ def _compare(sides: Sides, gates: Gates, method: str) -> Recalibration | str:
     """Compare both sides, or say why there is nothing to compare."""
     before, after = sides["before"], sides["after"]
     if isinstance(before, str) or isinstance(after, str):
-        return "There is no difference where one side has no map. Choose another method, or another block."
-    return APART[method].reason if method in APART else compare_sides(before.side, after.side, gates)
+        return (
+            "There is no difference where one side has no map. Choose another method, or another "
+            "block."
+        )
+    return (
+        APART[method].reason if method in APART else compare_sides(before.side, after.side, gates)
+    )
 
 
 def describe_sides(method: str) -> str:
@@ -65,8 +87,7 @@ def describe_sides(method: str) -> str:
         )
     return (
         "X~ shows the effect of the channels after their gates; the difference shows what runs "
-        "through squeeze and excitation. Where the difference is pale, the gates hardly took "
-        "part."
+        "through squeeze and excitation. Where the difference is pale, the gates hardly took part."
     )
 
 
@@ -85,7 +106,11 @@ def describe_scale(method: str, count: int) -> str:
 def _show_maps(choices: Choices, sides: Sides, found: Recalibration | str, method: str) -> None:
     maps = {WHERE[where]: _map_of(side, method) for where, side in sides.items()}
     maps[_DIFFERENCE] = found if isinstance(found, str) else found.difference
-    large = {name: enlarge(one, (DETAIL, DETAIL)).numpy() for name, one in maps.items() if not isinstance(one, str)}
+    large = {
+        name: enlarge(one, (DETAIL, DETAIL)).numpy()
+        for name, one in maps.items()
+        if not isinstance(one, str)
+    }
     signed, shared = method not in APART, method not in APART or APART[method].same_unit
     fitted = {name: fit_span(one, signed=signed) for name, one in large.items()}
     for place, (name, one) in zip(st.columns(3, gap="small"), maps.items(), strict=True):
@@ -96,14 +121,20 @@ def _show_maps(choices: Choices, sides: Sides, found: Recalibration | str, metho
                 continue
             span = widest(fitted.values()) if shared else fitted[name]
             title = name_scale(method, signed=signed)
-            figure = draw_panel(choices.photo, large[name], current_palette(), span=span, title=title)
+            figure = draw_panel(
+                choices.photo, large[name], current_palette(), span=span, title=title
+            )
             show_panel(figure, f"side-{name[0]}", alt=f"{name}: the map over the photo")
     words = LAYER_METHODS[method].looks_for if isinstance(found, str) else describe_sides(method)
-    st.caption(words, help=f"{describe_scale(method, len(large))} ({LAYER_METHODS[method].source})".strip())
+    st.caption(
+        words, help=f"{describe_scale(method, len(large))} ({LAYER_METHODS[method].source})".strip()
+    )
 
 
 def _map_of(side: Sight | str, method: str) -> Cells | str:
-    """Return all channels together: signed where they add up, and the method's own map where they do not."""
+    """Return all channels together: signed where they add up, and the method's own map where they
+    do not.
+    """
     return side if isinstance(side, str) else side.map if method in APART else side.side.cells
 
 
@@ -115,21 +146,27 @@ def _show_makers(analysis: Analysis, found: Recalibration, block: str, method: s
     st.markdown("**The channels that make the difference**, the largest first")
     plot, words = st.columns([3, 2], gap="medium")
     with plot:
-        unit = "mean activation, cells summed" if LAYER_METHODS[method].classless else "cells summed"
+        unit = (
+            "mean activation, cells summed" if LAYER_METHODS[method].classless else "cells summed"
+        )
         figure = draw_makers(table, current_palette(), unit=unit, selected=channel)
-        show_figure(figure, "makers", alt="Channels by their part in the difference", on_click=open_channel)
+        show_figure(
+            figure, "makers", alt="Channels by their part in the difference", on_click=open_channel
+        )
     with words:
         st.markdown(describe_makers(ranked["difference"].to_numpy(), _SHOWN))
         st.caption(
-            "Each bar is a channel's part in the difference, summed over the cells; click a bar "
-            "to open its channel. The open channel is highlighted, and last where it is not "
-            "among the largest."
+            "Each bar is a channel's part in the difference, summed over the cells; click a bar to "
+            "open its channel. The open channel is highlighted, and last where it is not among the "
+            "largest."
         )
         link_channel(record, label_blocks(analysis.records)[block])
 
 
 def describe_makers(differences: np.ndarray, shown: int) -> str:
-    """Say for how much of the total change, up or down, the first channels of a ranked list account."""
+    """Say for how much of the total change, up or down, the first channels of a ranked list
+    account.
+    """
     moved = np.abs(differences)
     if not moved.sum():
         return "Both maps are the same: these gates change nothing here."

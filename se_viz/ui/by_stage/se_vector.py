@@ -5,7 +5,14 @@ from contextlib import suppress
 import numpy as np
 import streamlit as st
 
-from se_viz.attribution.layers import USUAL_Z, SEVector, enlarge, make_se_vector, select_channels, weigh_by_class
+from se_viz.attribution.layers import (
+    USUAL_Z,
+    SEVector,
+    enlarge,
+    make_se_vector,
+    select_channels,
+    weigh_by_class,
+)
 from se_viz.attribution.question import LayerAttribution, Target
 from se_viz.charts import CLIPPED, draw_panel, draw_threshold, fit_span, gate_span
 from se_viz.engine.questions import WeighChannels
@@ -19,21 +26,25 @@ from se_viz.ui.words import as_markdown, plain
 
 _DETAIL = 128
 _EXPLAINED = (
-    "Gates depend on the image: choose another class, and the first map stays. *Weighed by "
-    "class* is a variant of ours that draws the positive part. Each map has its own scale, as "
-    f"units differ. {CLIPPED} (Roxo et al., arXiv 2412.05134)"
+    "Gates depend on the image: choose another class, and the first map stays. *Weighed by class* "
+    "is a variant of ours that draws the positive part. Each map has its own scale, as units "
+    f"differ. {CLIPPED} (Roxo et al., arXiv 2412.05134)"
 )
 
 
 @st.fragment
 def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None:
-    """Show where the channels with the widest gates are active, whatever the class, and weighed by a class."""
+    """Show where the channels with the widest gates are active, whatever the class, and weighed by
+    a class.
+    """
     block, z = _choose(choices, analysis)
     record = get_analysis(choices, block).record(block)
     assert record.features is not None
     try:
         vector = make_se_vector(record.gate[0], record.features[0], z)
-        found = ask(choices, WeighChannels(block, target), "Computing the weights of the class…", slow=True)
+        found = ask(
+            choices, WeighChannels(block, target), "Computing the weights of the class…", slow=True
+        )
     except OvertakenError:
         # The newer choice draws this part again at once.
         return
@@ -56,11 +67,15 @@ def _choose(choices: Choices, analysis: Analysis) -> tuple[str, float]:
         persist_state="session",
     )
     words = "Z: keep gates above mean + Z x standard deviation"
-    return block, right.slider(words, 0.0, 3.0, USUAL_Z, 0.001, key="vector-z", persist_state="session")
+    return block, right.slider(
+        words, 0.0, 3.0, USUAL_Z, 0.001, key="vector-z", persist_state="session"
+    )
 
 
 def _last_that_chooses(analysis: Analysis) -> str:
-    """Return the last block, or the last whose gates do not all stand at one end, where none would be kept."""
+    """Return the last block, or the last whose gates do not all stand at one end, where none would
+    be kept.
+    """
     for record in reversed(analysis.records):
         with suppress(AttributionError):
             select_channels(record.gate[0])
@@ -73,9 +88,13 @@ def _show(choices: Choices, record: GateRecord, found: tuple[SEVector, LayerAttr
     gates, maps, weighed = st.columns(3, gap="small")
     count = int(vector.kept.sum())
     with gates:
-        st.markdown(f"**{count} of {len(vector.kept)} channels kept**, gate above {vector.threshold:.3f}")
+        st.markdown(
+            f"**{count} of {len(vector.kept)} channels kept**, gate above {vector.threshold:.3f}"
+        )
         span = gate_span(choices.network.inspection.sites, record.gate.numpy())
-        figure = draw_threshold(record.gate[0].numpy(), vector.threshold, current_palette(), span=span)
+        figure = draw_threshold(
+            record.gate[0].numpy(), vector.threshold, current_palette(), span=span
+        )
         show_panel(figure, "vector-gates", alt="The block's gates, and which are kept")
     with maps:
         st.markdown("**The gates alone**: no class")
@@ -87,14 +106,17 @@ def _show(choices: Choices, record: GateRecord, found: tuple[SEVector, LayerAttr
             _draw(choices, values, "vector-class")
         else:
             st.info(
-                "These channels together are no evidence for this class. Choose a smaller Z, another block or class."
+                "These channels together are no evidence for this class. Choose a smaller Z, "
+                "another block or class."
             )
 
 
 def _draw(choices: Choices, values: np.ndarray, key: str) -> None:
     signed = bool((values < 0).any())
     title = "below 0 ← 0 → above" if signed else "none → strongest"
-    figure = draw_panel(choices.photo, values, current_palette(), span=fit_span(values, signed=signed), title=title)
+    figure = draw_panel(
+        choices.photo, values, current_palette(), span=fit_span(values, signed=signed), title=title
+    )
     show_panel(figure, key, alt="The map of the kept channels over the photo")
 
 

@@ -1,4 +1,6 @@
-"""The view *Stage by stage*: the same map at every stage, on both sides of a gate, and from the gates alone."""
+"""The view *Stage by stage*: the same map at every stage, on both sides of a gate, and from the
+gates alone.
+"""
 
 import numpy as np
 import streamlit as st
@@ -11,17 +13,29 @@ from se_viz.engine import DETAIL, Sight
 from se_viz.experiments import Analysis, gates_of
 from se_viz.gates.tables import label_blocks, name_stage
 from se_viz.ui.asking import Choices, page_part
-from se_viz.ui.by_stage.layer_maps import announce_sights, ask_layer, choose_method, find_sights, name_scale
+from se_viz.ui.by_stage.layer_maps import (
+    announce_sights,
+    ask_layer,
+    choose_method,
+    find_sights,
+    name_scale,
+)
 from se_viz.ui.by_stage.recalibration import show_recalibration
 from se_viz.ui.by_stage.se_vector import show_se_vector
 from se_viz.ui.widgets import choose_option, current_palette, show_panel
 from se_viz.ui.words import as_markdown
 
-_PLACES = {"end": "the stage's end", "after": "X~ of its last block", "before": "U of its last block"}
+_PLACES = {
+    "end": "the stage's end",
+    "after": "X~ of its last block",
+    "before": "U of its last block",
+}
 
 
 def show_stages(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
-    """Show how the evidence for a class changes with depth, what gates change in it, and what they point at alone."""
+    """Show how the evidence for a class changes with depth, what gates change in it, and what they
+    point at alone.
+    """
     st.header("How the evidence changes with depth", anchor=False, divider="gray")
     _show_depth(choices, analysis, target, baseline)
     st.header("Before and after the gates", anchor=False, divider="gray")
@@ -35,23 +49,34 @@ def show_stages(choices: Choices, analysis: Analysis, target: Target, baseline: 
 def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
     method, where = _choose()
     stages = sorted({record.stage for record in analysis.records})
-    layers = {stage: Layer(where, stage if where == "end" else _last(analysis, stage)) for stage in stages}
+    layers = {
+        stage: Layer(where, stage if where == "end" else _last(analysis, stage)) for stage in stages
+    }
     # A container, so that what was there before holds its place meanwhile.
     with st.container():
         announce_sights(choices, analysis, method, layers=layers.values(), what="all stages")
-        questions = {stage: ask_layer(layer, target, method, baseline) for stage, layer in layers.items()}
+        questions = {
+            stage: ask_layer(layer, target, method, baseline) for stage, layer in layers.items()
+        }
         found = find_sights(choices, questions, picker="stage-method")
-    for column, (stage, sight) in zip(st.columns(len(found), gap="small"), found.items(), strict=True):
+    for column, (stage, sight) in zip(
+        st.columns(len(found), gap="small"), found.items(), strict=True
+    ):
         with column:
             _show_stage(choices, analysis, (stage, method), sight)
     if drawn := [sight.seconds for sight in found.values() if isinstance(sight, Sight)]:
         row = LAYER_METHODS[method]
-        words = "Look from the first stage to the last: the share below each map shows whether the evidence narrows."
+        words = (
+            "Look from the first stage to the last: the share below each map shows whether the "
+            "evidence narrows."
+        )
         st.caption(f"{words} {row.looks_for}", help=_explain(sum(drawn), row.source))
 
 
 def _choose() -> tuple[str, str]:
-    """Ask for a method, and for the feature map of each stage that it is to explain the answer by."""
+    """Ask for a method, and for the feature map of each stage that it is to explain the answer
+    by.
+    """
     left, right = st.columns(2)
     with left:
         method = choose_method("stage-method")
@@ -71,7 +96,9 @@ def _explain(seconds: float, source: str) -> str:
     )
 
 
-def _show_stage(choices: Choices, analysis: Analysis, asked: tuple[int, str], sight: Sight | str) -> None:
+def _show_stage(
+    choices: Choices, analysis: Analysis, asked: tuple[int, str], sight: Sight | str
+) -> None:
     stage, method = asked
     st.markdown(f"**{name_stage(stage)}**")
     if isinstance(sight, str):
@@ -80,7 +107,9 @@ def _show_stage(choices: Choices, analysis: Analysis, asked: tuple[int, str], si
     values = enlarge(sight.map, (DETAIL, DETAIL)).numpy()
     signed = bool((sight.map < 0).any())
     labels, gates = label_blocks(analysis.records), gates_of(analysis)
-    curves = {labels[one.name]: gates[one.name].numpy() for one in analysis.records if one.stage == stage}
+    curves = {
+        labels[one.name]: gates[one.name].numpy() for one in analysis.records if one.stage == stage
+    }
     figure = draw_panel(
         choices.photo,
         values,

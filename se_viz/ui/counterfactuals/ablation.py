@@ -17,15 +17,21 @@ _Asked: TypeAlias = tuple[Case, str]
 
 
 def get_ablation(choices: Choices, block: str, target: int) -> Effects:
-    """Return how far a logit falls without each channel of a block; NaN for those that were not asked.
+    """Return how far a logit falls without each channel of a block.
+
+    NaN for those that were not asked.
 
     Raises:
         SeVizError: the device cannot; the text says what to do.
     """
     asked = _asked(choices, block)
-    channels = next(site.channels for site in choices.network.inspection.sites if site.name == block)
+    channels = next(
+        site.channels for site in choices.network.inspection.sites if site.name == block
+    )
     parts, computed = {}, list[int]()
-    with progress("Ablating one channel after another…", key="ablation", stop=partial(_stop, asked)) as (watch, bar):
+    with progress(
+        "Ablating one channel after another…", key="ablation", stop=partial(_stop, asked)
+    ) as (watch, bar):
 
         def report(done: int, _: int, *, start: int) -> None:
             # Only a part that is computed now reports: the estimate is to leave the others out.
@@ -41,11 +47,19 @@ def get_ablation(choices: Choices, block: str, target: int) -> Effects:
 
 
 def show_rest(choices: Choices, block: str, effects: Effects) -> None:
-    """Say how many channels were asked before somebody stopped it, and offer to go on; nothing where all were."""
+    """Say how many channels were asked before somebody stopped it, and offer to go on.
+
+    Nothing where all were.
+    """
     asked = int(effects.isfinite().sum())
     if asked < len(effects):
         st.info(f"Stopped after {asked} of {len(effects)} channels; only these are shown.")
-        st.button("Measure the rest", on_click=_go_on, args=(_asked(choices, block),), icon=":material/play_arrow:")
+        st.button(
+            "Measure the rest",
+            on_click=_go_on,
+            args=(_asked(choices, block),),
+            icon=":material/play_arrow:",
+        )
 
 
 def _asked(choices: Choices, block: str) -> _Asked:

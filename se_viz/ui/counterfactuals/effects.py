@@ -1,4 +1,6 @@
-"""The second half of the page *Does it matter?*: each channel's gate against its effect on a logit."""
+"""The second half of the page *Does it matter?*: each channel's gate against its effect on a
+logit.
+"""
 
 import pandas as pd
 import streamlit as st
@@ -38,7 +40,9 @@ _MEASURES = {"estimate": "Gradient x gate", "exact": "Exact ablation"}
 @st.fragment
 @page_part
 def show_effects(choices: Choices, analysis: Analysis) -> None:
-    """Show gate against effect for one block and class: rank correlation, scatter, and channels that mislead."""
+    """Show gate against effect for one block and class: rank correlation, scatter, and channels
+    that mislead.
+    """
     block, target, measure = _choose(choices, analysis)
     # A container, so that what was there before holds its place meanwhile.
     with st.container():
@@ -46,14 +50,20 @@ def show_effects(choices: Choices, analysis: Analysis) -> None:
     show_rest(choices, block, effects)
     table = tabulate_effects(gates_of(analysis)[block], effects).dropna()
     if len(table):
-        size, signed = _compare((case_of(choices), block, target, measure), len(table), _table=table)
+        size, signed = _compare(
+            (case_of(choices), block, target, measure), len(table), _table=table
+        )
         st.markdown(describe_slopes(size, signed, len(table)))
         name = choices.network.classes[target]
         _show_channels(choices, table, analysis.record(block), (measure, name), size)
 
 
 def _show_channels(
-    choices: Choices, table: pd.DataFrame, record: GateRecord, effect: tuple[str, str], size: SlopeTest | None
+    choices: Choices,
+    table: pd.DataFrame,
+    record: GateRecord,
+    effect: tuple[str, str],
+    size: SlopeTest | None,
 ) -> None:
     measure, name = effect
     outliers = find_outliers(table)
@@ -67,8 +77,10 @@ def _show_channels(
         _list_channels("Large gate, little effect", outliers[0], "useless")
         _list_channels("Small gate, large effect", outliers[1], "decisive")
         st.caption(
-            "Number, gate and effect of each channel. Where all gates are large, even the smallest are large.",
-            help="Above: the smallest effects among the largest quarter of the block's gates. Below: the largest "
+            "Number, gate and effect of each channel. Where all gates are large, even the smallest "
+            "are large.",
+            help="Above: the smallest effects among the largest quarter of the block's gates. "
+            "Below: the largest "
             "effects among the smallest quarter.",
         )
         label = label_blocks(choices.network.inspection.sites)[record.name]
@@ -78,7 +90,9 @@ def _show_channels(
             _show_shuffles(size)
 
 
-def _draw(choices: Choices, table: pd.DataFrame, outliers: tuple[pd.DataFrame, pd.DataFrame], opened: int) -> None:
+def _draw(
+    choices: Choices, table: pd.DataFrame, outliers: tuple[pd.DataFrame, pd.DataFrame], opened: int
+) -> None:
     useless, decisive = (channels["channel"].tolist() for channels in outliers)
     figure = draw_effects(
         table,
@@ -88,12 +102,16 @@ def _draw(choices: Choices, table: pd.DataFrame, outliers: tuple[pd.DataFrame, p
         selected=opened,
         span=gate_span(choices.network.inspection.sites, table["gate"].to_numpy()),
     )
-    show_figure(figure, "effects", alt="Gate against effect, one point a channel", on_click=open_channel)
+    show_figure(
+        figure, "effects", alt="Gate against effect, one point a channel", on_click=open_channel
+    )
 
 
 def _show_shuffles(size: SlopeTest) -> None:
     figure = draw_shuffles(size.shuffled, size.value, size.band, current_palette())
-    show_figure(figure, "shuffles", alt="Rank correlations of gate and size of effect with slopes shuffled")
+    show_figure(
+        figure, "shuffles", alt="Rank correlations of gate and size of effect with slopes shuffled"
+    )
     st.caption(
         "Line: the rank correlation of this block; bars: the same with its slopes shuffled. By "
         "chance 1 block in 20 lies outside the shaded band.",
@@ -128,7 +146,10 @@ def _describe_effect(measure: str, name: str) -> str:
 
 def _explain_effect(measure: str) -> str:
     if measure == "exact":
-        return "Each gate was set to 0, one at a time, and the network run again: the effect is the fall of the logit."
+        return (
+            "Each gate was set to 0, one at a time, and the network run again: the effect is the "
+            "fall of the logit."
+        )
     return (
         "Gradient x gate: the fall of the logit without the channel, if the network were linear. "
         "One backward pass; exact ablation verifies it."

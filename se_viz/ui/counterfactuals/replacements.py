@@ -1,4 +1,6 @@
-"""The first half of the page *Does it matter?*: live gates replaced, and what that does to the answer."""
+"""The first half of the page *Does it matter?*: live gates replaced, and what that does to the
+answer.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,20 +40,25 @@ from se_viz.ui.widgets import (
 from se_viz.ui.words import as_markdown, plain
 
 EXPLAINED = {
-    "mean": "Every gate is its mean over the {count} other images, whatever the image. A network trained with fixed "
+    "mean": "Every gate is its mean over the {count} other images, whatever the image. A network "
+    "trained with fixed "
     "gates would have learned other values.",
-    "other": "The image gets the gates of each of {count} other images in turn. Points are medians over these lenders; "
+    "other": "The image gets the gates of each of {count} other images in turn. Points are medians "
+    "over these lenders; "
     "*from* and *to* enclose the middle half.",
-    "shuffle": "The image's own gates are shuffled among the channels of their block, {repeats} times: as many "
+    "shuffle": "The image's own gates are shuffled among the channels of their block, {repeats} "
+    "times: as many "
     "channels are turned down, but other channels. Points are medians; *from* and *to* enclose "
     "the middle half.",
-    "ones": "Every gate is 1, as if there were no SE block. No image has such gates, so later layers get inputs unlike "
+    "ones": "Every gate is 1, as if there were no SE block. No image has such gates, so later "
+    "layers get inputs unlike "
     "their training inputs: a change here does not prove that gates matter.",
 }
 """What each kind does, for a caption."""
 
 BUNDLED = {"network": 60, "stage": 30, "block": 30}
-"""Of the images whose gates come with a network, how many lend: each place costs a pass for each of them."""
+"""Of the images whose gates come with a network, how many lend: each place costs a pass for each
+of them."""
 
 _EVERYBODY = -1
 
@@ -68,7 +75,8 @@ class Chosen:
     scope: str
     """One of ``SCOPES``."""
     groups: tuple[tuple[LendingImage, ...], ...]
-    """Images that lend their gates: those that come with the network, and all others of the gallery."""
+    """Images that lend their gates: those that come with the network, and all others of the
+    gallery."""
     other: int
     """Which of the gallery is looked at alone; below 0 all are."""
     photos: Mapping[str, Image.Image]
@@ -88,7 +96,10 @@ def choose_counterfactual(choices: Choices) -> Chosen:
         scope = choose_option("In", SCOPES, key="scope")
         gallery = {one.image: one.photo for one, _ in get_gallery(choices)}
         groups = _gather_lenders(choices, scope, [*gallery])
-        names = {_EVERYBODY: "All", **{place: lender.name for place, lender in enumerate(groups[-1])}}
+        names = {
+            _EVERYBODY: "All",
+            **{place: lender.name for place, lender in enumerate(groups[-1])},
+        }
         other = st.selectbox(
             "Show the gates of",
             list(names),
@@ -113,7 +124,10 @@ def _gather_lenders(
     images = [*bundled, *(LendingImage(image.name, image.digest) for image in gallery)]
     others = {image.digest: image for image in images if image.digest != choices.image.digest}
     known = {image.digest for image in bundled}
-    return tuple(tuple(image for image in others.values() if (image.digest in known) == kept) for kept in (True, False))
+    return tuple(
+        tuple(image for image in others.values() if (image.digest in known) == kept)
+        for kept in (True, False)
+    )
 
 
 @page_part
@@ -154,15 +168,24 @@ def _show_depth(choices: Choices, found: Found, chosen: Chosen) -> None:
     table = tabulate_counterfactuals(rows, choices.network.classes)
     click = open_block if chosen.scope == "block" else None
     figure = draw_counterfactuals(
-        summarise_counterfactuals(table), current_palette(), kind=chosen.kind, dots=table if chosen.other < 0 else None
+        summarise_counterfactuals(table),
+        current_palette(),
+        kind=chosen.kind,
+        dots=table if chosen.other < 0 else None,
     )
-    show_figure(figure, "depth", alt="Change of the answer for each place whose gates are replaced", on_click=click)
+    show_figure(
+        figure,
+        "depth",
+        alt="Change of the answer for each place whose gates are replaced",
+        on_click=click,
+    )
     later = "" if chosen.scope == "network" else " The gates of later blocks react to the change."
     opens = " Click a mark to open its block." if click else ""
     st.caption(
         "Look for places where the chosen replacement leaves 0, and for the spread over lenders. "
         "Hollow marks: the label flipped.",
-        help=f"Each dot is a lender, marks are medians, bars enclose the middle half.{later}{opens}",
+        help="Each dot is a lender, marks are medians, bars enclose the middle "
+        f"half.{later}{opens}",
     )
 
 
@@ -173,15 +196,22 @@ def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
     summary = summarise_counterfactuals(tabulate_counterfactuals(rows, choices.network.classes))
     several = bool((summary["count"] > 1).any())
     summary["label"] = [
-        _label(found[kind], place, choices) for kind, place in zip(summary["kind"], summary["place"], strict=True)
+        _label(found[kind], place, choices)
+        for kind, place in zip(summary["kind"], summary["place"], strict=True)
     ]
     summary["kind"] = [KINDS[kind] for kind in summary["kind"]]
-    summary[["change", "change_low", "change_high"]] = (100 * summary[["change", "change_low", "change_high"]]).round(
-        3
-    ) + 0.0
+    summary[["change", "change_low", "change_high"]] = (
+        100 * summary[["change", "change_low", "change_high"]]
+    ).round(3) + 0.0
     spread = ["change_low", "change_high"] * several
     # The label where it is seen without scrolling.
-    columns = ["kind" if chosen.scope == "network" else "place", "change", "label", *spread, "divergence"]
+    columns = [
+        "kind" if chosen.scope == "network" else "place",
+        "change",
+        "label",
+        *spread,
+        "divergence",
+    ]
     config = {
         "kind": st.column_config.TextColumn("Gates", pinned=True),
         "place": st.column_config.TextColumn("Replaced", pinned=True),
@@ -191,9 +221,14 @@ def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
         "divergence": st.column_config.NumberColumn("KL (nats)", width="small", format="%.4f"),
         "label": st.column_config.TextColumn("Label"),
     }
-    height, alt = "content" if len(summary) <= 17 else 640, "Change of probability, KL divergence and label"
+    height, alt = (
+        "content" if len(summary) <= 17 else 640,
+        "Change of probability, KL divergence and label",
+    )
     shown, key = summary.filter(columns), f"places-{chosen.kind}-{chosen.scope}"
-    show_rows(shown, summary["path"].tolist(), key=key, column_config=config, height=height, alt=alt)
+    show_rows(
+        shown, summary["path"].tolist(), key=key, column_config=config, height=height, alt=alt
+    )
 
 
 def _label(found: tuple[Counterfactual, ...], place: str, choices: Choices) -> str:
@@ -227,7 +262,9 @@ def _ask(choices: Choices, chosen: Chosen, *, kind: str) -> tuple[Counterfactual
     )
 
 
-def _ask_once(choices: Choices, chosen: Chosen, question: ReplaceGates, *, key: str) -> tuple[Counterfactual, ...]:
+def _ask_once(
+    choices: Choices, chosen: Chosen, question: ReplaceGates, *, key: str
+) -> tuple[Counterfactual, ...]:
     stop = partial(_note_stop, _token(choices, chosen))
     with progress("Replacing gates…", key=f"counterfactuals-{key}", stop=stop) as (watch, report):
         return answer(choices, question, watch, report, others=chosen.photos)

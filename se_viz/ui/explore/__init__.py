@@ -1,7 +1,14 @@
 """The parts of the page *Explore*."""
 
 from se_viz.ui.explore.health import show_health
-from se_viz.ui.explore.view import show_answer, show_attribution, show_block, show_downloads, show_gates, show_numbers
+from se_viz.ui.explore.view import (
+    show_answer,
+    show_attribution,
+    show_block,
+    show_downloads,
+    show_gates,
+    show_numbers,
+)
 
 __all__ = [
     "show_answer",

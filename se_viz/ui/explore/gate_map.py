@@ -1,4 +1,6 @@
-"""The gate map on a page: a canvas that names each channel, opens blocks, and can be saved as a picture or a page."""
+"""The gate map on a page: a canvas that names each channel, opens blocks, and can be saved as a
+picture or a page.
+"""
 
 from collections.abc import Mapping
 from functools import partial
@@ -14,13 +16,14 @@ from se_viz.ui.widgets import current_palette, offer_html
 
 _HERE = Path(__file__).parent
 _CAMERA = (
-    "M4 7h3l2-2h6l2 2h3a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V8a1 1 0 0 1 1-1z"
-    "m8 2a4 4 0 1 0 0 8 4 4 0 0 0 0-8z"
+    "M4 7h3l2-2h6l2 2h3a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V8a1 1 0 0 1 1-1zm8 2a4 4 0 "
+    "1 0 0 8 4 4 0 0 0 0-8z"
 )
 _canvas = component(
     "se_viz_gate_map",
     html='<div class="gate-map"><canvas aria-hidden="true"></canvas>'
-    '<div class="rows" role="listbox" tabindex="0" aria-label="Gates of all blocks: one row a block, one column a '
+    '<div class="rows" role="listbox" tabindex="0" aria-label="Gates of all blocks: one row a '
+    "block, one column a "
     'channel. Up and down choose a block, left and right a channel, Enter opens the block."></div>'
     '<div class="cell" hidden></div><div class="tip" role="status" hidden></div>'
     '<button aria-label="Download plot as a PNG" title="Download plot as a PNG">'
@@ -31,7 +34,10 @@ _canvas = component(
 
 
 def show_gate_map(table: Mapping[str, np.ndarray], key: str, **choices: Any) -> None:
-    """Show a gate table's columns with their downloads; a click opens a block. Choices are those of `draw_gates`."""
+    """Show a gate table's columns with their downloads; a click opens a block.
+
+    Choices are those of `draw_gates`.
+    """
     data = lay_out_gates(table, current_palette(), **choices)
     _canvas(key=key, data=data, on_block_change=partial(open_block_on, key))
     offer_html(key, partial(draw_gates, table, current_palette(), **choices))

@@ -1,4 +1,6 @@
-"""The part of Explore that says whether gates do anything: over the gallery, with limits that can be moved."""
+"""The part of Explore that says whether gates do anything: over the gallery, with limits that can
+be moved.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -53,15 +55,17 @@ _LIMITS = {
 """What each slider says, and how far it goes."""
 _SPREAD = "Standard deviation over channels, in the image where it is largest."
 _BETWEEN = (
-    "Share of the gates' variance that lies between images; the rest lies between channels and "
-    "is the same in every image."
+    "Share of the gates' variance that lies between images; the rest lies between channels and is "
+    "the same in every image."
 )
 _INTERVAL = f"{LEVEL:.0%} interval of the share between images, over draws of as many images."
 _DEAD = "Channels that are zero in every image of the gallery."
 
 
 def show_health(choices: Choices, analysis: Analysis) -> None:
-    """Say over all images of the gallery what the gates of each block do; to be called last on a page.
+    """Say over all images of the gallery what the gates of each block do.
+
+    To be called last on a page.
 
     A click on a block opens it; ``analysis`` is of the chosen image.
     """
@@ -85,17 +89,24 @@ def show_health(choices: Choices, analysis: Analysis) -> None:
 
 
 def _kept_records(choices: Choices, digests: set[str]) -> list[GateRecord]:
-    """Return the gates of images that come with the network and are not in the gallery; squeezes are not kept."""
+    """Return the gates of images that come with the network and are not in the gallery.
+
+    Squeezes are not kept.
+    """
     try:
         lenders = [lender for lender in get_lenders(choices) if lender.digest not in digests]
     except CheckpointError as problem:
-        st.warning(as_markdown(f"{problem} Without it, the health of gates is judged over fewer images."))
+        st.warning(
+            as_markdown(f"{problem} Without it, the health of gates is judged over fewer images.")
+        )
         return []
     return lend_records(lenders, choices.network.inspection.sites)
 
 
 @st.fragment
-def _show(analysis: Analysis, opened: str, *, check: Callable[..., tuple[BlockHealth, ...]], shown: int) -> None:
+def _show(
+    analysis: Analysis, opened: str, *, check: Callable[..., tuple[BlockHealth, ...]], shown: int
+) -> None:
     if open_block_of(analysis) != opened:
         # Clicked here: the page above has to follow.
         st.rerun()
@@ -121,8 +132,12 @@ def _choose_limits() -> Limits:
     usual, chosen = Limits(), {}
     for name, (label, most) in _LIMITS.items():
         value = getattr(usual, name)
-        chosen[name] = st.slider(label, 0.0, most, value, 0.01, key=f"limit-{name}", persist_state="session")
-    st.caption("Distances and spreads are shares of the gate function's range, which for a sigmoid is 1.")
+        chosen[name] = st.slider(
+            label, 0.0, most, value, 0.01, key=f"limit-{name}", persist_state="session"
+        )
+    st.caption(
+        "Distances and spreads are shares of the gate function's range, which for a sigmoid is 1."
+    )
     return Limits(**chosen)
 
 
@@ -139,14 +154,18 @@ def _show_verdict(blocks: Sequence[BlockHealth], shown: int) -> None:
 
 
 def _show_table(blocks: Sequence[BlockHealth]) -> None:
-    table = tabulate_health(blocks).filter(["block", "mean", "over_channels", "image_share", "dead"])
+    table = tabulate_health(blocks).filter(
+        ["block", "mean", "over_channels", "image_share", "dead"]
+    )
     table.insert(1, "flags", [list(block.verdict) for block in blocks])
     table["image_share"] *= 100
     table.insert(5, "interval", [_interval(block) for block in blocks])
     share = {"format": "%.0f %%", "min_value": 0, "max_value": 100}
     columns = {
         "block": st.column_config.TextColumn("Block", pinned=True),
-        "flags": st.column_config.MultiselectColumn("Verdict", options=list(_COLOURS), color=list(_COLOURS.values())),
+        "flags": st.column_config.MultiselectColumn(
+            "Verdict", options=list(_COLOURS), color=list(_COLOURS.values())
+        ),
         "mean": st.column_config.NumberColumn("Mean", format="%.2f"),
         "over_channels": st.column_config.NumberColumn("Spread", format="%.2f", help=_SPREAD),
         "image_share": st.column_config.ProgressColumn("Between images", **share, help=_BETWEEN),
@@ -155,7 +174,15 @@ def _show_table(blocks: Sequence[BlockHealth]) -> None:
     }
     height = "content" if len(blocks) <= 20 else 640
     names = [block.site.name for block in blocks]
-    show_rows(table, names, key="health", column_config=columns, height=height, placeholder="–", alt="Health by block")
+    show_rows(
+        table,
+        names,
+        key="health",
+        column_config=columns,
+        height=height,
+        placeholder="–",
+        alt="Health by block",
+    )
     st.caption("Look for blocks that are not healthy; click a row to open its block.")
 
 
@@ -163,7 +190,10 @@ def _describe_images(images: int, shown: int) -> str:
     gallery = f"the {shown} images of the gallery: the samples and your own photos"
     if images == shown:
         return gallery
-    return f"{images} images: {images - shown} validation images whose gates come with the network, and {gallery}"
+    return (
+        f"{images} images: {images - shown} validation images whose gates come with the network, "
+        f"and {gallery}"
+    )
 
 
 def _interval(block: BlockHealth) -> str | None:
@@ -175,4 +205,6 @@ def _interval(block: BlockHealth) -> str | None:
 def _show_meanings(blocks: Sequence[BlockHealth]) -> None:
     for flag in (*FLAGS, UNDECIDED):
         if count := sum(flag in block.verdict for block in blocks):
-            st.markdown(f":{_COLOURS[flag]}-badge[{flag}] {count} of {len(blocks)} blocks. {MEANINGS[flag]}")
+            st.markdown(
+                f":{_COLOURS[flag]}-badge[{flag}] {count} of {len(blocks)} blocks. {MEANINGS[flag]}"
+            )

@@ -1,4 +1,6 @@
-"""Remarks on a network's gates that its pictures need: colours, functions, squeeze, blocks that are not drawn."""
+"""Remarks on a network's gates that its pictures need: colours, functions, squeeze, blocks that
+are not drawn.
+"""
 
 from collections.abc import Iterator
 
@@ -12,7 +14,8 @@ _SHOWN = 3
 def describe_colours(span: Span, palette: Palette) -> str:
     """Say what the colours of gates mean, as a part of a sentence."""
     return (
-        f"{palette.high_name} channels are turned up (gate above {span.middle:.2g}), {palette.low_name} channels down"
+        f"{palette.high_name} channels are turned up (gate above {span.middle:.2g}), "
+        f"{palette.low_name} channels down"
     )
 
 
@@ -22,8 +25,8 @@ def describe_scale(sites: tuple[GateSite, ...], span: Span) -> str:
     if gains := {site.gain for site in sites} - {1.0}:
         gain = max(gains)
         return (
-            f"This network multiplies by {gain:g} beside each SE block, so gates are shown as "
-            f"gate x {gain:g}: 1 leaves a channel unchanged, as without the block."
+            f"This network multiplies by {gain:g} beside each SE block, so gates are shown as gate "
+            f"x {gain:g}: 1 leaves a channel unchanged, as without the block."
         )
     if span != GATES:
         return f"Gates come from {', '.join(names)} and have a scale of their own."
@@ -39,13 +42,21 @@ def describe_squeeze(sites: tuple[GateSite, ...]) -> str:
         return "each channel's mean over all positions"
     if others == len(sites):
         return "one number that summarises each channel (in this network not its mean)"
-    return f"each channel's mean over all positions (in {others} of {len(sites)} blocks another summary)"
+    return (
+        f"each channel's mean over all positions (in {others} of {len(sites)} blocks another "
+        "summary)"
+    )
 
 
 def name_the_undrawn(inspection: Inspection) -> Iterator[str]:
-    """Yield one Markdown sentence for each attention block that is not among the pictures, the first few by name."""
+    """Yield one Markdown sentence for each attention block that is not among the pictures, the
+    first few by name.
+    """
     undrawn = {**inspection.refused, **inspection.others}
     for path, reason in list(undrawn.items())[:_SHOWN]:
         yield f"Not drawn ({code(path)}): {as_markdown(reason)}"
     if len(undrawn) > _SHOWN:
-        yield (f"Not drawn either: {len(undrawn) - _SHOWN} more such blocks. The Networks page lists all.")
+        yield (
+            f"Not drawn either: {len(undrawn) - _SHOWN} more such blocks. The Networks page lists "
+            "all."
+        )

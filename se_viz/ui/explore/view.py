@@ -22,7 +22,12 @@ from se_viz.gates.tables import (
 from se_viz.networks.labels import numbered_classes
 from se_viz.ui.asking import Choices, get_analysis, page_part
 from se_viz.ui.explore.gate_map import show_gate_map
-from se_viz.ui.explore.remarks import describe_colours, describe_scale, describe_squeeze, name_the_undrawn
+from se_viz.ui.explore.remarks import (
+    describe_colours,
+    describe_scale,
+    describe_squeeze,
+    name_the_undrawn,
+)
 from se_viz.ui.session import open_channel
 from se_viz.ui.widgets import (
     Request,
@@ -44,22 +49,35 @@ _EVEN = (
     "Each row is a block, first block on top: {colours}. Look for uneven rows: there the block "
     "treats its channels differently for this image."
 )
-_FRAME = "The framed row is the open block, at first the block whose gates differ most. Click a row to open its block."
-_SQUEEZE = "Each row is a block, first block on top. Each cell is a squeeze: {squeeze}, in units of the feature map."
+_FRAME = (
+    "The framed row is the open block, at first the block whose gates differ most. Click a row to "
+    "open its block."
+)
+_SQUEEZE = (
+    "Each row is a block, first block on top. Each cell is a squeeze: {squeeze}, in units of the "
+    "feature map."
+)
 _ONE_SCALE = "All blocks share one scale, symmetric about 0."
 
 
 def show_answer(choices: Choices, analysis: Analysis) -> None:
-    """Show the photo as the network sees it and its five most probable classes, and an answer of independent ones."""
+    """Show the photo as the network sees it and its five most probable classes, and an answer of
+    independent ones.
+    """
     photo, answer = st.columns([1, 3], vertical_alignment="center")
     caption = f"Network input: {choices.photo.width} x {choices.photo.height} pixels"
-    # Inside the page: a file on the server may be gone before the browser asks, when clicks come quickly.
+    # Inside the page: a file on the server may be gone before the browser asks, when clicks come
+    # quickly.
     photo.image(to_uri(choices.photo), caption=caption, alt="The cropped photo")
     for index, share in analysis.top(5):
-        answer.progress(min(share, 1.0), text=f"{plain(choices.network.classes[index])} · {share:.1%}")
+        answer.progress(
+            min(share, 1.0), text=f"{plain(choices.network.classes[index])} · {share:.1%}"
+        )
     if choices.network.card.independent:
         answer.markdown(f"Answer: **{plain(choices.network.name_answer(analysis.logits))}**")
-    answer.caption(describe_classes(choices.network.classes, multi_label=choices.network.card.multi_label))
+    answer.caption(
+        describe_classes(choices.network.classes, multi_label=choices.network.card.multi_label)
+    )
 
 
 def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> str:
@@ -67,7 +85,9 @@ def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> st
     known, single = len(classes), len(classes) == 1
     words = f"Probabilities (softmax over {known} classes)."
     if single:
-        words = "The probability of this one class: the sigmoid of the only logit, yes from 50 % on."
+        words = (
+            "The probability of this one class: the sigmoid of the only logit, yes from 50 % on."
+        )
     elif multi_label:
         words = (
             f"Each of {known} classes is a yes or no by itself (a sigmoid, yes from 50 % on): any "
@@ -75,17 +95,24 @@ def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> st
         )
     if tuple(classes) == numbered_classes(known):
         return (
-            f"{words} Class names are unknown, so classes are numbered from 0: upload a label "
-            "list with the weights on the Networks page."
+            f"{words} Class names are unknown, so classes are numbered from 0: upload a label list "
+            "with the weights on the Networks page."
         )
     if known > 20 or single:
         return words
-    knows = f"has only these {known} classes" if multi_label else f"can only answer one of these {known} classes"
+    knows = (
+        f"has only these {known} classes"
+        if multi_label
+        else f"can only answer one of these {known} classes"
+    )
     return f"{words} The network {knows}: {', '.join(map(plain, classes))}."
 
 
 def show_gates(choices: Choices, analysis: Analysis) -> str:
-    """Show every gate of every block; return the path of the block that a click or the list has opened."""
+    """Show every gate of every block.
+
+    Return the path of the block that a click or the list has opened.
+    """
     # Not columns, which cut the rows of options where they are narrow.
     with st.container(horizontal=True):
         selected = choose_block(analysis)
@@ -112,13 +139,21 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     """Show which pixels the answer for one class came from."""
     names = choices.network.classes
     target, request = _choose_attribution(choices, analysis)
-    opacity = st.slider("Opacity of the map", 0.0, 1.0, 0.8, 0.05, key="opacity", persist_state="session")
+    opacity = st.slider(
+        "Opacity of the map", 0.0, 1.0, 0.8, 0.05, key="opacity", persist_state="session"
+    )
     result = get_attribution(choices, Target(target), request)
     unit = "against ← 0 → for" if result.signed else "none → strongest"
     values = result.map.numpy()
     span = fit_span(values, signed=result.signed)
-    figure = draw_overlay(choices.photo, values, current_palette(), span=span, opacity=opacity, title=unit)
-    show_figure(figure, "attribution", alt=f"{METHODS[request.method].title} for {names[target]} over the photo")
+    figure = draw_overlay(
+        choices.photo, values, current_palette(), span=span, opacity=opacity, title=unit
+    )
+    show_figure(
+        figure,
+        "attribution",
+        alt=f"{METHODS[request.method].title} for {names[target]} over the photo",
+    )
     method = METHODS[result.method]
     st.caption(_describe(result), help=f"Took {result.seconds:.2f} s. {CLIPPED} ({method.source})")
     link_attributions()
@@ -127,14 +162,20 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
 def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, Request]:
     left, right = st.columns(2)
     method = left.selectbox(
-        "Method", COMMON, format_func=lambda key: METHODS[key].title, key="method", persist_state="session"
+        "Method",
+        COMMON,
+        format_func=lambda key: METHODS[key].title,
+        key="method",
+        persist_state="session",
     )
     with right:
         target = choose_class(choices, analysis)
     if not METHODS[method].layered:
         return target, Request(method)
     stages = {stage: str(stage) for stage in sorted({record.stage for record in analysis.records})}
-    stage = choose_option("At the end of stage", stages, key=f"stage-{choices.name}", default=max(stages))
+    stage = choose_option(
+        "At the end of stage", stages, key=f"stage-{choices.name}", default=max(stages)
+    )
     return target, Request(method, stage=stage)
 
 
@@ -166,21 +207,33 @@ def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     order = record.gate[0].argsort().tolist()
     up, down = st.columns(2)
     with up:
-        _show_channels(record, order[::-1][:_SHOWN], "most-open", "**Turned up:** the most open gates")
+        _show_channels(
+            record, order[::-1][:_SHOWN], "most-open", "**Turned up:** the most open gates"
+        )
     with down:
-        _show_channels(record, order[:_SHOWN], "most-closed", "**Turned down:** the most closed gates")
+        _show_channels(
+            record, order[:_SHOWN], "most-closed", "**Turned down:** the most closed gates"
+        )
 
 
 def _show_channels(record: GateRecord, channels: list[int], key: str, title: str) -> None:
     assert record.features is not None
     st.markdown(title)
-    figure = draw_channels(record.features[0].numpy(), record.gate[0].numpy(), channels, current_palette())
-    show_figure(figure, key, alt=f"Feature maps of channels {channels} before and after scaling", on_click=open_channel)
+    figure = draw_channels(
+        record.features[0].numpy(), record.gate[0].numpy(), channels, current_palette()
+    )
+    show_figure(
+        figure,
+        key,
+        alt=f"Feature maps of channels {channels} before and after scaling",
+        on_click=open_channel,
+    )
 
 
 def show_numbers(analysis: Analysis) -> None:
     """Show the summary of every block as a table."""
-    # Shares are of the function's range, and means of the multiplier: of the same one where all blocks have one gain.
+    # Shares are of the function's range, and means of the multiplier: of the same one where all
+    # blocks have one gain.
     gain = max(record.gain for record in analysis.records)
     low, high = NEAR_HALF
     share = {"format": "%.0f %%", "min_value": 0, "max_value": 100}
@@ -192,14 +245,20 @@ def show_numbers(analysis: Analysis) -> None:
         "mean": st.column_config.NumberColumn("Mean gate", format="%.3f"),
         "std": st.column_config.NumberColumn("Spread (std)", format="%.3f"),
         "near_0": st.column_config.ProgressColumn(f"Near 0 (< {gain * NEAR_ZERO:g})", **share),
-        "near_half": st.column_config.ProgressColumn(f"Near {gain / 2:g} ({gain * low:g} to {gain * high:g})", **share),
-        "near_1": st.column_config.ProgressColumn(f"Near {gain:g} (> {gain * NEAR_ONE:g})", **share),
+        "near_half": st.column_config.ProgressColumn(
+            f"Near {gain / 2:g} ({gain * low:g} to {gain * high:g})", **share
+        ),
+        "near_1": st.column_config.ProgressColumn(
+            f"Near {gain:g} (> {gain * NEAR_ONE:g})", **share
+        ),
     }
     summary = summarise_blocks(analysis.records)
     summary[["near_0", "near_half", "near_1"]] *= 100
     height = "content" if len(summary) <= 20 else 640
     names = summary["path"].tolist()
-    show_rows(summary, names, key="numbers", column_config=columns, height=height, alt="Gates by block")
+    show_rows(
+        summary, names, key="numbers", column_config=columns, height=height, alt="Gates by block"
+    )
     st.caption("Click a row to open its block, here and on every other page.")
     link_block(analysis)
 
@@ -210,7 +269,11 @@ def show_downloads(choices: Choices, analysis: Analysis) -> None:
     stem = f"gates-{choices.image.digest[:8]}"
     for column, (suffix, mime) in zip(
         st.columns(3),
-        ((".csv", "text/csv"), (".parquet", "application/vnd.apache.parquet"), (".json", "application/json")),
+        (
+            (".csv", "text/csv"),
+            (".parquet", "application/vnd.apache.parquet"),
+            (".json", "application/json"),
+        ),
         strict=True,
     ):
         column.download_button(

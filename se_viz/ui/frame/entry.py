@@ -13,6 +13,7 @@ def enter(file: str) -> None:
     It takes a folder named `pages` for the whole app until `st.navigation` has been called once.
     """
     if PagesManager.uses_pages_directory:
-        # Hidden: `app.py` draws the true one at once. With this page in it, whose address is no unknown one then.
+        # Hidden: `app.py` draws the true one at once. With this page in it, whose address is no
+        # unknown one then.
         st.navigation(["app.py", file], position="hidden")
         st.rerun()

@@ -13,7 +13,9 @@ from se_viz.ui.words import as_markdown
 def show_footer() -> None:
     """Say in one quiet line: device, precision, time of the last step, peak memory."""
     try:
-        st.caption(" · ".join(_facts(st.session_state.get("network", ""), st.session_state.get("device"))))
+        st.caption(
+            " · ".join(_facts(st.session_state.get("network", ""), st.session_state.get("device")))
+        )
     except SeVizError as problem:
         st.caption(as_markdown(problem))
 

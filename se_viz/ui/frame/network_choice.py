@@ -26,7 +26,10 @@ def show_network_choice(more: StreamlitPage | None = None) -> None:
 
 
 def load_ahead() -> None:
-    """Load the chosen network while people look for a photo; what goes wrong is said once there is one."""
+    """Load the chosen network while people look for a photo.
+
+    What goes wrong is said once there is one.
+    """
     name, device = st.session_state.get("network"), st.session_state.get("device")
     if name and device:
         with suppress(SeVizError):
@@ -47,7 +50,9 @@ def _choose() -> None:
     if st.session_state.get("network") not in cards:
         # Emptied from the cache, or removed, since it was chosen.
         st.session_state.pop("network", None)
-    name = st.selectbox("Network", list(cards), format_func=lambda key: cards[key].title, key="network")
+    name = st.selectbox(
+        "Network", list(cards), format_func=lambda key: cards[key].title, key="network"
+    )
     card = cards[name]
     top1 = "" if card.top1 is None else f", top-1 {card.top1:.1%}"
     data = plain(card.data)
@@ -62,4 +67,7 @@ def _say_why_there_is_none() -> None:
     for problem in problems.values():
         st.error(as_markdown(problem))
     if not problems:
-        st.error("There is no network in `checkpoints/`. Restore the folder, or train one: `python -m se_viz train`.")
+        st.error(
+            "There is no network in `checkpoints/`. Restore the folder, or train one: `python -m "
+            "se_viz train`."
+        )

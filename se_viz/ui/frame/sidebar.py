@@ -11,7 +11,8 @@ _SOURCES = ("Upload", "Samples", "Camera")
 
 def show_image_choice() -> None:
     """Let people choose the image; read a file that was chosen."""
-    # On the page, where a phone shows it too, and before the uploader, which is another one after each photo.
+    # On the page, where a phone shows it too, and before the uploader, which is another one after
+    # each photo.
     read_file()
     with st.sidebar:
         st.subheader("Image")

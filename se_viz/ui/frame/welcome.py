@@ -1,9 +1,20 @@
-"""What a newcomer sees first: what this is, a place for a photo, and samples; it needs no PyTorch."""
+"""What a newcomer sees first: what this is, a place for a photo, and samples.
+
+It needs no PyTorch.
+"""
 
 import streamlit as st
 
 from se_viz.charts import to_uri
-from se_viz.images import EXTENSIONS, MAX_BYTES, Sample, centre_square, list_samples, open_image, warm_up
+from se_viz.images import (
+    EXTENSIONS,
+    MAX_BYTES,
+    Sample,
+    centre_square,
+    list_samples,
+    open_image,
+    warm_up,
+)
 from se_viz.ui.session import choose_file, choose_sample
 from se_viz.ui.words import plain
 
@@ -11,8 +22,9 @@ from se_viz.ui.words import plain
 def show_welcome() -> None:
     """Say what the app shows, and offer an uploader and the samples."""
     st.markdown(
-        "A squeeze-and-excitation network turns each of its channels up or down, anew for every image. "
-        "See how it does that for yours: every gate of every block, and the pixels the answer came from."
+        "A squeeze-and-excitation network turns each of its channels up or down, anew for every "
+        "image. See how it does that for yours: every gate of every block, and the pixels the "
+        "answer came from."
     )
     show_upload(area="page")
     st.markdown("**No photo at hand? Start with one of these.**")
@@ -20,7 +32,9 @@ def show_welcome() -> None:
 
 
 def show_samples(*, area: str = "sidebar") -> None:
-    """Show the sample images, each with a button that chooses it and its credit (on the page: in full)."""
+    """Show the sample images, each with a button that chooses it and its credit (on the page: in
+    full).
+    """
     width = 148 if area == "page" else 112
     with st.container(horizontal=True, gap="small"):
         for sample in list_samples():
@@ -56,6 +70,6 @@ def show_upload(*, area: str = "sidebar") -> None:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _thumbnail(sample: Sample) -> str:
-    # One shape for all: the buttons below stand in line. Inside the page: a file would be gone for a browser that asks
-    # for it after somebody has already chosen a photo.
+    # One shape for all: the buttons below stand in line. Inside the page: a file would be gone for
+    # a browser that asks for it after somebody has already chosen a photo.
     return to_uri(centre_square(open_image(sample.path, trusted=True), 240))

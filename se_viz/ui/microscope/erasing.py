@@ -13,24 +13,37 @@ _MOST = 50
 
 
 def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
-    """Let people erase what a map marks, and show the gate before, after, and with the same shape elsewhere.
+    """Let people erase what a map marks, and show the gate before, after, and with the same shape
+    elsewhere.
 
     Raises:
         SeVizError: the map marks nothing, or too many wait; the text says what to do.
     """
     left, right = st.columns([1, 1])
     percent = left.slider(
-        "Erase the strongest positive pixels (%)", 1, _MOST, 10, key="erase-share", persist_state="session"
+        "Erase the strongest positive pixels (%)",
+        1,
+        _MOST,
+        10,
+        key="erase-share",
+        persist_state="session",
     )
     with right:
-        fill = choose_option("Replace by", {"blur": "blur", "mean": "mean colour"}, key="erase-fill")
+        fill = choose_option(
+            "Replace by", {"blur": "blur", "mean": "mean colour"}, key="erase-fill"
+        )
     question = Erase(AttributeGate(found.neuron, found.method, found.target), percent / 100, fill)
     result = ask(choices, question, "Erasing…", slow=True)
     word = "logit" if found.neuron.logit else "gate"
     _show_numbers(result, word)
     st.markdown(describe_erasure(result, word))
     caption = f"The network's input: {result.share:.1%} of the photo is replaced by {FILLS[fill]}."
-    st.image(to_uri(result.picture), caption=caption, alt="The photo without the marked pixels", width=300)
+    st.image(
+        to_uri(result.picture),
+        caption=caption,
+        alt="The photo without the marked pixels",
+        width=300,
+    )
 
 
 def describe_erasure(result: Erasure, word: str) -> str:
@@ -38,7 +51,10 @@ def describe_erasure(result: Erasure, word: str) -> str:
     count = len(result.controls)
     # A fall that no digit shows is none.
     if round(result.before - result.after, 3) <= 0:
-        return f"Without the marked pixels the {word} does not fall: **no sign** that these pixels opened it."
+        return (
+            f"Without the marked pixels the {word} does not fall: **no sign** that these pixels "
+            "opened it."
+        )
     if result.holds:
         return (
             f"Without the marked pixels the {word} falls further than with the same shape erased "
@@ -63,7 +79,8 @@ def _show_numbers(result: Erasure, word: str) -> None:
             f"{result.mean:.3f}",
             f"{result.mean - result.before:+z.3f} ± {result.spread:.3f}",
             "off",
-            help=f"The same shape erased at {REPEATS} other places, drawn at random but the same each time: mean and "
+            help=f"The same shape erased at {REPEATS} other places, drawn at random but the same "
+            "each time: mean and "
             "standard deviation. Each channel, share or filling is another draw: of many, 1 in "
             f"{REPEATS + 1} falls furthest by chance.",
             width="content",

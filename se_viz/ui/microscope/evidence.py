@@ -1,4 +1,6 @@
-"""Evidence for one gate: which pixels opened it, what erasing them does, and where its channel looks."""
+"""Evidence for one gate: which pixels opened it, what erasing them does, and where its channel
+looks.
+"""
 
 from functools import partial
 
@@ -26,7 +28,9 @@ _SAME = {"gate": 0.02, "logit": 0.1}
 
 
 def show_evidence(choices: Choices, analysis: Analysis, block: str, channel: int) -> None:
-    """Show which pixels opened a gate, let people erase them, and show what the gate's channel looks at."""
+    """Show which pixels opened a gate, let people erase them, and show what the gate's channel
+    looks at.
+    """
     label = f"Channel {channel} of {label_blocks(analysis.records)[block]}."
     st.header("Which pixels opened this gate?", anchor=False)
     st.caption(label)
@@ -44,7 +48,9 @@ def _show_pixels(choices: Choices, target: Target, place: tuple[str, int]) -> No
     with left:
         method = _choose_method(costs)
     with right:
-        level = choose_option("Explain", {"gate": "the gate", "logit": "its logit"}, key="gate-level")
+        level = choose_option(
+            "Explain", {"gate": "the gate", "logit": "its logit"}, key="gate-level"
+        )
     # All that came through the logit came through the gate.
     through = method == CONDUCTANCE.key
     neuron = Neuron(*place, logit=level == "logit" and not through)
@@ -68,7 +74,10 @@ def _estimate(choices: Choices) -> dict[str, float]:
 def _choose_method(costs: dict[str, float]) -> str:
     def label(key: str) -> str:
         words = say_about(costs[key])
-        return f"{NEURON_METHODS[key].title} · {words if words.startswith('under') else f'at most {words}'}"
+        return (
+            f"{NEURON_METHODS[key].title} · "
+            f"{words if words.startswith('under') else f'at most {words}'}"
+        )
 
     return st.selectbox(
         "Method",
@@ -81,7 +90,9 @@ def _choose_method(costs: dict[str, float]) -> str:
     )
 
 
-def _find_map(choices: Choices, neuron: Neuron, method: str, target: Target | None) -> NeuronAttribution | None:
+def _find_map(
+    choices: Choices, neuron: Neuron, method: str, target: Target | None
+) -> NeuronAttribution | None:
     """Return a map; in its place, where there is none, say why."""
     question = AttributeGate(neuron, method, target)
     token = (case_of(choices), question)
@@ -107,8 +118,12 @@ def _draw(choices: Choices, found: NeuronAttribution) -> None:
     word = _word(found)
     values = found.map.numpy()
     span = fit_span(values, signed=found.signed)
-    figure = draw_overlay(choices.photo, values, current_palette(), span=span, opacity=0.85, title=_name_ends(found))
-    show_figure(figure, "gate-map", alt=f"{NEURON_METHODS[found.method].title} for a {word} over the photo")
+    figure = draw_overlay(
+        choices.photo, values, current_palette(), span=span, opacity=0.85, title=_name_ends(found)
+    )
+    show_figure(
+        figure, "gate-map", alt=f"{NEURON_METHODS[found.method].title} for a {word} over the photo"
+    )
     sites = {site.name: site for site in choices.network.inspection.sites}
     st.caption(_describe(found, choices.network.classes), help=_describe_run(found))
     if remark := _remark(found, sites[found.neuron.block], current_palette()):
@@ -119,9 +134,9 @@ def _draw(choices: Choices, found: NeuronAttribution) -> None:
 def _test(choices: Choices, found: NeuronAttribution) -> None:
     if found.target:
         st.info(
-            "No erasing test for this method: its pixels moved the class through the gate, "
-            "perhaps by closing it. Choose another method to find pixels that held the gate "
-            "open, then erase those."
+            "No erasing test for this method: its pixels moved the class through the gate, perhaps "
+            "by closing it. Choose another method to find pixels that held the gate open, then "
+            "erase those."
         )
         return
     show_erasing(choices, found)
@@ -147,7 +162,10 @@ def _describe(found: NeuronAttribution, classes: tuple[str, ...]) -> str:
     words = say_of_gate(row, word)
     if found.target:
         total, name = found.map.sum().item(), plain(classes[found.target.index])
-        return f"{words} {total:+.2g} of the logit of {name}, the predicted class, came through the gate."
+        return (
+            f"{words} {total:+.2g} of the logit of {name}, the predicted class, came through the "
+            "gate."
+        )
     if found.completeness_error is None or found.explained is None:
         return words
     start = found.value - found.explained
@@ -177,9 +195,15 @@ def _remark(found: NeuronAttribution, site: GateSite, palette: Palette) -> str:
     if found.explained is None:
         return ""
     if abs(found.explained) < _SAME[word]:
-        return f"A mean-coloured picture has the same {word}: pixels that raise it and pixels that lower it cancel out."
+        return (
+            f"A mean-coloured picture has the same {word}: pixels that raise it and pixels that "
+            "lower it cancel out."
+        )
     if found.explained < 0:
-        return f"A mean-coloured picture has a higher {word} than this photo: look at the {palette.low_name} pixels."
+        return (
+            f"A mean-coloured picture has a higher {word} than this photo: look at the "
+            f"{palette.low_name} pixels."
+        )
     return ""
 
 

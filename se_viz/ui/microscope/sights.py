@@ -1,4 +1,6 @@
-"""What one channel looks at: its strongest places in the photo, and the images of the gallery that open its gate."""
+"""What one channel looks at: its strongest places in the photo, and the images of the gallery that
+open its gate.
+"""
 
 from dataclasses import dataclass
 
@@ -27,12 +29,16 @@ class _Sight:
 
 
 def show_sights(choices: Choices, block: str, channel: int) -> None:
-    """Show where a channel is strongest in this photo, and on which images its gate and its mean are highest."""
+    """Show where a channel is strongest in this photo, and on which images its gate and its mean
+    are highest.
+    """
     here, gallery = st.columns([2, 3], gap="medium")
     with here:
         _show_places(choices, get_analysis(choices, block).record(block), channel)
     with gallery:
-        sights = [_sight(seen, found.record(block), channel) for seen, found in get_gallery(choices)]
+        sights = [
+            _sight(seen, found.record(block), channel) for seen, found in get_gallery(choices)
+        ]
         _show_gallery(choices, sights)
         _show_strip(choices, sights)
 
@@ -49,7 +55,10 @@ def _show_places(choices: Choices, record: GateRecord, channel: int) -> None:
     figure = draw_places(choices.photo, features.numpy(), peaks, current_palette(), title=title)
     show_figure(figure, "places", alt=f"Feature map of channel {channel} over the photo")
     height, width = features.shape
-    values = ", ".join(f"{number}: {peak.value:.2f}" for number, peak in enumerate(peaks, 1)) or "none, all are equal"
+    values = (
+        ", ".join(f"{number}: {peak.value:.2f}" for number, peak in enumerate(peaks, 1))
+        or "none, all are equal"
+    )
     st.caption(
         f"The channel before its gate, {height} x {width} cells. Strongest cells: {values}.",
         help=f"A cell's receptive field is larger than its square and grows with depth. {CLIPPED}",
@@ -74,9 +83,15 @@ def _show_thumbnails(choices: Choices, ranked: list[_Sight], value: str) -> None
         for sight in shown:
             mark = "◆ " if sight.seen.image.digest == choices.image.digest else ""
             caption = f"{mark}{getattr(sight, value):.3f}"
-            # Inside the page: a file on the server may be gone before the browser asks, when clicks come quickly.
+            # Inside the page: a file on the server may be gone before the browser asks, when clicks
+            # come quickly.
             picture = to_uri(ImageOps.contain(sight.seen.photo, (2 * _SIDE, 2 * _SIDE)))
-            st.image(picture, caption=caption, alt=f"{sight.seen.image.name}, {value} {caption}", width=_SIDE)
+            st.image(
+                picture,
+                caption=caption,
+                alt=f"{sight.seen.image.name}, {value} {caption}",
+                width=_SIDE,
+            )
 
 
 def _show_strip(choices: Choices, sights: list[_Sight]) -> None:

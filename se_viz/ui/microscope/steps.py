@@ -1,4 +1,6 @@
-"""One gate opened on a page: the block drawn step by step, with the numbers of one channel and one image."""
+"""One gate opened on a page: the block drawn step by step, with the numbers of one channel and one
+image.
+"""
 
 import base64
 from io import BytesIO
@@ -23,7 +25,8 @@ _PHOTO = 256
 _HERE = Path(__file__).parent
 _block = component(
     "se_viz_microscope",
-    html='<div class="microscope" tabindex="0" role="region" aria-label="The block, step by step"></div>',
+    html='<div class="microscope" tabindex="0" role="region" aria-label="The block, step by '
+    'step"></div>',
     css=(_HERE / "steps.css").read_text(encoding="utf-8"),
     js=(_HERE / "steps.js").read_text(encoding="utf-8"),
 )
@@ -34,13 +37,19 @@ def describe_channel(record: GateRecord, channel: int) -> str:
     gates = record.gate[0]
     place = 1 + int((gates > gates[channel]).sum())
     if record.gain != 1:
-        gate = f"{gates[channel] / record.gain:.3f}, multiplier {record.gain:g} x gate = {gates[channel]:.3f}"
+        gate = (
+            f"{gates[channel] / record.gain:.3f}, multiplier {record.gain:g} x gate = "
+            f"{gates[channel]:.3f}"
+        )
         return f"Gate {gate}, rank {place} of {len(gates)} from the largest."
     return f"Gate {gates[channel]:.3f}, rank {place} of {len(gates)} from the largest."
 
 
 def show_steps(choices: Choices, analysis: Analysis, record: GateRecord, channel: int) -> None:
-    """Draw the block as the paper does, each step with this channel's numbers; a click on a channel opens it."""
+    """Draw the block as the paper does, each step with this channel's numbers.
+
+    A click on a channel opens it.
+    """
     excitation, problem = None, None
     try:
         excitation = ask(choices, OpenGate(record.name), "Opening the gate…")
@@ -68,8 +77,8 @@ def _compare(excitation: Excitation) -> str:
     if excitation.exact:
         return "The arithmetic shown equals the captured tensors."
     return (
-        "**The arithmetic shown is not all that this block does**: the block holds something "
-        "that the formula does not show, or the pass ran in a lower precision."
+        "**The arithmetic shown is not all that this block does**: the block holds something that "
+        "the formula does not show, or the pass ran in a lower precision."
     )
 
 

@@ -15,11 +15,15 @@ from se_viz.ui.words import as_markdown
 
 
 def show_upload(card: NetworkCard | None) -> None:
-    """Take a file of weights, check it, hold it and use it; a file that does not fit changes nothing."""
+    """Take a file of weights, check it, hold it and use it.
+
+    A file that does not fit changes nothing.
+    """
     st.caption(
-        "A .safetensors or `torch.save` file; no code in it is run. Only you see the network, "
-        "and it is deleted when you leave.",
-        help="Tensors are found under any prefix. The number of classes is inferred from the classifier layer.",
+        "A .safetensors or `torch.save` file; no code in it is run. Only you see the network, and "
+        "it is deleted when you leave.",
+        help="Tensors are found under any prefix. The number of classes is inferred from the "
+        "classifier layer.",
     )
     architecture = _choose_architecture(card)
     # Another one after each network: the server lets go of the file.
@@ -33,12 +37,19 @@ def show_upload(card: NetworkCard | None) -> None:
     multi_label = st.checkbox(
         "Multi-label: any number of classes may be true",
         key="own-multi-label",
-        help="Each class then has a probability of its own, the sigmoid of its logit, as trained with "
-        "`BCEWithLogitsLoss`. Otherwise probabilities are a softmax. A single class is always a yes or no.",
+        help="Each class then has a probability of its own, the sigmoid of its logit, as trained "
+        "with "
+        "`BCEWithLogitsLoss`. Otherwise probabilities are a softmax. A single class is always a "
+        "yes or no.",
     )
-    for_all = is_private() and st.checkbox("Keep the network, for everybody who uses this app", key="own-for-all")
+    for_all = is_private() and st.checkbox(
+        "Keep the network, for everybody who uses this app", key="own-for-all"
+    )
     _show_note()
-    if not st.button("Check and use these weights", type="primary", disabled=file is None) or file is None:
+    if (
+        not st.button("Check and use these weights", type="primary", disabled=file is None)
+        or file is None
+    ):
         return
     try:
         with st.spinner("Checking the weights…"):
@@ -65,7 +76,9 @@ def _choose_architecture(card: NetworkCard | None) -> str:
     picked = "" if card is None else _architecture(card)
     index = choices.index(picked) if picked in choices else 0
     # Another row picked above is another suggestion here.
-    return st.selectbox("For the architecture", choices, index=index, key=f"own-architecture-{picked}")
+    return st.selectbox(
+        "For the architecture", choices, index=index, key=f"own-architecture-{picked}"
+    )
 
 
 def show_kept() -> None:
@@ -80,13 +93,21 @@ def show_kept() -> None:
             st.text(f"{card.title}: {len(card.classes)} class{'es' * (len(card.classes) != 1)}")
             if is_mine(card) or is_private():
                 remove = give_up if is_mine(card) else forget
-                st.button("Remove", key=f"forget-{card.name}", on_click=remove, args=(card.name,), type="tertiary")
+                st.button(
+                    "Remove",
+                    key=f"forget-{card.name}",
+                    on_click=remove,
+                    args=(card.name,),
+                    type="tertiary",
+                )
     if not kept:
         st.caption("No weights of your own yet.")
 
 
 def _architectures() -> list[str]:
-    cards = [card for card in list_networks() if has_library(card) and not card.name.startswith(OWN)]
+    cards = [
+        card for card in list_networks() if has_library(card) and not card.name.startswith(OWN)
+    ]
     bundled = [card.name for card in cards if not card.weights]
     listed = [_architecture(card) for card in cards if card.weights]
     return list(dict.fromkeys([*bundled, *list_architectures(), *listed]))

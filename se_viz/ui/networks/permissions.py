@@ -9,7 +9,8 @@ from se_viz.errors import SettingError
 from se_viz.ui.frame import is_private
 
 SETTING = "SE_VIZ_DOWNLOADS"
-"""Environment variable: ``on`` or ``off``; unset, ``on`` where this machine alone can reach the app."""
+"""Environment variable: ``on`` or ``off``; unset, ``on`` where this machine alone can reach the
+app."""
 
 
 def may_download() -> bool:
@@ -32,6 +33,6 @@ def describe_refusal() -> str:
         reason = "other machines may reach this app"
         step = f"with `--server.address localhost`, or with {SETTING}=on for everybody"
     return (
-        f"Downloads and emptying the cache are off here, because {reason}. Whoever runs the app can fetch networks by "
-        f"`python -m se_viz download NAME`, or start it {step}."
+        f"Downloads and emptying the cache are off here, because {reason}. Whoever runs the app "
+        f"can fetch networks by `python -m se_viz download NAME`, or start it {step}."
     )

@@ -1,4 +1,6 @@
-"""The parts of the Networks page: the table, one network with its download, its SE blocks, the cache."""
+"""The parts of the Networks page: the table, one network with its download, its SE blocks, the
+cache.
+"""
 
 import pandas as pd
 import streamlit as st
@@ -21,12 +23,18 @@ _COLUMNS = {
     "name": st.column_config.TextColumn("Network", pinned=True, width=250),
     "here": st.column_config.TextColumn("On disk", alignment="center"),
     "parameters": st.column_config.NumberColumn("Params, M", format="%.1f"),
-    "gflops": st.column_config.NumberColumn("GFLOPs", format="%.2f", help="10⁹ multiply-adds for one image"),
+    "gflops": st.column_config.NumberColumn(
+        "GFLOPs", format="%.2f", help="10⁹ multiply-adds for one image"
+    ),
     "blocks": st.column_config.NumberColumn("SE blocks"),
     "se_parameters": st.column_config.NumberColumn("SE params", format="%.1f%%", help=_ADDED),
     "se_flops": st.column_config.NumberColumn("SE FLOPs", format="%.2f%%", help=_ADDED),
-    "top1": st.column_config.NumberColumn("Top-1", format="%.1f%%", help="Where the source states it"),
-    "size": st.column_config.NumberColumn("Download, MB", format="%.0f", help="For timm about 4 bytes a parameter"),
+    "top1": st.column_config.NumberColumn(
+        "Top-1", format="%.1f%%", help="Where the source states it"
+    ),
+    "size": st.column_config.NumberColumn(
+        "Download, MB", format="%.0f", help="For timm about 4 bytes a parameter"
+    ),
     "input": st.column_config.NumberColumn("Input, px"),
 }
 
@@ -47,7 +55,8 @@ def choose_card() -> NetworkCard | None:
         st.info("No network fits. Try a shorter part of its name, or another library.")
     else:
         st.caption(
-            f"{len(shown)} of {len(cards)} networks. Click a heading to sort, the box before a row to select it."
+            f"{len(shown)} of {len(cards)} networks. Click a heading to sort, the box before a row "
+            "to select it."
         )
         picked = _pick(shown, here)
         if picked:
@@ -57,15 +66,27 @@ def choose_card() -> NetworkCard | None:
 
 def _filtered(cards: tuple[NetworkCard, ...], here: set[str]) -> list[NetworkCard]:
     left, right = st.columns([3, 2])
-    words = left.text_input("Search", placeholder="seresnet, b0, in1k …", key="network-search").lower().split()
+    words = (
+        left.text_input("Search", placeholder="seresnet, b0, in1k …", key="network-search")
+        .lower()
+        .split()
+    )
     choice = right.segmented_control(
-        "Show", ["All", "On this disk", "torchvision", "timm"], default="All", required=True, key="network-filter"
+        "Show",
+        ["All", "On this disk", "torchvision", "timm"],
+        default="All",
+        required=True,
+        key="network-filter",
     )
     return [
         card
         for card in cards
         if all(word in f"{card.name} {card.title}".lower() for word in words)
-        and (choice == "All" or choice == card.library or (choice == "On this disk" and card.name in here))
+        and (
+            choice == "All"
+            or choice == card.library
+            or (choice == "On this disk" and card.name in here)
+        )
     ]
 
 
@@ -79,7 +100,8 @@ def _pick(cards: list[NetworkCard], here: set[str]) -> NetworkCard | None:
         on_select="rerun",
         selection_mode="single-row",
         placeholder="–",
-        # Another list is another table: a row number must not point to another network than the one picked.
+        # Another list is another table: a row number must not point to another network than the one
+        # picked.
         key=f"networks-{hash(tuple(table['name']))}",
     )
     rows = event.selection.rows or ([0] if len(cards) == 1 else [])
@@ -122,7 +144,10 @@ def show_details(card: NetworkCard) -> None:
     with st.container(horizontal=True, gap="medium"):
         for label, value in values.items():
             st.metric(label, value, width="content")
-    st.caption(f"{code(card.name)}: {plain(_origin(card))}, input of {card.input_size} pixels.{_licence(card)}")
+    st.caption(
+        f"{code(card.name)}: {plain(_origin(card))}, input of {card.input_size} "
+        f"pixels.{_licence(card)}"
+    )
     try:
         require_library(card)
     except SeVizError as error:
@@ -150,7 +175,9 @@ def _show_choice(card: NetworkCard) -> None:
     elif _may_change_disk():
         size = f"{'about ' if card.library == 'timm' else ''}{card.download_bytes / 1e6:.0f} MB"
         with st.popover(f"Download ({size})"):
-            st.markdown(as_markdown(f"Fetch {size} from {downloads.host_of(card)} to `{cache_folder()}`?"))
+            st.markdown(
+                as_markdown(f"Fetch {size} from {downloads.host_of(card)} to `{cache_folder()}`?")
+            )
             # Inside, because the question stays open and would cover what is below it.
             if st.button("Yes, download and use it", type="primary", key=f"download-{card.name}"):
                 _download(card)
@@ -193,10 +220,16 @@ def show_blocks(card: NetworkCard) -> None:
         st.error(as_markdown(error))
         return
     height = "content" if len(found.sites) <= 20 else 640
-    st.dataframe(_table_of(found), hide_index=True, height=height, placeholder="–", alt="SE blocks of the network")
+    st.dataframe(
+        _table_of(found),
+        hide_index=True,
+        height=height,
+        placeholder="–",
+        alt="SE blocks of the network",
+    )
     st.caption(
-        "Each block's output is its input times the gate, checked by one pass of noise with "
-        "random weights. r is the reduction ratio; blocks without two layers have none."
+        "Each block's output is its input times the gate, checked by one pass of noise with random "
+        "weights. r is the reduction ratio; blocks without two layers have none."
     )
     for path, reason in {**found.refused, **found.others}.items():
         st.warning(f"Not shown: {code(path)}. {as_markdown(reason)}")
@@ -212,7 +245,8 @@ def _table_of(found: Inspection) -> pd.DataFrame:
             "Channels": site.channels,
             "r": site.ratio,
             "Gate": site.function,
-            "Range": f"{site.low:g} to {site.high:g}" + ("" if site.gain == 1 else f" (gate x {site.gain:g})"),
+            "Range": f"{site.low:g} to {site.high:g}"
+            + ("" if site.gain == 1 else f" (gate x {site.gain:g})"),
         }
         for site in found.sites
     )
@@ -230,7 +264,9 @@ def show_cache() -> None:
     if not _may_change_disk():
         return
     with st.popover("Empty the cache", disabled=not taken):
-        st.markdown(f"Delete {taken / 1e6:.0f} MB? Loaded networks keep working until the app restarts.")
+        st.markdown(
+            f"Delete {taken / 1e6:.0f} MB? Loaded networks keep working until the app restarts."
+        )
         st.button("Yes, delete all downloads", key="empty-cache", on_click=_empty)
 
 

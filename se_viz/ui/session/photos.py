@@ -1,4 +1,7 @@
-"""Photos as a network sees them, decoded once; nothing here loads PyTorch before there is a photo."""
+"""Photos as a network sees them, decoded once.
+
+Nothing here loads PyTorch before there is a photo.
+"""
 
 from collections.abc import Callable
 
@@ -10,8 +13,12 @@ from se_viz.networks import View
 
 
 @st.cache_data(max_entries=128, max_size="128MB", show_spinner=False)
-def get_photo(digest: str, view: View, _content: bytes, _watch: Callable[[int], None] = lambda _: None) -> Image.Image:
-    """Decode a file once, to the square that a network with this view sees; ``watch`` is that of `open_image`.
+def get_photo(
+    digest: str, view: View, _content: bytes, _watch: Callable[[int], None] = lambda _: None
+) -> Image.Image:
+    """Decode a file once, to the square that a network with this view sees.
+
+    ``watch`` is that of `open_image`.
 
     Raises:
         BusyError: too many files wait to be decoded.

@@ -1,4 +1,6 @@
-"""What a session does while it waits for a device: say how many are before it, and go when nobody wants the answer."""
+"""What a session does while it waits for a device: say how many are before it, and go when nobody
+wants the answer.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +15,8 @@ from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState,
 from se_viz.errors import OvertakenError
 
 Watch: TypeAlias = Callable[[int], None]
-"""Told how many run before, again and again while a question waits, and before each pass. May raise to give up."""
+"""Told how many run before, again and again while a question waits, and before each pass. May
+raise to give up."""
 
 Report: TypeAlias = Callable[[int, int], None]
 """Told how much is done, and how much there is."""
@@ -21,16 +24,19 @@ Report: TypeAlias = Callable[[int, int], None]
 
 @contextmanager
 def waiting(text: str, *, slow: bool = False) -> Iterator[Watch]:
-    """Yield a watch that shows ``text`` and the place in line, and ends a run whose answer nobody wants.
+    """Yield a watch that shows ``text`` and the place in line, and ends a run whose answer nobody
+    wants.
 
     A ``slow`` one shows the time, and gives up for a newer choice in its own fragment too.
 
     Raises:
         OvertakenError: from the watch, where that choice has come while the whole page ran.
     """
-    # Streamlit replays on every hit what a cached function shows; what is shown in this context is forgotten.
+    # Streamlit replays on every hit what a cached function shows; what is shown in this context is
+    # forgotten.
     outside = copy_context()
-    # Also where nothing is waited for: what follows would change its place on the page, and be drawn from scratch.
+    # Also where nothing is waited for: what follows would change its place on the page, and be
+    # drawn from scratch.
     place = st.empty()
     shown: list[int] = []
     spinner = ExitStack()
@@ -61,12 +67,16 @@ def stop_if_unwanted() -> None:
 
 
 def _stop_if_rechosen() -> None:
-    # A choice in a fragment ends no run in Streamlit; it would come after minutes that nobody wants.
+    # A choice in a fragment ends no run in Streamlit; it would come after minutes that nobody
+    # wants.
     context = get_script_run_ctx(suppress_warning=True)
     if context is None or context.script_requests is None:
         return
     fragment, requests = ThreadState.get().fragment_id, context.script_requests
-    if requests._state is ScriptRequestType.RERUN and fragment in requests._rerun_data.fragment_id_queue:
+    if (
+        requests._state is ScriptRequestType.RERUN
+        and fragment in requests._rerun_data.fragment_id_queue
+    ):
         if context.fragment_ids_this_run == [fragment]:
             raise StopException
         raise OvertakenError("The selection has changed: the new result comes next. Wait a moment.")

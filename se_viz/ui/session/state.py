@@ -1,4 +1,7 @@
-"""What one browser session has chosen; kept apart from widgets, so that it survives a change of page."""
+"""What one browser session has chosen.
+
+Kept apart from widgets, so that it survives a change of page.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -35,7 +38,9 @@ def chosen_image() -> ChosenImage | None:
 
 
 def list_gallery() -> tuple[ChosenImage, ...]:
-    """Return the images that a page compares the chosen one with: the samples, and the session's last own photos."""
+    """Return the images that a page compares the chosen one with: the samples, and the session's
+    last own photos.
+    """
     return (*_samples(), *st.session_state.get("own_photos", ()))
 
 
@@ -60,7 +65,9 @@ def choose_file(widget: str) -> None:
 
 
 def read_file() -> None:
-    """Read the file that was chosen last, and look at it; on a broken one keep the image and say why.
+    """Read the file that was chosen last, and look at it.
+
+    On a broken one keep the image and say why.
 
     Not where it is chosen: a run that ends while it waits for its turn would lose the file.
     """
@@ -84,12 +91,17 @@ def read_file() -> None:
 
 
 def use_network(name: str) -> None:
-    """Look with another network from the next run on: its widget in the sidebar may stand already."""
+    """Look with another network from the next run on: its widget in the sidebar may stand
+    already.
+    """
     st.session_state.next_network = name
 
 
 def open_block(chart: str) -> None:
-    """Open the block that was clicked in the chart with this key; a click beside one changes nothing."""
+    """Open the block that was clicked in the chart with this key.
+
+    A click beside one changes nothing.
+    """
     if data := _clicked(chart):
         st.session_state.block = data
 
@@ -100,7 +112,10 @@ def open_block_on(component: str) -> None:
 
 
 def open_channel(chart: str) -> None:
-    """Open the channel that was clicked in the chart with this key; a click beside one changes nothing."""
+    """Open the channel that was clicked in the chart with this key.
+
+    A click beside one changes nothing.
+    """
     if data := _clicked(chart):
         st.session_state.channel = int(data)
 
@@ -123,7 +138,10 @@ def open_first(key: str, value: str | int) -> None:
 
 def is_chosen() -> bool:
     """Return whether somebody chose another block or channel than those that were opened first."""
-    return any(st.session_state.get(key) != st.session_state.get(f"first-{key}") for key in ("block", "channel"))
+    return any(
+        st.session_state.get(key) != st.session_state.get(f"first-{key}")
+        for key in ("block", "channel")
+    )
 
 
 def _choose(image: ChosenImage) -> None:
@@ -138,7 +156,9 @@ def _choose(image: ChosenImage) -> None:
 
 def _keep(image: ChosenImage) -> None:
     """Add a photo to the session's gallery; the oldest go where they are too many or too large."""
-    kept = [photo for photo in st.session_state.get("own_photos", ()) if photo.digest != image.digest]
+    kept = [
+        photo for photo in st.session_state.get("own_photos", ()) if photo.digest != image.digest
+    ]
     kept = [*kept, image][-_KEPT:]
     while sum(len(photo.content) for photo in kept) > _KEPT_BYTES:
         kept.pop(0)

@@ -1,4 +1,6 @@
-"""Uploaded files while the server holds them: photos in memory alone, bounds for a session and for all."""
+"""Uploaded files while the server holds them: photos in memory alone, bounds for a session and for
+all.
+"""
 
 import threading
 from collections.abc import AsyncGenerator, Callable
@@ -14,7 +16,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from se_viz.images import MAX_BYTES
 
 SESSION = 5 * 2**28
-"""Bytes of files that one session may have on the server: the largest weights, and photos beside."""
+"""Bytes of files that one session may have on the server: the largest weights, and photos
+beside."""
 SERVER = 2**32
 """Bytes of files of all sessions together."""
 _FULL = "The uploads of all visitors fill the room of this app. Wait until somebody leaves."
@@ -24,7 +27,10 @@ _parse = MultiPartParser.parse
 
 
 def bound_uploads() -> None:
-    """Keep photos off the disk while they arrive, and bound what the server holds; once a server."""
+    """Keep photos off the disk while they arrive, and bound what the server holds.
+
+    Once a server.
+    """
     # Starlette writes larger parts of a form to a temporary file.
     MultiPartParser.spool_max_size = MAX_BYTES + 2**20
     MultiPartParser.parse = _parse_counted
@@ -38,7 +44,8 @@ def bound_uploads() -> None:
 
 
 def bounded(manager: MemoryUploadedFileManager) -> Callable[[str, UploadedFileRec], None]:
-    """Return a manager's ``add_file`` with bounds: a session's oldest files make room for its newest.
+    """Return a manager's ``add_file`` with bounds: a session's oldest files make room for its
+    newest.
 
     Raises:
         HTTPException: (from what is returned) all sessions together have too many bytes.
@@ -63,7 +70,9 @@ class _Arriving:
 
 
 async def _parse_counted(self: MultiPartParser) -> FormData:
-    """Read a form of one file, as Streamlit's page sends it, while there is room for what has come of it."""
+    """Read a form of one file, as Streamlit's page sends it, while there is room for what has come
+    of it.
+    """
     self.max_files = 1
     begun: list[int] = []
     self.stream = _counted(self.stream, begun)

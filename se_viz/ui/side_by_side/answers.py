@@ -21,7 +21,11 @@ def maps_of(answers: Answers) -> list[Attribution]:
 
 
 def ask_method(
-    choices: Choices, target: Target, request: Request, watch: Watch, report: Report = lambda *_: None
+    choices: Choices,
+    target: Target,
+    request: Request,
+    watch: Watch,
+    report: Report = lambda *_: None,
 ) -> Attribution | SeVizError:
     """Return what a method finds, or why there is no map.
 
@@ -40,7 +44,9 @@ def ask_method(
 
 
 def list_remarks(choices: Choices, maps: Sequence[Attribution]) -> list[str]:
-    """Return what is known of these methods on this network, where it is worth a word; once for all that share it.
+    """Return what is known of these methods on this network, where it is worth a word.
+
+    Once for all that share it.
 
     Raises:
         OvertakenError: from the watch.

@@ -1,4 +1,6 @@
-"""Which curves of scored maps are in colour: those whose rows are ticked, and each keeps its colour meanwhile."""
+"""Which curves of scored maps are in colour: those whose rows are ticked, and each keeps its
+colour meanwhile.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +19,9 @@ _AT_FIRST = 3
 
 
 def colour_curves(ranked: Sequence[str]) -> dict[str, int]:
-    """Return the number of the colour of each map that is picked, by title; ``ranked`` are all, the best first.
+    """Return the number of the colour of each map that is picked, by title.
+
+    ``ranked`` are all, the best first.
 
     Nobody having picked one of these, it is the best few.
     """

@@ -1,11 +1,20 @@
-"""The sanity check of one map: the network is randomised part by part under it, and what becomes of map and gates."""
+"""The sanity check of one map: the network is randomised part by part under it, and what becomes
+of map and gates.
+"""
 
 from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
 
-from se_viz.attribution.scores import NETWORKS, Peers, SanityStep, describe_steps, name_part, tabulate_steps
+from se_viz.attribution.scores import (
+    NETWORKS,
+    Peers,
+    SanityStep,
+    describe_steps,
+    name_part,
+    tabulate_steps,
+)
 from se_viz.charts import Map, draw_steps, fit_reach, paint_map, to_uri
 from se_viz.engine.questions import CheckSanity
 from se_viz.ui.asking import Choices, ask_with_bar, case_of, describe_load, get_engine
@@ -25,7 +34,9 @@ def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
     titles = {subject.title: subject for subject in subjects}
     if st.session_state.get("sanity-map") not in titles:
         st.session_state["sanity-map"] = next(iter(titles))
-    subject = titles[st.selectbox("Map", list(titles), key="sanity-map", persist_state="session", width=320)]
+    subject = titles[
+        st.selectbox("Map", list(titles), key="sanity-map", persist_state="session", width=320)
+    ]
     token = (case_of(choices), subject.question)
     if st.session_state.get("randomised") != token:
         _offer(choices, subject, token)
@@ -37,13 +48,18 @@ def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
         return
     _show_maps(choices, subject, steps)
     figure = draw_steps(tabulate_steps(steps), current_palette())
-    show_figure(figure, "sanity-steps", alt="Likeness of map and gates to the first ones, part by part")
+    show_figure(
+        figure, "sanity-steps", alt="Likeness of map and gates to the first ones, part by part"
+    )
     words = "A curve that stays high means the map does not depend on the weights."
     peers = steps[-1].peers
     if peers is None or not peers.pairs:
         st.caption(words, help=_FIRST_STEP)
     else:
-        st.caption(f"{words} Look for a bar at the end that lies **below the band**.", help=_explain_band(peers))
+        st.caption(
+            f"{words} Look for a bar at the end that lies **below the band**.",
+            help=_explain_band(peers),
+        )
 
 
 def _explain_band(peers: Peers) -> str:
@@ -57,8 +73,8 @@ def _explain_band(peers: Peers) -> str:
 def _offer(choices: Choices, subject: Subject, token: tuple) -> None:
     runs = len({site.stage for site in choices.network.inspection.sites}) + 1 + NETWORKS
     st.markdown(
-        "Shuffle the weights of a copy of the network, from the classifier back to the image, "
-        "and draw the map again. A map that barely changes reflects the image, not the learned "
+        "Shuffle the weights of a copy of the network, from the classifier back to the image, and "
+        "draw the map again. A map that barely changes reflects the image, not the learned "
         "weights; networks whose weights are all shuffled show how much change is chance."
     )
     st.button("Randomise a copy", on_click=_want, args=(token,), icon=":material/casino:")
@@ -76,11 +92,17 @@ def _show_maps(choices: Choices, subject: Subject, steps: Sequence[SanityStep]) 
     with st.container(horizontal=True, gap="small"):
         for step in steps:
             found = Map(step.map.numpy(), subject.found.signed)
-            picture = paint_map(choices.photo, found, palette, reach=fit_reach([found]), opacity=_OPACITY)
+            picture = paint_map(
+                choices.photo, found, palette, reach=fit_reach([found]), opacity=_OPACITY
+            )
             with st.container(width=_SIDE, gap=None):
-                st.image(to_uri(picture), width=_SIDE, alt=f"The map with {name_part(step.part)} randomised last")
+                st.image(
+                    to_uri(picture),
+                    width=_SIDE,
+                    alt=f"The map with {name_part(step.part)} randomised last",
+                )
                 st.caption(f"… {name_part(step.part)}")
     st.caption(
-        "Randomised up to and including the layer named, in one draw. Each map has its own "
-        "scale: compare where, not how much."
+        "Randomised up to and including the layer named, in one draw. Each map has its own scale: "
+        "compare where, not how much."
     )

@@ -1,4 +1,6 @@
-"""Below the maps of a view: how they score beside controls, and whether they depend on what was learned."""
+"""Below the maps of a view: how they score beside controls, and whether they depend on what was
+learned.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -8,24 +10,46 @@ import pandas as pd
 import streamlit as st
 
 from se_viz.attribution.question import BASELINES, Target
-from se_viz.attribution.scores import CHANCE, CONTROLS, SAMPLES, Exam, describe_scores, tabulate_curves, tabulate_scores
+from se_viz.attribution.scores import (
+    CHANCE,
+    CONTROLS,
+    SAMPLES,
+    Exam,
+    describe_scores,
+    tabulate_curves,
+    tabulate_scores,
+)
 from se_viz.charts import draw_curves, literal
 from se_viz.ui.asking import Choices, case_of, describe_load, get_engine, page_part
 from se_viz.ui.side_by_side.curves import MOST, TABLE, colour_curves, pick_rows, tick_rows
 from se_viz.ui.side_by_side.sanity import show_sanity
-from se_viz.ui.side_by_side.scoring import Scored, Subject, count_pictures, get_scores, get_sensitivities
+from se_viz.ui.side_by_side.scoring import (
+    Scored,
+    Subject,
+    count_pictures,
+    get_scores,
+    get_sensitivities,
+)
 from se_viz.ui.widgets import current_palette, get_pace, name_target, say_about, show_figure
 from se_viz.ui.words import as_markdown, plain
 
-_MEASURES = {"gap": "Gap ↑", "deletion": "Deletion ↓", "insertion": "Insertion ↑", "infidelity": "Infidelity ↓"}
+_MEASURES = {
+    "gap": "Gap ↑",
+    "deletion": "Deletion ↓",
+    "insertion": "Insertion ↑",
+    "infidelity": "Infidelity ↓",
+}
 _LINE = 28
 _SENSITIVITY = "Sensitivity ↓"
 _WIDTHS = dict(zip((*_MEASURES.values(), _SENSITIVITY), (64, 76, 76, 76, 90), strict=True))
 
 
-# No fragment of its own: of one inside another Streamlit still sends what belongs to a run that was cut short.
+# No fragment of its own: of one inside another Streamlit still sends what belongs to a run that was
+# cut short.
 @page_part
-def show_scores(choices: Choices, target: Target, baseline: str, subjects: Sequence[Subject]) -> None:
+def show_scores(
+    choices: Choices, target: Target, baseline: str, subjects: Sequence[Subject]
+) -> None:
     """Offer to score the maps that are shown, and to randomise the network under one of them."""
     if not subjects:
         return
@@ -49,7 +73,9 @@ def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> N
     table = tabulate_scores(scored.scores, scored.yardstick).sort_values("gap", ascending=False)
     colours = colour_curves(table.loc[table["draws"] == 0, "map"].tolist())
     # One column more in the table.
-    numbers, plot = st.columns([3, 2] if st.session_state.get("sensitivity") else [7, 6], gap="medium")
+    numbers, plot = st.columns(
+        [3, 2] if st.session_state.get("sensitivity") else [7, 6], gap="medium"
+    )
     with plot:
         _draw(choices, exam, scored, colours)
     with numbers:
@@ -65,10 +91,12 @@ def _offer(choices: Choices, exam: Exam, subjects: Sequence[Subject], token: tup
     pictures = count_pictures(exam, subjects)
     seconds = say_about(get_pace(choices).time((pictures, 0)))
     st.markdown(
-        "A plausible map can still be wrong. Mask the pixels it highlights and see whether the score drops; random "
-        "control maps take the same test."
+        "A plausible map can still be wrong. Mask the pixels it highlights and see whether the "
+        "score drops; random control maps take the same test."
     )
-    st.button("Score these maps", on_click=_want, args=(token,), icon=":material/rule:", type="primary")
+    st.button(
+        "Score these maps", on_click=_want, args=(token,), icon=":material/rule:", type="primary"
+    )
     load = describe_load(get_engine().load(choices.device))
     st.caption(f"This takes {seconds}: {pictures:,} images run through the network.{load}")
 
@@ -84,12 +112,15 @@ def _draw(choices: Choices, exam: Exam, scored: Scored, colours: Mapping[str, in
     table = tabulate_curves(scored.scores, scored.yardstick)
     table["colour"] = [colours.get(title) for title in table["map"]]
     figure = draw_curves(table, current_palette(), unit=unit, fixed=not exam.compares)
-    show_figure(figure, "score-curves", alt="Deletion and insertion curves of each map and of the controls")
+    show_figure(
+        figure, "score-curves", alt="Deletion and insertion curves of each map and of the controls"
+    )
     thin = " Hover over a thin line to see its name." if len(colours) < len(scored.scores) else ""
     st.caption(
-        "Look for a line that is low above (deletion) and high below (insertion), outside the "
-        "band of the control maps.",
-        help=f"Dashed lines are control maps (mean over random draws); the band shows their range.{thin}",
+        "Look for a line that is low above (deletion) and high below (insertion), outside the band "
+        "of the control maps.",
+        help="Dashed lines are control maps (mean over random draws); the band shows their "
+        f"range.{thin}",
     )
 
 
@@ -105,8 +136,12 @@ def _forgo_sensitivity() -> None:
     st.session_state.sensitivity = False
 
 
-def _show_table(table: pd.DataFrame, colours: Mapping[str, int], sensitivities: Mapping[str, float]) -> None:
-    shown = pd.DataFrame({"Map": table["map"]} | {title: table[key] for key, title in _MEASURES.items()})
+def _show_table(
+    table: pd.DataFrame, colours: Mapping[str, int], sensitivities: Mapping[str, float]
+) -> None:
+    shown = pd.DataFrame(
+        {"Map": table["map"]} | {title: table[key] for key, title in _MEASURES.items()}
+    )
     if sensitivities:
         # Controls do not look at the image, so that they cannot move with it.
         shown[_SENSITIVITY] = [sensitivities.get(title, 0.0) for title in table["map"]]
@@ -117,7 +152,10 @@ def _show_table(table: pd.DataFrame, colours: Mapping[str, int], sensitivities: 
         height="content",
         column_config={
             "Map": st.column_config.TextColumn(width=160),
-            **{name: st.column_config.NumberColumn(width=_WIDTHS[name], format="%.3f") for name in shown.columns[1:]},
+            **{
+                name: st.column_config.NumberColumn(width=_WIDTHS[name], format="%.3f")
+                for name in shown.columns[1:]
+            },
         },
         key=TABLE,
         on_select=pick_rows,
@@ -127,16 +165,22 @@ def _show_table(table: pd.DataFrame, colours: Mapping[str, int], sensitivities: 
     st.caption(
         "**Scores of this image only**, the largest gap first. Look for maps clearly above every "
         "control map (faint rows).",
-        help="Gap: insertion less deletion. Random controls are means of their draws, the blob is a single map. Tick "
+        help="Gap: insertion less deletion. Random controls are means of their draws, the blob is "
+        "a single map. Tick "
         f"up to {MOST} maps to colour their curves.",
     )
 
 
 def _dye(colours: Mapping[str, int], row: pd.Series) -> list[str]:
-    """Return the style of each cell of a row: a map's name has the colour of its curve, a control is grey."""
+    """Return the style of each cell of a row: a map's name has the colour of its curve, a control
+    is grey.
+    """
     title, palette = str(row["Map"]), current_palette()
     if title in colours:
-        return [f"color: {palette.series[colours[title]]}; font-weight: 600", *[""] * (len(row) - 1)]
+        return [
+            f"color: {palette.series[colours[title]]}; font-weight: 600",
+            *[""] * (len(row) - 1),
+        ]
     return [f"color: {palette.faint}" if title in CONTROLS.values() else ""] * len(row)
 
 

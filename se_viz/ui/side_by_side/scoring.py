@@ -44,7 +44,9 @@ def count_pictures(exam: Exam, subjects: Sequence[Subject]) -> int:
     return count_passes(exam) + len(subjects) * exam.passes
 
 
-def get_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject], *, stop: Callable[[], None]) -> Scored:
+def get_scores(
+    choices: Choices, exam: Exam, subjects: Sequence[Subject], *, stop: Callable[[], None]
+) -> Scored:
     """Score maps and controls.
 
     Raises:
@@ -54,11 +56,15 @@ def get_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject], *, sto
     scores: dict[str, MapScore] = {}
     problems: dict[str, str] = {}
     with progress("Scoring maps…", key="scores", stop=stop) as (watch, report):
-        yardstick = answer(choices, MakeYardstick(exam), watch, part_of(report, before=0, weight=done, whole=whole))
+        yardstick = answer(
+            choices, MakeYardstick(exam), watch, part_of(report, before=0, weight=done, whole=whole)
+        )
         for subject in subjects:
             part = part_of(report, before=done, weight=exam.passes, whole=whole)
             try:
-                scores[subject.title] = answer(choices, ScoreMap(subject.question, exam), watch, part)
+                scores[subject.title] = answer(
+                    choices, ScoreMap(subject.question, exam), watch, part
+                )
             except (AttributionError, TooLittleMemoryError) as problem:
                 problems[subject.title] = str(problem)
             done += exam.passes
@@ -78,5 +84,7 @@ def get_sensitivities(
     with progress("Moving the image…", key="sensitivity", stop=stop) as (watch, report):
         for place, subject in enumerate(subjects):
             part = part_of(report, before=weight * place, weight=weight, whole=100)
-            found[subject.title] = answer(choices, MeasureSensitivity(subject.question), watch, part)
+            found[subject.title] = answer(
+                choices, MeasureSensitivity(subject.question), watch, part
+            )
     return found

@@ -13,14 +13,30 @@ from se_viz.ui.side_by_side.tiles import Look, describe, describe_reach, paint, 
 from se_viz.ui.widgets import name_target
 
 
-def show_downloads(choices: Choices, target: Target, look: Look, maps: Sequence[Attribution]) -> None:
+def show_downloads(
+    choices: Choices, target: Target, look: Look, maps: Sequence[Attribution]
+) -> None:
     """Offer the maps as files; nothing is made before somebody asks for it."""
-    heading = f"{name_target(choices, target)} · {choices.network.card.title} · {choices.image.name}"
+    heading = (
+        f"{name_target(choices, target)} · {choices.network.card.title} · {choices.image.name}"
+    )
     photo, palette = choices.photo, look.palette
     offers = {
-        "Picture": (".png", "image/png", lambda: to_png(to_sheet(heading, [*_tiles(photo, maps, look)], palette))),
-        "HTML": (".html", "text/html", lambda: to_page(heading, [*_tiles(photo, maps, look)], palette)),
-        "Maps as NPZ": (".npz", "application/octet-stream", lambda: npz_bytes(maps, choices.network.classes)),
+        "Picture": (
+            ".png",
+            "image/png",
+            lambda: to_png(to_sheet(heading, [*_tiles(photo, maps, look)], palette)),
+        ),
+        "HTML": (
+            ".html",
+            "text/html",
+            lambda: to_page(heading, [*_tiles(photo, maps, look)], palette),
+        ),
+        "Maps as NPZ": (
+            ".npz",
+            "application/octet-stream",
+            lambda: npz_bytes(maps, choices.network.classes),
+        ),
     }
     with st.container(horizontal=True):
         for label, (suffix, mime, make) in offers.items():
@@ -42,5 +58,7 @@ def _tiles(photo: Image.Image, maps: Sequence[Attribution], look: Look) -> Itera
     for one in maps:
         row = METHODS[one.method]
         shown = row.tell(dict(one.options), side=photo.width)
-        words = " ".join(filter(None, [describe(one, look), describe_reach(one, look), shown, f"({row.source})"]))
+        words = " ".join(
+            filter(None, [describe(one, look), describe_reach(one, look), shown, f"({row.source})"])
+        )
         yield Tile(row.title, paint(photo, one, look, reach), words)

@@ -21,7 +21,8 @@ from se_viz.ui.words import as_markdown
 _ACROSS = 4
 # Seconds; less would be written as none.
 _LEAST = 0.05
-# Two maps of one method share what is not chance: below this it is less than half of their variance.
+# Two maps of one method share what is not chance: below this it is less than half of their
+# variance.
 _CHANCE = 0.5
 # Logits; of less, a share says nothing.
 _NOTHING = 0.001
@@ -47,8 +48,12 @@ def choose_look() -> Look:
     with first:
         sign = choose_option("Show evidence", SIGNS, key="map-sign")
     with second:
-        scale = choose_option("Colour scale", {"own": "Each map's own", "shared": "One for all"}, key="map-scale")
-    opacity = third.slider("Opacity of the maps", 0.0, 1.0, 0.8, 0.05, key="map-opacity", persist_state="session")
+        scale = choose_option(
+            "Colour scale", {"own": "Each map's own", "shared": "One for all"}, key="map-scale"
+        )
+    opacity = third.slider(
+        "Opacity of the maps", 0.0, 1.0, 0.8, 0.05, key="map-opacity", persist_state="session"
+    )
     return Look(sign, scale == "shared", opacity, current_palette())
 
 
@@ -69,8 +74,9 @@ class Wall:
             row = METHODS[request.method]
             words = row.tell(dict(request.options), side=photo.width)
             cell.markdown(f"**{row.title}**", help=f"{words} ({row.source})")
-            # Two elements and no container: of a run that is cut short Streamlit still sends pictures that the browser
-            # knows, and an element that it takes for their container ends the page.
+            # Two elements and no container: of a run that is cut short Streamlit still sends
+            # pictures that the browser knows, and an element that it takes for their container ends
+            # the page.
             self._places[row.key] = cell.empty(), cell.empty()
 
     def wait(self, methods: Iterable[str]) -> None:
@@ -78,11 +84,17 @@ class Wall:
         grey = self._photo.convert("L").resize((96, 96))
         for method in methods:
             _fill(
-                self._places[method], grey, f"Will take {self._waits[method]}.", "The photo without colours: no map yet"
+                self._places[method],
+                grey,
+                f"Will take {self._waits[method]}.",
+                "The photo without colours: no map yet",
             )
 
     def show(self, answers: Answers) -> None:
-        """Draw what is not drawn yet; on one scale for all, a new map may change that of the others."""
+        """Draw what is not drawn yet.
+
+        On one scale for all, a new map may change that of the others.
+        """
         reach = reach_of(maps_of(answers), self._look)
         for method, one in answers.items():
             if isinstance(one, SeVizError):
@@ -92,24 +104,40 @@ class Wall:
                 self._drawn[method] = reach
                 picture = paint(self._photo, one, self._look, reach)
                 alt = f"{METHODS[method].title}, a map"
-                _fill(self._places[method], picture, describe(one, self._look), alt, describe_reach(one, self._look))
+                _fill(
+                    self._places[method],
+                    picture,
+                    describe(one, self._look),
+                    alt,
+                    describe_reach(one, self._look),
+                )
 
     def note(self, found: Attribution, words: str) -> None:
         """Add something to what stands below a map."""
         reach = describe_reach(found, self._look)
-        self._places[found.method][1].caption(f"{describe(found, self._look)} {words}", help=reach or None)
+        self._places[found.method][1].caption(
+            f"{describe(found, self._look)} {words}", help=reach or None
+        )
 
 
 def _fill(
-    place: tuple[DeltaGenerator, DeltaGenerator], picture: Image.Image, words: str, alt: str, more: str = ""
+    place: tuple[DeltaGenerator, DeltaGenerator],
+    picture: Image.Image,
+    words: str,
+    alt: str,
+    more: str = "",
 ) -> None:
-    # Not as a file on the server: one that is replaced soon would be gone before a browser asks for it.
+    # Not as a file on the server: one that is replaced soon would be gone before a browser asks for
+    # it.
     place[0].image(to_uri(picture), width="stretch", alt=alt)
     place[1].caption(words, help=more or None)
 
 
 def reach_of(maps: Sequence[Attribution], look: Look) -> float | None:
-    """Return how far one scale for all maps reaches that show anything; None where each has its own."""
+    """Return how far one scale for all maps reaches that show anything.
+
+    None where each has its own.
+    """
     shown = [one for one in maps if one.signed or look.sign != "against"] or maps
     return fit_reach(map(_map, shown)) if look.shared and shown else None
 
@@ -118,11 +146,15 @@ def paint(photo: Image.Image, found: Attribution, look: Look, reach: float | Non
     """Return one map over the photo, on its own scale or on one that reaches as far as said."""
     whole = _map(found)
     reach = fit_reach([whole]) if reach is None else reach
-    return paint_map(photo, take_sign(whole, look.sign), look.palette, reach=reach, opacity=look.opacity)
+    return paint_map(
+        photo, take_sign(whole, look.sign), look.palette, reach=reach, opacity=look.opacity
+    )
 
 
 def describe(found: Attribution, look: Look) -> str:
-    """Say in one sentence how long a method took, its completeness error, and what its map lacks."""
+    """Say in one sentence how long a method took, its completeness error, and what its map
+    lacks.
+    """
     words = [f"{found.seconds:.1f} s" if found.seconds >= _LEAST else "Under 0.1 s"]
     if found.completeness_error is not None and found.explained is not None:
         words.append(_describe_error(found.completeness_error, found.explained))
@@ -135,11 +167,18 @@ def describe(found: Attribution, look: Look) -> str:
 
 def describe_reach(found: Attribution, look: Look) -> str:
     """Say how far the colours of a map reach that has a scale of its own and is not 0."""
-    return "" if look.shared or _is_zero(found) else f"Colours reach to {fit_reach([_map(found)]):.2g}."
+    return (
+        ""
+        if look.shared or _is_zero(found)
+        else f"Colours reach to {fit_reach([_map(found)]):.2g}."
+    )
 
 
 def describe_repeat(correlation: float | None) -> str:
-    """Say how far a map agrees with the map of another seed; the correlation is the share that is not chance."""
+    """Say how far a map agrees with the map of another seed.
+
+    The correlation is the share that is not chance.
+    """
     if correlation is None:
         return "With another seed it has one value everywhere."
     chance = ": most of what it shows is chance" if correlation < _CHANCE else ""
@@ -148,7 +187,10 @@ def describe_repeat(correlation: float | None) -> str:
 
 def _describe_error(error: float, explained: float) -> str:
     if abs(explained) < _NOTHING:
-        return f"completeness error {error:.2g} logits, where the logit barely changes from the baseline"
+        return (
+            f"completeness error {error:.2g} logits, where the logit barely changes from the "
+            "baseline"
+        )
     wrong = ", too large to read values as shares" if error > abs(explained) / 2 else ""
     return f"completeness error {error / abs(explained):.1%} of {explained:+.2g} logits{wrong}"
 

@@ -1,4 +1,6 @@
-"""The view *Side by side*: any set of methods for the same image and class, each drawn as soon as it is done."""
+"""The view *Side by side*: any set of methods for the same image and class, each drawn as soon as
+it is done.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -18,20 +20,32 @@ from se_viz.ui.side_by_side.scores import show_scores
 from se_viz.ui.side_by_side.scoring import Subject
 from se_viz.ui.side_by_side.sheets import show_downloads
 from se_viz.ui.side_by_side.tiles import Look, Wall, choose_look, describe_repeat, show_legend
-from se_viz.ui.widgets import Request, choose_methods, count_passes, name_target, reseed, say_seconds, tick_of
+from se_viz.ui.widgets import (
+    Request,
+    choose_methods,
+    count_passes,
+    name_target,
+    reseed,
+    say_seconds,
+    tick_of,
+)
 from se_viz.ui.words import plain, split_words
 
 
 @st.fragment
 @page_part
 def show_attributions(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
-    """Show the ticked methods side by side, each with its time, what it misses, and its reason where it has no map."""
+    """Show the ticked methods side by side, each with its time, what it misses, and its reason
+    where it has no map.
+    """
     requests = choose_methods(choices, baseline)
     look = choose_look()
     if unticked := st.session_state.pop("unticked", None):
         st.info(f"Stopped. No longer selected: {', '.join(unticked)}.")
     if not requests:
-        st.info("No method is selected. Open **Methods and settings** above and select one or more.")
+        st.info(
+            "No method is selected. Open **Methods and settings** above and select one or more."
+        )
         return
     status, waits = st.container(), {one: say_seconds(seconds) for one, seconds in requests.items()}
     wall = Wall(choices.photo, look, waits)
@@ -46,9 +60,8 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
     name, logit = plain(name_target(choices, target)), target.read(analysis.logits[None]).item()
     drawn = any(METHODS[one.method].drawn for one in maps)
     st.caption(
-        f"All maps explain the same number, the logit of {name}: {logit:+.1f} for this photo. "
-        "Look for places where methods agree: each answers a different question, in different "
-        "units.",
+        f"All maps explain the same number, the logit of {name}: {logit:+.1f} for this photo. Look "
+        "for places where methods agree: each answers a different question, in different units.",
         help=_explain(look, drawn=drawn),
     )
     for remark in remarks:
@@ -62,7 +75,8 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
 def _explain(look: Look, *, drawn: bool) -> str:
     scale = "With a shared scale, maps of small values look faint." if look.shared else CLIPPED
     chance = (
-        "Methods that draw at random also differ by chance: below their maps is the correlation with another seed. "
+        "Methods that draw at random also differ by chance: below their maps is the correlation "
+        "with another seed. "
     )
     return f"{chance * drawn}{scale}"
 
@@ -70,19 +84,28 @@ def _explain(look: Look, *, drawn: bool) -> str:
 def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall: Wall) -> Answers:
     case = case_of(choices)
     tokens = {request.method: (case, target, request) for request in requests}
-    # What this session has seen done, and the error where there was no map: drawn first, and not tried again.
+    # What this session has seen done, and the error where there was no map: drawn first, and not
+    # tried again.
     seen: dict[tuple, AttributionError | None] = st.session_state.setdefault("attributed", {})
     known = [request for request in requests if tokens[request.method] in seen]
-    passes = {request: count_passes(request, choices.photo.width) for request in requests if request not in known}
+    passes = {
+        request: count_passes(request, choices.photo.width)
+        for request in requests
+        if request not in known
+    }
     new = sorted(passes, key=passes.__getitem__)
     wall.wait(request.method for request in new)
     answers: dict[str, Attribution | SeVizError] = {}
     stop, text = partial(_untick, tokens), f"Computing {len(new)} of {len(requests)} maps…"
     with progress(text, key="attributions", stop=stop) as (watch, report):
         for request in known:
-            answers[request.method] = seen[tokens[request.method]] or ask_method(choices, target, request, watch)
+            answers[request.method] = seen[tokens[request.method]] or ask_method(
+                choices, target, request, watch
+            )
         wall.show(answers)
-        for request, told in zip(new, _share(report, [passes[request] for request in new]), strict=True):
+        for request, told in zip(
+            new, _share(report, [passes[request] for request in new]), strict=True
+        ):
             answer = answers[request.method] = ask_method(choices, target, request, watch, told)
             # Others may pass, as a long line does.
             if isinstance(answer, Attribution | AttributionError):
@@ -91,8 +114,15 @@ def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall
     return answers
 
 
-def _repeat(choices: Choices, target: Target, answers: Mapping[Request, Attribution | SeVizError], wall: Wall) -> None:
-    """Ask methods that draw at random once more, with another seed, and say below each map how far both agree."""
+def _repeat(
+    choices: Choices,
+    target: Target,
+    answers: Mapping[Request, Attribution | SeVizError],
+    wall: Wall,
+) -> None:
+    """Ask methods that draw at random once more, with another seed, and say below each map how far
+    both agree.
+    """
     case = case_of(choices)
     drawn = {one: found for one, found in answers.items() if METHODS[one.method].drawn}
     maps = {one: found for one, found in drawn.items() if isinstance(found, Attribution)}

@@ -1,4 +1,6 @@
-"""Which gates an edit is to change: picked in a figure, by their value, one by its number, or all."""
+"""Which gates an edit is to change: picked in a figure, by their value, one by its number, or
+all.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,8 +24,12 @@ Targets: TypeAlias = dict[str, tuple[int, ...] | None]
 Change: TypeAlias = Callable[[GateEdit], None]
 
 
-def choose_channels(before: Analysis, table: pd.DataFrame, span: Span, *, change: Change) -> Targets:
-    """Let people choose gates of a table of `compare_gates`; return the channels of each block, None for all.
+def choose_channels(
+    before: Analysis, table: pd.DataFrame, span: Span, *, change: Change
+) -> Targets:
+    """Let people choose gates of a table of `compare_gates`.
+
+    Return the channels of each block, None for all.
 
     ``change`` is given the edit that the slider of a single gate stands for.
     """
@@ -32,25 +38,38 @@ def choose_channels(before: Analysis, table: pd.DataFrame, span: Span, *, change
         way = choose_option("Which channels", _WAYS, key="surgery-way")
         order = choose_option("Sort by", _ORDERS, key="surgery-order")
     here = table.loc[table["path"] == name]
-    # Another block, image or order is another figure: a box must not go on to pick what is now in its place.
+    # Another block, image or order is another figure: a box must not go on to pick what is now in
+    # its place.
     place = f"{name}-{order}-{hash(tuple(here['gate']))}"
     if way in ("picked", "clicked"):
         rows = here.loc[here["channel"].isin(_picked(place))]
     else:
-        rows = {"value": _choose_by_value, "one": _choose_one, "all": _choose_all}[way](table, here, span, change)
+        rows = {"value": _choose_by_value, "one": _choose_one, "all": _choose_all}[way](
+            table, here, span, change
+        )
     _show_choice(here, rows, span, way=way, order=order, place=place)
     return _targets(rows, table)
 
 
-def _show_choice(here: pd.DataFrame, rows: pd.DataFrame, span: Span, *, way: str, order: str, place: str) -> None:
+def _show_choice(
+    here: pd.DataFrame, rows: pd.DataFrame, span: Span, *, way: str, order: str, place: str
+) -> None:
     picked = rows.loc[rows["path"] == here["path"].iloc[0], "channel"].to_numpy()
-    figure = draw_choice(here, current_palette(), order=order, picked=picked, span=span, areas=way == "picked")
-    click = {"picked": partial(_note_area, place), "clicked": partial(_note_click, place), "one": open_channel}.get(way)
+    figure = draw_choice(
+        here, current_palette(), order=order, picked=picked, span=span, areas=way == "picked"
+    )
+    click = {
+        "picked": partial(_note_area, place),
+        "clicked": partial(_note_click, place),
+        "one": open_channel,
+    }.get(way)
     with st.container(key="pick"):
         key, alt = f"pick-{place}-{way}", "Gates of the open block"
         show_figure(figure, key, alt=alt, on_click=click, areas=way == "picked")
         if way == "clicked":
-            st.caption("Click to select or deselect a channel; double-click the background to clear.")
+            st.caption(
+                "Click to select or deselect a channel; double-click the background to clear."
+            )
 
 
 def _picked(place: str) -> tuple[int, ...]:
@@ -70,10 +89,13 @@ def _note_click(place: str, chart: str) -> None:
     st.session_state.picked = place, tuple(clicked ^ {*_picked(place)} if clicked else ())
 
 
-def _choose_by_value(table: pd.DataFrame, here: pd.DataFrame, span: Span, _: Change) -> pd.DataFrame:
+def _choose_by_value(
+    table: pd.DataFrame, here: pd.DataFrame, span: Span, _: Change
+) -> pd.DataFrame:
     scope = _choose_all(table, here)
     ends = float(span.low), float(span.high)
-    # Another network's scale is another slider: a value kept from the first may lie outside of the second.
+    # Another network's scale is another slider: a value kept from the first may lie outside of the
+    # second.
     key = f"surgery-range-{ends[0]:g}-{ends[1]:g}"
     step = (ends[1] - ends[0]) / 100
     low, high = st.slider("Gates from … to …", *ends, ends, step, key=key, persist_state="session")

@@ -38,11 +38,18 @@ class History:
 
     def redo(self) -> "History":
         """Take back one undo, if there is one."""
-        return History(self.future[0], (self.now, *self.past), self.future[1:]) if self.future else self
+        return (
+            History(self.future[0], (self.now, *self.past), self.future[1:])
+            if self.future
+            else self
+        )
 
 
 def history_of(name: str) -> History:
-    """Return what this session has done to a network; other images keep it, other sessions never see it."""
+    """Return what this session has done to a network.
+
+    Other images keep it, other sessions never see it.
+    """
     return st.session_state.get("edits", {}).get(name, History())
 
 
@@ -55,16 +62,20 @@ def get_edited(choices: Choices, edits: Edits) -> Analysis:
     """Analyse the photo with changed gates.
 
     Raises:
-        SeVizError: an edit does not fit this network, or the device cannot; the text says what to do.
+        SeVizError: an edit does not fit this network, or the device cannot; the text says what to
+            do.
     """
     return ask(choices, AnalyseEdited(edits), "Running the changed network…")
 
 
-def get_edited_attribution(choices: Choices, edits: Edits, *, target: int, method: str) -> Attribution:
+def get_edited_attribution(
+    choices: Choices, edits: Edits, *, target: int, method: str
+) -> Attribution:
     """Attribute a class of the photo to its pixels with changed gates.
 
     Raises:
-        SeVizError: an edit does not fit this network, or the method cannot run; the text says what to do.
+        SeVizError: an edit does not fit this network, or the method cannot run; the text says what
+            to do.
     """
     request = Request(method)
     if not edits:

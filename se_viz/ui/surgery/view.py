@@ -1,4 +1,6 @@
-"""The parts of the page that changes gates: what to do, what is in force, and what the network makes of it."""
+"""The parts of the page that changes gates: what to do, what is in force, and what the network
+makes of it.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -24,17 +26,27 @@ from se_viz.gates.surgery import (
 from se_viz.ui.asking import Choices, page_part
 from se_viz.ui.session import open_block
 from se_viz.ui.surgery.channels import Targets, choose_channels
-from se_viz.ui.surgery.edits import Edits, History, get_edited, get_edited_attribution, history_of, keep_history
+from se_viz.ui.surgery.edits import (
+    Edits,
+    History,
+    get_edited,
+    get_edited_attribution,
+    history_of,
+    keep_history,
+)
 from se_viz.ui.widgets import choose_class, current_palette, link_block, show_figure, show_pair
 from se_viz.ui.words import as_markdown, plain
 
 _TITLES = {key: METHODS[key].title for key in COMMON}
-"""Methods that reach edited gates; at first one of a single pass, so that the maps follow every edit."""
+"""Methods that reach edited gates; at first one of a single pass, so that the maps follow every
+edit."""
 
 
 @st.fragment
 def show_surgery(choices: Choices, before: Analysis) -> None:
-    """Show the gates to change on the left, and on the right what the network makes of the edits in force."""
+    """Show the gates to change on the left, and on the right what the network makes of the edits
+    in force.
+    """
     edits = history_of(choices.name).now
     desk, effect = st.columns(2, gap="large")
     try:
@@ -64,18 +76,26 @@ def _show_answer(choices: Choices, before: Analysis, after: Analysis) -> None:
     words = "Bars: after the edits; ticks: before."
     if not choices.network.card.independent:
         words += " Probabilities sum to 1, so check the logits to see which class actually changed."
-    st.caption(words, help="Classes from outside the original top five come last." if len(names) > 1 else None)
+    st.caption(
+        words,
+        help="Classes from outside the original top five come last." if len(names) > 1 else None,
+    )
 
 
 def describe_answers(network: NetworkView, before: Analysis, after: Analysis) -> str:
-    """Say the answer, and what edits made of it: with its probability, but for several independent classes."""
+    """Say the answer, and what edits made of it: with its probability, but for several independent
+    classes.
+    """
     old, new = (plain(network.name_answer(one.logits)) for one in (before, after))
     was, share = (_share_of_answer(network, one) for one in (before, after))
     if after is before:
         return f"**{old}**" + (f": {was}" if was else "")
     if old == new:
         return f"Still **{old}**" + (f": {was} → {share}" if was else "")
-    return f"Now **{new}**{f' ({share})' if share else ''} instead of **{old}**{f' ({was})' if was else ''}"
+    return (
+        f"Now **{new}**{f' ({share})' if share else ''} instead of "
+        f"**{old}**{f' ({was})' if was else ''}"
+    )
 
 
 def _share_of_answer(network: NetworkView, analysis: Analysis) -> str:
@@ -96,7 +116,10 @@ def _show_edits(choices: Choices) -> None:
         _show_step("Reset", "restart_alt", choices.name, history.go(()) if history.now else None)
     for index, edit in enumerate(history.now):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.text(f"{index + 1}. {describe_edit(edit, choices.network.inspection.sites)}", width="stretch")
+            st.text(
+                f"{index + 1}. {describe_edit(edit, choices.network.inspection.sites)}",
+                width="stretch",
+            )
             st.button(
                 "Remove",
                 type="tertiary",
@@ -138,11 +161,22 @@ def _show_desk(choices: Choices, before: Analysis, table: pd.DataFrame, span: Sp
     amount = st.slider("Amount", 0.0, 3.0, 0.5, 0.05, key="surgery-amount", persist_state="session")
     with st.container(horizontal=True):
         inside = span.low <= amount <= span.high
-        _button(f"Set to {amount:g}", "value", targets if inside else {}, lambda: change(set_gates(targets, amount)))
-        _button(f"Multiply by {amount:g}", "scale", targets, lambda: change(scale_gates(targets, amount)))
+        _button(
+            f"Set to {amount:g}",
+            "value",
+            targets if inside else {},
+            lambda: change(set_gates(targets, amount)),
+        )
+        _button(
+            f"Multiply by {amount:g}",
+            "scale",
+            targets,
+            lambda: change(scale_gates(targets, amount)),
+        )
     if not inside:
         st.caption(
-            f"No gate of this network can exceed {span.high:g}: choose a smaller amount than {amount:g}, or multiply."
+            f"No gate of this network can exceed {span.high:g}: choose a smaller amount than "
+            f"{amount:g}, or multiply."
         )
 
 
@@ -157,7 +191,10 @@ def _button(label: str, key: str, targets: Targets, act: Callable[[], None]) -> 
 
 def _say_what_is_chosen(choices: Choices, targets: Targets) -> None:
     if not targets:
-        st.info("No gate is chosen. Drag a box over gates in the figure, click gates, name a range, or choose All.")
+        st.info(
+            "No gate is chosen. Drag a box over gates in the figure, click gates, name a range, or "
+            "choose All."
+        )
         return
     sites = choices.network.inspection.sites
     st.markdown(f"Chosen: **{describe_targets(tuple(targets.items()), sites)}**")
@@ -172,17 +209,33 @@ def _show_reaction(table: pd.DataFrame, span: Span, edits: Edits) -> None:
     st.subheader("How later gates react")
     if table["path"].iloc[-1] in edited and table["path"].iloc[first] == table["path"].iloc[-1]:
         st.caption(f"{table['block'].iloc[-1]} is the last block: no later gate can react.")
-    figure = draw_reaction(table.iloc[first:], current_palette(), edited=edited, selected=st.session_state.get("block"))
-    show_figure(figure, "reaction", alt="Change of every gate from the first edited block on", on_click=open_block)
+    figure = draw_reaction(
+        table.iloc[first:], current_palette(), edited=edited, selected=st.session_state.get("block")
+    )
+    show_figure(
+        figure,
+        "reaction",
+        alt="Change of every gate from the first edited block on",
+        on_click=open_block,
+    )
     others = not {*table["path"].iloc[first:]} <= edited
-    st.caption(_describe_reaction(table, span), help=" ".join(_explain_reaction(table, first, others=others)))
+    st.caption(
+        _describe_reaction(table, span),
+        help=" ".join(_explain_reaction(table, first, others=others)),
+    )
 
 
 def _describe_reaction(table: pd.DataFrame, span: Span) -> str:
     palette = current_palette()
-    words = f"{palette.high_name.capitalize()}: gate increased; {palette.low_name}: decreased; ✎ marks edited gates."
+    words = (
+        f"{palette.high_name.capitalize()}: gate increased; {palette.low_name}: decreased; ✎ marks "
+        "edited gates."
+    )
     if beyond := int((~table["after"].between(span.low, span.high)).sum()):
-        return f"{words} {beyond} gates now lie outside {span.low:g} to {span.high:g}, where no image would put them."
+        return (
+            f"{words} {beyond} gates now lie outside {span.low:g} to {span.high:g}, where no image "
+            "would put them."
+        )
     return words
 
 
@@ -190,22 +243,32 @@ def _explain_reaction(table: pd.DataFrame, first: int, *, others: bool) -> Itera
     yield "Gates after the edits minus gates before, channels in their order."
     if others:
         yield (
-            f"The scale, symmetric about 0, is set by the unedited rows, which react to the changed input. {CLIPPED}"
+            "The scale, symmetric about 0, is set by the unedited rows, which react to the changed "
+            f"input. {CLIPPED}"
         )
     else:
         yield f"The scale is symmetric about 0. {CLIPPED}"
     if first:
         blocks = table["block"].iloc[:first].unique()
-        yield (f"Not shown: {blocks[0]} to {blocks[-1]}, which come before the first edit and do not change.")
+        yield (
+            f"Not shown: {blocks[0]} to {blocks[-1]}, which come before the first edit and do not "
+            "change."
+        )
 
 
-# No fragment of its own: of one inside another Streamlit still sends what belongs to a run that was cut short.
+# No fragment of its own: of one inside another Streamlit still sends what belongs to a run that was
+# cut short.
 @page_part
 def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
     st.subheader("Where the answer comes from")
     target, method = _choose_map(choices, before)
-    old, new = (get_edited_attribution(choices, one, target=target, method=method) for one in ((), edits))
-    pair = {"map-before": ("**Before**", old.map.numpy()), "map-after": ("**After**", new.map.numpy())}
+    old, new = (
+        get_edited_attribution(choices, one, target=target, method=method) for one in ((), edits)
+    )
+    pair = {
+        "map-before": ("**Before**", old.map.numpy()),
+        "map-after": ("**After**", new.map.numpy()),
+    }
     title = "against ← 0 → for" if old.signed else "none → strongest"
     show_pair(choices.photo, pair, signed=old.signed, title=title)
     row = METHODS[method]

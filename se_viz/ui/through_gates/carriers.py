@@ -28,8 +28,12 @@ _SHOWN = 8
 
 
 def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
-    """Show gate against what came through it for the open block, the strongest channels, and other methods."""
-    titles = {_WAY: "Along the path, as above"} | {key: row.title for key, row in GATE_METHODS.items()}
+    """Show gate against what came through it for the open block, the strongest channels, and other
+    methods.
+    """
+    titles = {_WAY: "Along the path, as above"} | {
+        key: row.title for key, row in GATE_METHODS.items()
+    }
     first, second = st.columns(2)
     with first:
         block = choose_block(analysis)
@@ -47,26 +51,41 @@ def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
     table = tabulate_effects(gates_of(analysis)[block], values)
     plot, numbers = st.columns([3, 2], gap="medium")
     with plot:
-        _draw(choices, table, "slope (logits per unit of gate)" if method == "internal_influence" else "logits")
+        _draw(
+            choices,
+            table,
+            "slope (logits per unit of gate)" if method == "internal_influence" else "logits",
+        )
     with numbers:
         st.markdown(_describe(table, label_blocks(analysis.records)[block]))
         _list_strongest(table)
         st.caption(words, help=more)
 
 
-def _values(choices: Choices, asked: Asked, method: str, record: GateRecord) -> tuple[Gates, str, str]:
+def _values(
+    choices: Choices, asked: Asked, method: str, record: GateRecord
+) -> tuple[Gates, str, str]:
     """Return a number for each gate, what it is, and how it was computed."""
     trace, held, baseline = asked
     block = record.name
     if method == _WAY:
         # A block outside of the set is asked among all.
         name = held if block in trace.flows[held].through else next(iter(trace.flows))
-        words = f"The part through each gate on the path from the baseline; gates held: {name_set(name).lower()}."
-        return trace.flows[name].through[block], words, f"Together with the part past the gates, {say_error(trace)}."
+        words = (
+            "The part through each gate on the path from the baseline; gates held: "
+            f"{name_set(name).lower()}."
+        )
+        return (
+            trace.flows[name].through[block],
+            words,
+            f"Together with the part past the gates, {say_error(trace)}.",
+        )
     row, question = GATE_METHODS[method], AttributeToGates(block, trace.target, method, baseline)
     if row.kind != "gradient":
         announce(choices, row.title, row.cost(record.gate.shape[1]), what="this block")
-    found = ask_with_bar(choices, question, "Computing the parts of the gates…", key="carriers", stop=_stop)
+    found = ask_with_bar(
+        choices, question, "Computing the parts of the gates…", key="carriers", stop=_stop
+    )
     return found.values, row.looks_for, f"{_say_bypass(found)}({row.source})"
 
 
@@ -80,8 +99,8 @@ def _say_bypass(found: "GateAttribution") -> str:
     bypass = signed(found.bypass, count_decimals([found.bypass]))
     return (
         f"{bypass} logits of the rise bypass this block's gates; the sum over steps misses the "
-        f"rest by {abs(found.error):.1g} logits. Captum adds up both as the convergence delta of "
-        "a layer. "
+        f"rest by {abs(found.error):.1g} logits. Captum adds up both as the convergence delta of a "
+        "layer. "
     )
 
 
@@ -93,10 +112,15 @@ def _draw(choices: Choices, table: pd.DataFrame, title: str) -> None:
         span=gate_span(choices.network.inspection.sites, table["gate"].to_numpy()),
         title=title,
     )
-    show_figure(figure, "carriers", alt="Gate against the part through it, one point a channel", on_click=open_channel)
+    show_figure(
+        figure,
+        "carriers",
+        alt="Gate against the part through it, one point a channel",
+        on_click=open_channel,
+    )
     st.caption(
-        "Each point is a channel: above 0 its gate raised the logit, below 0 its gate lowered "
-        "it. Click a point to open its channel."
+        "Each point is a channel: above 0 its gate raised the logit, below 0 its gate lowered it. "
+        "Click a point to open its channel."
     )
 
 

@@ -16,7 +16,8 @@ _PICTURES = {
 _NETWORK = "network"
 # Logits. Of less than this no part can be told from rounding.
 _STILL = 1e-4
-# Below this share of what moves by either way, a total is what cancels, and shares of it mean nothing.
+# Below this share of what moves by either way, a total is what cancels, and shares of it mean
+# nothing.
 _TINY = 0.1
 
 
@@ -27,23 +28,35 @@ def name_set(name: str) -> str:
 
 def say_part(value: float, trace: Trace) -> str:
     """Return logits with their sign, and with as many decimals as the parts of this rise need."""
-    return signed(value, count_decimals(part for flow in trace.flows.values() for part in (flow.bypass, flow.carried)))
+    return signed(
+        value,
+        count_decimals(
+            part for flow in trace.flows.values() for part in (flow.bypass, flow.carried)
+        ),
+    )
 
 
 def is_still(trace: Trace) -> bool:
     """Tell whether nothing moves on the way: then there is nothing to split."""
-    return all(abs(value) < _STILL for flow in trace.flows.values() for value in (flow.bypass, flow.carried))
+    return all(
+        abs(value) < _STILL
+        for flow in trace.flows.values()
+        for value in (flow.bypass, flow.carried)
+    )
 
 
 def say_error(trace: Trace) -> str:
     """Say how far the two parts miss the rise, and how far each may be off by itself."""
     doubt = max(flow.doubt for flow in trace.flows.values())
     words = (
-        f"the completeness error is up to {_size(trace.miss)} logits "
-        f"({_percent(trace.miss_share)} of the total change), and each part is uncertain by about "
-        f"{_size(doubt)}"
+        f"the completeness error is up to {_size(trace.miss)} logits ({_percent(trace.miss_share)} "
+        f"of the total change), and each part is uncertain by about {_size(doubt)}"
     )
-    return f"{words}: more than the {100 * TOLERANCE:g} % aimed at" if trace.miss_share > TOLERANCE else words
+    return (
+        f"{words}: more than the {100 * TOLERANCE:g} % aimed at"
+        if trace.miss_share > TOLERANCE
+        else words
+    )
 
 
 def _size(value: float) -> str:
@@ -55,15 +68,23 @@ def _percent(share: float) -> str:
 
 
 def describe_rise(trace: Trace, classes: Sequence[str], baseline: str) -> str:
-    """Say what rose, what of it came through all gates, and which stage's gates carried most by themselves."""
+    """Say what rose, what of it came through all gates, and which stage's gates carried most by
+    themselves.
+    """
     start = (
-        f"From {_PICTURES.get(baseline, 'the baseline')} to this image the logit of **{_name(trace.target, classes)}**"
+        f"From {_PICTURES.get(baseline, 'the baseline')} to this image the logit of "
+        f"**{_name(trace.target, classes)}**"
     )
     if is_still(trace):
-        words = f"moves by less than {_STILL:g}: there is nothing to split. Choose another class, photo or baseline."
+        words = (
+            f"moves by less than {_STILL:g}: there is nothing to split. Choose another class, "
+            "photo or baseline."
+        )
         return f"{start} {words}"
-    word, size = "rises" if trace.rise >= 0 else "falls", say_part(abs(trace.rise), trace).lstrip("+")
-    return f"{start} {word} by **{size}**. {_describe_network(trace)} {_describe_stages(trace)}".strip()
+    word = "rises" if trace.rise >= 0 else "falls"
+    size = say_part(abs(trace.rise), trace).lstrip("+")
+    parts = f"{_describe_network(trace)} {_describe_stages(trace)}"
+    return f"{start} {word} by **{size}**. {parts}".strip()
 
 
 def _name(target: Target, classes: Sequence[str]) -> str:
@@ -89,7 +110,9 @@ def _describe_network(trace: Trace) -> str:
     if flow.carried * trace.rise < 0:
         return f"The gates opposed this: {through} through the gates, {past} past the gates."
     if flow.bypass * trace.rise < 0:
-        return f"Only the gates account for this: {through} through the gates, {past} past the gates."
+        return (
+            f"Only the gates account for this: {through} through the gates, {past} past the gates."
+        )
     share = f" ({flow.carried / trace.rise:.0%} of the change)" if trace.rise else ""
     return f"Through the gates: {through}{share}; past the gates: {past}."
 
@@ -99,10 +122,16 @@ def _describe_stages(trace: Trace) -> str:
     if len(stages) < 2:
         return ""
     most, second = sorted(stages, key=lambda name: -abs(stages[name].carried))[:2]
-    lead, doubt = (abs(stages[most].carried) - abs(stages[second].carried), stages[most].doubt + stages[second].doubt)
+    lead, doubt = (
+        abs(stages[most].carried) - abs(stages[second].carried),
+        stages[most].doubt + stages[second].doubt,
+    )
     if lead < doubt:
         parts = f"{_say(stages[most], trace)} and {_say(stages[second], trace)}"
-        return f"Which stage's gates carried most cannot be told: {most} and {second} are too close ({parts})."
+        return (
+            f"Which stage's gates carried most cannot be told: {most} and {second} are too close "
+            f"({parts})."
+        )
     return f"Of the stages, the gates of {most} carried most: {_say(stages[most], trace)}."
 
 

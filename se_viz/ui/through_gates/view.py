@@ -1,4 +1,6 @@
-"""The view *Through the gates*: how much of a logit's rise flows through SE blocks, and how much past them."""
+"""The view *Through the gates*: how much of a logit's rise flows through SE blocks, and how much
+past them.
+"""
 
 from functools import partial
 
@@ -21,7 +23,9 @@ from se_viz.ui.widgets import choose_option, current_palette, show_figure, show_
 @st.fragment
 @page_part
 def show_paths(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
-    """Show what came through the gates and past them: by stage, by block, by pixel, and by channel."""
+    """Show what came through the gates and past them: by stage, by block, by pixel, and by
+    channel.
+    """
     question = TracePaths(target, baseline)
     token = (case_of(choices), question)
     if st.session_state.get("paths-stopped") == token:
@@ -47,7 +51,9 @@ def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> 
         _show_stages(trace)
     with blocks:
         st.subheader("Block by block", anchor=False)
-        held = choose_option("Gates of", {name: name_set(name) for name in trace.flows}, key="held-gates")
+        held = choose_option(
+            "Gates of", {name: name_set(name) for name in trace.flows}, key="held-gates"
+        )
         _show_blocks(analysis, trace, held)
     st.header("Which pixels acted through the gates?", anchor=False, divider="gray")
     _show_maps(choices, trace, held)
@@ -57,22 +63,32 @@ def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> 
 
 def _show_stages(trace: Trace) -> None:
     rows = [(name_set(name), flow.bypass, flow.carried) for name, flow in trace.flows.items()]
-    figure = draw_flows(pd.DataFrame(rows, columns=["place", "past", "through"]), trace.rise, current_palette())
-    show_figure(figure, "flows", alt="Parts past and through the gates, of the network and of each stage")
+    figure = draw_flows(
+        pd.DataFrame(rows, columns=["place", "past", "through"]), trace.rise, current_palette()
+    )
+    show_figure(
+        figure, "flows", alt="Parts past and through the gates, of the network and of each stage"
+    )
     st.caption(
-        "Long bars through the gates: changes of these gates changed the answer. The two bars of "
-        "a row sum to the rise (dotted).",
-        help=f"After {trace.steps} steps, {say_error(trace)}. Rows do not add up: for a stage, only its own gates are "
+        "Long bars through the gates: changes of these gates changed the answer. The two bars of a "
+        "row sum to the rise (dotted).",
+        help=f"After {trace.steps} steps, {say_error(trace)}. Rows do not add up: for a stage, "
+        "only its own gates are "
         f"held, and all other gates act within both parts. Took {trace.seconds:.1f} s.",
     )
 
 
 def _show_blocks(analysis: Analysis, trace: Trace, held: str) -> None:
     flow, labels = trace.flows[held], label_blocks(analysis.records)
-    rows = [(labels[block], values.double().sum().item(), block) for block, values in flow.through.items()]
+    rows = [
+        (labels[block], values.double().sum().item(), block)
+        for block, values in flow.through.items()
+    ]
     table = pd.DataFrame(rows, columns=["place", "through", "path"]).assign(past=float("nan"))
     figure = draw_flows(table, trace.rise, current_palette())
-    show_figure(figure, "flow-blocks", alt="The part through the gates of each block", on_click=open_block)
+    show_figure(
+        figure, "flow-blocks", alt="The part through the gates of each block", on_click=open_block
+    )
     st.caption(
         f"Parts through each block's gates, together {say_part(flow.carried, trace)}; past all of "
         f"these gates {say_part(flow.bypass, trace)}. Click a bar to open its block below.",
@@ -92,8 +108,10 @@ def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
     }
     show_pair(choices.photo, maps, signed=True, title="lowers the logit ← 0 → raises it")
     st.caption(
-        "Regions only in the second map act on the answer solely through the gates. Both maps share one scale.",
-        help=f"{name_set(held)}. Past the gates: the effect of pixels with these gates held. Through the gates: the "
+        "Regions only in the second map act on the answer solely through the gates. Both maps "
+        "share one scale.",
+        help=f"{name_set(held)}. Past the gates: the effect of pixels with these gates held. "
+        "Through the gates: the "
         "effect of pixels by moving these gates, the rest of the integrated gradients. A cell is "
         f"the sum of its pixels. {CLIPPED}",
     )

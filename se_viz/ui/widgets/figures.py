@@ -10,13 +10,22 @@ from se_viz.ui.widgets.theme import current_palette
 
 def show_panel(figure: Figure, key: str, *, alt: str) -> None:
     """Show one of several small figures side by side; the camera is its only button."""
-    st.plotly_chart(figure, key=key, config={"displaylogo": False, "modeBarButtons": [["toImage"]]}, alt=alt)
+    st.plotly_chart(
+        figure, key=key, config={"displaylogo": False, "modeBarButtons": [["toImage"]]}, alt=alt
+    )
 
 
 def show_figure(
-    figure: Figure, key: str, *, alt: str, on_click: Callable[[str], None] | None = None, areas: bool = False
+    figure: Figure,
+    key: str,
+    *,
+    alt: str,
+    on_click: Callable[[str], None] | None = None,
+    areas: bool = False,
 ) -> None:
-    """Show a figure with its downloads; ``on_click`` is given the key once a point of it was clicked.
+    """Show a figure with its downloads.
+
+    ``on_click`` is given the key once a point of it was clicked.
 
     With ``areas`` it is given the key once points were picked by a box or a lasso.
     """

@@ -1,4 +1,6 @@
-"""The gallery that one image is compared with: samples and the session's own photos, and gates that come along."""
+"""The gallery that one image is compared with: samples and the session's own photos, and gates
+that come along.
+"""
 
 from dataclasses import replace
 
@@ -10,10 +12,14 @@ from se_viz.ui.session import get_photo, list_gallery
 
 
 def get_gallery(choices: Choices) -> list[tuple[Choices, Analysis]]:
-    """Choose and analyse every image of the gallery in turn; samples first, then photos, oldest first."""
+    """Choose and analyse every image of the gallery in turn.
+
+    Samples first, then photos, oldest first.
+    """
     view = choices.network.card.view
     gallery = [
-        replace(choices, image=image, photo=get_photo(image.digest, view, image.content)) for image in list_gallery()
+        replace(choices, image=image, photo=get_photo(image.digest, view, image.content))
+        for image in list_gallery()
     ]
     return [(one, get_analysis(one)) for one in gallery]
 

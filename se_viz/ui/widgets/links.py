@@ -28,7 +28,10 @@ def link_block(analysis: Analysis) -> None:
 
 
 def show_rows(table: pd.DataFrame, names: Sequence[str], *, key: str, **options: Any) -> None:
-    """Show a table with a row a block; a click on one opens the block of that name, if it has one."""
+    """Show a table with a row a block.
+
+    A click on one opens the block of that name, if it has one.
+    """
     st.dataframe(
         table,
         key=key,

@@ -1,4 +1,6 @@
-"""Which attribution methods to run, and how thoroughly: ticks, an estimate for each, and a few settings."""
+"""Which attribution methods to run, and how thoroughly: ticks, an estimate for each, and a few
+settings.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -43,17 +45,26 @@ class Request:
 
 
 def choose_methods(choices: Choices, baseline: str) -> dict[Request, float]:
-    """Offer every method with what it costs here; return the ticked ones with about how many seconds each takes."""
+    """Offer every method with what it costs here.
+
+    Return the ticked ones with about how many seconds each takes.
+    """
     # The settings are asked first, and stand last: times depend on them.
     with st.expander("Methods and settings", icon=":material/checklist:"):
         ticks = st.container()
         chosen = _choose_settings()
     pace, side = get_pace(choices), choices.photo.width
     requests = [_request(row, baseline, chosen) for row in METHODS.values()]
-    costs = {one: pace.estimate(METHODS[one.method], dict(one.options), side=side) for one in requests}
+    costs = {
+        one: pace.estimate(METHODS[one.method], dict(one.options), side=side) for one in requests
+    }
     with ticks:
         _tick({request.method: seconds for request, seconds in costs.items()})
-        ticked = {request: cost for request, cost in costs.items() if st.session_state[tick_of(request.method)]}
+        ticked = {
+            request: cost
+            for request, cost in costs.items()
+            if st.session_state[tick_of(request.method)]
+        }
         words = "Estimated times: number of passes x time per pass on this device."
         load = describe_load(get_engine().load(choices.device))
         st.caption(f"{sum_up(ticked.values())}{load}", help=words)
@@ -64,7 +75,10 @@ def sum_up(costs: Collection[float]) -> str:
     """Say how long the selected methods take together; of one alone the time stands beside it."""
     if len(costs) < 2:
         return "Times are estimates."
-    return f"All {len(costs)} selected methods: **{say_about(sum(costs))}**; cached results appear immediately."
+    return (
+        f"All {len(costs)} selected methods: **{say_about(sum(costs))}**; cached results appear "
+        "immediately."
+    )
 
 
 def tick_of(method: str) -> str:
@@ -87,12 +101,17 @@ def reseed(request: Request) -> Request:
 def _choose_settings() -> dict[str, Any]:
     first, second = st.columns(2)
     with first:
-        steps = choose_option("Steps from the baseline", _STEPS, key="attribution-steps", default=32)
+        steps = choose_option(
+            "Steps from the baseline", _STEPS, key="attribution-steps", default=32
+        )
         window = choose_option("Covered square", _WINDOWS, key="attribution-window", default=32)
     with second:
         samples = choose_option("Random samples", _SAMPLES, key="attribution-samples", default="1")
         patches = choose_option("Superpixels", _PATCHES, key="attribution-superpixels", default=40)
-    st.caption("More steps and samples are slower and more exact; each method uses only the settings that apply to it.")
+    st.caption(
+        "More steps and samples are slower and more exact; each method uses only the settings that "
+        "apply to it."
+    )
     return {"steps": steps, "window": window, "samples": float(samples), "superpixels": patches}
 
 
@@ -103,9 +122,14 @@ def _request(row: Method, baseline: str, chosen: dict[str, Any]) -> Request:
         "superpixels": chosen["superpixels"],
         "sliding_window_shapes": (3, side, side),
         "strides": (3, side // 2, side // 2),
-        **{name: round(row.options.get(name, 0) * chosen["samples"]) for name in ("n_samples", "nt_samples")},
+        **{
+            name: round(row.options.get(name, 0) * chosen["samples"])
+            for name in ("n_samples", "nt_samples")
+        },
     }
-    changed = {name: value for name, value in wanted.items() if row.options.get(name, value) != value}
+    changed = {
+        name: value for name, value in wanted.items() if row.options.get(name, value) != value
+    }
     return Request(row.key, baseline if row.baseline else "mean", tuple(changed.items()))
 
 
@@ -137,7 +161,11 @@ def say_seconds(seconds: float) -> str:
     """Say how long something takes, in one or two figures that stay with their unit."""
     if seconds < 0.95:
         return "under 1\N{NO-BREAK SPACE}s"
-    return f"{seconds:.0f}\N{NO-BREAK SPACE}s" if seconds < 90 else f"{seconds / 60:.0f}\N{NO-BREAK SPACE}min"
+    return (
+        f"{seconds:.0f}\N{NO-BREAK SPACE}s"
+        if seconds < 90
+        else f"{seconds / 60:.0f}\N{NO-BREAK SPACE}min"
+    )
 
 
 def say_about(seconds: float) -> str:
@@ -154,7 +182,10 @@ def announce(choices: Choices, title: str, passes: Passes, *, what: str) -> None
 
 
 def get_pace(choices: Choices) -> Pace:
-    """Return how long one pass takes, measured once for a network and device. Where it cannot, end the page here."""
+    """Return how long one pass takes, measured once for a network and device.
+
+    Where it cannot, end the page here.
+    """
     try:
         return ask(choices, MeasurePace(), "Timing one pass…")
     except SeVizError as problem:

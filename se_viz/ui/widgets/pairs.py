@@ -11,12 +11,21 @@ from se_viz.ui.widgets.figures import show_figure
 from se_viz.ui.widgets.theme import current_palette
 
 
-def show_pair(photo: Image.Image, maps: Mapping[str, tuple[str, np.ndarray]], *, signed: bool, title: str) -> None:
-    """Show maps of one size by the key of their figure, each with its heading; ``title`` is that of their colours."""
+def show_pair(
+    photo: Image.Image, maps: Mapping[str, tuple[str, np.ndarray]], *, signed: bool, title: str
+) -> None:
+    """Show maps of one size by the key of their figure, each with its heading.
+
+    ``title`` is that of their colours.
+    """
     span = fit_span(np.stack([values for _, values in maps.values()]), signed=signed)
     # Columns and no subplots, which a phone would draw as small as stamps.
-    for place, (key, (heading, values)) in zip(st.columns(len(maps), gap="large"), maps.items(), strict=True):
+    for place, (key, (heading, values)) in zip(
+        st.columns(len(maps), gap="large"), maps.items(), strict=True
+    ):
         with place:
             st.markdown(heading)
-            figure = draw_overlay(photo, values, current_palette(), span=span, opacity=0.8, title=title)
+            figure = draw_overlay(
+                photo, values, current_palette(), span=span, opacity=0.8, title=title
+            )
             show_figure(figure, key, alt=f"{heading.replace('*', '')}, a map over the photo")

@@ -27,11 +27,13 @@ def block_kept_open(uses: Sequence[GateRecord | GateSite]) -> str | None:
 
 
 def open_block_of(analysis: Analysis) -> str:
-    """Return the name of the session's open block; where the network has none of that name, open one first.
+    """Return the name of the session's open block.
 
-    That is the block whose gates differ most: the first sight should be a block that chooses, not one whose gates all
-    stand open. It stays for later photos, whose pass keeps its maps, but gives way where their gates in it hardly
-    differ and nobody has chosen it.
+    Where the network has none of that name, open one first.
+
+    That is the block whose gates differ most: the first sight should be a block that chooses, not
+    one whose gates all stand open. It stays for later photos, whose pass keeps its maps, but gives
+    way where their gates in it hardly differ and nobody has chosen it.
     """
     spreads = {record.name: record.gate.std(correction=0).item() for record in analysis.records}
     held, widest = block_kept_open(analysis.records), max(spreads, key=spreads.__getitem__)
@@ -46,14 +48,19 @@ def choose_block(analysis: Analysis) -> str:
     # Also where it is the same: a page that is new to the browser would begin with the first block.
     st.session_state.block = open_block_of(analysis)
     return st.selectbox(
-        "Open block", list(labels), format_func=labels.__getitem__, key="block", persist_state="session"
+        "Open block",
+        list(labels),
+        format_func=labels.__getitem__,
+        key="block",
+        persist_state="session",
     )
 
 
 def open_channel_of(record: GateRecord) -> int:
     """Return the session's open channel; where a block has none of that number, open one first.
 
-    That is the channel whose mean the block changes most: a gate of 1 changes nothing that could be seen.
+    That is the channel whose mean the block changes most: a gate of 1 changes nothing that could be
+    seen.
     """
     if not 0 <= st.session_state.get("channel", -1) < record.gate.shape[1]:
         open_first("channel", int(((1 - record.gate[0]) * record.squeeze[0]).abs().argmax()))
@@ -61,33 +68,54 @@ def open_channel_of(record: GateRecord) -> int:
 
 
 def choose_channel(record: GateRecord) -> int:
-    """Offer every channel of a block; return the number of the open one, which a click may have set."""
+    """Offer every channel of a block.
+
+    Return the number of the open one, which a click may have set.
+    """
     channels = record.gate.shape[1]
     # Set also where it is the same, as for the block.
     st.session_state.channel = open_channel_of(record)
     return st.number_input(
-        f"Channel, 0 to {channels - 1}", 0, channels - 1, step=1, key="channel", persist_state="session"
+        f"Channel, 0 to {channels - 1}",
+        0,
+        channels - 1,
+        step=1,
+        key="channel",
+        persist_state="session",
     )
 
 
 def choose_class(choices: Choices, analysis: Analysis, label: str = "Class") -> int:
-    """Offer every class, the most probable first; the choice for an image and network holds on all pages.
+    """Offer every class, the most probable first.
 
-    Its key is not the image's own: the browser keeps a picker whose key is gone until the run ends, which may take
-    minutes.
+    The choice for an image and network holds on all pages.
+
+    Its key is not the image's own: the browser keeps a picker whose key is gone until the run ends,
+    which may take minutes.
     """
     names, token = choices.network.classes, (choices.image.digest, choices.name)
     ranked = [index for index, _ in analysis.top(len(names))]
     chosen = st.session_state.setdefault("targets", {})
-    kept = st.session_state.get("target") if st.session_state.get("target_of") == token else chosen.get(token)
+    kept = (
+        st.session_state.get("target")
+        if st.session_state.get("target_of") == token
+        else chosen.get(token)
+    )
     # Set also where it is the same, as for the block.
     st.session_state.target_of, st.session_state.target = token, ranked[0] if kept is None else kept
-    chosen[token] = st.selectbox(label, ranked, format_func=names.__getitem__, key="target", persist_state="session")
+    chosen[token] = st.selectbox(
+        label, ranked, format_func=names.__getitem__, key="target", persist_state="session"
+    )
     return chosen[token]
 
 
-def choose_option(label: str, options: Mapping[Option, str], *, key: str, default: Option | None = None) -> Option:
-    """Offer a few options in one row; the choice, at first ``default`` or the first one, survives the page."""
+def choose_option(
+    label: str, options: Mapping[Option, str], *, key: str, default: Option | None = None
+) -> Option:
+    """Offer a few options in one row.
+
+    The choice, at first ``default`` or the first one, survives the page.
+    """
     return st.segmented_control(
         label,
         list(options),
@@ -96,6 +124,7 @@ def choose_option(label: str, options: Mapping[Option, str], *, key: str, defaul
         format_func=options.__getitem__,
         key=key,
         persist_state="session",
-        # Where Streamlit decides, some rows scroll on a phone, and others break into two halves of a frame.
+        # Where Streamlit decides, some rows scroll on a phone, and others break into two halves of
+        # a frame.
         wrap=False,
     )

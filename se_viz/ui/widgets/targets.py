@@ -9,7 +9,10 @@ from se_viz.ui.widgets.pickers import choose_class
 
 
 def choose_target(choices: Choices, analysis: Analysis) -> tuple[Target, str]:
-    """Offer the class, another one that it is held against, and the baseline; return them as chosen."""
+    """Offer the class, another one that it is held against, and the baseline.
+
+    Return them as chosen.
+    """
     first, second, third = st.columns([4, 4, 3])
     with first:
         index = choose_class(choices, analysis, "Why this class")
@@ -31,7 +34,11 @@ def _choose_other(choices: Choices, analysis: Analysis, index: int) -> int | Non
     others = [other for other, _ in analysis.top(len(names)) if other != index]
     chosen = st.session_state.setdefault("others", {})
     # The class may have been chosen on another page since.
-    kept = st.session_state.get("against") if st.session_state.get("others_of") == token else chosen.get(token)
+    kept = (
+        st.session_state.get("against")
+        if st.session_state.get("others_of") == token
+        else chosen.get(token)
+    )
     st.session_state.others_of, st.session_state.against = token, kept if kept in others else None
     chosen[token] = st.selectbox(
         "And not that class",
@@ -48,4 +55,6 @@ def _choose_other(choices: Choices, analysis: Analysis, index: int) -> int | Non
 def name_target(choices: Choices, target: Target) -> str:
     """Return the name of the class that is explained, and of the one that it is held against."""
     names = choices.network.classes
-    return names[target.index] + ("" if target.against is None else f" and not {names[target.against]}")
+    return names[target.index] + (
+        "" if target.against is None else f" and not {names[target.against]}"
+    )

@@ -1,4 +1,6 @@
-"""Each method's map is what Captum gives when it is called directly, with the same settings and the same seed."""
+"""Each method's map is what Captum gives when it is called directly, with the same settings and
+the same seed.
+"""
 
 import copy
 from collections.abc import Callable
@@ -42,7 +44,9 @@ RANDOM = [key for key, row in METHODS.items() if "seed" in row.options]
 
 @pytest.fixture
 def network(shallow: Network) -> Network:
-    """What Captum makes of a residual unit, whose ReLU runs three times, does not depend on how many there are."""
+    """What Captum makes of a residual unit, whose ReLU runs three times, does not depend on how
+    many there are.
+    """
     return shallow
 
 
@@ -86,7 +90,9 @@ def test_gradient_shap_is_captums(network, image):
 
 
 def test_gradient_shap_neither_asks_nor_moves_a_generator_that_all_share(network, image):
-    """NumPy's own belongs to all threads: what others draw from it meanwhile must not depend on this call."""
+    """NumPy's own belongs to all threads: what others draw from it meanwhile must not depend on
+    this call.
+    """
     before: Any = np.random.get_state()
     first = attribute(network, image, TARGET, "gradient_shap")
     after: Any = np.random.get_state()
@@ -114,14 +120,20 @@ PAPERS: dict[str, Callable[[Tensor], Tensor]] = {
     "smoothgrad_sq": lambda slopes: slopes.square().mean(0),
     "vargrad": lambda slopes: slopes.var(0, correction=0),
 }
-"""What each paper makes of the gradients of noisy copies (1706.03825, eq. 2; 1806.10758, section 3; 1810.03307)."""
+"""What each paper makes of the gradients of noisy copies (1706.03825, eq. 2; 1806.10758, section
+3; 1810.03307)."""
 
 
 @pytest.mark.parametrize("key", list(PAPERS))
 def test_smoothed_gradients_are_the_papers(network, image, key):
-    """Signed gradients of each copy by plain autograd: with sizes instead, what is noise would not cancel."""
+    """Signed gradients of each copy by plain autograd: with sizes instead, what is noise would not
+    cancel.
+    """
     generator, noise = torch.Generator().manual_seed(0), 0.15 * (image.max() - image.min()).item()
-    copies = [image + torch.normal(0.0, torch.full((8, *image.shape[1:]), noise), generator=generator) for _ in "ab"]
+    copies = [
+        image + torch.normal(0.0, torch.full((8, *image.shape[1:]), noise), generator=generator)
+        for _ in "ab"
+    ]
     leaf = torch.cat(copies).requires_grad_()
     (slopes,) = torch.autograd.grad(network.model(leaf)[:, TARGET].sum(), leaf)
     found = attribute(network, image, TARGET, key).map
@@ -132,9 +144,14 @@ def test_smoothed_gradients_are_the_papers(network, image, key):
 
 
 def test_signs_that_cancel_leave_smoothgrad_dark(image):
-    """The slope of a sum of cosines changes its sign within the noise: its mean is about 0, and its square is not."""
+    """The slope of a sum of cosines changes its sign within the noise: its mean is about 0, and
+    its square is not.
+    """
     network = Network.from_model(Waves().eval(), input_size=64)
-    plain, squares = (attribute(network, image, 0, key, nt_samples=64).map for key in ("smoothgrad", "smoothgrad_sq"))
+    plain, squares = (
+        attribute(network, image, 0, key, nt_samples=64).map
+        for key in ("smoothgrad", "smoothgrad_sq")
+    )
     # 64 signs of size about 40 / sqrt(2): a mean of about 3.5, of three colours the greatest.
     assert plain.mean() < 0.3 * squares.sqrt().mean()
 
@@ -148,7 +165,9 @@ class Waves(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one logit, twice."""
-        waves = (40 * images).cos().sum((1, 2, 3))[:, None] + 0 * self.se(images).mean((2, 3))[:, :1]
+        waves = (40 * images).cos().sum((1, 2, 3))[:, None] + 0 * self.se(images).mean((2, 3))[
+            :, :1
+        ]
         return waves.expand(-1, 2)
 
 
@@ -162,12 +181,16 @@ def test_other_methods_can_be_smoothed(network, image, inner):
     direct = captum.attr.NoiseTunnel(getattr(captum.attr, inner)(network.model))
     settings = {"nt_type": "smoothgrad", "nt_samples": 4, "stdevs": 0.5, **more}
     expected = seeded(lambda: direct.attribute(image, target=TARGET, **settings))
-    found = attribute(network, image, TARGET, "smoothgrad", over=key, nt_samples=4, stdevs=0.5, **more)
+    found = attribute(
+        network, image, TARGET, "smoothgrad", over=key, nt_samples=4, stdevs=0.5, **more
+    )
     # Where a value is about 0, another rounding may put it on the other side of a ReLU.
     assert_same(found.map, expected[0].abs().amax(0), within=1e-3)
 
 
-@pytest.mark.parametrize(("key", "name"), [("guided_backprop", "GuidedBackprop"), ("deconvolution", "Deconvolution")])
+@pytest.mark.parametrize(
+    ("key", "name"), [("guided_backprop", "GuidedBackprop"), ("deconvolution", "Deconvolution")]
+)
 def test_rules_for_relus_are_captums_on_a_network_without_reuse(network, image, key, name):
     """The same units written out by hand, a ReLU for each use, are what Captum can work on."""
     direct = getattr(captum.attr, name)(write_out_relus(network.model))
@@ -188,18 +211,24 @@ def test_guided_grad_cam_is_captums_on_a_network_without_reuse(network, image, s
 
 @pytest.fixture
 def smooth(network: Network) -> Network:
-    """In double precision, in which squares are exact enough; it has no max-pool, for which Captum's rule is wrong."""
+    """In double precision, in which squares are exact enough; it has no max-pool, for which
+    Captum's rule is wrong.
+    """
     return Network.from_model(network.model.double(), input_size=network.card.input_size)
 
 
 @pytest.mark.parametrize("baseline", ["mean", "black", "blur"])
-def test_deep_lift_is_captums_where_products_are_written_as_squares(smooth, image, baseline, monkeypatch):
+def test_deep_lift_is_captums_where_products_are_written_as_squares(
+    smooth, image, baseline, monkeypatch
+):
     """A rule for a square makes Captum alone share a product out; reused ReLUs it refuses."""
     teach_squares(monkeypatch)
     image = image.double()
     start = make_baseline(smooth, image, baseline)
     direct = captum.attr.DeepLift(write_out_products(smooth.model))
-    expected = quietly(lambda: direct.attribute(image.clone().requires_grad_(), start, target=TARGET))
+    expected = quietly(
+        lambda: direct.attribute(image.clone().requires_grad_(), start, target=TARGET)
+    )
     found = attribute(smooth, image, TARGET, "deep_lift", baseline=baseline)
     assert_same(found.map, expected[0].sum(0).float())
     with torch.no_grad():
@@ -208,20 +237,27 @@ def test_deep_lift_is_captums_where_products_are_written_as_squares(smooth, imag
     assert found.completeness_error == pytest.approx(0, abs=1e-9)
 
 
-def test_deep_lift_shap_is_captums_where_products_are_written_as_squares(smooth, image, monkeypatch):
+def test_deep_lift_shap_is_captums_where_products_are_written_as_squares(
+    smooth, image, monkeypatch
+):
     """The average of DeepLift over four pictures near the baseline."""
     teach_squares(monkeypatch)
     image = image.double()
     direct = captum.attr.DeepLiftShap(write_out_products(smooth.model))
     starts = scatter(torch.zeros_like(image), 4)
-    expected = quietly(lambda: direct.attribute(image.clone().requires_grad_(), starts, target=TARGET))
+    expected = quietly(
+        lambda: direct.attribute(image.clone().requires_grad_(), starts, target=TARGET)
+    )
     assert_same(attribute(smooth, image, TARGET, "deep_lift_shap").map, expected[0].sum(0).float())
 
 
 def test_captum_alone_refuses_a_relu_that_is_used_twice(network, image):
     """If a later Captum can do it, the copy is not needed any more."""
     direct = captum.attr.DeepLift(copy.deepcopy(network.model))
-    with pytest.raises(RuntimeError, match="used more than once"), pytest.warns(UserWarning, match="hooks"):
+    with (
+        pytest.raises(RuntimeError, match="used more than once"),
+        pytest.warns(UserWarning, match="hooks"),
+    ):
         direct.attribute(image.clone().requires_grad_(), target=TARGET)
 
 
@@ -235,16 +271,24 @@ def test_captum_alone_refuses_a_relu_that_is_used_twice(network, image):
 )
 def test_methods_on_patches_are_captums(network, image, patches, key, name, options, baseline):
     """Same patches, same random sets of them; Captum repeats one value for three colours."""
-    settings = {"baselines": make_baseline(network, image, baseline), "feature_mask": patches, **options}
+    settings = {
+        "baselines": make_baseline(network, image, baseline),
+        "feature_mask": patches,
+        **options,
+    }
     direct = getattr(captum.attr, name)(network.model)
-    expected = seeded(lambda: direct.attribute(image, target=TARGET, perturbations_per_eval=8, **settings))
+    expected = seeded(
+        lambda: direct.attribute(image, target=TARGET, perturbations_per_eval=8, **settings)
+    )
     found = attribute(network, image, TARGET, key, baseline=baseline)
     # Small differences of logits in float32.
     assert_same(found.map, expected[0, 1], within=1e-3)
 
 
 def test_kernel_shap_is_captums_on_pairs(network, image, patches):
-    """Captum's own regression on the same sets, which only are drawn in pairs: it is given them from outside."""
+    """Captum's own regression on the same sets, which only are drawn in pairs: it is given them
+    from outside.
+    """
     direct = captum.attr.KernelShap(network.model)
     direct.perturb_func = PairedKernelShap(network.model).kernel_shap_perturb_generator
     settings = {"feature_mask": patches, "n_samples": 400, "perturbations_per_eval": 8}
@@ -261,9 +305,11 @@ def draw_game(players: int) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_pairs_of_sets_give_shapley_values_of_pairwise_games_exactly(seed):
-    """A player's Shapley value is its own worth and half of each pair's: pairs of sets leave no chance in it.
+    """A player's Shapley value is its own worth and half of each pair's: pairs of sets leave no
+    chance in it.
 
-    Of independent sets the same number misses by more than the values' own size: that is what pairs are for.
+    Of independent sets the same number misses by more than the values' own size: that is what pairs
+    are for.
     """
     alone, pairs = draw_game(12)
     values = alone + (pairs + pairs.T).sum(1) / 2
@@ -276,7 +322,9 @@ def test_pairs_of_sets_give_shapley_values_of_pairwise_games_exactly(seed):
     for kind in (PairedKernelShap, captum.attr.KernelShap):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            found = kind(play).attribute(torch.ones(1, 12), target=0, n_samples=62, perturbations_per_eval=62)
+            found = kind(play).attribute(
+                torch.ones(1, 12), target=0, n_samples=62, perturbations_per_eval=62
+            )
         errors[kind] = (found[0] - values).norm() / values.norm()
     # Captum's regression is in float32, with a weight of a million.
     assert errors[PairedKernelShap] < 1e-2
@@ -284,16 +332,24 @@ def test_pairs_of_sets_give_shapley_values_of_pairwise_games_exactly(seed):
 
 
 def test_lime_is_captums(network, image, patches):
-    """With Captum's kernel and its Lasso; the logits of a random network are small, and so has the penalty to be."""
+    """With Captum's kernel and its Lasso; the logits of a random network are small, and so has the
+    penalty to be.
+    """
     direct = captum.attr.Lime(network.model, SkLearnLasso(alpha=1e-6))
     settings = {"feature_mask": patches, "n_samples": 200, "perturbations_per_eval": 8}
     expected = seeded(lambda: direct.attribute(image, target=TARGET, **settings))
     # The Lasso stops when it is near enough.
-    assert_same(attribute(network, image, TARGET, "lime", alpha=1e-6).map, expected[0, 1], within=1e-2)
+    assert_same(
+        attribute(network, image, TARGET, "lime", alpha=1e-6).map, expected[0, 1], within=1e-2
+    )
 
 
-def test_feature_permutation_is_the_fall_of_the_logit_for_patches_of_the_moved_photo(network, image, patches):
-    """By plain passes: each patch in turn is taken from the image moved around, and the falls are averaged."""
+def test_feature_permutation_is_the_fall_of_the_logit_for_patches_of_the_moved_photo(
+    network, image, patches
+):
+    """By plain passes: each patch in turn is taken from the image moved around, and the falls are
+    averaged.
+    """
     generator = torch.Generator().manual_seed(0)
     expected = torch.zeros(64, 64)
     with torch.no_grad():
@@ -310,7 +366,9 @@ def test_feature_permutation_is_the_fall_of_the_logit_for_patches_of_the_moved_p
 
 @pytest.mark.parametrize("key", LINEAR)
 def test_why_this_and_not_that_is_the_difference_of_two_maps(network, image, key):
-    """These methods are linear in what they explain, and the lead over another class is a difference of logits."""
+    """These methods are linear in what they explain, and the lead over another class is a
+    difference of logits.
+    """
     this, that = (attribute(network, image, target, key) for target in (TARGET, OTHER))
     found = attribute(network, image, TARGET, key, against=OTHER)
     assert (found.target, found.against) == (TARGET, OTHER)
@@ -323,20 +381,28 @@ def test_why_this_and_not_that_is_the_difference_of_two_maps(network, image, key
 
 
 def test_saliency_of_a_lead_is_the_gradient_of_the_difference(network, image):
-    """The magnitude of a difference is not a difference of magnitudes, so this is derived on its own."""
+    """The magnitude of a difference is not a difference of magnitudes, so this is derived on its
+    own.
+    """
     image = image.clone().requires_grad_()
     logits = network.model(image)[0]
     slope = torch.autograd.grad(logits[TARGET] - logits[OTHER], image)[0]
-    assert_same(attribute(network, image, TARGET, "saliency", against=OTHER).map, slope[0].abs().amax(0))
+    assert_same(
+        attribute(network, image, TARGET, "saliency", against=OTHER).map, slope[0].abs().amax(0)
+    )
 
 
 @pytest.mark.parametrize("key", ["shapley", "kernel_shap"])
 def test_shapley_values_add_up_to_the_rise_of_the_logit(network, image, patches, key):
-    """Efficiency (Shapley 1953): the patches' values, each counted once, sum to logit(image) - logit(baseline)."""
+    """Efficiency (Shapley 1953): the patches' values, each counted once, sum to logit(image) -
+    logit(baseline).
+    """
     found = attribute(network, image, TARGET, key)
     with torch.no_grad():
         rise = (network.model(image) - network.model(torch.zeros_like(image)))[0, TARGET].item()
-    first = [int((patches.flatten() == patch).nonzero()[0]) for patch in range(int(patches.max()) + 1)]
+    first = [
+        int((patches.flatten() == patch).nonzero()[0]) for patch in range(int(patches.max()) + 1)
+    ]
     assert found.explained == pytest.approx(rise, abs=1e-6)
     assert found.map.flatten()[first].sum().item() == pytest.approx(rise, abs=1e-4)
     assert found.completeness_error == pytest.approx(0, abs=1e-4)
@@ -375,7 +441,9 @@ def drawn() -> list[int]:
 
 @pytest.mark.parametrize("key", RANDOM)
 def test_the_same_call_gives_the_same_map(network, image, key):
-    """Whatever others draw meanwhile, and without a trace in their generators; another seed gives another map."""
+    """Whatever others draw meanwhile, and without a trace in their generators; another seed gives
+    another map.
+    """
     before = torch.get_rng_state(), drawn()
     # The logits of a random network are small, and so has Lime's penalty to be.
     options: dict[str, Any] = {"alpha": 1e-6} if key == "lime" else {}
@@ -385,12 +453,16 @@ def test_the_same_call_gives_the_same_map(network, image, key):
     again = attribute(network, image, TARGET, key, watch=draw, **options)
     assert torch.equal(again.map, first.map)
     if key not in ("feature_ablation", "deep_lift_shap"):
-        assert not torch.equal(attribute(network, image, TARGET, key, seed=1, **options).map, first.map)
+        assert not torch.equal(
+            attribute(network, image, TARGET, key, seed=1, **options).map, first.map
+        )
 
 
 @pytest.mark.parametrize("key", METHODS)
 def test_progress_is_told_up_to_the_end(network, image, key):
-    """A bar fills steadily and never beyond its end; what is on it is about what the catalogue promised."""
+    """A bar fills steadily and never beyond its end; what is on it is about what the catalogue
+    promised.
+    """
     told: list[tuple[int, int]] = []
     attribute(network, image, TARGET, key, report=lambda done, total: told.append((done, total)))
     passes, _ = METHODS[key].passes(side=64)
@@ -402,7 +474,9 @@ def test_progress_is_told_up_to_the_end(network, image, key):
 
 @pytest.mark.parametrize("key", METHODS)
 def test_the_catalogue_counts_the_passes(network, image, key):
-    """The estimate on the page is made of these; superpixels are fewer than asked for where the photo has fewer."""
+    """The estimate on the page is made of these; superpixels are fewer than asked for where the
+    photo has fewer.
+    """
     images = []
     with network.model.register_forward_pre_hook(lambda _, inputs: images.append(len(inputs[0]))):
         attribute(network, image, TARGET, key)
@@ -418,12 +492,21 @@ def test_the_catalogue_counts_the_passes(network, image, key):
 @pytest.mark.parametrize(
     ("key", "options", "message"),
     [
-        ("occlusion", {"strides": (3, 0, 0)}, r"^Occlusion cannot run with strides=\(3, 0, 0\)\. Choose 1 or more\.$"),
-        ("integrated_gradients", {"n_steps": 10**6}, r"can take 2,000 steps at most, not 1,000,000\. Lower n_st"),
+        (
+            "occlusion",
+            {"strides": (3, 0, 0)},
+            r"^Occlusion cannot run with strides=\(3, 0, 0\)\. Choose 1 or more\.$",
+        ),
+        (
+            "integrated_gradients",
+            {"n_steps": 10**6},
+            r"can take 2,000 steps at most, not 1,000,000\. Lower n_st",
+        ),
         (
             "gradient_shap",
             {"n_samples": 150_000},
-            r"^GradientShap would hold 150,009 copies of the image at once, 7 GB, and the most is 4 GB\. Lower n_samp",
+            r"^GradientShap would hold 150,009 copies of the image at once, 7 GB, and the most is "
+            r"4 GB\. Lower n_samp",
         ),
         (
             "lime",
@@ -435,24 +518,52 @@ def test_the_catalogue_counts_the_passes(network, image, key):
             {"n_steps": "4"},
             r"^Integrated Gradients cannot read its options\. Give whole numbers",
         ),
-        ("occlusion", {"strides": 16}, r"^Occlusion cannot read its options\. .* sizes and strides as \(3, rows, col"),
+        (
+            "occlusion",
+            {"strides": 16},
+            r"^Occlusion cannot read its options\. .* sizes and strides as \(3, rows, col",
+        ),
         ("lime", {"n_samples": 10**6}, r"^Lime would run the network 1,000,001 times"),
-        ("smoothgrad", {"over": "occlusion"}, r"^SmoothGrad cannot smooth 'occlusion'\. Choose one of: saliency, "),
-        ("saliency", {"baseline": "white"}, r"^There is no baseline 'white'\. Choose one of: mean, black, blur, noise"),
-        ("saliency", {"against": 2}, r"^Class 2 does not differ from itself\. Choose another class"),
+        (
+            "smoothgrad",
+            {"over": "occlusion"},
+            r"^SmoothGrad cannot smooth 'occlusion'\. Choose one of: saliency, ",
+        ),
+        (
+            "saliency",
+            {"baseline": "white"},
+            r"^There is no baseline 'white'\. Choose one of: mean, black, blur, noise",
+        ),
+        (
+            "saliency",
+            {"against": 2},
+            r"^Class 2 does not differ from itself\. Choose another class",
+        ),
         ("saliency", {"against": 7}, r"^There is no class 7: this network has 0 to 4\. Choose"),
-        ("input_x_gradient", {"seed": 1}, r"^Input x Gradient cannot run with these options: .*seed"),
+        (
+            "input_x_gradient",
+            {"seed": 1},
+            r"^Input x Gradient cannot run with these options: .*seed",
+        ),
         # Captum takes these two in silence.
         (
             "feature_ablation",
             {"superpixel": 4},
             r"^Feature Ablation cannot .* superpixels, seed, and not 'superpixel'\.",
         ),
-        ("feature_permutation", {"donor": 1}, r"^Feature Permutation cannot .* donors, and not 'donor'\. Change them"),
+        (
+            "feature_permutation",
+            {"donor": 1},
+            r"^Feature Permutation cannot .* donors, and not 'donor'\. Change them",
+        ),
     ],
 )
-def test_options_that_lead_nowhere_are_said_before_anything_runs(network, image, key, options, message):
-    """Too many steps would take the machine's memory, and a stride of 0 gives no numbers; each gets a sentence."""
+def test_options_that_lead_nowhere_are_said_before_anything_runs(
+    network, image, key, options, message
+):
+    """Too many steps would take the machine's memory, and a stride of 0 gives no numbers; each
+    gets a sentence.
+    """
     with pytest.raises(AttributionError, match=message):
         attribute(network, image, TARGET, key, **options)
 
@@ -462,7 +573,8 @@ def test_values_that_are_no_numbers_are_not_drawn(network, image):
     start = torch.zeros_like(image)
     start[0, 0, 0, 0] = float("nan")
     message = (
-        r"^Integrated Gradients cannot run with these options: its values for this image are NaN or infinite\. Change"
+        r"^Integrated Gradients cannot run with these options: its values for this image are NaN "
+        r"or infinite\. Change"
     )
     with pytest.raises(AttributionError, match=message):
         attribute(network, image, TARGET, "integrated_gradients", baselines=start)

@@ -9,8 +9,12 @@ PACE = Pace(single=Rate(forward=0.1, backward=0.2), many=Rate(forward=0.01, back
 
 
 def test_an_estimate_is_passes_times_what_one_takes():
-    """32 steps and the two ends run forward, several at once, and 32 back: 34 * 0.01 + 32 * 0.02 is 0.98 s."""
-    assert PACE.estimate(METHODS["integrated_gradients"], {"n_steps": 32}, side=64) == pytest.approx(0.98)
+    """32 steps and the two ends run forward, several at once, and 32 back: 34 * 0.01 + 32 * 0.02
+    is 0.98 s.
+    """
+    assert PACE.estimate(
+        METHODS["integrated_gradients"], {"n_steps": 32}, side=64
+    ) == pytest.approx(0.98)
     assert PACE.estimate(METHODS["saliency"], {}, side=64) == pytest.approx(0.3)
 
 

@@ -1,4 +1,6 @@
-"""The rows of methods for a gate: all of Captum's, each with its words, and a reason for each that is none."""
+"""The rows of methods for a gate: all of Captum's, each with its words, and a reason for each that
+is none.
+"""
 
 import re
 
@@ -17,9 +19,15 @@ from se_viz.errors import AttributionError
 
 
 def test_captum_has_no_neuron_method_that_is_missing():
-    """Its classes for neurons are those for networks, by name; a gradient is what Saliency and its product are of."""
-    offered = {row.algorithm.removeprefix("Neuron") for row in NEURON_METHODS.values()} | {"Gradient"}
-    theirs = {name.removeprefix("Neuron") for name in captum.attr.__all__ if name.startswith("Neuron")}
+    """Its classes for neurons are those for networks, by name; a gradient is what Saliency and its
+    product are of.
+    """
+    offered = {row.algorithm.removeprefix("Neuron") for row in NEURON_METHODS.values()} | {
+        "Gradient"
+    }
+    theirs = {
+        name.removeprefix("Neuron") for name in captum.attr.__all__ if name.startswith("Neuron")
+    }
     assert theirs - offered == {"Attribution"}, "the class that they all derive from, and no method"
     assert len(theirs) == 10
 
@@ -44,7 +52,9 @@ def test_words_speak_of_what_is_explained(key: str, word: str):
         assert "through this gate of the logit's rise" in words
     else:
         assert "class" not in words
-        assert word in words or not {"logit", "class"} & {*re.findall(r"\w+", NEURON_METHODS[key].looks_for)}
+        assert word in words or not {"logit", "class"} & {
+            *re.findall(r"\w+", NEURON_METHODS[key].looks_for)
+        }
         assert word == "logit" or "logit" not in words
 
 

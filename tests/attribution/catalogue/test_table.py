@@ -43,24 +43,39 @@ def test_each_method_has_a_row_for_each_thing_that_it_explains():
 
 
 def test_words_on_a_gate_speak_of_the_gate():
-    """A row that serves both questions speaks of a class's logit, which a gate's map does not explain."""
+    """A row that serves both questions speaks of a class's logit, which a gate's map does not
+    explain.
+    """
     table = tabulate_methods()
-    words = {(what, key): text for what, key, text in zip(table.explains, table.method, table.looks_for, strict=True)}
+    words = {
+        (what, key): text
+        for what, key, text in zip(table.explains, table.method, table.looks_for, strict=True)
+    }
     assert words["image", "occlusion"].startswith("How far the logit falls when")
     assert words["one gate", "occlusion"].startswith("How far the gate falls when")
-    assert words["one gate", "conductance"].startswith("What came through this gate of the logit's rise")
+    assert words["one gate", "conductance"].startswith(
+        "What came through this gate of the logit's rise"
+    )
 
 
 def test_kinds_and_needs_are_known_words():
     """A slip of the pen in a row would be seen on no page."""
-    rows = [*METHODS.values(), *LAYER_METHODS.values(), *GATE_METHODS.values(), *NEURON_METHODS.values()]
+    rows = [
+        *METHODS.values(),
+        *LAYER_METHODS.values(),
+        *GATE_METHODS.values(),
+        *NEURON_METHODS.values(),
+    ]
     assert {row.kind for row in rows} <= set(KINDS)
     assert {need for row in rows for need in getattr(row, "needs", ())} == set(NEEDS)
 
 
 @pytest.mark.parametrize("key", LAYER_METHODS)
 def test_passes_at_a_feature_map_are_those_that_run(network: Network, image: Tensor, key: str):
-    """Announcements and bars are made of them. DeepLift runs on a copy, which may be there already."""
+    """Announcements and bars are made of them.
+
+    DeepLift runs on a copy, which may be there already.
+    """
     row = LAYER_METHODS[key]
     forward, _ = row.cost(row.options.get("n_steps", 1), CHANNELS)
     with batches(network.model) as sizes:
@@ -74,7 +89,14 @@ def test_passes_at_gates_are_those_that_run(network: Network, image: Tensor, key
     forward, _ = GATE_METHODS[key].cost(CHANNELS)
     told: list[tuple[int, int]] = []
     with batches(network.model) as sizes:
-        attribute_gates(network, image, 2, key, block=LAST, report=lambda done, total: told.append((done, total)))
+        attribute_gates(
+            network,
+            image,
+            2,
+            key,
+            block=LAST,
+            report=lambda done, total: told.append((done, total)),
+        )
     if GATE_METHODS[key].algorithm:
         assert sum(sizes) == forward
         assert {total for _, total in told} == {forward}
@@ -85,7 +107,9 @@ def test_passes_at_gates_are_those_that_run(network: Network, image: Tensor, key
 
 
 def test_guided_grad_cam_runs_there_and_back_twice(network: Network, image: Tensor):
-    """Grad-CAM asks for one gradient and Guided Backprop for another; the model itself runs to prove the copy alone."""
+    """Grad-CAM asks for one gradient and Guided Backprop for another; the model itself runs to
+    prove the copy alone.
+    """
     sizes: list[int] = []
 
     def note(module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -100,7 +124,9 @@ def test_guided_grad_cam_runs_there_and_back_twice(network: Network, image: Tens
 
 
 def test_passes_grow_with_photo_and_block():
-    """Squares cover a larger photo in more places (7 x 7 on 128 pixels), and ablation shuts each channel once."""
+    """Squares cover a larger photo in more places (7 x 7 on 128 pixels), and ablation shuts each
+    channel once.
+    """
     small, large = tabulate_methods(side=64, channels=8), tabulate_methods(side=128, channels=512)
     found = [table.set_index(["explains", "method"])["forward"] for table in (small, large)]
     assert [one["image", "occlusion"] for one in found] == [3 * 3 + 1, 7 * 7 + 1]

@@ -41,7 +41,9 @@ def gate_of(network, picture: Image.Image, channel: int) -> float:
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
 def test_the_region_holds_the_highest_of_the_positive_values(share):
-    """Sorted one by one: so many as the share of the positive values, rounded up, and none lower is marked."""
+    """Sorted one by one: so many as the share of the positive values, rounded up, and none lower
+    is marked.
+    """
     values = torch.randn(20, 30, generator=torch.Generator().manual_seed(4))
     positive = sorted((value for value in values.flatten().tolist() if value > 0), reverse=True)
     count = int(np.ceil(share * len(positive)))
@@ -58,12 +60,17 @@ def test_one_pixel_at_least_is_marked():
 @pytest.mark.parametrize("values", [torch.zeros(3, 3), -torch.ones(3, 3)])
 def test_a_map_without_a_positive_value_marks_nothing(values):
     """A saturated hard sigmoid has no gradient: that is said, and what else to choose."""
-    with pytest.raises(AttributionError, match=r"^No pixel of this map is positive.* Choose the logit, another method"):
+    with pytest.raises(
+        AttributionError,
+        match=r"^No pixel of this map is positive.* Choose the logit, another method",
+    ):
         mark_strongest(values, 0.1)
 
 
 def test_the_mean_colour_is_the_networks_zero(network, photo, region):
-    """Outside the region nothing changes; inside, the network sees 0 up to the rounding of a byte."""
+    """Outside the region nothing changes; inside, the network sees 0 up to the rounding of a
+    byte.
+    """
     picture = erase(network, photo, region, "mean")
     same = (np.asarray(picture) == np.asarray(photo)).all(-1)
     assert same[~region.numpy()].all()
@@ -83,7 +90,9 @@ def test_the_blur_is_pillows(network, photo, region):
 
 @pytest.mark.parametrize("fill", ["blur", "mean"])
 def test_the_gates_are_those_of_the_pictures(network, photo, region, fill):
-    """The picture that is shown gives, captured by itself, the gate that is reported, bit for bit."""
+    """The picture that is shown gives, captured by itself, the gate that is reported, bit for
+    bit.
+    """
     found = check_region(network, photo, region, Neuron(LAST, 10), fill=fill)
     assert found.before == gate_of(network, photo, 10)
     assert found.after == gate_of(network, found.picture, 10)
@@ -92,7 +101,9 @@ def test_the_gates_are_those_of_the_pictures(network, photo, region, fill):
 
 
 def test_controls_are_the_same_shape_moved(network, photo, region):
-    """Each equals the gate with the region moved by whole eighths of 64 pixels; no place comes twice, nor its own."""
+    """Each equals the gate with the region moved by whole eighths of 64 pixels; no place comes
+    twice, nor its own.
+    """
     found = check_region(network, photo, region, Neuron(LAST, 10), seed=3)
     steps = range(0, 64, 8)
     shifts = [(down, right) for down in steps for right in steps if down or right]
@@ -105,7 +116,9 @@ def test_controls_are_the_same_shape_moved(network, photo, region):
 
 def test_controls_are_drawn_with_the_seed(network, photo, region):
     """The same numbers come again in the next lecture, and another seed gives others."""
-    one, same, other = (check_region(network, photo, region, Neuron(LAST, 10), seed=seed) for seed in (0, 0, 1))
+    one, same, other = (
+        check_region(network, photo, region, Neuron(LAST, 10), seed=seed) for seed in (0, 0, 1)
+    )
     assert one.controls == same.controls
     assert one.controls != other.controls
     assert one.after == other.after
@@ -149,6 +162,8 @@ def test_too_little_memory_is_said(network, photo, region):
     full = network.model.layer1.register_forward_pre_hook(run_out)
     with (
         full,
-        pytest.raises(TooLittleMemoryError, match=r"^cpu has too little memory left for .* a smaller network"),
+        pytest.raises(
+            TooLittleMemoryError, match=r"^cpu has too little memory left for .* a smaller network"
+        ),
     ):
         check_region(network, photo, region, Neuron(LAST, 10))

@@ -1,4 +1,6 @@
-"""Rules in place of derivatives, up to one gate: Captum's own maps, on a copy that is as before afterwards."""
+"""Rules in place of derivatives, up to one gate: Captum's own maps, on a copy that is as before
+afterwards.
+"""
 
 import copy
 import warnings
@@ -36,11 +38,17 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 
 class Plain(nn.Module):
-    """Two blocks, and no function that runs twice; the first block comes after a ReLU or before any."""
+    """Two blocks, and no function that runs twice; the first block comes after a ReLU or before
+    any.
+    """
 
     def __init__(self, first: nn.Module, *, relu: bool = True) -> None:
         super().__init__()
-        self.start, self.relu, self.first = nn.Conv2d(3, 8, 3, 2), nn.ReLU() if relu else nn.Identity(), first
+        self.start, self.relu, self.first = (
+            nn.Conv2d(3, 8, 3, 2),
+            nn.ReLU() if relu else nn.Identity(),
+            first,
+        )
         self.middle, self.bend, self.last = nn.Conv2d(8, 8, 3), nn.ReLU(), SqueezeExcitation(8, 4)
         self.end = nn.Linear(8, 4)
 
@@ -90,7 +98,9 @@ def seeded(build: Callable[[], nn.Module]) -> Network:
 
 @dataclass(frozen=True)
 class Kind:
-    """One spelling of a block, the modules that make its logit and its gate, and where these hold a channel."""
+    """One spelling of a block, the modules that make its logit and its gate, and where these hold
+    a channel.
+    """
 
     build: Callable[[], nn.Module]
     logit: str
@@ -100,7 +110,9 @@ class Kind:
 
 KINDS = {
     "torchvision": Kind(lambda: SqueezeExcitation(8, 4), "fc2", "scale_activation"),
-    "hard": Kind(lambda: SqueezeExcitation(8, 4, scale_activation=nn.Hardsigmoid), "fc2", "scale_activation"),
+    "hard": Kind(
+        lambda: SqueezeExcitation(8, 4, scale_activation=nn.Hardsigmoid), "fc2", "scale_activation"
+    ),
     "timm": Kind(lambda: SEModule(8, rd_channels=4), "fc2", "gate"),
     "ese": Kind(lambda: EffectiveSEModule(8), "fc", "gate"),
     "eca": Kind(lambda: EcaModule(8), "conv", "gate", (0, CHANNEL)),
@@ -121,7 +133,9 @@ def plain() -> Network:
 
 
 def settings_of(key: str) -> dict[str, Any]:
-    """Return the same settings for Captum and for us: what an image is compared with is no part of the rules."""
+    """Return the same settings for Captum and for us: what an image is compared with is no part of
+    the rules.
+    """
     if not NEURON_METHODS[key].baseline:
         return {}
     draws = 0.2 * torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(5))
@@ -133,9 +147,13 @@ def ask(key: str, network: Network, neuron: Neuron, image: Tensor) -> NeuronAttr
 
 
 def direct(key: str, network: Network, path: str, place: tuple[int, ...], image: Tensor) -> Tensor:
-    """Return the map of Captum's own class for neurons, with its hooks on a model of the same weights."""
+    """Return the map of Captum's own class for neurons, with its hooks on a model of the same
+    weights.
+    """
     model = copy.deepcopy(network.model)
-    algorithm = getattr(captum.attr, f"Neuron{NEURON_METHODS[key].algorithm}")(model, model.get_submodule(path))
+    algorithm = getattr(captum.attr, f"Neuron{NEURON_METHODS[key].algorithm}")(
+        model, model.get_submodule(path)
+    )
     with warnings.catch_warnings():
         # That hooks are set.
         warnings.simplefilter("ignore", UserWarning)
@@ -145,7 +163,9 @@ def direct(key: str, network: Network, path: str, place: tuple[int, ...], image:
 def assert_same(found: Tensor, expected: Tensor) -> None:
     """Compare maps on the scale of their greatest value: other batch sizes add in another order."""
     assert expected.any()
-    torch.testing.assert_close(found, expected.detach(), rtol=0, atol=1e-4 * expected.abs().max().item())
+    torch.testing.assert_close(
+        found, expected.detach(), rtol=0, atol=1e-4 * expected.abs().max().item()
+    )
 
 
 def leftovers(model: nn.Module) -> Iterator[object]:
@@ -153,18 +173,23 @@ def leftovers(model: nn.Module) -> Iterator[object]:
     for module in model.modules():
         yield from (hook for kind in HOOKS for hook in getattr(module, kind).values())
         yield from (name for name in ("input", "output", "input_ref") if name in vars(module))
-    yield from (value for value in model.parameters() if value.grad is not None or value.requires_grad)
+    yield from (
+        value for value in model.parameters() if value.grad is not None or value.requires_grad
+    )
 
 
 @pytest.mark.parametrize(("key", "name", "logit"), SHARED)
 def test_a_map_is_captums_of_the_neuron(image: Tensor, key: str, name: str, logit: bool):
-    """Sigmoids of PyTorch and of timm, hard ones, and gates of (batch, 1, channels): read and differentiated alike.
+    """Sigmoids of PyTorch and of timm, hard ones, and gates of (batch, 1, channels): read and
+    differentiated alike.
 
     At the first block: a product that comes before a gate has a rule here, and Captum has none.
     """
     kind = KINDS[name]
     network = seeded(lambda: Plain(kind.build()))
-    expected = direct(key, network, f"first.{kind.logit if logit else kind.gate}", kind.place, image)
+    expected = direct(
+        key, network, f"first.{kind.logit if logit else kind.gate}", kind.place, image
+    )
     assert_same(ask(key, network, Neuron("first", CHANNEL, logit), image).map, expected)
 
 
@@ -182,14 +207,18 @@ def test_the_uses_of_a_block_are_told_apart(image: Tensor, key: str, use: int):
     network = seeded(TwiceApart)
     apart = Network.from_model(Apart(network.model), classes=list("abcd"), input_size=64)
     expected = direct(key, apart, "again.gate" if use == 2 else "se.gate", (CHANNEL, 0, 0), image)
-    assert_same(ask(key, network, Neuron("se#2" if use == 2 else "se", CHANNEL), image).map, expected)
+    assert_same(
+        ask(key, network, Neuron("se#2" if use == 2 else "se", CHANNEL), image).map, expected
+    )
 
 
 @pytest.mark.parametrize("logit", [False, True])
 @pytest.mark.parametrize("block", ["first", "last"])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_the_shares_of_deep_lift_add_up(image: Tensor, kind: Kind, block: str, logit: bool):
-    """Summation to delta (arXiv 1704.02685, section 3.1), behind the product of another block too."""
+    """Summation to delta (arXiv 1704.02685, section 3.1), behind the product of another block
+    too.
+    """
     network = seeded(lambda: Plain(kind.build()))
     found = ask("deep_lift", network, Neuron(block, CHANNEL, logit), image)
     assert found.completeness_error is not None
@@ -202,13 +231,17 @@ def test_the_shares_of_deep_lift_add_up(image: Tensor, kind: Kind, block: str, l
 @pytest.mark.parametrize("key", COPIED)
 @pytest.mark.parametrize("logit", [False, True])
 def test_nothing_is_left_on_the_model(plain: Network, image: Tensor, key: str, logit: bool):
-    """Its logit ends the pass early; rules, and what DeepLift notes, are on a copy that is gone afterwards."""
+    """Its logit ends the pass early; rules, and what DeepLift notes, are on a copy that is gone
+    afterwards.
+    """
     ask(key, plain, Neuron("first", CHANNEL, logit), image)
     assert not [*leftovers(plain.model)]
 
 
 def test_a_copy_that_ended_early_begins_anew(network: Network, image: Tensor):
-    """A pass to a gate leaves a ReLU between two of its uses: what runs next must not start there."""
+    """A pass to a gate leaves a ReLU between two of its uses: what runs next must not start
+    there.
+    """
     twin = copy_unrolled(network.model, image)
     Reader(twin, FIRST)(image)
     seen: list[nn.Module] = []
@@ -230,10 +263,17 @@ def test_a_gate_after_a_map_of_the_answer_is_the_same(plain: Network, image: Ten
 
 @pytest.mark.parametrize("build", [lambda: Plain(EcaModule(8), relu=False), Aside])
 @pytest.mark.parametrize("key", GUIDED)
-def test_a_gate_that_no_relu_leads_to_is_refused(image: Tensor, build: Callable[[], nn.Module], key: str):
-    """Its map would be the plain gradient by another name, though the network has ReLUs later, or on another way."""
+def test_a_gate_that_no_relu_leads_to_is_refused(
+    image: Tensor, build: Callable[[], nn.Module], key: str
+):
+    """Its map would be the plain gradient by another name, though the network has ReLUs later, or
+    on another way.
+    """
     network = seeded(build)
-    message = r" changes how ReLU .*, and none leads to this gate: .* plain gradient\. Choose Saliency or Input x Gradi"
+    message = (
+        r" changes how ReLU .*, and none leads to this gate: .* plain gradient\. Choose Saliency "
+        r"or Input x Gradi"
+    )
     with pytest.raises(AttributionError, match=f"^{NEURON_METHODS[key].title}{message}"):
         ask(key, network, Neuron("first", CHANNEL), image)
     assert not [*leftovers(network.model)]
@@ -245,7 +285,9 @@ def test_without_a_relu_captums_map_is_the_plain_gradient(image: Tensor, key: st
     """This is what the refusal says."""
     network = seeded(Aside)
     module = network.model.get_submodule("first.gate")
-    plain = captum.attr.NeuronGradient(network.model, module).attribute(image.clone().requires_grad_(), (0, CHANNEL))
+    plain = captum.attr.NeuronGradient(network.model, module).attribute(
+        image.clone().requires_grad_(), (0, CHANNEL)
+    )
     assert isinstance(plain, Tensor)
     assert_same(direct(key, network, "first.gate", (0, CHANNEL), image), plain[0].sum(0))
 
@@ -265,7 +307,9 @@ def test_a_failure_leaves_nothing(plain: Network, image: Tensor, key: str):
 
 
 @pytest.mark.parametrize("key", ["deep_lift", "deep_lift_shap"])
-def test_a_logit_that_hardly_moves_has_a_map_of_hardly_anything(plain: Network, image: Tensor, key: str):
+def test_a_logit_that_hardly_moves_has_a_map_of_hardly_anything(
+    plain: Network, image: Tensor, key: str
+):
     """What its shares miss of a rise that is a rounding or two is no failure of the rules."""
     fc: Any = plain.model.get_submodule("first.fc2")
     with torch.no_grad():
@@ -277,7 +321,9 @@ def test_a_logit_that_hardly_moves_has_a_map_of_hardly_anything(plain: Network, 
 
 
 class Flat(nn.Module):
-    """A function without a rule, as flat at the image as at its baseline, and between them a rise."""
+    """A function without a rule, as flat at the image as at its baseline, and between them a
+    rise.
+    """
 
     def forward(self, features: Tensor) -> Tensor:
         """Return a number for each cell."""
@@ -285,9 +331,15 @@ class Flat(nn.Module):
 
 
 def test_shares_that_miss_most_of_their_sum_are_no_map(image: Tensor):
-    """Where its slope passes nothing back, however far the gate has moved, the shares are nobody's."""
-    network = seeded(lambda: Plain(nn.Sequential(nn.BatchNorm2d(8), Flat(), SqueezeExcitation(8, 4))))
-    message = r"^DeepLift's shares miss [\d.e-]+ of the [\d.e-]+ that they should add up to on this image"
+    """Where its slope passes nothing back, however far the gate has moved, the shares are
+    nobody's.
+    """
+    network = seeded(
+        lambda: Plain(nn.Sequential(nn.BatchNorm2d(8), Flat(), SqueezeExcitation(8, 4)))
+    )
+    message = (
+        r"^DeepLift's shares miss [\d.e-]+ of the [\d.e-]+ that they should add up to on this image"
+    )
     with pytest.raises(AttributionError, match=message):
         ask("deep_lift", network, Neuron("first.2", CHANNEL), 3 * image)
     assert not [*leftovers(network.model)]

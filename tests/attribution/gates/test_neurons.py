@@ -1,4 +1,6 @@
-"""Each map of a gate equals Captum's own neuron attribution, and others may use the model meanwhile."""
+"""Each map of a gate equals Captum's own neuron attribution, and others may use the model
+meanwhile.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +32,8 @@ pytestmark = pytest.mark.slow
 MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
 CHANNEL = 5
 MOVED = {MIDDLE: 22, LAST: 56}
-"""Channels by whose gates much of a logit's rise came: of another one, every pixel's part may be 0."""
+"""Channels by whose gates much of a logit's rise came: of another one, every pixel's part may be
+0."""
 
 
 @pytest.fixture
@@ -42,7 +45,10 @@ def network(shallow: Network) -> Network:
 @pytest.mark.parametrize("method", ["gradient_shap", "smoothgrad", "smoothgrad_sq", "vargrad"])
 @pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
 def test_noise_of_full_precision_reaches_a_network_of_half(method, precision):
-    """Methods draw in float32. The map is that of full precision, but for what half of it rounds."""
+    """Methods draw in float32.
+
+    The map is that of full precision, but for what half of it rounds.
+    """
     small = seeded(lambda: Reads(SqueezeExcitation(8, 4)))
     inputs = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     expected = attribute_neuron(small, inputs, Neuron("se", 2), method).map
@@ -57,7 +63,11 @@ class GatesAlone(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.se, self.end = nn.Conv2d(3, 8, 3, 2), SqueezeExcitation(8, 4), nn.Linear(8, 4)
+        self.stem, self.se, self.end = (
+            nn.Conv2d(3, 8, 3, 2),
+            SqueezeExcitation(8, 4),
+            nn.Linear(8, 4),
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Return four logits."""
@@ -95,7 +105,9 @@ def modules(network: Any, path: str) -> dict[bool, nn.Module]:
 def assert_same(found: Tensor, expected: Tensor) -> None:
     """Compare maps on the scale of their greatest value: other batch sizes add in another order."""
     assert expected.any()
-    torch.testing.assert_close(found, expected.detach(), rtol=0, atol=1e-4 * expected.abs().max().item())
+    torch.testing.assert_close(
+        found, expected.detach(), rtol=0, atol=1e-4 * expected.abs().max().item()
+    )
 
 
 @pytest.mark.parametrize("logit", [False, True])
@@ -111,7 +123,9 @@ def test_integrated_gradients_are_captums_of_the_neuron(network, image, path, lo
 
 @pytest.mark.parametrize("logit", [False, True])
 def test_the_fast_methods_are_captums_gradient_of_the_neuron(network, image, logit):
-    """Saliency is its greatest magnitude over colours, the other its product with the input, summed."""
+    """Saliency is its greatest magnitude over colours, the other its product with the input,
+    summed.
+    """
     direct = captum.attr.NeuronGradient(network.model, modules(network, LAST)[logit])
     slope = direct.attribute(image.clone().requires_grad_(), (CHANNEL, 0, 0))
     assert isinstance(slope, Tensor)
@@ -119,12 +133,16 @@ def test_the_fast_methods_are_captums_gradient_of_the_neuron(network, image, log
     saliency = attribute_neuron(network, image, neuron, "saliency")
     assert_same(saliency.map, slope[0].abs().amax(0))
     assert not saliency.signed
-    assert_same(attribute_neuron(network, image, neuron, "input_x_gradient").map, (slope * image)[0].sum(0))
+    assert_same(
+        attribute_neuron(network, image, neuron, "input_x_gradient").map, (slope * image)[0].sum(0)
+    )
 
 
 @pytest.mark.parametrize("baseline", [0.0, -1.0])
 def test_the_map_sums_to_the_rise_of_the_gate(network, image, baseline):
-    """Completeness (arXiv 1703.01365, proposition 1): gate(image) - gate(baseline), up to the reported error."""
+    """Completeness (arXiv 1703.01365, proposition 1): gate(image) - gate(baseline), up to the
+    reported error.
+    """
     with torch.no_grad(), capture_gates(network.model) as records:
         network.model(image)
         network.model(torch.full_like(image, baseline))
@@ -132,7 +150,9 @@ def test_the_map_sums_to_the_rise_of_the_gate(network, image, baseline):
     found = attribute_neuron(network, image, Neuron(LAST, CHANNEL), baselines=baseline)
     assert found.value == after
     assert found.explained == pytest.approx(after - before, abs=1e-6)
-    assert found.completeness_error == pytest.approx(abs(found.map.sum().item() - (after - before)), abs=1e-5)
+    assert found.completeness_error == pytest.approx(
+        abs(found.map.sum().item() - (after - before)), abs=1e-5
+    )
     # 32 steps through a network with kinks.
     assert found.completeness_error is not None
     assert found.completeness_error < 0.1 * abs(after - before)
@@ -171,7 +191,9 @@ def test_feature_ablation_is_captums_of_the_neuron(network, image):
     patches = (4 * rows + columns)[None, None]
     direct = captum.attr.NeuronFeatureAblation(network.model, modules(network, LAST)[False])
     expected = direct.attribute(image, (CHANNEL, 0, 0), baselines=0, feature_mask=patches)
-    found = attribute_neuron(network, image, Neuron(LAST, CHANNEL), "feature_ablation", feature_mask=patches)
+    found = attribute_neuron(
+        network, image, Neuron(LAST, CHANNEL), "feature_ablation", feature_mask=patches
+    )
     assert_same(found.map, expected[0].mean(0))
 
 
@@ -182,7 +204,9 @@ def test_gradient_shap_is_captums_of_the_neuron(network, image):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         np.random.seed(0)
-        expected = direct.attribute(image, (CHANNEL, 0, 0), scatter(torch.zeros_like(image), 8), n_samples=24)
+        expected = direct.attribute(
+            image, (CHANNEL, 0, 0), scatter(torch.zeros_like(image), 8), n_samples=24
+        )
     np.random.set_state(before)
     found = attribute_neuron(network, image, Neuron(LAST, CHANNEL), "gradient_shap")
     assert_same(found.map, expected[0].sum(0))
@@ -191,23 +215,41 @@ def test_gradient_shap_is_captums_of_the_neuron(network, image):
 @pytest.mark.parametrize("against", [None, 3])
 @pytest.mark.parametrize("path", [MIDDLE, LAST])
 def test_conductance_is_captums_of_the_neuron(network, image, path, against):
-    """Called directly, with its hook on the gate's module of the model itself; a lead is a difference of maps."""
+    """Called directly, with its hook on the gate's module of the model itself; a lead is a
+    difference of maps.
+    """
     direct = captum.attr.NeuronConductance(network.model, modules(network, path)[False])
     settings = {"n_steps": 32, "method": "gausslegendre", "internal_batch_size": 8}
     expected = direct.attribute(image, (MOVED[path], 0, 0), target=1, **settings)
     if against is not None:
-        expected = expected - direct.attribute(image, (MOVED[path], 0, 0), target=against, **settings)
+        expected = expected - direct.attribute(
+            image, (MOVED[path], 0, 0), target=against, **settings
+        )
     target = Target(1, against)
-    found = attribute_neuron(network, image, Neuron(path, MOVED[path]), "conductance", target=target)
+    found = attribute_neuron(
+        network, image, Neuron(path, MOVED[path]), "conductance", target=target
+    )
     assert_same(found.map, expected[0].sum(0))
-    assert (found.target, found.signed, found.completeness_error, found.explained) == (target, True, None, None)
+    assert (found.target, found.signed, found.completeness_error, found.explained) == (
+        target,
+        True,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize("path", [MIDDLE, LAST])
 def test_the_map_of_conductance_sums_to_what_came_through_the_gate(network, image, path):
-    """Both are the integral of dF/ds ds/da along the way (arXiv 1805.12233, eq. 1): by pixel, and as the gate moves."""
+    """Both are the integral of dF/ds ds/da along the way (arXiv 1805.12233, eq.
+
+    1): by pixel, and as the gate moves.
+    """
     neuron = Neuron(path, MOVED[path])
-    found = attribute_neuron(network, image, neuron, "conductance", target=1, n_steps=128).map.sum().item()
+    found = (
+        attribute_neuron(network, image, neuron, "conductance", target=1, n_steps=128)
+        .map.sum()
+        .item()
+    )
     flow = trace_paths(network, image, 1, sets={path: [path]}, n_steps=256).flows[path]
     # Both are sums of a function with kinks.
     assert found == pytest.approx(flow.through[path][MOVED[path]].item(), rel=0.01)
@@ -218,18 +260,27 @@ def test_the_map_of_conductance_sums_to_what_came_through_the_gate(network, imag
 
 
 def test_the_maps_of_all_gates_are_what_bypasses_none(image):
-    """In a network that reads its gates alone, the maps of all gates add up to the logit's rise, and to its map."""
+    """In a network that reads its gates alone, the maps of all gates add up to the logit's rise,
+    and to its map.
+    """
     network = seeded(GatesAlone)
-    maps = [attribute_neuron(network, image, Neuron("se", c), "conductance", target=2).map for c in range(8)]
+    maps = [
+        attribute_neuron(network, image, Neuron("se", c), "conductance", target=2).map
+        for c in range(8)
+    ]
     whole = attribute(network, image, 2, "integrated_gradients")
     assert whole.explained
     assert_same(torch.stack(maps).sum(0), whole.map)
 
 
 def test_conductance_through_a_gate_and_its_logit_are_one(network, image):
-    """All that the logit does, it does through the gate; what is reported as the neuron's value differs."""
+    """All that the logit does, it does through the gate; what is reported as the neuron's value
+    differs.
+    """
     gate, logit = (
-        attribute_neuron(network, image, Neuron(LAST, MOVED[LAST], one), "conductance", target=1, n_steps=4)
+        attribute_neuron(
+            network, image, Neuron(LAST, MOVED[LAST], one), "conductance", target=1, n_steps=4
+        )
         for one in (False, True)
     )
     assert torch.equal(gate.map, logit.map)
@@ -246,26 +297,36 @@ def test_conductance_of_gates_in_other_spellings_is_captums(image, kind):
     }[kind]
     network = seeded(build)
     direct = captum.attr.NeuronConductance(network.model, network.model.get_submodule("se.gate"))
-    expected = direct.attribute(image, place, target=2, n_steps=32, method="gausslegendre", internal_batch_size=8)
+    expected = direct.attribute(
+        image, place, target=2, n_steps=32, method="gausslegendre", internal_batch_size=8
+    )
     found = attribute_neuron(network, image, Neuron("se", 2), "conductance", target=2)
     assert_same(found.map, expected[0].sum(0))
 
 
 @pytest.mark.parametrize("use", ["se", "se#2"])
 def test_conductance_tells_the_uses_of_a_block_apart(image, use):
-    """What came through the gate of one use, by the trace of the paths, which holds the other use's gates live."""
+    """What came through the gate of one use, by the trace of the paths, which holds the other
+    use's gates live.
+    """
     network = seeded(TwiceApart)
-    found = attribute_neuron(network, image, Neuron(use, CHANNEL), "conductance", target=2, n_steps=64)
+    found = attribute_neuron(
+        network, image, Neuron(use, CHANNEL), "conductance", target=2, n_steps=64
+    )
     flow = trace_paths(network, image, 2, sets={use: [use]}, n_steps=64).flows[use]
     assert found.map.sum().item() == pytest.approx(flow.through[use][CHANNEL].item(), rel=0.01)
 
 
 def test_others_run_between_the_steps_of_conductance(network, image):
-    """Captum's hooks hang on an object of the call: between two passes there is none on the model."""
+    """Captum's hooks hang on an object of the call: between two passes there is none on the
+    model.
+    """
     neuron = Neuron(MIDDLE, MOVED[MIDDLE])
     alone = attribute_neuron(network, image, neuron, "conductance", target=1)
     with uploading(network) as others:
-        shared = attribute_neuron(network, image, neuron, "conductance", target=1, watch=others.watch)
+        shared = attribute_neuron(
+            network, image, neuron, "conductance", target=1, watch=others.watch
+        )
         others.expect_alike()
     assert torch.equal(shared.map, alone.map)
     assert len(others.hooks) >= 4
@@ -285,7 +346,9 @@ def test_one_that_nobody_wants_stops_at_its_next_slice(network, image, method):
     with pytest.raises(OvertakenError, match=r"^gone$"):
         attribute_neuron(network, image, Neuron(LAST, 0), method, target=target, watch=watch)
     assert sum(len(module._forward_hooks) for module in network.model.modules()) == 0
-    assert not any(value.requires_grad or value.grad is not None for value in network.model.parameters())
+    assert not any(
+        value.requires_grad or value.grad is not None for value in network.model.parameters()
+    )
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion", "conductance"])
@@ -304,9 +367,13 @@ def test_a_long_method_reports_how_far_it_is(network, image, method):
 @pytest.mark.parametrize("most", [1, 2])
 def test_conductance_takes_smaller_pieces_where_memory_runs_out(network, image, most):
     """As every long method does: the same map from fewer images in a pass."""
-    expected = attribute_neuron(network, image, Neuron(LAST, MOVED[LAST]), "conductance", target=1, n_steps=8).map
+    expected = attribute_neuron(
+        network, image, Neuron(LAST, MOVED[LAST]), "conductance", target=1, n_steps=8
+    ).map
     with batches(network.model, most) as sizes:
-        found = attribute_neuron(network, image, Neuron(LAST, MOVED[LAST]), "conductance", target=1, n_steps=8).map
+        found = attribute_neuron(
+            network, image, Neuron(LAST, MOVED[LAST]), "conductance", target=1, n_steps=8
+        ).map
     assert max(size for size in sizes if size <= most) == most
     assert_same(found, expected)
 
@@ -319,11 +386,24 @@ def test_conductance_takes_smaller_pieces_where_memory_runs_out(network, image, 
             "grad_cam",
             {},
             AttributionError,
-            r"^Grad-CAM is not run for a gate: .* before its own stage ends\. Choose Integrated Gradients\.$",
+            r"^Grad-CAM is not run for a gate: .* before its own stage ends\. Choose Integrated "
+            r"Gradients\.$",
         ),
-        (Neuron(LAST, 0), "guided_grad_cam", {}, AttributionError, r"^Guided Grad-CAM, .* Choose Guided Backprop\.$"),
+        (
+            Neuron(LAST, 0),
+            "guided_grad_cam",
+            {},
+            AttributionError,
+            r"^Guided Grad-CAM, .* Choose Guided Backprop\.$",
+        ),
         (Neuron(LAST, 0), "lrp", {}, AttributionError, r"^LRP .* is not run here: it has no rule"),
-        (Neuron(LAST, 0), "magic", {}, AttributionError, r"^There is no method 'magic'\. Choose one of: integrated"),
+        (
+            Neuron(LAST, 0),
+            "magic",
+            {},
+            AttributionError,
+            r"^There is no method 'magic'\. Choose one of: integrated",
+        ),
         (
             Neuron(LAST, 0),
             "saliency",
@@ -343,7 +423,8 @@ def test_conductance_takes_smaller_pieces_where_memory_runs_out(network, image, 
             "saliency",
             {"target": 1},
             AttributionError,
-            r"^Saliency explains the gate, whatever the class\. Leave the target out, or use conductance\.$",
+            r"^Saliency explains the gate, whatever the class\. Leave the target out, or use "
+            r"conductance\.$",
         ),
         (
             Neuron(LAST, 0),
@@ -352,10 +433,34 @@ def test_conductance_takes_smaller_pieces_where_memory_runs_out(network, image, 
             AttributionError,
             r"^Conductance explains a class by what came through the gate\. Give one as target\.$",
         ),
-        (Neuron(LAST, 0), "conductance", {"target": 5}, AttributionError, r"^There is no class 5: this network has"),
-        (Neuron(LAST, 9999), "saliency", {}, CaptureError, r"has no channel 9999\. Choose one from 0 to 127\.$"),
-        (Neuron(LAST, 999), "conductance", {"target": 1}, CaptureError, r"has no channel 999\. Choose one from 0"),
-        (Neuron("se", 0), "conductance", {"target": 1}, NoSEBlocksError, r"^There is no SE block 'se'\. Choose among"),
+        (
+            Neuron(LAST, 0),
+            "conductance",
+            {"target": 5},
+            AttributionError,
+            r"^There is no class 5: this network has",
+        ),
+        (
+            Neuron(LAST, 9999),
+            "saliency",
+            {},
+            CaptureError,
+            r"has no channel 9999\. Choose one from 0 to 127\.$",
+        ),
+        (
+            Neuron(LAST, 999),
+            "conductance",
+            {"target": 1},
+            CaptureError,
+            r"has no channel 999\. Choose one from 0",
+        ),
+        (
+            Neuron("se", 0),
+            "conductance",
+            {"target": 1},
+            NoSEBlocksError,
+            r"^There is no SE block 'se'\. Choose among",
+        ),
     ],
 )
 def test_what_cannot_be_explained_is_said(network, image, neuron, method, options, error, message):
@@ -367,6 +472,9 @@ def test_what_cannot_be_explained_is_said(network, image, neuron, method, option
 def test_values_that_are_no_numbers_are_no_map(network, image):
     """A baseline that is none makes them, and a picture of them would be blank."""
     options = {"target": 1, "n_steps": 2, "baselines": float("inf")}
-    words = r"^Conductance cannot run with these options: its values .* are NaN or infinite\. Change them\.$"
+    words = (
+        r"^Conductance cannot run with these options: its values .* are NaN or infinite\. Change "
+        r"them\.$"
+    )
     with pytest.raises(AttributionError, match=words):
         attribute_neuron(network, image, Neuron(LAST, 0), "conductance", **options)

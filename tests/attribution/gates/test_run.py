@@ -46,7 +46,9 @@ def assert_same(found: Tensor, expected: Tensor, within: float = 1e-4) -> None:
 
 
 @pytest.mark.parametrize("block", [MIDDLE, LAST])
-def test_gradient_x_gate_is_captums_gradient_x_activation(network: Network, image: Tensor, block: str):
+def test_gradient_x_gate_is_captums_gradient_x_activation(
+    network: Network, image: Tensor, block: str
+):
     """Of the sigmoid's output."""
     expected = direct(network, block, "LayerGradientXActivation")(image.requires_grad_(), target=2)
     assert_same(attribute_gates(network, image, 2, "gradient_x_gate", block=block).values, expected)
@@ -56,12 +58,16 @@ def test_gradient_x_gate_is_captums_gradient_x_activation(network: Network, imag
 def test_ablation_is_captums_of_the_layer(network: Network, image: Tensor, block: str):
     """One output of the sigmoid after another is 0."""
     with torch.no_grad():
-        expected = direct(network, block, "LayerFeatureAblation")(image, layer_baselines=0.0, target=2)
+        expected = direct(network, block, "LayerFeatureAblation")(
+            image, layer_baselines=0.0, target=2
+        )
     assert_same(attribute_gates(network, image, 2, "ablation", block=block).values, expected)
 
 
 def test_integrated_gradients_are_captums_of_the_layer(network: Network, image: Tensor):
-    """Between the gates of the two images; what Captum calls the delta is the steps' error less what bypasses gates."""
+    """Between the gates of the two images; what Captum calls the delta is the steps' error less
+    what bypasses gates.
+    """
     ask = direct(network, MIDDLE, "LayerIntegratedGradients")
     expected, delta = ask(image, target=2, n_steps=32, return_convergence_delta=True)
     found = attribute_gates(network, image, 2, "integrated_gradients", block=MIDDLE)
@@ -73,7 +79,9 @@ def test_integrated_gradients_are_captums_of_the_layer(network: Network, image: 
 
 
 class Steep(nn.Module):
-    """A logit for each channel that jumps while its gate moves, so that 32 steps miss the integral."""
+    """A logit for each channel that jumps while its gate moves, so that 32 steps miss the
+    integral.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +96,9 @@ class Steep(nn.Module):
 
 
 def test_what_bypasses_gates_is_known_apart_from_the_error_of_the_steps():
-    """Without any step: the logit of the image with the baseline's gates, less that of the baseline."""
+    """Without any step: the logit of the image with the baseline's gates, less that of the
+    baseline.
+    """
     network = Network.from_model(Steep().requires_grad_(False), input_size=16)
     image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) + 0.5
     start = torch.zeros_like(image)
@@ -101,12 +111,15 @@ def test_what_bypasses_gates_is_known_apart_from_the_error_of_the_steps():
     found = attribute_gates(network, image, 1, "integrated_gradients", block="se")
     assert found.bypass == pytest.approx(held - before, abs=1e-6)
     assert found.error == pytest.approx(found.values.sum().item() - (after - held), abs=1e-6)
-    # The jump is missed by more than a tenth, which would be called a bypass if both were one number.
+    # The jump is missed by more than a tenth, which would be called a bypass if both were one
+    # number.
     assert abs(found.error or 0.0) > 0.1 * (after - held)
 
 
 @pytest.mark.parametrize("method", ["conductance", "internal_influence"])
-def test_the_error_on_the_images_way_is_that_of_its_trace(network: Network, image: Tensor, method: str):
+def test_the_error_on_the_images_way_is_that_of_its_trace(
+    network: Network, image: Tensor, method: str
+):
     """Both parts are integrated by themselves there, and miss the rise by what the trace says."""
     flow = trace_paths(network, image, 2, sets={MIDDLE: [MIDDLE]}).flows[MIDDLE]
     found = attribute_gates(network, image, 2, method, block=MIDDLE)
@@ -114,20 +127,29 @@ def test_the_error_on_the_images_way_is_that_of_its_trace(network: Network, imag
 
 
 @pytest.mark.parametrize("method", ["gradient_x_gate", "ablation"])
-def test_methods_that_speak_of_no_rise_have_no_error_of_it(network: Network, image: Tensor, method: str):
+def test_methods_that_speak_of_no_rise_have_no_error_of_it(
+    network: Network, image: Tensor, method: str
+):
     """What promises no sum can miss none."""
     found = attribute_gates(network, image, 2, method, block=LAST)
     assert (found.bypass, found.error) == (None, None)
 
 
 @pytest.mark.parametrize(
-    ("method", "algorithm"), [("conductance", "LayerConductance"), ("internal_influence", "InternalInfluence")]
+    ("method", "algorithm"),
+    [("conductance", "LayerConductance"), ("internal_influence", "InternalInfluence")],
 )
-def test_methods_on_the_images_way_are_captums(network: Network, image: Tensor, method: str, algorithm: str):
+def test_methods_on_the_images_way_are_captums(
+    network: Network, image: Tensor, method: str, algorithm: str
+):
     """Many steps there, few where they tell here."""
-    expected = direct(network, MIDDLE, algorithm)(image, target=2, n_steps=256, internal_batch_size=32)
+    expected = direct(network, MIDDLE, algorithm)(
+        image, target=2, n_steps=256, internal_batch_size=32
+    )
     # Two rules for a function with kinks.
-    assert_same(attribute_gates(network, image, 2, method, block=MIDDLE).values, expected, within=0.05)
+    assert_same(
+        attribute_gates(network, image, 2, method, block=MIDDLE).values, expected, within=0.05
+    )
 
 
 def test_ablation_is_an_edited_gate(network: Network, image: Tensor):
@@ -142,27 +164,40 @@ def test_ablation_is_an_edited_gate(network: Network, image: Tensor):
             assert found[channel].item() == pytest.approx((lost[2] - lost[0]).item(), abs=1e-5)
 
 
-def test_gradient_x_gate_is_the_summed_gradient_x_activation_of_the_block(network: Network, image: Tensor):
-    """X~ = s U, so s dL/ds = sum(X~ dL/dX~): Captum's method on the block itself, summed over places."""
+def test_gradient_x_gate_is_the_summed_gradient_x_activation_of_the_block(
+    network: Network, image: Tensor
+):
+    """X~ = s U, so s dL/ds = sum(X~ dL/dX~): Captum's method on the block itself, summed over
+    places.
+    """
     layer = captum.attr.LayerGradientXActivation(network.model, network.model.get_submodule(MIDDLE))
     expected = layer.attribute(image.requires_grad_(), target=2)
     assert isinstance(expected, Tensor)
-    assert_same(attribute_gates(network, image, 2, "gradient_x_gate", block=MIDDLE).values, expected.sum((2, 3)))
+    assert_same(
+        attribute_gates(network, image, 2, "gradient_x_gate", block=MIDDLE).values,
+        expected.sum((2, 3)),
+    )
 
 
 def test_grad_cam_at_a_gate_leaves_one_number_for_all_channels(network: Network, image: Tensor):
-    """The reason that is given, tried out: Captum's map has one channel and one place, and the sum of them all."""
+    """The reason that is given, tried out: Captum's map has one channel and one place, and the sum
+    of them all.
+    """
     found = direct(network, MIDDLE, "LayerGradCam")(image.clone().requires_grad_(), target=2)
     assert found.shape == (1, 1, 1, 1)
     by_channel = attribute_gates(network, image, 2, "gradient_x_gate", block=MIDDLE).values
     assert found.item() == pytest.approx(by_channel.sum().item(), abs=1e-6)
-    with pytest.raises(AttributionError, match=r"^Grad-CAM is not run at gates.*Choose Gradient x gate"):
+    with pytest.raises(
+        AttributionError, match=r"^Grad-CAM is not run at gates.*Choose Gradient x gate"
+    ):
         attribute_gates(network, image, 2, "grad_cam", block=MIDDLE)
 
 
 @pytest.mark.parametrize("method", ["gradient_x_gate", "ablation"])
 def test_the_second_use_of_a_block_has_values_of_its_own(image: Tensor, method: str):
-    """After the second use all is linear, s_c times its mean: both methods give that term of the logit."""
+    """After the second use all is linear, s_c times its mean: both methods give that term of the
+    logit.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         model = TwiceApart()
@@ -171,12 +206,16 @@ def test_the_second_use_of_a_block_has_values_of_its_own(image: Tensor, method: 
         pooled = model.se(model.se(model.start(image)).tanh()).mean((2, 3))[0]
     found = attribute_gates(network, image, 3, method, block="se#2").values
     torch.testing.assert_close(found, pooled * model.end.weight[3].detach(), rtol=1e-4, atol=1e-6)
-    assert not torch.allclose(found, attribute_gates(network, image, 3, method, block="se").values, atol=1e-6)
+    assert not torch.allclose(
+        found, attribute_gates(network, image, 3, method, block="se").values, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("method", GATE_METHODS)
 def test_an_upload_in_between_changes_neither(network: Network, image: Tensor, method: str):
-    """A block of 2,048 channels is shut 2,048 times, and nobody should wait so long for one pass."""
+    """A block of 2,048 channels is shut 2,048 times, and nobody should wait so long for one
+    pass.
+    """
     alone = attribute_gates(network, image, 1, method, block=LAST)
     with uploading(network) as others:
         shared = attribute_gates(network, image, 1, method, block=LAST, watch=others.watch)
@@ -203,15 +242,25 @@ def test_the_model_is_left_as_it_was(network: Network, image: Tensor, method: st
     assert found.values.shape == (128,)
     assert not found.values.requires_grad
     assert sum(len(module._forward_hooks) for module in network.model.modules()) == 0
-    assert not any(value.requires_grad or value.grad is not None for value in network.model.parameters())
+    assert not any(
+        value.requires_grad or value.grad is not None for value in network.model.parameters()
+    )
 
 
 @pytest.mark.parametrize(
     ("asked", "error", "message"),
     [
         ((9, "ablation", LAST), AttributionError, r"^There is no class 9: .* Choose"),
-        ((0, "occlusion", LAST), AttributionError, r"^No method 'occlusion' explains gates\. Choose one of: gradient"),
-        ((0, "ablation", "layer9"), NoSEBlocksError, r"^There is no SE block 'layer9'\. Choose among: layer1"),
+        (
+            (0, "occlusion", LAST),
+            AttributionError,
+            r"^No method 'occlusion' explains gates\. Choose one of: gradient",
+        ),
+        (
+            (0, "ablation", "layer9"),
+            NoSEBlocksError,
+            r"^There is no SE block 'layer9'\. Choose among: layer1",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_said(network: Network, image: Tensor, asked, error, message):

@@ -10,7 +10,9 @@ def test_half_of_an_even_map_is_half_of_its_area():
 
 
 def test_the_strongest_cells_count_first():
-    """4 + 3 of 10 are the first to reach a half, so two of four cells, wherever they are; 4 alone holds 0.4."""
+    """4 + 3 of 10 are the first to reach a half, so two of four cells, wherever they are; 4 alone
+    holds 0.4.
+    """
     values = torch.tensor([[1.0, 4.0], [2.0, 3.0]])
     assert find_focus(values) == 0.5
     assert find_focus(values, 0.4) == 0.25

@@ -1,4 +1,6 @@
-"""The map of the widest gates equals its definition (Roxo et al., arXiv 2412.05134), and says so when it is empty."""
+"""The map of the widest gates equals its definition (Roxo et al., arXiv 2412.05134), and says so
+when it is empty.
+"""
 
 from statistics import NormalDist, mean, pstdev
 
@@ -8,7 +10,12 @@ from torch import Tensor
 
 from se_viz import capture_gates
 from se_viz.attribution.layers.run import attribute_layer
-from se_viz.attribution.layers.se_vector import USUAL_Z, make_se_vector, select_channels, weigh_by_class
+from se_viz.attribution.layers.se_vector import (
+    USUAL_Z,
+    make_se_vector,
+    select_channels,
+    weigh_by_class,
+)
 from se_viz.attribution.question.places import Layer
 from se_viz.attribution.question.targets import Target
 from se_viz.errors import AttributionError
@@ -33,16 +40,24 @@ def test_gates_above_mean_and_z_deviations_are_kept():
 
 
 def test_a_gate_at_the_threshold_is_not_kept():
-    """The paper keeps what is greater: with Z = 0 and two even halves the mean lies between, with one value at it."""
+    """The paper keeps what is greater: with Z = 0 and two even halves the mean lies between, with
+    one value at it.
+    """
     kept, threshold = select_channels(torch.tensor([0.25, 0.5, 0.75]), 0.0)
     assert threshold == 0.5
     assert kept.tolist() == [False, False, True]
 
 
-@pytest.mark.parametrize("gates", [torch.full((8,), 0.3), torch.ones(4), torch.tensor([0.0] + [1.0] * 9)])
+@pytest.mark.parametrize(
+    "gates", [torch.full((8,), 0.3), torch.ones(4), torch.tensor([0.0] + [1.0] * 9)]
+)
 def test_where_no_channel_passes_there_is_a_sentence(gates: Tensor):
-    """An average of nothing would be a division by zero: of even gates, and of gates that nearly all stand open."""
-    with pytest.raises(AttributionError, match=r"No channel passes: the widest gate .* Choose a smaller Z"):
+    """An average of nothing would be a division by zero: of even gates, and of gates that nearly
+    all stand open.
+    """
+    with pytest.raises(
+        AttributionError, match=r"No channel passes: the widest gate .* Choose a smaller Z"
+    ):
         make_se_vector(gates, torch.ones(len(gates), 2, 2))
 
 
@@ -62,11 +77,15 @@ def test_the_map_is_the_mean_of_the_kept_channels_of_x(network: Network, images:
     chosen = [channel for channel, gate in enumerate(gates) if gate > bound]
     assert found.kept.nonzero().flatten().tolist() == chosen
     assert 0 < len(chosen) < len(gates)
-    torch.testing.assert_close(found.map, sum(outputs[0][0, channel] for channel in chosen) / len(chosen))
+    torch.testing.assert_close(
+        found.map, sum(outputs[0][0, channel] for channel in chosen) / len(chosen)
+    )
 
 
 def test_the_class_weighs_the_same_channels(network: Network, images: Tensor):
-    """ReLU of the mean of weight x X~: weights are mean gradients by autograd at a clone of X~, by hand."""
+    """ReLU of the mean of weight x X~: weights are mean gradients by autograd at a clone of X~, by
+    hand.
+    """
     kept: list[Tensor] = []
 
     def keep(_module: object, _inputs: object, output: Tensor) -> Tensor:

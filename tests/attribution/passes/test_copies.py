@@ -1,4 +1,6 @@
-"""The copy that rules run on answers as the model does, and nothing done to it reaches the model."""
+"""The copy that rules run on answers as the model does, and nothing done to it reaches the
+model.
+"""
 
 import copy
 import threading
@@ -41,7 +43,9 @@ def uses(model: nn.Module) -> list[int]:
 
 
 def test_each_use_has_a_module_of_its_own():
-    """Three uses of one object are three modules, also where it hangs in two places; none writes over its input."""
+    """Three uses of one object are three modules, also where it hangs in two places; none writes
+    over its input.
+    """
     inputs = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     model = Twice()
     twin = copy_unrolled(model, inputs)
@@ -60,7 +64,9 @@ def test_each_use_has_a_module_of_its_own():
 
 
 class Beside(nn.Module):
-    """A ReLU whose input a shortcut reads too, and one behind the weights alone, as a bias of positions has."""
+    """A ReLU whose input a shortcut reads too, and one behind the weights alone, as a bias of
+    positions has.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,9 +82,11 @@ class Beside(nn.Module):
 @pytest.mark.parametrize("algorithm", [captum.attr.GuidedBackprop, captum.attr.Deconvolution])
 @pytest.mark.filterwarnings("ignore:Setting backward hooks")
 def test_what_comes_back_beside_a_relu_is_kept(algorithm):
-    """Only the ReLU's own way is replaced: -2 is shut off by both rules, and the shortcut's -3 remains.
+    """Only the ReLU's own way is replaced: -2 is shut off by both rules, and the shortcut's -3
+    remains.
 
-    Captum's hook hangs on the tensor that the module is given, and would replace what all its readers pass back.
+    Captum's hook hangs on the tensor that the module is given, and would replace what all its
+    readers pass back.
     """
     inputs = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     found = algorithm(copy_unrolled(Beside(), inputs)).attribute(inputs, target=0)
@@ -87,7 +95,9 @@ def test_what_comes_back_beside_a_relu_is_kept(algorithm):
 
 @pytest.mark.filterwarnings("ignore:Setting forward, backward hooks")
 def test_shares_beside_a_relu_add_up():
-    """Chords are passed back along both ways: f(x) = -3x - 2 relu(-x), so that image and zeros differ by just that."""
+    """Chords are passed back along both ways: f(x) = -3x - 2 relu(-x), so that image and zeros
+    differ by just that.
+    """
     inputs = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     twin = copy_unrolled(Beside(), inputs)
     found = captum.attr.DeepLift(twin).attribute(inputs.requires_grad_(), target=0)
@@ -95,8 +105,13 @@ def test_shares_beside_a_relu_add_up():
 
 
 def test_a_copy_has_captums_rules_where_they_are_the_chords():
-    """Its rules for max-pools and Softmax give shares that do not add up: it is not to find such modules."""
-    inputs, model = torch.randn(2, 3, 4, 4), nn.Sequential(nn.MaxPool2d(2), nn.Softmax(1), nn.Tanh())
+    """Its rules for max-pools and Softmax give shares that do not add up: it is not to find such
+    modules.
+    """
+    inputs, model = (
+        torch.randn(2, 3, 4, 4),
+        nn.Sequential(nn.MaxPool2d(2), nn.Softmax(1), nn.Tanh()),
+    )
     twin = copy_unrolled(model, inputs)
     found = {type(module) for module in twin.modules()} & set(SUPPORTED_NON_LINEAR)
     assert found == {nn.Tanh}
@@ -114,12 +129,16 @@ def test_the_copy_of_a_network_answers_bit_for_bit(network, images):
 
 
 def test_the_copy_reads_the_models_weights_and_nothing_else_of_it(network, images):
-    """Weights are lent and frozen, so that a copy takes milliseconds; modules and buffers are its own."""
+    """Weights are lent and frozen, so that a copy takes milliseconds; modules and buffers are its
+    own.
+    """
     twin = copy_unrolled(network.model, images[:1])
     own = dict(network.model.named_parameters())
     assert all(value.data_ptr() == own[name].data_ptr() for name, value in twin.named_parameters())
     assert not {*twin.modules()} & {*network.model.modules()}
-    assert not {value.data_ptr() for value in twin.buffers()} & {value.data_ptr() for value in network.model.buffers()}
+    assert not {value.data_ptr() for value in twin.buffers()} & {
+        value.data_ptr() for value in network.model.buffers()
+    }
     twin.requires_grad_(True)
     assert not any(value.requires_grad for value in own.values())
 
@@ -140,7 +159,10 @@ class Locked(nn.Module):
 def test_a_network_that_cannot_be_copied_is_said_so(network, images):
     """No option is to blame, and other methods need no copy."""
     locked = Network(Locked(network.model), network.card, network.device)
-    message = r"^This method runs on a private copy .* Locked holds something .*lock.* Choose a method that runs on"
+    message = (
+        r"^This method runs on a private copy .* Locked holds something .*lock.* Choose a method "
+        r"that runs on"
+    )
     with pytest.raises(AttributionError, match=message):
         attribute_unproven(locked, images[:1], 0, "deep_lift")
     assert attribute_unproven(locked, images[:1], 0, "integrated_gradients").map.any()
@@ -149,7 +171,9 @@ def test_a_network_that_cannot_be_copied_is_said_so(network, images):
 @pytest.mark.parametrize("key", ["deep_lift", "guided_backprop"])
 @pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
 def test_weights_that_a_hook_computes_are_copied_too(network, images, key):
-    """The older weight norm leaves a tensor with a graph beside its weights, which `copy.deepcopy` alone refuses."""
+    """The older weight norm leaves a tensor with a graph beside its weights, which `copy.deepcopy`
+    alone refuses.
+    """
     expected = attribute_unproven(network, images[:1], 0, key).map
     normed = Network(copy.deepcopy(network.model), network.card, network.device)
     nn.utils.weight_norm(normed.model.get_submodule("fc"))
@@ -173,7 +197,10 @@ class Curious(nn.Module):
 
 def test_a_copy_that_answers_otherwise_is_refused(network, images):
     """Its map would be that of another network."""
-    message = r"^Curious answers otherwise when each use of a ReLU .* Choose a method without rules, such as integrated"
+    message = (
+        r"^Curious answers otherwise when each use of a ReLU .* Choose a method without rules, "
+        r"such as integrated"
+    )
     with pytest.raises(AttributionError, match=message):
         copy_unrolled(Curious(network.model), images[:1])
 
@@ -182,14 +209,19 @@ def test_a_copy_that_answers_otherwise_is_refused(network, images):
 def test_edits_that_a_copy_would_not_know_are_said(network, images, key):
     """A map of the network without the edits would be a wrong picture."""
     changes = compile_edits([set_gates("layer2.1.bn3.1", 0.0)], network.inspection.sites)
-    message = r"^This method runs on a copy .* Undo the edits, or choose a method that runs on the network itself"
+    message = (
+        r"^This method runs on a copy .* Undo the edits, or choose a method that runs on the "
+        r"network itself"
+    )
     with edit_gates(network.model, changes), pytest.raises(AttributionError, match=message):
         attribute_unproven(network, images[:1], 0, key)
 
 
 @pytest.mark.parametrize("key", COPIED)
 def test_no_pass_of_the_model_itself_meets_a_rule(network, images, key):
-    """The shared model runs without gradients to prove the copy, and never with a hook of Captum's on it."""
+    """The shared model runs without gradients to prove the copy, and never with a hook of Captum's
+    on it.
+    """
     hooks: list[str] = []
     layer = network.model.layer1[0].relu
 

@@ -1,4 +1,6 @@
-"""Differences from the baseline are passed back whole, as the theory of DeepLift asks, also through products."""
+"""Differences from the baseline are passed back whole, as the theory of DeepLift asks, also
+through products.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +42,9 @@ BENDS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
-    """Values in double precision, in which quotients of small differences are exact enough to compare."""
+    """Values in double precision, in which quotients of small differences are exact enough to
+    compare.
+    """
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
@@ -53,7 +57,9 @@ def slope(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tensor, ...
 
 @pytest.mark.parametrize("name", BENDS)
 def test_a_bend_passes_back_the_slope_of_the_chord(name):
-    """The rescale rule (arXiv 1704.02685, section 3.5): difference of outputs over that of inputs, for both halves."""
+    """The rescale rule (arXiv 1704.02685, section 3.5): difference of outputs over that of inputs,
+    for both halves.
+    """
     image, start = draw(4, 3), draw(4, 3, seed=1)
     found = slope(BENDS[name], torch.cat([image, start]))[0]
     chord = (BENDS[name](image) - BENDS[name](start)) / (image - start)
@@ -70,11 +76,16 @@ def test_where_nothing_differs_a_bend_passes_back_its_slope(name):
 
 @pytest.mark.parametrize("function", [torch.mul, Tensor.mul, lambda x, s: x * s])
 def test_a_factor_gets_its_shapley_value(function):
-    """The mean, over both orders, of what the product changes when this factor comes after none or after the other."""
+    """The mean, over both orders, of what the product changes when this factor comes after none or
+    after the other.
+    """
     features, gates = draw(4, 3, 5, 5), draw(4, 3, 1, 1, seed=1)
     by_features, by_gates = slope(function, features, gates)
     (x, x0), (s, s0) = features.chunk(2), gates.chunk(2)
-    shares = ((x * s0 - x0 * s0) + (x * s - x0 * s)) / 2, ((x0 * s - x0 * s0) + (x * s - x * s0)) / 2
+    shares = (
+        ((x * s0 - x0 * s0) + (x * s - x0 * s)) / 2,
+        ((x0 * s - x0 * s0) + (x * s - x * s0)) / 2,
+    )
     torch.testing.assert_close(by_features.chunk(2)[0] * (x - x0), shares[0])
     torch.testing.assert_close(by_gates.chunk(2)[0] * (s - s0), shares[1].sum((2, 3), keepdim=True))
 
@@ -84,7 +95,11 @@ class Gated(nn.Module):
 
     def __init__(self, product: nn.Module) -> None:
         super().__init__()
-        self.start, self.se, self.end = nn.Conv2d(3, 8, 3, bias=False), SqueezeExcitation(8, 4), nn.Linear(8, 2)
+        self.start, self.se, self.end = (
+            nn.Conv2d(3, 8, 3, bias=False),
+            SqueezeExcitation(8, 4),
+            nn.Linear(8, 2),
+        )
         self.product, self.relu = product, nn.ReLU()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -109,11 +124,17 @@ def build(model: Callable[[], nn.Module]) -> nn.Module:
 
 def lift(model: nn.Module, image: Tensor, start: Tensor) -> Tensor:
     with pytest.warns(UserWarning, match="hooks"):
-        return captum.attr.DeepLift(model).attribute(image.clone().requires_grad_(), start, target=1).detach()
+        return (
+            captum.attr.DeepLift(model)
+            .attribute(image.clone().requires_grad_(), start, target=1)
+            .detach()
+        )
 
 
 def test_a_product_is_what_captum_makes_of_the_same_product_written_as_squares(monkeypatch):
-    """x s = ((x + s)^2 - (x - s)^2) / 4: with sums and a bend, for which there are rules, Captum gives the same map."""
+    """x s = ((x + s)^2 - (x - s)^2) / 4: with sums and a bend, for which there are rules, Captum
+    gives the same map.
+    """
     teach_squares(monkeypatch)
     image, start = draw(1, 3, 9, 9), draw(1, 3, 9, 9, seed=1)
     expected = lift(build(lambda: Gated(Squares())), image, start)
@@ -121,7 +142,9 @@ def test_a_product_is_what_captum_makes_of_the_same_product_written_as_squares(m
         found = lift(build(lambda: Gated(Product())), image, start)
     torch.testing.assert_close(found, expected)
     # Without the rule it is another map.
-    assert not torch.allclose(lift(build(lambda: Gated(Product())), image, start), expected, rtol=1e-2)
+    assert not torch.allclose(
+        lift(build(lambda: Gated(Product())), image, start), expected, rtol=1e-2
+    )
 
 
 class Pool(nn.Module):
@@ -149,8 +172,9 @@ def test_a_max_pool_is_captums_where_its_windows_do_not_overlap():
 def test_overlapping_windows_share_a_cell():
     """By hand: windows (3 1) and (1 4) of the image, (0 2) and (2 2.5) of the baseline.
 
-    3 > 2: the first cell, which rose by 3, gets the first window's 1, a third each. 4 > 2.5: the last cell rose by
-    1.5, as much as its window. The middle one is the largest of no window that counts.
+    3 > 2: the first cell, which rose by 3, gets the first window's 1, a third each. 4 > 2.5: the
+    last cell rose by 1.5, as much as its window. The middle one is the largest of no window that
+    counts.
     """
     image, start = torch.tensor([[[[3.0, 1.0, 4.0]]]]), torch.tensor([[[[0.0, 2.0, 2.5]]]])
     found = slope(lambda x: F.max_pool2d(x, (1, 2), 1), torch.cat([image, start]))[0]
@@ -158,7 +182,9 @@ def test_overlapping_windows_share_a_cell():
 
 
 def test_a_window_that_falls_gives_all_to_the_baselines_largest():
-    """By hand: from (5 1) to (2 3) the maximum falls by 2, and the first cell by 3: two thirds of that."""
+    """By hand: from (5 1) to (2 3) the maximum falls by 2, and the first cell by 3: two thirds of
+    that.
+    """
     image, start = torch.tensor([[[[2.0, 3.0]]]]), torch.tensor([[[[5.0, 1.0]]]])
     found = slope(lambda x: F.max_pool2d(x, (1, 2)), torch.cat([image, start]))[0]
     torch.testing.assert_close(found[0], torch.tensor([[[2 / 3, 0.0]]]))
@@ -174,10 +200,14 @@ def test_a_max_pools_shares_add_up(kernel, bend):
         return F.max_pool2d(x, kernel, 2, padding=1)
 
     found = slope(pool, torch.cat([image, start]))[0].chunk(2)[0]
-    torch.testing.assert_close((found * (image - start)).sum((2, 3)), (pool(image) - pool(start)).sum((2, 3)))
+    torch.testing.assert_close(
+        (found * (image - start)).sum((2, 3)), (pool(image) - pool(start)).sum((2, 3))
+    )
 
 
-@pytest.mark.parametrize("function", [*BENDS.values(), lambda x: x * x.sigmoid(), lambda x: F.max_pool2d(x, 2)])
+@pytest.mark.parametrize(
+    "function", [*BENDS.values(), lambda x: x * x.sigmoid(), lambda x: F.max_pool2d(x, 2)]
+)
 def test_values_stay_as_they_are(function):
     """To the bit: what is explained is the network."""
     both = draw(4, 2, 4, 4).float()
@@ -190,7 +220,9 @@ def test_a_functions_input_may_be_named():
     """A call says the same with its arguments in their places and by their names."""
     features, gates = draw(4, 3), draw(4, 3, seed=1)
     named = slope(lambda x, s: torch.mul(input=torch.sigmoid(input=x), other=s), features, gates)
-    torch.testing.assert_close(named, slope(lambda x, s: torch.mul(torch.sigmoid(x), s), features, gates))
+    torch.testing.assert_close(
+        named, slope(lambda x, s: torch.mul(torch.sigmoid(x), s), features, gates)
+    )
 
 
 @pytest.mark.parametrize("shape", [(), (3, 2)])
@@ -220,7 +252,9 @@ WRITES: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor], Tensor]]] = 
 
 @pytest.mark.parametrize("name", WRITES)
 def test_a_bend_may_write_over_its_input(name):
-    """Whoever reads the input afterwards reads what was written, with the chord's slope; values to the bit."""
+    """Whoever reads the input afterwards reads what was written, with the chord's slope; values to
+    the bit.
+    """
     write, function = WRITES[name]
 
     def read(x: Tensor) -> Tensor:
@@ -247,7 +281,9 @@ def test_a_product_may_write_over_its_factor(write):
     found, expected = slope(read, features, gates), slope(torch.mul, features, gates)
     torch.testing.assert_close(found, expected)
     with Differences():
-        assert torch.equal(read(features.requires_grad_(), gates.requires_grad_()), (features * gates).detach())
+        assert torch.equal(
+            read(features.requires_grad_(), gates.requires_grad_()), (features * gates).detach()
+        )
 
 
 def test_the_rules_end_with_the_block():
@@ -271,7 +307,9 @@ NETWORKS = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_shares_add_up_on_networks_of_every_spelling(name):
-    """Completeness (arXiv 1704.02685, section 3.1): the map sums to what the logit changes from the baseline."""
+    """Completeness (arXiv 1704.02685, section 3.1): the map sums to what the logit changes from
+    the baseline.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = NETWORKS[name]()

@@ -1,4 +1,6 @@
-"""The swift copy answers as the model does, knows of nothing it cannot know of, and is gone after the call."""
+"""The swift copy answers as the model does, knows of nothing it cannot know of, and is gone after
+the call.
+"""
 
 import copy
 import gc
@@ -38,16 +40,21 @@ def difference(one: nn.Module, other: nn.Module, images: Tensor) -> float:
 
 
 def test_it_answers_as_the_model_without_its_norms(network, swift, images):
-    """Each norm of a ResNet follows a convolution; the answer is the model's also to an image it did not prove."""
+    """Each norm of a ResNet follows a convolution; the answer is the model's also to an image it
+    did not prove.
+    """
     assert swift is not network.model
-    # Three in each of 16 units, one in the stem, and three where the way past a unit changes its width.
+    # Three in each of 16 units, one in the stem, and three where the way past a unit changes its
+    # width.
     assert (norms(network.model), norms(swift)) == (52, 0)
     assert difference(swift, network.model, images) <= TOLERANCE
     assert not any(value.requires_grad for value in swift.parameters())
 
 
 def test_its_gates_are_the_models(network, swift, images):
-    """Blocks keep their class and path, so that captures and edits of the copy are those of the model."""
+    """Blocks keep their class and path, so that captures and edits of the copy are those of the
+    model.
+    """
     assert find_gates(swift, size=64) == find_gates(network.model, size=64)
     with torch.no_grad(), capture_gates(swift) as found:
         swift(images)
@@ -64,7 +71,9 @@ def test_the_model_keeps_its_own_modules(network, image):
     before, weights = dict(network.model.named_modules()), copy.deepcopy(network.model.state_dict())
     swift_copy(network.model, image)
     assert dict(network.model.named_modules()) == before
-    assert all(torch.equal(value, weights[name]) for name, value in network.model.state_dict().items())
+    assert all(
+        torch.equal(value, weights[name]) for name, value in network.model.state_dict().items()
+    )
 
 
 @torch.no_grad()
@@ -92,16 +101,26 @@ def exchange(model: nn.Module) -> None:
 
 @pytest.mark.parametrize("change", [write, write_buffer, replace, load, exchange])
 def test_a_changed_model_is_folded_anew(network, image, change: Callable[[nn.Module], None]):
-    """Who goes on training, shuffles weights or exchanges a layer gets maps of the model as it is now."""
+    """Who goes on training, shuffles weights or exchanges a layer gets maps of the model as it is
+    now.
+    """
     attribute(network, image, 1, "integrated_gradients")
     change(network.model)
-    expected = captum.attr.IntegratedGradients(network.model).attribute(image, target=1, n_steps=32)[0].sum(0)
+    expected = (
+        captum.attr.IntegratedGradients(network.model)
+        .attribute(image, target=1, n_steps=32)[0]
+        .sum(0)
+    )
     found = attribute(network, image, 1, "integrated_gradients").map
-    torch.testing.assert_close(found, expected.float(), rtol=0, atol=1e-3 * expected.abs().max().item())
+    torch.testing.assert_close(
+        found, expected.float(), rtol=0, atol=1e-3 * expected.abs().max().item()
+    )
 
 
 def test_it_is_of_one_call(network, swift, image):
-    """Nothing tells when a model changes: who asks again gets another one, and nobody holds the first."""
+    """Nothing tells when a model changes: who asks again gets another one, and nobody holds the
+    first.
+    """
     assert swift_copy(network.model, image) is not swift
     alone = ref(swift_copy(network.model, image))
     gc.collect()
@@ -112,11 +131,16 @@ def test_it_reads_the_models_own_weights(network, swift):
     """Only what is folded is made anew: layers without a norm take no memory a second time."""
     folded, own = swift.get_parameter("fc.weight"), network.model.get_parameter("fc.weight")
     assert folded.data_ptr() == own.data_ptr()
-    assert swift.get_parameter("conv1.weight").data_ptr() != network.model.get_parameter("conv1.weight").data_ptr()
+    assert (
+        swift.get_parameter("conv1.weight").data_ptr()
+        != network.model.get_parameter("conv1.weight").data_ptr()
+    )
 
 
 def test_a_copy_that_would_run_the_model_is_not_used(network, image):
-    """A forward that is a function of Python's calls what it holds: gates that are edited on the copy would be live."""
+    """A forward that is a function of Python's calls what it holds: gates that are edited on the
+    copy would be live.
+    """
     before = network.model.forward
     network.model.forward = lambda images: 3 * before(images)
     assert swift_copy(network.model, image) is network.model
@@ -171,7 +195,9 @@ def twice(net: Net, images: Tensor) -> Tensor:
 
 
 def failing(net: Net, images: Tensor) -> Tensor:
-    return net.norm(net.conv(images)) * (1.0 if isinstance(net.norm, nn.BatchNorm2d) else net.norm.momentum)
+    return net.norm(net.conv(images)) * (
+        1.0 if isinstance(net.norm, nn.BatchNorm2d) else net.norm.momentum
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,6 +218,8 @@ def failing(net: Net, images: Tensor) -> Tensor:
     ],
 )
 def test_where_folding_is_not_right_the_model_itself_runs(net: Net, folds: bool, image):
-    """What is folded is only found by looking; that the answer is the model's is what counts, and is compared."""
+    """What is folded is only found by looking; that the answer is the model's is what counts, and
+    is compared.
+    """
     net.eval()
     assert (swift_copy(net, image) is not net) == folds

@@ -1,4 +1,6 @@
-"""One pass of an image serves all feature maps that a method asks no more of, and each gives what it would alone."""
+"""One pass of an image serves all feature maps that a method asks no more of, and each gives what
+it would alone.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +25,11 @@ pytestmark = pytest.mark.slow
 
 TARGET = Target(2)
 MIDDLE = "layer3.2.bn3.1"
-LAYERS = (*(Layer("end", stage) for stage in (2, 3, 4, 5)), Layer("before", MIDDLE), Layer("after", MIDDLE))
+LAYERS = (
+    *(Layer("end", stage) for stage in (2, 3, 4, 5)),
+    Layer("before", MIDDLE),
+    Layer("after", MIDDLE),
+)
 SINGLE = [key for key, row in LAYER_METHODS.items() if row.single]
 
 
@@ -35,12 +41,16 @@ def passes() -> Iterator[list[int]]:
 
 
 def test_methods_that_ask_for_no_more_are_known():
-    """Activation reads the pass, Grad-CAM and Gradient x Activation its derivative; others have steps or baselines."""
+    """Activation reads the pass, Grad-CAM and Gradient x Activation its derivative; others have
+    steps or baselines.
+    """
     assert SINGLE == ["grad_cam", "gradient_x_activation", "activation"]
 
 
 def test_one_pass_serves_all_feature_maps(network: Network, image: Tensor, passes: list[int]):
-    """Four stages and both sides of a gate: each method that is asked about them runs the network once."""
+    """Four stages and both sides of a gate: each method that is asked about them runs the network
+    once.
+    """
     found = {key: attribute_layers(network, image, TARGET, key, layers=LAYERS) for key in SINGLE}
     assert passes == [1] * len(SINGLE)
     for key, maps in found.items():
@@ -56,7 +66,9 @@ def test_methods_with_steps_go_from_one_feature_map_to_the_next(network: Network
     asked: dict[str, Any] = {"method": "integrated_gradients", "n_steps": 4}
     found = attribute_layers(network, image, TARGET, layers=LAYERS[:2], **asked)
     for layer, one in zip(LAYERS, found, strict=False):
-        assert torch.equal(one.values, attribute_layer(network, image, TARGET, layer=layer, **asked).values)
+        assert torch.equal(
+            one.values, attribute_layer(network, image, TARGET, layer=layer, **asked).values
+        )
 
 
 def test_no_feature_map_is_no_question(network: Network, image: Tensor, passes: list[int]):
@@ -107,7 +119,9 @@ def test_a_feature_map_without_influence_has_no_slope():
     assert second.values.abs().max() == 0
     scaled = image * network.model.get_submodule("first").get_submodule("scale_activation")(
         network.model.get_submodule("first").get_submodule("fc2")(
-            network.model.get_submodule("first").get_submodule("fc1")(image.mean((2, 3), keepdim=True)).relu()
+            network.model.get_submodule("first")
+            .get_submodule("fc1")(image.mean((2, 3), keepdim=True))
+            .relu()
         )
     )
     torch.testing.assert_close(first.map, scaled[0, 2] / 64)
@@ -149,4 +163,6 @@ def test_a_stage_without_a_feature_map_does_not_stop_saliency():
 def test_a_block_that_ends_its_stage_ends_it_with_its_last_use():
     """What comes out of its first use goes into it once more."""
     network = Network.from_model(Twice(), input_size=16)
-    assert [spot for spot in end_spots(network.inspection.sites).values() if spot.path == "se"] == [Spot("se", call=1)]
+    assert [spot for spot in end_spots(network.inspection.sites).values() if spot.path == "se"] == [
+        Spot("se", call=1)
+    ]

@@ -1,4 +1,6 @@
-"""A long attribution lets others run in between, stops when nobody wants it, and fits into the memory there is."""
+"""A long attribution lets others run in between, stops when nobody wants it, and fits into the
+memory there is.
+"""
 
 from typing import Any
 
@@ -39,12 +41,16 @@ def photo() -> Image.Image:
 
 
 def hooks_on(model: nn.Module) -> int:
-    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
+    return sum(
+        len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()
+    )
 
 
 @pytest.mark.parametrize("key", SLICED)
 def test_the_turn_is_given_away_between_any_two_passes(network, image, key):
-    """A slice is one pass of the network: nobody waits longer for a method that makes a thousand of them."""
+    """A slice is one pass of the network: nobody waits longer for a method that makes a thousand
+    of them.
+    """
     looks: list[int] = []
     with batches(network.model) as passes:
         attribute(network, image, 0, key, watch=looks.append)
@@ -71,7 +77,9 @@ def test_an_upload_in_between_changes_neither(network, image, key):
 
 @pytest.mark.parametrize("key", SLICED)
 def test_an_edit_in_force_stays_with_its_thread_between_slices(network, image, key):
-    """Others run while the turn is away, with the gates the network has; the map is that of the edited network."""
+    """Others run while the turn is away, with the gates the network has; the map is that of the
+    edited network.
+    """
     changes = compile_edits([set_gates("layer2.0.bn3.1", 0.0)], network.inspection.sites)
     # The logits of a random network are small, and so has Lime's penalty to be.
     options: dict[str, Any] = {"alpha": 1e-6} if key == "lime" else {}
@@ -89,7 +97,9 @@ def test_an_edit_in_force_stays_with_its_thread_between_slices(network, image, k
 @pytest.mark.parametrize("error", [GoneError, OvertakenError])
 @pytest.mark.parametrize("key", ["integrated_gradients", "occlusion"])
 def test_one_that_nobody_wants_stops_at_its_next_slice(network, image, photo, key, error):
-    """What the watch raises arrives as it was raised, nothing stays on the model, and the next one runs."""
+    """What the watch raises arrives as it was raised, nothing stays on the model, and the next one
+    runs.
+    """
     looks = 0
 
     def watch(_: int) -> None:
@@ -112,9 +122,13 @@ def test_where_memory_runs_out_half_as_many_images_go_into_a_pass(network, image
     with batches(network.model, most=2) as passes:
         found = attribute(network, image, 2, key)
     # Feature Permutation begins with the image itself, once for each that lends its patches.
-    assert [size for size in passes if size > 2] == ([4] if key == "feature_permutation" else [8, 4])
+    assert [size for size in passes if size > 2] == (
+        [4] if key == "feature_permutation" else [8, 4]
+    )
     # Other batch sizes add in another order, and Occlusion takes small differences of logits.
-    torch.testing.assert_close(found.map, expected.map, rtol=0, atol=1e-3 * expected.map.abs().max().item())
+    torch.testing.assert_close(
+        found.map, expected.map, rtol=0, atol=1e-3 * expected.map.abs().max().item()
+    )
 
 
 def test_all_steps_in_one_pass_are_halved_too(network, image):
@@ -127,7 +141,10 @@ def test_all_steps_in_one_pass_are_halved_too(network, image):
 @pytest.mark.parametrize("key", METHODS)
 def test_what_does_not_fit_at_all_says_what_to_lower(network, image, key):
     """Not even one image: smaller pieces do not help, so the sentence names what does."""
-    message = rf"^cpu has too little memory left for {METHODS[key].title}\. Lower SE_VIZ_NETWORKS, or choose .*\.$"
+    message = (
+        rf"^cpu has too little memory left for {METHODS[key].title}\. Lower SE_VIZ_NETWORKS, or "
+        r"choose .*\.$"
+    )
 
     def run_out(*_: object) -> None:
         # The black image by which Grad-CAM finds the stages fits, and so does the proof of a copy.
@@ -146,13 +163,24 @@ def test_what_does_not_fit_at_all_says_what_to_lower(network, image, key):
     ("key", "options"),
     [
         ("integrated_gradients", {"n_steps": 80, "internal_batch_size": None}),
-        ("occlusion", {"sliding_window_shapes": (3, 8, 8), "strides": (3, 4, 4), "perturbations_per_eval": 500}),
+        (
+            "occlusion",
+            {
+                "sliding_window_shapes": (3, 8, 8),
+                "strides": (3, 4, 4),
+                "perturbations_per_eval": 500,
+            },
+        ),
         ("deep_lift_shap", {"draws": 80}),
     ],
 )
 def test_no_pass_on_a_cpu_holds_more_images_than_a_small_memory(network, image, key, options):
-    """A CPU raises no error when memory runs out: the system ends the whole program, and everybody's page with it."""
+    """A CPU raises no error when memory runs out: the system ends the whole program, and
+    everybody's page with it.
+    """
     with Passes() as passes:
         attribute(network, image, 0, key, **options)
     # DeepLift runs the image and its baseline together.
-    assert MOST_ON_CPU // 2 < max(passes.sizes) <= (2 if key == "deep_lift_shap" else 1) * MOST_ON_CPU
+    assert (
+        MOST_ON_CPU // 2 < max(passes.sizes) <= (2 if key == "deep_lift_shap" else 1) * MOST_ON_CPU
+    )

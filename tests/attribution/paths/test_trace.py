@@ -1,4 +1,6 @@
-"""What came through the gates and what came past them: by hand, by other ways to the same number, and by Captum."""
+"""What came through the gates and what came past them: by hand, by other ways to the same number,
+and by Captum.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +14,14 @@ from timm.layers.squeeze_excite import EffectiveSEModule, SEModule, SqueezeExcit
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
-from se_viz.attribution.paths.trace import MOST, NETWORK, TOLERANCE, gate_sets, stage_key, trace_paths
+from se_viz.attribution.paths.trace import (
+    MOST,
+    NETWORK,
+    TOLERANCE,
+    gate_sets,
+    stage_key,
+    trace_paths,
+)
 from se_viz.attribution.question.targets import Target
 from se_viz.errors import AttributionError, NoSEBlocksError, OvertakenError
 from se_viz.gates import edit_gates
@@ -26,7 +35,9 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 
 class SELayer(nn.Module):
-    """A block whose gate is linear in the squeeze, s = w z + b for each channel, so that integrals are by hand."""
+    """A block whose gate is linear in the squeeze, s = w z + b for each channel, so that integrals
+    are by hand.
+    """
 
     def __init__(self, weights: Tensor, bias: Tensor) -> None:
         super().__init__()
@@ -53,7 +64,11 @@ class Chain(nn.Module):
         return self.head(self.blocks(images).mean((2, 3)))
 
 
-W, B, V = torch.tensor([0.5, -1.0, 2.0]), torch.tensor([0.3, 0.7, -0.2]), torch.tensor([[1.0, 2.0, -0.5], [0.2, 0, 1]])
+W, B, V = (
+    torch.tensor([0.5, -1.0, 2.0]),
+    torch.tensor([0.3, 0.7, -0.2]),
+    torch.tensor([[1.0, 2.0, -0.5], [0.2, 0, 1]]),
+)
 
 
 @pytest.fixture
@@ -72,7 +87,9 @@ def network_of(model: nn.Module, size: int = 8) -> Network:
 
 
 def test_a_block_with_a_linear_gate_is_integrated_by_hand(picture: Tensor):
-    """F = v (w z + b) z: past the gate v (w z^2 / 2 + b z), through it v w z^2 / 2; linear integrands, so exact."""
+    """F = v (w z + b) z: past the gate v (w z^2 / 2 + b z), through it v w z^2 / 2; linear
+    integrands, so exact.
+    """
     network = network_of(Chain(SELayer(W, B), head=V))
     z = picture.mean((2, 3))[0]
     found = trace_paths(network, picture, 0, n_steps=2)
@@ -83,7 +100,9 @@ def test_a_block_with_a_linear_gate_is_integrated_by_hand(picture: Tensor):
     # The mean gate along the path times a pixel's part in the channel's mean.
     expected = ((V[0] * (W * z / 2 + B))[:, None, None] * picture[0]).sum(0) / 64
     torch.testing.assert_close(flow.map, expected)
-    torch.testing.assert_close(found.gate_map(NETWORK), ((V[0] * W * z / 2)[:, None, None] * picture[0]).sum(0) / 64)
+    torch.testing.assert_close(
+        found.gate_map(NETWORK), ((V[0] * W * z / 2)[:, None, None] * picture[0]).sum(0) / 64
+    )
     torch.testing.assert_close(flow.mean_slope["blocks.0"], V[0] * z / 2)
 
 
@@ -93,15 +112,19 @@ def test_from_another_baseline_to_a_difference_of_classes(picture: Tensor):
     start = torch.full_like(picture, 0.25)
     z = picture.mean((2, 3))[0]
     found = trace_paths(network, picture, Target(1, 0), baseline=start, n_steps=3)
-    torch.testing.assert_close(found.flows[NETWORK].through["blocks.0"], head * W * (z**2 - 0.25**2) / 2)
+    torch.testing.assert_close(
+        found.flows[NETWORK].through["blocks.0"], head * W * (z**2 - 0.25**2) / 2
+    )
     expected = head * (W * (z**2 - 0.25**2) / 2 + B * (z - 0.25))
     assert found.flows[NETWORK].bypass == pytest.approx(expected.sum().item(), rel=1e-5)
 
 
 def test_two_blocks_share_the_rise_by_the_power_of_the_squeeze(picture: Tensor):
-    """F = v w2 (w1 z^2)^2, with both held v s2 s1 z: a quarter past them, a quarter through s1, a half through s2.
+    """F = v w2 (w1 z^2)^2, with both held v s2 s1 z: a quarter past them, a quarter through s1, a
+    half through s2.
 
-    With one of them held the other is part of what it multiplies: F is a square of it, so half and half.
+    With one of them held the other is part of what it multiplies: F is a square of it, so half and
+    half.
     """
     weights = torch.ones(3)
     model = Chain(SELayer(weights, 0 * B), SELayer(weights, 0 * B), head=V)
@@ -163,7 +186,9 @@ class Smooth(nn.Module):
         """Return four logits."""
         maps = self.start(images)
         for _ in range(self.uses):
-            maps = (self.se(maps.movedim(1, -1)).movedim(-1, 1) if self.last else self.se(maps)).tanh()
+            maps = (
+                self.se(maps.movedim(1, -1)).movedim(-1, 1) if self.last else self.se(maps)
+            ).tanh()
         return self.end(maps.mean((2, 3)))
 
 
@@ -178,7 +203,8 @@ CASES: dict[str, Callable[[], nn.Module]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_both_parts_are_what_replaced_gates_and_images_give(name: str, image: Tensor):
-    """Without any derivative: from one point to the next, move the gates alone and the image alone, in both orders.
+    """Without any derivative: from one point to the next, move the gates alone and the image
+    alone, in both orders.
 
     Their means add up to the rise exactly, and with shorter steps each goes to its integral.
     """
@@ -197,8 +223,13 @@ def test_both_parts_are_what_replaced_gates_and_images_give(name: str, image: Te
 
 @torch.no_grad()
 def by_moving(network: Network, points: list[Tensor], held: list[str]) -> tuple[float, float]:
-    """Return what the image alone and the gates alone do, step by step, by plain passes with replaced gates."""
-    gates = [{name: gate for name, gate in read_gates(network, point).items() if name in held} for point in points]
+    """Return what the image alone and the gates alone do, step by step, by plain passes with
+    replaced gates.
+    """
+    gates = [
+        {name: gate for name, gate in read_gates(network, point).items() if name in held}
+        for point in points
+    ]
     past = through = 0.0
     for (x, y), (s, t) in zip(pairwise(points), pairwise(gates), strict=True):
         start, image_moved, gates_moved, end = (
@@ -215,7 +246,9 @@ def read_gates(network: Network, point: Tensor) -> dict[str, Tensor]:
     return found
 
 
-def answer(network: Network, point: Tensor, gates: dict[str, Tensor], seen: dict[str, Tensor] | None = None) -> float:
+def answer(
+    network: Network, point: Tensor, gates: dict[str, Tensor], seen: dict[str, Tensor] | None = None
+) -> float:
     """Return the logit with some uses' gates replaced; what each use has in the end is seen."""
     uses: dict[str, int] = {}
 
@@ -227,16 +260,23 @@ def answer(network: Network, point: Tensor, gates: dict[str, Tensor], seen: dict
         return gates.get(name, live)
 
     blocks = {site.block for site in network.inspection.sites}
-    with edit_gates(network.model, {block: lambda live, block=block: edit(block, live) for block in blocks}):
+    with edit_gates(
+        network.model, {block: lambda live, block=block: edit(block, live) for block in blocks}
+    ):
         return network.model(point)[0, 1].item()
 
 
 def test_one_block_alone_is_captums_conductance(network: Network, image: Tensor):
-    """Captum holds no other gate: Dhamdhere et al., arXiv 1805.12233, of the sigmoid's outputs; its own hooks.
+    """Captum holds no other gate: Dhamdhere et al., arXiv 1805.12233, of the sigmoid's outputs.
 
-    What Captum calls the convergence delta of a layer is, up to its integration, minus what bypasses it.
+    Its own hooks.
+
+    What Captum calls the convergence delta of a layer is, up to its integration, minus what
+    bypasses it.
     """
-    direct = captum.attr.LayerConductance(network.model, network.model.get_submodule(f"{MIDDLE}.scale_activation"))
+    direct = captum.attr.LayerConductance(
+        network.model, network.model.get_submodule(f"{MIDDLE}.scale_activation")
+    )
     theirs, delta = direct.attribute(
         image, target=2, n_steps=256, internal_batch_size=32, return_convergence_delta=True
     )
@@ -244,7 +284,9 @@ def test_one_block_alone_is_captums_conductance(network: Network, image: Tensor)
     assert isinstance(theirs, Tensor)
     size = flow.through[MIDDLE].abs().max().item()
     # Two rules for a function with kinks.
-    torch.testing.assert_close(flow.through[MIDDLE], theirs.flatten().detach(), rtol=0, atol=0.02 * size)
+    torch.testing.assert_close(
+        flow.through[MIDDLE], theirs.flatten().detach(), rtol=0, atol=0.02 * size
+    )
     assert flow.bypass == pytest.approx(-delta.item(), abs=0.03 * flow.size)
 
 
@@ -255,17 +297,25 @@ def test_the_whole_map_is_integrated_gradients(network: Network, image: Tensor):
     theirs = direct.attribute(image, target=2, n_steps=65, method="riemann_trapezoid")[0].sum(0)
     # Captum's weights for 65 points add up to 64 / 65.
     theirs = theirs * 65 / 64
-    torch.testing.assert_close(found.map, theirs.detach().float(), rtol=0, atol=1e-3 * theirs.abs().max().item())
+    torch.testing.assert_close(
+        found.map, theirs.detach().float(), rtol=0, atol=1e-3 * theirs.abs().max().item()
+    )
     assert found.error == pytest.approx(found.map.double().sum().item() - found.rise, abs=1e-5)
 
 
 @pytest.mark.parametrize("baseline", ["mean", "black"])
-def test_both_parts_add_up_to_the_rise_of_two_plain_passes(network: Network, image: Tensor, baseline: str):
-    """Each is integrated by itself, so that the sum is a check; it ends within 1 % of what moves, or with all steps."""
+def test_both_parts_add_up_to_the_rise_of_two_plain_passes(
+    network: Network, image: Tensor, baseline: str
+):
+    """Each is integrated by itself, so that the sum is a check; it ends within 1 % of what moves,
+    or with all steps.
+    """
     found = trace_paths(network, image, Target(2, 0), baseline=baseline)
     start = torch.zeros_like(image)
     if baseline == "black":
-        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (network.card.mean, network.card.std))
+        mean, std = (
+            torch.tensor(values).view(3, 1, 1) for values in (network.card.mean, network.card.std)
+        )
         start = (start - mean) / std
     with torch.no_grad():
         before, after = (network.model(one)[0] for one in (start, image))
@@ -280,10 +330,18 @@ def test_both_parts_add_up_to_the_rise_of_two_plain_passes(network: Network, ima
 
 
 def test_the_error_that_is_left_is_told_in_logits_and_as_a_share(network: Network, image: Tensor):
-    """By its definition, of the worst set; with one step it is far more than the 1 % that a trace ends at."""
+    """By its definition, of the worst set; with one step it is far more than the 1 % that a trace
+    ends at.
+    """
     found = trace_paths(network, image, 2, n_steps=1)
-    errors = [found.error, *(flow.bypass + flow.carried - found.rise for flow in found.flows.values())]
-    moved = [abs(found.rise + found.error), *(abs(flow.bypass) + abs(flow.carried) for flow in found.flows.values())]
+    errors = [
+        found.error,
+        *(flow.bypass + flow.carried - found.rise for flow in found.flows.values()),
+    ]
+    moved = [
+        abs(found.rise + found.error),
+        *(abs(flow.bypass) + abs(flow.carried) for flow in found.flows.values()),
+    ]
     assert found.miss == pytest.approx(max(map(abs, errors)), abs=1e-6)
     assert found.miss_share == pytest.approx(found.miss / max(moved), rel=1e-4)
     assert found.miss_share > TOLERANCE
@@ -291,7 +349,9 @@ def test_the_error_that_is_left_is_told_in_logits_and_as_a_share(network: Networ
 
 
 def test_errors_of_both_parts_that_hide_each_other_are_doubted(picture: Tensor):
-    """F = v z: past a gate s = w z + b and a weight 1 / s comes another curve than through it, and both cancel."""
+    """F = v z: past a gate s = w z + b and a weight 1 / s comes another curve than through it, and
+    both cancel.
+    """
 
     class Undone(nn.Module):
         def __init__(self) -> None:
@@ -312,13 +372,17 @@ def test_errors_of_both_parts_that_hide_each_other_are_doubted(picture: Tensor):
 
 
 def test_every_stage_and_the_network_are_split(loaded: Network, image: Tensor):
-    """A ResNet has its gates in stages 2 to 5, of 3, 4, 6 and 3 blocks (arXiv 1709.01507, Table 1)."""
+    """A ResNet has its gates in stages 2 to 5, of 3, 4, 6 and 3 blocks (arXiv 1709.01507, Table
+    1).
+    """
     found = trace_paths(loaded, image, 2, n_steps=1)
     assert {name: len(flow.through) for name, flow in found.flows.items()} == {
         NETWORK: 16,
         **{stage_key(stage): count for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3))},
     }
-    assert gate_sets(loaded.inspection.sites)[stage_key(5)] == tuple(f"layer4.{unit}.bn3.1" for unit in range(3))
+    assert gate_sets(loaded.inspection.sites)[stage_key(5)] == tuple(
+        f"layer4.{unit}.bn3.1" for unit in range(3)
+    )
 
 
 def test_twice_gives_the_same_to_the_bit(network: Network, image: Tensor):
@@ -340,7 +404,9 @@ def test_a_callers_gradient_mode_does_not_matter(network: Network, image: Tensor
 
 
 def test_others_run_in_between_and_change_nothing(network: Network, image: Tensor):
-    """No hook is on the model while the turn is given away: both get to the bit what each gets alone."""
+    """No hook is on the model while the turn is given away: both get to the bit what each gets
+    alone.
+    """
     alone = trace_paths(network, image, 2, n_steps=9)
     with uploading(network) as others:
         shared = trace_paths(network, image, 2, n_steps=9, watch=others.watch)
@@ -361,7 +427,9 @@ def test_one_that_nobody_wants_leaves_nothing(network: Network, image: Tensor):
     with pytest.raises(OvertakenError, match=r"^gone$"):
         trace_paths(network, image, 2, watch=watch)
     assert sum(len(getattr(m, name)) for m in network.model.modules() for name in HOOKS) == 0
-    assert not any(value.requires_grad or value.grad is not None for value in network.model.parameters())
+    assert not any(
+        value.requires_grad or value.grad is not None for value in network.model.parameters()
+    )
     assert not image.requires_grad
 
 
@@ -379,10 +447,30 @@ def test_progress_counts_steps(network: Network, image: Tensor):
     [
         (5, {}, AttributionError, r"^There is no class 5: this network has 0 to 4\. Choose"),
         (Target(1, 1), {}, AttributionError, r"does not differ from itself\. Choose"),
-        (1, {"baseline": "red"}, AttributionError, r"^There is no baseline 'red'\. Choose one of: mean"),
-        (1, {"n_steps": 0}, AttributionError, r"^The way through the gates cannot run with n_steps=0\. Choose 1 or"),
-        (1, {"n_steps": 10**9}, AttributionError, r"^The way through the gates can take 2,000 steps at most, not 1,0"),
-        (1, {"sets": {"none": ["layer9"]}}, NoSEBlocksError, r"^There is no SE block 'layer9'\. Choose among: layer1"),
+        (
+            1,
+            {"baseline": "red"},
+            AttributionError,
+            r"^There is no baseline 'red'\. Choose one of: mean",
+        ),
+        (
+            1,
+            {"n_steps": 0},
+            AttributionError,
+            r"^The way through the gates cannot run with n_steps=0\. Choose 1 or",
+        ),
+        (
+            1,
+            {"n_steps": 10**9},
+            AttributionError,
+            r"^The way through the gates can take 2,000 steps at most, not 1,0",
+        ),
+        (
+            1,
+            {"sets": {"none": ["layer9"]}},
+            NoSEBlocksError,
+            r"^There is no SE block 'layer9'\. Choose among: layer1",
+        ),
         (
             1,
             {"baseline": torch.full((1, 3, 64, 64), torch.nan)},

@@ -77,7 +77,9 @@ def test_what_never_runs_says_why(network, key):
 
 
 def test_lrp_has_no_rule_for_a_gate_and_stays_on_the_model(network, images):
-    """The reason that is given, tried out: Captum's LRP fails at the sigmoid, and leaves attributes behind."""
+    """The reason that is given, tried out: Captum's LRP fails at the sigmoid, and leaves
+    attributes behind.
+    """
     image, before = images[:1], [set(vars(module)) for module in network.model.modules()]
     with pytest.raises(TypeError, match="Sigmoid"):
         captum.attr.LRP(network.model).attribute(image.clone().requires_grad_(), target=0)
@@ -90,7 +92,10 @@ def test_without_relu_modules_guided_methods_do_not_run(silu, key):
     """49 functions, all SiLU: torchvision's table of EfficientNet-B0 has as many activations."""
     verdict = judge_method(silu, key)
     assert not verdict.runs
-    assert "runs none (49 of silu instead): its map would be the plain gradient. Choose Saliency" in verdict.words
+    assert (
+        "runs none (49 of silu instead): its map would be the plain gradient. Choose Saliency"
+        in verdict.words
+    )
     assert sum(isinstance(module, nn.SiLU) for module in silu.model.modules()) == 49
 
 
@@ -126,7 +131,9 @@ def bends() -> Network:
 
 
 def test_where_captum_has_no_rule_it_gives_the_gradient_times_the_difference(bends, images):
-    """Why functions that are called have rules here: one relu, a SiLU and a Hardsigmoid, and Captum alone sees none."""
+    """Why functions that are called have rules here: one relu, a SiLU and a Hardsigmoid, and
+    Captum alone sees none.
+    """
     image, start = images[:1].clone().requires_grad_(), torch.zeros_like(images[:1])
     with pytest.warns(UserWarning, match="hooks"):
         found = captum.attr.DeepLift(bends.model).attribute(image, start, target=1)
@@ -139,7 +146,9 @@ def test_where_captum_has_no_rule_it_gives_the_gradient_times_the_difference(ben
     assert abs(found.sum().item() - here.explained) > 1e-4
 
 
-@pytest.mark.parametrize(("fixture", "keys"), [("silu", GUIDED), ("bends", GUIDED), ("network", list(REFUSED))])
+@pytest.mark.parametrize(
+    ("fixture", "keys"), [("silu", GUIDED), ("bends", GUIDED), ("network", list(REFUSED))]
+)
 def test_what_is_judged_not_to_run_is_refused_in_the_same_words(request, images, fixture, keys):
     """Whoever does not ask for a judgement first gets no picture of another method either."""
     network = request.getfixturevalue(fixture)
@@ -154,12 +163,15 @@ def test_what_is_judged_not_to_run_is_refused_in_the_same_words(request, images,
 @pytest.mark.parametrize("key", GUIDED)
 def test_where_few_functions_are_relus_it_is_said(mobile, key):
     """Counted among the modules, each of which a pass of MobileNetV3 uses once."""
-    count = {kind: sum(type(module) is kind for module in mobile.model.modules()) for kind in FUNCTIONS}
+    count = {
+        kind: sum(type(module) is kind for module in mobile.model.modules()) for kind in FUNCTIONS
+    }
     verdict = judge_method(mobile, key)
     assert verdict.runs
     assert (
         f"Only {count[nn.ReLU]} of {sum(count.values())} nonlinearities are `nn.ReLU` modules "
-        f"({count[nn.Hardswish]} of hardswish, {count[nn.Hardsigmoid]} of hardsigmoid instead)" in verdict.words
+        f"({count[nn.Hardswish]} of hardswish, {count[nn.Hardsigmoid]} of hardsigmoid instead)"
+        in verdict.words
     )
 
 
@@ -168,10 +180,15 @@ FUNCTIONS = (nn.ReLU, nn.Hardswish, nn.Hardsigmoid)
 
 @pytest.mark.parametrize("key", [*GUIDED, *SHARES])
 def test_a_relu_that_is_used_again_is_said(network, key):
-    """16 units use one ReLU three times each, the stem and each SE block one once: 33 modules, 65 uses."""
+    """16 units use one ReLU three times each, the stem and each SE block one once: 33 modules, 65
+    uses.
+    """
     verdict = judge_method(network, key)
     assert verdict.runs
-    assert "A pass uses 33 ReLU modules 65 times: the method needs a module for each use, and runs" in verdict.words
+    assert (
+        "A pass uses 33 ReLU modules 65 times: the method needs a module for each use, and runs"
+        in verdict.words
+    )
 
 
 @pytest.mark.parametrize("key", SHARES)
@@ -185,7 +202,9 @@ def test_what_the_shares_miss_is_measured(network, powers, key):
         found = attribute_unproven(one, noise, 0, key)
         assert found.explained is not None
         missed = abs(found.map.sum().item() - found.explained)
-        assert words.format(missed=missed, rise=abs(found.explained)) in judge_method(one, key).words
+        assert (
+            words.format(missed=missed, rise=abs(found.explained)) in judge_method(one, key).words
+        )
 
 
 class Constant(nn.Module):
@@ -197,7 +216,10 @@ class Constant(nn.Module):
 
 
 def test_it_is_the_product_that_captums_deep_lift_misses(network, images):
-    """With gates that are numbers its shares add up: rules for all that is left are known. Here they do in any case."""
+    """With gates that are numbers its shares add up: rules for all that is left are known.
+
+    Here they do in any case.
+    """
     image = images[:1]
 
     def misses() -> tuple[float, float]:
@@ -219,20 +241,27 @@ def test_it_is_the_product_that_captums_deep_lift_misses(network, images):
 
 def test_an_unknown_method_is_said(network):
     """Its name, and those there are."""
-    with pytest.raises(AttributionError, match=r"^There is no method 'lrpp'\. Choose one of: integrated_gradients, "):
+    with pytest.raises(
+        AttributionError,
+        match=r"^There is no method 'lrpp'\. Choose one of: integrated_gradients, ",
+    ):
         judge_method(network, "lrpp")
 
 
 @pytest.mark.parametrize("key", SHARES)
 def test_shares_that_miss_most_of_their_sum_are_no_map(powers, images, key, monkeypatch):
-    """A wrong picture helps nobody: beyond the limit stands a sentence with both numbers, up to it the map."""
+    """A wrong picture helps nobody: beyond the limit stands a sentence with both numbers, up to it
+    the map.
+    """
     found = attribute_unproven(powers, images[:1], 1, key)
     assert found.completeness_error
     assert found.explained
     share = found.completeness_error / abs(found.explained)
     assert share > run.MOST_MISSED
     numbers = rf"miss {found.completeness_error:.2g} of the {abs(found.explained):.2g} logits"
-    with pytest.raises(AttributionError, match=numbers.replace("+", r"\+") + ".* Choose Integrated Gradients"):
+    with pytest.raises(
+        AttributionError, match=numbers.replace("+", r"\+") + ".* Choose Integrated Gradients"
+    ):
         attribute(powers, images[:1], 1, key)
     monkeypatch.setattr(run, "MOST_MISSED", 1.01 * share)
     assert torch.equal(attribute(powers, images[:1], 1, key).map, found.map)
@@ -253,7 +282,9 @@ def test_a_judgement_leaves_the_network_as_it_was(network, images, key):
         before = network.model(images)
         judge_method(network, key)
         assert torch.equal(network.model(images), before)
-    assert not any(module._forward_hooks or module._backward_hooks for module in network.model.modules())
+    assert not any(
+        module._forward_hooks or module._backward_hooks for module in network.model.modules()
+    )
 
 
 class Stem(nn.Module):
@@ -282,12 +313,19 @@ class Stem(nn.Module):
 def test_captums_rule_for_a_max_pool_fails_after_a_relu_and_where_windows_overlap(
     images, side: int, bend: nn.Module, colourful: bool, complete: bool
 ):
-    """Why Captum does not get to see it: elsewhere, and with a baseline of one colour, the shares add up."""
+    """Why Captum does not get to see it: elsewhere, and with a baseline of one colour, the shares
+    add up.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = Stem(side, bend).eval()
-    image, start = images[:1].requires_grad_(), images[1:] if colourful else torch.zeros_like(images[1:])
+    image, start = (
+        images[:1].requires_grad_(),
+        images[1:] if colourful else torch.zeros_like(images[1:]),
+    )
     with pytest.warns(UserWarning, match="hooks"):
-        _, missed = captum.attr.DeepLift(model).attribute(image, start, target=1, return_convergence_delta=True)
+        _, missed = captum.attr.DeepLift(model).attribute(
+            image, start, target=1, return_convergence_delta=True
+        )
     # float32; what fails misses a thousand times as much.
     assert (missed.abs().item() < 1e-6) == complete

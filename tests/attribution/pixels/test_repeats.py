@@ -1,4 +1,6 @@
-"""How far a map agrees with that of another seed: right where the true answer is known, and of that method alone."""
+"""How far a map agrees with that of another seed: right where the true answer is known, and of
+that method alone.
+"""
 
 from typing import Any
 
@@ -22,7 +24,9 @@ class Sum(nn.Module):
     def __init__(self, waves: float = 0.0) -> None:
         super().__init__()
         self.se, self.waves = SqueezeExcitation(3, 2), waves
-        self.weights = nn.Parameter(torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1)))
+        self.weights = nn.Parameter(
+            torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1))
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Return two logits."""
@@ -35,12 +39,18 @@ class Sum(nn.Module):
 def picture() -> Tensor:
     """Return four colours, one a quarter: patches of like colour, and a little grain."""
     generator = torch.Generator().manual_seed(7)
-    corners = torch.randn(1, 3, 2, 2, generator=generator).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    corners = (
+        torch.randn(1, 3, 2, 2, generator=generator)
+        .repeat_interleave(16, 2)
+        .repeat_interleave(16, 3)
+    )
     return corners + 0.05 * torch.randn(1, 3, 32, 32, generator=generator)
 
 
 def test_methods_that_draw_are_known():
-    """Those whose options have a seed and a number of draws; Feature Ablation has a seed and draws nothing."""
+    """Those whose options have a seed and a number of draws; Feature Ablation has a seed and draws
+    nothing.
+    """
     drawn = {key for key, row in METHODS.items() if row.drawn}
     assert drawn == {
         *("gradient_shap", "smoothgrad", "smoothgrad_sq", "vargrad", "deep_lift_shap"),
@@ -66,26 +76,36 @@ def test_what_draws_nothing_has_no_repeat(picture: Tensor, key: str):
 
 @pytest.mark.parametrize("key", ["smoothgrad", "shapley", "kernel_shap"])
 def test_a_linear_network_leaves_nothing_to_chance(picture: Tensor, key: str):
-    """Its gradient is the same everywhere, and a patch adds the same to every set of others: the maps are one."""
+    """Its gradient is the same everywhere, and a patch adds the same to every set of others: the
+    maps are one.
+    """
     network = Network.from_model(Sum(), input_size=32)
     options: dict[str, Any] = (
-        {} if key == "smoothgrad" else {"superpixels": 8, "n_samples": 100 if key == "kernel_shap" else 2}
+        {}
+        if key == "smoothgrad"
+        else {"superpixels": 8, "n_samples": 100 if key == "kernel_shap" else 2}
     )
     repeat = measure_repeat(network, picture, attribute(network, picture, 0, key, **options))
     assert repeat == pytest.approx(1, abs=1e-4)
 
 
 def test_a_map_of_chance_alone_is_found_out(picture: Tensor):
-    """The slope of a fast wave has any sign within the noise: two averages of four copies share hardly anything."""
+    """The slope of a fast wave has any sign within the noise: two averages of four copies share
+    hardly anything.
+    """
     network = Network.from_model(Sum(waves=300.0), input_size=32)
-    repeat = measure_repeat(network, picture, attribute(network, picture, 0, "smoothgrad", nt_samples=4))
+    repeat = measure_repeat(
+        network, picture, attribute(network, picture, 0, "smoothgrad", nt_samples=4)
+    )
     # Both are larger where the weight is: sizes of noise times the same weights.
     assert repeat is not None
     assert repeat < 0.5
 
 
 def test_baselines_of_another_seed_are_other_pictures(shallow: Network, image: Tensor):
-    """DeepLiftShap averages over them: with the same ones every seed would agree, and tell nothing."""
+    """DeepLiftShap averages over them: with the same ones every seed would agree, and tell
+    nothing.
+    """
     maps = [attribute(shallow, image, 1, "deep_lift_shap", seed=seed).map for seed in (0, 0, 1)]
     assert torch.equal(maps[0], maps[1])
     assert not torch.allclose(maps[0], maps[2])
@@ -99,10 +119,18 @@ def test_a_constant_map_correlates_with_nothing():
 
 
 def test_seeds_of_kernel_shap_agree(picture: Tensor):
-    """Pairs at the catalogue's number of samples: at least half of what the map shows is no chance."""
+    """Pairs at the catalogue's number of samples: at least half of what the map shows is no
+    chance.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        layers = [nn.Conv2d(3, 8, 3, 2), nn.ReLU(), SqueezeExcitation(8, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        layers = [
+            nn.Conv2d(3, 8, 3, 2),
+            nn.ReLU(),
+            SqueezeExcitation(8, 4),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        ]
         network = Network.from_model(nn.Sequential(*layers, nn.Linear(8, 2)), input_size=32)
     repeat = measure_repeat(network, picture, attribute(network, picture, 1, "kernel_shap"))
     assert repeat is not None

@@ -42,7 +42,9 @@ def assert_same(found: Tensor, expected: Tensor, *, within: float = 1e-5) -> Non
 
 def test_an_attribution_keeps_its_options_and_can_be_cached(network, image):
     """The app's cache pickles what it keeps, and records with other options are other keys."""
-    found = attribute(network, image, TARGET, "occlusion", sliding_window_shapes=(3, 32, 32), strides=(3, 32, 32))
+    found = attribute(
+        network, image, TARGET, "occlusion", sliding_window_shapes=(3, 32, 32), strides=(3, 32, 32)
+    )
     again = pickle.loads(pickle.dumps(found))
     assert again.options == (("sliding_window_shapes", (3, 32, 32)), ("strides", (3, 32, 32)))
     assert hash(again.options) == hash(found.options)
@@ -51,7 +53,9 @@ def test_an_attribution_keeps_its_options_and_can_be_cached(network, image):
 
 @pytest.mark.parametrize("key", ["integrated_gradients", "input_x_gradient"])
 def test_signed_methods_are_captums_summed_over_colours(network, image, key):
-    """What the page shows has to be what a reader gets who calls Captum with the settings of the catalogue."""
+    """What the page shows has to be what a reader gets who calls Captum with the settings of the
+    catalogue.
+    """
     row = METHODS[key]
     direct = getattr(captum.attr, row.algorithm)(network.model)
     expected = direct.attribute(image.clone().requires_grad_(), target=TARGET, **row.options)
@@ -69,15 +73,21 @@ def test_grad_cam_is_captums(network, image):
 
 
 def test_occlusion_is_captums_for_one_colour(network, image):
-    """A square covers all three colours, so Captum repeats one value three times: the map is that value."""
+    """A square covers all three colours, so Captum repeats one value three times: the map is that
+    value.
+    """
     direct = captum.attr.Occlusion(network.model)
     expected = direct.attribute(image, target=TARGET, **METHODS["occlusion"].options)
     # Small differences of logits in float32, added in the order of another memory layout.
-    assert_same(attribute(network, image, TARGET, "occlusion").map, expected[0, 1].detach(), within=1e-3)
+    assert_same(
+        attribute(network, image, TARGET, "occlusion").map, expected[0, 1].detach(), within=1e-3
+    )
 
 
 def test_saliency_is_the_greatest_magnitude_of_the_gradient(network, image, logit):
-    """Simonyan et al., arXiv 1312.6034, section 3.1: w of a pixel is the maximum over colours of |gradient|."""
+    """Simonyan et al., arXiv 1312.6034, section 3.1: w of a pixel is the maximum over colours of
+    |gradient|.
+    """
     found = attribute(network, image, TARGET, "saliency")
     assert_same(found.map, gradient(logit, image)[0].abs().amax(0))
     assert not found.signed
@@ -85,7 +95,9 @@ def test_saliency_is_the_greatest_magnitude_of_the_gradient(network, image, logi
 
 
 def test_input_x_gradient_is_the_product_summed_over_colours(network, image, logit):
-    """First-order change of the logit on the way from the mean colour, which is 0 after normalisation."""
+    """First-order change of the logit on the way from the mean colour, which is 0 after
+    normalisation.
+    """
     expected = (gradient(logit, image) * image)[0].sum(0)
     assert_same(attribute(network, image, TARGET, "input_x_gradient").map, expected)
 
@@ -102,7 +114,9 @@ def test_integrated_gradients_is_the_average_gradient_times_the_way(network, ima
 
 @pytest.mark.parametrize("baseline", [0.0, -1.0])
 def test_integrated_gradients_explains_the_change_of_the_logit(network, image, logit, baseline):
-    """Completeness (arXiv 1703.01365, proposition 1): the map sums to F(x) - F(x'), up to the reported error."""
+    """Completeness (arXiv 1703.01365, proposition 1): the map sums to F(x) - F(x'), up to the
+    reported error.
+    """
     found = attribute(network, image, TARGET, "integrated_gradients", baselines=baseline)
     change = (logit(image) - logit(torch.full_like(image, baseline))).item()
     # Another memory layout adds in another order.
@@ -119,9 +133,16 @@ def test_methods_that_promise_no_completeness_report_none(shallow, image, key):
     assert (found.completeness_error, found.explained) == (None, None)
 
 
-@pytest.mark.parametrize(("stage", "layer"), [(2, "layer1"), (3, "layer2"), (4, "layer3"), (5, "layer4")])
-def test_grad_cam_weighs_the_channels_of_a_stage_by_their_mean_gradient(network, image, stage, layer):
-    """Selvaraju et al., arXiv 1610.02391, eqs. 1 and 2, then bilinear enlargement; own hook, own gradient."""
+@pytest.mark.parametrize(
+    ("stage", "layer"), [(2, "layer1"), (3, "layer2"), (4, "layer3"), (5, "layer4")]
+)
+def test_grad_cam_weighs_the_channels_of_a_stage_by_their_mean_gradient(
+    network, image, stage, layer
+):
+    """Selvaraju et al., arXiv 1610.02391, eqs.
+
+    1 and 2, then bilinear enlargement; own hook, own gradient.
+    """
     kept = []
     module = network.model.get_submodule(layer)
     with module.register_forward_hook(lambda _module, _inputs, output: kept.append(output)):
@@ -141,8 +162,13 @@ def test_grad_cam_takes_the_last_stage_by_default(network, image):
     assert_same(found.map, attribute(network, image, TARGET, "grad_cam", stage=5).map)
 
 
-def test_occlusion_is_the_fall_of_the_logit_averaged_over_the_squares_on_a_pixel(network, image, logit):
-    """Squares of 32 every 16 pixels: corner pixels lie under one, the centre under four. By plain passes."""
+def test_occlusion_is_the_fall_of_the_logit_averaged_over_the_squares_on_a_pixel(
+    network, image, logit
+):
+    """Squares of 32 every 16 pixels: corner pixels lie under one, the centre under four.
+
+    By plain passes.
+    """
     fall, count = torch.zeros(64, 64), torch.zeros(64, 64)
     for top in (0, 16, 32):
         for left in (0, 16, 32):
@@ -158,11 +184,18 @@ def test_occlusion_is_the_fall_of_the_logit_averaged_over_the_squares_on_a_pixel
 
 def test_stages_of_a_resnet_end_where_its_layers_end(se_net):
     """torchvision's ResNet keeps one stage in each of layer1 to layer4."""
-    assert stage_ends(find_gates(se_net, size=64)) == {2: "layer1", 3: "layer2", 4: "layer3", 5: "layer4"}
+    assert stage_ends(find_gates(se_net, size=64)) == {
+        2: "layer1",
+        3: "layer2",
+        4: "layer3",
+        5: "layer4",
+    }
 
 
 def test_a_stage_may_end_inside_a_shared_container():
-    """In a flat network of `features`, the end is the last unit of the stage, not the container of all."""
+    """In a flat network of `features`, the end is the last unit of the stage, not the container of
+    all.
+    """
     paths = {"features.1.se": 2, "features.2.se": 3, "features.10.se": 3, "features.11.block.se": 4}
     sites = [GateSite(path, stage, 8, "Sigmoid") for path, stage in paths.items()]
     assert stage_ends(sites) == {2: "features.1", 3: "features.10", 4: "features.11"}
@@ -181,11 +214,15 @@ class Folded(nn.Module):
 
 
 def test_a_block_in_two_stages_ends_none_of_them():
-    """Its output is that of either stage: Grad-CAM is refused with a way out, instead of a map of who knows what."""
+    """Its output is that of either stage: Grad-CAM is refused with a way out, instead of a map of
+    who knows what.
+    """
     network = Network.from_model(Folded(), input_size=32)
     assert [site.stage for site in network.inspection.sites] == [0, 1]
     assert stage_ends(network.inspection.sites) == {}
-    with pytest.raises(AttributionError, match=r"no module ends one\. Choose a method that explains the input"):
+    with pytest.raises(
+        AttributionError, match=r"no module ends one\. Choose a method that explains the input"
+    ):
         attribute(network, torch.ones(1, 3, 32, 32), 0, "grad_cam")
     assert attribute(network, torch.ones(1, 3, 32, 32), 0, "saliency").map.shape == (32, 32)
 
@@ -198,12 +235,20 @@ def state(model: nn.Module, image: Tensor) -> dict[str, Any]:
     modes = [module.training for module in model.modules()]
     gradients = [(value.requires_grad, value.grad is None) for value in model.parameters()]
     buffers = [value.tolist() for value in model.buffers()]
-    return {"answer": answer, "hooks": hooks, "modes": modes, "gradients": gradients, "buffers": buffers}
+    return {
+        "answer": answer,
+        "hooks": hooks,
+        "modes": modes,
+        "gradients": gradients,
+        "buffers": buffers,
+    }
 
 
 @pytest.mark.parametrize("key", METHODS)
 def test_an_attribution_leaves_model_and_input_as_they_were(shallow, image, key):
-    """One model serves every session: no hook, gradient or mode may stay, and no answer may change."""
+    """One model serves every session: no hook, gradient or mode may stay, and no answer may
+    change.
+    """
     model = shallow.model.requires_grad_()
     model.fc.train()  # One module in another mode, without effect on the answer.
     before = state(model, image)
@@ -220,18 +265,24 @@ def test_a_failing_attribution_leaves_the_model_as_it_was(shallow, image, key):
     before = state(model, image)
 
     def fail(*_: object) -> None:
-        # The black image by which Grad-CAM finds the stages, and the copy's proof, run without gradients.
+        # The black image by which Grad-CAM finds the stages, and the copy's proof, run without
+        # gradients.
         if torch.is_grad_enabled() or METHODS[key].kind in ("occlusion", "superpixel"):
             raise RuntimeError("out of memory")
 
-    with model.layer4.register_forward_hook(fail), pytest.raises(TooLittleMemoryError, match="too little memory left"):
+    with (
+        model.layer4.register_forward_hook(fail),
+        pytest.raises(TooLittleMemoryError, match="too little memory left"),
+    ):
         attribute(shallow, image, TARGET, key)
     assert state(model, image) == before
 
 
 @pytest.mark.parametrize("key", METHODS)
 def test_a_callers_gradient_mode_does_not_matter(shallow, image, key):
-    """Pages and notebooks wrap whole scripts in inference mode; gradients are the method's own business."""
+    """Pages and notebooks wrap whole scripts in inference mode; gradients are the method's own
+    business.
+    """
     expected = attribute(shallow, image, TARGET, key).map
     for mode in (torch.inference_mode, torch.no_grad):
         with mode():
@@ -248,20 +299,28 @@ def test_a_callers_gradient_mode_does_not_matter(shallow, image, key):
             0,
             "lrpp",
             {},
-            r"^There is no method 'lrpp'\. Choose one of: integrated_gradients, saliency, .*kernel_shap\.$",
+            r"^There is no method 'lrpp'\. Choose one of: integrated_gradients, saliency, "
+            r".*kernel_shap\.$",
         ),
-        (0, "grad_cam", {"stage": 6}, r"^There is no stage 6 with SE blocks\. Choose one of: 2, 3, 4, 5\.$"),
+        (
+            0,
+            "grad_cam",
+            {"stage": 6},
+            r"^There is no stage 6 with SE blocks\. Choose one of: 2, 3, 4, 5\.$",
+        ),
         (
             0,
             "saliency",
             {"stage": 3},
-            r"^Saliency explains the input\. Leave stage 3 out, or use grad_cam, guided_grad_cam\.$",
+            r"^Saliency explains the input\. Leave stage 3 out, or use grad_cam, "
+            r"guided_grad_cam\.$",
         ),
         (
             0,
             "saliency",
             {"steps": 9},
-            r"^Saliency cannot run with these options: the method has none, and not 'steps'\. Change them\.$",
+            r"^Saliency cannot run with these options: the method has none, and not 'steps'\. "
+            r"Change them\.$",
         ),
         (
             0,
@@ -269,7 +328,12 @@ def test_a_callers_gradient_mode_does_not_matter(shallow, image, key):
             {"n_steps": 0},
             r"^Integrated Gradients cannot run with n_steps=0\. Choose 1 or more\.$",
         ),
-        (0, "integrated_gradients", {"baselines": torch.zeros(1, 3, 5, 5)}, r"cannot run with these options: .*size"),
+        (
+            0,
+            "integrated_gradients",
+            {"baselines": torch.zeros(1, 3, 5, 5)},
+            r"cannot run with these options: .*size",
+        ),
         (0, "occlusion", {"sliding_window_shapes": (3, 99, 99)}, r"cannot exceed input dimensions"),
     ],
 )

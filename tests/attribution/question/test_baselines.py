@@ -11,7 +11,9 @@ from se_viz.errors import AttributionError
 
 def pixels(network, inputs: Tensor) -> Tensor:
     """Undo the normalisation: colours from 0 to 1."""
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (network.card.mean, network.card.std))
+    mean, std = (
+        torch.tensor(values).view(1, 3, 1, 1) for values in (network.card.mean, network.card.std)
+    )
     return inputs * std + mean
 
 
@@ -30,7 +32,9 @@ def test_noise_is_a_random_colour_a_pixel_and_always_the_same(network, image):
     assert noise.min() > -1e-6
     assert noise.max() < 1 + 1e-6
     assert noise.mean().item() == pytest.approx(0.5, abs=0.01)
-    assert torch.equal(make_baseline(network, image, "noise"), make_baseline(network, image + 1, "noise"))
+    assert torch.equal(
+        make_baseline(network, image, "noise"), make_baseline(network, image + 1, "noise")
+    )
 
 
 def test_a_blur_is_a_gaussian_of_a_sixteenth_of_the_side(network, images):
@@ -38,14 +42,18 @@ def test_a_blur_is_a_gaussian_of_a_sixteenth_of_the_side(network, images):
     found = make_baseline(network, images, "blur")
     for image, blurred in zip(images, found, strict=True):
         expected = [gaussian_filter(colour.numpy(), 4.0, mode="nearest") for colour in image]
-        torch.testing.assert_close(blurred, torch.stack([torch.as_tensor(colour) for colour in expected]))
+        torch.testing.assert_close(
+            blurred, torch.stack([torch.as_tensor(colour) for colour in expected])
+        )
     flat = torch.full((1, 3, 64, 64), 0.7)
     torch.testing.assert_close(make_baseline(network, flat, "blur"), flat)
 
 
 @pytest.mark.parametrize("key", BASELINES)
 def test_a_baseline_is_like_the_inputs_and_leaves_them_alone(network, images, key):
-    """Shape, type and device are theirs; the inputs may need a gradient, which a baseline has not."""
+    """Shape, type and device are theirs; the inputs may need a gradient, which a baseline has
+    not.
+    """
     before = images.clone()
     found = make_baseline(network, images.requires_grad_(), key)
     assert (found.shape, found.dtype, found.requires_grad) == (images.shape, images.dtype, False)
@@ -57,7 +65,8 @@ def test_a_baseline_is_like_the_inputs_and_leaves_them_alone(network, images, ke
 def test_an_unknown_baseline_is_said(network, image):
     """Its name, and those there are."""
     with pytest.raises(
-        AttributionError, match=r"^There is no baseline 'red'\. Choose one of: mean, black, blur, noise"
+        AttributionError,
+        match=r"^There is no baseline 'red'\. Choose one of: mean, black, blur, noise",
     ):
         make_baseline(network, image, "red")
 

@@ -32,7 +32,9 @@ def test_a_file_holds_every_map_with_what_it_answers():
         explained=None,
         stage=5,
     )
-    with np.load(BytesIO(npz_bytes([whole, part], ["ant", "bee", "cat"])), allow_pickle=False) as file:
+    with np.load(
+        BytesIO(npz_bytes([whole, part], ["ant", "bee", "cat"])), allow_pickle=False
+    ) as file:
         assert np.array_equal(file["maps"], np.stack([values, -values]))
         assert file["maps"].dtype == np.float32
         assert file["method"].tolist() == ["integrated_gradients", "grad_cam"]

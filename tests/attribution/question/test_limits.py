@@ -38,12 +38,14 @@ BROKEN[0, 1, 2, 3] = float("nan")
     ],
 )
 def test_what_is_no_image_for_the_network_is_said(network: Network, inputs: Any, found: str):
-    """A batch of two would otherwise get the map of its first image, and the rest an error of PyTorch's."""
+    """A batch of two would otherwise get the map of its first image, and the rest an error of
+    PyTorch's.
+    """
     with pytest.raises(AttributionError) as refusal:
         check_inputs(network, inputs)
     assert str(refusal.value) == (
-        f"One image is needed, (1, 3, height, width) of torch.float32 on cpu, and this is {found}. Make it with "
-        "network.preprocess(image)."
+        f"One image is needed, (1, 3, height, width) of torch.float32 on cpu, and this is {found}. "
+        "Make it with network.preprocess(image)."
     )
 
 
@@ -56,7 +58,8 @@ def test_an_image_of_another_size_is_one(network: Network):
 def test_a_class_that_is_no_whole_number_is_said(value: Any):
     """Indexing by it would mean something else, or fail later in PyTorch's words."""
     with pytest.raises(
-        AttributionError, match=r"^A class is given by its number, and .* is none\. Give a whole number"
+        AttributionError,
+        match=r"^A class is given by its number, and .* is none\. Give a whole number",
     ):
         aim(value)
 
@@ -68,7 +71,9 @@ def test_whole_numbers_of_any_library_are_classes(value: Any):
     assert type(aim(value).index) is int
 
 
-@pytest.mark.parametrize("key", [key for key, row in LAYER_METHODS.items() if "n_steps" in row.options])
+@pytest.mark.parametrize(
+    "key", [key for key, row in LAYER_METHODS.items() if "n_steps" in row.options]
+)
 @pytest.mark.parametrize(
     ("steps", "words"), [(0, "cannot run with n_steps=0"), (10**9, "can take 2,000 steps at most")]
 )

@@ -15,7 +15,9 @@ BLOCK = "layer3.2.bn3.1"
 
 
 def test_sides_of_a_block_are_what_its_module_takes_in_and_puts_out(network: Network):
-    """U is the input and X~ the output of the module that multiplies, checked bit for bit when it was found."""
+    """U is the input and X~ the output of the module that multiplies, checked bit for bit when it
+    was found.
+    """
     assert find_spot(network, Layer("before", BLOCK)) == Spot(BLOCK, after=False)
     assert find_spot(network, Layer("after", BLOCK)) == Spot(BLOCK, after=True)
     assert find_spot(network, Layer("end", 4)) == Spot("layer3")
@@ -29,11 +31,17 @@ def test_a_second_use_is_a_place_of_its_own():
 
 @pytest.mark.parametrize("build", [Twice, Last])
 def test_a_stage_without_an_end_of_its_own_is_refused(build: type[nn.Module]):
-    """The last of two uses, or another order of axes: which tensor ends the stage is not known, so none is drawn."""
+    """The last of two uses, or another order of axes: which tensor ends the stage is not known, so
+    none is drawn.
+    """
     network = Network.from_model(build(), input_size=16)
-    with pytest.raises(AttributionError, match=r"No module ends stage 0 alone: .*Choose a block of it instead"):
+    with pytest.raises(
+        AttributionError, match=r"No module ends stage 0 alone: .*Choose a block of it instead"
+    ):
         find_spot(network, Layer("end", 0))
-    assert attribute_layer(network, torch.ones(1, 3, 16, 16), Target(0), layer=Layer("after", "se")).map.shape == (
+    assert attribute_layer(
+        network, torch.ones(1, 3, 16, 16), Target(0), layer=Layer("after", "se")
+    ).map.shape == (
         16,
         16,
     )
@@ -49,20 +57,30 @@ def test_a_block_that_is_not_drawn_is_refused_with_its_reason():
 
     block.forward = halved
     network = Network.from_model(model, input_size=64)
-    with pytest.raises(AttributionError, match=r"Its output is not its input times its gate\. Choose among: layer1\.1"):
+    with pytest.raises(
+        AttributionError,
+        match=r"Its output is not its input times its gate\. Choose among: layer1\.1",
+    ):
         find_spot(network, Layer("after", "layer1.0.se"))
 
 
 @pytest.mark.parametrize(
-    "name", ["seresnet18", "mobilenetv3_small_050", "ecaresnet26t", "ese_vovnet19b_dw", "hgnet_tiny"]
+    "name",
+    ["seresnet18", "mobilenetv3_small_050", "ecaresnet26t", "ese_vovnet19b_dw", "hgnet_tiny"],
 )
 def test_both_sides_and_ends_work_for_other_spellings(name: str):
-    """U times its gate is X~, so the sum of X~ dL/dX~ is that of the gates: finite maps of each stage's own size."""
+    """U times its gate is X~, so the sum of X~ dL/dX~ is that of the gates: finite maps of each
+    stage's own size.
+    """
     torch.manual_seed(0)
     network = Network.from_model(timm.create_model(name), input_size=64)
     inputs = torch.randn(1, 3, 64, 64)
     for site in network.inspection.sites[-1:]:
-        for layer in (Layer("before", site.name), Layer("after", site.name), Layer("end", site.stage)):
+        for layer in (
+            Layer("before", site.name),
+            Layer("after", site.name),
+            Layer("end", site.stage),
+        ):
             found = attribute_layer(network, inputs, Target(0), "activation", layer=layer)
             assert found.map.shape == (64 >> site.stage, 64 >> site.stage)
             if layer.where != "end":

@@ -1,4 +1,6 @@
-"""What a method cannot run with is said for what it is: options are blamed only where it runs without them."""
+"""What a method cannot run with is said for what it is: options are blamed only where it runs
+without them.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -57,13 +59,22 @@ def one_by_one(logits: Tensor) -> Tensor:
     return logits
 
 
-METHODS = ("saliency", "integrated_gradients", "deep_lift", "guided_backprop", "smoothgrad", "grad_cam")
+METHODS = (
+    "saliency",
+    "integrated_gradients",
+    "deep_lift",
+    "guided_backprop",
+    "smoothgrad",
+    "grad_cam",
+)
 
 
 @pytest.mark.parametrize("key", METHODS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_methods_run_in_the_networks_precision(small_image: Tensor, dtype: torch.dtype, key: str):
-    """An image of float32 is brought to it: the map is that of float32, as exact as the coarser of the two."""
+    """An image of float32 is brought to it: the map is that of float32, as exact as the coarser of
+    the two.
+    """
     network, plain = network_of(lambda model: model.to(dtype)), network_of()
     found, expected = (attribute(one, small_image, 1, key).map for one in (network, plain))
     assert found.dtype == torch.float32
@@ -75,22 +86,26 @@ CASES = {
     "no gradient": (
         network_of(end=lambda logits: logits.detach()),
         ("saliency", "integrated_gradients", "deep_lift", "guided_backprop", "smoothgrad"),
-        r"cannot run on this network: no gradient comes back .* Choose a method that needs none, such as occlusion",
+        r"cannot run on this network: no gradient comes back .* Choose a method that needs none, "
+        r"such as occlusion",
     ),
     "in place": (
         network_of(end=write_over),
         ("saliency", "integrated_gradients", "guided_backprop"),
-        r"cannot run on this network: its code writes over values .* Choose a method without gradients",
+        r"cannot run on this network: its code writes over values .* Choose a method without "
+        r"gradients",
     ),
     "one image": (
         network_of(end=one_by_one),
         ("integrated_gradients", "smoothgrad"),
-        r"runs several images in one pass, and Small takes only one: one image, please\. Choose a method of a single",
+        r"runs several images in one pass, and Small takes only one: one image, please\. Choose a "
+        r"method of a single",
     ),
     "two precisions": (
         network_of(lambda model: model.head.double()),
         ("saliency", "deep_lift", "occlusion"),
-        r"^Small itself cannot run on this image: its layers compute in different precisions\. Bring them to one with",
+        r"^Small itself cannot run on this image: its layers compute in different precisions\. "
+        r"Bring them to one with",
     ),
     "no numbers": (
         network_of(lambda model: model.head.weight.data.fill_(float("nan"))),
@@ -100,7 +115,8 @@ CASES = {
     "another head": (
         network_of(lambda model: setattr(model, "head", nn.Linear(8, 2))),
         ("saliency", "deep_lift", "occlusion"),
-        r"^Small returns \(1, 2\) for one image, and has 4 class names: it was changed since .* Network\.from_model",
+        r"^Small returns \(1, 2\) for one image, and has 4 class names: it was changed since .* "
+        r"Network\.from_model",
     ),
     "moved out": (
         network_of(lambda model: model.to("meta")),
@@ -110,7 +126,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("case", "key"), [(case, key) for case, (_, keys, _) in CASES.items() for key in keys])
+@pytest.mark.parametrize(
+    ("case", "key"), [(case, key) for case, (_, keys, _) in CASES.items() for key in keys]
+)
 def test_the_reason_is_said_and_no_option_blamed(small_image: Tensor, case: str, key: str):
     """None was given, so that there is none to change; the next step is one that helps."""
     network, _, message = CASES[case]
@@ -121,7 +139,9 @@ def test_the_reason_is_said_and_no_option_blamed(small_image: Tensor, case: str,
 
 @pytest.mark.parametrize("case", ["no gradient", "no numbers", "two precisions"])
 def test_options_are_not_blamed_for_what_fails_without_them(small_image: Tensor, case: str):
-    """A number of steps does not mend a network: the sentence is the one that no option at all gets."""
+    """A number of steps does not mend a network: the sentence is the one that no option at all
+    gets.
+    """
     network, _, message = CASES[case]
     with pytest.raises(AttributionError, match=message):
         attribute(network, small_image, 3, "integrated_gradients", n_steps=3)
@@ -129,9 +149,14 @@ def test_options_are_not_blamed_for_what_fails_without_them(small_image: Tensor,
 
 def test_options_are_blamed_where_the_method_runs_without_them(small_image: Tensor):
     """A baseline of another size fits no image, and the method's own does."""
-    message = r"^Integrated Gradients cannot run with these options: The size of tensor .*\. Change them\.$"
+    message = (
+        r"^Integrated Gradients cannot run with these options: The size of tensor .*\. Change "
+        r"them\.$"
+    )
     with pytest.raises(AttributionError, match=message):
-        attribute(network_of(), small_image, 1, "integrated_gradients", baselines=torch.zeros(1, 3, 5, 5))
+        attribute(
+            network_of(), small_image, 1, "integrated_gradients", baselines=torch.zeros(1, 3, 5, 5)
+        )
 
 
 def test_layers_and_gates_say_the_same(small_image: Tensor):
@@ -151,19 +176,27 @@ def test_layers_and_gates_say_the_same(small_image: Tensor):
 
 
 def test_an_image_too_small_for_the_network_is_said_so():
-    """The convolution's own sentence names the sizes, and the next step is the network's own preprocessing."""
+    """The convolution's own sentence names the sizes, and the next step is the network's own
+    preprocessing.
+    """
     message = (
-        r"^Small itself cannot run on this image: .*\. Give it an image of the size that it was made for, with netw"
+        r"^Small itself cannot run on this image: .*\. Give it an image of the size that it was "
+        r"made for, with netw"
     )
     with pytest.raises(AttributionError, match=message):
         attribute(network_of(), torch.zeros(1, 3, 2, 2), 1, "saliency")
 
 
 def test_short_memory_is_said_as_such(small_image: Tensor):
-    """PyTorch's allocator on a CPU raises a plain RuntimeError; who runs there cannot go to a smaller device."""
+    """PyTorch's allocator on a CPU raises a plain RuntimeError; who runs there cannot go to a
+    smaller device.
+    """
 
     def refuse(_: Tensor) -> Tensor:
-        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
+        raise RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 "
+            "bytes"
+        )
 
     network = network_of(lambda model: model.__dict__.update(end=refuse))
     message = r"^cpu has too little memory left for Saliency\. .* a smaller network\.$"

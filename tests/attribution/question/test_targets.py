@@ -21,7 +21,11 @@ def test_a_target_reads_its_logit_or_its_lead():
     [
         (Target(3), r"^There is no class 3: this network has 0 to 2\. Choose one of these\.$"),
         (Target(0, -1), r"^There is no class -1: "),
-        (Target(1, 1), r"^Class 1 does not differ from itself\. Choose another class to compare it with, or none\.$"),
+        (
+            Target(1, 1),
+            r"^Class 1 does not differ from itself\. Choose another class to compare it with, or "
+            r"none\.$",
+        ),
     ],
 )
 def test_a_class_that_is_not_there_is_said(target, message):

@@ -1,4 +1,6 @@
-"""Randomising a copy changes its maps and gates stage by stage, and the network itself not at all."""
+"""Randomising a copy changes its maps and gates stage by stage, and the network itself not at
+all.
+"""
 
 from dataclasses import replace
 
@@ -45,8 +47,12 @@ def steps(loaded: Network) -> tuple[SanityStep, ...]:
     return check_sanity(loaded, image, attribute(loaded, image, 2, "input_x_gradient"))
 
 
-def test_a_copy_as_it_is_gives_the_same_map_and_gates(network: Network, image: Tensor, steps: tuple[SanityStep, ...]):
-    """What differs here would be blamed on the weights: all likenesses are exactly 1, all distances 0."""
+def test_a_copy_as_it_is_gives_the_same_map_and_gates(
+    network: Network, image: Tensor, steps: tuple[SanityStep, ...]
+):
+    """What differs here would be blamed on the weights: all likenesses are exactly 1, all
+    distances 0.
+    """
     first = steps[0]
     assert first.part == NOTHING
     assert torch.equal(first.map, attribute(network, image, 2, "input_x_gradient").map)
@@ -56,16 +62,24 @@ def test_a_copy_as_it_is_gives_the_same_map_and_gates(network: Network, image: T
 
 
 def test_a_map_with_options_is_made_again_with_them(shallow: Network, image: Tensor):
-    """Other options would make another map, and the likeness to it would be blamed on the weights."""
+    """Other options would make another map, and the likeness to it would be blamed on the
+    weights.
+    """
     found = attribute(shallow, image, 2, "integrated_gradients", n_steps=3, baseline="black")
     assert check_sanity(shallow, image, found)[0].likeness.absolute == 1
-    assert not torch.equal(found.map, attribute(shallow, image, 2, "integrated_gradients", baseline="black").map)
+    assert not torch.equal(
+        found.map, attribute(shallow, image, 2, "integrated_gradients", baseline="black").map
+    )
 
 
 def test_maps_lose_their_likeness_from_the_classifier_back(steps: tuple[SanityStep, ...]):
-    """A gradient depends on every weight (arXiv 1810.03292, section 3.1); gates only on those before them."""
+    """A gradient depends on every weight (arXiv 1810.03292, section 3.1); gates only on those
+    before them.
+    """
     assert [step.part for step in steps] == [NOTHING, HEAD, 5, 4, 3, 2]
-    assert all(step.likeness.signed is not None and step.likeness.signed < 0.9 for step in steps[1:])
+    assert all(
+        step.likeness.signed is not None and step.likeness.signed < 0.9 for step in steps[1:]
+    )
     assert abs(steps[-1].likeness.signed or 0) < 0.2
     for number, step in enumerate(steps):
         for stage, gates in step.gates.items():
@@ -79,16 +93,22 @@ def test_the_network_itself_is_not_touched(shallow: Network, image: Tensor):
     found = attribute(shallow, image, 2, "grad_cam")
     with torch.inference_mode():
         check_sanity(shallow, image, found)
-    assert all(torch.equal(value, before[name]) for name, value in shallow.model.state_dict().items())
+    assert all(
+        torch.equal(value, before[name]) for name, value in shallow.model.state_dict().items()
+    )
     assert not shallow.model.training
     assert not any(value.requires_grad for value in shallow.model.parameters())
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in shallow.model.modules())
+    assert not any(
+        module._forward_hooks or module._forward_pre_hooks for module in shallow.model.modules()
+    )
 
 
 def test_the_same_seed_gives_the_same_steps(shallow: Network, image: Tensor):
     """A figure in a lecture must come out again; another seed is another draw."""
     found = attribute(shallow, image, 2, "saliency")
-    one, again, other = (check_sanity(shallow, image, found, seed=seed)[-1].map for seed in (3, 3, 4))
+    one, again, other = (
+        check_sanity(shallow, image, found, seed=seed)[-1].map for seed in (3, 3, 4)
+    )
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
@@ -114,21 +134,38 @@ def test_shuffled_weights_keep_their_values_and_lose_their_places(se_net: nn.Mod
         assert torch.equal(value.flatten().sort().values, before[name].flatten().sort().values)
 
 
-def test_every_weight_of_a_resnet_belongs_to_the_stage_it_is_used_in(network: Network, image: Tensor):
+def test_every_weight_of_a_resnet_belongs_to_the_stage_it_is_used_in(
+    network: Network, image: Tensor
+):
     """torchvision keeps stages 2 to 5 in layer1 to layer4, the stem before them and fc behind."""
     parts = split_stages(order_weights(network.model, image), network.inspection.sites)
     tops = {part: {name.split(".")[0] for name in names} for part, names in parts.items()}
-    assert tops == {HEAD: {"fc"}, 5: {"layer4"}, 4: {"layer3"}, 3: {"layer2"}, 2: {"conv1", "bn1", "layer1"}}
+    assert tops == {
+        HEAD: {"fc"},
+        5: {"layer4"},
+        4: {"layer3"},
+        3: {"layer2"},
+        2: {"conv1", "bn1", "layer1"},
+    }
     counted = [name for names in parts.values() for name in names]
-    expected = [name for name in network.model.state_dict() if not name.endswith("num_batches_tracked")]
+    expected = [
+        name for name in network.model.state_dict() if not name.endswith("num_batches_tracked")
+    ]
     assert sorted(counted) == sorted(expected)
 
 
 @pytest.mark.parametrize(
-    "name", ["torchvision/mobilenet_v3_small", "timm/eca_resnext26ts.ch_in1k", "timm/ese_vovnet19b_dw.ra_in1k"]
+    "name",
+    [
+        "torchvision/mobilenet_v3_small",
+        "timm/eca_resnext26ts.ch_in1k",
+        "timm/ese_vovnet19b_dw.ra_in1k",
+    ],
 )
 def test_every_used_weight_of_other_families_is_in_one_part(name: str):
-    """Flat or nested, plain or ESE: no weight is left as it was at the end, and stages come one after another."""
+    """Flat or nested, plain or ESE: no weight is left as it was at the end, and stages come one
+    after another.
+    """
     model = build(find_card(name), num_classes=3).eval()
     network = Network.from_model(model, input_size=96)
     image = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
@@ -156,9 +193,18 @@ class Late(nn.Module):
 
 
 def test_weights_are_ordered_by_use_not_by_registration():
-    """The order of the state dict is that of a constructor, and nobody has to write it as a pass runs."""
+    """The order of the state dict is that of a constructor, and nobody has to write it as a pass
+    runs.
+    """
     names = order_weights(Late(), torch.zeros(1, 3, 8, 8))
-    expected = ["stem.weight", "stem.bias", "se.fc1.weight", "se.fc1.bias", "se.fc2.weight", "se.fc2.bias"]
+    expected = [
+        "stem.weight",
+        "stem.bias",
+        "se.fc1.weight",
+        "se.fc1.bias",
+        "se.fc2.weight",
+        "se.fc2.bias",
+    ]
     assert names == [*expected, "head.weight", "head.bias"]
 
 
@@ -186,12 +232,19 @@ def test_edited_gates_are_not_known_to_a_copy(network: Network, image: Tensor):
     """The check would show another network than the one that is edited."""
     found = attribute(network, image, 2, "saliency")
     edits = {"layer1.0.bn3.1": torch.ones_like}
-    with edit_gates(network.model, edits), pytest.raises(AttributionError, match=r"Undo the edits first\.$"):
+    with (
+        edit_gates(network.model, edits),
+        pytest.raises(AttributionError, match=r"Undo the edits first\.$"),
+    ):
         check_sanity(network, image, found)
 
 
-def test_first_gates_are_those_of_the_network(network: Network, image: Tensor, steps: tuple[SanityStep, ...]):
-    """Distances of the last step, from gates captured on the network itself and on a copy shuffled by hand."""
+def test_first_gates_are_those_of_the_network(
+    network: Network, image: Tensor, steps: tuple[SanityStep, ...]
+):
+    """Distances of the last step, from gates captured on the network itself and on a copy shuffled
+    by hand.
+    """
     with torch.no_grad(), capture_gates(network.model) as before:
         network.model(image)
     parts = split_stages(order_weights(network.model, image), network.inspection.sites)
@@ -200,7 +253,11 @@ def test_first_gates_are_those_of_the_network(network: Network, image: Tensor, s
     with torch.no_grad(), capture_gates(network.model) as after:
         network.model(image)
     for stage, gates in steps[-1].gates.items():
-        pairs = [(one.gate, other.gate) for one, other in zip(before, after, strict=True) if one.stage == stage]
+        pairs = [
+            (one.gate, other.gate)
+            for one, other in zip(before, after, strict=True)
+            if one.stage == stage
+        ]
         differences = torch.cat([(one - other).abs()[0] for one, other in pairs])
         assert gates.distance == pytest.approx(differences.mean().item(), rel=1e-5)
 
@@ -212,7 +269,9 @@ def step(part: int | str, sizes: float | None, peers: Peers | None = None) -> Sa
 
 
 def peers(own: tuple[float, float], pairs: tuple[float, float], *, count: int = NETWORKS) -> Peers:
-    """Return the peers of a map by the least and the greatest rank correlation; all others are the greatest."""
+    """Return the peers of a map by the least and the greatest rank correlation; all others are the
+    greatest.
+    """
     few, many = count - 1, count * (count - 1) // 2 - 1
     return Peers((own[0], *own[1:] * few), (pairs[0], *pairs[1:] * many), NETWORKS - count)
 
@@ -220,10 +279,19 @@ def peers(own: tuple[float, float], pairs: tuple[float, float], *, count: int = 
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (peers((0.0, 0.1), (0.2, 0.4)), "**Map depends on the learned weights**: the sizes of its values"),
+        (
+            peers((0.0, 0.1), (0.2, 0.4)),
+            "**Map depends on the learned weights**: the sizes of its values",
+        ),
         (peers((0.5, 0.6), (0.7, 0.8)), "**Map depends in part on the learned weights**"),
-        (peers((0.0, 0.1), (0.1, 0.4)), "Whether Map depends on the learned weights **cannot be told**: the sizes"),
-        (peers((0.3, 0.4), (0.0, 0.1)), "Whether Map depends on the learned weights **cannot be told**: the sizes"),
+        (
+            peers((0.0, 0.1), (0.1, 0.4)),
+            "Whether Map depends on the learned weights **cannot be told**: the sizes",
+        ),
+        (
+            peers((0.3, 0.4), (0.0, 0.1)),
+            "Whether Map depends on the learned weights **cannot be told**: the sizes",
+        ),
         (peers((0.89, 0.895), (0.9, 0.9)), "**Map hardly changes with the weights**"),
         (peers((0.8, 0.9), (0.8, 0.9)), "**Map hardly changes with the weights**"),
         (
@@ -233,7 +301,9 @@ def peers(own: tuple[float, float], pairs: tuple[float, float], *, count: int = 
     ],
 )
 def test_the_verdict_compares_with_networks_that_have_learned_nothing(found: Peers, words: str):
-    """Learned is what tells a map from all of theirs; what they share shows the photo; the rest says nothing."""
+    """Learned is what tells a map from all of theirs; what they share shows the photo; the rest
+    says nothing.
+    """
     verdict, gates = describe_steps("Map", [step(NOTHING, 1.0), step(2, 0.1, found)])
     assert verdict.startswith(words)
     assert ("on the learned weights**" in verdict) == found.apart
@@ -267,12 +337,17 @@ def test_a_map_among_others_is_compared_by_spearman_two_by_two():
     """By SciPy; what has no order is left out, and counted."""
     generator = np.random.default_rng(0)
     base = generator.normal(size=(12, 12))
-    alike = [torch.from_numpy(base + 0.3 * generator.normal(size=(12, 12))).float() for _ in range(3)]
+    alike = [
+        torch.from_numpy(base + 0.3 * generator.normal(size=(12, 12))).float() for _ in range(3)
+    ]
     odd = torch.from_numpy(generator.normal(size=(12, 12))).float()
     found = compare_networks(odd, [*alike, torch.ones(12, 12), torch.full((12, 12), torch.nan)])
     expected = [spearmanr(odd.abs().ravel(), one.abs().ravel())[0] for one in alike]
     assert found.own == pytest.approx(expected)
-    pairs = [spearmanr(a.abs().ravel(), b.abs().ravel())[0] for a, b in ((alike[0], alike[1]), (*alike[1:],))]
+    pairs = [
+        spearmanr(a.abs().ravel(), b.abs().ravel())[0]
+        for a, b in ((alike[0], alike[1]), (*alike[1:],))
+    ]
     assert found.pairs[::2] == pytest.approx(pairs)
     assert (found.flat, found.chance) == (2, 1 / 4)
     assert max(found.own) < min(found.pairs)
@@ -281,34 +356,55 @@ def test_a_map_among_others_is_compared_by_spearman_two_by_two():
 
 
 def test_of_twenty_maps_at_most_one_is_apart():
-    """The chance that is said is a bound for any maps: put in the first place one by one, one at most has the word."""
+    """The chance that is said is a bound for any maps: put in the first place one by one, one at
+    most has the word.
+    """
     generator = np.random.default_rng(0)
     base = generator.normal(size=(8, 8))
     for spread in (0.1, 1.0, 10.0):
-        maps = [torch.from_numpy(base + spread * generator.normal(size=(8, 8))).float() for _ in range(NETWORKS)]
+        maps = [
+            torch.from_numpy(base + spread * generator.normal(size=(8, 8))).float()
+            for _ in range(NETWORKS)
+        ]
         maps.append(torch.from_numpy(generator.normal(size=(8, 8))).float())
-        apart = [compare_networks(one, [*maps[:place], *maps[place + 1 :]]).apart for place, one in enumerate(maps)]
+        apart = [
+            compare_networks(one, [*maps[:place], *maps[place + 1 :]]).apart
+            for place, one in enumerate(maps)
+        ]
         assert sum(apart) <= 1
         assert apart[-1] == (spread == 0.1)
 
 
 def test_the_table_of_steps_has_a_row_a_measure(steps: tuple[SanityStep, ...]):
-    """Three likenesses of the map, one of each stage's gates and what two networks have in common, at each step."""
+    """Three likenesses of the map, one of each stage's gates and what two networks have in common,
+    at each step.
+    """
     table = tabulate_steps(steps)
     assert len(table) == 6 * (3 + 4 + 1)
     assert list(table["measure"].unique()[:3]) == ["ranks of values", SIZES, "structure (SSIM)"]
     last = table.loc[(table["measure"] == SIZES)].iloc[-1]
     found = steps[-1].peers
     assert found is not None
-    assert [last["value"], last["low"], last["high"]] == [np.mean(found.own), min(found.own), max(found.own)]
+    assert [last["value"], last["low"], last["high"]] == [
+        np.mean(found.own),
+        min(found.own),
+        max(found.own),
+    ]
     chance = table.loc[table["measure"] == PAIRS]
     assert set(chance["low"]) == {min(found.pairs)}
     assert table.loc[~table["measure"].isin([SIZES, PAIRS]), "low"].isna().all()
 
 
 def test_a_likeness_that_is_not_there_is_no_number_in_the_table():
-    """Without negative values the ranks of values are those of the sizes, and would hide below them."""
+    """Without negative values the ranks of values are those of the sizes, and would hide below
+    them.
+    """
     steps = [step(NOTHING, 1.0), step(HEAD, None)]
     assert tabulate_steps(steps)["measure"].unique().tolist()[:2] == [SIZES, "structure (SSIM)"]
     table = tabulate_steps(steps)
-    assert pd.isna(table[table["part"] == "classifier"]["value"]).tolist() == [True, True, False, True]
+    assert pd.isna(table[table["part"] == "classifier"]["value"]).tolist() == [
+        True,
+        True,
+        False,
+        True,
+    ]

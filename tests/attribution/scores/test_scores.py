@@ -1,4 +1,6 @@
-"""Curves, areas, infidelity and sensitivity equal their definitions, computed another way; controls know nothing."""
+"""Curves, areas, infidelity and sensitivity equal their definitions, computed another way;
+controls know nothing.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +18,13 @@ from se_viz.attribution.question.baselines import make_baseline
 from se_viz.attribution.question.targets import Target
 from se_viz.attribution.scores.controls import CONTROLS, make_controls
 from se_viz.attribution.scores.curves import Curve, Exam, rank_pixels, trace_curves
-from se_viz.attribution.scores.infidelity import Falls, Square, draw_squares, infidelity, measure_falls
+from se_viz.attribution.scores.infidelity import (
+    Falls,
+    Square,
+    draw_squares,
+    infidelity,
+    measure_falls,
+)
 from se_viz.attribution.scores.scores import (
     MapScore,
     Yardstick,
@@ -66,7 +74,9 @@ def photo() -> Tensor:
 
 @pytest.fixture
 def exact(linear: Network, photo: Tensor) -> Tensor:
-    """What each pixel adds to the lead of logit 1 over logit 0: from the weights alone, against the mean colour 0."""
+    """What each pixel adds to the lead of logit 1 over logit 0: from the weights alone, against
+    the mean colour 0.
+    """
     weights = linear.model.get_parameter("head.weight")
     return ((weights[1] - weights[0]).view(3, SIDE, SIDE) * photo[0]).sum(0).detach()
 
@@ -84,8 +94,12 @@ def test_an_area_is_that_of_its_trapezoids():
     assert Curve((0.0, 0.25, 1.0), (1.0, 0.5, 0.0)).area == pytest.approx(0.375)
 
 
-def test_deletion_of_a_linear_model_takes_off_the_largest_parts_first(linear: Network, photo: Tensor, exact: Tensor):
-    """With the exact map the curve is the whole less the sorted parts added up: the lowest that any order can give."""
+def test_deletion_of_a_linear_model_takes_off_the_largest_parts_first(
+    linear: Network, photo: Tensor, exact: Tensor
+):
+    """With the exact map the curve is the whole less the sorted parts added up: the lowest that
+    any order can give.
+    """
     deletion, _ = trace_curves(linear, photo, exact, LEAD)
     parts = np.sort(exact.double().numpy().ravel())[::-1]
     left = parts.sum() - np.concatenate([[0], parts.cumsum()])
@@ -94,21 +108,33 @@ def test_deletion_of_a_linear_model_takes_off_the_largest_parts_first(linear: Ne
     np.testing.assert_allclose(deletion.values, expected, atol=1e-4)
     np.testing.assert_allclose(deletion.shares, np.linspace(0, 1, SIDE + 1))
     assert deletion.area == pytest.approx(area(expected), abs=1e-4)
-    others = [trace_curves(linear, photo, other, LEAD)[0].area for other in (-exact, exact.abs(), torch.rand(12, 12))]
+    others = [
+        trace_curves(linear, photo, other, LEAD)[0].area
+        for other in (-exact, exact.abs(), torch.rand(12, 12))
+    ]
     assert deletion.area < min(others)
 
 
-def test_insertion_begins_with_a_blur_and_ends_with_the_image(linear: Network, photo: Tensor, exact: Tensor):
-    """For a linear model each pixel adds its part of the way from the blurred photo: again sorted and added up."""
+def test_insertion_begins_with_a_blur_and_ends_with_the_image(
+    linear: Network, photo: Tensor, exact: Tensor
+):
+    """For a linear model each pixel adds its part of the way from the blurred photo: again sorted
+    and added up.
+    """
     blur = make_baseline(linear, photo, "blur")
     weights = linear.model.get_parameter("head.weight")
-    gain = ((weights[1] - weights[0]).view(3, SIDE, SIDE) * (photo - blur)[0]).sum(0).detach().double()
+    gain = (
+        ((weights[1] - weights[0]).view(3, SIDE, SIDE) * (photo - blur)[0]).sum(0).detach().double()
+    )
     _, insertion = trace_curves(linear, photo, gain.float(), LEAD)
     start = float((weights[1] - weights[0]) @ blur.flatten())
     ordered = np.sort(gain.numpy().ravel())[::-1]
     expected = start + np.concatenate([[0], ordered.cumsum()])[:: SIDE * SIDE // LEAD.steps]
     np.testing.assert_allclose(insertion.values, expected, atol=1e-4)
-    others = [trace_curves(linear, photo, other, LEAD)[1].area for other in (-gain.float(), torch.rand(12, 12))]
+    others = [
+        trace_curves(linear, photo, other, LEAD)[1].area
+        for other in (-gain.float(), torch.rand(12, 12))
+    ]
     assert insertion.area > max(others)
 
 
@@ -119,13 +145,22 @@ def test_curves_are_probabilities_where_one_class_is_explained(network: Network,
     curves = trace_curves(network, images[:1], values, exam)
     with torch.no_grad():
         black, blur = (make_baseline(network, images[:1], key) for key in ("black", "blur"))
-        ends = [network.model(one).softmax(1)[0, 2].item() for one in (images[:1], black, blur, images[:1])]
-    assert [curve.values[place] for curve in curves for place in (0, -1)] == pytest.approx(ends, abs=1e-6)
+        ends = [
+            network.model(one).softmax(1)[0, 2].item()
+            for one in (images[:1], black, blur, images[:1])
+        ]
+    assert [curve.values[place] for curve in curves for place in (0, -1)] == pytest.approx(
+        ends, abs=1e-6
+    )
     assert all(0 <= value <= 1 for curve in curves for value in curve.values)
 
 
-def test_a_middle_picture_is_the_baseline_where_the_map_is_highest(network: Network, images: Tensor):
-    """One step of two: the half of the pixels with the higher values is painted over, and nothing else."""
+def test_a_middle_picture_is_the_baseline_where_the_map_is_highest(
+    network: Network, images: Tensor
+):
+    """One step of two: the half of the pixels with the higher values is painted over, and nothing
+    else.
+    """
     values = torch.rand(64, 64, generator=torch.Generator().manual_seed(3))
     half = torch.where(values > values.median(), torch.zeros(()), images[:1])
     with torch.no_grad():
@@ -136,7 +171,9 @@ def test_a_middle_picture_is_the_baseline_where_the_map_is_highest(network: Netw
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_curves_are_those_of_the_papers_loop(network: Network, images: Tensor, place: int):
-    """Petsiuk et al.: one canvas that gets so many more pixels each step, and the normalised area of equal steps."""
+    """Petsiuk et al.: one canvas that gets so many more pixels each step, and the normalised area
+    of equal steps.
+    """
     values = torch.rand(64, 64, generator=torch.Generator().manual_seed(3))
     image, zeros, steps = images[:1], torch.zeros(1, 3, 64, 64), 16
     start, finish = ((image, zeros), (make_baseline(network, image, "blur"), image))[place]
@@ -150,11 +187,15 @@ def test_curves_are_those_of_the_papers_loop(network: Network, images: Tensor, p
     curve = trace_curves(network, image, values, Exam(Target(1), steps=steps))[place]
     # Batches add in another order, and norms are folded into convolutions.
     assert curve.values == pytest.approx(scores, abs=1e-5)
-    assert curve.area == pytest.approx((sum(scores) - scores[0] / 2 - scores[-1] / 2) / steps, abs=1e-5)
+    assert curve.area == pytest.approx(
+        (sum(scores) - scores[0] / 2 - scores[-1] / 2) / steps, abs=1e-5
+    )
 
 
 def test_pixels_go_by_value_and_equal_ones_at_random_but_always_the_same():
-    """What speaks against a class must not go first for its size; zeros in reading order would be a map of a kind."""
+    """What speaks against a class must not go first for its size; zeros in reading order would be
+    a map of a kind.
+    """
     places = rank_pixels(torch.tensor([[-9.0, 2.0], [5.0, 0.0]]))
     assert places.tolist() == [[3, 1], [0, 2]]
     flat = torch.zeros(20, 20)
@@ -172,17 +213,27 @@ def test_the_size_of_a_batch_does_not_matter(network, images, monkeypatch):
     """Pictures are made for their numbers, not for their place in a batch."""
     values = torch.rand(64, 64, generator=torch.Generator().manual_seed(3))
     exam = Exam(Target(1), steps=5, squares=7)
-    found = [trace_curves(network, images[:1], values, exam), measure_falls(network, images[:1], exam)]
+    found = [
+        trace_curves(network, images[:1], values, exam),
+        measure_falls(network, images[:1], exam),
+    ]
     monkeypatch.setitem(pictures._ROWS, "cpu", 3)
-    again = [trace_curves(network, images[:1], values, exam), measure_falls(network, images[:1], exam)]
+    again = [
+        trace_curves(network, images[:1], values, exam),
+        measure_falls(network, images[:1], exam),
+    ]
     for one, other in zip(found[0], again[0], strict=True):
         # PyTorch adds in another order for another number of images.
         assert one.values == pytest.approx(other.values, abs=1e-5)
     assert found[1].losses == pytest.approx(again[1].losses, abs=1e-5)
 
 
-def test_a_linear_models_exact_map_foretells_every_square(linear: Network, photo: Tensor, exact: Tensor):
-    """The loss with a square is the sum of its pixels' parts; so it is in any unit, and upside down it is wrong."""
+def test_a_linear_models_exact_map_foretells_every_square(
+    linear: Network, photo: Tensor, exact: Tensor
+):
+    """The loss with a square is the sum of its pixels' parts; so it is in any unit, and upside
+    down it is wrong.
+    """
     falls = measure_falls(linear, photo, LEAD)
     assert infidelity(exact, falls) == pytest.approx(0, abs=1e-8)
     assert infidelity(250 * exact, falls) == pytest.approx(0, abs=1e-8)
@@ -190,9 +241,13 @@ def test_a_linear_models_exact_map_foretells_every_square(linear: Network, photo
     assert 0.1 < infidelity(torch.rand(SIDE, SIDE), falls) <= 1
 
 
-@pytest.mark.parametrize(("foretold", "share"), [((1, 2), 0.36), ((-1, -2), 1), ((2, 1), 0), ((-1, 2), 1)])
+@pytest.mark.parametrize(
+    ("foretold", "share"), [((1, 2), 0.36), ((-1, -2), 1), ((2, 1), 0), ((-1, 2), 1)]
+)
 def test_infidelity_is_what_the_best_factor_leaves(foretold: tuple[int, int], share: float):
-    """By hand, for losses 2 and 1: 1 - cos^2 of the angle between foretold and lost, and 1 from a right angle on."""
+    """By hand, for losses 2 and 1: 1 - cos^2 of the angle between foretold and lost, and 1 from a
+    right angle on.
+    """
     values = torch.zeros(4, 4)
     values[0, 0], values[2, 2] = foretold
     falls = Falls(LEAD, (Square(0, 0, 2), Square(2, 2, 2)), (2.0, 1.0))
@@ -201,11 +256,16 @@ def test_infidelity_is_what_the_best_factor_leaves(foretold: tuple[int, int], sh
 
 def test_infidelity_is_0_where_nothing_is_lost():
     """Nothing was to be foretold; a division by it would be no number."""
-    assert infidelity(torch.ones(4, 4), Falls(LEAD, (Square(0, 0, 2), Square(2, 2, 2)), (0.0, 0.0))) == 0
+    assert (
+        infidelity(torch.ones(4, 4), Falls(LEAD, (Square(0, 0, 2), Square(2, 2, 2)), (0.0, 0.0)))
+        == 0
+    )
 
 
 def test_infidelity_is_captums_for_the_same_squares(network: Network, images: Tensor):
-    """Captum's normalised infidelity with a mask as the perturbation, divided by the mean squared loss."""
+    """Captum's normalised infidelity with a mask as the perturbation, divided by the mean squared
+    loss.
+    """
     exam = Exam(Target(2), squares=6)
     squares, image = draw_squares(64, 64, 6), images[:1]
     masks = torch.zeros(6, 3, 64, 64)
@@ -235,17 +295,26 @@ def test_squares_lie_inside_and_differ_in_size():
     """One beyond the edge would remove less than its map foretells."""
     squares = draw_squares(64, 96, 200, seed=4)
     assert {square.side for square in squares} == set(range(8, 22))
-    assert all(0 <= square.top <= 64 - square.side and 0 <= square.left <= 96 - square.side for square in squares)
+    assert all(
+        0 <= square.top <= 64 - square.side and 0 <= square.left <= 96 - square.side
+        for square in squares
+    )
 
 
 @pytest.mark.parametrize(
     ("method", "asked"),
-    [("saliency", {}), ("integrated_gradients", {"n_steps": 3, "baseline": "black"}), ("grad_cam", {"stage": 3})],
+    [
+        ("saliency", {}),
+        ("integrated_gradients", {"n_steps": 3, "baseline": "black"}),
+        ("grad_cam", {"stage": 3}),
+    ],
 )
 def test_sensitivity_is_the_greatest_change_of_a_map_as_a_share_of_it(
     network: Network, images: Tensor, method: str, asked: dict[str, Any]
 ):
-    """The definition in a plain loop over the same draws, with the options that the map was made with."""
+    """The definition in a plain loop over the same draws, with the options that the map was made
+    with.
+    """
     found = attribute(network, images[:1], 2, method, **asked)
     generator = torch.Generator().manual_seed(0)
     moved = []
@@ -258,7 +327,9 @@ def test_sensitivity_is_the_greatest_change_of_a_map_as_a_share_of_it(
 
 def test_a_map_that_cannot_move_has_no_sensitivity(linear: Network, photo: Tensor):
     """The gradient of a linear model is its weights, whatever the image."""
-    assert measure_sensitivity(linear, photo, attribute(linear, photo, 1, "saliency")) == pytest.approx(0, abs=1e-6)
+    assert measure_sensitivity(
+        linear, photo, attribute(linear, photo, 1, "saliency")
+    ) == pytest.approx(0, abs=1e-6)
 
 
 def test_sensitivity_is_captums(network: Network, images: Tensor):
@@ -271,7 +342,12 @@ def test_sensitivity_is_captums(network: Network, images: Tensor):
     def explain(inputs: tuple[Tensor] | Tensor) -> tuple[Tensor]:
         image = (inputs if isinstance(inputs, Tensor) else inputs[0]).clone().requires_grad_()
         with torch.enable_grad():
-            return (captum.attr.InputXGradient(network.model).attribute(image, target=2).sum(1).detach(),)
+            return (
+                captum.attr.InputXGradient(network.model)
+                .attribute(image, target=2)
+                .sum(1)
+                .detach(),
+            )
 
     direct = captum.metrics.sensitivity_max(
         explain, (images[:1],), move, n_perturb_samples=SAMPLES, max_examples_per_batch=1
@@ -281,18 +357,29 @@ def test_sensitivity_is_captums(network: Network, images: Tensor):
 
 
 def test_random_maps_score_as_chance_does(linear: Network, photo: Tensor):
-    """In random order a linear model loses its lead evenly: the mean area is halfway between both ends."""
+    """In random order a linear model loses its lead evenly: the mean area is halfway between both
+    ends.
+    """
     exam = Exam(Target(1, against=0), steps=SIDE, repeats=40)
     lead = exam.target.read(linear.model(photo)).item()
-    areas = [trace_curves(linear, photo, one, exam)[0].area for one in make_controls(12, 12, repeats=40)["pixels"]]
+    areas = [
+        trace_curves(linear, photo, one, exam)[0].area
+        for one in make_controls(12, 12, repeats=40)["pixels"]
+    ]
     error = np.std(areas, ddof=1) / np.sqrt(len(areas))
     assert abs(np.mean(areas) - lead / 2) < 4 * error
 
 
 def test_controls_know_nothing_but_are_always_the_same():
-    """Random maps by seed, each draw another one; a blob that is highest in the middle and even on all sides."""
+    """Random maps by seed, each draw another one; a blob that is highest in the middle and even on
+    all sides.
+    """
     controls = make_controls(30, 40, repeats=3, seed=7)
-    assert {key: len(maps) for key, maps in controls.items()} == {"pixels": 3, "patches": 3, "blob": 1}
+    assert {key: len(maps) for key, maps in controls.items()} == {
+        "pixels": 3,
+        "patches": 3,
+        "blob": 1,
+    }
     assert controls.keys() == CONTROLS.keys()
     again = make_controls(30, 40, repeats=3, seed=7)
     for key, maps in controls.items():
@@ -319,15 +406,23 @@ def test_all_passes_are_told_in_one_row(linear: Network, photo: Tensor):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (torch.zeros(SIDE, SIDE), r"^This map is 0 everywhere, so that its pixels have no order\. Choose another"),
+        (
+            torch.zeros(SIDE, SIDE),
+            r"^This map is 0 everywhere, so that its pixels have no order\. Choose another",
+        ),
         (
             torch.full((SIDE, SIDE), float("nan")),
             r"^This map holds values that are NaN or infinite.* Choose another method",
         ),
-        (torch.rand(SIDE, 5), r"^The map has \(12, 5\) values, the image \(12, 12\) pixels\. Score a map of"),
+        (
+            torch.rand(SIDE, 5),
+            r"^The map has \(12, 5\) values, the image \(12, 12\) pixels\. Score a map of",
+        ),
     ],
 )
-def test_a_map_without_an_order_is_refused(linear: Network, photo: Tensor, values: Tensor, message: str):
+def test_a_map_without_an_order_is_refused(
+    linear: Network, photo: Tensor, values: Tensor, message: str
+):
     """A curve of it would be that of the order in which its ties happened to be broken."""
     with pytest.raises(AttributionError, match=message):
         trace_curves(linear, photo, values, LEAD)
@@ -362,7 +457,9 @@ BEATS = "every control map, by more than their draws differ; by chance this happ
 
 @pytest.fixture
 def drawn(yardstick: Yardstick) -> Yardstick:
-    """Return controls of four draws: gaps of pixels 0.1 to 0.25, of patches 0 to 0.3, of the blob 0.2."""
+    """Return controls of four draws: gaps of pixels 0.1 to 0.25, of patches 0 to 0.3, of the blob
+    0.2.
+    """
     controls = {
         "pixels": tuple(scored(0.1, 0.1 + gap) for gap in (0.1, 0.15, 0.2, 0.25)),
         "patches": tuple(scored(0.1, 0.1 + gap) for gap in (0.0, 0.1, 0.2, 0.3)),
@@ -372,7 +469,9 @@ def drawn(yardstick: Yardstick) -> Yardstick:
 
 
 def test_a_map_has_to_pass_the_bound_of_a_further_draw(drawn: Yardstick):
-    """By the printed table of t: 2.353 at three degrees of freedom, times sqrt(1 + 1/4) deviations over the mean."""
+    """By the printed table of t: 2.353 at three degrees of freedom, times sqrt(1 + 1/4) deviations
+    over the mean.
+    """
     for key, deviation, middle in (("pixels", 0.0645497, 0.175), ("patches", 0.1290994, 0.15)):
         expected = middle + 2.353 * deviation * 1.25**0.5
         assert find_limit(drawn.controls[key]) == pytest.approx(expected, abs=1e-4)
@@ -385,20 +484,36 @@ def test_a_map_has_to_pass_the_bound_of_a_further_draw(drawn: Yardstick):
         (scored(0.1, 0.6), f"**Map** beats {BEATS}"),
         (scored(0.1, 0.5), "**Map** is not clearly better than random patches."),
         (scored(0.1, 0.4), "**Map** is not clearly better than random pixels and random patches."),
-        (scored(0.6, 0.6), "**Map** is not clearly better than random pixels, random patches and the centred blob."),
+        (
+            scored(0.6, 0.6),
+            "**Map** is not clearly better than random pixels, random patches and the centred "
+            "blob.",
+        ),
     ],
 )
-def test_a_map_is_better_only_beyond_what_draws_differ_by(drawn: Yardstick, score: MapScore, words: str):
-    """Bounds by hand: pixels 0.345, patches 0.490, and the blob's own 0.2; better than the best draw is not enough."""
+def test_a_map_is_better_only_beyond_what_draws_differ_by(
+    drawn: Yardstick, score: MapScore, words: str
+):
+    """Bounds by hand: pixels 0.345, patches 0.490, and the blob's own 0.2; better than the best
+    draw is not enough.
+    """
     assert describe_scores({"Map": score}, drawn) == [words]
 
 
 def test_maps_of_one_verdict_share_a_sentence(drawn: Yardstick):
-    """Of twenty maps nobody reads twenty sentences; the widest gap stands first, also within a sentence."""
-    scores = {"A": scored(0.6, 0.5), "B": scored(0.1, 0.7), "C": scored(0.3, 0.1), "D": scored(0.1, 0.8)}
+    """Of twenty maps nobody reads twenty sentences; the widest gap stands first, also within a
+    sentence.
+    """
+    scores = {
+        "A": scored(0.6, 0.5),
+        "B": scored(0.1, 0.7),
+        "C": scored(0.3, 0.1),
+        "D": scored(0.1, 0.8),
+    }
     assert describe_scores(scores, drawn) == [
         f"**D** and **B** beat {BEATS}",
-        "**A** and **C** are not clearly better than random pixels, random patches and the centred blob.",
+        "**A** and **C** are not clearly better than random pixels, random patches and the centred "
+        "blob.",
     ]
 
 
@@ -410,7 +525,9 @@ def test_the_table_has_maps_and_controls_with_their_spread(yardstick: Yardstick)
     numbers = ["gap", "deletion", "insertion", "infidelity"]
     assert table.loc["Map", numbers].tolist() == pytest.approx([0.75, 0.05, 0.8, 0.25])
     # The gaps of both draws are 0.1 and 0.3.
-    assert table.loc["Random pixels", ["gap", "gap_std"]].tolist() == pytest.approx([0.2, 0.2 / 2**0.5])
+    assert table.loc["Random pixels", ["gap", "gap_std"]].tolist() == pytest.approx(
+        [0.2, 0.2 / 2**0.5]
+    )
     assert table.loc["Random pixels", "deletion"] == pytest.approx(0.15)
     assert table.loc["Random pixels", "deletion_std"] == pytest.approx(0.1 / 2**0.5)
     curves = tabulate_curves({"Map": scored(0.05, 0.8)}, yardstick)
@@ -421,14 +538,18 @@ def test_the_table_has_maps_and_controls_with_their_spread(yardstick: Yardstick)
     assert len(pixels) == 2
 
 
-def test_scoring_leaves_the_model_as_it_was(network: Network, images: Tensor, logits: Callable[[], Tensor]):
+def test_scoring_leaves_the_model_as_it_was(
+    network: Network, images: Tensor, logits: Callable[[], Tensor]
+):
     """One model serves every session."""
     before = logits()
     exam = Exam(Target(0), steps=2, squares=2, repeats=2)
     yardstick = make_yardstick(network, images[:1], exam)
     score_map(network, images[:1], torch.rand(64, 64), yardstick.falls)
     assert torch.equal(logits(), before)
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.model.modules())
+    assert not any(
+        module._forward_hooks or module._forward_pre_hooks for module in network.model.modules()
+    )
 
 
 @pytest.fixture

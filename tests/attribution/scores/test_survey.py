@@ -18,30 +18,44 @@ from se_viz.attribution.question.targets import Target
 from se_viz.attribution.scores.curves import Exam
 from se_viz.attribution.scores.scores import MEASURES, make_yardstick, score_map
 from se_viz.attribution.scores.sensitivity import measure_sensitivity
-from se_viz.attribution.scores.survey import Survey, average_curves, count_better, summarise_scores, survey_scores
+from se_viz.attribution.scores.survey import (
+    Survey,
+    average_curves,
+    count_better,
+    summarise_scores,
+    survey_scores,
+)
 from se_viz.images.reading import list_samples
 from se_viz.networks import Network
 from se_viz.networks.checkpoints import save_checkpoint
 
 pytestmark = pytest.mark.slow
 
-CAT, COFFEE = (next(s.path for s in list_samples() if s.name == name) for name in ("chelsea", "coffee"))
+CAT, COFFEE = (
+    next(s.path for s in list_samples() if s.name == name) for name in ("chelsea", "coffee")
+)
 CONTROLS = ["Random pixels", "Random patches", "Centred blob"]
 
 
 @pytest.fixture
 def run(network_folder: Path) -> Callable[..., int]:
     """Run the command on the small network; words come before its options."""
-    return lambda *words: main(["score", *map(str, words), "--checkpoints", str(network_folder), "--device", "cpu"])
+    return lambda *words: main(
+        ["score", *map(str, words), "--checkpoints", str(network_folder), "--device", "cpu"]
+    )
 
 
 def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path, capsys):
-    """Two images, two methods and three controls; every number equals the library's for the most probable class."""
+    """Two images, two methods and three controls; every number equals the library's for the most
+    probable class.
+    """
     folder, out, plot = tmp_path / "photos", tmp_path / "scores.csv", tmp_path / "curves.html"
     folder.mkdir()
     for path in (CAT, COFFEE):
         shutil.copy(path, folder)
-    assert run(folder, "--methods", "saliency", "input_x_gradient", "--out", out, "--plot", plot) == 0
+    assert (
+        run(folder, "--methods", "saliency", "input_x_gradient", "--out", out, "--plot", plot) == 0
+    )
     table = pd.read_csv(out)
     titles = ["Saliency", "Input x Gradient"]
     assert table["map"].tolist() == 2 * [*titles, *CONTROLS]
@@ -51,12 +65,18 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
         best = int(network.model(inputs).argmax())
     exam = Exam(Target(best))
     yardstick = make_yardstick(network, inputs, exam)
-    found = score_map(network, inputs, attribute(network, inputs, best, "saliency").map, yardstick.falls)
+    found = score_map(
+        network, inputs, attribute(network, inputs, best, "saliency").map, yardstick.falls
+    )
     rows = table[(table["image"] == str(folder / COFFEE.name))].set_index("map")
     assert rows.loc["Saliency", "class"] == network.classes[best]
-    assert rows.loc["Saliency", list(MEASURES)].tolist() == pytest.approx([found.read(one) for one in MEASURES])
+    assert rows.loc["Saliency", list(MEASURES)].tolist() == pytest.approx(
+        [found.read(one) for one in MEASURES]
+    )
     saliency = attribute(network, inputs, best, "saliency")
-    assert rows.loc["Saliency", "sensitivity"] == pytest.approx(measure_sensitivity(network, inputs, saliency))
+    assert rows.loc["Saliency", "sensitivity"] == pytest.approx(
+        measure_sensitivity(network, inputs, saliency)
+    )
     assert rows.loc[CONTROLS, "sensitivity"].tolist() == [0, 0, 0]
     pixels = [score.read("insertion") for score in yardstick.controls["pixels"]]
     assert rows.loc["Random pixels", "insertion"] == pytest.approx(np.mean(pixels))
@@ -73,27 +93,45 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
     ]
     assert "over 2 images" in printed
     better = count_better(table)
-    assert all(line.split()[-1] == f"{better[name]}" for name, line in zip(order, lines, strict=True) if name in better)
+    assert all(
+        line.split()[-1] == f"{better[name]}"
+        for name, line in zip(order, lines, strict=True)
+        if name in better
+    )
     assert "<script src=" not in plot.read_text()
     assert "pixels changed, in the order of the map" in json.dumps(plot.read_text())
 
 
 def test_the_summary_is_over_images():
-    """By hand: of 0.1, 0.3 and 0.5 the mean is 0.3 and the sample deviation 0.2; one image has none."""
+    """By hand: of 0.1, 0.3 and 0.5 the mean is 0.3 and the sample deviation 0.2; one image has
+    none.
+    """
     numbers = {key: [0.1, 0.3, 0.5, 0.7] for key in (*MEASURES, "sensitivity")}
     table = pd.DataFrame({"map": ["A", "A", "A", "B"], **numbers})
     summary = summarise_scores(table).set_index("map")
-    assert summary.loc["A", ["deletion", "deletion_std", "images"]].tolist() == pytest.approx([0.3, 0.2, 3])
-    assert summary.loc["A", ["sensitivity", "sensitivity_std"]].tolist() == pytest.approx([0.3, 0.2])
-    assert summary.loc["B", ["deletion", "deletion_std", "images"]].tolist() == pytest.approx([0.7, 0.0, 1])
+    assert summary.loc["A", ["deletion", "deletion_std", "images"]].tolist() == pytest.approx(
+        [0.3, 0.2, 3]
+    )
+    assert summary.loc["A", ["sensitivity", "sensitivity_std"]].tolist() == pytest.approx(
+        [0.3, 0.2]
+    )
+    assert summary.loc["B", ["deletion", "deletion_std", "images"]].tolist() == pytest.approx(
+        [0.7, 0.0, 1]
+    )
 
 
 def test_a_map_counts_as_better_where_it_passes_what_controls_differ_by():
-    """By the table of t, 2.920 at two degrees of freedom: patches of 0.1 +- 0.05 set 0.269; the blob its own gap."""
+    """By the table of t, 2.920 at two degrees of freedom: patches of 0.1 +- 0.05 set 0.269; the
+    blob its own gap.
+    """
     rows = [
         {"image": image, "map": name, "draws": draws, "gap": gap, "gap_std": std}
         for image, own, blob in (("a", 0.28, 0.2), ("b", 0.26, 0.2), ("c", 0.28, 0.3))
-        for name, draws, gap, std in (("A", 0, own, 0.0), ("Patches", 3, 0.1, 0.05), ("Blob", 1, blob, 0.0))
+        for name, draws, gap, std in (
+            ("A", 0, own, 0.0),
+            ("Patches", 3, 0.1, 0.05),
+            ("Blob", 1, blob, 0.0),
+        )
     ]
     assert count_better(pd.DataFrame(rows)) == {"A": 1}
 
@@ -101,10 +139,15 @@ def test_a_map_counts_as_better_where_it_passes_what_controls_differ_by():
 def test_mean_curves_have_their_standard_error_to_either_side():
     """Of 0.2 and 0.4 at the same step: 0.3, and 0.1414 / sqrt(2) below and above."""
     parts = {"map": "A", "control": False, "curve": "deletion", "step": [0, 1], "share": [0.0, 1.0]}
-    tables = [pd.DataFrame({**parts, "value": [0.2, 0.0]}), pd.DataFrame({**parts, "value": [0.4, 0.0]})]
+    tables = [
+        pd.DataFrame({**parts, "value": [0.2, 0.0]}),
+        pd.DataFrame({**parts, "value": [0.4, 0.0]}),
+    ]
     first = average_curves(tables).iloc[0]
     spread = 0.1
-    assert [first["value"], first["low"], first["high"]] == pytest.approx([0.3, 0.3 - spread, 0.3 + spread])
+    assert [first["value"], first["low"], first["high"]] == pytest.approx(
+        [0.3, 0.3 - spread, 0.3 + spread]
+    )
 
 
 def test_a_named_class_is_explained_against_another(run, tmp_path: Path):
@@ -147,15 +190,29 @@ def test_a_broken_image_is_left_out(run, tmp_path: Path, capsys):
         (("--methods", "lrpp"), "There is no method 'lrpp'. Choose one of: "),
         (("--methods", "lrp"), "LRP (Bach et al., PLOS ONE 10, 2015) is not run here: "),
         (("--target", "dogs"), "A tiny SE-ResNet-50 has no class 'dogs'. Try: dog."),
-        (("--target", "zebra"), "A tiny SE-ResNet-50 has no class 'zebra'. Try: a number from 0 to 4."),
+        (
+            ("--target", "zebra"),
+            "A tiny SE-ResNet-50 has no class 'zebra'. Try: a number from 0 to 4.",
+        ),
         (("--target", "9"), "A tiny SE-ResNet-50 has no class '9'. Try: a number from 0 to 4."),
-        (("--target", "3", "--against", "3"), "Class 3 does not differ from itself. Choose another class to compare"),
-        (("--baseline", "white"), "There is no baseline 'white'. Choose one of: mean, black, blur, noise."),
-        (("--plot", "plot.png"), "plot.png ends in none of .html. Name the file with one of these."),
+        (
+            ("--target", "3", "--against", "3"),
+            "Class 3 does not differ from itself. Choose another class to compare",
+        ),
+        (
+            ("--baseline", "white"),
+            "There is no baseline 'white'. Choose one of: mean, black, blur, noise.",
+        ),
+        (
+            ("--plot", "plot.png"),
+            "plot.png ends in none of .html. Name the file with one of these.",
+        ),
         (("--out", "table.xlsx"), "table.xlsx ends in none of .csv"),
     ],
 )
-def test_wrong_words_are_refused_before_anything_is_computed(run, capsys, words: tuple[str, ...], sentence: str):
+def test_wrong_words_are_refused_before_anything_is_computed(
+    run, capsys, words: tuple[str, ...], sentence: str
+):
     """One sentence that says what there is, and the exit code of a failure."""
     assert run(CAT, *words) == 2
     assert capsys.readouterr().err.startswith(f"se_viz: {sentence}")
@@ -166,7 +223,16 @@ def test_what_holds_for_every_image_is_said_once(card, se_net, tmp_path: Path, c
     with torch.no_grad():
         se_net.fc.weight.zero_()
     save_checkpoint(se_net, card, tmp_path)
-    words = [str(CAT), str(COFFEE), "--methods", "saliency", "--checkpoints", str(tmp_path), "--device", "cpu"]
+    words = [
+        str(CAT),
+        str(COFFEE),
+        "--methods",
+        "saliency",
+        "--checkpoints",
+        str(tmp_path),
+        "--device",
+        "cpu",
+    ]
     assert main(["score", *words]) == 0
     errors = capsys.readouterr().err
     assert errors.count("This map is 0 everywhere") == 1

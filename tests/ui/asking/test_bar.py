@@ -11,7 +11,9 @@ PATIENCE = 300.0
 
 
 def test_who_waits_makes_long_work_longer():
-    """One runs and two wait: each slice of a fourth then comes after three others', at the worst."""
+    """One runs and two wait: each slice of a fourth then comes after three others', at the
+    worst.
+    """
     line = Line("cpu", bound=9)
     stand = [threading.Event(), threading.Event()]
 

@@ -1,4 +1,6 @@
-"""What cached calls are keyed by: no two questions share an answer, and a question asked twice is computed once."""
+"""What cached calls are keyed by: no two questions share an answer, and a question asked twice is
+computed once.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -11,7 +13,14 @@ from se_viz.attribution.question.places import Layer
 from se_viz.attribution.question.targets import Target
 from se_viz.attribution.scores.exams import Exam
 from se_viz.engine import questions
-from se_viz.engine.questions import Attribute, AttributeGate, AttributeLayer, Case, LendingImage, Question
+from se_viz.engine.questions import (
+    Attribute,
+    AttributeGate,
+    AttributeLayer,
+    Case,
+    LendingImage,
+    Question,
+)
 from se_viz.experiments.analysis import Analysis, analyse
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.surgery import set_gates
@@ -58,10 +67,14 @@ ASKED: tuple[Question, ...] = (
 
 
 def swaps(value: Any) -> Iterator[Any]:
-    """Yield a key again and again, each time with another single part swapped, however deep it lies."""
+    """Yield a key again and again, each time with another single part swapped, however deep it
+    lies.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
-            yield from (replace(value, **{field.name: part}) for part in swaps(getattr(value, field.name)))
+            yield from (
+                replace(value, **{field.name: part}) for part in swaps(getattr(value, field.name))
+            )
     elif isinstance(value, tuple):
         for place, part in enumerate(value):
             yield from ((*value[:place], other, *value[place + 1 :]) for other in swaps(part))
@@ -88,14 +101,18 @@ def compute_as(case: Case, question: Question, compute: Callable[[], Any]) -> No
 
 
 def test_every_kind_of_question_has_a_bound_and_is_asked_here():
-    """A kind without a bound would grow for as long as a server runs; analyses have caches of their own."""
+    """A kind without a bound would grow for as long as a server runs; analyses have caches of
+    their own.
+    """
     assert {*BOUNDS, questions.Analyse} == {*get_args(Question)}
     assert {type(question) for question in ASKED} == {*BOUNDS}
 
 
 @pytest.mark.parametrize("question", ASKED, ids=lambda question: type(question).__name__)
 def test_no_two_questions_share_an_answer(bundled: Path, question: Question):
-    """A part that a key lacks would show one person's answer to another's question, and nobody would notice."""
+    """A part that a key lacks would show one person's answer to another's question, and nobody
+    would notice.
+    """
     asked: list[int] = []
     compute_as(CASE, question, lambda: asked.append(0))
     for number, (case, other) in enumerate(swaps((CASE, question)), 1):
@@ -108,7 +125,9 @@ def test_no_two_questions_share_an_answer(bundled: Path, question: Question):
 
 
 def test_kinds_do_not_share_a_cache(bundled: Path):
-    """Streamlit tells caches apart by the names of their functions, and all of these are made by one."""
+    """Streamlit tells caches apart by the names of their functions, and all of these are made by
+    one.
+    """
     asked: list[type] = []
     for kind in (questions.MeasurePace, questions.ReadLenders):
         compute_as(CASE, kind(), lambda kind=kind: asked.append(kind))
@@ -116,7 +135,9 @@ def test_kinds_do_not_share_a_cache(bundled: Path):
 
 
 def test_an_analysis_is_known_by_image_network_and_block(bundled: Path, network: Network):
-    """Analyses are shared by all sessions, feature maps are bounded in bytes: each has a cache of its own."""
+    """Analyses are shared by all sessions, feature maps are bounded in bytes: each has a cache of
+    its own.
+    """
     analysis, asked = analyse(network, pages.noise(), keep_features=[BLOCK]), list[int]()
 
     def look() -> Analysis:
@@ -124,7 +145,9 @@ def test_an_analysis_is_known_by_image_network_and_block(bundled: Path, network:
         return analysis
 
     keys: list[Any] = [(case,) for case in (CASE, *swaps(CASE))]
-    blocks: list[Any] = [(case, BLOCK) for case in (CASE, *swaps(CASE))] + [(CASE, analysis.records[0].name)]
+    blocks: list[Any] = [(case, BLOCK) for case in (CASE, *swaps(CASE))] + [
+        (CASE, analysis.records[0].name)
+    ]
     for cache, rows in ((cached._analysis, keys), (cached._keep_record, blocks)):
         for row in rows:
             asked.clear()
@@ -137,7 +160,9 @@ def test_an_analysis_is_known_by_image_network_and_block(bundled: Path, network:
 
 
 def test_what_is_said_of_a_network_is_said_once_for_all_photos(bundled: Path):
-    """How fast a network is, and whether a method runs on it, depends on no photo: a class must not measure it anew."""
+    """How fast a network is, and whether a method runs on it, depends on no photo: a class must
+    not measure it anew.
+    """
     told: list[int] = []
     for case in (CASE, replace(CASE, digest="another file")):
         answer_case(case, {}, questions.JudgeMethod("saliency"), told.append)
@@ -145,9 +170,19 @@ def test_what_is_said_of_a_network_is_said_once_for_all_photos(bundled: Path):
 
 
 def test_one_callback_is_two_again():
-    """A watch may end a run and must hear of every wait; a bar moves when something is done, and at no other time."""
+    """A watch may end a run and must hear of every wait; a bar moves when something is done, and
+    at no other time.
+    """
     heard: list[object] = []
     tell = tell_apart(heard.append, lambda *numbers: heard.append(numbers))
-    for numbers in ((0, 0, 2), (0, 0, 1), (0, 0, 0), (8, 32, 0), (8, 32, 1), (8, 32, 0), (32, 32, 0)):
+    for numbers in (
+        (0, 0, 2),
+        (0, 0, 1),
+        (0, 0, 0),
+        (8, 32, 0),
+        (8, 32, 1),
+        (8, 32, 0),
+        (32, 32, 0),
+    ):
         tell(*numbers)
     assert heard == [2, 1, 0, (8, 32), 1, 0, (32, 32)]

@@ -19,14 +19,18 @@ class Session:
 
 @pytest.mark.parametrize("free", [freeze_anew, lambda: [look(number) for number in range(1, 9)]])
 def test_a_session_goes_though_a_network_was_loaded_for_it(free):
-    """It holds a visitor's photos and weights, up to 1.3 GB: the next load, or two minutes, have to free it."""
+    """It holds a visitor's photos and weights, up to 1.3 GB: the next load, or two minutes, have
+    to free it.
+    """
     session = Session()
     gone = weakref.ref(session)
     freeze_anew()
     del session
     try:
         gc.collect()
-        assert gone() is not None, "a usual collection passes it by: else this test would say nothing"
+        assert gone() is not None, (
+            "a usual collection passes it by: else this test would say nothing"
+        )
         free()
         assert gone() is None
     finally:

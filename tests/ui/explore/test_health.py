@@ -56,7 +56,9 @@ def verdicts(part: AppTest) -> set[str]:
 
 
 def test_the_numbers_are_those_of_the_six_samples(part: AppTest, network: Network):
-    """Mean and spread by NumPy, the share by loops, of one pass of all samples; last digits depend on the batch."""
+    """Mean and spread by NumPy, the share by loops, of one pass of all samples; last digits depend
+    on the batch.
+    """
     inputs = torch.cat([network.preprocess(open_image(sample.path)) for sample in list_samples()])
     with torch.inference_mode(), capture_gates(network.model) as records:
         network.model(inputs)
@@ -67,17 +69,23 @@ def test_the_numbers_are_those_of_the_six_samples(part: AppTest, network: Networ
     shares = [100 * estimate_share_by_loops(gate) for gate in gates]
     assert table(part)["image_share"].tolist() == pytest.approx(shares, abs=1e-2)
     assert table(part)["dead"].tolist() == [0] * 16
-    assert any("Measured over the 6 images of the gallery" in caption.value for caption in part.caption)
+    assert any(
+        "Measured over the 6 images of the gallery" in caption.value for caption in part.caption
+    )
 
 
 def test_every_block_has_its_sentence(part: AppTest):
     """In forward order, as a list."""
     (words,) = [element.value for element in part.markdown if element.value.startswith("- SE_")]
-    assert [line.split(":")[0] for line in words.splitlines()] == [f"- {label}" for label in table(part)["block"]]
+    assert [line.split(":")[0] for line in words.splitlines()] == [
+        f"- {label}" for label in table(part)["block"]
+    ]
 
 
 def test_a_moved_limit_changes_verdict_table_and_meaning(part: AppTest):
-    """If all variance has to be between images no block is healthy, and the page says what the flag means."""
+    """If all variance has to be between images no block is healthy, and the page says what the
+    flag means.
+    """
     part.slider(key="limit-fixed").set_value(1.0).run()
     assert all("same for every image" in flags for flags in table(part)["flags"])
     part.slider(key="limit-fixed").set_value(0.0).run()
@@ -88,12 +96,17 @@ def test_sliders_begin_at_the_usual_limits(part: AppTest):
     """The page and the command line must judge alike until somebody moves a limit."""
     usual = Limits()
     assert {slider.key: slider.value for slider in part.slider} == {
-        f"limit-{name}": getattr(usual, name) for name in ("constant", "middle", "end", "most", "dead", "fixed")
+        f"limit-{name}": getattr(usual, name)
+        for name in ("constant", "middle", "end", "most", "dead", "fixed")
     }
 
 
-def test_dead_channels_are_told_by_a_second_pass(se_net: nn.Module, card: NetworkCard, bundled: Path, part: AppTest):
-    """Half of one block's channels are zero by their norm, which leaves squeezes of exactly 0 and nothing to gate."""
+def test_dead_channels_are_told_by_a_second_pass(
+    se_net: nn.Module, card: NetworkCard, bundled: Path, part: AppTest
+):
+    """Half of one block's channels are zero by their norm, which leaves squeezes of exactly 0 and
+    nothing to gate.
+    """
     norm = se_net.get_submodule("layer3.1.bn3.0")
     with torch.no_grad():
         for values in norm.parameters():
@@ -106,13 +119,21 @@ def test_dead_channels_are_told_by_a_second_pass(se_net: nn.Module, card: Networ
     assert "dead channels" in rows["flags"]["SE_4_2"]
 
 
-def test_gates_that_come_with_a_network_count_as_images(se_net: nn.Module, card: NetworkCard, bundled: Path):
-    """Six samples leave half of the blocks undecided; gates of 20 more are there already, and cost no pass."""
+def test_gates_that_come_with_a_network_count_as_images(
+    se_net: nn.Module, card: NetworkCard, bundled: Path
+):
+    """Six samples leave half of the blocks undecided; gates of 20 more are there already, and cost
+    no pass.
+    """
     network = Network(se_net, card, torch.device("cpu"))
     sites = network.inspection.sites
     dice = torch.Generator().manual_seed(0)
     lenders = [
-        Lender(str(number), f"{number:064}", {site.name: torch.rand(site.channels, generator=dice) for site in sites})
+        Lender(
+            str(number),
+            f"{number:064}",
+            {site.name: torch.rand(site.channels, generator=dice) for site in sites},
+        )
         for number in range(20)
     ]
     digest = write_lenders(lenders, sites, bundled / f"{card.name}.lenders.npz")
@@ -127,5 +148,8 @@ def test_gates_that_come_with_a_network_count_as_images(se_net: nn.Module, card:
     inputs = torch.cat([network.preprocess(open_image(sample.path)) for sample in list_samples()])
     with torch.inference_mode(), capture_gates(network.model) as records:
         network.model(inputs)
-    means = [torch.cat([record.gate, *(one.gates[record.name][None] for one in lenders)]).mean() for record in records]
+    means = [
+        torch.cat([record.gate, *(one.gates[record.name][None] for one in lenders)]).mean()
+        for record in records
+    ]
     assert table(part)["mean"].tolist() == pytest.approx([mean.item() for mean in means], abs=1e-4)

@@ -5,7 +5,12 @@ import pytest
 from se_viz.charts.palettes import LIGHT
 from se_viz.charts.scales import GATES, Span
 from se_viz.gates import GateSite, Inspection
-from se_viz.ui.explore.remarks import describe_colours, describe_scale, describe_squeeze, name_the_undrawn
+from se_viz.ui.explore.remarks import (
+    describe_colours,
+    describe_scale,
+    describe_squeeze,
+    name_the_undrawn,
+)
 
 
 def site(function: str, *, low: float = 0.0, closed: bool = False) -> GateSite:
@@ -39,7 +44,9 @@ def test_another_range_is_named_with_its_function():
 
 
 def test_what_is_not_drawn_is_named_with_its_reason():
-    """A block that is silently missing would look as if the network had none there; three names are enough to read."""
+    """A block that is silently missing would look as if the network had none there; three names
+    are enough to read.
+    """
     refused = {"one.se": "Its output is not its input times its gate."}
     others = {f"{number}.attention": "It is something else." for number in range(4)}
     said = list(name_the_undrawn(Inspection((), refused, others)))
@@ -54,10 +61,16 @@ def test_what_is_not_drawn_is_named_with_its_reason():
     [
         ([True, True], "each channel's mean over all positions"),
         ([False, False], "one number that summarises each channel (in this network not its mean)"),
-        ([True, False], "each channel's mean over all positions (in 1 of 2 blocks another summary)"),
+        (
+            [True, False],
+            "each channel's mean over all positions (in 1 of 2 blocks another summary)",
+        ),
     ],
 )
 def test_the_squeeze_is_called_a_mean_where_it_is_one(averaged: list[bool], words: str):
     """A global context weighs its positions: to call that a mean would be untrue."""
-    sites = [GateSite(f"block{place}", 2, 8, "Sigmoid", averaged=one) for place, one in enumerate(averaged)]
+    sites = [
+        GateSite(f"block{place}", 2, 8, "Sigmoid", averaged=one)
+        for place, one in enumerate(averaged)
+    ]
     assert describe_squeeze(tuple(sites)) == words

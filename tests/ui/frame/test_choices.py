@@ -31,10 +31,21 @@ def page() -> AppTest:
 
 
 def test_without_an_image_the_page_invites_and_offers_six(page: AppTest):
-    """A newcomer without a photo at hand still has something to click, and nothing is computed for nobody."""
+    """A newcomer without a photo at hand still has something to click, and nothing is computed for
+    nobody.
+    """
     clean(page.run())
-    assert "every gate of every block, and the pixels the answer came from" in page.markdown[0].value
-    assert [button.label for button in page.button] == ["Cat", "Coffee", "Rocket", "Astronaut", "Temple", "Flower"]
+    assert (
+        "every gate of every block, and the pixels the answer came from" in page.markdown[0].value
+    )
+    assert [button.label for button in page.button] == [
+        "Cat",
+        "Coffee",
+        "Rocket",
+        "Astronaut",
+        "Temple",
+        "Flower",
+    ]
     assert len(page.image) == 6
     assert page.file_uploader(key="page-upload-0").label.startswith("Drop a photo here")
     assert not page.subheader
@@ -65,7 +76,9 @@ def test_a_dropped_photo_leads_to_its_answer(page: AppTest, chosen: ChosenImage)
     app = AppTest.from_function(script, default_timeout=300)
     for name in ("network", "device"):
         app.session_state[name] = page.session_state[name]
-    app.run().file_uploader(key="page-upload-0").upload(chosen.name, chosen.content, "image/jpeg").run()
+    app.run().file_uploader(key="page-upload-0").upload(
+        chosen.name, chosen.content, "image/jpeg"
+    ).run()
     assert f"Answer for {chosen.name}" in [text.value for text in clean(app).text]
     assert app.session_state["image"] == chosen
 
@@ -74,14 +87,19 @@ def test_without_a_network_one_sentence_says_what_to_do(page: AppTest, chosen: C
     """An empty checkpoints folder leaves nothing to choose; the page ends there, in words."""
     page.session_state["network"], page.session_state["image"] = None, chosen
     clean(page.run())
-    assert [info.value for info in page.info] == ["No network is chosen yet. Choose one in the sidebar."]
+    assert [info.value for info in page.info] == [
+        "No network is chosen yet. Choose one in the sidebar."
+    ]
     assert not page.subheader
 
 
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "the file is damaged or was replaced. Restore"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:1000]),
+            "the file is damaged or was replaced. Restore",
+        ),
         (lambda path: path.unlink(), "Restore the file beside its card."),
     ],
     ids=["cut short", "missing"],

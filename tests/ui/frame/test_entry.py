@@ -1,4 +1,6 @@
-"""A first visit to any page comes through `app.py`; `tests/browser/test_first_visit.py` sees that it does."""
+"""A first visit to any page comes through `app.py`; `tests/browser/test_first_visit.py` sees that
+it does.
+"""
 
 import ast
 from pathlib import Path
@@ -12,7 +14,9 @@ PAGES = ROOT / "pages"
 
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.py")), ids=lambda page: page.stem)
 def test_every_page_begins_with_the_way_in(page: Path):
-    """A page without it is drawn alone, without image and network to choose, for whoever opens it first."""
+    """A page without it is drawn alone, without image and network to choose, for whoever opens it
+    first.
+    """
     statements = ast.parse(page.read_text(encoding="utf-8")).body
     first = next(one for one in statements[1:] if not isinstance(one, (ast.Import, ast.ImportFrom)))
     assert ast.unparse(first) == "enter(__file__)"

@@ -43,7 +43,9 @@ def errors(sidebar: AppTest) -> list[str]:
 
 
 def test_an_uploaded_photo_is_chosen_for_all_pages(sidebar: AppTest):
-    """The bytes are in the session itself, keyed by their SHA-256: a widget loses them with its page."""
+    """The bytes are in the session itself, keyed by their SHA-256: a widget loses them with its
+    page.
+    """
     upload(sidebar.run(), "cat.jpg", PHOTO)
     image = sidebar.session_state["image"]
     assert image == ChosenImage("cat.jpg", PHOTO, hashlib.sha256(PHOTO).hexdigest())
@@ -55,7 +57,9 @@ def test_a_broken_file_is_named_and_changes_nothing(sidebar: AppTest):
     """A lecture goes on with the image it had; the sentence says what to do."""
     upload(sidebar.run(), "cat.jpg", PHOTO)
     upload(sidebar, "half.jpg", BROKEN)
-    assert errors(sidebar) == ["The image file is damaged or cut short. Export or download it again."]
+    assert errors(sidebar) == [
+        "The image file is damaged or cut short. Export or download it again."
+    ]
     assert [text.value for text in sidebar.text] == ["Shown: cat.jpg"]
     assert sidebar.session_state["image"].content == PHOTO
 
@@ -79,7 +83,9 @@ def test_taking_the_broken_file_away_ends_the_complaint(sidebar: AppTest):
     assert [text.value for text in sidebar.text] == ["Shown: cat.jpg"]
 
 
-@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n"], ids=["empty", "text", "a header"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n"], ids=["empty", "text", "a header"]
+)
 def test_no_content_brings_the_page_down(sidebar: AppTest, content: bytes):
     """Whatever is dropped: one sentence that ends in a step, and no traceback."""
     upload(sidebar.run(), "photo.png", content)
@@ -100,7 +106,11 @@ def test_markdown_in_a_file_name_is_plain_text(sidebar: AppTest):
     name = "![](http://example.com/spy.png) **bold**.jpg"
     upload(sidebar.run(), name, PHOTO)
     assert [text.value for text in sidebar.text] == [f"Shown: {name}"]
-    assert not [element.value for element in (*sidebar.markdown, *sidebar.caption) if "spy.png" in element.value]
+    assert not [
+        element.value
+        for element in (*sidebar.markdown, *sidebar.caption)
+        if "spy.png" in element.value
+    ]
 
 
 def test_a_name_in_the_error_is_never_markdown(sidebar: AppTest):
@@ -158,7 +168,10 @@ def test_the_card_of_the_network_is_read_out(sidebar: AppTest):
     words = " ".join(caption.value for caption in sidebar.caption)
     millions = checkpoints.read_cards()[0].parameters / 1e6
     assert f"{millions:.1f} M parameters, top-1 20.0% on random numbers." in words
-    assert (sidebar.session_state["network"], sidebar.session_state["device"]) == ("tiny", sidebar.selectbox[1].value)
+    assert (sidebar.session_state["network"], sidebar.session_state["device"]) == (
+        "tiny",
+        sidebar.selectbox[1].value,
+    )
     assert sidebar.selectbox(key="device").options[-1] == "cpu"
     sidebar.selectbox(key="device").set_value("cpu").run()
     assert any(caption.value.startswith("CPU") for caption in sidebar.caption)
@@ -174,24 +187,32 @@ def test_a_network_without_a_stated_accuracy_says_none(sidebar: AppTest, bundled
 
 
 def test_only_networks_that_can_be_used_at_once_are_offered(sidebar: AppTest):
-    """Four hundred names do not belong in a list of a sidebar; what is not on the disk is on the page Networks."""
+    """Four hundred names do not belong in a list of a sidebar; what is not on the disk is on the
+    page Networks.
+    """
     assert sidebar.run().selectbox(key="network").options == ["A tiny SE-ResNet-50"]
 
 
 def test_a_network_that_is_gone_gives_way_to_the_first(sidebar: AppTest):
-    """Its weights were deleted by somebody else: the list must not fail on a name that it does not hold."""
+    """Its weights were deleted by somebody else: the list must not fail on a name that it does not
+    hold.
+    """
     sidebar.session_state["network"] = "own/deleted-123456"
     assert not sidebar.run().exception
     assert sidebar.session_state["network"] == "tiny"
 
 
 def test_an_empty_folder_is_one_sentence(sidebar: AppTest, bundled: Path):
-    """Without a network the sidebar says how to get one, and the page is told that nothing is chosen."""
+    """Without a network the sidebar says how to get one, and the page is told that nothing is
+    chosen.
+    """
     for path in bundled.iterdir():
         path.unlink()
     sidebar.run()
     assert not sidebar.exception
-    assert [text.split(".")[0] for text in errors(sidebar)] == ["There is no network in `checkpoints/`"]
+    assert [text.split(".")[0] for text in errors(sidebar)] == [
+        "There is no network in `checkpoints/`"
+    ]
     assert "network" not in sidebar.session_state
 
 
@@ -201,12 +222,18 @@ def test_a_missing_folder_is_one_sentence(sidebar: AppTest, bundled: Path):
         path.unlink()
     bundled.rmdir()
     assert not sidebar.run().exception
-    assert [text.split(".")[0] for text in errors(sidebar)] == ["There is no network in `checkpoints/`"]
+    assert [text.split(".")[0] for text in errors(sidebar)] == [
+        "There is no network in `checkpoints/`"
+    ]
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"name": "tiny"}'], ids=["cut short", "a list", "fields missing"])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"name": "tiny"}'], ids=["cut short", "a list", "fields missing"]
+)
 def test_a_damaged_card_is_named(sidebar: AppTest, bundled: Path, content: str):
-    """There is a network, and its card is broken: saying that there is none would send people training."""
+    """There is a network, and its card is broken: saying that there is none would send people
+    training.
+    """
     (bundled / "tiny.json").write_text(content)
     assert not sidebar.run().exception
     assert [text.startswith("tiny.json is no ") for text in errors(sidebar)] == [True]

@@ -73,7 +73,9 @@ def evidence(chosen: ChosenImage) -> AppTest:
 def codes(heat: dict[str, Any]) -> np.ndarray:
     """Return the colour codes of a heat map from Plotly's own encoding."""
     shape = [int(side) for side in heat["z"]["shape"].split(",")]
-    return np.frombuffer(base64.b64decode(heat["z"]["bdata"]), dtype=heat["z"]["dtype"]).reshape(shape)
+    return np.frombuffer(base64.b64decode(heat["z"]["bdata"]), dtype=heat["z"]["dtype"]).reshape(
+        shape
+    )
 
 
 def metrics(test: AppTest) -> list[tuple[str, str]]:
@@ -88,8 +90,12 @@ def choose(test: AppTest, key: str, value: str) -> AppTest:
 def direct_map(network: Network, photo: Image.Image, *, logit: bool = False) -> np.ndarray:
     """Return Captum's map of the neuron, called by itself on the block's own modules."""
     block: Any = network.model.get_submodule(BLOCK)
-    algorithm = captum.attr.NeuronIntegratedGradients(network.model, block.fc2 if logit else block.scale_activation)
-    values = algorithm.attribute(network.preprocess(photo), (CHANNEL, 0, 0), n_steps=32, internal_batch_size=8)
+    algorithm = captum.attr.NeuronIntegratedGradients(
+        network.model, block.fc2 if logit else block.scale_activation
+    )
+    values = algorithm.attribute(
+        network.preprocess(photo), (CHANNEL, 0, 0), n_steps=32, internal_batch_size=8
+    )
     return values[0].sum(0).detach().numpy()
 
 
@@ -107,7 +113,9 @@ def gallery(network: Network, photo: Image.Image) -> Iterator[tuple[float, float
 
 
 @pytest.mark.parametrize("level", ["gate", "logit"])
-def test_the_map_is_captums_on_a_symmetric_scale(evidence: AppTest, network: Network, photo: Image.Image, level: str):
+def test_the_map_is_captums_on_a_symmetric_scale(
+    evidence: AppTest, network: Network, photo: Image.Image, level: str
+):
     """Signs and sizes of the drawn codes are those of Captum's own neuron attribution."""
     choose(evidence, "gate-level", level)
     expected = direct_map(network, photo, logit=level == "logit")
@@ -118,14 +126,21 @@ def test_the_map_is_captums_on_a_symmetric_scale(evidence: AppTest, network: Net
     np.testing.assert_allclose(drawn[inside], (63 + 63 * expected / top)[inside], atol=0.6)
 
 
-def test_the_caption_holds_the_sum_and_its_error(evidence: AppTest, network: Network, photo: Image.Image):
-    """From the gate of a mean-coloured input to the gate of this photo, and what the map's sum misses of it."""
+def test_the_caption_holds_the_sum_and_its_error(
+    evidence: AppTest, network: Network, photo: Image.Image
+):
+    """From the gate of a mean-coloured input to the gate of this photo, and what the map's sum
+    misses of it.
+    """
     with torch.no_grad(), capture_gates(network.model) as records:
         network.model(torch.zeros(1, 3, 64, 64))
     start = next(record.gate[0, CHANNEL].item() for record in records if record.block == BLOCK)
     value = records_of(network, photo)[1]
     words = captions(evidence)
-    assert f"The gate goes from {start:.3f} at the baseline to {value:.3f}: completeness error " in words
+    assert (
+        f"The gate goes from {start:.3f} at the baseline to {value:.3f}: completeness error "
+        in words
+    )
     assert f"The map should sum to {value - start:+.3f}." in words
     missed = re.search(r"completeness error (\d\.\d{4})", words)
     assert missed
@@ -133,12 +148,18 @@ def test_the_caption_holds_the_sum_and_its_error(evidence: AppTest, network: Net
     assert float(missed[1]) == pytest.approx(expected, abs=1.5e-4)
 
 
-def test_the_numbers_are_those_of_the_erased_pictures(evidence: AppTest, network: Network, photo: Image.Image):
+def test_the_numbers_are_those_of_the_erased_pictures(
+    evidence: AppTest, network: Network, photo: Image.Image
+):
     """Region, pictures and gates again by the library, from Captum's own map."""
     region = mark_strongest(torch.from_numpy(direct_map(network, photo)), 0.1)
     found = check_region(network, photo, region, Neuron(BLOCK, CHANNEL))
     mean, spread = np.mean(found.controls), np.std(found.controls, ddof=1)
-    assert [value for value, _ in metrics(evidence)] == [f"{found.before:.3f}", f"{found.after:.3f}", f"{mean:.3f}"]
+    assert [value for value, _ in metrics(evidence)] == [
+        f"{found.before:.3f}",
+        f"{found.after:.3f}",
+        f"{mean:.3f}",
+    ]
     assert metrics(evidence)[1][1] == f"{found.after - found.before:+.3f}"
     assert metrics(evidence)[2][1] == f"{mean - found.before:+.3f} ± {spread:.3f}"
 
@@ -165,14 +186,23 @@ def pick(test: AppTest, method: str) -> AppTest:
 
 
 def test_every_method_of_a_gate_is_offered_with_its_time(evidence: AppTest):
-    """Those of fewest passes come first, as far as a pass of the whole network tells; what is refused says why."""
+    """Those of fewest passes come first, as far as a pass of the whole network tells; what is
+    refused says why.
+    """
     box = evidence.selectbox(key="gate-method")
     assert len(box.options) == len(NEURON_METHODS)
     for row in NEURON_METHODS.values():
         (label,) = [one for one in box.options if one.startswith(f"{row.title} · ")]
-        assert re.fullmatch(r"under 1\s?s|at most about \d+\s?(s|min)", label.removeprefix(f"{row.title} · "))
+        assert re.fullmatch(
+            r"under 1\s?s|at most about \d+\s?(s|min)", label.removeprefix(f"{row.title} · ")
+        )
     titles = [label.split(" · ")[0] for label in box.options]
-    assert titles.index("Saliency") < titles.index("DeepLift") < titles.index("SmoothGrad") < titles.index("Lime")
+    assert (
+        titles.index("Saliency")
+        < titles.index("DeepLift")
+        < titles.index("SmoothGrad")
+        < titles.index("Lime")
+    )
     assert box.value == "integrated_gradients"
     for words in NEURON_REFUSED.values():
         assert words in box.help
@@ -180,10 +210,17 @@ def test_every_method_of_a_gate_is_offered_with_its_time(evidence: AppTest):
 
 @pytest.mark.parametrize(
     ("method", "level"),
-    [("deep_lift", "gate"), ("deconvolution", "logit"), ("smoothgrad", "gate"), ("occlusion", "logit")],
+    [
+        ("deep_lift", "gate"),
+        ("deconvolution", "logit"),
+        ("smoothgrad", "gate"),
+        ("occlusion", "logit"),
+    ],
 )
 def test_a_method_says_what_its_map_shows_of_a_gate(evidence: AppTest, method: str, level: str):
-    """One of each kind: a map, its row's words turned to the gate, and the test by erasing beside it."""
+    """One of each kind: a map, its row's words turned to the gate, and the test by erasing beside
+    it.
+    """
     choose(evidence, "gate-level", level)
     pick(evidence, method)
     row = NEURON_METHODS[method]
@@ -193,7 +230,9 @@ def test_a_method_says_what_its_map_shows_of_a_gate(evidence: AppTest, method: s
     assert len(evidence.metric) == 3
 
 
-def test_conductance_is_of_the_predicted_class(evidence: AppTest, network: Network, photo: Image.Image):
+def test_conductance_is_of_the_predicted_class(
+    evidence: AppTest, network: Network, photo: Image.Image
+):
     """Its name and the map's sum, by Captum's own class; erasing would test another question."""
     pick(evidence, "conductance")
     inputs = network.preprocess(photo)
@@ -202,7 +241,10 @@ def test_conductance_is_of_the_predicted_class(evidence: AppTest, network: Netwo
     algorithm = captum.attr.NeuronConductance(network.model, block.scale_activation)
     settings = {"n_steps": 32, "method": "gausslegendre", "internal_batch_size": 8}
     total = algorithm.attribute(inputs, (CHANNEL, 0, 0), target=best, **settings).sum().item()
-    shown = re.search(r"([+-][\d.e+-]+) of the logit of (\w+), the predicted class, came through", captions(evidence))
+    shown = re.search(
+        r"([+-][\d.e+-]+) of the logit of (\w+), the predicted class, came through",
+        captions(evidence),
+    )
     assert shown
     assert shown[2] == network.classes[best]
     # Two digits.
@@ -216,7 +258,9 @@ def test_conductance_is_of_the_predicted_class(evidence: AppTest, network: Netwo
 
 @pytest.mark.usefixtures("bundled")
 def test_a_refusal_stands_in_the_maps_place(evidence: AppTest):
-    """Without a ReLU guided methods have nothing to guide: one sentence, and the next choice has a map again."""
+    """Without a ReLU guided methods have nothing to guide: one sentence, and the next choice has a
+    map again.
+    """
     model = get_network("tiny", "cpu").model
     for module in [*model.modules()]:
         for name, child in [*module.named_children()]:
@@ -225,7 +269,10 @@ def test_a_refusal_stands_in_the_maps_place(evidence: AppTest):
     st.cache_data.clear()
     pick(evidence, "guided_backprop")
     (info,) = evidence.info
-    assert re.match(r"Guided Backprop changes how ReLU modules .* Choose Saliency or Input x Gradient\.$", info.value)
+    assert re.match(
+        r"Guided Backprop changes how ReLU modules .* Choose Saliency or Input x Gradient\.$",
+        info.value,
+    )
     assert not evidence.metric
     assert "What the channel looks at" in [header.value for header in evidence.header]
     pick(evidence, "deep_lift")
@@ -235,31 +282,48 @@ def test_a_refusal_stands_in_the_maps_place(evidence: AppTest):
 def test_a_stopped_method_stays_stopped_until_it_is_told_to_go_on(evidence: AppTest):
     """Otherwise the rerun that the button causes would begin anew."""
     case = Case("tiny", "cpu", evidence.session_state["image"].digest)
-    evidence.session_state["gate-map-stopped"] = (case, AttributeGate(Neuron(BLOCK, CHANNEL), "occlusion"))
+    evidence.session_state["gate-map-stopped"] = (
+        case,
+        AttributeGate(Neuron(BLOCK, CHANNEL), "occlusion"),
+    )
     pick(evidence, "occlusion")
-    assert [info.value for info in evidence.info] == ["Stopped. Choose another method or channel, or go on."]
+    assert [info.value for info in evidence.info] == [
+        "Stopped. Choose another method or channel, or go on."
+    ]
     next(button for button in evidence.button if button.label == "Go on").click()
     clean(evidence.run())
     assert figure(evidence, "gate-map")
     assert not evidence.info
 
 
-def test_the_places_are_those_of_the_feature_map(evidence: AppTest, network: Network, photo: Image.Image):
-    """The highest cell of U, found by NumPy in what a hook of the test's own sees, is named with its value."""
+def test_the_places_are_those_of_the_feature_map(
+    evidence: AppTest, network: Network, photo: Image.Image
+):
+    """The highest cell of U, found by NumPy in what a hook of the test's own sees, is named with
+    its value.
+    """
     maps: list[np.ndarray] = []
     block = network.model.get_submodule(BLOCK)
-    hook = block.register_forward_pre_hook(lambda _, args: maps.append(args[0][0, CHANNEL].numpy().copy()))
+    hook = block.register_forward_pre_hook(
+        lambda _, args: maps.append(args[0][0, CHANNEL].numpy().copy())
+    )
     with hook, torch.no_grad():
         network.model(network.preprocess(photo))
     assert maps[0].shape == (2, 2)
     assert f"2 x 2 cells. Strongest cells: 1: {maps[0].max():.2f}" in captions(evidence)
 
 
-def test_the_gallery_is_ranked_by_gate_and_by_activation(evidence: AppTest, network: Network, photo: Image.Image):
-    """Three highest and three lowest of seven images, by the numbers of captures of the test's own."""
+def test_the_gallery_is_ranked_by_gate_and_by_activation(
+    evidence: AppTest, network: Network, photo: Image.Image
+):
+    """Three highest and three lowest of seven images, by the numbers of captures of the test's
+    own.
+    """
     pairs = list(gallery(network, photo))
     shown = [image.proto.imgs[0].caption for image in evidence.get("image")]
-    numbers = [float(text.removeprefix("◆ ")) for text in shown if re.fullmatch(r"(◆ )?-?\d+\.\d{3}", text)]
+    numbers = [
+        float(text.removeprefix("◆ ")) for text in shown if re.fullmatch(r"(◆ )?-?\d+\.\d{3}", text)
+    ]
     expected: list[float] = []
     for values in ([gate for _, gate in pairs], [squeeze for squeeze, _ in pairs]):
         ranked = sorted(values, reverse=True)
@@ -268,7 +332,9 @@ def test_the_gallery_is_ranked_by_gate_and_by_activation(evidence: AppTest, netw
     assert "all 7 images of the gallery, 1 of them your own" in captions(evidence)
 
 
-def test_the_strip_shows_the_gate_for_every_image(evidence: AppTest, network: Network, photo: Image.Image):
+def test_the_strip_shows_the_gate_for_every_image(
+    evidence: AppTest, network: Network, photo: Image.Image
+):
     """One dot an image in the gallery's order; the diamond is the photo, which came last."""
     dots = figure(evidence, "gallery-gates")["data"][0]
     expected = [gate for _, gate in gallery(network, photo)]
@@ -283,7 +349,9 @@ def test_the_part_names_channel_and_block(evidence: AppTest):
 
 @pytest.mark.usefixtures("bundled")
 def test_a_gate_that_nothing_moves_says_what_to_choose(evidence: AppTest):
-    """With a bias of 1000 the sigmoid is 1 and flat: no pixel is positive, and the logit still has a map."""
+    """With a bias of 1000 the sigmoid is 1 and flat: no pixel is positive, and the logit still has
+    a map.
+    """
     block: Any = get_network("tiny", "cpu").model.get_submodule(BLOCK)
     with torch.no_grad():
         block.fc2.bias[CHANNEL] = 1000
@@ -301,14 +369,33 @@ def test_a_gate_that_nothing_moves_says_what_to_choose(evidence: AppTest):
     [
         (0.9, (0.8,) * 40, r"does not fall: \*\*no sign\*\* that these pixels opened it"),
         (0.6996, (0.7,) * 40, r"does not fall"),
-        (0.3, (0.5,) * 40, r"at any of 40 other places, which .* in 1 of 41 cases: \*\*these pixels held it open\*\*"),
-        (0.3, (0.2, *(0.5,) * 39), r"at 39 of 40 other places\. A random place does as well in 2 of 41 cases"),
-        (0.3, (0.5,) * 8, r"at 8 of 8 other places\. .* in 1 of 9 cases: .* \*\*cannot be told\*\*"),
-        (0.6, (0.3,) * 40, r"at 0 of 40 other places\. .* in 41 of 41 cases: .* \*\*cannot be told\*\*"),
+        (
+            0.3,
+            (0.5,) * 40,
+            r"at any of 40 other places, which .* in 1 of 41 cases: \*\*these pixels held it "
+            r"open\*\*",
+        ),
+        (
+            0.3,
+            (0.2, *(0.5,) * 39),
+            r"at 39 of 40 other places\. A random place does as well in 2 of 41 cases",
+        ),
+        (
+            0.3,
+            (0.5,) * 8,
+            r"at 8 of 8 other places\. .* in 1 of 9 cases: .* \*\*cannot be told\*\*",
+        ),
+        (
+            0.6,
+            (0.3,) * 40,
+            r"at 0 of 40 other places\. .* in 41 of 41 cases: .* \*\*cannot be told\*\*",
+        ),
     ],
 )
 def test_one_sentence_says_what_erasing_did(after: float, controls: tuple[float, ...], words: str):
-    """Risen, fallen by less than is shown, furthest of many, beaten once, furthest of few, and no further."""
+    """Risen, fallen by less than is shown, furthest of many, beaten once, furthest of few, and no
+    further.
+    """
     result = Erasure(Image.new("RGB", (1, 1)), 0.1, 0.7, after, controls)
     sentence = describe_erasure(result, "gate")
     assert re.search(words, sentence)
@@ -316,6 +403,8 @@ def test_one_sentence_says_what_erasing_did(after: float, controls: tuple[float,
 
 
 def test_the_end_of_a_range_is_that_of_the_gate_alone():
-    """Norm-free networks multiply by 2 beside the block: their gates still end at 1, and half of 2 is no end."""
+    """Norm-free networks multiply by 2 beside the block: their gates still end at 1, and half of 2
+    is no end.
+    """
     site = GateSite("se", 2, 8, "Sigmoid", low=0.0, high=2.0, gain=2.0)
     assert [_is_saturated(gate, site) for gate in (0.001, 0.5, 0.999)] == [True, False, True]

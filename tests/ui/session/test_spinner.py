@@ -1,4 +1,6 @@
-"""A run ends where nobody waits for its answer; what a device has no room for is said in one sentence."""
+"""A run ends where nobody waits for its answer; what a device has no room for is said in one
+sentence.
+"""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +26,9 @@ PATIENCE = 300.0
 
 
 @pytest.fixture(autouse=True)
-def bundled(monkeypatch: pytest.MonkeyPatch, network_folder: Path, se_net: nn.Module, card: NetworkCard) -> None:
+def bundled(
+    monkeypatch: pytest.MonkeyPatch, network_folder: Path, se_net: nn.Module, card: NetworkCard
+) -> None:
     """The app finds two small networks, and nothing that another test has cached."""
     checkpoints.save_checkpoint(se_net, replace(card, name="other"), network_folder)
     monkeypatch.setattr(checkpoints, "FOLDER", network_folder)
@@ -33,7 +37,9 @@ def bundled(monkeypatch: pytest.MonkeyPatch, network_folder: Path, se_net: nn.Mo
 
 
 def test_what_comes_after_the_wait_stands_on_the_page():
-    """The words of a wait are taken off where they were put: fragments and columns need a page to stand on."""
+    """The words of a wait are taken off where they were put: fragments and columns need a page to
+    stand on.
+    """
 
     def script() -> None:
         import streamlit as st
@@ -55,12 +61,17 @@ def test_what_comes_after_the_wait_stands_on_the_page():
 
 
 def test_a_newer_choice_in_a_fragment_ends_the_older_one():
-    """First in the page's run, which goes on without it; then in the fragment's own, which starts anew."""
+    """First in the page's run, which goes on without it; then in the fragment's own, which starts
+    anew.
+    """
 
     def script() -> None:
         import streamlit as st
         from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
-        from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState, get_script_run_ctx
+        from streamlit.runtime.scriptrunner_utils.script_run_context import (
+            ThreadState,
+            get_script_run_ctx,
+        )
 
         from se_viz.errors import OvertakenError
         from se_viz.ui.session.spinner import waiting
@@ -91,12 +102,23 @@ def test_a_newer_choice_in_a_fragment_ends_the_older_one():
     session = AppTest.from_function(script, default_timeout=300).run()
     assert not session.exception
     overtaken = "The selection has changed: the new result comes next. Wait a moment."
-    assert session.session_state["log"] == ["asked", overtaken, "page done", "asked", "asked", "computed"]
+    assert session.session_state["log"] == [
+        "asked",
+        overtaken,
+        "page done",
+        "asked",
+        "asked",
+        "computed",
+    ]
 
 
-@pytest.mark.parametrize(("request_", "expected"), [("stop", ["asked"]), ("rerun", ["asked", "asked", "computed"])])
+@pytest.mark.parametrize(
+    ("request_", "expected"), [("stop", ["asked"]), ("rerun", ["asked", "asked", "computed"])]
+)
 def test_a_run_ends_for_a_closed_tab_and_for_a_newer_run(request_: str, expected: list[str]):
-    """Streamlit only asks a run to end, and the run looks nowhere while it waits: so the watch looks."""
+    """Streamlit only asks a run to end, and the run looks nowhere while it waits: so the watch
+    looks.
+    """
 
     def script(request: str) -> None:
         import streamlit as st
@@ -112,9 +134,10 @@ def test_a_run_ends_for_a_closed_tab_and_for_a_newer_run(request_: str, expected
         with waiting("Looking…") as watch:
             log.append("asked")
             if log == ["asked"]:
-                ctx.script_requests.request_stop() if request == "stop" else ctx.script_requests.request_rerun(
-                    RerunData()
-                )
+                if request == "stop":
+                    ctx.script_requests.request_stop()
+                else:
+                    ctx.script_requests.request_rerun(RerunData())
             watch(0)
             log.append("computed")
 
@@ -124,7 +147,9 @@ def test_a_run_ends_for_a_closed_tab_and_for_a_newer_run(request_: str, expected
 
 
 def test_past_the_bound_the_page_says_how_many_wait(monkeypatch: pytest.MonkeyPatch):
-    """A pass runs, one waits, and there is room for one: the third reads one sentence and no traceback."""
+    """A pass runs, one waits, and there is room for one: the third reads one sentence and no
+    traceback.
+    """
     monkeypatch.setattr(runtime, "_lines", {})
     monkeypatch.setenv("SE_VIZ_WAITING", "1")
 
@@ -152,7 +177,9 @@ def test_past_the_bound_the_page_says_how_many_wait(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_longest_unused_network_makes_room(monkeypatch: pytest.MonkeyPatch):
-    """Open pages still hold it: what is moved out has to give its memory back all the same, and load again."""
+    """Open pages still hold it: what is moved out has to give its memory back all the same, and
+    load again.
+    """
     monkeypatch.setenv("SE_VIZ_NETWORKS", "1")
     held = get_network("tiny")
     weights = [value.clone() for value in held.model.parameters()]
@@ -160,12 +187,17 @@ def test_the_longest_unused_network_makes_room(monkeypatch: pytest.MonkeyPatch):
     assert get_engine().peek("tiny", "cpu") is None
     assert {value.device.type for value in held.model.parameters()} == {"meta"}
     again = get_network("tiny")
-    assert all(torch.equal(one, other) for one, other in zip(again.model.parameters(), weights, strict=True))
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(again.model.parameters(), weights, strict=True)
+    )
     assert len(cached.get_analysis(choices(Image.new("RGB", (64, 64), "teal"))).records) == 16
 
 
 def test_the_footer_says_what_runs_where():
-    """Before the first image there is only a device; afterwards all four facts, in one quiet line."""
+    """Before the first image there is only a device; afterwards all four facts, in one quiet
+    line.
+    """
 
     def script() -> None:
         from PIL import Image
@@ -190,7 +222,9 @@ def test_the_footer_says_what_runs_where():
 
 
 def test_a_device_that_is_gone_is_said_in_the_footer():
-    """A shared link may name another machine's device: the page must not end in a traceback below."""
+    """A shared link may name another machine's device: the page must not end in a traceback
+    below.
+    """
 
     def script() -> None:
         from se_viz.ui.frame.footer import show_footer
@@ -200,12 +234,15 @@ def test_a_device_that_is_gone_is_said_in_the_footer():
     page = AppTest.from_function(script, default_timeout=300)
     page.session_state["device"] = "cuda:99"
     assert [caption.value for caption in page.run().caption] == [
-        f"There is no device 'cuda:99' on this machine. Choose one of: {', '.join(runtime.available_devices())}."
+        "There is no device 'cuda:99' on this machine. Choose one of: "
+        f"{', '.join(runtime.available_devices())}."
     ]
 
 
 def test_what_comes_after_waiting_stands_where_it_would_without():
-    """The spinner's place is closed where it was opened: the page's own containers stay open, and fragments start."""
+    """The spinner's place is closed where it was opened: the page's own containers stay open, and
+    fragments start.
+    """
 
     def script() -> None:
         import streamlit as st

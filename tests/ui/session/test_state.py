@@ -38,7 +38,9 @@ def clicked() -> AppTest:
     return session
 
 
-@pytest.mark.parametrize("data", [PATH, [PATH], {"0": PATH}, [[PATH]]], ids=["bare", "list", "mapping", "nested"])
+@pytest.mark.parametrize(
+    "data", [PATH, [PATH], {"0": PATH}, [[PATH]]], ids=["bare", "list", "mapping", "nested"]
+)
 def test_a_click_opens_the_block_of_its_point(clicked: AppTest, data: Any):
     """Custom data arrives bare, in a list or as a mapping, by the kind of array it was sent in."""
     clicked.session_state["points"] = [{"x": 1.0, "customdata": data}, {"customdata": "another"}]
@@ -55,7 +57,9 @@ def test_a_click_beside_the_rows_changes_nothing(clicked: AppTest):
 
 @pytest.fixture
 def changed() -> AppTest:
-    """Return a session that opened a block and a channel first, then what ``chosen`` names, and then changes photo."""
+    """Return a session that opened a block and a channel first, then what ``chosen`` names, and
+    then changes photo.
+    """
 
     def script() -> None:
         import streamlit as st
@@ -87,7 +91,9 @@ def changed() -> AppTest:
 def test_what_the_app_opened_by_itself_goes_with_its_photo(
     changed: AppTest, chosen: dict[str, Any], photo: int, block: str | None, channel: int | None
 ):
-    """The channel that changes most in one photo may stand open in the next; a choice stays, to be compared."""
+    """The channel that changes most in one photo may stand open in the next; a choice stays, to be
+    compared.
+    """
     changed.session_state["chosen"], changed.session_state["photo"] = chosen, photo
     assert not changed.run().exception
     assert changed.session_state["left"] == {"block": block, "channel": channel}
@@ -95,7 +101,9 @@ def test_what_the_app_opened_by_itself_goes_with_its_photo(
 
 @pytest.fixture
 def reopened() -> AppTest:
-    """Return a session with a block open whose gates have the given spread, beside one with gates of 0 and 1."""
+    """Return a session with a block open whose gates have the given spread, beside one with gates
+    of 0 and 1.
+    """
 
     def script() -> None:
         import streamlit as st
@@ -120,13 +128,20 @@ def reopened() -> AppTest:
 
 @pytest.mark.parametrize(
     ("spread", "chosen", "opened"),
-    [(0.3, {}, "held"), (0.2, {}, "widest"), (0.2, {"channel": 1}, "held"), (0.0, {"first-block": "widest"}, "held")],
+    [
+        (0.3, {}, "held"),
+        (0.2, {}, "widest"),
+        (0.2, {"channel": 1}, "held"),
+        (0.0, {"first-block": "widest"}, "held"),
+    ],
     ids=["it differs enough", "it hardly differs", "a channel was chosen", "the block was chosen"],
 )
 def test_a_block_that_does_not_choose_in_this_photo_gives_way(
     reopened: AppTest, spread: float, chosen: dict[str, Any], opened: str
 ):
-    """Half as far as in the block where gates differ most is enough: its maps have come with the photo's pass."""
+    """Half as far as in the block where gates differ most is enough: its maps have come with the
+    photo's pass.
+    """
     reopened.session_state["spread"], reopened.session_state["chosen"] = spread, chosen
     assert not reopened.run().exception
     assert reopened.session_state["opened"] == opened
@@ -145,7 +160,11 @@ def test_an_image_is_keyed_by_its_content():
 
         first, second, *_ = list_samples()
         seen = []
-        for sample in (first, replace(first, title="Another name"), replace(second, title=first.title)):
+        for sample in (
+            first,
+            replace(first, title="Another name"),
+            replace(second, title=first.title),
+        ):
             choose_sample(sample)
             seen.append(chosen_image())
         st.session_state.seen = seen
@@ -153,7 +172,11 @@ def test_an_image_is_keyed_by_its_content():
     session = AppTest.from_function(script, default_timeout=300).run()
     assert not session.exception
     one, renamed, other = session.session_state["seen"]
-    assert one.digest == renamed.digest == hashlib.sha256(list_samples()[0].path.read_bytes()).hexdigest()
+    assert (
+        one.digest
+        == renamed.digest
+        == hashlib.sha256(list_samples()[0].path.read_bytes()).hexdigest()
+    )
     assert other.digest != one.digest
     assert (one.name, renamed.name, other.name) == ("Cat", "Another name", "Cat")
 
@@ -169,7 +192,10 @@ def test_a_file_that_failed_is_tried_again():
     """A cached failure would outlive the file's repair."""
     with pytest.raises(ImageError, match="damaged or cut short"):
         photos.get_photo("digest", View(64), list_samples()[0].path.read_bytes()[:900])
-    assert photos.get_photo("digest", View(64), list_samples()[0].path.read_bytes()).size == (64, 64)
+    assert photos.get_photo("digest", View(64), list_samples()[0].path.read_bytes()).size == (
+        64,
+        64,
+    )
 
 
 def test_one_network_serves_all_sessions():
@@ -186,7 +212,9 @@ def test_only_the_opened_block_keeps_its_feature_maps():
 
 
 def test_the_gallery_holds_samples_and_the_last_own_photos():
-    """Static gates are a mean over it, so each photo counts once, and a session's memory is bounded."""
+    """Static gates are a mean over it, so each photo counts once, and a session's memory is
+    bounded.
+    """
 
     def script() -> None:
         import hashlib
@@ -197,7 +225,9 @@ def test_the_gallery_holds_samples_and_the_last_own_photos():
         from se_viz.ui.session.state import choose_file, list_gallery, read_file
 
         for name, content in st.session_state.files:
-            st.session_state.upload = SimpleNamespace(name=name, getvalue=lambda content=content: content)
+            st.session_state.upload = SimpleNamespace(
+                name=name, getvalue=lambda content=content: content
+            )
             choose_file("upload")
             read_file()
         known = {hashlib.sha256(content).hexdigest() for _, content in st.session_state.files}

@@ -44,7 +44,9 @@ def test_all_sessions_together_hold_so_much(manager: MemoryUploadedFileManager):
     add = bounded(manager)
     for session in ("one", "two"):
         add(session, file("photo", 10))
-    with pytest.raises(HTTPException, match="The uploads of all visitors fill the room of this app"):
+    with pytest.raises(
+        HTTPException, match="The uploads of all visitors fill the room of this app"
+    ):
         add("three", file("photo", 6))
     manager.remove_session_files("one")
     add("three", file("photo", 6))
@@ -68,14 +70,18 @@ async def parse(*chunks: bytes, wait: asyncio.Event | None = None) -> object:
 
 
 def test_files_count_while_they_arrive(monkeypatch: pytest.MonkeyPatch):
-    """Many that are sent slowly would fill the disk before one of them is whole; who gives up makes room."""
+    """Many that are sent slowly would fill the disk before one of them is whole; who gives up
+    makes room.
+    """
     bound_uploads()
     monkeypatch.setattr(uploads, "SERVER", 1000)
 
     async def run() -> None:
         slow = asyncio.create_task(parse(HEAD, bytes(800), wait=asyncio.Event()))
         await asyncio.sleep(0)
-        with pytest.raises(HTTPException, match="The uploads of all visitors fill the room of this app"):
+        with pytest.raises(
+            HTTPException, match="The uploads of all visitors fill the room of this app"
+        ):
             await parse(HEAD, bytes(300))
         slow.cancel()
         await asyncio.wait([slow])
@@ -95,7 +101,9 @@ def test_a_request_brings_one_file():
 
 
 def test_a_photo_reaches_no_disk():
-    """The server's parser writes what is above a bound to a temporary file; no photo that is read is above it."""
+    """The server's parser writes what is above a bound to a temporary file; no photo that is read
+    is above it.
+    """
     bound_uploads()
     upload = asyncio.run(parse(HEAD, *[bytes(2**20)] * (MAX_BYTES // 2**20)))
     assert isinstance(upload, UploadFile)

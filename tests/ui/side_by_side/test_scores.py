@@ -1,4 +1,6 @@
-"""The panel below the maps: nothing before it is asked for, the library's numbers after, and words for what fails."""
+"""The panel below the maps: nothing before it is asked for, the library's numbers after, and words
+for what fails.
+"""
 
 import pytest
 import torch
@@ -50,8 +52,12 @@ def test_nothing_is_scored_before_it_is_asked_for(page: AppTest):
     assert f"{65 + 15 * 50} images run through the network" in words(page)
 
 
-def test_scores_are_the_librarys_beside_controls(page: AppTest, network: Network, photo: Image.Image):
-    """Every number of a map's row, controls among the rows by the same measure, and whose scores these are."""
+def test_scores_are_the_librarys_beside_controls(
+    page: AppTest, network: Network, photo: Image.Image
+):
+    """Every number of a map's row, controls among the rows by the same measure, and whose scores
+    these are.
+    """
     press(page, "Score these maps")
     table = page.dataframe[0].value.set_index("Map")
     assert set(table.index) == {*CONTROLS.values(), *TITLES}
@@ -68,19 +74,29 @@ def test_scores_are_the_librarys_beside_controls(page: AppTest, network: Network
     assert "**Scores of this image only**" in words(page)
     verdicts = [line for line in words(page).splitlines() if line.startswith("- **")]
     assert all(sum(f"**{title}**" in line for line in verdicts) == 1 for title in TITLES)
-    lines = [trace["name"] for trace in figure(page, "score-curves")["data"] if trace.get("showlegend")]
+    lines = [
+        trace["name"] for trace in figure(page, "score-curves")["data"] if trace.get("showlegend")
+    ]
     assert set(lines) == set(table.index)
 
 
 def in_colour(page: AppTest) -> list[str]:
     """Return the maps whose curves are drawn in colours."""
     lines = [trace for trace in figure(page, "score-curves")["data"] if trace["mode"] == "lines"]
-    return [trace["name"] for trace in lines if trace["line"]["color"] in LIGHT.series and trace["showlegend"]]
+    return [
+        trace["name"]
+        for trace in lines
+        if trace["line"]["color"] in LIGHT.series and trace["showlegend"]
+    ]
 
 
 @pytest.mark.usefixtures("bundled")
-def test_ticked_rows_are_in_colour_and_nothing_is_computed_again(page: AppTest, monkeypatch: pytest.MonkeyPatch):
-    """What is drawn in which colour is no question to the network; a tick holds until it is taken away."""
+def test_ticked_rows_are_in_colour_and_nothing_is_computed_again(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+):
+    """What is drawn in which colour is no question to the network; a tick holds until it is taken
+    away.
+    """
     press(page, "Score these maps")
     assert sorted(in_colour(page)) == sorted(TITLES)
     monkeypatch.setattr(pictures, "line_of", None)
@@ -102,7 +118,9 @@ def ticked(page: AppTest, *titles: str) -> AppTest:
 
 
 def test_the_latest_ticks_stay_and_keep_their_colours():
-    """There are four colours: a fifth map takes that of the one that was ticked first, and the others keep theirs."""
+    """There are four colours: a fifth map takes that of the one that was ticked first, and the
+    others keep theirs.
+    """
     page = AppTest.from_function(_tick_and_colour)
     ranked = ["A", "B", "C", "D", "E"]
     page.session_state["ranked"] = ranked
@@ -130,10 +148,16 @@ def _tick_and_colour() -> None:
 
 
 def test_sensitivity_is_measured_on_request(page: AppTest, network: Network, photo: Image.Image):
-    """It runs each method again several times; maps that do not look at the image cannot move with it."""
+    """It runs each method again several times; maps that do not look at the image cannot move with
+    it.
+    """
     press(page, "Score these maps")
     assert "Sensitivity ↓" not in page.dataframe[0].value
-    table = clean(page.toggle(key="sensitivity").set_value(True).run()).dataframe[0].value.set_index("Map")
+    table = (
+        clean(page.toggle(key="sensitivity").set_value(True).run())
+        .dataframe[0]
+        .value.set_index("Map")
+    )
     inputs = network.preprocess(photo)
     with torch.no_grad():
         best = int(network.model(inputs).argmax())
@@ -144,7 +168,9 @@ def test_sensitivity_is_measured_on_request(page: AppTest, network: Network, pho
 
 
 def test_another_class_has_to_be_asked_for_anew(page: AppTest):
-    """Scores are of one class and baseline; those of the last one must not stand below the maps of the next."""
+    """Scores are of one class and baseline; those of the last one must not stand below the maps of
+    the next.
+    """
     press(page, "Score these maps")
     assert page.dataframe
     page.selectbox[0].select_index(1)
@@ -157,8 +183,17 @@ def test_randomising_shows_map_and_gates_part_by_part(page: AppTest):
     traces = {trace["name"]: trace for trace in figure(page, "sanity-steps")["data"]}
     assert list(traces)[-4:] == [f"stage {stage}" for stage in (2, 3, 4, 5)]
     assert "two shuffled networks" in traces
-    assert all(len(trace["text"]) == 6 for name, trace in traces.items() if name != "two shuffled networks")
-    assert traces["stage 2"]["text"] == ["nothing", "classifier", "stage 5", "stage 4", "stage 3", "stage 2"]
+    assert all(
+        len(trace["text"]) == 6 for name, trace in traces.items() if name != "two shuffled networks"
+    )
+    assert traces["stage 2"]["text"] == [
+        "nothing",
+        "classifier",
+        "stage 5",
+        "stage 4",
+        "stage 3",
+        "stage 2",
+    ]
     # The network of these tests was never trained: nothing in its maps was learned.
     assert "on the learned weights**: the sizes" not in words(page)
     assert "with the maps of 19 networks whose weights are all shuffled" in words(page)

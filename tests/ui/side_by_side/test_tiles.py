@@ -8,7 +8,14 @@ from PIL import Image
 from se_viz.attribution.catalogue.pixels import METHODS
 from se_viz.attribution.question.records import Attribution
 from se_viz.charts.palettes import LIGHT
-from se_viz.ui.side_by_side.tiles import Look, describe, describe_reach, describe_repeat, paint, reach_of
+from se_viz.ui.side_by_side.tiles import (
+    Look,
+    describe,
+    describe_reach,
+    describe_repeat,
+    paint,
+    reach_of,
+)
 
 LOOK = Look("both", shared=False, opacity=1.0, palette=LIGHT)
 COMPLETE = Attribution(
@@ -21,7 +28,9 @@ COMPLETE = Attribution(
     explained=-4.0,
     stage=None,
 )
-UNSIGNED = replace(COMPLETE, method="saliency", signed=False, completeness_error=None, explained=None)
+UNSIGNED = replace(
+    COMPLETE, method="saliency", signed=False, completeness_error=None, explained=None
+)
 
 
 def test_what_a_complete_method_misses_is_a_share_of_what_it_explains():
@@ -37,7 +46,9 @@ def test_a_method_that_misses_most_of_its_sum_gives_no_shares():
 
 
 def test_what_shows_nothing_does_not_stretch_one_scale_for_all():
-    """Saliency is left out of what speaks against, and its large values would fade what is drawn."""
+    """Saliency is left out of what speaks against, and its large values would fade what is
+    drawn.
+    """
     shared, faint = replace(LOOK, shared=True), replace(COMPLETE, map=COMPLETE.map / 100)
     assert reach_of([faint, UNSIGNED], shared) == pytest.approx(1.0)
     against = replace(shared, sign="against")
@@ -54,7 +65,9 @@ def test_what_took_no_time_is_not_said_to_take_none():
 def test_of_hardly_any_change_there_is_no_share():
     """A share of nothing would be a division by zero, or a number that frightens."""
     words = describe(replace(COMPLETE, explained=0.0), LOOK)
-    assert "completeness error 0.02 logits, where the logit barely changes from the baseline." in words
+    assert (
+        "completeness error 0.02 logits, where the logit barely changes from the baseline." in words
+    )
 
 
 def test_a_method_that_promises_no_sum_has_no_error():
@@ -72,26 +85,42 @@ def test_a_map_of_zeros_has_words_and_no_reach():
 
 
 def test_what_a_method_cannot_tell_is_said():
-    """A map without signs has nothing that speaks against; an empty picture alone would look like a finding."""
+    """A map without signs has nothing that speaks against; an empty picture alone would look like
+    a finding.
+    """
     against = replace(LOOK, sign="against")
-    assert describe(UNSIGNED, against).endswith("; this method does not separate positive from negative evidence.")
-    assert not describe(COMPLETE, against).endswith("; this method does not separate positive from negative evidence.")
+    assert describe(UNSIGNED, against).endswith(
+        "; this method does not separate positive from negative evidence."
+    )
+    assert not describe(COMPLETE, against).endswith(
+        "; this method does not separate positive from negative evidence."
+    )
 
 
 def test_one_scale_makes_equal_values_equally_strong():
-    """On its own scale each map's 1 is the strongest colour; beside a map of 100 it is hardly seen."""
+    """On its own scale each map's 1 is the strongest colour; beside a map of 100 it is hardly
+    seen.
+    """
     photo = Image.new("RGB", (2, 2), "grey")
     strong = replace(COMPLETE, map=COMPLETE.map * 100)
     shared = replace(LOOK, shared=True)
-    own = [np.asarray(paint(photo, one, LOOK, reach_of([COMPLETE, strong], LOOK))) for one in (COMPLETE, strong)]
-    both = [np.asarray(paint(photo, one, shared, reach_of([COMPLETE, strong], shared))) for one in (COMPLETE, strong)]
+    own = [
+        np.asarray(paint(photo, one, LOOK, reach_of([COMPLETE, strong], LOOK)))
+        for one in (COMPLETE, strong)
+    ]
+    both = [
+        np.asarray(paint(photo, one, shared, reach_of([COMPLETE, strong], shared)))
+        for one in (COMPLETE, strong)
+    ]
     assert np.array_equal(own[0], own[1])
     assert abs(both[0].astype(int) - 128).max() < 10 < abs(both[1].astype(int) - 128).max()
 
 
 @pytest.mark.parametrize("sign", ["both", "for", "against", "size"])
 def test_a_sign_does_not_move_the_scale(sign: str):
-    """The value 1 keeps its colour when the other half is left out; only size has colours of its own."""
+    """The value 1 keeps its colour when the other half is left out; only size has colours of its
+    own.
+    """
     photo = Image.new("RGB", (2, 2), "grey")
     picture = np.asarray(paint(photo, COMPLETE, replace(LOOK, sign=sign), None)).tolist()
     high, low, grey = [200, 60, 0], [10, 70, 220], [128] * 3
@@ -114,7 +143,9 @@ def test_a_sign_does_not_move_the_scale(sign: str):
         (None, "With another seed it has one value everywhere."),
     ],
 )
-def test_a_map_that_hardly_agrees_with_itself_is_called_chance(correlation: float | None, words: str):
+def test_a_map_that_hardly_agrees_with_itself_is_called_chance(
+    correlation: float | None, words: str
+):
     """Two maps of one method share what is not chance: of 0.31 of the variance, 0.69 is left."""
     assert describe_repeat(correlation) == words
 
@@ -123,5 +154,7 @@ def test_a_map_that_hardly_agrees_with_itself_is_called_chance(correlation: floa
 def test_the_size_of_the_square_is_the_one_that_was_used(side: int):
     """On a sheet nothing else tells it, and methods without a square say nothing of one."""
     options = {"sliding_window_shapes": (3, side, side), "strides": (3, side // 2, side // 2)}
-    assert f"a square of {side} x {side} pixels, of the 192 x 192" in METHODS["occlusion"].tell(options, side=192)
+    assert f"a square of {side} x {side} pixels, of the 192 x 192" in METHODS["occlusion"].tell(
+        options, side=192
+    )
     assert METHODS["saliency"].tell({}, side=192) == METHODS["saliency"].looks_for
