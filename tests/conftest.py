@@ -38,7 +38,7 @@ CLASSES = ("ant", "bee", "cat", "dog", "elk")
 
 
 @pytest.fixture(scope="session")
-def built() -> nn.Module:
+def session_model() -> nn.Module:
     """Return the network of all tests, built once; a test takes ``se_net``, its own copy."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -48,11 +48,11 @@ def built() -> nn.Module:
 
 
 @pytest.fixture
-def se_net(built: nn.Module) -> nn.Module:
+def se_net(session_model: nn.Module) -> nn.Module:
     """SE-ResNet-50 at a quarter of its width: 16 blocks, 5 classes, evaluation mode, gradients
     on.
     """
-    return copy.deepcopy(built)
+    return copy.deepcopy(session_model)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def image(images: Tensor) -> Tensor:
 
 
 @pytest.fixture(scope="session")
-def card(built: nn.Module) -> NetworkCard:
+def card(session_model: nn.Module) -> NetworkCard:
     """Return the card of ``se_net``, named ``tiny``, before it is saved: it has no hash yet."""
     return NetworkCard(
         name="tiny",
@@ -79,7 +79,7 @@ def card(built: nn.Module) -> NetworkCard:
         input_size=64,
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
-        parameters=sum(value.numel() for value in built.parameters()),
+        parameters=sum(value.numel() for value in session_model.parameters()),
         top1=0.2,
         evaluated_with="nothing: it was never trained",
         trained_with="nothing: it was never trained",
@@ -91,12 +91,14 @@ def card(built: nn.Module) -> NetworkCard:
 
 
 @pytest.fixture(scope="session")
-def saved(tmp_path_factory: pytest.TempPathFactory, built: nn.Module, card: NetworkCard) -> Path:
+def saved(
+    tmp_path_factory: pytest.TempPathFactory, session_model: nn.Module, card: NetworkCard
+) -> Path:
     """Return a folder that bundles one network, named ``tiny``, for all tests: nobody may write
     into it.
     """
     folder = tmp_path_factory.mktemp("bundled") / "checkpoints"
-    save_checkpoint(built, card, folder)
+    save_checkpoint(session_model, card, folder)
     return folder
 
 
@@ -158,19 +160,19 @@ def warm(saved: Path, components: None) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def loaded(saved: Path) -> Network:
+def session_network(saved: Path) -> Network:
     """Return the bundled network for all tests; a test takes ``network``, its own copy."""
     return load_network("tiny", "cpu", folder=saved)
 
 
 @pytest.fixture
-def network(loaded: Network) -> Network:
+def network(session_network: Network) -> Network:
     """Return the bundled network, loaded to the CPU; its input is 64 pixels."""
-    return copy.deepcopy(loaded)
+    return copy.deepcopy(session_network)
 
 
 @pytest.fixture(scope="session")
-def built_shallow(card: NetworkCard) -> Network:
+def session_shallow(card: NetworkCard) -> Network:
     """Return the shallow network for all tests; a test takes ``shallow``, its own copy."""
     with torch.random.fork_rng(devices=[]):
         # A seed with which Grad-CAM is 0 at no stage, and has both signs before its ReLU at one.
@@ -195,11 +197,11 @@ def built_shallow(card: NetworkCard) -> Network:
 
 
 @pytest.fixture
-def shallow(built_shallow: Network) -> Network:
+def shallow(session_shallow: Network) -> Network:
     """An SE block a stage, as ``network`` names them: for what does not depend on the depth, at a
     third of the time.
     """
-    return copy.deepcopy(built_shallow)
+    return copy.deepcopy(session_shallow)
 
 
 def _residual(channels: int, *, stride: int) -> nn.Sequential:

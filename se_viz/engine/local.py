@@ -80,13 +80,21 @@ class LocalEngine:
         Raises:
             SeVizError: it cannot be answered; the text says why and what to do.
         """
-        photos = (
-            photo if isinstance(photo, Mapping) else {} if photo is None else {case.digest: photo}
-        )
-        told = _Told(progress)
-        with self.borrow(case.network, case.device, told.wait) as network:
+        if photo is None:
+            photos = {}
+        elif isinstance(photo, Mapping):
+            photos = photo
+        else:
+            photos = {case.digest: photo}
+        callbacks = _Callbacks(progress)
+        with self.borrow(case.network, case.device, callbacks.wait) as network:
             work = Work(
-                network, case.digest, photos, told.watch, told.report, partial(self._recall, case)
+                network=network,
+                digest=case.digest,
+                photos=photos,
+                watch=callbacks.watch,
+                report=callbacks.report,
+                go_back=partial(self._recall, case),
             )
             return self._answer(work, case, question)
 
@@ -100,7 +108,8 @@ class LocalEngine:
         Raises:
             SeVizError: there is no such network or device, or no room; the text says what to do.
         """
-        with self.borrow(name, str(choose_device(device).device), _Told(progress).wait) as network:
+        device = str(choose_device(device).device)
+        with self.borrow(name, device, _Callbacks(progress).wait) as network:
             return view_of(name, network)
 
     def peek(self, name: str, device: str) -> NetworkView | None:
@@ -181,18 +190,19 @@ class LocalEngine:
         What is forgotten is computed again, without a report.
         """
         case = replace(case, digest=digest)
-        known = self._recent.get(_key(case, question))
-        if known is not None:
-            return known
+        result = self._recent.get(_key(case, question))
+        if result is not None:
+            return result
         return self._answer(replace(work, digest=digest, report=lambda *_: None), case, question)
 
 
-class _Told:
-    """One callback for what a run tells by two: how many run before, and how far it is."""
+class _Callbacks:
+    """The two callbacks of a run, how many run before and how far it is, made from one."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._done, self._total = 0, 0
+        self._done = 0
+        self._total = 0
 
     def watch(self, ahead: int) -> None:
         """Tell how many run before this one."""
@@ -200,7 +210,8 @@ class _Told:
 
     def report(self, done: int, total: int) -> None:
         """Tell how far it is."""
-        self._done, self._total = done, total
+        self._done = done
+        self._total = total
         self._progress(done, total, 0)
 
     def wait(self) -> None:

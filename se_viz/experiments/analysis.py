@@ -58,7 +58,7 @@ def compare_answers(
     index = list(best)
     return pd.DataFrame(
         {
-            "class": [classes[one] for one in index],
+            "class": [classes[number] for number in index],
             "before": before.probabilities[index].numpy(),
             "after": after.probabilities[index].numpy(),
             "logit_before": before.logits[index].numpy(),
@@ -124,7 +124,8 @@ def _analyse(network: Network, changes: _Changes, items: list[_Item]) -> list[An
 
 def _pass(network: Network, changes: _Changes, items: Sequence[_Item]) -> list[Analysis]:
     gains = {site.block: site.gain for site in network.inspection.sites}
-    images, keeps = [image for image, _ in items], [keep for _, keep in items]
+    images = [image for image, _ in items]
+    keeps = [keep for _, keep in items]
     # One alone gets the digits of a plain pass.
     batch = lay_out(torch.cat(images)) if len(images) > 1 else images[0]
     capture = capture_gates(
@@ -150,14 +151,14 @@ def _pass(network: Network, changes: _Changes, items: Sequence[_Item]) -> list[A
 
 def _row(record: GateRecord, row: int, keep: frozenset[str]) -> GateRecord:
     # Copies: a view would keep, and store in a cache, what belongs to all.
-    mine = slice(row, row + 1)
+    span = slice(row, row + 1)
     features = None
     # Those of a block that another image of the pass has asked for stay behind.
     if record.features is not None and not keep.isdisjoint((record.block, record.name)):
-        features = record.features[mine].clone()
+        features = record.features[span].clone()
     return replace(
         record,
-        squeeze=record.squeeze[mine].clone(),
-        gate=record.gate[mine].clone(),
+        squeeze=record.squeeze[span].clone(),
+        gate=record.gate[span].clone(),
         features=features,
     )

@@ -21,19 +21,19 @@ from se_viz.networks.lenders import Lender
 
 
 def check_network(
-    network: Network, seen: Mapping[Path, Sequence[GateRecord]], limits: Limits | None = None
+    network: Network,
+    records_by_file: Mapping[Path, Sequence[GateRecord]],
+    limits: Limits | None = None,
 ) -> tuple[BlockHealth, ...]:
     """Judge every block by what it did on the images of some files.
 
     Raises:
         DataError: there is no image.
     """
-    records, sites = (
-        [record for image in seen.values() for record in image],
-        network.inspection.sites,
-    )
+    records = [record for image in records_by_file.values() for record in image]
+    sites = network.inspection.sites
     unclear = [name for name, dead in count_dead(records, sites).items() if dead is None]
-    dead = find_dead(network, map(open_image, seen), unclear)
+    dead = find_dead(network, map(open_image, records_by_file), unclear)
     return check_health(records, sites, limits=limits, dead=dead)
 
 
@@ -52,13 +52,11 @@ def find_dead(
     """
     alive = {}
     for image in images if blocks else ():
-        for record in analyse(
-            network, image, keep_features=blocks, whole=whole, watch=watch
-        ).records:
+        analysis = analyse(network, image, keep_features=blocks, whole=whole, watch=watch)
+        for record in analysis.records:
             if record.features is not None:
-                alive[record.name] = record.features[0].flatten(1).any(1) | alive.get(
-                    record.name, False
-                )
+                active = record.features[0].flatten(1).any(1)
+                alive[record.name] = active | alive.get(record.name, False)
     return {name: int((~channels).sum()) for name, channels in alive.items()}
 
 
@@ -86,19 +84,20 @@ def read_limits(words: Sequence[str]) -> Limits:
     Raises:
         LimitError: there is no such limit, or its value is no number in its range.
     """
-    known, given = [limit.name for limit in fields(Limits)], {}
+    names = [limit.name for limit in fields(Limits)]
+    values = {}
     for word in words:
         name, _, value = word.partition("=")
-        if name not in known:
+        if name not in names:
             raise LimitError(
-                f"There is no limit {name!r}. Choose one of {', '.join(known)}, as {known[0]}=0.05."
+                f"There is no limit {name!r}. Choose one of {', '.join(names)}, as {names[0]}=0.05."
             )
-        if name in given:
+        if name in values:
             raise LimitError(f"The limit {name} is given twice. Give it once.")
         try:
-            given[name] = float(value)
+            values[name] = float(value)
         except ValueError as error:
             raise LimitError(
                 f"{value!r} is no number for the limit {name}. Write it as {name}=0.05."
             ) from error
-    return Limits(**given)
+    return Limits(**values)

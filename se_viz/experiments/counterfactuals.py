@@ -65,9 +65,9 @@ class Replacement:
         Raises:
             DataError: there is no such kind or scope, or nothing is to be repeated.
         """
-        for word, known in ((self.kind, KINDS), (self.scope, SCOPES)):
-            if word not in known:
-                raise DataError(f"There is no {word!r} here. Choose one of: {', '.join(known)}.")
+        for word, choices in ((self.kind, KINDS), (self.scope, SCOPES)):
+            if word not in choices:
+                raise DataError(f"There is no {word!r} here. Choose one of: {', '.join(choices)}.")
         if self.repeats < 1:
             raise DataError(f"{self.repeats} shuffles are too few. Choose at least 1.")
 
@@ -139,7 +139,7 @@ def gates_of(analysis: Analysis) -> Gates:
     return {record.name: record.gate[0] for record in analysis.records}
 
 
-def mean_gates(every: Sequence[Gates]) -> Gates:
+def mean_gates(gallery: Sequence[Gates]) -> Gates:
     """Return the mean of each gate over several images.
 
     It is one fixed choice, and of a few images a chance one. A network that was trained with static
@@ -148,9 +148,9 @@ def mean_gates(every: Sequence[Gates]) -> Gates:
     Raises:
         DataError: there is no image.
     """
-    if not every:
+    if not gallery:
         raise DataError("There is no other image to take gates from. Add at least one.")
-    return {name: torch.stack([gates[name] for gates in every]).mean(0) for name in every[0]}
+    return {name: torch.stack([gates[name] for gates in gallery]).mean(0) for name in gallery[0]}
 
 
 def run_counterfactuals(
@@ -179,14 +179,14 @@ def run_counterfactuals(
     _check(gates, sites)
     places = list_places(sites, question.scope)
     repeats = question.repeats if question.kind == "shuffle" else 1
-    asked = [(place, repeat) for place in places for repeat in range(repeats)]
+    trials = [(place, repeat) for place in places for repeat in range(repeats)]
     values = [_replacements(question, gates, sites, repeat) for repeat in range(repeats)]
     variants: list[Variant] = [
         {name: partial(_replace, values[repeat][name]) for name in place.names}
-        for place, repeat in asked
+        for place, repeat in trials
     ]
     answers = run_variants(network, image, variants, whole=whole, watch=watch, report=report)
-    return tuple(_compare(network, question.kind, asked, answers))
+    return tuple(_compare(network, question.kind, trials, answers))
 
 
 def run_lenders(
@@ -208,54 +208,54 @@ def run_lenders(
     Raises:
         EditError: the gates of a lender lack a block, or have another number of channels.
     """
-    question, sites = Replacement("other", scope), network.inspection.sites
+    question = Replacement("other", scope)
+    sites = network.inspection.sites
     for lender in lenders:
         _check(lender.gates, sites)
-    found: list[Counterfactual] = []
+    counterfactuals: list[Counterfactual] = []
     places = list_places(sites, question.scope)
     for number, place in enumerate(places):
-        before, all_rows = number * len(lenders), len(places) * len(lenders)
+        before = number * len(lenders)
+        all_rows = len(places) * len(lenders)
         variants: list[Variant] = [
             {name: partial(_replace, lender.gates[name]) for name in place.names}
             for lender in lenders
         ]
         tell = partial(_report_after, report, before, all_rows)
         answers = run_variants(network, image, variants, whole=whole, watch=watch, report=tell)
-        compared = _compare(
-            network, "other", [(place, row) for row in range(len(lenders))], answers
-        )
-        found += [
-            replace(one, lender=lender.name) for one, lender in zip(compared, lenders, strict=True)
-        ]
-    return tuple(found)
+        trials = [(place, row) for row in range(len(lenders))]
+        rows = _compare(network, "other", trials, answers)
+        for lender, counterfactual in zip(lenders, rows, strict=True):
+            counterfactuals.append(replace(counterfactual, lender=lender.name))
+    return tuple(counterfactuals)
 
 
-def _report_after(report: Report, before: int, total: int, done: int, _: int) -> None:
-    report(before + done, total)
+def _report_after(report: Report, before: int, total: int, rows: int, _: int) -> None:
+    report(before + rows, total)
 
 
 def tabulate_counterfactuals(
-    found: Sequence[Counterfactual], classes: Sequence[str]
+    counterfactuals: Sequence[Counterfactual], classes: Sequence[str]
 ) -> pd.DataFrame:
     """Return one row a counterfactual: what was replaced by what, and the answer before and
     after.
     """
     return pd.DataFrame(
         {
-            "kind": one.kind,
-            "place": one.place.label,
-            "path": one.place.names[0] if len(one.place.names) == 1 else "",
-            "repeat": one.repeat,
-            "lender": one.lender,
-            "predicted": one.name_predicted(classes),
-            "answer": one.name_answer(classes),
-            "live": one.live,
-            "probability": one.probability,
-            "change": one.change,
-            "divergence": one.divergence,
-            "kept": one.kept,
+            "kind": counterfactual.kind,
+            "place": counterfactual.place.label,
+            "path": counterfactual.place.names[0] if len(counterfactual.place.names) == 1 else "",
+            "repeat": counterfactual.repeat,
+            "lender": counterfactual.lender,
+            "predicted": counterfactual.name_predicted(classes),
+            "answer": counterfactual.name_answer(classes),
+            "live": counterfactual.live,
+            "probability": counterfactual.probability,
+            "change": counterfactual.change,
+            "divergence": counterfactual.divergence,
+            "kept": counterfactual.kept,
         }
-        for one in found
+        for counterfactual in counterfactuals
     )
 
 
@@ -267,7 +267,8 @@ def summarise_counterfactuals(table: pd.DataFrame) -> pd.DataFrame:
     of them that keep their label.
     """
     groups = table.groupby(["kind", "place", "path"], sort=False, as_index=False)
-    low, high = partial(_quantile, 0.25), partial(_quantile, 0.75)
+    low = partial(_quantile, 0.25)
+    high = partial(_quantile, 0.75)
     return groups.agg(
         change=("change", "median"),
         change_low=("change", low),
@@ -286,10 +287,10 @@ def _quantile(share: float, values: pd.Series) -> float:
 
 def _check(gates: Gates, sites: Sequence[GateSite]) -> None:
     for site in sites:
-        found = tuple(gates[site.name].shape) if site.name in gates else "no gates"
-        if found != (site.channels,):
+        shape = tuple(gates[site.name].shape) if site.name in gates else "no gates"
+        if shape != (site.channels,):
             raise EditError(
-                f"There are {found} for {site.name}, which has {site.channels} channels. Take them "
+                f"There are {shape} for {site.name}, which has {site.channels} channels. Take them "
                 "from an analysis by the same network."
             )
 
@@ -313,13 +314,13 @@ def _replace(value: Tensor, gates: Tensor) -> Tensor:
 
 
 def _compare(
-    network: Network, kind: str, asked: Sequence[tuple[GateSet, int]], answers: VariantLogits
+    network: Network, kind: str, trials: Sequence[tuple[GateSet, int]], answers: VariantLogits
 ) -> Iterator[Counterfactual]:
     divergences = divergences_of(answers.live, answers.edited, independent=network.card.independent)
     live, edited = (
         network.probabilities(logits.double()) for logits in (answers.live, answers.edited)
     )
-    for row, (place, repeat) in enumerate(asked):
+    for row, (place, repeat) in enumerate(trials):
         predicted = int(answers.live[row].argmax())
         labels = network.labels(answers.live[row]), network.labels(answers.edited[row])
         yield Counterfactual(

@@ -105,11 +105,13 @@ def ablate_channels(
         NoSEBlocksError: there is no such block.
         EditError: it has no channel of a number in ``channels``.
     """
-    known = range(_site(network, block).channels)
-    asked = known if channels is None else channels
-    if wrong := [channel for channel in asked if channel not in known]:
-        raise EditError(f"{block} has no channel {wrong[0]}. Choose from 0 to {known[-1]}.")
-    variants = [{block: partial(_shut, channel)} for channel in asked]
+    numbers = range(_site(network, block).channels)
+    if channels is None:
+        channels = numbers
+    strange = [channel for channel in channels if channel not in numbers]
+    if strange:
+        raise EditError(f"{block} has no channel {strange[0]}. Choose from 0 to {numbers[-1]}.")
+    variants = [{block: partial(_shut, channel)} for channel in channels]
     answers = run_variants(network, image, variants, whole=whole, watch=watch, report=report)
     return answers.live - answers.edited
 
@@ -191,18 +193,22 @@ def compare_slopes(
         return None
     open_channels = np.flatnonzero(gates)
     slopes = effects[open_channels] / gates[open_channels]
-    dice, shuffled = np.random.default_rng(seed), np.zeros((SHUFFLES, len(gates)))
+    dice = np.random.default_rng(seed)
+    shuffled = np.zeros((SHUFFLES, len(gates)))
     shuffled[:, open_channels] = gates[open_channels] * dice.permuted(
         np.tile(slopes, (SHUFFLES, 1)), axis=1
     )
-    found = _rank_correlations(gates, abs(shuffled) if sizes else shuffled)
-    return SlopeTest(value, np.sort(found))
+    correlations = _rank_correlations(gates, abs(shuffled) if sizes else shuffled)
+    return SlopeTest(value, np.sort(correlations))
 
 
 def _rank_correlations(first: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    one, many = pd.Series(first).rank().to_numpy(), pd.DataFrame(rows).rank(axis=1).to_numpy()
-    one, many = one - one.mean(), many - many.mean(1, keepdims=True)
-    return many @ one / np.sqrt((one @ one) * (many**2).sum(1))
+    ranks = pd.Series(first).rank().to_numpy()
+    table = pd.DataFrame(rows).rank(axis=1).to_numpy()
+    # Not pandas' own: its correlation takes one pair at a time, and here are hundreds.
+    ranks = ranks - ranks.mean()
+    table = table - table.mean(1, keepdims=True)
+    return table @ ranks / np.sqrt((ranks @ ranks) * (table**2).sum(1))
 
 
 def describe_slopes(size: SlopeTest | None, signed: SlopeTest | None, channels: int) -> str:
@@ -267,7 +273,8 @@ def _shut(channel: int, gates: Tensor) -> Tensor:
 def _gradient_x_gate(
     network: Network, inputs: Tensor, site: GateSite, target: int
 ) -> Float[Tensor, "channels"]:
-    use, leaves = count(), []
+    use = count()
+    leaves = []
 
     def mark(gates: Tensor) -> Tensor:
         if next(use) != site.call:

@@ -63,31 +63,30 @@ def choose_lenders(
     Raises:
         DataError: the gallery holds no other image.
     """
-    start = next((place for place, one in enumerate(gallery) if one.digest == digest), 0)
-    following = {
-        one.digest: one for one in (*gallery[start:], *gallery[:start]) if one.digest != digest
-    }
+    start = next((place for place, lender in enumerate(gallery) if lender.digest == digest), 0)
+    circle = (*gallery[start:], *gallery[:start])
+    # By digest: a copy of a lender lends once.
+    following = {lender.digest: lender for lender in circle if lender.digest != digest}
     if not following:
         raise DataError("There is no other image to take gates from. Add at least one.")
     return tuple(following.values())[:most]
 
 
 def survey_image(
-    network: Network, seen: Seen, lenders: Sequence[Lender], questions: Sequence[Replacement]
+    network: Network, photo: Seen, lenders: Sequence[Lender], questions: Sequence[Replacement]
 ) -> tuple[Counterfactual, ...]:
     """Ask several questions of one image, which gets the gates of each lender or their mean.
 
     See `run_lenders`.
     """
-    image, found = open_image(seen.path), list[Counterfactual]()
+    image = open_image(photo.path)
+    counterfactuals = list[Counterfactual]()
     for question in questions:
         if question.kind == "other":
-            found += run_lenders(network, image, lenders, question.scope)
+            counterfactuals += run_lenders(network, image, lenders, question.scope)
         else:
-            gates = (
-                mean_gates([one.gates for one in lenders])
-                if question.kind == "mean"
-                else seen.gates
-            )
-            found += run_counterfactuals(network, image, question, gates)
-    return tuple(found)
+            gates = photo.gates
+            if question.kind == "mean":
+                gates = mean_gates([lender.gates for lender in lenders])
+            counterfactuals += run_counterfactuals(network, image, question, gates)
+    return tuple(counterfactuals)

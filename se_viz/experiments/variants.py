@@ -33,7 +33,8 @@ _ROWS_ON_GPU = 63
 """Variants in one whole pass, beside the unchanged image: on a CPU a third of a second for an
 SE-ResNet-50."""
 _MOST = 255
-_SLACK, _ROUNDING = 0.01, 1e-5
+_SLACK = 0.01
+_ROUNDING = 1e-5
 
 _LEAST = 24
 """Variants from which on `_may_spread` tries: the trial runs about as many images as eight
@@ -77,7 +78,8 @@ def run_variants(
         TooLittleMemoryError: it has too little memory.
     """
     order = {site.name: place for place, site in enumerate(network.inspection.sites)}
-    if unknown := sorted({name for variant in variants for name in variant} - order.keys()):
+    unknown = sorted({name for variant in variants for name in variant} - order.keys())
+    if unknown:
         raise NoSEBlocksError(
             f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(order)}."
         )
@@ -110,7 +112,8 @@ def _rows(network: Network, before: int) -> int:
     """Return how many variants go into a pass whose rows begin after so many blocks: about the
     work of a whole one.
     """
-    whole, blocks = _ROWS.get(network.device.type, _ROWS_ON_GPU), len(network.inspection.sites)
+    whole = _ROWS.get(network.device.type, _ROWS_ON_GPU)
+    blocks = len(network.inspection.sites)
     return min(_MOST, whole * blocks // (blocks - before))
 
 
@@ -133,9 +136,10 @@ def _try_spreading(network: Network, inputs: Tensor, name: str) -> bool:
         # Whatever a network raises that does not multiply by broadcasting, or knows its batch from
         # before.
         return False
-    moved, size = (whole[0] - whole[1]).abs().max(), whole.abs().max()
+    change = (whole[0] - whole[1]).abs().max()
+    size = whole.abs().max()
     return spread.shape == whole.shape and bool(
-        (spread - whole).abs().max() <= _SLACK * moved + _ROUNDING * size
+        (spread - whole).abs().max() <= _SLACK * change + _ROUNDING * size
     )
 
 

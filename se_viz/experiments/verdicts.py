@@ -12,9 +12,11 @@ import numpy as np
 
 from se_viz.experiments.counterfactuals import Counterfactual
 
-LITTLE, MUCH = 0.01, 0.10
-"""From where a change counts at all, and from where it counts as much: in probability, and in nats
-of KL."""
+LITTLE = 0.01
+"""From where a change counts at all: in probability, and in nats of KL."""
+
+MUCH = 0.10
+"""From where it counts as much, in the same units."""
 
 VERDICTS = ("did not matter", "mattered a little", "mattered")
 """What can be said of one image, from least to most."""
@@ -25,9 +27,11 @@ UNTOLD = "cannot be told"
 NEARLY_ALL = 0.9
 """Share of the lenders that has to agree."""
 
-SURE, MOST = 0.95, 0.75
-"""With which confidence, and of which share of all such images, a verdict holds: what few lenders
-cannot show."""
+SURE = 0.95
+"""With which confidence a verdict holds; few lenders cannot show it."""
+
+MOST = 0.75
+"""Of which share of all such images a verdict holds."""
 
 FEWEST = next(number for number in range(1, 1000) if MOST**number <= 1 - SURE)
 """Lenders from which all of them together can show it."""
@@ -70,14 +74,14 @@ class Verdict:
         return sum(self.counts)
 
 
-def judge(found: Sequence[Counterfactual]) -> Verdict:
+def judge(counterfactuals: Sequence[Counterfactual]) -> Verdict:
     """Judge by the gates of other images: every one of these is asked of every place."""
     grades: dict[tuple[str, int], int] = {}
     changes: dict[str, list[float]] = {}
-    for one in found:
-        lender = one.lender, one.repeat
-        grades[lender] = max(grades.get(lender, 0), grade(one))
-        changes.setdefault(one.place.label, []).append(one.change)
+    for counterfactual in counterfactuals:
+        lender = counterfactual.lender, counterfactual.repeat
+        grades[lender] = max(grades.get(lender, 0), grade(counterfactual))
+        changes.setdefault(counterfactual.place.label, []).append(counterfactual.change)
     counts = Counter(grades.values())
     words = next(
         (words for level, words in enumerate(VERDICTS) if _agree(counts[level], len(grades))),
@@ -90,10 +94,13 @@ def judge(found: Sequence[Counterfactual]) -> Verdict:
     )
 
 
-def grade(one: Counterfactual) -> int:
+def grade(counterfactual: Counterfactual) -> int:
     """Return how far a replacement moved the answer: 0 not at all, 1 a little, 2 much."""
-    moved = max(abs(one.change), one.divergence)
-    return 2 if not one.kept or moved >= MUCH else int(moved >= LITTLE)
+    change = max(abs(counterfactual.change), counterfactual.divergence)
+    # A label that flips counts as much, however little the probability moved.
+    if not counterfactual.kept or change >= MUCH:
+        return 2
+    return int(change >= LITTLE)
 
 
 def _agree(count: int, lenders: int) -> bool:
@@ -137,13 +144,14 @@ def describe_fixed(
     Neither counts for the verdict.
     """
     sentences = []
-    if mean:
-        worst = max(mean, key=_size)
+    worst = max(mean, key=_size, default=None)
+    if worst is not None:
         where = f" in {worst.place.label}" if len(mean) > 1 else ""
         sentences.append(
             f"With the lenders' mean gates{where}, one fixed choice, {_say(worst, classes)}."
         )
-    if ones and grade(worst := max(ones, key=_size)):
+    worst = max(ones, key=_size, default=None)
+    if worst is not None and grade(worst):
         where = f" in {worst.place.label}" if len(ones) > 1 else ""
         sentences.append(
             f"All ones{where}: {_say(worst, classes)}. This alone does not show that the network "
@@ -160,24 +168,28 @@ def describe_many(
 
     Nothing, where other images' gates were not asked for.
     """
-    lent = [[one for one in found if one.kind == "other"] for found in images]
-    if not all(lent):
+    evidence = [_of_kind("other", counterfactuals) for counterfactuals in images]
+    if not all(evidence):
         return
-    verdicts = [judge(found) for found in lent]
+    verdicts = [judge(counterfactuals) for counterfactuals in evidence]
     if len(images) == 1:
-        mean, ones = ([one for one in images[0] if one.kind == kind] for kind in ("mean", "ones"))
-        yield describe(verdicts[0], classes, mean=mean, ones=ones)
+        fixed = {kind: _of_kind(kind, images[0]) for kind in ("mean", "ones")}
+        yield describe(verdicts[0], classes, **fixed)
     else:
         counts = Counter(verdict.words for verdict in verdicts)
         shares = ", ".join(f"{words} for {counts[words]}" for words in reversed(VERDICTS))
         fewest = min(verdict.lenders for verdict in verdicts)
-        others = _count(fewest, "other image")
+        lenders = _count(fewest, "other image")
         more = " or more" if any(verdict.lenders > fewest for verdict in verdicts) else ""
         yield (
             f"Input-dependent gating {shares} of {len(images)} images, and {UNTOLD} for "
-            f"{counts[UNTOLD]}; each got the gates of {others}{more}."
+            f"{counts[UNTOLD]}; each got the gates of {lenders}{more}."
         )
     yield THRESHOLDS.replace("*", "")
+
+
+def _of_kind(kind: str, counterfactuals: Sequence[Counterfactual]) -> list[Counterfactual]:
+    return [counterfactual for counterfactual in counterfactuals if counterfactual.kind == kind]
 
 
 def _say_verdict(verdict: Verdict) -> str:
@@ -185,16 +197,16 @@ def _say_verdict(verdict: Verdict) -> str:
     lenders = _count(verdict.lenders, "other image")
     where = "" if verdict.places == 1 else f" in one of {verdict.places} places or another"
     if verdict.words != UNTOLD:
-        count, does = max(
+        count, effect = max(
             (few, "leave the answer as it is"),
             (some, f"move the answer a little{where}"),
             (many, f"move the answer much{where}"),
         )
         if verdict.words == VERDICTS[0] and verdict.places > 1:
-            does = f"leave the answer as it is in each of {verdict.places} places"
+            effect = f"leave the answer as it is in each of {verdict.places} places"
         return (
             f"Input-dependent gating {verdict.words} here: the gates of {count} of {lenders} "
-            f"{does}."
+            f"{effect}."
         )
     shares = f"{few} leave the answer as it is, {some} move it a little and {many} much{where}"
     if verdict.lenders < FEWEST:
@@ -227,15 +239,19 @@ def _say_change(verdict: Verdict) -> str:
     return f"The probability of the class moves most in {verdict.place}: {spread}."
 
 
-def _size(one: Counterfactual) -> float:
-    return abs(one.change)
+def _size(counterfactual: Counterfactual) -> float:
+    return abs(counterfactual.change)
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def _say(one: Counterfactual, classes: Sequence[str]) -> str:
-    label = "the label stays" if one.kept else f"the label turns to {one.name_answer(classes)}"
-    moved = f"{classes[one.predicted]} goes from {one.live:.1%} to {one.probability:.1%}"
-    return f"{label} and {moved} (KL {one.divergence:.3f} nats)"
+def _say(counterfactual: Counterfactual, classes: Sequence[str]) -> str:
+    if counterfactual.kept:
+        label = "the label stays"
+    else:
+        label = f"the label turns to {counterfactual.name_answer(classes)}"
+    before = f"{classes[counterfactual.predicted]} goes from {counterfactual.live:.1%}"
+    after = f"{counterfactual.probability:.1%} (KL {counterfactual.divergence:.3f} nats)"
+    return f"{label} and {before} to {after}"

@@ -44,7 +44,8 @@ class Scaled(nn.Module):
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
-        self.inner, self.temperature = inner, 1.0
+        self.inner = inner
+        self.temperature = 1.0
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits."""
@@ -185,7 +186,8 @@ def ask_pixels(network: Network, image: Tensor) -> dict[str, Tensor]:
 
 def ask_inside(network: Network, image: Tensor) -> dict[str, Tensor]:
     """Return what is said of gates, of ways through them, and of squares."""
-    target, block = Target(1), network.inspection.sites[-1].name
+    target = Target(1)
+    block = network.inspection.sites[-1].name
     neuron = attribute_neuron(
         network, image, Neuron(block, 0), "conductance", target=target, n_steps=4
     )

@@ -18,15 +18,15 @@ from tests.support.photos import noise
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory, saved: Path, loaded: Network) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, saved: Path, session_network: Network) -> Path:
     """Return checkpoints of the small network, with the gates of two images that it lends."""
     folder = shutil.copytree(saved, tmp_path_factory.mktemp("engine") / "checkpoints")
     lenders = [
-        Lender(f"noise {seed}", f"lender {seed}", gates_of(analyse(loaded, noise(seed))))
+        Lender(f"noise {seed}", f"lender {seed}", gates_of(analyse(session_network, noise(seed))))
         for seed in (5, 6)
     ]
-    digest = write_lenders(lenders, loaded.inspection.sites, folder / "tiny.lenders.npz")
-    card = {**card_to_json(loaded.card), "lenders": digest}
+    digest = write_lenders(lenders, session_network.inspection.sites, folder / "tiny.lenders.npz")
+    card = {**card_to_json(session_network.card), "lenders": digest}
     (folder / "tiny.json").write_text(json.dumps(card), encoding="utf-8")
     return folder
 

@@ -84,9 +84,9 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
     while requests.peek(1):  # pyright: ignore[reportAttributeAccessIssue]
         name, arguments = pickle.load(requests)
-        told = {"progress": tell} if name == "ask" else {}
+        options = {"progress": tell} if name == "ask" else {}
         try:
-            answer = ("answer", getattr(engine, name)(*arguments, **told))
+            answer = ("answer", getattr(engine, name)(*arguments, **options))
         except SeVizError as problem:
             answer = ("error", problem)
         send(answers, answer)

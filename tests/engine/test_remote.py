@@ -54,16 +54,16 @@ from tests.support.photos import noise
 
 pytestmark = pytest.mark.slow
 
-BLOCK, PHOTO = "layer3.1.bn3.1", "a photo"
+BLOCK = "layer3.1.bn3.1"
+PHOTO = "a photo"
 CASE = Case("tiny", "cpu", PHOTO)
 PHOTOS = {PHOTO: noise(), "another photo": noise(4)}
-TARGET, LAYER, EXAM = (
-    Target(1),
-    Layer("after", BLOCK),
-    Exam(Target(1), steps=2, squares=2, repeats=2),
-)
+TARGET = Target(1)
+LAYER = Layer("after", BLOCK)
+EXAM = Exam(Target(1), steps=2, squares=2, repeats=2)
 EDITS = (set_gates({BLOCK: (0, 2)}, 0.5),)
-MAP, GATE_MAP = Attribute(TARGET, "saliency"), AttributeGate(Neuron(BLOCK, 3), "saliency")
+MAP = Attribute(TARGET, "saliency")
+GATE_MAP = AttributeGate(Neuron(BLOCK, 3), "saliency")
 LENDERS = (LendingImage("noise 5", "lender 5"), LendingImage("mine", "another photo"))
 ASKED = (
     Analyse(),
@@ -115,8 +115,8 @@ def test_another_process_answers_alike(
     """What a question says is all that an answer depends on; the other process knows nothing of
     this one.
     """
-    here, there = (engine.ask(CASE, PHOTOS, question) for engine in (local, remote))
-    assert [*differences(here, there)] == []
+    local_answer, remote_answer = (engine.ask(CASE, PHOTOS, question) for engine in (local, remote))
+    assert [*differences(local_answer, remote_answer)] == []
 
 
 @pytest.mark.parametrize("question", ASKED, ids=lambda question: type(question).__name__)
@@ -132,10 +132,11 @@ def test_what_is_seen_of_a_network_travels(local: LocalEngine, remote: RemoteEng
     """Pages know a network by its view alone, so all of it has to cross; and it must not bring the
     model along.
     """
-    here, there = local.view("tiny", "cpu"), remote.view("tiny", "cpu")
-    assert [*differences(here, there)] == []
-    assert len(here.inspection.sites) == 16
-    assert len(pickle.dumps(here)) < 20_000
+    local_view = local.view("tiny", "cpu")
+    remote_view = remote.view("tiny", "cpu")
+    assert [*differences(local_view, remote_view)] == []
+    assert len(local_view.inspection.sites) == 16
+    assert len(pickle.dumps(local_view)) < 20_000
 
 
 def test_a_page_asks_how_many_wait(remote: RemoteEngine):
@@ -157,33 +158,33 @@ def test_progress_comes_while_it_runs(engine: LocalEngine | RemoteEngine):
     """First that nobody is before, then after each slice how many of how many passes are done;
     never backwards.
     """
-    told: list[tuple[int, int, int]] = []
-    asked = Attribute(
+    reports: list[tuple[int, int, int]] = []
+    question = Attribute(
         TARGET, "integrated_gradients", options=(("n_steps", 32), ("internal_batch_size", 8))
     )
-    engine.ask(CASE, noise(), asked, progress=lambda *numbers: told.append(numbers))
-    assert told[0] == (0, 0, 0)
-    done = [numbers[0] for numbers in told]
-    assert done == sorted(done)
-    assert len({*done}) >= 4
-    assert {ahead for *_, ahead in told} == {0}
+    engine.ask(CASE, noise(), question, progress=lambda *numbers: reports.append(numbers))
+    assert reports[0] == (0, 0, 0)
+    counts = [numbers[0] for numbers in reports]
+    assert counts == sorted(counts)
+    assert len({*counts}) >= 4
+    assert {ahead for *_, ahead in reports} == {0}
 
 
 def test_what_the_callback_raises_ends_the_question(engine: LocalEngine | RemoteEngine):
     """A run that nobody waits for must end at its next pass, and the engine must answer the next
     question.
     """
-    told: list[int] = []
+    counts: list[int] = []
 
-    def give_up(done: int, total: int, ahead: int) -> None:
-        told.append(done)
-        if done:
+    def give_up(count: int, total: int, ahead: int) -> None:
+        counts.append(count)
+        if count:
             raise OvertakenError("Enough.")
 
-    asked = Attribute(TARGET, "occlusion", options=(("strides", (3, 8, 8)),))
+    question = Attribute(TARGET, "occlusion", options=(("strides", (3, 8, 8)),))
     with pytest.raises(OvertakenError, match=r"^Enough\.$"):
-        engine.ask(CASE, noise(), asked, progress=give_up)
-    assert [done > 0 for done in told] == [False] * (len(told) - 1) + [True]
+        engine.ask(CASE, noise(), question, progress=give_up)
+    assert [count > 0 for count in counts] == [False] * (len(counts) - 1) + [True]
     assert engine.ask(CASE, noise(), EstimateEffects(BLOCK, 1)).shape == (256,)
 
 
@@ -193,7 +194,7 @@ def test_what_cannot_be_answered_is_said_in_the_same_words(
     """Errors of users cross as what they are: a sentence, and a class that pages tell from
     others.
     """
-    for case, asked, kind in (
+    for case, question, kind in (
         (CASE, Attribute(Target(9), "saliency"), AttributionError),
         (CASE, Attribute(TARGET, "saliency", options=(("nonsense", 1),)), AttributionError),
         (Case("nowhere", "cpu", PHOTO), Analyse(), NetworkError),
@@ -201,36 +202,40 @@ def test_what_cannot_be_answered_is_said_in_the_same_words(
         sentences = []
         for engine in (local, remote):
             with pytest.raises(kind, match=r"\.$") as problem:
-                engine.ask(case, noise(), asked)
+                engine.ask(case, noise(), question)
             sentences.append(str(problem.value))
         assert sentences[0] == sentences[1]
 
 
-def differences(one: Any, other: Any, path: str = "answer") -> Iterator[str]:
+def differences(answer: Any, reference: Any, path: str = "answer") -> Iterator[str]:
     """Yield where two answers differ in any value, kind or shape, but for run times."""
-    if type(one) is not type(other):
-        yield f"{path}: {type(one)} and {type(other)}"
-    elif isinstance(one, torch.Tensor):
+    if type(answer) is not type(reference):
+        yield f"{path}: {type(answer)} and {type(reference)}"
+    elif isinstance(answer, torch.Tensor):
         same = (
-            one.dtype == other.dtype
-            and one.device.type == "cpu"
-            and torch.equal(one.nan_to_num(), other.nan_to_num())
+            answer.dtype == reference.dtype
+            and answer.device.type == "cpu"
+            and torch.equal(answer.nan_to_num(), reference.nan_to_num())
         )
         yield from [] if same else [path]
-    elif isinstance(one, np.ndarray):
-        yield from [] if one.dtype == other.dtype and np.array_equal(one, other) else [path]
-    elif isinstance(one, Image.Image):
-        yield from [] if one.tobytes() == other.tobytes() else [path]
-    elif dataclasses.is_dataclass(one):
-        for name in sorted({field.name for field in dataclasses.fields(one)} - TIMES):
-            yield from differences(getattr(one, name), getattr(other, name), f"{path}.{name}")
-    elif isinstance(one, Mapping):
-        yield from [] if [*one] == [*other] else [path]
-        for key in one:
-            yield from differences(one[key], other[key], f"{path}[{key!r}]")
-    elif isinstance(one, (tuple, list)):
-        yield from [] if len(one) == len(other) else [path]
-        for place, (left, right) in enumerate(zip(one, other, strict=False)):
-            yield from differences(left, right, f"{path}[{place}]")
+    elif isinstance(answer, np.ndarray):
+        yield from (
+            [] if answer.dtype == reference.dtype and np.array_equal(answer, reference) else [path]
+        )
+    elif isinstance(answer, Image.Image):
+        yield from [] if answer.tobytes() == reference.tobytes() else [path]
+    elif dataclasses.is_dataclass(answer):
+        for name in sorted({field.name for field in dataclasses.fields(answer)} - TIMES):
+            yield from differences(
+                getattr(answer, name), getattr(reference, name), f"{path}.{name}"
+            )
+    elif isinstance(answer, Mapping):
+        yield from [] if [*answer] == [*reference] else [path]
+        for key in answer:
+            yield from differences(answer[key], reference[key], f"{path}[{key!r}]")
+    elif isinstance(answer, (tuple, list)):
+        yield from [] if len(answer) == len(reference) else [path]
+        for place, pair in enumerate(zip(answer, reference, strict=False)):
+            yield from differences(*pair, f"{path}[{place}]")
     else:
-        yield from [] if one == other else [f"{path}: {one} and {other}"]
+        yield from [] if answer == reference else [f"{path}: {answer} and {reference}"]

@@ -20,7 +20,8 @@ from tests.support.passes import PATIENCE, batches
 
 pytestmark = pytest.mark.slow
 
-BLOCK, OTHER = "layer3.1.bn3.1", "layer1.0.bn3.1"
+BLOCK = "layer3.1.bn3.1"
+OTHER = "layer1.0.bn3.1"
 
 
 @pytest.fixture
@@ -46,13 +47,13 @@ def looks_at(network: Network, photo: Image.Image, **options) -> Callable[..., A
     return lambda watch: analyse(network, photo, watch=watch, **options)
 
 
-def assert_close(found: Analysis, expected: Analysis) -> None:
+def assert_close(analysis: Analysis, expected: Analysis) -> None:
     # Another number of images is added up in another order: float32 rounding through 50 layers.
-    torch.testing.assert_close(found.probabilities, expected.probabilities, rtol=1e-4, atol=1e-5)
-    for record, other in zip(found.records, expected.records, strict=True):
-        assert (record.block, record.stage) == (other.block, other.stage)
-        torch.testing.assert_close(record.squeeze, other.squeeze, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(record.gate, other.gate, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(analysis.probabilities, expected.probabilities, rtol=1e-4, atol=1e-5)
+    for record, reference in zip(analysis.records, expected.records, strict=True):
+        assert (record.block, record.stage) == (reference.block, reference.stage)
+        torch.testing.assert_close(record.squeeze, reference.squeeze, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(record.gate, reference.gate, rtol=1e-4, atol=1e-5)
 
 
 def test_all_that_wait_share_one_pass(network, photos):
@@ -61,11 +62,11 @@ def test_all_that_wait_share_one_pass(network, photos):
     """
     alone = [analyse(network, photo) for photo in photos]
     with batches(network.model) as sizes:
-        found = wait_together(network, [looks_at(network, photo) for photo in photos])
+        analyses = wait_together(network, [looks_at(network, photo) for photo in photos])
     assert sizes == [5]
-    for mine, expected in zip(found, alone, strict=True):
-        assert_close(mine, expected)
-    assert len({analysis.records[0].squeeze.numpy().tobytes() for analysis in found}) == 5
+    for analysis, expected in zip(analyses, alone, strict=True):
+        assert_close(analysis, expected)
+    assert len({analysis.records[0].squeeze.numpy().tobytes() for analysis in analyses}) == 5
 
 
 def test_one_that_waits_alone_gets_the_single_pass(network, photos):
@@ -74,9 +75,9 @@ def test_one_that_waits_alone_gets_the_single_pass(network, photos):
     """
     with torch.inference_mode(), capture_gates(network.model) as records:
         network.model(network.preprocess(photos[0]))
-    for mine, expected in zip(analyse(network, photos[0]).records, records, strict=True):
-        assert torch.equal(mine.gate, expected.gate)
-        assert torch.equal(mine.squeeze, expected.squeeze)
+    for record, expected in zip(analyse(network, photos[0]).records, records, strict=True):
+        assert torch.equal(record.gate, expected.gate)
+        assert torch.equal(record.squeeze, expected.squeeze)
 
 
 def test_a_pass_holds_no_more_than_the_setting(network, photos, monkeypatch):
@@ -101,20 +102,20 @@ def test_feature_maps_are_kept_for_those_who_asked(network, photos):
     """People have different blocks open and share a pass: each gets the maps of that block
     alone.
     """
-    asked = [None, BLOCK, OTHER]
+    blocks = [None, BLOCK, OTHER]
     visits = [
         looks_at(network, photo, keep_features=[block] if block else [])
-        for photo, block in zip(photos[:3], asked, strict=True)
+        for photo, block in zip(photos[:3], blocks, strict=True)
     ]
     with batches(network.model) as sizes:
-        found = wait_together(network, visits)
+        analyses = wait_together(network, visits)
     assert sizes == [3]
-    for analysis, block in zip(found, asked, strict=True):
-        kept = [
+    for analysis, block in zip(analyses, blocks, strict=True):
+        maps = [
             (record, record.features) for record in analysis.records if record.features is not None
         ]
-        assert [record.block for record, _ in kept] == ([block] if block else [])
-        for record, features in kept:
+        assert [record.block for record, _ in maps] == ([block] if block else [])
+        for record, features in maps:
             # The definition of the squeeze, on the maps of this image.
             torch.testing.assert_close(features.mean((2, 3)), record.squeeze)
 
@@ -149,21 +150,22 @@ def test_an_edit_reaches_nobody_else(network, photos):
         visits = [looks_at(network, photos[0]), looks_at(network, photos[2])]
         visits.insert(order, edited)
         with batches(network.model) as sizes:
-            found = wait_together(network, visits)
-        changed = found.pop(order)
+            analyses = wait_together(network, visits)
+        analysis_of_edit = analyses.pop(order)
         assert sorted(sizes) == [1, 2]
-        for mine, expected in zip(found, (alone[0], alone[2]), strict=True):
-            assert_close(mine, expected)
-        gates = {record.block: record.gate for record in changed.records}
+        for analysis, expected in zip(analyses, (alone[0], alone[2]), strict=True):
+            assert_close(analysis, expected)
+        gates = {record.block: record.gate for record in analysis_of_edit.records}
         assert not gates[BLOCK].any()
-        assert not torch.equal(changed.probabilities, alone[1].probabilities)
+        assert not torch.equal(analysis_of_edit.probabilities, alone[1].probabilities)
 
 
 def test_equal_edits_share_a_pass_and_others_do_not(network, photos):
     """Two with one list of edits, one with another and one without: three passes, each with its
     own gates.
     """
-    half, shut = [set_gates(BLOCK, 0.5)], [set_gates(BLOCK, 0.0)]
+    half = [set_gates(BLOCK, 0.5)]
+    shut = [set_gates(BLOCK, 0.0)]
     lists = [half, shut, [set_gates(BLOCK, 0.5)], []]
     alone = [
         analyse(network, photo, edits=edits) for photo, edits in zip(photos, lists, strict=False)
@@ -172,13 +174,13 @@ def test_equal_edits_share_a_pass_and_others_do_not(network, photos):
         looks_at(network, photo, edits=edits) for photo, edits in zip(photos, lists, strict=False)
     ]
     with batches(network.model) as sizes:
-        found = wait_together(network, visits)
+        analyses = wait_together(network, visits)
     assert sizes == [2, 1, 1]
-    for mine, expected in zip(found, alone, strict=True):
-        assert_close(mine, expected)
+    for analysis, expected in zip(analyses, alone, strict=True):
+        assert_close(analysis, expected)
     gates = [
         next(record.gate for record in analysis.records if record.block == BLOCK)
-        for analysis in found
+        for analysis in analyses
     ]
     assert [gate.unique().tolist() for gate in gates[:3]] == [[0.5], [0.0], [0.5]]
     assert gates[3].unique().numel() > 2
@@ -199,8 +201,8 @@ def test_an_analysis_under_edits_is_a_pass_inside_edit_gates(network, photos):
     analysis = analyse(network, photos[0], edits=edits)
     assert torch.equal(analysis.logits, logits)
     assert torch.equal(analysis.probabilities, logits.softmax(0))
-    for mine, expected in zip(analysis.records, records, strict=True):
-        assert torch.equal(mine.gate, expected.gate)
+    for record, expected in zip(analysis.records, records, strict=True):
+        assert torch.equal(record.gate, expected.gate)
 
 
 def test_an_edit_that_does_not_fit_is_refused_before_its_turn(network, photos):
@@ -227,9 +229,9 @@ def test_answers_are_compared_class_by_class(network, photos):
         [network.classes[index] for index, _ in analysis.top(2)] for analysis in (before, after)
     ]
     assert table["class"].tolist() == list(dict.fromkeys(best[0] + best[1]))
-    for name, *shown in zip(*(table[column] for column in table), strict=True):
+    for name, *cells in zip(*(table[column] for column in table), strict=True):
         index = network.classes.index(name)
-        for analysis, share, logit in ((before, shown[0], shown[2]), (after, shown[1], shown[3])):
+        for analysis, share, logit in ((before, cells[0], cells[2]), (after, cells[1], cells[3])):
             logits = analysis.logits.double().numpy()
             assert logit == logits[index]
             assert share == pytest.approx(np.exp(logits[index]) / np.exp(logits).sum(), rel=1e-5)
@@ -251,10 +253,10 @@ def test_where_memory_runs_out_fewer_share_a_pass(network, photos):
     """Five do not fit: two, two and one, in the order they came."""
     alone = [analyse(network, photo) for photo in photos]
     with batches(network.model, most=2) as sizes:
-        found = wait_together(network, [looks_at(network, photo) for photo in photos])
+        analyses = wait_together(network, [looks_at(network, photo) for photo in photos])
     assert sizes == [5, 2, 2, 1]
-    for mine, expected in zip(found, alone, strict=True):
-        assert_close(mine, expected)
+    for analysis, expected in zip(analyses, alone, strict=True):
+        assert_close(analysis, expected)
 
 
 def test_an_image_that_does_not_fit_says_what_to_choose(network, photos):

@@ -73,8 +73,8 @@ def test_dead_channels_are_found_whatever_comes_before_the_block(
     image.
     """
     network = make(rectified=rectified, dead=3)
-    seen = {path: records_of(network, open_image(path)) for path in PATHS}
-    assert [block.dead for block in check_network(network, seen)] == [3]
+    records = {path: records_of(network, open_image(path)) for path in PATHS}
+    assert [block.dead for block in check_network(network, records)] == [3]
 
 
 def test_a_channel_that_lives_in_one_image_lives(make: Callable[..., Network]):

@@ -49,16 +49,16 @@ def softmax(network: Network, model: nn.Module, image: Image.Image) -> np.ndarra
     return np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
 
 
-def check(found: Counterfactual, live: np.ndarray, replaced: np.ndarray) -> None:
+def check(counterfactual: Counterfactual, live: np.ndarray, replaced: np.ndarray) -> None:
     """Compare a counterfactual with two answers that were made without it."""
     predicted = live.argmax()
-    assert (found.predicted, found.answer) == (predicted, replaced.argmax())
-    assert found.kept == (replaced.argmax() == predicted)
+    assert (counterfactual.predicted, counterfactual.answer) == (predicted, replaced.argmax())
+    assert counterfactual.kept == (replaced.argmax() == predicted)
     # 1e-5: an image alone is added up in another order than in a batch.
-    assert found.live == pytest.approx(live[predicted], abs=1e-5)
-    assert found.change == pytest.approx(replaced[predicted] - live[predicted], abs=1e-5)
+    assert counterfactual.live == pytest.approx(live[predicted], abs=1e-5)
+    assert counterfactual.change == pytest.approx(replaced[predicted] - live[predicted], abs=1e-5)
     divergence = sum(p * np.log(p / q) for p, q in zip(live, replaced, strict=True))
-    assert found.divergence == pytest.approx(divergence, abs=1e-5)
+    assert counterfactual.divergence == pytest.approx(divergence, abs=1e-5)
 
 
 class Fixed(nn.Module):
@@ -87,16 +87,16 @@ def test_all_ones_are_the_network_without_the_blocks(
     """U times 1 is U: every number follows from the same model with identities in the blocks'
     places.
     """
-    found = run_counterfactuals(
+    counterfactuals = run_counterfactuals(
         network, noise(0), Replacement("ones", scope), gates_of(analyses[0])
     )
     live = softmax(network, network.model, noise(0))
-    for one, paths in zip(found, members(network, scope), strict=True):
+    for counterfactual, paths in zip(counterfactuals, members(network, scope), strict=True):
         without = deepcopy(network.model)
         for path in paths:
             without.set_submodule(path, nn.Identity())
-        check(one, live, softmax(network, without, noise(0)))
-    assert max(one.divergence for one in found) > 1e-3
+        check(counterfactual, live, softmax(network, without, noise(0)))
+    assert max(counterfactual.divergence for counterfactual in counterfactuals) > 1e-3
 
 
 @pytest.mark.parametrize("kind", ["mean", "other"])
@@ -108,13 +108,13 @@ def test_replaced_gates_are_fixed_and_all_others_live(
     answers the same.
     """
     gates = mean_gates([*map(gates_of, analyses)]) if kind == "mean" else gates_of(analyses[1])
-    found = run_counterfactuals(network, noise(0), Replacement(kind, scope), gates)
+    counterfactuals = run_counterfactuals(network, noise(0), Replacement(kind, scope), gates)
     live = softmax(network, network.model, noise(0))
-    for one, paths in zip(found, members(network, scope), strict=True):
+    for counterfactual, paths in zip(counterfactuals, members(network, scope), strict=True):
         fixed = deepcopy(network.model)
         for path in paths:
             fixed.set_submodule(path, Fixed(gates[path]))
-        check(one, live, softmax(network, fixed, noise(0)))
+        check(counterfactual, live, softmax(network, fixed, noise(0)))
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -125,32 +125,32 @@ def test_each_lender_is_asked_as_if_alone(network: Network, analyses: list[Analy
     lenders = [
         Lender(f"{seed}", f"{seed}", gates_of(analysis)) for seed, analysis in enumerate(analyses)
     ]
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     together = run_lenders(
-        network, noise(7), lenders, scope, report=lambda *numbers: told.append(numbers)
+        network, noise(7), lenders, scope, report=lambda *numbers: reports.append(numbers)
     )
     for number, lender in enumerate(lenders):
         alone = run_counterfactuals(network, noise(7), Replacement("other", scope), lender.gates)
-        mine = [one for one in together if one.lender == lender.name]
-        assert [(one.place, one.repeat) for one in mine] == [(one.place, number) for one in alone]
-        for one, other in zip(mine, alone, strict=True):
+        rows = [row for row in together if row.lender == lender.name]
+        for row, reference in zip(rows, alone, strict=True):
+            assert (row.place, row.repeat) == (reference.place, number)
             # 1e-5: another number of rows is added up in another order.
-            assert one.change == pytest.approx(other.change, abs=1e-5)
-            assert one.divergence == pytest.approx(other.divergence, abs=1e-5)
-    assert told[-1] == (len(together), len(together))
-    assert sorted(told) == told
+            assert row.change == pytest.approx(reference.change, abs=1e-5)
+            assert row.divergence == pytest.approx(reference.divergence, abs=1e-5)
+    assert reports[-1] == (len(together), len(together))
+    assert sorted(reports) == reports
     with pytest.raises(EditError, match=r"no gates for layer1\.0\.bn3\.1"):
         run_lenders(network, noise(7), [Lender("empty", "", {})], scope)
 
 
 def test_an_image_given_its_own_gates_keeps_its_answer(network: Network, analyses: list[Analysis]):
     """Nothing was replaced by anything else: no change, no divergence, beyond rounding."""
-    (found,) = run_counterfactuals(
+    (counterfactual,) = run_counterfactuals(
         network, noise(2), Replacement("other", "network"), gates_of(analyses[2])
     )
-    assert found.kept
-    assert abs(found.change) < 1e-6
-    assert abs(found.divergence) < 1e-9
+    assert counterfactual.kept
+    assert abs(counterfactual.change) < 1e-6
+    assert abs(counterfactual.divergence) < 1e-9
 
 
 def test_a_shuffle_moves_gates_and_makes_none(network: Network, analyses: list[Analysis]):
@@ -173,16 +173,17 @@ def test_a_shuffle_is_the_same_again_and_in_every_scope(network: Network, analys
     others are asked.
     """
     own = gates_of(analyses[0])
-    ask = [
+    questions = [
         Replacement("shuffle", "block", repeats=2),
         Replacement("shuffle", "block", repeats=2, seed=1),
     ]
-    once, again, other = (
-        run_counterfactuals(network, noise(0), question, own) for question in (ask[0], *ask)
+    once, again, shifted = (
+        run_counterfactuals(network, noise(0), question, own)
+        for question in (questions[0], *questions)
     )
     assert once == again
     # The second shuffle of seed 0 is the first one of seed 1.
-    for first, second in zip(once[1::2], other[::2], strict=True):
+    for first, second in zip(once[1::2], shifted[::2], strict=True):
         assert second.divergence == pytest.approx(first.divergence, abs=1e-6)
         assert (first.repeat, second.repeat) == (1, 0)
     assert once[0].divergence != once[1].divergence
@@ -243,20 +244,22 @@ def test_tables_say_what_was_found(network: Network, analyses: list[Analysis]):
     """One row each, with class names; the summary is NumPy's median and quartiles over the
     shuffles of a place.
     """
-    found = run_counterfactuals(
+    counterfactuals = run_counterfactuals(
         network, noise(0), Replacement("shuffle", "stage", repeats=4), gates_of(analyses[0])
     )
-    table = tabulate_counterfactuals(found, network.classes)
-    assert table["answer"].tolist() == [network.classes[one.answer] for one in found]
+    table = tabulate_counterfactuals(counterfactuals, network.classes)
+    assert table["answer"].tolist() == [
+        network.classes[counterfactual.answer] for counterfactual in counterfactuals
+    ]
     assert table["path"].unique().tolist() == [""]
     summary = summarise_counterfactuals(table)
     assert summary["place"].tolist() == ["Stage 2", "Stage 3", "Stage 4", "Stage 5"]
     for place, row in enumerate(summary.to_dict("records")):
-        four = found[4 * place : 4 * place + 4]
+        four = counterfactuals[4 * place : 4 * place + 4]
         assert row["count"] == 4
-        assert row["kept"] == sum(one.kept for one in four) / 4
+        assert row["kept"] == sum(counterfactual.kept for counterfactual in four) / 4
         for column in ("change", "divergence"):
-            values = np.array([getattr(one, column) for one in four])
+            values = np.array([getattr(counterfactual, column) for counterfactual in four])
             low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
             assert row[column] == pytest.approx(middle)
             assert row[f"{column}_low"] == pytest.approx(low)
@@ -265,7 +268,9 @@ def test_tables_say_what_was_found(network: Network, analyses: list[Analysis]):
 
 def test_the_table_of_one_block_names_its_path(network: Network, analyses: list[Analysis]):
     """A click on a point opens the block, by its path."""
-    found = run_counterfactuals(network, noise(0), Replacement("ones"), gates_of(analyses[0]))
-    table = tabulate_counterfactuals(found, network.classes)
+    counterfactuals = run_counterfactuals(
+        network, noise(0), Replacement("ones"), gates_of(analyses[0])
+    )
+    table = tabulate_counterfactuals(counterfactuals, network.classes)
     assert table["path"].tolist() == [site.name for site in network.inspection.sites]
     assert isinstance(table, pd.DataFrame)

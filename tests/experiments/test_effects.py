@@ -28,7 +28,8 @@ from tests.support.reused import TwiceApart
 
 pytestmark = pytest.mark.slow
 
-BLOCK, LAST = "layer1.1.bn3.1", "layer4.2.bn3.1"
+BLOCK = "layer1.1.bn3.1"
+LAST = "layer4.2.bn3.1"
 
 
 @pytest.fixture
@@ -80,12 +81,11 @@ def test_ablation_is_captums_ablation_of_the_gate(
     """Captum puts 0 in place of one output of the sigmoid after another, with hooks of its own."""
     ablation = captum.attr.LayerFeatureAblation(network.model, gate_module(network, BLOCK))
     with torch.no_grad():
-        theirs = ablation.attribute(network.preprocess(photo), layer_baselines=0.0, target=target)
-    assert isinstance(theirs, Tensor)
-    ours = ablate_channels(network, photo, BLOCK)[:, target]
-    torch.testing.assert_close(
-        ours, theirs.flatten(), rtol=1e-5, atol=1e-5
-    )  # of another order of additions
+        expected = ablation.attribute(network.preprocess(photo), layer_baselines=0.0, target=target)
+    assert isinstance(expected, Tensor)
+    effects = ablate_channels(network, photo, BLOCK)[:, target]
+    # Captum runs one image at a time, which is added up in another order than a batch.
+    torch.testing.assert_close(effects, expected.flatten(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("block", [BLOCK, LAST])
@@ -156,10 +156,12 @@ def test_what_is_not_there_is_refused(network: Network, photo: Image.Image):
 
 def slow_ranks(values: Sequence[float]) -> list[float]:
     """Rank by counting: those below, and half of those that are equal."""
-    return [
-        sum(other < one for other in values) + (sum(other == one for other in values) + 1) / 2
-        for one in values
-    ]
+    ranks = []
+    for value in values:
+        below = sum(number < value for number in values)
+        equal = sum(number == value for number in values)
+        ranks.append(below + (equal + 1) / 2)
+    return ranks
 
 
 def test_rank_correlation_is_the_correlation_of_ranks():
@@ -167,12 +169,17 @@ def test_rank_correlation_is_the_correlation_of_ranks():
     dice = np.random.default_rng(0)
     first = dice.integers(0, 12, 40).astype(float)
     second = first + dice.normal(0, 6, 40).round()
-    found = rank_correlation(first, second)
-    one, two = slow_ranks(first.tolist()), slow_ranks(second.tolist())
+    correlation = rank_correlation(first, second)
+    first_ranks = slow_ranks(first.tolist())
+    second_ranks = slow_ranks(second.tolist())
     middle = 41 / 2
-    top = sum((a - middle) * (b - middle) for a, b in zip(one, two, strict=True))
-    bottom = math.sqrt(sum((a - middle) ** 2 for a in one) * sum((b - middle) ** 2 for b in two))
-    assert found == pytest.approx(top / bottom)
+    covariance = sum(
+        (a - middle) * (b - middle) for a, b in zip(first_ranks, second_ranks, strict=True)
+    )
+    first_variance = sum((rank - middle) ** 2 for rank in first_ranks)
+    second_variance = sum((rank - middle) ** 2 for rank in second_ranks)
+    expected = covariance / math.sqrt(first_variance * second_variance)
+    assert correlation == pytest.approx(expected)
 
 
 def test_an_order_that_is_not_there_has_no_correlation():
@@ -204,7 +211,9 @@ def test_slopes_that_have_nothing_to_do_with_gates_are_seldom_called_more(kind: 
     """The wrong word is said of at most one block in twenty, however gates and slopes are
     distributed.
     """
-    dice, wrong, draws = np.random.default_rng(2), 0, 120
+    dice = np.random.default_rng(2)
+    wrong = 0
+    draws = 120
     for draw in range(draws):
         gates = GATES[kind](dice, 24)
         test = compare_slopes(gates, gates * draw_slopes(dice, 24), sizes=sizes, seed=draw)
@@ -218,17 +227,18 @@ def test_gates_that_go_with_their_slopes_are_told():
     """Steeper slopes at wider gates are above, flatter ones below, in nearly all draws of 64
     channels.
     """
-    dice, said = np.random.default_rng(3), {1: [], -1: []}
+    dice = np.random.default_rng(3)
+    standings = {1: [], -1: []}
     for draw in range(40):
         gates = GATES["spread"](dice, 64)
-        for sign, words in said.items():
+        for sign, words in standings.items():
             slopes = np.exp(sign * 3 * gates) * dice.normal(0, 1, 64)
             test = compare_slopes(gates, gates * slopes, sizes=True, seed=draw)
             words.append(test and test.standing)
-    assert said[1].count("above") >= 36
-    assert said[-1].count("below") >= 36
-    assert "below" not in said[1]
-    assert "above" not in said[-1]
+    assert standings[1].count("above") >= 36
+    assert standings[-1].count("below") >= 36
+    assert "below" not in standings[1]
+    assert "above" not in standings[-1]
 
 
 def test_zero_is_not_what_chance_gives():
@@ -236,7 +246,8 @@ def test_zero_is_not_what_chance_gives():
     loop find too.
     """
     dice = np.random.default_rng(4)
-    gates, slopes = GATES["spread"](dice, 40), draw_slopes(dice, 40)
+    gates = GATES["spread"](dice, 40)
+    slopes = draw_slopes(dice, 40)
     test = compare_slopes(gates, gates * slopes, sizes=True)
     assert test is not None
     loop = [
@@ -299,7 +310,8 @@ def test_in_an_untrained_network_gates_say_nothing_of_their_slopes(
     """Weights of the excitation's last layer drawn anew: no word but *inside* is right, in 19 of
     20 blocks.
     """
-    dice, standings = torch.Generator().manual_seed(6), []
+    dice = torch.Generator().manual_seed(6)
+    standings = []
     blocks = [site.block for site in shallow.inspection.sites]
     for draw in range(20):
         for block in blocks:
@@ -315,7 +327,8 @@ def test_in_an_untrained_network_gates_say_nothing_of_their_slopes(
             assert test is not None
             standings.append(test.standing)
     # Four standard errors of a share of 0.05 in 80 blocks are 0.1.
-    assert sum(one != "inside" for one in standings) / len(standings) < 0.05 + 0.1
+    outside = sum(standing != "inside" for standing in standings)
+    assert outside / len(standings) < 0.05 + 0.1
 
 
 def test_outliers_are_the_misleading_channels(network: Network, photo: Image.Image):

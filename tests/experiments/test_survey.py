@@ -45,10 +45,10 @@ def run(network_folder: Path) -> Callable[..., int]:
 def test_an_image_never_lends_gates_to_itself():
     """Its own gates would hide a part of what is asked; a copy of the file is the same image."""
     gallery = [Lender(name, digest, {}) for name, digest in zip("abxc", "abac", strict=True)]
-    assert [one.name for one in choose_lenders("a", gallery)] == ["b", "c"]
-    assert {one.digest for one in choose_lenders("b", gallery)} == {"a", "c"}
-    assert [one.digest for one in choose_lenders("c", gallery, 1)] == ["a"]
-    assert {one.digest for one in choose_lenders("new", gallery)} == {"a", "b", "c"}
+    assert [lender.name for lender in choose_lenders("a", gallery)] == ["b", "c"]
+    assert {lender.digest for lender in choose_lenders("b", gallery)} == {"a", "c"}
+    assert [lender.digest for lender in choose_lenders("c", gallery, 1)] == ["a"]
+    assert {lender.digest for lender in choose_lenders("new", gallery)} == {"a", "b", "c"}
     with pytest.raises(DataError, match="no other image to take gates from"):
         choose_lenders("a", [gallery[0], gallery[2]])
 
@@ -58,8 +58,8 @@ def test_folders_give_their_images_each_once(tmp_path: Path):
     (tmp_path / "inner").mkdir()
     for name in ("b.PNG", "a.jpg", "notes.txt", "inner/c.webp"):
         (tmp_path / name).touch()
-    found = find_images([tmp_path / "b.PNG", tmp_path])
-    assert [str(path.relative_to(tmp_path)) for path in found] == ["b.PNG", "a.jpg", "inner/c.webp"]
+    paths = find_images([tmp_path / "b.PNG", tmp_path])
+    assert [str(path.relative_to(tmp_path)) for path in paths] == ["b.PNG", "a.jpg", "inner/c.webp"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImageError, match=r"empty holds no image \(jpg, "):
         find_images([tmp_path / "empty"])
@@ -67,12 +67,12 @@ def test_folders_give_their_images_each_once(tmp_path: Path):
 
 def test_seen_gates_are_the_captured_ones(network: Network):
     """Gates that an image lends are those the network opens for it."""
-    found = see_image(network, CAT)
+    photo = see_image(network, CAT)
     with torch.inference_mode(), capture_gates(network.model) as records:
         network.model(network.preprocess(open_image(CAT)))
-    assert found.gates.keys() == {record.name for record in records}
+    assert photo.gates.keys() == {record.name for record in records}
     for record in records:
-        assert torch.equal(found.gates[record.name], record.gate[0])
+        assert torch.equal(photo.gates[record.name], record.gate[0])
 
 
 def test_a_folder_gives_a_table_a_summary_and_a_plot(
@@ -85,7 +85,8 @@ def test_a_folder_gives_a_table_a_summary_and_a_plot(
     folder.mkdir()
     for path in (CAT, COFFEE):
         shutil.copy(path, folder)
-    out, plot = tmp_path / "table.csv", tmp_path / "plot.html"
+    out = tmp_path / "table.csv"
+    plot = tmp_path / "plot.html"
     kinds = ("--kinds", "mean", "shuffle", "ones", "other")
     words = (
         "--scope",

@@ -17,7 +17,9 @@ from tests.support.reused import TwiceApart
 
 pytestmark = pytest.mark.slow
 
-FIRST, MIDDLE, LAST = "layer1.0.bn3.1", "layer3.2.bn3.1", "layer4.2.bn3.1"
+FIRST = "layer1.0.bn3.1"
+MIDDLE = "layer3.2.bn3.1"
+LAST = "layer4.2.bn3.1"
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def photo() -> Image.Image:
 
 
 @pytest.fixture
-def shared() -> Network:
+def twice() -> Network:
     """Return a network whose one SE block is used twice in a pass."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
@@ -83,10 +85,11 @@ def test_no_variants_are_no_answers(network: Network, photo: Image.Image):
 
 
 @pytest.mark.parametrize("use", ["se", "se#2"])
-def test_the_uses_of_a_block_are_told_apart(shared: Network, photo: Image.Image, use: str):
+def test_the_uses_of_a_block_are_told_apart(twice: Network, photo: Image.Image, use: str):
     """Only the named use changes; the expectation is the network written out by hand."""
-    answers = run_variants(shared, photo, [{use: torch.zeros_like}])
-    net, images = shared.model, shared.preprocess(photo)
+    answers = run_variants(twice, photo, [{use: torch.zeros_like}])
+    net = twice.model
+    images = twice.preprocess(photo)
     assert isinstance(net, TwiceApart)
     with torch.no_grad():
         maps = net.start(images)
@@ -100,25 +103,25 @@ def test_progress_counts_every_variant_and_others_get_the_turn(
     network: Network, photo: Image.Image
 ):
     """A bar needs both numbers, and between two passes the device is offered to whoever waits."""
-    told: list[tuple[int, int]] = []
-    watched: list[int] = []
+    reports: list[tuple[int, int]] = []
+    queues: list[int] = []
     run_variants(
         network,
         photo,
         [{FIRST: torch.zeros_like}] * 31,
-        watch=watched.append,
-        report=lambda *n: told.append(n),
+        watch=queues.append,
+        report=lambda *numbers: reports.append(numbers),
     )
-    assert told == [(15, 31), (30, 31), (31, 31)]
-    assert watched == [0, 0, 0]
+    assert reports == [(15, 31), (30, 31), (31, 31)]
+    assert queues == [0, 0, 0]
 
 
 def test_a_newer_choice_ends_the_work(network: Network, photo: Image.Image):
     """What the watch raises between two passes stops the rest, and the line is free afterwards."""
-    told: list[int] = []
+    reports: list[int] = []
 
     def watch(_: int) -> None:
-        if told:
+        if reports:
             raise OvertakenError("Something else was chosen. Wait a moment.")
 
     with pytest.raises(OvertakenError, match="chosen"):
@@ -127,9 +130,9 @@ def test_a_newer_choice_ends_the_work(network: Network, photo: Image.Image):
             photo,
             [{FIRST: torch.zeros_like}] * 40,
             watch=watch,
-            report=lambda done, _: told.append(done),
+            report=lambda count, _: reports.append(count),
         )
-    assert told == [15]
+    assert reports == [15]
     assert line_of(network.device).waiting == 0
     assert run_variants(network, photo, [{LAST: torch.zeros_like}]).edited.shape == (1, 5)
 
@@ -174,17 +177,16 @@ class Rows(nn.Module):
 
     def __init__(self, end: nn.Module) -> None:
         super().__init__()
-        self.start, self.one, self.two = (
-            nn.Conv2d(3, 8, 3, 2),
-            SEModule(8, rd_channels=2),
-            SEModule(8, rd_channels=2),
-        )
-        self.end, self.seen = end, dict[str, int]()
+        self.start = nn.Conv2d(3, 8, 3, 2)
+        self.one = SEModule(8, rd_channels=2)
+        self.two = SEModule(8, rd_channels=2)
+        self.end = end
+        self.rows = dict[str, int]()
         for name in ("start", "one", "two", "end"):
             self.get_submodule(name).register_forward_pre_hook(partial(self._count, name))
 
     def _count(self, name: str, _: nn.Module, inputs: tuple[Tensor]) -> None:
-        self.seen[name] = len(inputs[0])
+        self.rows[name] = len(inputs[0])
 
     def forward(self, images: Tensor) -> Tensor:
         """Return eight logits."""
@@ -209,7 +211,7 @@ def rows_of(end: nn.Module) -> tuple[Network, dict[str, int]]:
         model = Rows(end)
     if isinstance(end, KnowsItsBatch):
         model.register_forward_pre_hook(lambda _, inputs: setattr(end, "batch", len(inputs[0])))
-    return Network.from_model(model, input_size=64), model.seen
+    return Network.from_model(model, input_size=64), model.rows
 
 
 class Mean(nn.Module):
@@ -226,9 +228,9 @@ def shut(channel: int) -> Callable[[Tensor], Tensor]:
 
 def test_before_the_first_changed_block_one_image_runs_for_all(photo: Image.Image):
     """What all rows have in common is computed once; the answers are those of each edit alone."""
-    network, seen = rows_of(Mean())
+    network, rows = rows_of(Mean())
     answers = run_variants(network, photo, [{"two": shut(channel)} for channel in range(8)] * 3)
-    assert seen == {"start": 1, "one": 1, "two": 1, "end": 25}
+    assert rows == {"start": 1, "one": 1, "two": 1, "end": 25}
     for channel in range(8):
         expected = alone(
             network,
@@ -241,14 +243,14 @@ def test_before_the_first_changed_block_one_image_runs_for_all(photo: Image.Imag
 
 def test_rows_begin_at_the_first_block_that_any_of_them_changes(photo: Image.Image):
     """A row that changes a later block, or nothing, begins there with the others."""
-    network, seen = rows_of(Mean())
+    network, rows = rows_of(Mean())
     with_third = Network.from_model(
         nn.Sequential(SEModule(3, rd_channels=2), network.model), input_size=64
     )
     variants = [{"1.two": shut(0)}, {"1.one": shut(1), "1.two": shut(2)}, {}]
     answers = run_variants(with_third, photo, variants * 8)
     # Three blocks, of which one comes before: half as many again as fifteen go into a pass.
-    assert seen == {"start": 1, "one": 1, "two": 3, "end": 3}
+    assert rows == {"start": 1, "one": 1, "two": 3, "end": 3}
     torch.testing.assert_close(answers.edited[2], answers.live[2], rtol=0, atol=0)
     first = alone(
         with_third, photo, "1.two", lambda gates: gates.index_fill(1, torch.tensor([0]), 0)
@@ -260,9 +262,9 @@ def test_a_network_that_knows_its_batch_runs_whole_passes(photo: Image.Image):
     """It would answer for one image only: the trial finds that out, and the answers are right all
     the same.
     """
-    network, seen = rows_of(KnowsItsBatch())
+    network, rows = rows_of(KnowsItsBatch())
     answers = run_variants(network, photo, [{"two": shut(channel)} for channel in range(8)])
-    assert seen == dict.fromkeys(("start", "one", "two", "end"), 9)
+    assert rows == dict.fromkeys(("start", "one", "two", "end"), 9)
     expected = alone(network, photo, "two", lambda gates: gates.index_fill(1, torch.tensor([3]), 0))
     torch.testing.assert_close(answers.edited[3], expected, rtol=1e-5, atol=1e-6)
 

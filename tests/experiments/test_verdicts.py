@@ -55,7 +55,7 @@ def lent(levels: Sequence[int], place: str = "Network") -> list[Counterfactual]:
 
 
 @pytest.mark.parametrize(
-    ("one", "level"),
+    ("counterfactual", "level"),
     [
         (moved(to=0.809, divergence=0.009), 0),
         (moved(to=0.811), 1),
@@ -68,9 +68,9 @@ def lent(levels: Sequence[int], place: str = "Network") -> list[Counterfactual]:
         (moved(to=0.799, answer=1), 2),
     ],
 )
-def test_a_grade_follows_the_stated_thresholds(one: Counterfactual, level: int):
+def test_a_grade_follows_the_stated_thresholds(counterfactual: Counterfactual, level: int):
     """A flip, 10 points or 0.1 nats; 1 point or 0.01 nats; less, in both directions."""
-    assert grade(one) == level
+    assert grade(counterfactual) == level
 
 
 @pytest.mark.parametrize(("level", "words"), [*enumerate(VERDICTS)])
@@ -78,10 +78,10 @@ def test_a_word_is_said_where_nearly_all_lenders_agree(level: int, words: str):
     """Thirty lenders: 27 are nine in ten, 26 are not; who moves the answer otherwise does not
     count.
     """
-    other = (level + 1) % 3
+    dissent = (level + 1) % 3
     assert judge(lent([level] * 30)).words == words
-    assert judge(lent([level] * 27 + [other] * 3)).words == words
-    assert judge(lent([level] * 26 + [other] * 4)).words == UNTOLD
+    assert judge(lent([level] * 27 + [dissent] * 3)).words == words
+    assert judge(lent([level] * 26 + [dissent] * 4)).words == UNTOLD
 
 
 def test_few_lenders_are_not_enough():
@@ -105,31 +105,35 @@ def test_the_wrong_word_is_seldom_said(lenders: int):
     """Three quarters of all images would move the answer much, not nearly all: 1 draw in 20 says
     so at most.
     """
-    dice, draws = np.random.default_rng(7), 300
+    dice = np.random.default_rng(7)
+    draws = 300
     rows = dice.choice(3, size=(draws, lenders), p=[0.05, 0.2, 0.75]).tolist()
-    said = [judge(lent(row)).words for row in rows]
-    assert {*said} <= {"mattered", UNTOLD}
+    words = [judge(lent(row)).words for row in rows]
+    assert {*words} <= {"mattered", UNTOLD}
     # Four standard errors of a share of 0.05 in 300 draws are 0.05.
-    assert said.count("mattered") / draws < 0.05 + 0.05
+    assert words.count("mattered") / draws < 0.05 + 0.05
 
 
 def test_two_sets_of_lenders_never_say_two_different_words():
     """Whatever a crowd does, one set of lenders and another may differ in whether they tell,
     hardly in what.
     """
-    dice, contradictions, changed = np.random.default_rng(8), 0, 0
+    dice = np.random.default_rng(8)
+    contradictions = 0
+    differences = 0
     for _ in range(200):
         crowd = dice.dirichlet([0.5, 0.5, 0.5])
-        said = {judge(lent(dice.choice(3, size=30, p=crowd).tolist())).words for _ in range(3)}
-        contradictions += len(said - {UNTOLD}) > 1
-        changed += len(said) > 1
+        words = {judge(lent(dice.choice(3, size=30, p=crowd).tolist())).words for _ in range(3)}
+        contradictions += len(words - {UNTOLD}) > 1
+        differences += len(words) > 1
     assert contradictions == 0
-    assert changed / 200 < 0.25
+    assert differences / 200 < 0.25
 
 
 def test_a_lender_counts_by_the_place_where_it_moves_the_answer_most():
     """In two places, each of which half of the lenders move: all of them move it somewhere."""
-    first, second = lent([2] * 6 + [0] * 6, "SE_2_1"), lent([0] * 6 + [2] * 6, "SE_2_2")
+    first = lent([2] * 6 + [0] * 6, "SE_2_1")
+    second = lent([0] * 6 + [2] * 6, "SE_2_2")
     verdict = judge([*first, *second])
     assert verdict.words == "mattered"
     assert verdict.counts == (0, 0, 12)
@@ -239,31 +243,30 @@ def test_static_gates_never_matter(shallow: Network, scope: str):
     """Gates that are the same for every image cannot have mattered, whatever they are: not one
     wrong word in five.
     """
-    dice, said = torch.Generator().manual_seed(0), []
+    dice = torch.Generator().manual_seed(0)
+    words = []
     for draw in range(5):
         make_static(shallow, [site.block for site in shallow.inspection.sites], dice)
         lenders = lenders_of(shallow, range(12))
-        said.append(judge(run_lenders(shallow, noise(100 + draw), lenders, scope)).words)
-    assert said == ["did not matter"] * 5
+        words.append(judge(run_lenders(shallow, noise(100 + draw), lenders, scope)).words)
+    assert words == ["did not matter"] * 5
 
 
 def test_the_one_block_whose_gates_decide_is_named(shallow: Network):
     """All blocks are static but one, whose lent gates are far from the image's own: only there
     anything moves.
     """
-    blocks, dice = (
-        [site.block for site in shallow.inspection.sites],
-        torch.Generator().manual_seed(1),
-    )
+    blocks = [site.block for site in shallow.inspection.sites]
+    dice = torch.Generator().manual_seed(1)
     head = shallow.model.get_submodule("fc")
     assert isinstance(head, nn.Linear)
     head.weight.mul_(9)
     for draw, decisive in enumerate(blocks):
         make_static(shallow, [block for block in blocks if block != decisive], dice)
-        lenders = [
-            Lender(one.name, one.digest, {**one.gates, decisive: 0.02 * one.gates[decisive]})
-            for one in lenders_of(shallow, range(12))
-        ]
+        lenders = []
+        for lender in lenders_of(shallow, range(12)):
+            gates = {**lender.gates, decisive: 0.02 * lender.gates[decisive]}
+            lenders.append(Lender(lender.name, lender.digest, gates))
         verdict = judge(run_lenders(shallow, noise(200 + draw), lenders, "block"))
         assert verdict.place == f"SE_{draw + 2}_1"
         # Of an untrained network: only what stands right before its answer moves it by ten points.

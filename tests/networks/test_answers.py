@@ -53,10 +53,10 @@ def binary(se_net: nn.Module) -> Network:
 
 
 @pytest.fixture
-def tags(built: nn.Module) -> Network:
+def tags(session_model: nn.Module) -> Network:
     """The small network, whose five classes are independent."""
     return Network.from_model(
-        copy.deepcopy(built),
+        copy.deepcopy(session_model),
         classes=["ant", "bee", "cat", "dog", "elk"],
         input_size=64,
         multi_label=True,

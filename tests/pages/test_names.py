@@ -115,12 +115,12 @@ def test_every_page_is_walked():
 
 @pytest.mark.parametrize("classes", [NAMES[1:2], NAMES], ids=["one logit", "multi-label"])
 def test_independent_answers_are_said_and_escaped(
-    bundled: Path, built: nn.Module, card: NetworkCard, classes: tuple[str, ...]
+    bundled: Path, session_model: nn.Module, card: NetworkCard, classes: tuple[str, ...]
 ):
     """One logit is a yes or no, several independent ones any number of labels, whatever these are
     called.
     """
-    model = copy.deepcopy(built)
+    model = copy.deepcopy(session_model)
     classifier = model.get_submodule("fc")
     assert isinstance(classifier, nn.Linear)
     model.fc = nn.Linear(classifier.in_features, len(classes))

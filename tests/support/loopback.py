@@ -78,8 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: what was asked is in the hub's list."""
 
     def _answer(self, *, body: bool) -> None:
-        wanted = self.headers.get("Range", "")
-        self.hub.asked.append((self.command, self.path, wanted))
+        span = self.headers.get("Range", "")
+        self.hub.asked.append((self.command, self.path, span))
         content = self.hub.files.get(self.path)
         code = self.hub.codes.get(self.path, 200 if content is not None else 404)
         if content is None or code != 200:
@@ -89,10 +89,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        found = re.fullmatch(r"bytes=(\d+)-", wanted)
-        start = int(found.group(1)) if found else 0
-        self.send_response(206 if found else 200)
-        if found:
+        match = re.fullmatch(r"bytes=(\d+)-", span)
+        start = int(match.group(1)) if match else 0
+        self.send_response(206 if match else 200)
+        if match:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         digest = self.hub.hashes.get(self.path, hashlib.sha256(content).hexdigest())
         self.send_header("X-Repo-Commit", "0" * 40)

@@ -103,9 +103,9 @@ class Uploads:
 
     def expect_alike(self) -> None:
         """Check that each got, to the bit, what the photo gets alone."""
-        for found in (running.result(PATIENCE) for running in self.running):
-            assert torch.equal(found.logits, self.alone.logits)
-            for record, expected in zip(found.records, self.alone.records, strict=True):
+        for analysis in (running.result(PATIENCE) for running in self.running):
+            assert torch.equal(analysis.logits, self.alone.logits)
+            for record, expected in zip(analysis.records, self.alone.records, strict=True):
                 assert torch.equal(record.gate, expected.gate)
                 assert torch.equal(record.squeeze, expected.squeeze)
 

@@ -10,7 +10,8 @@ class Twice(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.se = nn.Conv2d(3, 8, 1), SqueezeExcitation(8, 2)
+        self.stem = nn.Conv2d(3, 8, 1)
+        self.se = SqueezeExcitation(8, 2)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one logit a channel."""
@@ -22,11 +23,9 @@ class TwiceApart(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.start, self.se, self.end = (
-            nn.Conv2d(3, 8, 3, 2),
-            SEModule(8, rd_channels=2),
-            nn.Linear(8, 4),
-        )
+        self.start = nn.Conv2d(3, 8, 3, 2)
+        self.se = SEModule(8, rd_channels=2)
+        self.end = nn.Linear(8, 4)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return four logits."""
@@ -38,7 +37,8 @@ class Last(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.se = nn.Conv2d(3, 8, 1), SqueezeExciteCl(8)
+        self.stem = nn.Conv2d(3, 8, 1)
+        self.se = SqueezeExciteCl(8)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one logit a channel."""

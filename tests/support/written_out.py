@@ -26,7 +26,8 @@ class Squares(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.plus, self.minus = Square(), Square()
+        self.plus = Square()
+        self.minus = Square()
 
     def forward(self, features: Tensor, gates: Tensor) -> Tensor:
         """Return features times gates."""
@@ -51,7 +52,9 @@ def write_out_relus(model: nn.Module) -> nn.Module:
     twin = copy.deepcopy(model)
     for unit in [module for module in twin.modules() if isinstance(module, Bottleneck)]:
         del unit.relu
-        unit.relu1, unit.relu2, unit.relu3 = nn.ReLU(), nn.ReLU(), nn.ReLU()
+        unit.relu1 = nn.ReLU()
+        unit.relu2 = nn.ReLU()
+        unit.relu3 = nn.ReLU()
         unit.forward = MethodType(forward, unit)
     for module in twin.modules():
         if isinstance(module, nn.ReLU):

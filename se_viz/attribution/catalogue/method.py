@@ -136,5 +136,6 @@ def collapse(values: Tensor, channels: str) -> Tensor:
 
 
 def _windows(settings: Mapping[str, Any], side: int) -> int:
-    shape, strides = settings["sliding_window_shapes"][1:], settings["strides"][1:]
+    shape = settings["sliding_window_shapes"][1:]
+    strides = settings["strides"][1:]
     return prod(ceil((side - size) / step) + 1 for size, step in zip(shape, strides, strict=True))

@@ -8,7 +8,8 @@ SHAP = "Lundberg and Lee, arXiv 1705.07874"
 """Where the methods of the Shapley kind were published."""
 TOGETHER = 8
 """Images in one pass, for methods that do not say."""
-_WINDOW, _STRIDE = 32, 16
+_WINDOW = 32
+_STRIDE = 16
 _PATCHES = {"superpixels": 40, "seed": 0}
 
 

@@ -22,7 +22,9 @@ class Reader(nn.Module):
         noise in float32.
         """
         super().__init__()
-        self.model, self.neuron, self._dtype = model, neuron, dtype
+        self.model = model
+        self.neuron = neuron
+        self._dtype = dtype
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one number an image."""

@@ -164,11 +164,9 @@ def _read(network: Network, row: Method, inputs: Tensor, neuron: Neuron) -> floa
 def _run(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explanation:
     if asked.target:
         return _conduct(asked, model, turn, report)
-    row, reader, device = (
-        asked.row,
-        Reader(model, asked.neuron, asked.inputs.dtype),
-        asked.network.device,
-    )
+    row = asked.row
+    reader = Reader(model, asked.neuron, asked.inputs.dtype)
+    device = asked.network.device
     slices = Slices(
         reader, device, turn, most=cap_piece(asked.settings.get(row.piece, TOGETHER), device)
     )

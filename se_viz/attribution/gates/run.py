@@ -108,7 +108,8 @@ def _ask(
 ) -> GateAttribution:
     # Those with options run it many times.
     scene = replace(scene, model=swift_copy(scene.model, scene.inputs)) if row.options else scene
-    settings, (after, gates) = dict(row.options), _read(scene)
+    settings = dict(row.options)
+    after, gates = _read(scene)
     slices = Slices(partial(_answer, scene), gates.device, turn, most=GATE_ROWS)
     slices.note = count_up(report, row.cost(gates.shape[1])[0])
     # The gates that were read count too: a bar ends where it said.

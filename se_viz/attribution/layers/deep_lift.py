@@ -24,7 +24,8 @@ class _Tail(nn.Module):
 
     def __init__(self, tapped: Tapped, inputs: Tensor) -> None:
         super().__init__()
-        self.tapped, self._inputs = tapped, inputs
+        self.tapped = tapped
+        self._inputs = inputs
 
     def forward(self, features: Tensor) -> Tensor:
         """Return what is read from the answer with these values at the spot."""
@@ -80,10 +81,12 @@ def _missed(private: Tapped, inputs: Tensor, baseline: Tensor) -> float:
     activation = captum.LayerActivation(private, private.taps[0])
     after = activation.attribute(inputs)
     before = activation.attribute(baseline)
-    rest, limits = _Tail(private, inputs), torch.finfo(inputs.dtype)
+    rest = _Tail(private, inputs)
+    limits = torch.finfo(inputs.dtype)
     shares = captum.DeepLift(rest).attribute(after.clone().requires_grad_(), before)
     with torch.no_grad():
-        end, start = rest(after), rest(before)
+        end = rest(after)
+        start = rest(before)
     rounded = _ROUNDED * limits.eps * (end.abs() + start.abs())
     missed = (shares.sum() - (end - start)).abs() - rounded
     return (missed / shares.abs().sum().clamp_min(limits.tiny)).item()

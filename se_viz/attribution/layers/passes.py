@@ -39,7 +39,9 @@ class TapRunner:
     """
 
     def __init__(self, tapped: Tapped, turn: Turn, report: Report) -> None:
-        self.tapped, self._turn, self._report = tapped, turn, report
+        self.tapped = tapped
+        self._turn = turn
+        self._report = report
         self._done = 0
         self.total = 1
         """About how many images will run."""
@@ -108,7 +110,8 @@ def run_in_memory(task: LayerTask, passes: TapRunner) -> Tensor:
 
 
 def _run(task: LayerTask, passes: TapRunner) -> Tensor:
-    row, channels = task.row, 1
+    row = task.row
+    channels = 1
     if "differences" in row.needs:
         return lift(passes.tapped, task.inputs, task.settings)
     if row.kind == "channel":

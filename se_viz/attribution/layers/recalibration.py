@@ -96,7 +96,8 @@ def compare_sides(before: Side, after: Side, gates: Float[Tensor, "channels"]) -
             f"gate. Choose one of: {', '.join(COMPARABLE)}."
         )
     table = pd.DataFrame({"channel": range(len(gates)), "gate": gates.numpy()})
-    table["before"], table["after"] = before.channels.numpy(), after.channels.numpy()
+    table["before"] = before.channels.numpy()
+    table["after"] = after.channels.numpy()
     difference = after.channels - before.channels
     table["difference"] = difference.numpy()
     order = difference.abs().argsort(descending=True, stable=True).numpy()

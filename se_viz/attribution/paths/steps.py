@@ -73,7 +73,8 @@ class Step:
 
     def slopes(self, name: str) -> dict[str, Tensor]:
         """Return the mean of both ends' derivatives by each gate of a set."""
-        left, right = self.left.ways[name].slopes, self.right.ways[name].slopes
+        left = self.left.ways[name].slopes
+        right = self.right.ways[name].slopes
         return {block: (left[block] + right[block]) / 2 for block in left}
 
     @cached_property

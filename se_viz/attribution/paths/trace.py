@@ -46,7 +46,8 @@ MOST = 128
 """Steps at which it ends in any case."""
 
 _FIRST = 7
-_ROWS, _ROWS_ON_GPU = 4, 32
+_ROWS = 4
+_ROWS_ON_GPU = 32
 _LIVE = ""
 
 

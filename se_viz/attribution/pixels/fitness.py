@@ -89,7 +89,8 @@ def _remark_guided(facts: Facts) -> str:
 
 def _remark_shares(network: Network, row: Method, noise: Tensor) -> str:
     found = attribute_unproven(network, noise, 0, row.key)
-    error, explained = found.completeness_error, found.explained
+    error = found.completeness_error
+    explained = found.explained
     assert error is not None
     assert explained is not None
     rule = (

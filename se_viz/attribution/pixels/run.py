@@ -115,7 +115,8 @@ def attribute_unproven(
         AttributionError: as there, but for such shares.
         BusyError: too many wait for the device.
     """
-    row, goal = _method(method, stage), aim(target, against)
+    row = _method(method, stage)
+    goal = aim(target, against)
     check_question(network, inputs, goal)
     load_captum()
     asked = {"baseline": baseline, "stage": stage, "watch": watch, "report": report}

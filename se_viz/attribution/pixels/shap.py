@@ -52,7 +52,8 @@ class _Ways(InputBaselineXGradient):
 
     def __init__(self, forward: Callable[[Tensor], Tensor], starts: Tensor, shares: Tensor) -> None:
         super().__init__(forward)
-        self._starts, self._shares = starts, shares
+        self._starts = starts
+        self._shares = shares
 
     # The tunnel asks for what this decorator wraps.
     @log_usage()
@@ -79,7 +80,8 @@ class PairedKernelShap(captum.attr.KernelShap):
         self, original_inp: Any, **kwargs: Any
     ) -> Generator[Tensor, None, None]:
         """Yield all patches, none, and then pairs of sets, (1, patches) of 0 and 1 each."""
-        device, patches = original_inp.device, kwargs["num_interp_features"]
+        device = original_inp.device
+        patches = kwargs["num_interp_features"]
         # Captum's own distribution of sizes: each set is as likely as its weight in the regression.
         shares = kwargs["num_select_distribution"].probs.cumsum(0)
         yield torch.ones(1, patches, dtype=torch.long, device=device)

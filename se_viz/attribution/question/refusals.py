@@ -71,7 +71,8 @@ class RefusedError(AttributionError):
             f"Choose another method, such as {'saliency' if title == 'Occlusion' else 'occlusion'}."
         )
         super().__init__(f"{title} cannot run on this network: {reason}. {step or other}")
-        self.title, self.reason = title, reason
+        self.title = title
+        self.reason = reason
 
     def __reduce__(self) -> tuple[type[AttributionError], tuple[str]]:
         """Travel to another process as the sentence alone."""
@@ -131,7 +132,8 @@ def _check_plainly(network: Network, inputs: Tensor, method: str) -> None:
     """Refuse a network that does not answer to an image, or not to two at once, whatever the
     method.
     """
-    title, images = network.card.title, inputs.detach().to(network_dtype(network))
+    title = network.card.title
+    images = inputs.detach().to(network_dtype(network))
     with line_of(network.device).turn(), torch.no_grad():
         try:
             answer = network.model(images)

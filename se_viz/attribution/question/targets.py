@@ -77,7 +77,9 @@ class TargetModel(nn.Module):
         noise in float32.
         """
         super().__init__()
-        self.model, self.target, self._dtype = model, target, dtype
+        self.model = model
+        self.target = target
+        self._dtype = dtype
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one number an image."""

@@ -12,7 +12,8 @@ from se_viz.attribution.scores.curves import Exam
 from se_viz.devices import Report, Watch
 from se_viz.networks import Network
 
-_LEAST, _MOST = 8, 3
+_LEAST = 8
+_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)

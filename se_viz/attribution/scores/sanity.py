@@ -164,7 +164,8 @@ def check_sanity(
     steps: list[SanityStep] = []
     first: _Gates = {}
     for number, (part, weights) in enumerate([(NOTHING, []), *parts.items()]):
-        values, gates = explain(number, weights), _gates(twin, inputs, watch)
+        values = explain(number, weights)
+        gates = _gates(twin, inputs, watch)
         first = first or gates
         likeness = compare_maps(values, found.map)
         changes = {stage: compare_gates(gates[stage], first[stage]) for stage in gates}
@@ -220,10 +221,8 @@ def describe_steps(title: str, steps: Sequence[SanityStep]) -> list[str]:
     if steps[0].likeness.absolute is None:
         return [_describe_flat(title, steps[0].map)]
     gates = steps[-1].gates
-    stages, away = (
-        ", ".join(map(str, gates)),
-        ", ".join(f"{likeness.distance:.2f}" for likeness in gates.values()),
-    )
+    stages = ", ".join(map(str, gates))
+    away = ", ".join(f"{likeness.distance:.2f}" for likeness in gates.values())
     return [
         _describe_map(title, steps[-1].peers),
         "The gates of a stage do not change until the stage itself is randomised, because a gate "
@@ -253,7 +252,8 @@ def _describe_map(title: str, peers: Peers | None) -> str:
             f"shuffled its map has one value everywhere in {flat} of {NETWORKS} networks, and too "
             "few are left to compare with. Choose another method, stage or class."
         )
-    own, count = mean(peers.own), len(peers.own)
+    own = mean(peers.own)
+    count = len(peers.own)
     numbers = (
         f"the sizes of its values have a rank correlation of {own:.2f} ({min(peers.own):.2f} to "
         f"{max(peers.own):.2f}) with the maps of {count} networks whose weights are all shuffled; "
@@ -326,7 +326,8 @@ def compare_maps(
     values: Float[Tensor, "height width"], original: Float[Tensor, "height width"]
 ) -> MapLikeness:
     """Compare two maps by the order of their values, by that of their sizes, and by structure."""
-    one, other = values.numpy(), original.numpy()
+    one = values.numpy()
+    other = original.numpy()
     if is_flat(values) or is_flat(original):
         return MapLikeness(None, None, None)
     sizes = [abs(one) / abs(one).max(), abs(other) / abs(other).max()]

@@ -85,7 +85,8 @@ def make_yardstick(
 
     For errors see `answer_pictures`.
     """
-    whole, before = count_passes(exam), exam.squares + 1
+    whole = count_passes(exam)
+    before = exam.squares + 1
     falls = measure_falls(
         network, inputs, exam, watch=watch, report=lambda done, _: report(done, whole)
     )
@@ -194,7 +195,8 @@ def describe_scores(scores: Mapping[str, MapScore], yardstick: Yardstick) -> lis
 
 
 def _describe(titles: Sequence[str], unbeaten: Sequence[str]) -> str:
-    names, alone = _join([f"**{title}**" for title in titles]), len(titles) == 1
+    names = _join([f"**{title}**" for title in titles])
+    alone = len(titles) == 1
     if not unbeaten:
         return (
             f"{names} {'beats' if alone else 'beat'} every control map, by more than their draws "

@@ -42,7 +42,8 @@ def measure_sensitivity(
     # Here, so that a page that offers it does not wait for Captum.
     from captum.metrics import sensitivity_max
 
-    generator, run = torch.Generator().manual_seed(seed), count()
+    generator = torch.Generator().manual_seed(seed)
+    run = count()
 
     def move(images: Tensor) -> Tensor:
         return images + (RADIUS * (2 * torch.rand(images.shape, generator=generator) - 1)).to(

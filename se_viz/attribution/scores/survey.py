@@ -84,10 +84,8 @@ def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surve
     moves: dict[str, float] = {}
     problems: dict[str, str] = {}
     for method in dict.fromkeys(survey.methods):
-        title, asked = (
-            METHODS[method].title,
-            {"against": target.against, "baseline": survey.baseline},
-        )
+        title = METHODS[method].title
+        asked = {"against": target.against, "baseline": survey.baseline}
         try:
             found = attribute(network, inputs, target.index, method, **asked)
             moves[title] = measure_sensitivity(network, inputs, found, seed=survey.seed)
@@ -139,7 +137,8 @@ def average_curves(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     side.
     """
     groups = pd.concat(tables).groupby(["map", "control", "curve", "step"], sort=False)
-    mean, spread = groups["value"].mean(), groups["value"].sem().fillna(0.0)
+    mean = groups["value"].mean()
+    spread = groups["value"].sem().fillna(0.0)
     columns = {
         "share": groups["share"].mean(),
         "value": mean,

@@ -50,7 +50,8 @@ def split_stages(names: Sequence[str], sites: Sequence[GateSite]) -> dict[int | 
     SE blocks belongs to that stage too. What follows the last stage is `HEAD`. Parts without a
     weight are left out.
     """
-    ends, blocks = stage_ends(sites), {site.stage: site.block for site in sites}
+    ends = stage_ends(sites)
+    blocks = {site.stage: site.block for site in sites}
     parts: dict[int | str, list[str]] = {}
     start = 0
     for stage in sorted(blocks):

@@ -46,7 +46,7 @@ def ablate(question: AblateChannels, work: Work) -> Float[Tensor, "channels clas
         question.block,
         channels=question.channels,
         whole=True,
-        **work.told,
+        **work.callbacks,
     )
 
 
@@ -55,14 +55,16 @@ def replace_gates(question: ReplaceGates, work: Work) -> tuple[Counterfactual, .
     if question.kind == "other":
         lenders = [_lend(image, work) for image in question.lenders]
         return run_lenders(
-            work.network, work.photo, lenders, question.scope, whole=True, **work.told
+            work.network, work.photo, lenders, question.scope, whole=True, **work.callbacks
         )
-    asked = Replacement(question.kind, question.scope)
+    replacement = Replacement(question.kind, question.scope)
     if question.kind == "mean":
         gates = mean_gates([_lend(image, work).gates for image in question.lenders])
     else:
         gates = _gates_of(work.digest, work)
-    return run_counterfactuals(work.network, work.photo, asked, gates, whole=True, **work.told)
+    return run_counterfactuals(
+        work.network, work.photo, replacement, gates, whole=True, **work.callbacks
+    )
 
 
 def measure(question: MeasurePace, work: Work) -> Pace:

@@ -32,7 +32,7 @@ def attribute_one(question: AttributeLayer, work: Work) -> Sight:
             question.method,
             layer=question.layer,
             baseline=question.baseline,
-            **work.told,
+            **work.callbacks,
         )
     )
 
@@ -67,14 +67,14 @@ def attribute_to_gates(question: AttributeToGates, work: Work) -> GateAttributio
         question.method,
         block=question.block,
         baseline=question.baseline,
-        **work.told,
+        **work.callbacks,
     )
 
 
 def trace(question: TracePaths, work: Work) -> Trace:
     """Follow the way from a baseline to the image."""
     return trace_paths(
-        work.network, work.inputs, question.target, baseline=question.baseline, **work.told
+        work.network, work.inputs, question.target, baseline=question.baseline, **work.callbacks
     )
 
 

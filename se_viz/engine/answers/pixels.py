@@ -19,7 +19,7 @@ def attribute_class(question: Attribute, work: Work) -> Attribution:
         against=question.target.against,
         baseline=question.baseline,
         stage=question.stage,
-        **work.told,
+        **work.callbacks,
         **dict(question.options),
     )
 
@@ -45,7 +45,7 @@ def attribute_gate(question: AttributeGate, work: Work) -> NeuronAttribution:
         question.neuron,
         question.method,
         target=question.target,
-        **work.told,
+        **work.callbacks,
     )
 
 

@@ -15,7 +15,7 @@ from se_viz.networks import Network
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What answering takes: the network, what it looks at, and who is told."""
+    """What answering takes: the network, what it looks at, and the callbacks."""
 
     network: Network
     """The network, which stays on its device meanwhile."""
@@ -45,6 +45,6 @@ class Work:
         return self.go_back(self, question, digest)
 
     @property
-    def told(self) -> dict[str, Any]:
-        """Return who is told, as arguments."""
+    def callbacks(self) -> dict[str, Any]:
+        """Return both callbacks, as keyword arguments."""
         return {"watch": self.watch, "report": self.report}

@@ -26,7 +26,8 @@ from tests.support.written_out import teach_squares, write_out_products, write_o
 
 pytestmark = pytest.mark.slow
 
-TARGET, OTHER = 2, 4
+TARGET = 2
+OTHER = 4
 LINEAR = [
     "integrated_gradients",
     "input_x_gradient",
@@ -129,7 +130,8 @@ def test_smoothed_gradients_are_the_papers(network, image, key):
     """Signed gradients of each copy by plain autograd: with sizes instead, what is noise would not
     cancel.
     """
-    generator, noise = torch.Generator().manual_seed(0), 0.15 * (image.max() - image.min()).item()
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.15 * (image.max() - image.min()).item()
     copies = [
         image + torch.normal(0.0, torch.full((8, *image.shape[1:]), noise), generator=generator)
         for _ in "ab"

@@ -19,7 +19,8 @@ from se_viz.attribution.question.targets import Target
 from se_viz.networks import Network
 from tests.support.passes import batches
 
-LAST, CHANNELS = "layer4.0.bn3.1", 128
+LAST = "layer4.0.bn3.1"
+CHANNELS = 128
 
 
 @pytest.fixture
@@ -127,7 +128,8 @@ def test_passes_grow_with_photo_and_block():
     """Squares cover a larger photo in more places (7 x 7 on 128 pixels), and ablation shuts each
     channel once.
     """
-    small, large = tabulate_methods(side=64, channels=8), tabulate_methods(side=128, channels=512)
+    small = tabulate_methods(side=64, channels=8)
+    large = tabulate_methods(side=128, channels=512)
     found = [table.set_index(["explains", "method"])["forward"] for table in (small, large)]
     assert [one["image", "occlusion"] for one in found] == [3 * 3 + 1, 7 * 7 + 1]
     assert [one["gates", "ablation"] for one in found] == [8 + 2, 512 + 2]

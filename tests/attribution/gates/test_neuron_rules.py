@@ -44,12 +44,12 @@ class Plain(nn.Module):
 
     def __init__(self, first: nn.Module, *, relu: bool = True) -> None:
         super().__init__()
-        self.start, self.relu, self.first = (
-            nn.Conv2d(3, 8, 3, 2),
-            nn.ReLU() if relu else nn.Identity(),
-            first,
-        )
-        self.middle, self.bend, self.last = nn.Conv2d(8, 8, 3), nn.ReLU(), SqueezeExcitation(8, 4)
+        self.start = nn.Conv2d(3, 8, 3, 2)
+        self.relu = nn.ReLU() if relu else nn.Identity()
+        self.first = first
+        self.middle = nn.Conv2d(8, 8, 3)
+        self.bend = nn.ReLU()
+        self.last = SqueezeExcitation(8, 4)
         self.end = nn.Linear(8, 4)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -29,7 +29,8 @@ from tests.support.reused import Last, TwiceApart
 
 pytestmark = pytest.mark.slow
 
-MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
+MIDDLE = "layer3.0.bn3.1"
+LAST = "layer4.0.bn3.1"
 CHANNEL = 5
 MOVED = {MIDDLE: 22, LAST: 56}
 """Channels by whose gates much of a logit's rise came: of another one, every pixel's part may be
@@ -63,11 +64,9 @@ class GatesAlone(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.se, self.end = (
-            nn.Conv2d(3, 8, 3, 2),
-            SqueezeExcitation(8, 4),
-            nn.Linear(8, 4),
-        )
+        self.stem = nn.Conv2d(3, 8, 3, 2)
+        self.se = SqueezeExcitation(8, 4)
+        self.end = nn.Linear(8, 4)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return four logits."""
@@ -81,7 +80,9 @@ class Reads(nn.Module):
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
-        self.stem, self.se, self.end = nn.Conv2d(3, 8, 3, 2), block, nn.Linear(8, 4)
+        self.stem = nn.Conv2d(3, 8, 3, 2)
+        self.se = block
+        self.end = nn.Linear(8, 4)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return four logits."""

@@ -19,7 +19,8 @@ from tests.support.reused import TwiceApart
 
 pytestmark = pytest.mark.slow
 
-MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
+MIDDLE = "layer3.0.bn3.1"
+LAST = "layer4.0.bn3.1"
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from se_viz.networks import Network
 
 pytestmark = pytest.mark.slow
 
-BLOCK, TARGET = "layer3.2.bn3.1", Target(2)
+BLOCK = "layer3.2.bn3.1"
+TARGET = Target(2)
 
 
 @pytest.fixture
@@ -135,11 +136,9 @@ class Scaled(nn.Module):
     def __init__(self, unit: float) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.stem, self.se, self.head = (
-            nn.Conv2d(3, 8, 1),
-            SqueezeExcitation(8, 2),
-            nn.Conv2d(8, 3, 1),
-        )
+        self.stem = nn.Conv2d(3, 8, 1)
+        self.se = SqueezeExcitation(8, 2)
+        self.head = nn.Conv2d(8, 3, 1)
         with torch.no_grad():
             self.stem.weight.mul_(unit)
             self.stem.get_parameter("bias").mul_(unit)

@@ -29,7 +29,8 @@ from tests.support.written_out import teach_squares, write_out_products
 pytestmark = pytest.mark.slow
 
 TARGET = Target(2)
-MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
+MIDDLE = "layer3.0.bn3.1"
+LAST = "layer4.0.bn3.1"
 PLACES = (Layer("before", MIDDLE), Layer("after", MIDDLE), Layer("after", LAST), Layer("end", 4))
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 RUNS = [key for key in LAYER_METHODS if key != "deep_lift"]
@@ -246,7 +247,8 @@ def test_deep_lift_behind_the_last_gates_is_the_rescale_rule(network: Network, i
     after, before = [
         one.features * one.gate[..., None, None] for one in records if one.features is not None
     ]
-    first, second = after + sums[0], before + sums[1]
+    first = after + sums[0]
+    second = before + sums[1]
     slope = (first.relu() - second.relu()) / (first - second)
     weight = (
         network.model.get_submodule("fc").get_parameter("weight")[TARGET.index].reshape(1, -1, 1, 1)
@@ -284,7 +286,9 @@ def test_deep_lift_before_gates_is_captums_where_products_are_written_as_squares
     """
     teach_squares(monkeypatch)
     network = Network.from_model(network.model.double(), input_size=network.card.input_size)
-    image, twin, entry = image.double(), write_out_products(network.model), layer.where == "before"
+    image = image.double()
+    twin = write_out_products(network.model)
+    entry = layer.where == "before"
     module = twin.get_submodule("layer3" if layer.where == "end" else str(layer.of))
     direct: Any = captum.attr.LayerDeepLift(twin, module)
     start = torch.zeros_like(image)
@@ -300,7 +304,8 @@ class Squared(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.se = nn.Conv2d(3, 8, 1), SqueezeExcitation(8, 2)
+        self.stem = nn.Conv2d(3, 8, 1)
+        self.se = SqueezeExcitation(8, 2)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one logit a channel."""
@@ -329,7 +334,8 @@ class Steady(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.se = nn.Conv2d(3, 8, 1), SqueezeExcitation(8, 2)
+        self.stem = nn.Conv2d(3, 8, 1)
+        self.se = SqueezeExcitation(8, 2)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one logit a channel."""
@@ -339,7 +345,8 @@ class Steady(nn.Module):
 def test_deep_lift_is_not_refused_for_what_the_answer_rounds_off():
     """All that comes after X~ is a mean, through which differences pass whole."""
     torch.manual_seed(0)
-    network, image = Network.from_model(Steady(), input_size=16), torch.randn(1, 3, 16, 16)
+    network = Network.from_model(Steady(), input_size=16)
+    image = torch.randn(1, 3, 16, 16)
     with capture_gates(network.model, keep_features=["se"]) as records, torch.no_grad():
         network.model(image)
         network.model(torch.zeros_like(image))
@@ -375,7 +382,8 @@ def test_each_use_of_a_block_is_explained_by_itself(key: str):
     name.
     """
     torch.manual_seed(0)
-    network, image = Network.from_model(Twice(), input_size=16), torch.randn(1, 3, 16, 16)
+    network = Network.from_model(Twice(), input_size=16)
+    image = torch.randn(1, 3, 16, 16)
     first, second = (
         attribute_layer(network, image, Target(0), key, layer=layer)
         for layer in (Layer("after", "se"), Layer("before", "se#2"))
@@ -404,7 +412,8 @@ def test_a_run_leaves_model_and_input_as_they_were(network: Network, image: Tens
     """One model serves every session: nothing may stay, whether a run succeeds or is given up in
     the middle.
     """
-    before, kept = state(network.model, image), image.clone()
+    before = state(network.model, image)
+    kept = image.clone()
     attribute_layer(network, image, TARGET, key, layer=Layer("after", LAST))
 
     def stop(_: int) -> None:

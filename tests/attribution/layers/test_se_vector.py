@@ -97,7 +97,8 @@ def test_the_class_weighs_the_same_channels(network: Network, images: Tensor):
         logits = network.model(images[:1])[0]
     record = next(one for one in records if one.block == LAST)
     assert record.features is not None
-    vector, maps = make_se_vector(record.gate[0], record.features[0]), []
+    vector = make_se_vector(record.gate[0], record.features[0])
+    maps = []
     for target, logit in enumerate(logits):
         weights = torch.autograd.grad(logit, kept[0], retain_graph=True)[0].mean((2, 3))[0]
         expected = (weights[:, None, None] * kept[0].detach()[0])[vector.kept].mean(0).clamp_min(0)

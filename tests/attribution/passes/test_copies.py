@@ -29,7 +29,8 @@ class Twice(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.first = nn.Linear(4, 4)
+        self.second = nn.Linear(4, 4)
         self.relu = nn.ReLU(inplace=True)
         self.tail = nn.Sequential(self.second, self.relu)
 
@@ -70,7 +71,8 @@ class Beside(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.relu, self.aside = nn.ReLU(), nn.ReLU()
+        self.relu = nn.ReLU()
+        self.aside = nn.ReLU()
         self.bias = nn.Parameter(torch.tensor(-1.0))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -108,10 +110,8 @@ def test_a_copy_has_captums_rules_where_they_are_the_chords():
     """Its rules for max-pools and Softmax give shares that do not add up: it is not to find such
     modules.
     """
-    inputs, model = (
-        torch.randn(2, 3, 4, 4),
-        nn.Sequential(nn.MaxPool2d(2), nn.Softmax(1), nn.Tanh()),
-    )
+    inputs = torch.randn(2, 3, 4, 4)
+    model = nn.Sequential(nn.MaxPool2d(2), nn.Softmax(1), nn.Tanh())
     twin = copy_unrolled(model, inputs)
     found = {type(module) for module in twin.modules()} & set(SUPPORTED_NON_LINEAR)
     assert found == {nn.Tanh}
@@ -148,7 +148,8 @@ class Locked(nn.Module):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.model, self.lock = model, threading.Lock()
+        self.model = model
+        self.lock = threading.Lock()
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits."""
@@ -188,7 +189,8 @@ class Curious(nn.Module):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.model, self.relu = model, nn.ReLU()
+        self.model = model
+        self.relu = nn.ReLU()
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits that give the copy away."""

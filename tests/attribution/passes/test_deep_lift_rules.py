@@ -60,7 +60,8 @@ def test_a_bend_passes_back_the_slope_of_the_chord(name):
     """The rescale rule (arXiv 1704.02685, section 3.5): difference of outputs over that of inputs,
     for both halves.
     """
-    image, start = draw(4, 3), draw(4, 3, seed=1)
+    image = draw(4, 3)
+    start = draw(4, 3, seed=1)
     found = slope(BENDS[name], torch.cat([image, start]))[0]
     chord = (BENDS[name](image) - BENDS[name](start)) / (image - start)
     torch.testing.assert_close(found, torch.cat([chord, chord]))
@@ -79,9 +80,11 @@ def test_a_factor_gets_its_shapley_value(function):
     """The mean, over both orders, of what the product changes when this factor comes after none or
     after the other.
     """
-    features, gates = draw(4, 3, 5, 5), draw(4, 3, 1, 1, seed=1)
+    features = draw(4, 3, 5, 5)
+    gates = draw(4, 3, 1, 1, seed=1)
     by_features, by_gates = slope(function, features, gates)
-    (x, x0), (s, s0) = features.chunk(2), gates.chunk(2)
+    x, x0 = features.chunk(2)
+    (s, s0) = gates.chunk(2)
     shares = (
         ((x * s0 - x0 * s0) + (x * s - x0 * s)) / 2,
         ((x0 * s - x0 * s0) + (x * s - x * s0)) / 2,
@@ -95,12 +98,11 @@ class Gated(nn.Module):
 
     def __init__(self, product: nn.Module) -> None:
         super().__init__()
-        self.start, self.se, self.end = (
-            nn.Conv2d(3, 8, 3, bias=False),
-            SqueezeExcitation(8, 4),
-            nn.Linear(8, 2),
-        )
-        self.product, self.relu = product, nn.ReLU()
+        self.start = nn.Conv2d(3, 8, 3, bias=False)
+        self.se = SqueezeExcitation(8, 4)
+        self.end = nn.Linear(8, 2)
+        self.product = product
+        self.relu = nn.ReLU()
 
     def forward(self, images: Tensor) -> Tensor:
         """Return two logits."""
@@ -136,7 +138,8 @@ def test_a_product_is_what_captum_makes_of_the_same_product_written_as_squares(m
     gives the same map.
     """
     teach_squares(monkeypatch)
-    image, start = draw(1, 3, 9, 9), draw(1, 3, 9, 9, seed=1)
+    image = draw(1, 3, 9, 9)
+    start = draw(1, 3, 9, 9, seed=1)
     expected = lift(build(lambda: Gated(Squares())), image, start)
     with Differences():
         found = lift(build(lambda: Gated(Product())), image, start)
@@ -153,7 +156,8 @@ class Pool(nn.Module):
     def __init__(self, kernel: int, *, module: bool) -> None:
         super().__init__()
         self.pool: Any = nn.MaxPool2d(kernel, 2) if module else lambda x: F.max_pool2d(x, kernel, 2)
-        self.start, self.end = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+        self.start = nn.Conv2d(3, 4, 3)
+        self.end = nn.Linear(4, 2)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return two logits."""
@@ -162,7 +166,8 @@ class Pool(nn.Module):
 
 def test_a_max_pool_is_captums_where_its_windows_do_not_overlap():
     """There, and not right after a ReLU, Captum's own rule is right."""
-    image, start = draw(1, 3, 10, 10), draw(1, 3, 10, 10, seed=1)
+    image = draw(1, 3, 10, 10)
+    start = draw(1, 3, 10, 10, seed=1)
     expected = lift(build(lambda: Pool(2, module=True)), image, start)
     with Differences():
         found = lift(build(lambda: Pool(2, module=False)), image, start)
@@ -176,7 +181,8 @@ def test_overlapping_windows_share_a_cell():
     last cell rose by 1.5, as much as its window. The middle one is the largest of no window that
     counts.
     """
-    image, start = torch.tensor([[[[3.0, 1.0, 4.0]]]]), torch.tensor([[[[0.0, 2.0, 2.5]]]])
+    image = torch.tensor([[[[3.0, 1.0, 4.0]]]])
+    start = torch.tensor([[[[0.0, 2.0, 2.5]]]])
     found = slope(lambda x: F.max_pool2d(x, (1, 2), 1), torch.cat([image, start]))[0]
     torch.testing.assert_close(found[0], torch.tensor([[[1 / 3, 0.0, 1.0]]]))
 
@@ -185,7 +191,8 @@ def test_a_window_that_falls_gives_all_to_the_baselines_largest():
     """By hand: from (5 1) to (2 3) the maximum falls by 2, and the first cell by 3: two thirds of
     that.
     """
-    image, start = torch.tensor([[[[2.0, 3.0]]]]), torch.tensor([[[[5.0, 1.0]]]])
+    image = torch.tensor([[[[2.0, 3.0]]]])
+    start = torch.tensor([[[[5.0, 1.0]]]])
     found = slope(lambda x: F.max_pool2d(x, (1, 2)), torch.cat([image, start]))[0]
     torch.testing.assert_close(found[0], torch.tensor([[[2 / 3, 0.0]]]))
 
@@ -194,7 +201,8 @@ def test_a_window_that_falls_gives_all_to_the_baselines_largest():
 @pytest.mark.parametrize("kernel", [2, 3])
 def test_a_max_pools_shares_add_up(kernel, bend):
     """Also after a ReLU and where windows overlap, where Captum's rule fails."""
-    image, start = bend(draw(2, 4, 9, 9)), bend(draw(2, 4, 9, 9, seed=1))
+    image = bend(draw(2, 4, 9, 9))
+    start = bend(draw(2, 4, 9, 9, seed=1))
 
     def pool(x: Tensor) -> Tensor:
         return F.max_pool2d(x, kernel, 2, padding=1)
@@ -218,7 +226,8 @@ def test_values_stay_as_they_are(function):
 
 def test_a_functions_input_may_be_named():
     """A call says the same with its arguments in their places and by their names."""
-    features, gates = draw(4, 3), draw(4, 3, seed=1)
+    features = draw(4, 3)
+    gates = draw(4, 3, seed=1)
     named = slope(lambda x, s: torch.mul(input=torch.sigmoid(input=x), other=s), features, gates)
     torch.testing.assert_close(
         named, slope(lambda x, s: torch.mul(torch.sigmoid(x), s), features, gates)
@@ -277,8 +286,10 @@ def test_a_product_may_write_over_its_factor(write):
         write(x, s)
         return x
 
-    features, gates = draw(4, 3, 5, 5), draw(4, 3, 1, 1, seed=1)
-    found, expected = slope(read, features, gates), slope(torch.mul, features, gates)
+    features = draw(4, 3, 5, 5)
+    gates = draw(4, 3, 1, 1, seed=1)
+    found = slope(read, features, gates)
+    expected = slope(torch.mul, features, gates)
     torch.testing.assert_close(found, expected)
     with Differences():
         assert torch.equal(
@@ -315,7 +326,8 @@ def test_shares_add_up_on_networks_of_every_spelling(name):
         model = NETWORKS[name]()
         if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
             randomise(model)
-    network, image = Network.from_model(model.double(), input_size=64), draw(1, 3, 64, 64)
+    network = Network.from_model(model.double(), input_size=64)
+    image = draw(1, 3, 64, 64)
     found = attribute(network, image, 1, "deep_lift")
     with torch.no_grad():
         rise = (network.model(image) - network.model(torch.zeros_like(image)))[0, 1].item()

@@ -68,7 +68,8 @@ def test_its_gates_are_the_models(network, swift, images):
 
 def test_the_model_keeps_its_own_modules(network, image):
     """Nothing is folded in the model that everybody shares."""
-    before, weights = dict(network.model.named_modules()), copy.deepcopy(network.model.state_dict())
+    before = dict(network.model.named_modules())
+    weights = copy.deepcopy(network.model.state_dict())
     swift_copy(network.model, image)
     assert dict(network.model.named_modules()) == before
     assert all(
@@ -129,7 +130,8 @@ def test_it_is_of_one_call(network, swift, image):
 
 def test_it_reads_the_models_own_weights(network, swift):
     """Only what is folded is made anew: layers without a norm take no memory a second time."""
-    folded, own = swift.get_parameter("fc.weight"), network.model.get_parameter("fc.weight")
+    folded = swift.get_parameter("fc.weight")
+    own = network.model.get_parameter("fc.weight")
     assert folded.data_ptr() == own.data_ptr()
     assert (
         swift.get_parameter("conv1.weight").data_ptr()
@@ -170,7 +172,9 @@ class Net(nn.Module):
 
     def __init__(self, join: Callable[..., Tensor], norm: nn.Module | None = None) -> None:
         super().__init__()
-        self.conv, self.norm, self.join = nn.Conv2d(3, 4, 3), norm or nn.BatchNorm2d(4), join
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.norm = norm or nn.BatchNorm2d(4)
+        self.join = join
         if isinstance(self.norm, nn.BatchNorm2d):
             assert self.norm.running_mean is not None
             nn.init.normal_(self.norm.running_mean)

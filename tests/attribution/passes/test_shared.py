@@ -102,7 +102,8 @@ class Aside(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.second = SqueezeExcitation(3, 2), SqueezeExcitation(3, 2)
+        self.first = SqueezeExcitation(3, 2)
+        self.second = SqueezeExcitation(3, 2)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one logit a channel."""
@@ -113,7 +114,8 @@ class Aside(nn.Module):
 
 def test_a_feature_map_without_influence_has_no_slope():
     """Its derivative is 0, and so are the maps; the first block's is that of a mean, as by hand."""
-    network, image = Network.from_model(Aside(), input_size=8), torch.rand(1, 3, 8, 8)
+    network = Network.from_model(Aside(), input_size=8)
+    image = torch.rand(1, 3, 8, 8)
     layers = [Layer("after", "first"), Layer("after", "second")]
     first, second = attribute_layers(network, image, TARGET, "gradient_x_activation", layers=layers)
     assert second.values.abs().max() == 0
@@ -154,7 +156,8 @@ class Both(nn.Module):
 
 def test_a_stage_without_a_feature_map_does_not_stop_saliency():
     """What ends the last stage matters to Grad-CAM alone."""
-    network, image = Network.from_model(Paired(), input_size=8), torch.rand(1, 3, 8, 8)
+    network = Network.from_model(Paired(), input_size=8)
+    image = torch.rand(1, 3, 8, 8)
     leaf = image.clone().requires_grad_()
     (slope,) = torch.autograd.grad(network.model(leaf)[0, 2], leaf)
     assert torch.equal(attribute(network, image, 2, "saliency").map, slope[0].abs().amax(0))

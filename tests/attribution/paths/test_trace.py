@@ -30,7 +30,8 @@ from tests.support.passes import uploading
 
 pytestmark = pytest.mark.slow
 
-MIDDLE, LAST = "layer3.0.bn3.1", "layer4.0.bn3.1"
+MIDDLE = "layer3.0.bn3.1"
+LAST = "layer4.0.bn3.1"
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -42,7 +43,8 @@ class SELayer(nn.Module):
     def __init__(self, weights: Tensor, bias: Tensor) -> None:
         super().__init__()
         layer = nn.Linear(len(weights), len(weights))
-        layer.weight.data, layer.bias.data = weights.diag(), bias.clone()
+        layer.weight.data = weights.diag()
+        layer.bias.data = bias.clone()
         self.fc = nn.Sequential(layer, nn.Identity(), nn.Identity(), nn.Identity())
 
     def forward(self, x: Tensor) -> Tensor:
@@ -64,11 +66,9 @@ class Chain(nn.Module):
         return self.head(self.blocks(images).mean((2, 3)))
 
 
-W, B, V = (
-    torch.tensor([0.5, -1.0, 2.0]),
-    torch.tensor([0.3, 0.7, -0.2]),
-    torch.tensor([[1.0, 2.0, -0.5], [0.2, 0, 1]]),
-)
+W = torch.tensor([0.5, -1.0, 2.0])
+B = torch.tensor([0.3, 0.7, -0.2])
+V = torch.tensor([[1.0, 2.0, -0.5], [0.2, 0, 1]])
 
 
 @pytest.fixture
@@ -108,7 +108,8 @@ def test_a_block_with_a_linear_gate_is_integrated_by_hand(picture: Tensor):
 
 def test_from_another_baseline_to_a_difference_of_classes(picture: Tensor):
     """The same integrals between z0 and z, for the difference of two heads."""
-    network, head = network_of(Chain(SELayer(W, B), head=V)), V[1] - V[0]
+    network = network_of(Chain(SELayer(W, B), head=V))
+    head = V[1] - V[0]
     start = torch.full_like(picture, 0.25)
     z = picture.mean((2, 3))[0]
     found = trace_paths(network, picture, Target(1, 0), baseline=start, n_steps=3)
@@ -177,8 +178,11 @@ class Smooth(nn.Module):
 
     def __init__(self, block: nn.Module, *, uses: int = 1, last: bool = False) -> None:
         super().__init__()
-        self.start, self.se, self.end = nn.Conv2d(3, 8, 3, 2), block, nn.Linear(8, 4)
-        self.uses, self.last = uses, last
+        self.start = nn.Conv2d(3, 8, 3, 2)
+        self.se = block
+        self.end = nn.Linear(8, 4)
+        self.uses = uses
+        self.last = last
         # So that its gates move.
         next(iter(block.parameters())).data *= 3
 
@@ -356,7 +360,8 @@ def test_errors_of_both_parts_that_hide_each_other_are_doubted(picture: Tensor):
     class Undone(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.se, self.head = SELayer(4 * W.abs(), B.abs()), nn.Linear(3, 2, bias=False)
+            self.se = SELayer(4 * W.abs(), B.abs())
+            self.head = nn.Linear(3, 2, bias=False)
             self.head.weight.data = V.clone()
 
         def forward(self, images: Tensor) -> Tensor:
@@ -371,16 +376,16 @@ def test_errors_of_both_parts_that_hide_each_other_are_doubted(picture: Tensor):
     assert flow.doubt >= abs(flow.error)
 
 
-def test_every_stage_and_the_network_are_split(loaded: Network, image: Tensor):
+def test_every_stage_and_the_network_are_split(session_network: Network, image: Tensor):
     """A ResNet has its gates in stages 2 to 5, of 3, 4, 6 and 3 blocks (arXiv 1709.01507, Table
     1).
     """
-    found = trace_paths(loaded, image, 2, n_steps=1)
+    found = trace_paths(session_network, image, 2, n_steps=1)
     assert {name: len(flow.through) for name, flow in found.flows.items()} == {
         NETWORK: 16,
         **{stage_key(stage): count for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3))},
     }
-    assert gate_sets(loaded.inspection.sites)[stage_key(5)] == tuple(
+    assert gate_sets(session_network.inspection.sites)[stage_key(5)] == tuple(
         f"layer4.{unit}.bn3.1" for unit in range(3)
     )
 

@@ -47,7 +47,8 @@ class Powers(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.start, self.se = nn.Conv2d(3, 8, 1), torchvision.ops.SqueezeExcitation(8, 2)
+        self.start = nn.Conv2d(3, 8, 1)
+        self.se = torchvision.ops.SqueezeExcitation(8, 2)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return one logit a channel."""
@@ -80,7 +81,8 @@ def test_lrp_has_no_rule_for_a_gate_and_stays_on_the_model(network, images):
     """The reason that is given, tried out: Captum's LRP fails at the sigmoid, and leaves
     attributes behind.
     """
-    image, before = images[:1], [set(vars(module)) for module in network.model.modules()]
+    image = images[:1]
+    before = [set(vars(module)) for module in network.model.modules()]
     with pytest.raises(TypeError, match="Sigmoid"):
         captum.attr.LRP(network.model).attribute(image.clone().requires_grad_(), target=0)
     after = [set(vars(module)) for module in network.model.modules()]
@@ -114,7 +116,8 @@ class Bends(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.start, self.end = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 5)
+        self.start = nn.Conv2d(3, 8, 3, padding=1)
+        self.end = nn.Linear(8, 5)
         self.se = torchvision.ops.SqueezeExcitation(8, 4, nn.SiLU, nn.Hardsigmoid)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -134,7 +137,8 @@ def test_where_captum_has_no_rule_it_gives_the_gradient_times_the_difference(ben
     """Why functions that are called have rules here: one relu, a SiLU and a Hardsigmoid, and
     Captum alone sees none.
     """
-    image, start = images[:1].clone().requires_grad_(), torch.zeros_like(images[:1])
+    image = images[:1].clone().requires_grad_()
+    start = torch.zeros_like(images[:1])
     with pytest.warns(UserWarning, match="hooks"):
         found = captum.attr.DeepLift(bends.model).attribute(image, start, target=1)
     slope = torch.autograd.grad(bends.model(image)[0, 1], image)[0]
@@ -223,7 +227,8 @@ def test_it_is_the_product_that_captums_deep_lift_misses(network, images):
     image = images[:1]
 
     def misses() -> tuple[float, float]:
-        twin, found = copy_unrolled(network.model, image), attribute(network, image, 1, "deep_lift")
+        twin = copy_unrolled(network.model, image)
+        found = attribute(network, image, 1, "deep_lift")
         with pytest.warns(UserWarning, match="hooks"):
             direct = captum.attr.DeepLift(twin).attribute(image.clone().requires_grad_(), target=1)
         assert found.explained is not None
@@ -292,7 +297,9 @@ class Stem(nn.Module):
 
     def __init__(self, side: int, bend: nn.Module) -> None:
         super().__init__()
-        self.convolution, self.bend, self.pool = nn.Conv2d(3, 8, 3), bend, nn.MaxPool2d(side, 2)
+        self.convolution = nn.Conv2d(3, 8, 3)
+        self.bend = bend
+        self.pool = nn.MaxPool2d(side, 2)
         self.end = nn.Linear(8, 5)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -319,10 +326,8 @@ def test_captums_rule_for_a_max_pool_fails_after_a_relu_and_where_windows_overla
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = Stem(side, bend).eval()
-    image, start = (
-        images[:1].requires_grad_(),
-        images[1:] if colourful else torch.zeros_like(images[1:]),
-    )
+    image = images[:1].requires_grad_()
+    start = images[1:] if colourful else torch.zeros_like(images[1:])
     with pytest.warns(UserWarning, match="hooks"):
         _, missed = captum.attr.DeepLift(model).attribute(
             image, start, target=1, return_convergence_delta=True

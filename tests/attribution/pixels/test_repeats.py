@@ -23,7 +23,8 @@ class Sum(nn.Module):
 
     def __init__(self, waves: float = 0.0) -> None:
         super().__init__()
-        self.se, self.waves = SqueezeExcitation(3, 2), waves
+        self.se = SqueezeExcitation(3, 2)
+        self.waves = waves
         self.weights = nn.Parameter(
             torch.randn(3, 32, 32, generator=torch.Generator().manual_seed(1))
         )

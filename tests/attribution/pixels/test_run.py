@@ -169,7 +169,8 @@ def test_occlusion_is_the_fall_of_the_logit_averaged_over_the_squares_on_a_pixel
 
     By plain passes.
     """
-    fall, count = torch.zeros(64, 64), torch.zeros(64, 64)
+    fall = torch.zeros(64, 64)
+    count = torch.zeros(64, 64)
     for top in (0, 16, 32):
         for left in (0, 16, 32):
             covered = image.clone()
@@ -206,7 +207,9 @@ class Folded(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.se, self.down = nn.Conv2d(3, 8, 1), SqueezeExcitation(8, 2), nn.MaxPool2d(2)
+        self.stem = nn.Conv2d(3, 8, 1)
+        self.se = SqueezeExcitation(8, 2)
+        self.down = nn.MaxPool2d(2)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one logit a channel."""

@@ -25,8 +25,11 @@ class Small(nn.Module):
 
     def __init__(self, end: Callable[[Tensor], Tensor] = lambda logits: logits) -> None:
         super().__init__()
-        self.start, self.bend, self.se = nn.Conv2d(3, 8, 3, 2), nn.ReLU(), SqueezeExcitation(8, 4)
-        self.head, self.end = nn.Linear(8, 4), end
+        self.start = nn.Conv2d(3, 8, 3, 2)
+        self.bend = nn.ReLU()
+        self.se = SqueezeExcitation(8, 4)
+        self.head = nn.Linear(8, 4)
+        self.end = end
 
     def forward(self, images: Tensor) -> Tensor:
         """Return four logits."""
@@ -75,7 +78,8 @@ def test_methods_run_in_the_networks_precision(small_image: Tensor, dtype: torch
     """An image of float32 is brought to it: the map is that of float32, as exact as the coarser of
     the two.
     """
-    network, plain = network_of(lambda model: model.to(dtype)), network_of()
+    network = network_of(lambda model: model.to(dtype))
+    plain = network_of()
     found, expected = (attribute(one, small_image, 1, key).map for one in (network, plain))
     assert found.dtype == torch.float32
     slack = 1e-4 if dtype == torch.float64 else 0.2

@@ -41,10 +41,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def steps(loaded: Network) -> tuple[SanityStep, ...]:
+def steps(session_network: Network) -> tuple[SanityStep, ...]:
     """Return the check of one map, made once: two dozen networks take their time."""
     image = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))[:1]
-    return check_sanity(loaded, image, attribute(loaded, image, 2, "input_x_gradient"))
+    return check_sanity(
+        session_network, image, attribute(session_network, image, 2, "input_x_gradient")
+    )
 
 
 def test_a_copy_as_it_is_gives_the_same_map_and_gates(
@@ -185,7 +187,9 @@ class Late(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.head, self.se, self.stem = nn.Linear(8, 2), SqueezeExcitation(8, 2), nn.Conv2d(3, 8, 1)
+        self.head = nn.Linear(8, 2)
+        self.se = SqueezeExcitation(8, 2)
+        self.stem = nn.Conv2d(3, 8, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return two logits an image."""
@@ -272,7 +276,8 @@ def peers(own: tuple[float, float], pairs: tuple[float, float], *, count: int = 
     """Return the peers of a map by the least and the greatest rank correlation; all others are the
     greatest.
     """
-    few, many = count - 1, count * (count - 1) // 2 - 1
+    few = count - 1
+    many = count * (count - 1) // 2 - 1
     return Peers((own[0], *own[1:] * few), (pairs[0], *pairs[1:] * many), NETWORKS - count)
 
 

@@ -175,10 +175,13 @@ def test_curves_are_those_of_the_papers_loop(network: Network, images: Tensor, p
     of equal steps.
     """
     values = torch.rand(64, 64, generator=torch.Generator().manual_seed(3))
-    image, zeros, steps = images[:1], torch.zeros(1, 3, 64, 64), 16
+    image = images[:1]
+    zeros = torch.zeros(1, 3, 64, 64)
+    steps = 16
     start, finish = ((image, zeros), (make_baseline(network, image, "blur"), image))[place]
     order = np.flip(np.argsort(values.numpy().ravel())).copy()
-    canvas, scores = start.clone(), []
+    canvas = start.clone()
+    scores = []
     for step in range(steps + 1):
         with torch.no_grad():
             scores.append(network.model(canvas).softmax(1)[0, 1].item())
@@ -267,7 +270,8 @@ def test_infidelity_is_captums_for_the_same_squares(network: Network, images: Te
     loss.
     """
     exam = Exam(Target(2), squares=6)
-    squares, image = draw_squares(64, 64, 6), images[:1]
+    squares = draw_squares(64, 64, 6)
+    image = images[:1]
     masks = torch.zeros(6, 3, 64, 64)
     for mask, square in zip(masks, squares, strict=True):
         square.cut(mask)[:] = 1

@@ -49,7 +49,9 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
     """Two images, two methods and three controls; every number equals the library's for the most
     probable class.
     """
-    folder, out, plot = tmp_path / "photos", tmp_path / "scores.csv", tmp_path / "curves.html"
+    folder = tmp_path / "photos"
+    out = tmp_path / "scores.csv"
+    plot = tmp_path / "curves.html"
     folder.mkdir()
     for path in (CAT, COFFEE):
         shutil.copy(path, folder)
