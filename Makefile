@@ -6,6 +6,9 @@ ARGS ?=
 # One process a core; a file's tests stay together, for what they share.
 WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 
+# Also where the environment forbids bytecode: without it every process, and tests start many, compiles PyTorch for seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 # The name of a stamp holds a checksum of what was installed: changed requirements install again, equal ones cost nothing.
 app_stamp := .venv/app-$(shell cat requirements.txt | cksum | cut -d' ' -f1)
