@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 FREED = """
 import os, torch
-from se_viz.allocator import keep_freed_memory
+from se_viz.devices.allocator import keep_freed_memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE") >> 20

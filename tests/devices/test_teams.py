@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 COUNTS = """
 import os, threading, torch
-from se_viz.teams import dismiss_team
+from se_viz.devices.teams import dismiss_team
 
 def threads():
     return len(os.listdir("/proc/self/task"))
