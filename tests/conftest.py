@@ -19,8 +19,8 @@ from torch.nn import init
 from torchvision.models.resnet import Bottleneck
 from torchvision.ops import SqueezeExcitation
 
-# Until all tests are collected: nothing that is imported becomes garbage, and looking for some among
-# hundreds of thousands of objects, again and again, takes a fifth of the imports' time.
+# Until all tests are collected: nothing that is imported becomes garbage, and looking for some
+# among hundreds of thousands of objects, again and again, takes a fifth of the imports' time.
 gc.disable()
 
 # Before the first import of se_viz: a module that is already loaded stays unchecked. A machine that
