@@ -70,19 +70,20 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument(
         "--methods", nargs="+", choices=MOST_USED, default=MOST_USED, help="default: all ten"
     )
-    asked = parser.parse_args(words)
+    arguments = parser.parse_args(words)
     machine = describe_machine()
     # As the app does; both sides have it.
     keep_freed_memory()
-    network = load_network(asked.network)
+    network = load_network(arguments.network)
     inputs = network.preprocess(open_image(list_samples()[0].path))
     with torch.inference_mode():
         target = int(network.model(inputs).argmax())
-    rows, sums = [], [0.0, 0.0]
-    for key in asked.methods:
-        row, seconds = _measure(network, inputs, target, key, asked.repeats)
+    rows = []
+    sums = [0.0, 0.0]
+    for key in arguments.methods:
+        row, seconds = _measure(network, inputs, target, key, arguments.repeats)
         rows.append(row)
-        sums = [total + one for total, one in zip(sums, seconds, strict=True)]
+        sums = [total + value for total, value in zip(sums, seconds, strict=True)]
         print(row[0], flush=True)
     rows.append(("**in sum**", f"{sums[0]:.2f}", f"{sums[1]:.2f}", f"{sums[1] / sums[0]:.2f}", ""))
     print(as_table(HEAD, rows), machine.show(), sep="\n\n")
@@ -120,7 +121,8 @@ def _measure(
 
 def _plain(network: Network, inputs: Tensor, key: str) -> Callable[[int], Tensor]:
     """Return a call of Captum as its tutorials have it, with the settings of the catalogue."""
-    row, model = METHODS[key], network.model
+    row = METHODS[key]
+    model = network.model
     settings = {name: value for name, value in row.options.items() if name not in _OURS}
     if row.kind == "superpixel":
         settings["feature_mask"] = find_superpixels(network, inputs, row.options["superpixels"])

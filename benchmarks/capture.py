@@ -61,14 +61,16 @@ class _Open(nn.Module):
     own.
     """
 
-    _scale, forward = SqueezeExcitation._scale, SqueezeExcitation.forward
+    _scale = SqueezeExcitation._scale
+    forward = SqueezeExcitation.forward
 
 
 def prepare_extractor(model: nn.Module) -> Pass:
     """Let torchvision rewrite a copy of the model beforehand, so that it returns squeeze and gate
     of every block.
     """
-    model, paths = copy.deepcopy(model), blocks_of(model)
+    paths = blocks_of(model)
+    model = copy.deepcopy(model)
     for path in paths:
         model.get_submodule(path).__class__ = _Open
     nodes = [f"{path}.{part}" for path in paths for part in ("avgpool", "scale_activation")]
@@ -82,16 +84,16 @@ def prepare_naive(model: nn.Module) -> Pass:
     """
 
     def run(images: Tensor) -> object:
-        kept: list[tuple[Tensor, Tensor]] = []
+        pairs: list[tuple[Tensor, Tensor]] = []
 
         def keep(_: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
-            kept.append((args[0].detach().cpu().clone(), output.detach().cpu().clone()))
+            pairs.append((args[0].detach().cpu().clone(), output.detach().cpu().clone()))
 
         with ExitStack() as hooks:
             for path in blocks_of(model):
                 hooks.callback(model.get_submodule(path).register_forward_hook(keep).remove)
             model(images)
-        return [(before.mean((2, 3)), after) for before, after in kept]
+        return [(before.mean((2, 3)), after) for before, after in pairs]
 
     return run
 
@@ -128,10 +130,10 @@ def main(words: list[str] | None = None) -> None:
 def compare(name: str, device: str, batch: int, way: str, *, repeats: int) -> list[str]:
     """Return one row of the table."""
     model, inputs = load(name, device, batch)
-    bare, other = (_clock(prepare(model), inputs) for prepare in (prepare_bare, WAYS[way]))
-    for step in (bare, other) * _WARM_UP:
+    bare, candidate = (_clock(prepare(model), inputs) for prepare in (prepare_bare, WAYS[way]))
+    for step in (bare, candidate) * _WARM_UP:
         step()
-    pairs = time_pairs(bare, other, repeats)
+    pairs = time_pairs(bare, candidate, repeats)
     times = [
         spread([1000 * seconds for seconds in column]).show(1)
         for column in zip(*pairs, strict=True)
@@ -143,10 +145,12 @@ def compare(name: str, device: str, batch: int, way: str, *, repeats: int) -> li
 def load(name: str, device: str, batch: int) -> tuple[nn.Module, Tensor]:
     """Return a model and its inputs: sample images at its size, repeated as often as needed."""
     if name == FULL:
-        model, size = build_untrained("se_resnet50").eval().requires_grad_(False).to(device), 224
+        model = build_untrained("se_resnet50").eval().requires_grad_(False).to(device)
+        size = 224
     else:
         network = load_network(name, device)
-        model, size = network.model, network.card.input_size
+        model = network.model
+        size = network.card.input_size
     photos = [centre_square(open_image(sample.path), size) for sample in list_samples()]
     pixels = torch.stack(
         [transforms.pil_to_tensor(photo) for photo in islice(cycle(photos), batch)]

@@ -60,8 +60,10 @@ def torchvision_rows(architecture: str) -> Iterator[Row]:
     weights = models.get_model_weights(architecture)
     default = getattr(weights, "DEFAULT", None)
     for entry in sorted(weights, key=lambda entry: entry != default):
-        view, meta = entry.transforms(), entry.meta
-        (side,), (resize,) = view.crop_size, view.resize_size
+        view = entry.transforms()
+        meta = entry.meta
+        (side,) = view.crop_size
+        (resize,) = view.resize_size
         cost = cost_of("torchvision", architecture, "", size=side, classes=len(meta["categories"]))
         if cost is None:
             return
@@ -123,10 +125,8 @@ def cost_of(
 
 
 def _asked(library: str, architecture: str, weights: str) -> NetworkCard:
-    grey, unknown = (
-        (0.5, 0.5, 0.5),
-        dict.fromkeys(("title", "evaluated_with", "trained_with", "data", "date"), ""),
-    )
+    grey = (0.5, 0.5, 0.5)
+    unknown = dict.fromkeys(("title", "evaluated_with", "trained_with", "data", "date"), "")
     return NetworkCard(
         name=architecture,
         library=library,

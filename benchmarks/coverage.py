@@ -75,12 +75,12 @@ def main(words: list[str] | None = None) -> None:
     names = [
         (library, name) for library, name in list_names() if fnmatch.fnmatch(name, arguments.only)
     ]
-    done = {(row.package, row.name) for row in rows if row.size or not row.error}
+    complete = {(row.package, row.name) for row in rows if row.size or not row.error}
     for library, name in names:
-        if (library, name) not in done:
-            rows.append(_kept(arguments.rows, check(library, name)))
+        if (library, name) not in complete:
+            rows.append(_store(arguments.rows, check(library, name)))
     for row in smallest_of_each(rows):
-        rows.append(_kept(arguments.rows, check(row.package, row.name, always=True)))
+        rows.append(_store(arguments.rows, check(row.package, row.name, always=True)))
     print(write_report([asdict(row) for row in latest(rows)], arguments.out, listed=len(names)))
 
 
@@ -99,10 +99,10 @@ def list_names() -> Iterator[tuple[str, str]]:
 
 def smallest_of_each(rows: list[Row]) -> list[Row]:
     """Return the smallest network of each family of which none was looked into."""
-    seen = {(row.package, row.family) for row in rows if row.size or row.error}
+    families = {(row.package, row.family) for row in rows if row.size or row.error}
     smallest: dict[tuple[str, str], Row] = {}
     for row in sorted(rows, key=lambda row: row.parameters):
-        if (row.package, row.family) not in seen:
+        if (row.package, row.family) not in families:
             smallest.setdefault((row.package, row.family), row)
     return list(smallest.values())
 
@@ -138,21 +138,23 @@ def build(library: str, name: str) -> nn.Module:
 
 def _compare(row: Row, model: nn.Module) -> None:
     row.size = _first_size(model)
-    images, found = _images(row.size), inspect_gates(model, size=row.size)
-    known = {site.block for site in found.sites}
-    with capture_gates(model, blocks=known) if known else nullcontext([]) as records:
-        seen = see_gating(model, images, known)
-    row.gating = sum(map(len, seen.values()))
-    row.found, row.refused = len(found.sites), found.refused
-    row.others, row.forms = (
-        sorted(set(found.others.values())),
-        sorted({site.form for site in found.sites}),
-    )
+    images = _images(row.size)
+    inspection = inspect_gates(model, size=row.size)
+    paths = {site.block for site in inspection.sites}
+    with capture_gates(model, blocks=paths) if paths else nullcontext([]) as records:
+        gating = see_gating(model, images, paths)
+    row.gating = sum(map(len, gating.values()))
+    row.found = len(inspection.sites)
+    row.refused = inspection.refused
+    row.others = sorted(set(inspection.others.values()))
+    row.forms = sorted({site.form for site in inspection.sites})
     row.missing = [
-        path for path in seen if path not in known and not path.startswith(tuple(found.others))
+        path
+        for path in gating
+        if path not in paths and not path.startswith(tuple(inspection.others))
     ]
     row.exact = sum(
-        _is_exact(record.gate, seen.get(record.block, []), record.call) for record in records
+        _is_exact(record.gate, gating.get(record.block, []), record.call) for record in records
     )
 
 
@@ -222,7 +224,7 @@ def _read(path: Path | None) -> list[Row]:
     return [Row(**json.loads(line)) for line in lines]
 
 
-def _kept(path: Path | None, row: Row) -> Row:
+def _store(path: Path | None, row: Row) -> Row:
     if path:
         with path.open("a") as file:
             file.write(json.dumps(asdict(row)) + "\n")

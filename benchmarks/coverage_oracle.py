@@ -45,20 +45,20 @@ def settle(model: nn.Module, images: Tensor) -> None:
 
 
 def see_gating(
-    model: nn.Module, images: Tensor, known: Container[str] = ()
+    model: nn.Module, images: Tensor, paths: Container[str] = ()
 ) -> dict[str, list[Pair]]:
     """Return input and output of every innermost module that gates channels, by its path.
 
     Once for each call.
 
-    Of the paths in ``known`` they are returned in any case: a gate may happen to be the same for
-    both images.
+    Of the ``paths`` that are named they are returned in any case: a gate may happen to be the same
+    for both images.
     """
-    seen: dict[str, list[Pair]] = {}
-    with _hooked(model, seen, known), torch.no_grad():
+    gating: dict[str, list[Pair]] = {}
+    with _hooked(model, gating, paths), torch.no_grad():
         model(images)
-    outer = [path for path in seen if any(other.startswith(f"{path}.") for other in seen)]
-    return {path: pairs for path, pairs in seen.items() if path in known or path not in outer}
+    outer = [path for path in gating if any(inner.startswith(f"{path}.") for inner in gating)]
+    return {path: pairs for path, pairs in gating.items() if path in paths or path not in outer}
 
 
 def is_gating(before: Tensor, after: Tensor) -> bool:
@@ -86,7 +86,9 @@ def is_gating(before: Tensor, after: Tensor) -> bool:
 
 
 @contextmanager
-def _hooked(model: nn.Module, seen: dict[str, list[Pair]], known: Container[str]) -> Iterator[None]:
+def _hooked(
+    model: nn.Module, gating: dict[str, list[Pair]], paths: Container[str]
+) -> Iterator[None]:
     def look(path: str, args: tuple[object, ...], output: object) -> None:
         before = next((value for value in args if isinstance(value, Tensor)), None)
         if (
@@ -98,8 +100,8 @@ def _hooked(model: nn.Module, seen: dict[str, list[Pair]], known: Container[str]
             return
         for axis in (1, 3):
             pair = before.movedim(axis, 1), output.movedim(axis, 1)
-            if path in known or (pair[0].shape[2:].numel() >= 4 and is_gating(*pair)):
-                seen.setdefault(path, []).append((pair[0].clone(), pair[1].clone()))
+            if path in paths or (pair[0].shape[2:].numel() >= 4 and is_gating(*pair)):
+                gating.setdefault(path, []).append((pair[0].clone(), pair[1].clone()))
                 return
 
     handles = [

@@ -32,14 +32,18 @@ def write_report(rows: Sequence[dict[str, Any]], out: Path | None, *, listed: in
     ``listed`` is how many names there are.
     """
     gated = [row for row in rows if row["gating"] or row["found"] or row["refused"]]
-    others = [row for row in rows if row["others"]]
+    attentions = [row for row in rows if row["others"]]
     parts = [
         _INTRODUCTION,
         _totals(rows, gated, listed),
         as_table(HEAD, _families(gated)),
         _wrong(rows),
     ]
-    parts += [_other_kinds(others), _names("Networks with gates, by family", gated), _failed(rows)]
+    parts += [
+        _other_kinds(attentions),
+        _names("Networks with gates, by family", gated),
+        _failed(rows),
+    ]
     text = "\n\n".join(part.strip() for part in parts if part) + "\n"
     if out:
         out.write_text(text, encoding="utf-8")
@@ -50,18 +54,18 @@ def _totals(rows: Sequence[dict[str, Any]], gated: Sequence[dict[str, Any]], lis
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm"))
     lines = []
     for library in dict.fromkeys(row["package"] for row in rows):
-        mine = [row for row in gated if row["package"] == library]
-        found, exact, missing = (
-            sum(_count(row, key) for row in mine) for key in ("found", "exact", "missing")
+        own = [row for row in gated if row["package"] == library]
+        blocks, exact, missing = (
+            sum(_count(row, key) for row in own) for key in ("found", "exact", "missing")
         )
         lines.append(
-            f"- {library}: {len(mine)} networks with gates, {found:,} blocks found, {exact:,} "
-            f"captured exactly, {found - exact} not, {missing} missing"
+            f"- {library}: {len(own)} networks with gates, {blocks:,} blocks found, {exact:,} "
+            f"captured exactly, {blocks - exact} not, {missing} missing"
         )
     looked = sum(bool(row["size"]) for row in rows)
-    left = f" {listed - len(rows):,} are still to be looked at." if listed > len(rows) else ""
-    done = f"{listed:,} names listed, {len(rows):,} looked at, {looked:,} networks run.{left}"
-    return "\n".join([*lines, "", f"{done} {versions}."])
+    rest = f" {listed - len(rows):,} are still to be looked at." if listed > len(rows) else ""
+    summary = f"{listed:,} names listed, {len(rows):,} looked at, {looked:,} networks run.{rest}"
+    return "\n".join([*lines, "", f"{summary} {versions}."])
 
 
 def _families(gated: Iterable[dict[str, Any]]) -> list[list[str]]:
@@ -72,15 +76,15 @@ def _families(gated: Iterable[dict[str, Any]]) -> list[list[str]]:
 
 
 def _family(library: str, family: str, rows: Sequence[dict[str, Any]]) -> list[str]:
-    found, exact = (sum(row[key] for row in rows) for key in ("found", "exact"))
+    blocks, exact = (sum(row[key] for row in rows) for key in ("found", "exact"))
     forms = sorted({form.split(" ", 1)[1] for row in rows for form in row["forms"]})
     return [
         library,
         family,
         str(len(rows)),
-        str(found),
+        str(blocks),
         str(exact),
-        str(found - exact),
+        str(blocks - exact),
         ", ".join(forms),
     ]
 

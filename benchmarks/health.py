@@ -60,25 +60,30 @@ def measure(
     """Return a row of the table: what is said of ``count`` images, over ``draws`` of them a
     block.
     """
-    limit, covered, said, wrong, plain = Limits().fixed, 0, 0, 0, 0
-    for every in gates.values():
-        whole = estimate_image_share(every)
+    limit = Limits().fixed
+    covered = 0
+    decided = 0
+    wrong = 0
+    plain = 0
+    for gate in gates.values():
+        whole = estimate_image_share(gate)
         assert whole is not None
         fixed = whole.value < limit
         for _ in range(draws):
-            few = every[torch.from_numpy(dice.choice(len(every), count, replace=False))].double()
+            few = gate[torch.from_numpy(dice.choice(len(gate), count, replace=False))].double()
             share = estimate_image_share(few)
             assert share is not None
             assert share.low is not None
             assert share.high is not None
             covered += share.low <= whole.value <= share.high
-            below, above = share.high < limit, share.low >= limit
-            said += below or above
+            below = share.high < limit
+            above = share.low >= limit
+            decided += below or above
             wrong += (below and not fixed) or (above and fixed)
             biased = few.var(0, correction=0).mean() / few.var(correction=0)
             plain += bool(biased < limit) != fixed
     total = draws * len(gates)
-    numbers = (covered, said, total - said, wrong, plain)
+    numbers = (covered, decided, total - decided, wrong, plain)
     return str(count), *(f"{number / total:.1%}" for number in numbers)
 
 
@@ -98,15 +103,15 @@ def main(words: list[str] | None = None) -> None:
         "--draws", type=int, default=200, help="draws a block and number of images (default: 200)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of all draws (default: 0)")
-    asked = parser.parse_args(words)
-    files = find_images([asked.folder])
-    random.Random(asked.seed).shuffle(files)
-    gates = gather(load_network(asked.network), files[: asked.images])
-    dice = np.random.default_rng(asked.seed)
+    arguments = parser.parse_args(words)
+    files = find_images([arguments.folder])
+    random.Random(arguments.seed).shuffle(files)
+    gates = gather(load_network(arguments.network), files[: arguments.images])
+    dice = np.random.default_rng(arguments.seed)
     rows = [
-        measure(gates, count, draws=asked.draws, dice=dice)
+        measure(gates, count, draws=arguments.draws, dice=dice)
         for count in COUNTS
-        if 2 * count <= asked.images
+        if 2 * count <= arguments.images
     ]
     print(as_table(HEAD, rows), describe_machine().show(), sep="\n\n")
 

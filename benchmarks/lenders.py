@@ -34,9 +34,9 @@ def main(words: list[str] | None = None) -> None:
         "--network", default="se_resnet50_half_imagenette", help="name of a bundled network"
     )
     parser.add_argument("--each", type=int, default=6, help="images of each class (default: 6)")
-    asked = parser.parse_args(words)
-    network = load_network(asked.network, "cpu")
-    paths = draw_paths(asked.data, asked.each * len(network.classes))
+    arguments = parser.parse_args(words)
+    network = load_network(arguments.network, "cpu")
+    paths = draw_paths(arguments.data, arguments.each * len(network.classes))
     lenders = [
         Lender(
             path.name,
@@ -45,9 +45,9 @@ def main(words: list[str] | None = None) -> None:
         )
         for path in paths
     ]
-    target = checkpoints.FOLDER / f"{asked.network}.lenders.npz"
+    target = checkpoints.FOLDER / f"{arguments.network}.lenders.npz"
     card = replace(network.card, lenders=write_lenders(lenders, network.inspection.sites, target))
-    (checkpoints.FOLDER / f"{asked.network}.json").write_text(
+    (checkpoints.FOLDER / f"{arguments.network}.json").write_text(
         json.dumps(card_to_json(card), indent=2) + "\n"
     )
     print(f"{len(lenders)} lenders, {target.stat().st_size / 1e6:.2f} MB -> {target}")

@@ -53,18 +53,20 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument(
         "--scope", default="network", help="block, stage or network (default: network)"
     )
-    asked = parser.parse_args(words)
-    machine, network = describe_machine(), load_network(asked.network)
-    paths = draw_paths(asked.data, asked.photos + SETS * asked.lenders)
-    photos, rest = paths[: asked.photos], paths[asked.photos :]
+    arguments = parser.parse_args(words)
+    machine = describe_machine()
+    network = load_network(arguments.network)
+    paths = draw_paths(arguments.data, arguments.photos + SETS * arguments.lenders)
+    photos = paths[: arguments.photos]
+    rest = paths[arguments.photos :]
     lenders = [_see(network, path, number) for number, path in enumerate(rest)]
-    found = [
-        run_lenders(network, open_image(photo), lenders, asked.scope)
+    counterfactuals = [
+        run_lenders(network, open_image(photo), lenders, arguments.scope)
         for photo in tqdm(photos, leave=False)
     ]
-    sizes = [size for size in (6, 11, 20, 30, 60, 120) if size < asked.lenders]
+    sizes = [size for size in (6, 11, 20, 30, 60, 120) if size < arguments.lenders]
     print(
-        as_table(HEAD, [measure(found, size) for size in [*sizes, asked.lenders]]),
+        as_table(HEAD, [measure(counterfactuals, size) for size in [*sizes, arguments.lenders]]),
         machine.show(),
         sep="\n\n",
     )
@@ -78,13 +80,20 @@ def draw_paths(data: Path, number: int) -> list[Path]:
     return [path for one_of_each in zip(*orders, strict=False) for path in one_of_each][:number]
 
 
-def measure(found: list[tuple[Counterfactual, ...]], size: int) -> tuple[str, ...]:
+def measure(counterfactuals: list[tuple[Counterfactual, ...]], size: int) -> tuple[str, ...]:
     """Return a row of the table: each photo judged by several sets of so many lenders."""
-    changed, contradicted, said, wrong = 0, 0, 0, 0
-    for of_photo in found:
+    varying = 0
+    contradicted = 0
+    decided = 0
+    wrong = 0
+    for of_photo in counterfactuals:
         words = [
             judge(
-                [one for one in of_photo if number * size <= int(one.lender) < (number + 1) * size]
+                [
+                    counterfactual
+                    for counterfactual in of_photo
+                    if number * size <= int(counterfactual.lender) < (number + 1) * size
+                ]
             ).words
             for number in range(SETS)
         ]
@@ -92,13 +101,13 @@ def measure(found: list[tuple[Counterfactual, ...]], size: int) -> tuple[str, ..
         shares: dict[str, float] = {
             word: count / whole.lenders for word, count in zip(VERDICTS, whole.counts, strict=True)
         }
-        changed += len({*words}) > 1
+        varying += len({*words}) > 1
         contradicted += len({*words} - {UNTOLD}) > 1
-        said += sum(word != UNTOLD for word in words)
+        decided += sum(word != UNTOLD for word in words)
         wrong += sum(word != UNTOLD and shares[word] < MOST for word in words)
-    photos = len(found)
-    rates = (changed / photos, contradicted / photos, said / (SETS * photos))
-    return str(size), *(f"{rate:.0%}" for rate in rates), f"{wrong} of {said}"
+    photos = len(counterfactuals)
+    rates = (varying / photos, contradicted / photos, decided / (SETS * photos))
+    return str(size), *(f"{rate:.0%}" for rate in rates), f"{wrong} of {decided}"
 
 
 def _see(network: Network, path: Path, number: int) -> Lender:

@@ -40,10 +40,13 @@ def main(words: list[str] | None = None) -> None:
     # Streamlit warns at each call that no server runs.
     set_log_level("ERROR")
     machine = describe_machine()
-    name, device = arguments.network or list_networks()[0].name, str(choose_device().device)
+    name = arguments.network or list_networks()[0].name
+    device = str(choose_device().device)
     marks = measure(name, device, arguments.images)
     start = dict(marks)[2 * FULL]
-    rows = [[str(count), show_memory(held), show_growth(held, start)] for count, held in marks]
+    rows = [
+        [str(count), show_memory(memory), show_growth(memory, start)] for count, memory in marks
+    ]
     print(
         f"{as_table(HEAD, rows)}\n\n{name} on {device}; the caches hold {FULL} photos and analyses "
         "each at most."
@@ -56,7 +59,7 @@ def measure(name: str, device: str, images: int) -> list[tuple[int, float | None
     on.
     """
     network = get_view(name, device)
-    marks = [(0, _held())]
+    marks = [(0, _memory())]
     for count in range(1, images + 1):
         content = make_photo((640, 480), count)
         image = ChosenImage("photo", content, hashlib.sha256(content).hexdigest())
@@ -67,16 +70,16 @@ def measure(name: str, device: str, images: int) -> list[tuple[int, float | None
         )
         # Twice as many as fit: the allocator has then met its usual holes.
         if count >= 2 * FULL and (count % (2 * FULL) == 0 or count == images):
-            marks.append((count, _held()))
+            marks.append((count, _memory()))
     return marks
 
 
-def show_growth(held: float | None, start: float | None) -> str:
+def show_growth(memory: float | None, start: float | None) -> str:
     """Return how much more is held than at the start, for a table."""
-    return "not told here" if held is None or start is None else f"{held - start:+.0f} MiB"
+    return "not told here" if memory is None or start is None else f"{memory - start:+.0f} MiB"
 
 
-def _held() -> float | None:
+def _memory() -> float | None:
     gc.collect()
     return resident_memory()
 

@@ -220,7 +220,9 @@ def _rows(
     bare = [painting.seconds for painting in paintings["bare"]]
     for name in names:
         seconds = [painting.seconds for painting in paintings[name]]
-        ratios = [mine / least for mine, least in zip(seconds, bare, strict=True)]
+        ratios = [
+            duration / bare_duration for duration, bare_duration in zip(seconds, bare, strict=True)
+        ]
         yield [
             f"{size[0]} x {size[1]}",
             name,
@@ -284,16 +286,16 @@ class _Visit:
         self._received = 0
         start = self._measure()
         self._hand_over(photo)
-        seen = self._page.evaluate("window.painting")
+        painting = self._page.evaluate("window.painting")
         end = self._measure()
         self._page.locator(_AT_REST).wait_for()
         # What stopped the clock has to be what stays.
         rest = self._page.evaluate("(({texts, values}) => ({texts, values}))(window.see())")
-        assert all(seen[what] == value for what, value in rest.items())
+        assert all(painting[what] == value for what, value in rest.items())
         costs = tuple(end[name] - start[name] for name in _COSTS)
         nodes = int(self._measure()["Nodes"])
         shift = self._page.evaluate("window.shift")
-        return Painting(seen["seconds"], costs, nodes, shift, self._received)
+        return Painting(painting["seconds"], costs, nodes, shift, self._received)
 
     def _measure(self) -> dict[str, float]:
         return {

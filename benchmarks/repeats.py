@@ -37,14 +37,14 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument(
         "--methods", nargs="+", choices=DRAWN, default=DRAWN, help="default: all that draw"
     )
-    asked = parser.parse_args(words)
-    network = load_network(asked.network)
-    samples = list_samples()[: asked.photos]
+    arguments = parser.parse_args(words)
+    network = load_network(arguments.network)
+    samples = list_samples()[: arguments.photos]
     photos = [network.preprocess(open_image(sample.path)) for sample in samples]
     with torch.inference_mode():
         targets = [int(network.model(inputs).argmax()) for inputs in photos]
     rows = []
-    for key in asked.methods:
+    for key in arguments.methods:
         cells = []
         for inputs, target in zip(photos, targets, strict=True):
             value = measure_repeat(network, inputs, attribute(network, inputs, target, key))

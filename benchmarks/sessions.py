@@ -99,7 +99,8 @@ def main(words: list[str] | None = None) -> None:
         f"{as_table(HEAD, calls)}\n\nSessions that upload until gates have "
         f"come:\n\n{as_table(HEAD, visits)}"
     )
-    name, rounds = network.card.name, arguments.rounds
+    name = network.card.name
+    rounds = arguments.rounds
     print(
         f"\n{name} on {network.device}, {rounds} photos a person, {torch.get_num_threads()} "
         "threads a pass."
@@ -110,8 +111,8 @@ def main(words: list[str] | None = None) -> None:
 def make_photos(people: int, rounds: int) -> list[list[bytes]]:
     """Return JPEGs for each person; no two are alike, whatever the number of people."""
     return [
-        [make_photo(_SIZE, 10**6 * people + 10**3 * one + turn) for turn in range(rounds)]
-        for one in range(people)
+        [make_photo(_SIZE, 10**6 * people + 10**3 * person + turn) for turn in range(rounds)]
+        for person in range(people)
     ]
 
 
@@ -132,14 +133,14 @@ def time_batch(network: Network, size: int, repeats: int) -> float:
 
 def measure_calls(network: Network, photos: Sequence[Sequence[bytes]]) -> Crowd:
     """Let a thread a person analyse photos that are decoded already, one after the other."""
-    cropped = [[network.crop(open_image(photo)) for photo in mine] for mine in photos]
+    cropped = [[network.crop(open_image(photo)) for photo in queue] for queue in photos]
 
     def look(photo: Image.Image) -> float:
         started = time.perf_counter()
         analyse(network, photo)
         return time.perf_counter() - started
 
-    return crowd([lambda mine=mine: [look(photo) for photo in mine] for mine in cropped])
+    return crowd([lambda queue=queue: [look(photo) for photo in queue] for queue in cropped])
 
 
 def measure_visits(url: str, photos: Sequence[Sequence[bytes]]) -> Crowd:
@@ -149,8 +150,8 @@ def measure_visits(url: str, photos: Sequence[Sequence[bytes]]) -> Crowd:
         visitors[0].show(make_photo(_SIZE, 10**9))
         return crowd(
             [
-                lambda visitor=visitor, mine=mine: [visitor.show(photo) for photo in mine]
-                for visitor, mine in zip(visitors, photos, strict=True)
+                lambda visitor=visitor, queue=queue: [visitor.show(photo) for photo in queue]
+                for visitor, queue in zip(visitors, photos, strict=True)
             ]
         )
 

@@ -40,12 +40,16 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument(
         "--baseline", default="mean", help="black, mean, blur or noise (default: mean)"
     )
-    asked = parser.parse_args(words)
+    arguments = parser.parse_args(words)
     machine = describe_machine()
     keep_freed_memory()
-    network, rows, seconds = load_network(asked.network), [], []
+    network = load_network(arguments.network)
+    rows = []
+    seconds = []
     for sample in list_samples():
-        row, times = _explain(network, network.preprocess(open_image(sample.path)), asked.baseline)
+        row, times = _explain(
+            network, network.preprocess(open_image(sample.path)), arguments.baseline
+        )
         rows.append((sample.path.stem, *row))
         seconds.append(times)
     lift, steps = (spread(times).show(2, " s") for times in zip(*seconds, strict=True))
@@ -62,19 +66,20 @@ def _explain(
 ) -> tuple[tuple[str, ...], tuple[float, float]]:
     with torch.inference_mode():
         target = int(network.model(inputs).argmax())
-    here = attribute_unproven(network, inputs, target, "deep_lift", baseline=baseline)
+    deep_lift = attribute_unproven(network, inputs, target, "deep_lift", baseline=baseline)
     steps = attribute(network, inputs, target, "integrated_gradients", baseline=baseline)
-    rise = here.explained or 0.0
+    rise = deep_lift.explained or 0.0
     plain = abs(_captums(network, inputs, target, baseline) - rise)
-    misses = (plain, here.completeness_error or 0.0, steps.completeness_error or 0.0)
+    misses = (plain, deep_lift.completeness_error or 0.0, steps.completeness_error or 0.0)
     return (f"{rise:.2f}", *(f"{miss / abs(rise):.1e}" for miss in misses)), (
-        here.seconds,
+        deep_lift.seconds,
         steps.seconds,
     )
 
 
 def _captums(network: Network, inputs: Tensor, target: int, baseline: str) -> float:
-    twin, start = copy_unrolled(network.model, inputs), make_baseline(network, inputs, baseline)
+    twin = copy_unrolled(network.model, inputs)
+    start = make_baseline(network, inputs, baseline)
     for parent in [*twin.modules()]:
         for name, child in [*parent.named_children()]:
             if isinstance(child, Unseen):

@@ -60,13 +60,14 @@ def measure_analyses(arguments: argparse.Namespace) -> None:
     # As the app does.
     keep_freed_memory()
     network = load_network(list_networks()[0].name)
-    start, end = None, take_usage()
+    start = None
+    end = take_usage()
     rows = [["0", *end.row()]]
-    for done in analyse_in_parts(network, arguments.count, arguments.people):
+    for analysed in analyse_in_parts(network, arguments.count, arguments.people):
         end = take_usage()
         # Growth counts from the first part on: PyTorch has then loaded what it needs.
-        start = start or (done, end)
-        rows.append([str(done), *end.row()])
+        start = start or (analysed, end)
+        rows.append([str(analysed), *end.row()])
         print(*rows[-1], flush=True)
     print(f"\n{as_table(('analyses', *HEAD), rows)}")
     if start:
@@ -139,25 +140,26 @@ DEMANDS: dict[str, Callable[[Visitor], None]] = {
 def measure_dearest(arguments: argparse.Namespace) -> None:
     """Time uploads of many with and without one who asks for the dearest, and print both."""
     photos = (make_photo(_SIZE, number) for number in count())
-    every, rows = (list[float](), list[float]()), list[list[str]]()
+    totals = (list[float](), list[float]())
+    rows = list[list[str]]()
     with run_app() as server, ExitStack() as tabs:
         visitors = [tabs.enter_context(visit(server.url)) for _ in range(arguments.people)]
         visitors[0].show(next(photos))
         for name in arguments.demands:
             waits = (list[float](), list[float]())
             for which in [which for order in interleave(arguments.repeats) for which in order]:
-                shown = [[next(photos) for _ in range(arguments.rounds)] for _ in visitors]
+                uploads = [[next(photos) for _ in range(arguments.rounds)] for _ in visitors]
                 with ExitStack() as beside:
                     if which:
                         beside.enter_context(_insisting(server.url, DEMANDS[name], photos))
-                    waits[which].extend(upload(visitors, shown))
-            for together, some in zip(every, waits, strict=True):
+                    waits[which].extend(upload(visitors, uploads))
+            for together, some in zip(totals, waits, strict=True):
                 together.extend(some)
             rows.append(compare(name, *waits))
             print(*rows[-1], flush=True)
-    print(f"\n{as_table(DEAREST_HEAD, [*rows, compare('**all**', *every)])}")
+    print(f"\n{as_table(DEAREST_HEAD, [*rows, compare('**all**', *totals)])}")
     print(
-        f"\n{arguments.people} sessions upload; {len(every[0])} photos alone, as many beside one "
+        f"\n{arguments.people} sessions upload; {len(totals[0])} photos alone, as many beside one "
         "more."
     )
 
@@ -166,7 +168,10 @@ def upload(visitors: Sequence[Visitor], photos: Sequence[Sequence[bytes]]) -> tu
     """Let all show their photos at once; return how long each waited for each."""
     together = zip(visitors, photos, strict=True)
     return crowd(
-        [lambda who=who, mine=mine: [*map(who.show, mine)] for who, mine in together]
+        [
+            lambda visitor=visitor, queue=queue: [*map(visitor.show, queue)]
+            for visitor, queue in together
+        ]
     ).waits
 
 
@@ -222,26 +227,28 @@ def measure_vanishing(arguments: argparse.Namespace) -> None:
             # What is loaded once stays: Captum, the page of networks, both decoders.
             _vanish_together(server.url, photos, arguments.people, arguments.people)
             _bring_and_vanish(server.url, -1)
-            start, alone = take_usage(server.pid), _wait_of_one(server.url, photos)
+            start = take_usage(server.pid)
+            alone = _wait_of_one(server.url, photos)
             _vanish_together(server.url, photos, arguments.count, arguments.people)
             for number in range(arguments.networks):
                 _bring_and_vanish(server.url, number)
-            held, after = take_usage(server.pid), _wait_of_one(server.url, photos)
-            brought = len(_own_networks(folder))
+            end = take_usage(server.pid)
+            after = _wait_of_one(server.url, photos)
+            networks = len(_own_networks(folder))
             time.sleep(KEPT)
             _wait_of_one(server.url, photos)
             rest, seconds = wait_until_flat(server.pid, start, arguments.patience)
-            left = len(_own_networks(folder))
+            remaining = len(_own_networks(folder))
     marks = [
         ("before", start),
-        ("as the last vanished", held),
+        ("as the last vanished", end),
         (f"{KEPT + seconds:.0f} s later", rest),
     ]
     rows = [[name, *usage.row()] for name, usage in marks]
     print(as_table(("", *HEAD), rows))
     print(
-        f"\n{describe_growth(start, rest)} Networks that vanished visitors brought: {brought}, "
-        f"then {left}."
+        f"\n{describe_growth(start, rest)} Networks that vanished visitors brought: {networks}, "
+        f"then {remaining}."
     )
     print(f"Upload to gates: {alone:.2f} s before, {after:.2f} s for who comes next.")
 
@@ -256,9 +263,9 @@ def vanish(url: str, photo: bytes, turn: int) -> None:
 
 
 def _vanish_together(url: str, photos: Iterator[bytes], total: int, people: int) -> None:
-    shown = [next(photos) for _ in range(total)]
+    uploads = [next(photos) for _ in range(total)]
     with ThreadPoolExecutor(people) as pool:
-        list(pool.map(lambda turn: vanish(url, shown[turn], turn), range(total)))
+        list(pool.map(lambda turn: vanish(url, uploads[turn], turn), range(total)))
 
 
 def _wait_of_one(url: str, photos: Iterator[bytes]) -> float:

@@ -75,14 +75,14 @@ def measure_memory(browser: Browser) -> Iterator[tuple[str, float | None]]:
 
     Yield each step with the peak memory that the server reached by then.
     """
-    first, *others = [METHODS[key] for key in COMMON]
+    first, *methods = [METHODS[key] for key in COMMON]
     with run_app() as server, browser.new_page() as page:
         _open(page, server)
         yield "the first page", peak_memory(server.pid)
         page.get_by_role("button", name=list_samples()[0].title, exact=True).first.click()
         page.get_by_text(first.looks_for).wait_for()
         yield f"the first image's gates and {first.title}", peak_memory(server.pid)
-        for method in others:
+        for method in methods:
             page.get_by_role("combobox", name="Method").click()
             page.get_by_role("option", name=method.title, exact=True).click()
             page.get_by_text(method.looks_for).wait_for()

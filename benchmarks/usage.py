@@ -43,12 +43,12 @@ def take_usage(pid: int | str = "self") -> Usage:
     if pid == "self":
         gc.collect()
     children = [task / "children" for task in Path(f"/proc/{pid}/task").glob("*")]
-    told = bool(children) and all(file.is_file() for file in children)
+    is_readable = bool(children) and all(file.is_file() for file in children)
     return Usage(
         resident_memory(pid),
         _count(Path(f"/proc/{pid}/task")),
         _count(Path(f"/proc/{pid}/fd")),
-        sum(len(file.read_text().split()) for file in children) if told else None,
+        sum(len(file.read_text().split()) for file in children) if is_readable else None,
     )
 
 
@@ -56,16 +56,17 @@ def describe_growth(start: Usage, end: Usage) -> str:
     """Say what a process holds more than at the start, or that it is flat."""
     if start.threads is None:
         return "Not told here: only Linux tells what a process holds."
-    grown = []
+    growth = []
     if start.memory and end.memory and end.memory > (1 + NOISE) * start.memory:
-        grown.append(f"memory by {end.memory - start.memory:.0f} MiB")
+        growth.append(f"memory by {end.memory - start.memory:.0f} MiB")
     for name in ("threads", "descriptors", "children"):
-        before, after = getattr(start, name), getattr(end, name)
+        before = getattr(start, name)
+        after = getattr(end, name)
         if before is not None and after is not None and after > before:
-            grown.append(f"{name} by {after - before}")
+            growth.append(f"{name} by {after - before}")
     return (
-        f"Grown: {', '.join(grown)}."
-        if grown
+        f"Grown: {', '.join(growth)}."
+        if growth
         else "Flat: memory, threads, open files and children."
     )
 
@@ -77,7 +78,8 @@ def wait_until_flat(pid: int, start: Usage, patience: float) -> tuple[Usage, flo
     """
     began = time.monotonic()
     while True:
-        usage, waited = take_usage(pid), time.monotonic() - began
+        usage = take_usage(pid)
+        waited = time.monotonic() - began
         if not describe_growth(start, usage).startswith("Grown") or waited > patience:
             return usage, waited
         time.sleep(1)

@@ -44,14 +44,16 @@ HEAD = ("cases", "the word should be", "drawn", "word said", "rate")
 """What the columns of the table hold."""
 
 _METHODS = {"saliency": "Saliency", "grad_cam": "Grad-CAM"}
-_POOL, _DRAWS = 20, 6
+_POOL = 20
+_DRAWS = 6
 
-SAID, WRONG = "said", "said by chance alone"
+SAID = "said"
+WRONG = "said by chance alone"
 """What is right of a kind of case."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Task:
     """What every measurement is given."""
 
     network: Network
@@ -70,41 +72,44 @@ class Rate:
     """The cases in a few words."""
     right: str
     """`SAID` where the word is true, `WRONG` where it is not."""
-    said: list[bool]
+    hits: list[bool]
     """Whether it was, for each case."""
 
     def show(self) -> tuple[str, ...]:
         """Return a row of the table."""
-        count, drawn = sum(self.said), len(self.said)
+        count = sum(self.hits)
+        draws = len(self.hits)
         return (
             self.kind,
             self.right,
-            str(drawn),
+            str(draws),
             str(count),
-            f"{count / drawn:.1%}" if drawn else "none drawn",
+            f"{count / draws:.1%}" if draws else "none drawn",
         )
 
 
-def measure_erasure(asked: Asked) -> Iterator[Rate]:
+def measure_erasure(task: Task) -> Iterator[Rate]:
     """Erase what maps of noise mark, and what maps of a gate mark, and count "these pixels held it
     open".
     """
-    photos, generator = _photos(asked.network), torch.Generator().manual_seed(asked.seed)
-    side = asked.network.card.input_size
-    controls = make_controls(side, side, repeats=asked.cases, seed=asked.seed)
-    said: dict[str, list[bool]] = {
+    photos = _photos(task.network)
+    generator = torch.Generator().manual_seed(task.seed)
+    side = task.network.card.input_size
+    controls = make_controls(side, side, repeats=task.cases, seed=task.seed)
+    hits: dict[str, list[bool]] = {
         "random patches": [],
         "random pixels": [],
         "Integrated Gradients of the gate": [],
     }
-    for number in range(asked.cases):
-        photo, neuron = photos[number % len(photos)], _draw_neuron(asked.network, generator)
-        inputs = asked.network.preprocess(photo)
+    for number in range(task.cases):
+        photo = photos[number % len(photos)]
+        neuron = _draw_neuron(task.network, generator)
+        inputs = task.network.preprocess(photo)
         maps = {
             "random patches": controls["patches"][number],
             "random pixels": controls["pixels"][number],
             "Integrated Gradients of the gate": attribute_neuron(
-                asked.network, inputs, neuron, "integrated_gradients"
+                task.network, inputs, neuron, "integrated_gradients"
             ).map,
         }
         for kind, values in maps.items():
@@ -112,26 +117,26 @@ def measure_erasure(asked: Asked) -> Iterator[Rate]:
                 region = mark_strongest(values, 0.1)
             except AttributionError:
                 continue
-            result = check_region(asked.network, photo, region, neuron, seed=asked.seed + number)
-            said[kind].append(result.holds)
-    for kind, values in said.items():
+            result = check_region(task.network, photo, region, neuron, seed=task.seed + number)
+            hits[kind].append(result.holds)
+    for kind, values in hits.items():
         yield Rate(kind, SAID if "Gradients" in kind else WRONG, values)
 
 
-def measure_sanity(asked: Asked) -> Iterator[Rate]:
+def measure_sanity(task: Task) -> Iterator[Rate]:
     """Check maps of small networks of random weights, and of the trained one, and count that they
     show learning.
     """
-    photos = _photos(asked.network)
+    photos = _photos(task.network)
     for method in ("saliency", "input_x_gradient"):
-        said = [
-            _has_learned(untrained(asked.seed + number), photo.resize((SIDE, SIDE)), method, number)
-            for number, photo in zip(range(asked.cases), cycle(photos), strict=False)
+        hits = [
+            _has_learned(untrained(task.seed + number), photo.resize((SIDE, SIDE)), method, number)
+            for number, photo in zip(range(task.cases), cycle(photos), strict=False)
         ]
-        yield Rate(f"{method}, random weights", WRONG, said)
+        yield Rate(f"{method}, random weights", WRONG, hits)
     for method in ("saliency", "input_x_gradient"):
-        said = [_has_learned(asked.network, photo, method, asked.seed) for photo in photos]
-        yield Rate(f"{method}, trained", SAID, said)
+        hits = [_has_learned(task.network, photo, method, task.seed) for photo in photos]
+        yield Rate(f"{method}, trained", SAID, hits)
 
 
 class Small(nn.Module):
@@ -169,79 +174,79 @@ def _has_learned(network: Network, photo: Image.Image, method: str, seed: int) -
     return peers is not None and peers.chance <= CHANCE and peers.apart
 
 
-def measure_scores(asked: Asked) -> Iterator[Rate]:
+def measure_scores(task: Task) -> Iterator[Rate]:
     """Score draws of controls as if they were maps, beside others, and count that they beat every
     control.
 
     Each photo has 20 draws of each kind; a case takes some of them for controls, and a further one
     for the map.
     """
-    said: dict[str, list[bool]] = {
+    hits: dict[str, list[bool]] = {
         title: [] for title in ("random pixels", "random patches", *_METHODS.values())
     }
-    photos, generator = _photos(asked.network), torch.Generator().manual_seed(asked.seed)
+    photos = _photos(task.network)
+    generator = torch.Generator().manual_seed(task.seed)
     for photo in photos:
-        inputs = asked.network.preprocess(photo)
+        inputs = task.network.preprocess(photo)
         with torch.inference_mode():
-            best = int(asked.network.model(inputs).argmax())
-        exam = Exam(Target(best), squares=2, repeats=_POOL, seed=asked.seed)
-        pool = make_yardstick(asked.network, inputs, exam)
+            best = int(task.network.model(inputs).argmax())
+        exam = Exam(Target(best), squares=2, repeats=_POOL, seed=task.seed)
+        pool = make_yardstick(task.network, inputs, exam)
         maps = {
             title: score_map(
-                asked.network, inputs, attribute(asked.network, inputs, best, key).map, pool.falls
+                task.network, inputs, attribute(task.network, inputs, best, key).map, pool.falls
             )
             for key, title in _METHODS.items()
         }
-        for _ in range(asked.cases // len(photos)):
+        for _ in range(task.cases // len(photos)):
             order = torch.randperm(_POOL, generator=generator).tolist()
             controls = {
-                key: tuple(drawn[place] for place in order[:_DRAWS])
-                for key, drawn in pool.controls.items()
-                if len(drawn) > 1
+                key: tuple(scores[place] for place in order[:_DRAWS])
+                for key, scores in pool.controls.items()
+                if len(scores) > 1
             }
             yardstick = Yardstick(pool.falls, controls | {"blob": pool.controls["blob"]})
             further = {
                 f"random {key}": pool.controls[key][order[-1]] for key in ("pixels", "patches")
             }
             for title, score in {**further, **maps}.items():
-                said[title].append(not find_unbeaten(score, yardstick))
-    for title, values in said.items():
+                hits[title].append(not find_unbeaten(score, yardstick))
+    for title, values in hits.items():
         yield Rate(title, WRONG if "random" in title else "not known", values)
 
 
-def measure_slopes(asked: Asked) -> list[Rate]:
+def measure_slopes(task: Task) -> list[Rate]:
     """Shuffle the slopes of blocks among their channels, or sort them as their gates, and count
     words beside the null.
 
     "Above 0" is what was said before: that the interval of the plain rank correlation lies above 0.
     """
-    generator, dice = torch.Generator().manual_seed(asked.seed), np.random.default_rng(asked.seed)
-    said: dict[str, list[bool]] = {
+    generator = torch.Generator().manual_seed(task.seed)
+    dice = np.random.default_rng(task.seed)
+    hits: dict[str, list[bool]] = {
         "shuffled slopes": [],
         "shuffled slopes, compared with 0": [],
         "sorted slopes": [],
     }
-    for number in range(asked.cases):
-        photo = _photos(asked.network)[number % len(list_samples())]
-        block, target = (
-            _draw_neuron(asked.network, generator).block,
-            number % len(asked.network.classes),
-        )
-        gates = analyse(asked.network, photo).record(block).gate[0].double().numpy()
-        slopes = estimate_effects(asked.network, photo, block, target).double().numpy() / gates
+    for number in range(task.cases):
+        photo = _photos(task.network)[number % len(list_samples())]
+        block = _draw_neuron(task.network, generator).block
+        target = number % len(task.network.classes)
+        gates = analyse(task.network, photo).record(block).gate[0].double().numpy()
+        slopes = estimate_effects(task.network, photo, block, target).double().numpy() / gates
         mixed = compare_slopes(gates, gates * dice.permutation(slopes), sizes=True, seed=number)
         ordered = slopes[abs(slopes).argsort()][gates.argsort().argsort()]
         steep = compare_slopes(gates, gates * ordered, sizes=True, seed=number)
         if mixed is None or steep is None:
             continue
-        said["shuffled slopes"].append(mixed.standing != "inside")
-        said["shuffled slopes, compared with 0"].append(
+        hits["shuffled slopes"].append(mixed.standing != "inside")
+        hits["shuffled slopes, compared with 0"].append(
             mixed.value > 1.96 / math.sqrt(len(gates) - 1)
         )
-        said["sorted slopes"].append(steep.standing == "above")
+        hits["sorted slopes"].append(steep.standing == "above")
     return [
         Rate(kind, SAID if kind == "sorted slopes" else WRONG, values)
-        for kind, values in said.items()
+        for kind, values in hits.items()
     ]
 
 
@@ -252,7 +257,8 @@ def _photos(network: Network) -> list[Image.Image]:
     for sample in list_samples():
         photo = open_image(sample.path)
         square = min(photo.size)
-        left, top = (photo.width - square) // 2, (photo.height - square) // 2
+        left = (photo.width - square) // 2
+        top = (photo.height - square) // 2
         photos.append(photo.crop((left, top, left + square, top + square)).resize((side, side)))
     return photos
 
@@ -263,7 +269,7 @@ def _draw_neuron(network: Network, generator: torch.Generator) -> Neuron:
     return Neuron(site.name, int(torch.randint(site.channels, (), generator=generator)))
 
 
-VERDICTS: dict[str, Callable[[Asked], Iterable[Rate]]] = {
+VERDICTS: dict[str, Callable[[Task], Iterable[Rate]]] = {
     "erasure": measure_erasure,
     "sanity": measure_sanity,
     "scores": measure_scores,
@@ -285,11 +291,11 @@ def main(words: list[str] | None = None) -> None:
         "--cases", type=int, default=100, help="draws of each kind of case (default: 100)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of all draws (default: 0)")
-    asked = parser.parse_args(words)
+    arguments = parser.parse_args(words)
     machine = describe_machine()
     rows = []
-    for rate in VERDICTS[asked.verdict](
-        Asked(load_network(asked.network), asked.cases, asked.seed)
+    for rate in VERDICTS[arguments.verdict](
+        Task(load_network(arguments.network), arguments.cases, arguments.seed)
     ):
         # At once: all of them may take half an hour.
         print(*rate.show(), sep=", ", file=sys.stderr)

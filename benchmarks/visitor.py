@@ -31,8 +31,12 @@ class Visitor:
 
     def __init__(self, url: str, socket: ClientConnection, token: str) -> None:
         """Take an open connection; `visit` makes one."""
-        self._url, self._socket, self._token = url, socket, token
-        self._session, self._uploader, self._page = "", "", ""
+        self._url = url
+        self._socket = socket
+        self._token = token
+        self._session = ""
+        self._uploader = ""
+        self._page = ""
         self._pages: dict[str, str] = {}
         self._widgets: dict[str, tuple[str, str]] = {}
         self._ask({})

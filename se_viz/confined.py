@@ -77,22 +77,22 @@ def run_confined(
     """
     order = {"task": task, "options": options, "path": sys.path, "memory": bounds.memory}
     order |= {"seconds": bounds.seconds, "result": bounds.result}
-    with _opened(content) as given, _memory_file() as written:
+    with _opened(content) as source, _memory_file() as result:
         _enter(watch)
         try:
             code = _wait(
-                start_child("se_viz.confined", order, given.fileno(), written.fileno()),
+                start_child("se_viz.confined", order, source.fileno(), result.fileno()),
                 bounds.seconds,
                 watch,
             )
         finally:
             _PLACES.release()
         if code == 0:
-            return _mapped(written)
+            return _mapped(result)
         reason = _CODES.get(code, "crash")
         if reason == "sentence":
-            written.seek(0)
-            kind, text = json.loads(written.read())
+            result.seek(0)
+            kind, text = json.loads(result.read())
             raise getattr(errors, kind)(text)
         raise ConfinedError("time" if code == CPU_SIGNAL else reason)
 
@@ -123,20 +123,20 @@ def _memory_file() -> BufferedIOBase:
 
 
 def start_child(
-    module: str, order: dict[str, Any], given: int, written: int
+    module: str, order: dict[str, Any], stdin: int, stdout: int
 ) -> subprocess.Popen[bytes]:
     """Start an interpreter that runs ``serve`` of a module, and nothing else of the environment."""
     root = str(Path(__file__).parents[1])
     code = (
         f"import sys; sys.path[:] = [{root!r}, *sys.path]; import {module} as child; child.serve()"
     )
-    kept = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    names = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    environment = {name: os.environ[name] for name in names if name in os.environ}
     return subprocess.Popen(
         # Isolated, and without the packages of the environment until the limits stand.
         [sys.executable, "-I", "-S", "-c", code, json.dumps(order)],
-        stdin=given,
-        stdout=written,
+        stdin=stdin,
+        stdout=stdout,
         stderr=subprocess.DEVNULL,
         bufsize=0,
         pipesize=2**20,

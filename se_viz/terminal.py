@@ -51,7 +51,8 @@ def safe_output() -> Iterator["Stream"]:
     """
     streams = sys.stdout, sys.stderr
     output = Stream(sys.stdout, needed=True)
-    sys.stdout, sys.stderr = output, Stream(sys.stderr, needed=False)
+    sys.stdout = output
+    sys.stderr = Stream(sys.stderr, needed=False)
     try:
         yield output
     finally:

@@ -154,7 +154,8 @@ def heights_of(floors: tuple[set[str], ...]) -> dict[str, int]:
 )
 def test_imports_run_downwards(file: Path):
     """What lies below can be used, tested and understood without what lies above."""
-    part, heights = part_of(file), heights_of(LAYERS)
+    part = part_of(file)
+    heights = heights_of(LAYERS)
     others = {name.split(".")[1] for name in imports_of(file) if name.startswith("se_viz.")} - {
         part,
         "__version__",

@@ -120,7 +120,8 @@ def test_a_broken_image_is_left_out_and_the_others_are_written(gates, tmp_path, 
     """One bad file in a folder of a thousand must not cost the rest; the exit code still tells
     scripts.
     """
-    broken, out = tmp_path / "broken.jpg", tmp_path / "gates.csv"
+    broken = tmp_path / "broken.jpg"
+    out = tmp_path / "gates.csv"
     broken.write_bytes(Path(CAT).read_bytes()[:1000])
     assert gates(CAT, broken, COFFEE, "--out", out) == 1
     assert read(out)["image"].unique().tolist() == [CAT, COFFEE]
@@ -544,7 +545,8 @@ def test_gates_of_ones_own_weights(cache, tmp_path, capsys):
     blocks.
     """
     architecture = "torchvision/mobilenet_v3_small"
-    weights, labels = tmp_path / "mine.pt", tmp_path / "labels.txt"
+    weights = tmp_path / "mine.pt"
+    labels = tmp_path / "labels.txt"
     torch.save(build(find_card(architecture), num_classes=3).state_dict(), weights)
     labels.write_text("ant\nbee\ncat\n")
     words = ["gates", CAT, "--weights", str(weights), "--device", "cpu"]
@@ -662,7 +664,8 @@ def test_health_of_a_folder_is_that_of_its_images(health, network, tmp_path, cap
     """Files of other kinds lie beside photos; the mean in the table is that of the captured
     gates.
     """
-    folder, out = tmp_path / "photos", tmp_path / "health.csv"
+    folder = tmp_path / "photos"
+    out = tmp_path / "health.csv"
     folder.mkdir()
     (folder / "notes.txt").write_text("no image")
     for path in (CAT, COFFEE):

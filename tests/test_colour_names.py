@@ -53,7 +53,8 @@ def test_no_sentence_holds_the_name_of_a_colour(path: Path):
 
 def test_sentences_are_seen(tmp_path: Path):
     """The rule above would hold of any source that was not read."""
-    python, script = tmp_path / "page.py", tmp_path / "part.js"
+    python = tmp_path / "page.py"
+    script = tmp_path / "part.js"
     python.write_text(
         '"""A red note."""\nWORDS = f"look for {1} blue bars"\nCOLOUR = "blue"\n', encoding="utf-8"
     )

@@ -94,7 +94,8 @@ def test_what_a_kill_left_is_used_up(tmp_path: Path):
 def test_mode_and_link_stay(tmp_path: Path):
     """Colleagues who could read the older table can read the new one, under every name it had."""
     (tmp_path / "disk").mkdir()
-    target, link = tmp_path / "disk" / "table.csv", tmp_path / "table.csv"
+    target = tmp_path / "disk" / "table.csv"
+    link = tmp_path / "table.csv"
     target.write_bytes(b"old")
     target.chmod(0o640)
     link.symlink_to(target)

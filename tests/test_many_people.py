@@ -22,7 +22,8 @@ from se_viz.networks import Network, NetworkCard
 pytestmark = pytest.mark.slow
 
 T = TypeVar("T")
-PEOPLE, PHOTOS = 16, 12
+PEOPLE = 16
+PHOTOS = 12
 PATIENCE = 300.0
 
 

@@ -125,7 +125,8 @@ def test_every_dependency_has_one_pin_within_its_range(file, ranges):
     """What is tested (the pins) has to be a case of what is promised (the ranges), name for
     name.
     """
-    pins, promised = _pins(file), {row.name: row for row in map(Requirement, ranges)}
+    pins = _pins(file)
+    promised = {row.name: row for row in map(Requirement, ranges)}
     assert pins.keys() == promised.keys()
     assert [name for name, row in promised.items() if pins[name] not in row.specifier] == []
 

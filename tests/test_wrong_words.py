@@ -78,7 +78,8 @@ def test_pixels_that_hold_a_gate_open_are_said_to(place: tuple[int, int]):
     values = torch.zeros(SIDE, SIDE)
     values[down : down + 6, right : right + 6] = 1
     photo = Image.fromarray(pixels)
-    region, elsewhere = values > 0, values.roll((SIDE // 2, SIDE // 2), (0, 1)) > 0
+    region = values > 0
+    elsewhere = values.roll((SIDE // 2, SIDE // 2), (0, 1)) > 0
     right_one, other = (
         check_region(network, photo, one, Neuron("se", 0), fill="mean")
         for one in (region, elsewhere)

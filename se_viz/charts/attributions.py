@@ -28,27 +28,29 @@ class Map:
     """Whether negative values mean something."""
 
 
-def take_sign(found: Map, sign: str) -> Map:
+def take_sign(attribution: Map, sign: str) -> Map:
     """Keep one of ``SIGNS`` of a map.
 
     *for* and *against* leave out the other half, and colours keep their meaning.
     """
     values = {
-        "both": found.values,
-        "for": found.values.clip(min=0),
-        "against": found.values.clip(max=0),
-        "size": np.abs(found.values),
+        "both": attribution.values,
+        "for": attribution.values.clip(min=0),
+        "against": attribution.values.clip(max=0),
+        "size": np.abs(attribution.values),
     }[sign]
-    return Map(values, found.signed and sign != "size")
+    return Map(values, attribution.signed and sign != "size")
 
 
 def fit_reach(maps: Iterable[Map]) -> float:
     """Return the magnitude up to which colours reach, for one map or for several on one scale."""
-    return fit_span(np.concatenate([found.values.ravel() for found in maps]), signed=True).high
+    return fit_span(
+        np.concatenate([attribution.values.ravel() for attribution in maps]), signed=True
+    ).high
 
 
 def paint_map(
-    photo: Image.Image, found: Map, palette: Palette, *, reach: float, opacity: float
+    photo: Image.Image, attribution: Map, palette: Palette, *, reach: float, opacity: float
 ) -> Image.Image:
     """Lay a map over the photo of the same size, in grey so that only the map has colour.
 
@@ -56,12 +58,12 @@ def paint_map(
     ``reach``. ``opacity`` runs from 0 (photo only) to 1.
     """
     codes = (
-        encode(found.values, Span(-reach if found.signed else 0.0, reach)).astype(int)
+        encode(attribution.values, Span(-reach if attribution.signed else 0.0, reach)).astype(int)
         - CODE_RANGE[0]
     )
     return _blend(
         np.asarray(photo.convert("L"))[..., None],
-        _colours(palette, signed=found.signed)[codes],
+        _colours(palette, signed=attribution.signed)[codes],
         opacity,
     )
 
@@ -85,7 +87,10 @@ def _colours(palette: Palette, *, signed: bool) -> np.ndarray:
     low, high = CODE_RANGE
     codes = np.linspace(0, 1, high - low + 1)
     return np.stack(
-        [np.interp(codes, places, part) for part in np.transpose([_parse(one) for one in colours])],
+        [
+            np.interp(codes, places, part)
+            for part in np.transpose([_parse(colour) for colour in colours])
+        ],
         axis=1,
     )
 

@@ -22,15 +22,18 @@ def draw_places(
     """Lay a channel's (height, width) map over the photo, a flat square for each cell, and number
     its peaks.
     """
-    cells, sides = features.shape, (photo.height, photo.width)
+    cells = features.shape
+    sides = (photo.height, photo.width)
     rows, columns = (
         np.arange(side) * count // side for side, count in zip(sides, cells, strict=True)
     )
-    span, pixels = fit_span(features, signed=True), features[np.ix_(rows, columns)]
+    span = fit_span(features, signed=True)
+    pixels = features[np.ix_(rows, columns)]
     figure = draw_overlay(photo, pixels, palette, span=span, opacity=0.75, title=title)
     high, wide = (side / count for side, count in zip(sides, cells, strict=True))
     for number, peak in enumerate(peaks, 1):
-        left, top = peak.column * wide - 0.5, peak.row * high - 0.5
+        left = peak.column * wide - 0.5
+        top = peak.row * high - 0.5
         for line in ({"color": "#000000", "width": 4}, {"color": "#ffffff", "width": 2}):
             figure.add_shape(type="rect", x0=left, x1=left + wide, y0=top, y1=top + high, line=line)
         # Beside a small cell, which it would cover; below it where there is no room above.
@@ -54,12 +57,17 @@ def draw_strip(
     """Draw one gate for each image as a dot on the gates' own scale, and the image ``marked`` as a
     diamond.
     """
-    here = [index == marked for index in range(len(values))]
+    highlights = [index == marked for index in range(len(values))]
     marker = {
-        "size": [15 if one else 10 for one in here],
-        "symbol": ["diamond" if one else "circle" for one in here],
-        "color": [palette.diverging[-2][1] if one else palette.faint for one in here],
-        "line": {"color": palette.ink, "width": [1.5 if one else 0 for one in here]},
+        "size": [15 if highlight else 10 for highlight in highlights],
+        "symbol": ["diamond" if highlight else "circle" for highlight in highlights],
+        "color": [
+            palette.diverging[-2][1] if highlight else palette.faint for highlight in highlights
+        ],
+        "line": {
+            "color": palette.ink,
+            "width": [1.5 if highlight else 0 for highlight in highlights],
+        },
         "opacity": 0.9,
     }
     dots = go.Scatter(

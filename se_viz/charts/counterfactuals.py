@@ -11,7 +11,8 @@ from se_viz.charts.palettes import Palette
 from se_viz.experiments import KINDS
 
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up")
-_FAINT, _STRIP = 0.35, 0.3
+_FAINT = 0.35
+_STRIP = 0.3
 _COLUMNS = {"change": (100, "points"), "divergence": (1, "nats")}
 """What is drawn, from the top, with the factor to its unit."""
 
@@ -32,33 +33,32 @@ def draw_counterfactuals(
     """
     places = {place: index for index, place in enumerate(summary["place"].unique())}
     kinds = [key for key in KINDS if key in set(summary["kind"])]
-    data, lent = [], None if dots is None else dots.loc[dots["lender"] != ""]
+    data = []
+    lenders = None if dots is None else dots.loc[dots["lender"] != ""]
     for position, key in enumerate(kinds):
         rows = summary.loc[summary["kind"] == key]
         # Side by side, so that no point hides another.
         shift = 0.12 * (position - (len(kinds) - 1) / 2)
-        colour, place = (
-            palette.series[list(KINDS).index(key)],
-            [places[place] + shift for place in rows["place"]],
-        )
+        colour = palette.series[list(KINDS).index(key)]
+        place = [places[place] + shift for place in rows["place"]]
         opacity = 1 if kind in (None, key) else _FAINT
-        shared = {**_look(rows, key, colour), "x": place, "opacity": opacity}
+        common = {**_look(rows, key, colour), "x": place, "opacity": opacity}
         for line, column in enumerate(_COLUMNS, 1):
             axes = {"xaxis": f"x{line}", "yaxis": f"y{line}", "showlegend": line == 1}
-            if key == "other" and lent is not None and len(lent):
+            if key == "other" and lenders is not None and len(lenders):
                 data.append(
-                    {**_dots(lent, column, places, shift, colour), **axes, "showlegend": False}
+                    {**_dots(lenders, column, places, shift, colour), **axes, "showlegend": False}
                 )
                 data[-1]["opacity"] = opacity
-            data.append({**shared, **_values(rows, column, colour), **axes})
-    return make_figure(data, _frame(summary, lent, list(places), palette), palette)
+            data.append({**common, **_values(rows, column, colour), **axes})
+    return make_figure(data, _frame(summary, lenders, list(places), palette), palette)
 
 
 def _dots(
-    lent: pd.DataFrame, column: str, places: dict[str, int], shift: float, colour: str
+    lenders: pd.DataFrame, column: str, places: dict[str, int], shift: float, colour: str
 ) -> dict[str, Any]:
     factor, unit = _COLUMNS[column]
-    order = lent.groupby("place").cumcount().to_numpy()
+    order = lenders.groupby("place").cumcount().to_numpy()
     # A place of its own in a narrow strip, so that equal changes do not lie on one another.
     strip = _STRIP * ((order * 0.618) % 1 - 0.5)
     same = {"marker": {"opacity": _FAINT}}
@@ -67,20 +67,20 @@ def _dots(
         "mode": "markers",
         "name": KINDS["other"],
         "legendgroup": "other",
-        "x": np.array([places[place] for place in lent["place"]]) + shift + strip,
-        "y": factor * lent[column].to_numpy(),
+        "x": np.array([places[place] for place in lenders["place"]]) + shift + strip,
+        "y": factor * lenders[column].to_numpy(),
         "marker": {"size": 5, "color": colour, "opacity": _FAINT},
         "selected": same,
         "unselected": same,
-        "customdata": lent["path"].tolist(),
-        "text": lent["place"].tolist(),
+        "customdata": lenders["path"].tolist(),
+        "text": lenders["place"].tolist(),
         "hovertemplate": f"<b>%{{text}}</b><br>one lender: %{{y:.3f}} {unit}<extra></extra>",
     }
 
 
 def _look(rows: pd.DataFrame, kind: str, colour: str) -> dict[str, Any]:
     symbol = _SYMBOLS[list(KINDS).index(kind)]
-    marks = [symbol if kept == 1 else f"{symbol}-open" for kept in rows["kept"]]
+    marks = [symbol if share == 1 else f"{symbol}-open" for share in rows["kept"]]
     # A click must not pale all others.
     same = {"marker": {"opacity": 1}}
     return {
@@ -99,8 +99,8 @@ def _look(rows: pd.DataFrame, kind: str, colour: str) -> dict[str, Any]:
         "unselected": same,
         "customdata": rows["path"].tolist(),
         "text": [
-            f"<b>{place}</b><br>{KINDS[kind]}<br>label kept: {kept:.0%}"
-            for place, kept in zip(rows["place"], rows["kept"], strict=True)
+            f"<b>{place}</b><br>{KINDS[kind]}<br>label kept: {share:.0%}"
+            for place, share in zip(rows["place"], rows["kept"], strict=True)
         ],
     }
 
@@ -121,16 +121,17 @@ def _values(rows: pd.DataFrame, column: str, colour: str) -> dict[str, Any]:
 
 
 def _frame(
-    summary: pd.DataFrame, lent: pd.DataFrame | None, places: list[str], palette: Palette
+    summary: pd.DataFrame, lenders: pd.DataFrame | None, places: list[str], palette: Palette
 ) -> dict[str, Any]:
     ends = {
         name: summary[[f"{name}_low", f"{name}_high"]].abs().to_numpy().ravel() for name in _COLUMNS
     }
-    if lent is not None:
-        ends = {name: np.append(values, lent[name].abs()) for name, values in ends.items()}
+    if lenders is not None:
+        ends = {name: np.append(values, lenders[name].abs()) for name, values in ends.items()}
     reach, top = (float(ends[name].max()) for name in _COLUMNS)
     # Where nothing moved, axes still need a range.
-    reach, top = 110 * reach or 1.0, 1.1 * top or 0.01
+    reach = 110 * reach or 1.0
+    top = 1.1 * top or 0.01
     depth = {
         "range": [-0.6, len(places) - 0.4],
         "tickvals": list(range(len(places))),

@@ -40,9 +40,9 @@ def draw_effects(
         if (kinds == kind).any()
     ]
     ring = {"symbol": "circle-open", "size": 20, "color": palette.ink, "line": {"width": 2}}
-    opened = table.loc[channels == selected]
-    if len(opened):
-        data.append({**_place(opened), "marker": ring, "hoverinfo": "skip", "showlegend": False})
+    selection = table.loc[channels == selected]
+    if len(selection):
+        data.append({**_place(selection), "marker": ring, "hoverinfo": "skip", "showlegend": False})
     return make_figure(
         data,
         _frame(table, palette, span, title) | {"showlegend": bool(useless or decisive)},

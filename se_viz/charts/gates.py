@@ -22,7 +22,8 @@ ORDERS = {"gate": "gate", "squeeze": "squeeze", "channel": "index"}
 
 _BINS = 32
 # Where the mean of each block begins, and the gap before it, as shares of the width.
-_SPLIT, _GAP = 0.75, 0.045
+_SPLIT = 0.75
+_GAP = 0.045
 _BAR = {"thickness": 8, "len": 0.4, "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"}
 
 
@@ -103,7 +104,8 @@ def gate_rows(
     blocks, paths, stages, channels, keys = (np.asarray(table[name]) for name in names)
     values = np.asarray(table[value], dtype=np.float32)
     rows: list[GateRow] = []
-    place, previous = 0, 0
+    place = 0
+    previous = 0
     # Of one image, in forward order: each block begins with its channel 0.
     for start, end in pairwise([*np.flatnonzero(channels == 0), len(channels)]):
         stage = int(stages[start])
@@ -245,10 +247,8 @@ def _frame(row: GateRow, palette: Palette) -> dict[str, Any]:
 
 def _axes(rows: list[GateRow], order: str, span: Span | None) -> dict[str, Any]:
     blank = {"showgrid": False, "zeroline": False}
-    left, right = (
-        {"domain": [0, _SPLIT - _GAP / 2]},
-        {"domain": [_SPLIT + _GAP / 2, 1], "anchor": "y2"},
-    )
+    left = {"domain": [0, _SPLIT - _GAP / 2]}
+    right = {"domain": [_SPLIT + _GAP / 2, 1], "anchor": "y2"}
     ticks = {
         "tickvals": [row.place for row in rows],
         "ticktext": [row.block for row in rows],

@@ -25,7 +25,8 @@ def draw_row(row: np.ndarray, channels: Sequence[int], palette: Palette, *, own:
     """
     values = [float(row[channel]) for channel in channels]
     names = [f"{channel} (itself)" if channel == own else f"{channel}" for channel in channels]
-    reach, places = 1.5 * max(map(abs, values)) or 1.0, list(range(len(values)))
+    reach = 1.5 * max(map(abs, values)) or 1.0
+    places = list(range(len(values)))
     title = f"∂s<sub>{own}</sub>/∂z<sub>k</sub>, gate per unit of z"
     layout = {
         **LAYOUT,
@@ -47,7 +48,8 @@ def draw_row(row: np.ndarray, channels: Sequence[int], palette: Palette, *, own:
 def _bars(
     values: list[float], channels: Sequence[int], palette: Palette, own: int
 ) -> dict[str, Any]:
-    up, down = palette.diverging[3][1], palette.diverging[1][1]
+    up = palette.diverging[3][1]
+    down = palette.diverging[1][1]
     # A click must not pale all others.
     same = {"marker": {"opacity": 1}}
     return {
@@ -73,7 +75,8 @@ def draw_cells(cells: np.ndarray, palette: Palette, *, size: int, mark: tuple[in
     ``mark`` is the row and the column where the open channel stands: small triangles at the edges
     name it.
     """
-    span, step = fit_span(cells, signed=True), size / len(cells)
+    span = fit_span(cells, signed=True)
+    step = size / len(cells)
     place = {"x0": step / 2, "dx": step, "y0": step / 2, "dy": step}
     heat = {
         "type": "heatmap",
@@ -82,7 +85,8 @@ def draw_cells(cells: np.ndarray, palette: Palette, *, size: int, mark: tuple[in
         "hoverinfo": "skip",
         **place,
     }
-    ends, still = [-0.03 * size, size], {"visible": False}
+    ends = [-0.03 * size, size]
+    still = {"visible": False}
     layout = {
         **LAYOUT,
         "height": 520,

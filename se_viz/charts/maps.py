@@ -83,10 +83,8 @@ def draw_channels(
         pair = np.stack([features[channel], features[channel] * gates[channel]])
         span = fit_span(pair, signed=True, keep=1.0)
         for line, (values, down) in enumerate(zip(pair, reversed(divide(2, 0.03)), strict=True)):
-            number, word = (
-                line * len(channels) + column + 1,
-                "" if column else ("before", "after")[line],
-            )
+            number = line * len(channels) + column + 1
+            word = "" if column else ("before", "after")[line]
             layout |= _axes(number, values.shape, {"x": across, "y": down}, title=word)
             place = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
             data += [

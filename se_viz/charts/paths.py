@@ -10,13 +10,16 @@ from se_viz.charts.dress import LEGEND, make_figure
 from se_viz.charts.numbers import count_decimals, signed
 from se_viz.charts.palettes import Palette
 
-PAST, THROUGH = "past the gates", "through the gates"
+PAST = "past the gates"
+THROUGH = "through the gates"
 """What the two parts are called."""
 
 CELLS = 28
 """Fewest cells along the side of a map, where the side can be divided."""
 
-_ROW, _FRAME, _LEGEND = 26, 92, 30
+_ROW = 26
+_FRAME = 92
+_LEGEND = 30
 
 _Kind: TypeAlias = tuple[str, str, str]
 """What bars are called, their column, and their colour."""
@@ -31,13 +34,13 @@ def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
     rise that they add up to.
     """
     kinds = [(PAST, "past", palette.series[0]), (THROUGH, "through", palette.series[1])]
-    shown = [kind for kind in kinds if not np.isnan(table[kind[1]]).all()]
-    data = [_bars(table, kind, palette) for kind in shown]
-    whole = len(shown) > 1
+    parts = [kind for kind in kinds if not np.isnan(table[kind[1]]).all()]
+    data = [_bars(table, kind, palette) for kind in parts]
+    whole = len(parts) > 1
     layout = {
         "height": _FRAME
         + _LEGEND * whole
-        + _ROW * int(table[[kind[1] for kind in shown]].notna().to_numpy().sum()),
+        + _ROW * int(table[[kind[1] for kind in parts]].notna().to_numpy().sum()),
         "margin": {"l": 0, "r": 0, "t": 30, "b": 0},
         "dragmode": False,
         "bargap": 0.25,
@@ -84,7 +87,8 @@ def _name_axis(rise: float, *, whole: bool) -> str:
 
 def _bars(table: pd.DataFrame, kind: _Kind, palette: Palette) -> dict[str, Any]:
     name, column, colour = kind
-    values, decimals = table[column], count_decimals(table[["past", "through"]].to_numpy().ravel())
+    values = table[column]
+    decimals = count_decimals(table[["past", "through"]].to_numpy().ravel())
     clear = {"marker": {"opacity": 1}}
     return {
         "type": "bar",
@@ -111,7 +115,8 @@ def _bars(table: pd.DataFrame, kind: _Kind, palette: Palette) -> dict[str, Any]:
 
 def _reach(table: pd.DataFrame, rise: float) -> tuple[float, float]:
     values = np.append(table[["past", "through"]].to_numpy(dtype=float).ravel(), [0.0, rise])
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    low = float(np.nanmin(values))
+    high = float(np.nanmax(values))
     # The numbers stand outside of the bars; and where nothing moved, an axis still needs a range.
     room = 0.16 * (high - low) or 1.0
     return low - room, high + room

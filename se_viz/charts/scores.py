@@ -83,7 +83,8 @@ def _curves(
     rows = table.loc[table["curve"] == curve]
     axes = {"xaxis": "x2", "yaxis": "y2"} if place else {}
     first = {"showlegend": not place}
-    controls, maps = rows.loc[rows["control"]], rows.loc[~rows["control"]]
+    controls = rows.loc[rows["control"]]
+    maps = rows.loc[~rows["control"]]
     # What comes first lies below.
     if len(controls):
         yield _surround(controls, palette.faint) | axes
@@ -93,8 +94,8 @@ def _curves(
     plain = maps.loc[maps["colour"].isna()]
     for index, (name, points) in enumerate(plain.groupby("map", sort=False)):
         style = {"opacity": 0.5, "legendgroup": OTHERS, "legendrank": 2000, "name": OTHERS}
-        shown = {"showlegend": not place and not index}
-        yield _line(name, points, {"color": palette.faint, "width": 1}) | axes | style | shown
+        legend = {"showlegend": not place and not index}
+        yield _line(name, points, {"color": palette.faint, "width": 1}) | axes | style | legend
     coloured = maps.dropna(subset="colour").sort_values(["colour", "step"])
     for name, points in coloured.groupby("map", sort=False):
         colour = palette.series[int(points["colour"].iloc[0])]

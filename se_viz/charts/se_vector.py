@@ -17,7 +17,8 @@ def draw_threshold(
     a rule at 0.5.
     """
     ordered = np.sort(gates)[::-1]
-    kept, still = int((ordered > threshold).sum()), {"showgrid": False, "zeroline": False}
+    count = int((ordered > threshold).sum())
+    still = {"showgrid": False, "zeroline": False}
     layout = {
         "height": 350,
         "margin": {"l": 0, "r": 4, "t": 8, "b": 0},
@@ -34,8 +35,8 @@ def draw_threshold(
         "yaxis": {**still, "title": "gate s", "range": [span.low, span.high]},
     }
     parts = (
-        ("kept", slice(0, kept), palette.accent),
-        ("left out", slice(kept, None), palette.faint),
+        ("kept", slice(0, count), palette.accent),
+        ("left out", slice(count, None), palette.faint),
     )
     bars = [
         _bars(name, ordered, part, {"color": colour, "base": span.low})

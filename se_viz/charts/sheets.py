@@ -10,7 +10,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from se_viz.charts.palettes import Palette
 
-_ACROSS, _SIDE, _GAP, _HEAD, _LINE, _LINES = 4, 320, 24, 30, 18, 6
+_ACROSS = 4
+_SIDE = 320
+_GAP = 24
+_HEAD = 30
+_LINE = 18
+_LINES = 6
 _TOP = 64
 
 
@@ -49,8 +54,10 @@ def to_sheet(heading: str, tiles: Sequence[Tile], palette: Palette) -> Image.Ima
 
     Words that find no room are left out.
     """
-    across, down = min(_ACROSS, len(tiles)), -(-len(tiles) // _ACROSS)
-    wide, high = _SIDE + _GAP, _HEAD + _SIDE + _LINES * _LINE + _GAP
+    across = min(_ACROSS, len(tiles))
+    down = -(-len(tiles) // _ACROSS)
+    wide = _SIDE + _GAP
+    high = _HEAD + _SIDE + _LINES * _LINE + _GAP
     sheet = Image.new("RGB", (across * wide + _GAP, _TOP + down * high), palette.page)
     ImageDraw.Draw(sheet).text((_GAP, _GAP), heading, palette.ink, ImageFont.load_default(20))
     for index, tile in enumerate(tiles):
@@ -59,7 +66,8 @@ def to_sheet(heading: str, tiles: Sequence[Tile], palette: Palette) -> Image.Ima
 
 
 def _place(sheet: Image.Image, tile: Tile, corner: tuple[int, int], palette: Palette) -> None:
-    (left, top), pen = corner, ImageDraw.Draw(sheet)
+    left, top = corner
+    pen = ImageDraw.Draw(sheet)
     pen.text((left, top), tile.title, palette.ink, ImageFont.load_default(17))
     picture = tile.picture.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
     sheet.paste(picture, (left, top + _HEAD))
@@ -98,5 +106,6 @@ def to_page(heading: str, tiles: Sequence[Tile], palette: Palette) -> bytes:
 
 def _figure(tile: Tile) -> str:
     source = "data:image/png;base64," + base64.b64encode(to_png(tile.picture)).decode()
-    title, words = escape(tile.title), f"<figcaption>{escape(tile.words)}</figcaption>"
+    title = escape(tile.title)
+    words = f"<figcaption>{escape(tile.words)}</figcaption>"
     return f'<figure><strong>{title}</strong><img src="{source}" alt="{title}">{words}</figure>'

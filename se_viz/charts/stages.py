@@ -14,7 +14,11 @@ from se_viz.charts.scales import GATES, Span, encode
 
 _POINTS = 65
 # Heights in pixels: the map, its bar of colours, and the gates with what stands around them.
-_MAP, _BAR, _CURVES, _GAP, _FOOT = 260, 50, 165, 30, 30
+_MAP = 260
+_BAR = 50
+_CURVES = 165
+_GAP = 30
+_FOOT = 30
 
 
 def draw_panel(
@@ -35,8 +39,8 @@ def draw_panel(
     """
     names = list(curves or {})
     lines = [
-        _curve(label, one, palette, last=label == names[-1])
-        for label, one in (curves or {}).items()
+        _curve(label, curve, palette, last=label == names[-1])
+        for label, curve in (curves or {}).items()
     ]
     total = _MAP + _BAR + (_CURVES if lines else 0)
     bottom = 1 - _MAP / total
@@ -80,7 +84,8 @@ def _map_axes(photo: Image.Image, shape: tuple[int, ...], bottom: float) -> dict
 
 
 def _gate_axes(palette: Palette, gates: Span) -> dict[str, Any]:
-    total, rule = _MAP + _BAR + _CURVES, {"color": palette.faint, "width": 1, "dash": "dot"}
+    total = _MAP + _BAR + _CURVES
+    rule = {"color": palette.faint, "width": 1, "dash": "dot"}
     level = {"x0": 0, "x1": 1, "y0": gates.middle, "y1": gates.middle, "xref": "x2", "yref": "y2"}
     still = {"showgrid": False, "zeroline": False, "automargin": False}
     up = {

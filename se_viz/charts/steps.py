@@ -12,7 +12,9 @@ from torch.nn.functional import adaptive_avg_pool2d
 from se_viz.gates import Excitation, GateRecord, GateSite
 from se_viz.gates.gains import plain_record
 
-_DIGITS, _INPUTS, _THUMB = 6, 8, 16
+_DIGITS = 6
+_INPUTS = 8
+_THUMB = 16
 
 
 def lay_out_steps(

@@ -22,7 +22,7 @@ def draw_choice(
     palette: Palette,
     *,
     order: str,
-    picked: np.ndarray,
+    selection: np.ndarray,
     span: Span,
     areas: bool = False,
 ) -> Figure:
@@ -30,20 +30,21 @@ def draw_choice(
     was.
 
     ``table`` has a row a channel with ``channel``, ``gate`` and ``after``. ``order`` is ``gate``
-    (as they were before any edit, so that points keep their places) or ``channel``. ``picked`` are
-    channels to stress, if there are any. With ``areas`` a box or a lasso picks, and the browser
-    shows at once what is in it; otherwise clicks do. Points carry the channel as custom data.
+    (as they were before any edit, so that points keep their places) or ``channel``. ``selection``
+    holds channels to stress, if there are any. With ``areas`` a box or a lasso picks, and the
+    browser shows at once what is in it; otherwise clicks do. Points carry the channel as custom
+    data.
     """
     table = table.sort_values(order, ascending=order == "channel", kind="stable")
     channel, old, new = (table[name].to_numpy() for name in ("channel", "gate", "after"))
-    stressed = np.isin(channel, picked)
+    stressed = np.isin(channel, selection)
     points = {
         "type": "scatter",
         "x": np.arange(len(table)),
         "y": new,
         "mode": "markers",
         "marker": {"size": 7, "color": np.where(old != new, palette.accent, palette.ink)},
-        "customdata": [str(one) for one in channel],
+        "customdata": [str(number) for number in channel],
         "hovertemplate": "channel %{customdata}<br>gate %{y:.3f}<extra></extra>",
         **(_browser_stress(stressed) if areas else {}),
     }
@@ -83,7 +84,8 @@ def _stems(old: np.ndarray, new: np.ndarray, palette: Palette) -> dict[str, Any]
 
 
 def _frame_choice(gates: np.ndarray, order: str, span: Span, palette: Palette) -> dict[str, Any]:
-    low, high = min(span.low, float(gates.min())), max(span.high, float(gates.max()))
+    low = min(span.low, float(gates.min()))
+    high = max(span.high, float(gates.max()))
     slack = 0.04 * (high - low)
     words = (
         "channels, widest open first (before any edit)" if order == "gate" else "channels, by index"

@@ -21,11 +21,13 @@ def parse(words: list[str]) -> argparse.Namespace:
         OptionError: an option has no effect beside the others.
     """
     parser = make_parser()
-    arguments, others = parser.parse_known_args(words, argparse.Namespace(words=words, given=()))
+    arguments, unknown = parser.parse_known_args(
+        words, argparse.Namespace(words=words, option_names=())
+    )
     if arguments.command == "app":
-        arguments.streamlit_options = others
-    if others and not (arguments.command == "app" and _is_streamlit_option(others[0])):
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
+        arguments.streamlit_options = unknown
+    if unknown and not (arguments.command == "app" and _is_streamlit_option(unknown[0])):
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     _refuse_idle(arguments)
     return arguments
 
@@ -41,14 +43,14 @@ class _Once(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         if option_string:
-            given = getattr(namespace, "given", ())
-            if self.dest in given:
+            options = getattr(namespace, "option_names", ())
+            if self.dest in options:
                 parser.error(f"argument {option_string}: it is given twice. Give it once.")
             if "" in (values if isinstance(values, list) else [values]):
                 parser.error(
                     f"argument {option_string}: it is empty. Give it a value, or leave it out."
                 )
-            namespace.given = (*given, self.dest)
+            namespace.option_names = (*options, self.dest)
         setattr(namespace, self.dest, values)
 
 
@@ -271,28 +273,28 @@ def _refuse_idle(arguments: argparse.Namespace) -> None:
     Raises:
         OptionError: one does.
     """
-    given = set(arguments.given) | (
+    options = set(arguments.option_names) | (
         {"multi-label"} if getattr(arguments, "multi_label", False) else set()
     )
     if "weights" in vars(arguments):
-        _check_weights(given)
+        _check_weights(options)
     if arguments.command == "methods":
         for option in sorted(
-            {"device", "checkpoints"} & given if not {"network", "weights"} & given else ()
+            {"device", "checkpoints"} & options if not {"network", "weights"} & options else ()
         ):
             raise OptionError(
                 f"--{option} has no effect here: without a network methods are listed, not judged. "
                 f"Add --network NAME or --weights FILE, or leave --{option} out."
             )
     if arguments.command == "counterfactuals" and "shuffle" not in arguments.kinds:
-        for option in sorted({"repeats", "seed"} & given):
+        for option in sorted({"repeats", "seed"} & options):
             raise OptionError(
                 f"--{option} applies to shuffles alone, and --kinds {' '.join(arguments.kinds)} "
                 f"has none. Add shuffle to --kinds, or leave --{option} out."
             )
     if (
         arguments.command == "counterfactuals"
-        and "lenders" in given
+        and "lenders" in options
         and not {"mean", "other"} & {*arguments.kinds}
     ):
         raise OptionError(
@@ -304,22 +306,22 @@ def _refuse_idle(arguments: argparse.Namespace) -> None:
         check_recipe(arguments)
 
 
-def _check_weights(given: set[str]) -> None:
-    if "weights" not in given:
-        for option in sorted({"architecture", "labels", "multi-label"} & given):
+def _check_weights(options: set[str]) -> None:
+    if "weights" not in options:
+        for option in sorted({"architecture", "labels", "multi-label"} & options):
             raise OptionError(
                 f"--{option} belongs to a file of your own weights, and none is named. Add "
                 f"--weights FILE, or name a listed network with --network and leave --{option} out."
             )
         return
-    if "network" in given:
+    if "network" in options:
         raise OptionError("--network and --weights name two networks. Give one of them.")
-    if "checkpoints" in given:
+    if "checkpoints" in options:
         raise OptionError(
             "--checkpoints is where --network is looked for, and --weights brings the network "
             "itself. Leave one out."
         )
-    if "architecture" not in given:
+    if "architecture" not in options:
         raise OptionError(
             "--weights alone does not say what they are for. Add --architecture, e.g. "
             "timm/seresnet50."

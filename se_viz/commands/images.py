@@ -29,18 +29,18 @@ def gates(arguments: argparse.Namespace) -> int:
         return 2
     network = load(arguments)
     if not arguments.out:
-        used = sum(_gates_of(network, path) for path in images)
-        return end(used, len(images) + missing)
+        count = sum(_gates_of(network, path) for path in images)
+        return end(count, len(images) + missing)
     _check_rows(network, images, arguments.out)
     with open_table(arguments.out) as table:
-        used = sum(_gates_of(network, path, table) for path in _progress(images))
-        if not used:
+        count = sum(_gates_of(network, path, table) for path in _progress(images))
+        if not count:
             raise ImageError(
                 f"No image could be used: {show_path(arguments.out)} is not written. Name other "
                 "images."
             )
     print(f"{table.rows} gates written to {show_path(arguments.out)}")
-    return end(used, len(images) + missing)
+    return end(count, len(images) + missing)
 
 
 def health(arguments: argparse.Namespace) -> int:
@@ -54,24 +54,24 @@ def health(arguments: argparse.Namespace) -> int:
     if not images:
         return 2
     network = load(arguments)
-    used = {}
+    records = {}
     for path in _progress(images):
         try:
-            used[path] = analyse(network, open_image(path)).records
+            records[path] = analyse(network, open_image(path)).records
         except SeVizError as error:
             leave_out(path, error)
-    if not used:
+    if not records:
         return 2
-    blocks = check_network(network, used, limits)
+    blocks = check_network(network, records, limits)
     print(
-        f"{network.card.name}, {len(used)} {'image' if len(used) == 1 else 'images'}: "
+        f"{network.card.name}, {len(records)} {'image' if len(records) == 1 else 'images'}: "
         f"{describe_network(blocks)}"
     )
     if arguments.out:
         write(tabulate_health(blocks), arguments.out, "blocks")
     else:
         print(*map(describe_block, blocks), sep="\n")
-    return end(len(used), len(images) + missing)
+    return end(len(records), len(images) + missing)
 
 
 def _gates_of(network: Network, path: Path, table: TableWriter | None = None) -> bool:

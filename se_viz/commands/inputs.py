@@ -66,15 +66,15 @@ def gather_images(paths: Sequence[Path]) -> tuple[list[Path], int]:
 
     Each of these is told.
     """
-    found: dict[Path, None] = {}
+    images: dict[Path, None] = {}
     missing = 0
     for path in paths or find_images([]):
         try:
-            found.update(dict.fromkeys(find_images([path])))
+            images.update(dict.fromkeys(find_images([path])))
         except ImageError as error:
             complain(error)
             missing += 1
-    return [*found], missing
+    return [*images], missing
 
 
 def leave_out(path: Path, error: Exception) -> None:
@@ -82,14 +82,14 @@ def leave_out(path: Path, error: Exception) -> None:
     complain(f"{show_path(path)}: {error}")
 
 
-def end(used: int, asked: int) -> int:
+def end(count: int, total: int) -> int:
     """Return the exit status: 1 if an image was left out, 2 if all were.
 
     And say how many, if several.
     """
-    if used and asked - used > 1:
-        complain(f"{asked - used} of {asked} were left out; the reason of each is above.")
-    return 2 if not used else int(used < asked)
+    if count and total - count > 1:
+        complain(f"{total - count} of {total} were left out; the reason of each is above.")
+    return 2 if not count else int(count < total)
 
 
 def check_targets(arguments: argparse.Namespace) -> None:

@@ -37,11 +37,11 @@ def methods(arguments: argparse.Namespace) -> int:
 
 
 def _judge(network: Network) -> None:
-    said: dict[str, list[str]] = {}
+    methods_of: dict[str, list[str]] = {}
     for method in (*METHODS, *REFUSED):
         verdict = judge_method(network, method)
         words = verdict.words if verdict.runs else f"does not run here. {verdict.words}"
-        said.setdefault(words, []).append(method)
+        methods_of.setdefault(words, []).append(method)
     print(f"\nOn {network.card.title}:")
-    for words, keys in said.items():
+    for words, keys in methods_of.items():
         print(fill(f"{', '.join(keys)}: {words or 'nothing to say.'}", 100, subsequent_indent="  "))

@@ -49,17 +49,17 @@ def counterfactuals(arguments: argparse.Namespace) -> int:
     if not paths:
         return 2
     network = load(arguments)
-    images = [seen for path in paths if (seen := _see(network, path))]
+    images = [image for path in paths if (image := _see(network, path))]
     if not images:
         return 2
     gallery = _gather_lenders(network, images, arguments)
-    found = {
-        seen: survey_image(
-            network, seen, choose_lenders(seen.digest, gallery, arguments.lenders), questions
+    results = {
+        image: survey_image(
+            network, image, choose_lenders(image.digest, gallery, arguments.lenders), questions
         )
-        for seen in tqdm(images, leave=False)
+        for image in tqdm(images, leave=False)
     }
-    _tell(network, found, arguments)
+    _tell(network, results, arguments)
     return end(len(images), len(paths) + missing)
 
 
@@ -69,7 +69,7 @@ def _gather_lenders(
     """Return the images; where they are too few, those that come with the network too, and the
     samples.
     """
-    gallery = [seen.lender for seen in images]
+    gallery = [image.lender for image in images]
     if len(gallery) <= arguments.lenders:
         try:
             gallery += read_lenders(network.card, network.inspection.sites, arguments.checkpoints)
@@ -89,17 +89,19 @@ def _see(network: Network, path: Path) -> Seen | None:
 
 
 def _tell(
-    network: Network, found: Mapping[Seen, Sequence[Counterfactual]], arguments: argparse.Namespace
+    network: Network,
+    results: Mapping[Seen, Sequence[Counterfactual]],
+    arguments: argparse.Namespace,
 ) -> None:
     tables = [
-        tabulate_counterfactuals(answers, network.classes).assign(image=name_path(seen.path))
-        for seen, answers in found.items()
+        tabulate_counterfactuals(answers, network.classes).assign(image=name_path(image.path))
+        for image, answers in results.items()
     ]
     table = pd.concat(tables, ignore_index=True)
     table.insert(0, "image", table.pop("image"))
     summary = summarise_counterfactuals(table)
     print(summary.drop(columns="path").to_string(index=False, float_format="{:.4f}".format))
-    for line in describe_many([*found.values()], network.classes):
+    for line in describe_many([*results.values()], network.classes):
         print(show_text(line))
     if arguments.out:
         write(table, arguments.out, "counterfactuals")

@@ -64,16 +64,16 @@ def score(arguments: argparse.Namespace) -> int:
     for role, index in (("Explained", target), ("Against", against)):
         if index is not None:
             print(f"{role}: {show_text(network.classes[index])} (class {index})")
-    found: dict[Path, Surveyed] = {}
+    surveys: dict[Path, Surveyed] = {}
     for path in tqdm(paths, leave=False, disable=None):
         try:
-            found[path] = survey_scores(network, open_image(path), survey)
+            surveys[path] = survey_scores(network, open_image(path), survey)
         except SeVizError as error:
             leave_out(path, error)
-    if not found:
+    if not surveys:
         return 2
-    _tell(found, arguments)
-    return end(len(found), len(paths) + missing)
+    _tell(surveys, arguments)
+    return end(len(surveys), len(paths) + missing)
 
 
 def _find_class(network: Network, words: str | None) -> int | None:
@@ -86,24 +86,25 @@ def _find_class(network: Network, words: str | None) -> int | None:
     """
     if words is None:
         return None
-    classes, index = network.classes, _read_index(words, len(network.classes))
+    classes = network.classes
+    index = _read_index(words, len(network.classes))
     exact = [number for number, name in enumerate(classes) if name == words]
-    named = exact or [
+    matches = exact or [
         number for number, name in enumerate(classes) if name.lower() == words.strip().lower()
     ]
-    if len(named) > 1:
-        numbers = ", ".join(map(str, named))
+    if len(matches) > 1:
+        numbers = ", ".join(map(str, matches))
         raise AttributionError(
-            f"{len(named)} classes of {network.card.title} are named {words!r}: {numbers}. Give "
+            f"{len(matches)} classes of {network.card.title} are named {words!r}: {numbers}. Give "
             "one of these numbers."
         )
-    if named:
-        if index not in (None, named[0]):
+    if matches:
+        if index not in (None, matches[0]):
             complain(
-                f"{words} is taken for the class of that name, number {named[0]}. Class number "
+                f"{words} is taken for the class of that name, number {matches[0]}. Class number "
                 f"{words} is {classes[index]!r}: give this name to choose it."
             )
-        return named[0]
+        return matches[0]
     if index is None:
         raise AttributionError(
             f"{network.card.title} has no class {words!r}. Try: {_near(classes, words)}."
@@ -127,33 +128,34 @@ def _near(classes: Sequence[str], words: str) -> str:
     return ", ".join(near) or f"a number from 0 to {len(classes) - 1}"
 
 
-def _tell(found: "dict[Path, Surveyed]", arguments: argparse.Namespace) -> None:
+def _tell(surveys: "dict[Path, Surveyed]", arguments: argparse.Namespace) -> None:
     from se_viz.attribution.scores import count_better, summarise_scores
 
-    _tell_problems(found)
+    _tell_problems(surveys)
     table = pd.concat(
-        [one.scores.assign(image=name_path(path)) for path, one in found.items()], ignore_index=True
+        [result.scores.assign(image=name_path(path)) for path, result in surveys.items()],
+        ignore_index=True,
     )
     table.insert(0, "image", table.pop("image"))
     summary = summarise_scores(table).sort_values("gap", ascending=False)
     controls = set(table.loc[table["draws"] > 0, "map"])
     print(_lay_out(summary, count_better(table)).to_string(index=False))
-    print(_EXPLAINED.format(f"{len(found)} images" if len(found) > 1 else "one image"))
+    print(_EXPLAINED.format(f"{len(surveys)} images" if len(surveys) > 1 else "one image"))
     if arguments.out:
         write(table, arguments.out, "scores")
     if arguments.plot:
         best = [name for name in summary["map"] if name not in controls]
-        _plot([one.curves for one in found.values()], best, arguments)
+        _plot([result.curves for result in surveys.values()], best, arguments)
 
 
-def _tell_problems(found: "dict[Path, Surveyed]") -> None:
+def _tell_problems(surveys: "dict[Path, Surveyed]") -> None:
     """Say what has no score, and why; what is the same for every image only once."""
     places: dict[tuple[str, str], list[str]] = {}
-    for path, one in found.items():
-        for problem in one.problems.items():
+    for path, result in surveys.items():
+        for problem in result.problems.items():
             places.setdefault(problem, []).append(show_path(path))
     for (title, problem), paths in places.items():
-        where = "every image" if len(paths) == len(found) > 1 else ", ".join(paths)
+        where = "every image" if len(paths) == len(surveys) > 1 else ", ".join(paths)
         complain(f"{where}: {title}: {problem}")
 
 

@@ -8,7 +8,8 @@ import sys
 from functools import cache
 
 # malloc.h
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
 _KEPT = 128 << 20
 _LARGE = 1 << 30
 

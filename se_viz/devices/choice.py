@@ -126,10 +126,13 @@ def turn_with_gradients(
     Raises:
         BusyError: too many wait for the device.
     """
-    turn = line_of(device).turn(watch, sliced=sliced)
-    # Inference mode of the caller would keep gradients off, whatever else is set.
-    with turn as held, torch.inference_mode(False), torch.enable_grad():
-        yield held
+    with (
+        line_of(device).turn(watch, sliced=sliced) as turn,
+        # Inference mode of the caller would keep gradients off, whatever else is set.
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
+        yield turn
 
 
 def give_way(turn: Turn, device: torch.device) -> float:
@@ -155,10 +158,10 @@ def memory_in_words(device: torch.device | str, subject: str) -> Iterator[None]:
         certain = isinstance(error, (torch.OutOfMemoryError, MemoryError))
         if not certain and not _NO_MEMORY.search(str(error)):
             raise
-        other = "" if str(device) == "cpu" else " or the device cpu"
+        alternative = "" if str(device) == "cpu" else " or the device cpu"
         raise TooLittleMemoryError(
             f"{device} has too little memory left for {subject}. Lower SE_VIZ_NETWORKS, or choose "
-            f"a smaller network{other}."
+            f"a smaller network{alternative}."
         ) from error
 
 

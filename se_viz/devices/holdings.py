@@ -25,7 +25,7 @@ SERVER = Quota(networks=32, size=8 * 2**30)
 
 
 @dataclass(slots=True)
-class Held:
+class Holding:
     """A network that is held for sessions."""
 
     size: int
@@ -40,7 +40,7 @@ class Holdings:
         """``drop`` deletes a network that nobody holds any more."""
         self._drop = drop
         self._lock = threading.RLock()
-        self._held: dict[str, Held] = {}
+        self._holdings: dict[str, Holding] = {}
 
     def check(self, session: str, name: str, size: int) -> None:
         """Check that a session may hold one more network.
@@ -49,52 +49,54 @@ class Holdings:
             BusyError: it, or all together, hold too much.
         """
         with self._lock:
-            mine = {
-                other: held.size for other, held in self._held.items() if session in held.sessions
+            own = {
+                key: holding.size
+                for key, holding in self._holdings.items()
+                if session in holding.sessions
             }
-            everybody = {other: held.size for other, held in self._held.items()}
-        if name in mine:
+            sizes = {key: holding.size for key, holding in self._holdings.items()}
+        if name in own:
             return
-        if len(mine) >= SESSION.networks or sum(mine.values()) + size > SESSION.size:
+        if len(own) >= SESSION.networks or sum(own.values()) + size > SESSION.size:
             raise BusyError(
-                f"You hold {len(mine)} networks of {sum(mine.values()) / 1e6:.0f} MB, and this one "
+                f"You hold {len(own)} networks of {sum(own.values()) / 1e6:.0f} MB, and this one "
                 f"has {size / 1e6:.0f} MB: one person may hold {SESSION.networks} and "
                 f"{SESSION.size / 1e6:.0f} MB. Remove one under *On this disk* first."
             )
-        if name not in everybody and (
-            len(everybody) >= SERVER.networks or sum(everybody.values()) + size > SERVER.size
+        if name not in sizes and (
+            len(sizes) >= SERVER.networks or sum(sizes.values()) + size > SERVER.size
         ):
             raise BusyError(
-                f"All who use this app together hold {len(everybody)} networks, as many as it has "
+                f"All who use this app together hold {len(sizes)} networks, as many as it has "
                 "room for. Wait until somebody leaves, or run se_viz on a machine of your own."
             )
 
     def hold(self, session: str, name: str, size: int, now: float) -> None:
         """Hold a network for a session."""
         with self._lock:
-            self._held.setdefault(name, Held(size)).sessions[session] = now
+            self._holdings.setdefault(name, Holding(size)).sessions[session] = now
 
     def holds(self, session: str, name: str) -> bool:
         """Tell whether a session holds a network."""
         with self._lock:
-            return name in self._held and session in self._held[name].sessions
+            return name in self._holdings and session in self._holdings[name].sessions
 
     def give_up(self, session: str, name: str) -> None:
         """Let a session give up a network; with the last that holds it, it goes."""
         with self._lock:
-            held = self._held.get(name)
-            if held is None or held.sessions.pop(session, None) is None or held.sessions:
+            holding = self._holdings.get(name)
+            if holding is None or holding.sessions.pop(session, None) is None or holding.sessions:
                 return
-            del self._held[name]
+            del self._holdings[name]
             self._drop(name)
 
     def sweep(self, is_here: Callable[[str], bool], now: float) -> int:
         """Let go what sessions hold that have left, and return how many networks are still held."""
         with self._lock:
-            for name, held in list(self._held.items()):
-                for session, last in list(held.sessions.items()):
+            for name, holding in list(self._holdings.items()):
+                for session, last in list(holding.sessions.items()):
                     if is_here(session):
-                        held.sessions[session] = now
+                        holding.sessions[session] = now
                     elif now - last > _AWAY:
                         self.give_up(session, name)
-            return len(self._held)
+            return len(self._holdings)

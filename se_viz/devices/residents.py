@@ -33,7 +33,7 @@ class Residents(Generic[T]):
         self._move_out = move_out
         self._changed = threading.Condition()
         # In order of use: the first is the one that was not used for longest.
-        self._kept: dict[str, _Resident[T]] = {}
+        self._residents: dict[str, _Resident[T]] = {}
 
     @contextmanager
     def borrow(
@@ -57,15 +57,15 @@ class Residents(Generic[T]):
 
     def peek(self, name: str) -> T | None:
         """Return the value of a name if it is loaded; its place in the order of use stays."""
-        resident = self._kept.get(name)
+        resident = self._residents.get(name)
         return resident.value if resident else None
 
     def drop(self, name: str) -> None:
         """Move a value out now, unless somebody uses it."""
         with self._changed:
-            resident = self._kept.get(name)
+            resident = self._residents.get(name)
             if resident and resident.value is not None and not resident.users:
-                del self._kept[name]
+                del self._residents[name]
                 self._move_out(resident.value)
                 self._changed.notify_all()
 
@@ -74,17 +74,17 @@ class Residents(Generic[T]):
             while not self._has_room(name):
                 self._changed.wait(_LOOK)
                 watch()
-            resident = self._kept[name] = self._kept.pop(name, None) or _Resident()
+            resident = self._residents[name] = self._residents.pop(name, None) or _Resident()
             resident.users += 1
             return resident
 
     def _has_room(self, name: str) -> bool:
-        if name in self._kept or len(self._kept) < self.bound:
+        if name in self._residents or len(self._residents) < self.bound:
             return True
-        idle = next((other for other, resident in self._kept.items() if not resident.users), None)
+        idle = next((key for key, resident in self._residents.items() if not resident.users), None)
         if idle is None:
             return False
-        value = self._kept.pop(idle).value
+        value = self._residents.pop(idle).value
         assert value is not None
         self._move_out(value)
         return True
@@ -94,5 +94,5 @@ class Residents(Generic[T]):
             resident.users -= 1
             if resident.value is None and not resident.users:
                 # Loading failed: an empty place would keep a loaded one out.
-                del self._kept[name]
+                del self._residents[name]
             self._changed.notify_all()

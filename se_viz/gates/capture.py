@@ -14,7 +14,8 @@ from torch._C._functorch import get_unwrapped, is_batchedtensor, is_functorch_wr
 from torch._subclasses.fake_tensor import FakeTensor
 
 from se_viz.errors import CaptureError
-from se_viz.gates.hooks import Listener, Run, Visit, listening
+from se_viz.gates.hooks import listening
+from se_viz.gates.listeners import Listener, Run, Visit
 from se_viz.gates.places import Place, choose_blocks
 from se_viz.gates.products import Product, expect, find_wrong, meet, plain
 from se_viz.gates.records import GateRecord, use_name
@@ -24,7 +25,7 @@ _LEAVE_OUT = "Leave it out: `inspect_gates` names the blocks that `blocks=` may 
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Copy:
     """Copies of one block's tensors, on its device until the pass is over."""
 
     block: str
@@ -43,21 +44,22 @@ class _Collector:
     records: list[GateRecord] = field(default_factory=list)
 
     def see(self, visit: Visit) -> None:
-        path, stage = visit.place.path, visit.stage()
-        wanted = not self.keep.isdisjoint((path, use_name(path, visit.call)))
+        path = visit.place.path
+        stage = visit.stage()
+        keeps_features = not self.keep.isdisjoint((path, use_name(path, visit.call)))
         squeeze, gate = read_pair(visit)
         visit.expected = expect(visit, gate)
         # Copied where they are: what comes next may work in place.
         pair = torch.stack((squeeze, gate)).detach()
         _check_numbers(visit.place, pair)
         assert visit.run is not None
-        visit.run.notes.append(
-            _Seen(path, stage, visit.call, visit.axes, pair, _kept(visit) if wanted else None)
-        )
+        features = _copy_features(visit) if keeps_features else None
+        visit.run.notes.append(_Copy(path, stage, visit.call, visit.axes, pair, features))
 
     def leave(self, visit: Visit, output: object) -> None:
         if visit.gate is None:
-            gate, words = visit.place.row.gate, say_without_gate(visit.place)
+            gate = visit.place.row.gate
+            words = say_without_gate(visit.place)
             raise CaptureError(
                 f"{_name(visit.place)} ran, but not what makes its gate, {gate!r}. {words}"
             )
@@ -70,8 +72,8 @@ class _Collector:
                 f"{_name(wrong[0])} puts out something else than its input times its gate, which "
                 f"no SE block does. {_LEAVE_OUT}"
             )
-        if seen := [note for note in run.notes if isinstance(note, _Seen)]:
-            self.records.extend(_records(seen))
+        if copies := [note for note in run.notes if isinstance(note, _Copy)]:
+            self.records.extend(_make_records(copies))
 
 
 @contextmanager
@@ -102,9 +104,10 @@ def capture_gates(
             compiled code or in another thread.
     """
     keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
-    chosen = choose_blocks(model, blocks, also=(name.partition("#")[0] for name in keep))
-    collector, opener = _Collector(keep), get_ident()
-    listener = Listener(model, chosen, see=collector.see, leave=collector.leave, stages=True)
+    places = choose_blocks(model, blocks, also=(name.partition("#")[0] for name in keep))
+    collector = _Collector(keep)
+    opener = get_ident()
+    listener = Listener(model, places, see=collector.see, leave=collector.leave, stages=True)
 
     def finish(run: Run) -> None:
         check_first_pass(listener, CaptureError)
@@ -128,9 +131,13 @@ def read_pair(visit: Visit) -> tuple[Tensor, Tensor]:
             f"{_name(visit.place)} made its gate before its squeeze was seen, which no SE block "
             f"does. {_LEAVE_OUT}"
         )
-    squeeze, gate = plain(visit.squeeze), plain(visit.gate)
-    if cut := getattr(visit.place.block, visit.place.row.padding) if visit.place.row.padding else 0:
-        squeeze = squeeze[..., cut:-cut]
+    squeeze = plain(visit.squeeze)
+    gate = plain(visit.gate)
+    if visit.place.row.padding:
+        # A convolution over channels is given some twice, around the rest: they are cut off.
+        margin = getattr(visit.place.block, visit.place.row.padding)
+        if margin:
+            squeeze = squeeze[..., margin:-margin]
     count = features.shape[0] * visit.channels
     if features.ndim < 3 or squeeze.numel() != count or gate.numel() != count:
         shapes = ", ".join(str(tuple(value.shape)) for value in (features, squeeze, gate))
@@ -176,22 +183,24 @@ def _name(place: Place) -> str:
     return f"{place.path} ({place.row.form})"
 
 
-def _kept(visit: Visit) -> Tensor:
+def _copy_features(visit: Visit) -> Tensor:
     # At once: later layers may write into the feature map.
     with torch.inference_mode(False), torch.no_grad():
         features = plain(visit.features.detach()).to(device="cpu", dtype=torch.float32, copy=True)
     return _bare(features.movedim(-1, 1) if visit.place.row.channels_last else features)
 
 
-def _records(seen: list[_Seen]) -> Iterator[GateRecord]:
+def _make_records(copies: list[_Copy]) -> Iterator[GateRecord]:
     # Once a pass, in one piece: on a GPU every copy waits for the device. Outside inference mode,
     # so that the records may be used in autograd.
     with torch.inference_mode(False), torch.no_grad():
-        device = seen[0].pair.device
-        flat = torch.cat([one.pair.to(device).flatten() for one in seen]).to("cpu", torch.float32)
-        pairs = flat.split([one.pair.numel() for one in seen])
-        for one, pair in zip(seen, pairs, strict=True):
-            squeeze, gate = map(_bare, pair.view(one.pair.shape))
+        device = copies[0].pair.device
+        flat = torch.cat([copy.pair.to(device).flatten() for copy in copies]).to(
+            "cpu", torch.float32
+        )
+        pairs = flat.split([copy.pair.numel() for copy in copies])
+        for copy, pair in zip(copies, pairs, strict=True):
+            squeeze, gate = map(_bare, pair.view(copy.pair.shape))
             yield GateRecord(
-                one.block, one.stage, squeeze, gate, one.features, one.call, axes=one.axes
+                copy.block, copy.stage, squeeze, gate, copy.features, copy.call, axes=copy.axes
             )

@@ -65,25 +65,25 @@ def has_own_forward(model: nn.Module, path: str) -> bool:
 
 
 class Eagerly:
-    """A module that is compiled in place, which runs as it was written where ``wanted`` says so,
+    """A module that is compiled in place, which runs as it was written where ``is_eager`` says so,
     until `remove`.
     """
 
-    def __init__(self, module: nn.Module, wanted: Callable[[], bool]) -> None:
+    def __init__(self, module: nn.Module, is_eager: Callable[[], bool]) -> None:
         """Put a choice between both in the place of what was compiled."""
         self._module = module
         self._before: dict[str, Any] = {}
         if module._compiled_call_impl is not None:
             self._choose(
-                "_compiled_call_impl", module._compiled_call_impl, module._call_impl, wanted
+                "_compiled_call_impl", module._compiled_call_impl, module._call_impl, is_eager
             )
         forward: Any = module.forward
         if hasattr(forward, "_torchdynamo_orig_callable"):
-            written = forward._torchdynamo_orig_callable
+            eager = forward._torchdynamo_orig_callable
             if "forward" not in module.__dict__:
                 # Compiled in its class, so that what was written is still to be bound.
-                written = written.__get__(module)
-            self._choose("forward", forward, written, wanted)
+                eager = eager.__get__(module)
+            self._choose("forward", forward, eager, is_eager)
 
     def remove(self) -> None:
         """Put back what was compiled, unless somebody has put something else there."""
@@ -93,9 +93,9 @@ class Eagerly:
                 if before is not None:
                     self._module.__dict__[name] = before
 
-    def _choose(self, name: str, compiled: Any, written: Any, wanted: Callable[[], bool]) -> None:
+    def _choose(self, name: str, compiled: Any, eager: Any, is_eager: Callable[[], bool]) -> None:
         def choice(*args: Any, **kwargs: Any) -> Any:
-            return (written if wanted() else compiled)(*args, **kwargs)
+            return (eager if is_eager() else compiled)(*args, **kwargs)
 
         self._before[name] = self._module.__dict__.get(name), choice
         self._module.__dict__[name] = choice

@@ -26,7 +26,7 @@ class Cuts:
 
     gates: dict[str, Tensor] = field(default_factory=dict)
     """What each use of a block multiplied by, (batch, channels), without gradient."""
-    _held: frozenset[str] = frozenset()
+    _names: frozenset[str] = frozenset()
     _slopes: dict[str, Tensor] = field(default_factory=dict)
 
     def slopes(
@@ -39,34 +39,41 @@ class Cuts:
         network. What comes after the last gate of a set acts as if none were held, and the way back
         leads through it once for all sets.
         """
-        narrows, end = Narrows(output), get_gradient_edge(inputs)
+        narrows = Narrows(output)
+        end = get_gradient_edge(inputs)
         uses = {use: node for node in narrows.nodes if (use := getattr(node, "use", None))}
         edges = [
-            narrows.before([end.node, *(uses[use] for use in held if use in uses)])
-            for held in sets.values()
+            narrows.before([end.node, *(uses[use] for use in names if use in uses)])
+            for names in sets.values()
         ]
-        slope, *arrived = self._back(
+        slope, *gradients = self._back(
             get_gradient_edge(output), torch.ones_like(output), (), [end, *edges]
         )
-        found = {}
-        for (name, held), edge, one in zip(sets.items(), edges, arrived, strict=True):
+        derivatives = {}
+        for (set_name, names), edge, gradient in zip(sets.items(), edges, gradients, strict=True):
             self._slopes = {}
-            by_inputs = self._back(edge, one, held, [end])[0] if held and one is not None else slope
-            slopes = {use: self._slopes.get(use, torch.zeros_like(self.gates[use])) for use in held}
-            found[name] = torch.zeros_like(inputs) if by_inputs is None else by_inputs, slopes
-        return found
+            by_inputs = slope
+            if names and gradient is not None:
+                by_inputs = self._back(edge, gradient, names, [end])[0]
+            if by_inputs is None:
+                by_inputs = torch.zeros_like(inputs)
+            slopes = {
+                use: self._slopes.get(use, torch.zeros_like(self.gates[use])) for use in names
+            }
+            derivatives[set_name] = (by_inputs, slopes)
+        return derivatives
 
     def _back(
         self,
         start: GradientEdge,
-        arrived: Tensor,
-        held: Collection[str],
+        gradient: Tensor,
+        names: Collection[str],
         ends: Sequence[GradientEdge],
     ) -> tuple[Tensor | None, ...]:
-        self._held = frozenset(held)
+        self._names = frozenset(names)
         # Where every way leads through held gates, nothing arrives. The graph stays for another
         # set.
-        return torch.autograd.grad([start], ends, [arrived], retain_graph=True, allow_unused=True)
+        return torch.autograd.grad([start], ends, [gradient], retain_graph=True, allow_unused=True)
 
 
 class _Cut(torch.autograd.Function):
@@ -76,13 +83,14 @@ class _Cut(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, gate: Tensor, cuts: Cuts, name: str) -> Tensor:
-        ctx.cuts, ctx.use = cuts, name
+        ctx.cuts = cuts
+        ctx.use = name
         # A copy: what comes next may work in place.
         return gate.clone()
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, None, None]:
-        if ctx.use not in ctx.cuts._held:
+        if ctx.use not in ctx.cuts._names:
             return grad_outputs[0], None, None
         ctx.cuts._slopes[ctx.use] = grad_outputs[0]
         return None, None, None

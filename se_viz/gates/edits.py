@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from se_viz.errors import EditError
-from se_viz.gates.hooks import Listener, Run, Visit, listening
+from se_viz.gates.hooks import listening
+from se_viz.gates.listeners import Listener, Run, Visit
 from se_viz.gates.places import choose_blocks
 from se_viz.gates.products import expect, find_wrong, meet
 from se_viz.gates.reports import check_all_passes
@@ -76,22 +77,20 @@ def _finish(run: Run) -> None:
 
 def _change(edit: Callable[[Tensor], Any], visit: Visit, gate: Tensor, *, spread: bool) -> Tensor:
     if gate.is_quantized or gate.numel() != len(visit.features) * visit.channels:
-        found = (
-            "quantised gates" if gate.is_quantized else f"gates of the shape {tuple(gate.shape)}"
-        )
+        kind = "quantised gates" if gate.is_quantized else f"gates of the shape {tuple(gate.shape)}"
         raise EditError(
-            f"{visit.place.path} has {found}, which cannot be edited: that takes one number a "
+            f"{visit.place.path} has {kind}, which cannot be edited: that takes one number a "
             "channel in floating point. Edit the network before it was quantised, or a block among "
             "those that `find_gates` lists."
         )
     before = gate.reshape(-1, visit.channels)
     after = edit(before)
     several = spread and len(before) == 1 and isinstance(after, Tensor) and after.dim() == 2
-    wanted = before.expand(len(after), -1) if several else before
-    if not isinstance(after, Tensor) or _kind(after) != _kind(wanted):
-        found = _kind(after) if isinstance(after, Tensor) else f"a {type(after).__name__}"
+    expected = before.expand(len(after), -1) if several else before
+    if not isinstance(after, Tensor) or _kind(after) != _kind(expected):
+        kind = _kind(after) if isinstance(after, Tensor) else f"a {type(after).__name__}"
         raise EditError(
-            f"The edit of {visit.place.path} returned {found}; the block needs {_kind(before)}. "
+            f"The edit of {visit.place.path} returned {kind}; the block needs {_kind(before)}. "
             "Return a tensor like the one that the function is given."
         )
     return (

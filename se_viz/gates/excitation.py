@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from se_viz.errors import ExcitationError
 from se_viz.gates.gains import plain_record
-from se_viz.gates.hooks import Listener, Visit, listening
+from se_viz.gates.hooks import listening
 from se_viz.gates.inspection import LAYERS, evaluating
+from se_viz.gates.listeners import Listener, Visit
 from se_viz.gates.places import Place, choose_blocks
 from se_viz.gates.records import GateRecord
 
@@ -22,7 +23,8 @@ _NOTHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Flatten, nn.
 # A GPU may multiply with ten bits of mantissa (TF32), and a block may compute in bfloat16: right
 # arithmetic stays far below this, and a function that was not seen goes far beyond it.
 _SLACK = 0.02
-_REACH, _POINTS = 6.0, 121
+_REACH = 6.0
+_POINTS = 121
 # Standard deviations of a sum's rounding error that are allowed: a right sum of any length stays
 # below them.
 _DEVIATIONS = 4.0
@@ -109,14 +111,15 @@ def open_gate(model: nn.Module, record: GateRecord, *, image: int = 0) -> Excita
             between them, or the record is of another model or of edited gates.
     """
     record = plain_record(record)
-    place, squeeze = find_place(model, record), record.squeeze[image]
-    heard: list[tuple[nn.Module, Tensor]] = []
+    place = find_place(model, record)
+    squeeze = record.squeeze[image]
+    outputs: list[tuple[nn.Module, Tensor]] = []
     with torch.inference_mode(False), torch.no_grad():
         # A copy: what comes next may work in place.
         own = excite(
             place,
             squeeze[None],
-            lambda part, output: heard.append((part, output.clone())),
+            lambda part, output: outputs.append((part, output.clone())),
             axes=record.axes,
         )
         captured = record.gate[image]
@@ -125,11 +128,13 @@ def open_gate(model: nn.Module, record: GateRecord, *, image: int = 0) -> Excita
                 f"The record of {record.name} holds other gates than the block makes of its "
                 "squeeze. Capture it again from this model, without edits."
             )
-        first, delta, second = _steps(place, [part for part, _ in heard], len(squeeze))
-        seen = {part: output.flatten() for part, output in heard}
-        unit = _unit(seen[second])
-        theirs = (seen[delta], seen[second], captured)
-        return _compute(record.name, (first, delta, second, place.gate), squeeze, theirs, unit=unit)
+        first, delta, second = _steps(place, [part for part, _ in outputs], len(squeeze))
+        values = {part: output.flatten() for part, output in outputs}
+        unit = _unit(values[second])
+        block_values = (values[delta], values[second], captured)
+        return _compute(
+            record.name, (first, delta, second, place.gate), squeeze, block_values, unit=unit
+        )
 
 
 def find_place(model: nn.Module, record: GateRecord) -> Place:
@@ -214,7 +219,7 @@ def _compute(
     name: str,
     parts: tuple[nn.Module, nn.Module, nn.Module, nn.Module],
     squeeze: Tensor,
-    seen: tuple[Tensor, Tensor, Tensor],
+    block_values: tuple[Tensor, Tensor, Tensor],
     *,
     unit: float,
 ) -> Excitation:
@@ -226,8 +231,8 @@ def _compute(
     logit = expand @ hidden + expand_bias
     gate = _apply(sigma, logit)
     differences = [
-        (ours - theirs.double().cpu()).abs()
-        for ours, theirs in zip((hidden, logit, gate), seen, strict=True)
+        (value - block_value.double().cpu()).abs()
+        for value, block_value in zip((hidden, logit, gate), block_values, strict=True)
     ]
     errors = [values.max().item() for values in differences]
     before_bound = _sum_bound(reduce, squeeze.double(), reduce_bias, unit)
@@ -236,7 +241,8 @@ def _compute(
     gate_bound = _through(sigma, logit, logit_bound, unit)
     bounds = (hidden_bound, logit_bound, gate_bound)
     exact = all(
-        bool((found <= bound).all()) for found, bound in zip(differences, bounds, strict=True)
+        bool((difference <= bound).all())
+        for difference, bound in zip(differences, bounds, strict=True)
     )
     kinds = {"delta": type(delta).__name__, "sigma": type(sigma).__name__}
     if errors[-1] > _slack(gate):
@@ -259,11 +265,11 @@ def _compute(
         "curve": _sample(sigma, logit),
     }
     numbers = (*errors, gate_bound.max().item())
-    told = dict(
+    error_fields = dict(
         zip(("hidden_error", "logit_error", "gate_error", "gate_rounding"), numbers, strict=True)
     )
     floats = {key: value.float() for key, value in {**layers, **steps}.items()}
-    return Excitation(block=name, squeeze=squeeze, **kinds, **floats, **told, exact=exact)
+    return Excitation(block=name, squeeze=squeeze, **kinds, **floats, **error_fields, exact=exact)
 
 
 def _unit(value: Tensor) -> float:
@@ -317,8 +323,8 @@ def _apply(function: nn.Module, values: Tensor) -> Tensor:
     return function(values[:, None].clone())[:, 0]
 
 
-def _furthest(ours: Tensor, theirs: Tensor) -> float:
-    return (ours.double().cpu() - theirs.double().cpu()).abs().max().item()
+def _furthest(gate: Tensor, captured: Tensor) -> float:
+    return (gate.double().cpu() - captured.double().cpu()).abs().max().item()
 
 
 def _slack(gate: Tensor) -> float:

@@ -17,9 +17,14 @@ from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.tables import label_blocks
 from se_viz.gates.variance import estimate_image_share
 
-HEALTHY, UNDECIDED = "healthy", "undecided"
-NO_NUMBER, STUCK, CONSTANT = "not a number", "near the middle", "constant"
-SATURATED, DEAD, FIXED = "saturated", "dead channels", "same for every image"
+HEALTHY = "healthy"
+UNDECIDED = "undecided"
+NO_NUMBER = "not a number"
+STUCK = "near the middle"
+CONSTANT = "constant"
+SATURATED = "saturated"
+DEAD = "dead channels"
+FIXED = "same for every image"
 FLAGS = (NO_NUMBER, STUCK, CONSTANT, SATURATED, DEAD, FIXED)
 """Every flag, the gravest first."""
 
@@ -55,10 +60,8 @@ class Limits:
             LimitError: one is outside of its range.
         """
         for limit in fields(self):
-            value, high = (
-                getattr(self, limit.name),
-                0.5 if limit.name in ("constant", "middle", "end") else 1.0,
-            )
+            value = getattr(self, limit.name)
+            high = 0.5 if limit.name in ("constant", "middle", "end") else 1.0
             if not 0 <= value <= high:
                 raise LimitError(
                     f"The limit {limit.name} is {value:g}. Choose one between 0 and {high:g}."
@@ -172,12 +175,13 @@ def check_health(
             "There are no gates to check. Run the model on some images inside `capture_gates` "
             "first."
         )
-    labels, places = label_blocks(records), {site.name: site for site in sites}
+    labels = label_blocks(records)
+    places = {site.name: site for site in sites}
     if missing := labels.keys() - places.keys():
         raise DataError(
             f"{min(missing)} is none of the given sites. Give those of `find_gates(model)`."
         )
-    known = {**count_dead(records, sites), **(dead or {})}
+    dead_counts = {**count_dead(records, sites), **(dead or {})}
     limits = limits or Limits()
     return tuple(
         BlockHealth(
@@ -185,7 +189,7 @@ def check_health(
             places[name],
             limits,
             **_measure(uses, places[name], limits),
-            dead=known[name],
+            dead=dead_counts[name],
         )
         for name, uses in _by_block(records)
     )
@@ -235,7 +239,7 @@ def _dead(uses: list[GateRecord], *, averaged: bool) -> int | None:
     maps = [use.features for use in uses if use.features is not None]
     if len(maps) < len(uses):
         return None
-    return int(torch.cat([one.flatten(2).eq(0).all(2) for one in maps]).all(0).sum())
+    return int(torch.cat([features.flatten(2).eq(0).all(2) for features in maps]).all(0).sum())
 
 
 def _measure(uses: list[GateRecord], site: GateSite, limits: Limits) -> dict[str, Any]:
@@ -244,7 +248,8 @@ def _measure(uses: list[GateRecord], site: GateSite, limits: Limits) -> dict[str
     # A softmax shares 1 out among the channels: the middle of 0 to 1 means nothing to it.
     ranged = isfinite(site.low) and isfinite(site.high) and site.function != "Softmax"
     unit = site.high - site.low if ranged else gate.abs().max().item()
-    middle, end = limits.middle * unit, limits.end * unit
+    middle = limits.middle * unit
+    end = limits.end * unit
     return {
         "images": len(gate),
         "unit": unit,

@@ -8,11 +8,11 @@ Why: docs/decisions/003-one-model-many-sessions.md
 import sys
 import threading
 import weakref
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,115 +21,10 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 from torch.utils.hooks import RemovableHandle
 
-from se_viz.errors import CaptureError, SeVizError
+from se_viz.errors import SeVizError
 from se_viz.gates.compiled import Eagerly, compiled_around, is_compiled_in_place
-from se_viz.gates.places import Place
-from se_viz.gates.strides import Images, candidates, has_script, remember, stage_of, tensors_in
-
-
-@dataclass(eq=False, slots=True)
-class Run:
-    """One forward pass of a model, from its call to its end."""
-
-    images: Images
-    handled: BaseException | None
-    """What was being handled as it began: anything else at its end is what ended it."""
-    calls: Counter[str] = field(default_factory=Counter)
-    notes: list[Any] = field(default_factory=list)
-    """What the listener has gathered in it; gone with a pass that raises."""
-
-
-@dataclass(eq=False, slots=True)
-class Visit:
-    """One SE block while it runs."""
-
-    place: Place
-    features: Tensor
-    run: Run | None
-    """The pass it belongs to; None where a part of the model was called by itself, or runs again
-    on the way back."""
-    call: int
-    again: bool = False
-    """Whether it runs again on the way back, as under gradient checkpointing, which is no pass of
-    its own."""
-    squeeze: Tensor | None = None
-    logit: Tensor | None = None
-    """What the gate function was given; None where it has written its output over that."""
-    gate: Tensor | None = None
-    expected: Tensor | None = None
-    """For whoever watches: what the block should put out, everywhere or at the places of
-    ``cuts``."""
-    cuts: tuple[slice, ...] = ()
-
-    @property
-    def channels(self) -> int:
-        """Return the number of channels of the block's input."""
-        return self.features.shape[-1 if self.place.row.channels_last else 1]
-
-    @property
-    def axes(self) -> int:
-        """Return the number of axes in space of the block's input: 2 for images."""
-        return self.features.ndim - 2
-
-    def stage(self) -> int:
-        """Return log2 of the stride at the block's input.
-
-        Raises:
-            CaptureError: the model itself was not called, so that its image is not known.
-        """
-        if self.run is None:
-            raise CaptureError(
-                "A part of the model was run, so its stages cannot be derived from the size of the "
-                "image. Call the model that was given to `capture_gates`, as `model(images)`."
-            )
-        return stage_of(
-            self.run.images,
-            self.place.path,
-            self.features,
-            channels_last=self.place.row.channels_last,
-        )
-
-
-@dataclass(eq=False, slots=True, weakref_slot=True)
-class Listener:
-    """What one ``with`` block wants to know; it is told of passes of the thread that opened it."""
-
-    model: nn.Module
-    blocks: dict[nn.Module, Place]
-    change: Callable[[Visit, Tensor], Tensor] | None = None
-    """Is given each gate, and returns the one to go on with."""
-    see: Callable[[Visit], None] | None = None
-    """Is told of each gate, after every change."""
-    part: Callable[[nn.Module, Tensor], None] | None = None
-    """Is told of each part of a block that has no parts itself, as it has run, and what it put
-    out."""
-    leave: Callable[[Visit, Any], None] | None = None
-    """Is told of each block's output."""
-    finish: Callable[[Run], None] | None = None
-    """Is told of each pass that has come to its end."""
-    take: Mapping[nn.Module, Callable[[Tensor], Tensor]] = field(default_factory=dict)
-    """For a module: is given its input, and returns the one to go on with."""
-    give: Mapping[nn.Module, Callable[[Tensor], Tensor]] = field(default_factory=dict)
-    """For a module: is given its output, and returns the one to go on with."""
-    stages: bool = False
-    """Whether stages are asked for, which are measured from the image."""
-    stems: dict[nn.Module, str] = field(default_factory=dict)
-    """The modules that may take in the image, with their paths."""
-    around: set[nn.Module] = field(default_factory=set)
-    """What is compiled in place, and holds or is one of the modules that are hooked outside of
-    blocks."""
-    opaque: bool = False
-    """Whether a part of the model is TorchScript."""
-    runs: list[Run] = field(default_factory=list)
-    """Passes that have not ended: a model may call itself."""
-    visit: Visit | None = None
-    reported: set[nn.Module] = field(default_factory=set)
-    """Blocks whose gate was seen, in any pass."""
-    passes: int = 0
-    """Passes that have come to their end."""
-    thread: int = 0
-    elsewhere: bool = False
-    """Whether the model ran in another thread that has no listener of its own on it."""
+from se_viz.gates.listeners import Listener, Run, Visit
+from se_viz.gates.strides import Images, candidates, has_script, remember, tensors_in
 
 
 @dataclass(slots=True)
@@ -164,9 +59,9 @@ def listening(listener: Listener) -> Iterator[None]:
         listener.around = {
             module for module in listener.model.modules() if is_compiled_in_place(module)
         }
-    wanted = list(_wanted(listener))
+    keys = list(_list_keys(listener))
     listener.thread = threading.get_ident()
-    _count(1, wanted)
+    _count(1, keys)
     _list(listener)
     _listeners.set((*_open(), weakref.ref(listener)))
     try:
@@ -175,8 +70,8 @@ def listening(listener: Listener) -> Iterator[None]:
         # Its own context may be out of reach from here: there it counts no more, and goes with the
         # next change.
         listener.thread = 0
-        _listeners.set(tuple(one for one in _open() if one() is not listener))
-        _count(-1, wanted)
+        _listeners.set(tuple(reference for reference in _open() if reference() is not listener))
+        _count(-1, keys)
 
 
 def is_watching() -> bool:
@@ -186,24 +81,26 @@ def is_watching() -> bool:
     return any(_here())
 
 
-def has_others(model: nn.Module) -> bool:
+def has_foreign_hooks(model: nn.Module) -> bool:
     """Return whether hooks that are not of here hang on a model: they may change its passes, and a
     copy has none.
     """
     ours = {_start, _finish, _stem, _enter, _squeeze, _gate, _part, _leave, _take, _give}
     kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
     # Copies of the tables: other threads attach ours meanwhile.
-    hung = (
+    hooks = (
         hook
         for module in model.modules()
         for kind in kinds
         for hook in [*getattr(module, kind).values()]
     )
-    return any(hook not in ours for hook in hung)
+    return any(hook not in ours for hook in hooks)
 
 
 def _open() -> tuple["weakref.ref[Listener]", ...]:
-    return tuple(one for one in _listeners.get() if (listener := one()) and listener.thread)
+    return tuple(
+        reference for reference in _listeners.get() if (listener := reference()) and listener.thread
+    )
 
 
 def _list(listener: Listener) -> None:
@@ -213,7 +110,11 @@ def _list(listener: Listener) -> None:
         # One that a collector ends meanwhile may stay until the next: it has no thread then, and
         # counts no more.
         _everywhere = (
-            *(one for one in _everywhere if (other := one()) and other.thread),
+            *(
+                reference
+                for reference in _everywhere
+                if (earlier := reference()) and earlier.thread
+            ),
             weakref.ref(listener),
         )
 
@@ -226,11 +127,13 @@ def _here() -> list[Listener]:
         return []
     thread = threading.get_ident()
     return [
-        listener for one in _listeners.get() if (listener := one()) and listener.thread == thread
+        listener
+        for reference in _listeners.get()
+        if (listener := reference()) and listener.thread == thread
     ]
 
 
-def _wanted(listener: Listener) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
+def _list_keys(listener: Listener) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
     yield from ((module, _take) for module in listener.take)
     yield from ((module, _give) for module in listener.give)
     if listener.blocks:
@@ -248,13 +151,13 @@ def _wanted(listener: Listener) -> Iterator[tuple[nn.Module, Callable[..., Any]]
             yield block, _leave
 
 
-def _count(step: int, wanted: list[tuple[nn.Module, Callable[..., Any]]]) -> None:
+def _count(step: int, keys: list[tuple[nn.Module, Callable[..., Any]]]) -> None:
     """Add one user to each hook or take one away.
 
     Hooks come with their first and go with their last.
     """
     global _changing
-    _changes.append((step, wanted))
+    _changes.append((step, keys))
     with _lock:
         # A generator that is collected in the midst of this ends its capture here: its turn comes
         # after.
@@ -268,8 +171,8 @@ def _count(step: int, wanted: list[tuple[nn.Module, Callable[..., Any]]]) -> Non
             _changing = False
 
 
-def _apply(step: int, wanted: list[tuple[nn.Module, Callable[..., Any]]]) -> None:
-    for key in wanted:
+def _apply(step: int, keys: list[tuple[nn.Module, Callable[..., Any]]]) -> None:
+    for key in keys:
         if key not in _hooks:
             _hooks[key] = _Hook(_register(*key))
         _hooks[key].users += step
@@ -283,7 +186,7 @@ def _register(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle | 
     for table in (module._forward_pre_hooks, module._forward_hooks):
         # A copy that was made while the original was watched has the same hook, and would run it
         # twice.
-        for key in [key for key, other in table.items() if other is hook]:
+        for key in [key for key, registered in table.items() if registered is hook]:
             del table[key]
     if hook in (_start, _stem, _enter, _squeeze, _take):
         return module.register_forward_pre_hook(hook, with_kwargs=True)
@@ -311,8 +214,8 @@ def _start(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> N
     _note_elsewhere(model)
     for listener in _here():
         if listener.model is model and not _is_again():
-            given = list(tensors_in((args, kwargs))) if listener.stages else []
-            listener.runs.append(Run(Images(given, listener.opaque), sys.exception()))
+            tensors = list(tensors_in((args, kwargs))) if listener.stages else []
+            listener.runs.append(Run(Images(tensors, listener.opaque), sys.exception()))
 
 
 def _note_elsewhere(model: nn.Module) -> None:
@@ -322,8 +225,12 @@ def _note_elsewhere(model: nn.Module) -> None:
     if any(listener.model is model for listener in _here()):
         # This thread has a listener of its own, so that its passes are not meant for another one's.
         return
-    for one in _everywhere:
-        if (listener := one()) and listener.thread not in (0, thread) and listener.model is model:
+    for reference in _everywhere:
+        if (
+            (listener := reference())
+            and listener.thread not in (0, thread)
+            and listener.model is model
+        ):
             listener.elsewhere = True
 
 
@@ -332,7 +239,8 @@ def _finish(model: nn.Module, *_: Any) -> None:
     for listener in _here():
         if listener.model is not model or not listener.runs or _is_again():
             continue
-        run, listener.visit = listener.runs.pop(), None
+        run = listener.runs.pop()
+        listener.visit = None
         if sys.exception() is not run.handled:
             continue
         listener.passes += 1
@@ -358,14 +266,16 @@ def _stem(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> N
 
 def _enter(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     for listener in _here():
-        if (place := listener.blocks.get(block)) and (
-            features := _first_tensor(args, kwargs)
-        ) is not None:
-            again = _is_again()
-            run = listener.runs[-1] if listener.runs and not again else None
-            listener.visit = Visit(place, features, run, run.calls[place.path] if run else 0, again)
-            if run:
-                run.calls[place.path] += 1
+        place = listener.blocks.get(block)
+        features = _first_tensor(args, kwargs)
+        if place is None or features is None:
+            continue
+        again = _is_again()
+        run = listener.runs[-1] if listener.runs and not again else None
+        call = run.calls[place.path] if run else 0
+        listener.visit = Visit(place, features, run, call, again)
+        if run:
+            run.calls[place.path] += 1
 
 
 def _squeeze(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -405,7 +315,8 @@ def _part(module: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:
 def _leave(block: nn.Module, _: tuple[Any, ...], output: Any) -> None:
     for listener in _here():
         if listener.visit and listener.blocks.get(block) is listener.visit.place:
-            visit, listener.visit = listener.visit, None
+            visit = listener.visit
+            listener.visit = None
             if listener.leave and not visit.again:
                 listener.leave(visit, output)
 
@@ -415,12 +326,12 @@ def _take(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     for listener in _here():
         if change := listener.take.get(module):
-            name = next(iter(kwargs), "")
-            args, kwargs = (
-                ((change(args[0]), *args[1:]), kwargs)
-                if args
-                else ((), kwargs | {name: change(kwargs[name])})
-            )
+            # The input may be passed by its name.
+            if args:
+                args = (change(args[0]), *args[1:])
+            else:
+                name = next(iter(kwargs), "")
+                kwargs = kwargs | {name: change(kwargs[name])}
     return args, kwargs
 
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from se_viz.errors import CaptureError, NoSEBlocksError
 from se_viz.gates.capture import read_pair
-from se_viz.gates.hooks import Listener, Visit, listening
+from se_viz.gates.hooks import listening
+from se_viz.gates.listeners import Listener, Visit
 from se_viz.gates.places import Place, choose_blocks, scan_model
 from se_viz.gates.products import is_product, multiply, plain
 from se_viz.gates.records import GateSite, Inspection
@@ -42,7 +43,8 @@ class _Check:
             self.silent[visit.place] = visit.features
 
     def leave(self, visit: Visit, output: object) -> None:
-        expected, path = visit.expected, visit.place.path
+        expected = visit.expected
+        path = visit.place.path
         if visit.gate is None:
             self.refused[path] = (
                 f"Its gate, the output of {visit.place.row.gate!r}, was not computed."
@@ -66,21 +68,24 @@ def inspect_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> Ins
     Raises:
         NoSEBlocksError: every SE block is compiled, so that hooks would be ignored.
     """
-    scan, check = scan_model(model), _Check()
+    scan = scan_model(model)
+    check = _Check()
     image = _noise((1, 3, size, size) if isinstance(size, int) else (1, *size), model)
     with evaluating(model), torch.no_grad():
         with listening(Listener(model, scan.blocks, see=check.see, leave=check.leave, stages=True)):
             answer = model(image)
         _ask_silent(check)
-    ran = {site.block for site in check.sites} | check.refused.keys()
+    active = {site.block for site in check.sites} | check.refused.keys()
     idle = {place.path: "It does not run in a pass of one image." for place in scan.blocks.values()}
-    named = scan.misfits | scan.compiled | scan.unknown
+    unreadable = scan.misfits | scan.compiled | scan.unknown
     refused = (
-        named | {path: words for path, words in idle.items() if path not in ran} | check.refused
+        unreadable
+        | {path: words for path, words in idle.items() if path not in active}
+        | check.refused
     )
     sites = tuple(site for site in check.sites if site.block not in refused)
     returned = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-    return Inspection(sites, refused, scan.others, returned)
+    return Inspection(sites, refused, scan.attentions, returned)
 
 
 def find_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> tuple[GateSite, ...]:
@@ -93,14 +98,14 @@ def find_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> tuple[
         CaptureError: a block lacks what its row of `SPELLINGS` names.
     """
     choose_blocks(model)
-    found = inspect_gates(model, size=size)
-    if not found.sites:
-        path, sentence = next(iter(found.refused.items()))
+    inspection = inspect_gates(model, size=size)
+    if not inspection.sites:
+        path, sentence = next(iter(inspection.refused.items()))
         raise NoSEBlocksError(
             f"{type(model).__name__} has no SE block that can be read. {path}: {sentence} Add or "
             "correct a row in `se_viz.gates.SPELLINGS`."
         )
-    return found.sites
+    return inspection.sites
 
 
 def _ask_silent(check: _Check) -> None:
@@ -117,7 +122,8 @@ def _ask_silent(check: _Check) -> None:
 
 
 def _site(visit: Visit, squeeze: Tensor) -> GateSite:
-    place, function = visit.place, type(visit.place.gate).__name__
+    place = visit.place
+    function = type(visit.place.gate).__name__
     low, high, closed = RANGES.get(function, (-inf, inf, False))
     return GateSite(
         block=place.path,

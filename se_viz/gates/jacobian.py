@@ -59,11 +59,12 @@ def gate_jacobian(
         NoSEBlocksError: the model has no such block.
         ExcitationError: the block has no channel of a number in ``channels``.
     """
-    place, squeeze = find_place(model, record), record.squeeze[image]
-    wanted = range(len(squeeze)) if channels is None else channels
-    if any(channel not in range(len(squeeze)) for channel in wanted):
+    place = find_place(model, record)
+    squeeze = record.squeeze[image]
+    rows = range(len(squeeze)) if channels is None else channels
+    if any(channel not in range(len(squeeze)) for channel in rows):
         raise ExcitationError(
-            f"{record.name} has the channels 0 to {len(squeeze) - 1}, not all of {[*wanted]}. "
+            f"{record.name} has the channels 0 to {len(squeeze) - 1}, not all of {[*rows]}. "
             "Choose among these."
         )
     # Inference mode of the caller would keep gradients off, whatever else is set.
@@ -71,7 +72,7 @@ def gate_jacobian(
         return torch.cat(
             [
                 _rows(place, squeeze, chunk, axes=record.axes)
-                for chunk in torch.tensor([*wanted]).split(_TOGETHER)
+                for chunk in torch.tensor([*rows]).split(_TOGETHER)
             ]
         )
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from se_viz.errors import CaptureError
 from se_viz.gates.capture import read_pair
-from se_viz.gates.hooks import Listener, Visit, listening
+from se_viz.gates.hooks import listening
+from se_viz.gates.listeners import Listener, Visit
 from se_viz.gates.places import choose_blocks
 
 
@@ -60,17 +61,17 @@ def read_neuron(
 
 def _visit(model: nn.Module, images: Tensor, name: str) -> Visit:
     path, _, use = name.partition("#")
-    found: list[Visit] = []
+    visits: list[Visit] = []
 
     def see(visit: Visit) -> None:
         if visit.call == int(use or 1) - 1:
-            found.append(visit)
+            visits.append(visit)
             raise _ReachedError
 
     with listening(Listener(model, choose_blocks(model, [path]), see=see)), suppress(_ReachedError):
         model(images)
-    if not found:
+    if not visits:
         raise CaptureError(
             f"No pass uses {name}. Choose a block among those that `find_gates` lists."
         )
-    return found[0]
+    return visits[0]

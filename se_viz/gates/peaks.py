@@ -30,4 +30,6 @@ def find_peaks(features: Float[Tensor, "height width"], count: int) -> tuple[Pea
     rows, columns = ((features == highest) & (features > lowest)).nonzero(as_tuple=True)
     values = features[rows, columns]
     best = values.argsort(descending=True, stable=True)[:count]
-    return tuple(Peak(int(rows[one]), int(columns[one]), float(values[one])) for one in best)
+    return tuple(
+        Peak(int(rows[index]), int(columns[index]), float(values[index])) for index in best
+    )

@@ -18,7 +18,7 @@ class _Kind:
 
     row: Spelling | None
     """Its spelling."""
-    other: str | None
+    attention: str | None
     """What it is instead."""
     compiled: str
     """Why hooks are never called inside, and what to do, as the end of a sentence."""
@@ -56,7 +56,7 @@ class Scan:
     """Every SE block, in the order of the model's modules."""
     misfits: dict[str, str] = field(default_factory=dict)
     """Path of a block that lacks what its row names, and what that is."""
-    others: dict[str, str] = field(default_factory=dict)
+    attentions: dict[str, str] = field(default_factory=dict)
     """Path of an attention that is no SE gate, and what it does."""
     compiled: dict[str, str] = field(default_factory=dict)
     """Path of an SE block that runs as compiled code, and where that is."""
@@ -71,11 +71,12 @@ def scan_model(model: nn.Module) -> Scan:
     Raises:
         NoSEBlocksError: every SE block is compiled, so that hooks would be ignored.
     """
-    scan, (rows, known) = Scan(), _tables(tuple(spellings.SPELLINGS))
+    scan = Scan()
+    rows, kinds = _tables(tuple(spellings.SPELLINGS))
     compiled: list[tuple[str, nn.Module]] = []
     suspects: list[tuple[str, nn.Module]] = []
     for path, module in _walk(model):
-        kind = known.get(type(module)) or known.setdefault(type(module), _kind(type(module), rows))
+        kind = kinds.get(type(module)) or kinds.setdefault(type(module), _kind(type(module), rows))
         if (
             kind.compiled
             or kind.in_class
@@ -88,7 +89,7 @@ def scan_model(model: nn.Module) -> Scan:
         if not _file(scan, path, module, kind=kind) and path and kind.suspect:
             suspects.append((path, module))
     for path, module in compiled:
-        _note_compiled(scan, path, module, known[type(module)].compiled)
+        _note_compiled(scan, path, module, kinds[type(module)].compiled)
     if suspects:
         _name_unknown(scan, suspects)
     if scan.compiled and not scan.blocks:
@@ -116,13 +117,13 @@ def choose_blocks(
     if not scan.blocks:
         raise NoSEBlocksError(_nothing(model, scan))
     paths = {place.path: block for block, place in scan.blocks.items()}
-    asked = paths.keys() if names is None else _as_set(names)
-    if unknown := sorted((asked - paths.keys()) | (set(also) - asked)):
-        known = ", ".join(path for path in paths if names is None or path in asked)
+    selection = paths.keys() if names is None else _as_set(names)
+    if unknown := sorted((selection - paths.keys()) | (set(also) - selection)):
+        choices = ", ".join(path for path in paths if names is None or path in selection)
         raise NoSEBlocksError(
-            f"There is no SE block {unknown[0]!r}. Choose among: {known or ', '.join(paths)}."
+            f"There is no SE block {unknown[0]!r}. Choose among: {choices or ', '.join(paths)}."
         )
-    return {block: scan.blocks[block] for path, block in paths.items() if path in asked}
+    return {block: scan.blocks[block] for path, block in paths.items() if path in selection}
 
 
 def _as_set(names: Collection[str]) -> set[str]:
@@ -143,22 +144,27 @@ def _note_compiled(scan: Scan, path: str, module: nn.Module, words: str) -> None
         scan.compiled[path] = f"{path or 'The model'} {words}"
 
 
-def _are_nested(one: str, other: str) -> bool:
-    return not one or one == other or other.startswith(f"{one}.") or one.startswith(f"{other}.")
+def _are_nested(first: str, second: str) -> bool:
+    return (
+        not first
+        or first == second
+        or second.startswith(f"{first}.")
+        or first.startswith(f"{second}.")
+    )
 
 
 def _name_unknown(scan: Scan, suspects: list[tuple[str, nn.Module]]) -> None:
     """Name the modules that may be SE blocks, but not what only holds such blocks."""
-    known = [
+    paths = [
         *(place.path for place in scan.blocks.values()),
         *scan.misfits,
-        *scan.others,
+        *scan.attentions,
         *scan.compiled,
     ]
     for path, module in reversed(suspects):
         inner = any(
-            other.startswith(f"{path}.") or path.startswith(f"{other}.")
-            for other in [*known, *scan.unknown]
+            block.startswith(f"{path}.") or path.startswith(f"{block}.")
+            for block in [*paths, *scan.unknown]
         )
         if inner or path in scan.compiled or not [*module.parameters()]:
             continue
@@ -171,13 +177,13 @@ def _name_unknown(scan: Scan, suspects: list[tuple[str, nn.Module]]) -> None:
 
 def _walk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     # `named_modules` gives the same in five times as long, and a capture scans the model each time.
-    seen: set[nn.Module] = set()
+    visited: set[nn.Module] = set()
     waiting = [("", model)]
     while waiting:
         path, module = waiting.pop()
-        if module in seen:
+        if module in visited:
             continue
-        seen.add(module)
+        visited.add(module)
         yield path, module
         prefix = f"{path}." if path else ""
         children = reversed(module._modules.items())
@@ -191,29 +197,33 @@ def _tables(rows: tuple[Spelling, ...]) -> tuple[dict[object, Spelling], dict[ty
 
 
 def _kind(kind: type[nn.Module], rows: dict[object, Spelling]) -> _Kind:
-    row, other = _meaning(kind, rows)
-    compiled, suspect = say_compiled(kind), is_named_like_se(kind.__name__)
+    row, attention = _meaning(kind, rows)
+    compiled = say_compiled(kind)
+    suspect = is_named_like_se(kind.__name__)
     in_class = not compiled and hasattr(kind.forward, "_torchdynamo_orig_callable")
-    return _Kind(row, other, compiled, in_class, suspect, plain=not (row or other or suspect))
+    return _Kind(
+        row, attention, compiled, in_class, suspect, plain=not (row or attention or suspect)
+    )
 
 
 def _meaning(kind: type, rows: dict[object, Spelling]) -> tuple[Spelling | None, str | None]:
     for base in kind.__mro__:
         path = path_of(base)
         row = rows.get(base) or rows.get(path) or rows.get(f"*.{base.__name__}")
-        other = OTHERS.get(path) or OTHERS.get(f"*.{base.__name__}")
-        if row or other:
-            return row, other
+        attention = OTHERS.get(path) or OTHERS.get(f"*.{base.__name__}")
+        if row or attention:
+            return row, attention
     return None, None
 
 
 def _file(scan: Scan, path: str, module: nn.Module, *, kind: _Kind) -> bool:
     """Note what a module is; False where at most the name of its class is known."""
-    row, other = kind.row, kind.other
+    row = kind.row
+    attention = kind.attention
     if row and (place := _place(path, module, row)):
         scan.blocks[module] = place
-    elif other:
-        scan.others[path] = other
+    elif attention:
+        scan.attentions[path] = attention
     elif row and not row.guessed:
         missing = row.squeeze if _child(module, row.squeeze) is None else row.gate
         scan.misfits[path] = f"{row.form} has no child {missing!r} here, which its row names."
@@ -223,7 +233,8 @@ def _file(scan: Scan, path: str, module: nn.Module, *, kind: _Kind) -> bool:
 
 
 def _place(path: str, block: nn.Module, row: Spelling) -> Place | None:
-    squeeze, gate = _child(block, row.squeeze), _child(block, row.gate)
+    squeeze = _child(block, row.squeeze)
+    gate = _child(block, row.gate)
     # A name alone may be another thing: the gate has to come from a function, not from a layer.
     if squeeze is None or gate is None or (row.guessed and [*gate.parameters()]):
         return None
@@ -244,15 +255,15 @@ def _child(block: nn.Module, path: str) -> nn.Module | None:
 
 
 def _nothing(model: nn.Module, scan: Scan) -> str:
-    found = f"{type(model).__name__} has no squeeze-and-excitation block that se_viz knows"
-    if scan.others:
-        path, sentence = next(iter(scan.others.items()))
+    opening = f"{type(model).__name__} has no squeeze-and-excitation block that se_viz knows"
+    if scan.attentions:
+        path, sentence = next(iter(scan.attentions.items()))
         return (
-            f"{found}. What it has is no SE gate: {path} ({sentence}) Choose a network with SE "
+            f"{opening}. What it has is no SE gate: {path} ({sentence}) Choose a network with SE "
             "blocks."
         )
-    known = ", ".join(row.form for row in spellings.SPELLINGS)
+    forms = ", ".join(row.form for row in spellings.SPELLINGS)
     return (
-        f"{found} (it looks for {known}). If yours is written another way, add one row to "
+        f"{opening} (it looks for {forms}). If yours is written another way, add one row to "
         "`se_viz.gates.SPELLINGS`."
     )

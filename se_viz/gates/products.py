@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
-from se_viz.gates.hooks import Visit
+from se_viz.gates.listeners import Visit
 from se_viz.gates.places import Place
 
 _PLACES = {1: 4, 2: 2, 3: 2}
@@ -49,7 +49,8 @@ def expect(visit: Visit, gate: Tensor) -> Tensor | None:
 
 def meet(visit: Visit, output: object) -> Product:
     """Return what `expect` gave beside what the block put out at the same places."""
-    place, expected = visit.place, visit.expected
+    place = visit.place
+    expected = visit.expected
     assert expected is not None
     if not isinstance(output, Tensor) or output.shape[1:] != visit.features.shape[1:]:
         # Something else than the map: there is nothing to compare with.
@@ -70,15 +71,17 @@ def find_wrong(products: Iterable[Product]) -> list[Place]:
     """
     wrong: list[Place] = []
     kinds: dict[tuple[object, ...], list[Product]] = defaultdict(list)
-    for one in products:
-        if one.output.shape != one.expected.shape:
-            wrong.append(one.place)
-        elif one.expected.is_floating_point():
-            kinds[one.expected.dtype, one.output.dtype, one.output.device, one.step].append(one)
+    for product in products:
+        if product.output.shape != product.expected.shape:
+            wrong.append(product.place)
+        elif product.expected.is_floating_point():
+            kinds[
+                product.expected.dtype, product.output.dtype, product.output.device, product.step
+            ].append(product)
     for alike in kinds.values():
         # All in one: on a GPU every question waits for the device.
         if not _agree(alike):
-            wrong += [one.place for one in alike if not _agree([one])]
+            wrong += [product.place for product in alike if not _agree([product])]
     return wrong
 
 
@@ -111,10 +114,10 @@ def plain(values: Tensor) -> Tensor:
 
 
 def _times(visit: Visit, features: Tensor, gate: Tensor) -> Tensor:
-    ones = [1] * (features.ndim - 2)
+    spatial = [1] * (features.ndim - 2)
     last = visit.place.row.channels_last
     return features * gate.reshape(
-        (len(gate), *ones, visit.channels) if last else (len(gate), visit.channels, *ones)
+        (len(gate), *spatial, visit.channels) if last else (len(gate), visit.channels, *spatial)
     )
 
 
@@ -129,8 +132,8 @@ def _cuts(visit: Visit) -> tuple[slice, ...]:
 
 
 def _agree(alike: list[Product]) -> bool:
-    expected = torch.cat([one.expected.flatten() for one in alike])
-    output = torch.cat([one.output.flatten() for one in alike])
+    expected = torch.cat([product.expected.flatten() for product in alike])
+    output = torch.cat([product.output.flatten() for product in alike])
     if expected.dtype == output.dtype and torch.equal(expected, output):
         return True
     kinds = [expected.dtype, output.dtype]

@@ -8,7 +8,7 @@ from torch import nn
 
 from se_viz.errors import CaptureWarning, SeVizError
 from se_viz.gates.compiled import has_own_forward, is_in_compiled_code
-from se_viz.gates.hooks import Listener
+from se_viz.gates.listeners import Listener
 from se_viz.gates.places import Place
 
 _NAMED = 3

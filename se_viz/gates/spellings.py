@@ -36,7 +36,8 @@ class Spelling:
     def form(self) -> str:
         """What to call it: library and class, e.g. ``timm SEModule``."""
         path = self.kind if isinstance(self.kind, str) else path_of(self.kind)
-        library, name = path.split(".")[0], path.split(".")[-1]
+        library = path.split(".")[0]
+        name = path.split(".")[-1]
         return name if library == "*" else f"{library} {name}"
 
     @property

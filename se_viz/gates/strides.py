@@ -40,7 +40,7 @@ class Stem:
 class Images:
     """What one pass was given, and what its stems took in, each as of its latest run."""
 
-    given: list[Tensor]
+    arguments: list[Tensor]
     """Every tensor among the model's arguments."""
     opaque: bool = False
     """Whether a stem may have run unseen, in TorchScript."""
@@ -60,7 +60,7 @@ class Images:
         if (
             module in self.stems
             or self._is_first(features)
-            or any(features is tensor for tensor in self.given)
+            or any(features is tensor for tensor in self.arguments)
         ):
             self.stems[module] = Stem(path, features.ndim, self._height(features))
 
@@ -73,7 +73,7 @@ class Images:
         before = [stem.height for stem in self.stems.values() if stem.axes == features.ndim]
         if not before:
             return features.ndim not in self.begun
-        colours = {tensor.shape[1] for tensor in self.given if tensor.ndim == features.ndim}
+        colours = {tensor.shape[1] for tensor in self.arguments if tensor.ndim == features.ndim}
         return features.shape[1] in colours and height_of(features) > max(before)
 
     def height(self, block: str, features: Tensor, *, channels_last: bool) -> int:
@@ -83,20 +83,20 @@ class Images:
         tree counts. Where no convolution ran before the block, it is a tensor of as many axes that
         the model was given.
         """
-        given = [tensor for tensor in self.given if tensor.ndim == features.ndim]
+        arguments = [tensor for tensor in self.arguments if tensor.ndim == features.ndim]
         stems = [stem for stem in self.stems.values() if stem.axes == features.ndim]
-        if stems and not (self.opaque and given):
+        if stems and not (self.opaque and arguments):
             return max(stems, key=lambda stem: _shared(stem.path, block)).height
         self.begun.add(features.ndim)
-        return height_of(given[0] if given else features, channels_last=channels_last)
+        return height_of(arguments[0] if arguments else features, channels_last=channels_last)
 
     def _height(self, features: Tensor) -> int:
         # Space moved into channels, as some networks begin, makes no smaller image of it.
-        wider = (tensor for tensor in self.given if _is_unshuffled(tensor, features))
+        wider = (tensor for tensor in self.arguments if _is_unshuffled(tensor, features))
         return height_of(next(wider, features))
 
 
-_known: "WeakKeyDictionary[nn.Module, dict[nn.Module, str]]" = WeakKeyDictionary()
+_stems: "WeakKeyDictionary[nn.Module, dict[nn.Module, str]]" = WeakKeyDictionary()
 
 
 def candidates(model: nn.Module, blocks: Iterable[nn.Module]) -> dict[nn.Module, str]:
@@ -106,9 +106,9 @@ def candidates(model: nn.Module, blocks: Iterable[nn.Module]) -> dict[nn.Module,
 
     What `torch.compile` has wrapped counts as one: hooks see it from outside alone.
     """
-    known = _known.get(model)
-    if known and all(_at(model, path) is module for module, path in known.items()):
-        return known
+    stems = _stems.get(model)
+    if stems and all(_at(model, path) is module for module, path in stems.items()):
+        return stems
     inside = {module for block in blocks for module in block.modules()}
     return {
         module: path
@@ -127,12 +127,12 @@ def remember(model: nn.Module, images: Images) -> None:
     every pass.
     """
     if images.stems:
-        _known[model] = {
-            **_known.get(model, {}),
+        _stems[model] = {
+            **_stems.get(model, {}),
             **{module: stem.path for module, stem in images.stems.items()},
         }
     else:
-        _known.pop(model, None)
+        _stems.pop(model, None)
 
 
 def stage_of(images: Images, block: str, features: Tensor, *, channels_last: bool) -> int:
@@ -143,7 +143,8 @@ def stage_of(images: Images, block: str, features: Tensor, *, channels_last: boo
     """
     height = images.height(block, features, channels_last=channels_last)
     own = height_of(features, channels_last=channels_last)
-    about, halvings = round(log2(height / own)), range(height.bit_length() + 1)
+    about = round(log2(height / own))
+    halvings = range(height.bit_length() + 1)
     up = next((count for count in halvings if -(-height >> count) == own), None)
     down = next((count for count in halvings if height >> count == own), None)
     if up is None or down is None:
@@ -210,6 +211,6 @@ def _at(model: nn.Module, path: str) -> nn.Module | None:
         return None
 
 
-def _shared(left: str, right: str) -> int:
-    pairs = zip(left.split("."), right.split("."), strict=False)
+def _shared(path: str, block: str) -> int:
+    pairs = zip(path.split("."), block.split("."), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -87,10 +87,10 @@ def add_edit(edits: Sequence[GateEdit], new: GateEdit) -> tuple[GateEdit, ...]:
     """Append an edit; the last ones go if it sets every gate that they changed, since nothing of
     them would be left.
     """
-    kept = list(edits)
-    while kept and _overwrites(new, kept[-1]):
-        kept.pop()
-    return (*kept, new)
+    history = list(edits)
+    while history and _overwrites(new, history[-1]):
+        history.pop()
+    return (*history, new)
 
 
 def compile_edits(
@@ -106,14 +106,14 @@ def compile_edits(
         EditError: an edit names a block or channel that the network does not have, or a value that
             no gate of the block can have.
     """
-    known = {site.block: site for site in sites}
+    sites_by_block = {site.block: site for site in sites}
     steps: dict[str, list[Callable[[Tensor], Tensor]]] = {}
     for edit in edits:
         for block, channels in edit.targets:
-            _check(edit, channels, known.get(block), block)
+            _check(edit, channels, sites_by_block.get(block), block)
             steps.setdefault(block, []).append(partial(_change, edit, channels))
     return {
-        block: plain_edit(known[block].gain, partial(_run, tuple(parts)))
+        block: plain_edit(sites_by_block[block].gain, partial(_run, tuple(parts)))
         for block, parts in steps.items()
     }
 
@@ -138,17 +138,18 @@ def compare_gates(before: Sequence[GateRecord], after: Sequence[GateRecord]) -> 
     """Return the table of all gates before (``gate``), after (``after``), and by how much they
     differ (``change``).
     """
-    table, gates = tabulate_gates(before), tabulate_gates(after)["gate"]
+    table = tabulate_gates(before)
+    gates = tabulate_gates(after)["gate"]
     return table.assign(after=gates, change=gates - table["gate"])
 
 
 def _targets(blocks: Blocks, channels: Collection[int] | None) -> Targets:
     names = [blocks] if isinstance(blocks, str) else blocks
-    chosen = names if isinstance(names, Mapping) else dict.fromkeys(names, channels)
+    channels_of = names if isinstance(names, Mapping) else dict.fromkeys(names, channels)
     targets = tuple(
-        (block, None if picked is None else tuple(sorted(set(picked))))
-        for block, picked in chosen.items()
-        if picked is None or len(picked)
+        (block, None if indices is None else tuple(sorted(set(indices))))
+        for block, indices in channels_of.items()
+        if indices is None or len(indices)
     )
     if not targets:
         raise EditError(
@@ -167,12 +168,19 @@ def _finite(amount: int | float) -> float:
 
 
 def _overwrites(new: GateEdit, old: GateEdit) -> bool:
-    chosen = dict(new.targets)
-    return new.action == "set" and all(
-        block in chosen
-        and ((all_ := chosen[block]) is None or (channels is not None and {*channels} <= {*all_}))
-        for block, channels in old.targets
+    if new.action != "set":
+        return False
+    targets = dict(new.targets)
+    return all(
+        block in targets and _holds(targets[block], channels) for block, channels in old.targets
     )
+
+
+def _holds(channels: tuple[int, ...] | None, part: tuple[int, ...] | None) -> bool:
+    """Return whether some channels, None for all, hold those of a part."""
+    if channels is None:
+        return True
+    return part is not None and {*part} <= {*channels}
 
 
 def _check(
@@ -218,7 +226,8 @@ def _run(steps: tuple[Callable[[Tensor], Tensor], ...], gate: Tensor) -> Tensor:
 
 
 def _name_place(names: Sequence[str], sites: Sequence[GateSite]) -> str:
-    blocks, stages = set(names), {site.stage for site in sites if site.block in names}
+    blocks = set(names)
+    stages = {site.stage for site in sites if site.block in names}
     count = f"({len(blocks)} blocks)"
     if len(blocks) > 1 and blocks == {site.block for site in sites}:
         return f"Whole network {count}"

@@ -17,7 +17,9 @@ from se_viz.errors import DataError
 from se_viz.files import check_writable, replace_file, told
 from se_viz.gates.records import GateRecord, GateSite
 
-NEAR_ZERO, NEAR_HALF, NEAR_ONE = 0.1, (0.45, 0.55), 0.9
+NEAR_ZERO = 0.1
+NEAR_HALF = (0.45, 0.55)
+NEAR_ONE = 0.9
 """A gate is near 0 below the first, near 0.5 within the second, near 1 above the third."""
 
 SUFFIXES = (".csv", ".parquet", ".json", ".npz")
@@ -30,12 +32,12 @@ def label_blocks(uses: Sequence[GateRecord | GateSite]) -> dict[str, str]:
     """Label each use of a block, by its name, as the paper does: SE_stage_position (arXiv
     1709.01507, Fig. 5).
     """
-    seen: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     labels: dict[str, str] = {}
     for use in uses:
         if use.name not in labels:
-            seen[use.stage] += 1
-            labels[use.name] = f"SE_{use.stage}_{seen[use.stage]}"
+            counts[use.stage] += 1
+            labels[use.name] = f"SE_{use.stage}_{counts[use.stage]}"
     return labels
 
 
@@ -168,7 +170,9 @@ def table_bytes(table: pd.DataFrame, suffix: str) -> bytes:
 
 class _Csv:
     def __init__(self, file: BufferedIOBase) -> None:
-        self.file, self.rows, self.begun = file, 0, False
+        self.file = file
+        self.rows = 0
+        self.begun = False
 
     def add(self, table: pd.DataFrame) -> None:
         self.file.write(table.to_csv(index=False, header=not self.begun).encode())
@@ -181,7 +185,8 @@ class _Csv:
 
 class _Json:
     def __init__(self, file: BufferedIOBase) -> None:
-        self.file, self.rows = file, 0
+        self.file = file
+        self.rows = 0
 
     def add(self, table: pd.DataFrame) -> None:
         # Not `to_json`: it keeps 15 decimals, which is too few for a gate that is nearly shut.
@@ -196,7 +201,9 @@ class _Json:
 
 class _Parquet:
     def __init__(self, file: BufferedIOBase) -> None:
-        self.file, self.rows, self.pending = file, 0, list[pd.DataFrame]()
+        self.file = file
+        self.rows = 0
+        self.pending: list[pd.DataFrame] = []
         self.writer: Any = None
 
     def add(self, table: pd.DataFrame) -> None:
@@ -231,7 +238,9 @@ class _Parquet:
 
 class _Npz:
     def __init__(self, file: BufferedIOBase) -> None:
-        self.file, self.rows, self.pending = file, 0, list[pd.DataFrame]()
+        self.file = file
+        self.rows = 0
+        self.pending: list[pd.DataFrame] = []
 
     def add(self, table: pd.DataFrame) -> None:
         self.pending.append(table)

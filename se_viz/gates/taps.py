@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from se_viz.errors import CaptureError
 from se_viz.gates.edits import edit_gates
-from se_viz.gates.hooks import Listener, listening
+from se_viz.gates.hooks import listening
+from se_viz.gates.listeners import Listener
 from se_viz.gates.places import scan_model
 
 
@@ -53,7 +54,9 @@ class Tapped(nn.Module):
             AttributeError: it has no module of such a path.
         """
         super().__init__()
-        self.model, self.spots, self.read = model, tuple(spots), read
+        self.model = model
+        self.spots = tuple(spots)
+        self.read = read
         self.taps = nn.ModuleList(nn.Identity() for _ in spots)
         blocks = scan_model(model).blocks
         places = [blocks.get(model.get_submodule(spot.path)) for spot in spots]
@@ -65,16 +68,17 @@ class Tapped(nn.Module):
         Raises:
             CaptureError: no pass comes through a spot, or what is there is no feature map.
         """
-        met, listener = set[Spot](), Listener(self.model, {})
+        met = set[Spot]()
+        listener = Listener(self.model, {})
         listener.take, listener.give = (self._changes(after, met) for after in (False, True))
         gates = {
             spot.path: self._change(replace(spot, call=0), met) for spot in self.spots if spot.gates
         }
         with listening(listener), edit_gates(self.model, gates) if gates else nullcontext():
             answer = self.read(self.model(images))
-        if missed := [spot.path for spot in self.spots if spot not in met]:
+        if missing := [spot.path for spot in self.spots if spot not in met]:
             raise CaptureError(
-                f"{missed[0]} is not used so often in a pass. Choose one of its uses."
+                f"{missing[0]} is not used so often in a pass. Choose one of its uses."
             )
         return answer
 
@@ -103,15 +107,16 @@ class Tapped(nn.Module):
         return change
 
     def _pass(self, features: Any, index: int) -> Tensor:
-        spot, tap = self.spots[index], self.taps[index]
+        spot = self.spots[index]
+        tap = self.taps[index]
         if not spot.gates and (not isinstance(features, Tensor) or features.ndim != 4):
-            found = (
+            kind = (
                 tuple(features.shape)
                 if isinstance(features, Tensor)
                 else f"a {type(features).__name__}"
             )
             raise CaptureError(
-                f"{spot.path} has {found} where a feature map should be. Choose another place."
+                f"{spot.path} has {kind} where a feature map should be. Choose another place."
             )
         # Clone before and after: layers around the spot may write into their input.
         if self._last[index] and not spot.gates:

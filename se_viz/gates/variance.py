@@ -59,10 +59,10 @@ def estimate_image_share(gate: Float[Tensor, "images channels"]) -> ImageShare |
         return ImageShare(value, None, None)
     # The same with each image left out: its deviations come back into sums and means in closed
     # form.
-    gone = images / (images - 1)
+    factor = images / (images - 1)
     between = (means - rest / (images - 1)).var(1, correction=0)
-    other = (squares - common).sum() - gone * (squares - common)
-    shares = _share(images - 1, squares.sum() - gone * squares, other, between)
+    moving = (squares - common).sum() - factor * (squares - common)
+    shares = _share(images - 1, squares.sum() - factor * squares, moving, between)
     return ImageShare(value, *_interval(value, shares))
 
 
@@ -73,9 +73,9 @@ def _share(images: int, within: Tensor, moving: Tensor, between: Tensor) -> Tens
     return within / (within + between)
 
 
-def _interval(value: float, others: Tensor) -> tuple[float, float]:
-    images = len(others)
-    odds = others.nan_to_num(value).clamp(_EDGE, 1 - _EDGE).logit()
+def _interval(value: float, shares: Tensor) -> tuple[float, float]:
+    images = len(shares)
+    odds = shares.nan_to_num(value).clamp(_EDGE, 1 - _EDGE).logit()
     error = math.sqrt((images - 1) * odds.var(correction=0).item())
     reach = float(stdtrit(images - 1, (1 + LEVEL) / 2)) * error
     middle = torch.tensor(value, dtype=torch.float64).clamp(_EDGE, 1 - _EDGE).logit()

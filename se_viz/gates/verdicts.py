@@ -77,7 +77,8 @@ def _describe_all(blocks: Sequence[BlockHealth]) -> Iterator[str]:
 
 
 def _describe_mixed(blocks: Sequence[BlockHealth]) -> Iterator[str]:
-    count, images = len(blocks), blocks[0].images
+    count = len(blocks)
+    images = blocks[0].images
     healthy = sum(not block.flags and block.fixed is False for block in blocks)
     undecided = sum(not block.flags and block.fixed is None for block in blocks)
     if healthy == count:
@@ -104,7 +105,9 @@ def _describe_mixed(blocks: Sequence[BlockHealth]) -> Iterator[str]:
 
 
 def _describe(block: BlockHealth, flag: str) -> str:
-    function, limits, unit = block.site.function, block.limits, block.unit
+    function = block.site.function
+    limits = block.limits
+    unit = block.unit
     if flag == NO_NUMBER:
         return "its gates hold NaN or infinity, and so does everything after it"
     if flag == STUCK:

@@ -12,7 +12,9 @@ from se_viz.errors import ImageError
 
 HEAD = struct.Struct("<cII")
 """What precedes each part of an answer: its kind, and two numbers."""
-SIZE, BAND, REFUSAL = b"S", b"B", b"R"
+SIZE = b"S"
+BAND = b"B"
+REFUSAL = b"R"
 """Kinds: width and height; rows of RGB pixels; the bytes of a sentence, and whether this child has
 grown."""
 LENGTH = struct.Struct("<Q")
@@ -46,14 +48,14 @@ def _answer(content: bytes, out: BufferedIOBase, most: int) -> None:
         for band in flatten(image):
             out.write(HEAD.pack(BAND, band.height, 0) + band.tobytes())
     except ImageError as error:
-        _refuse(str(error), out, grown=address_space() > most)
+        _refuse(str(error), out, has_grown=address_space() > most)
     except MemoryError:
-        _refuse(TOO_MUCH_MEMORY, out, grown=True)
+        _refuse(TOO_MUCH_MEMORY, out, has_grown=True)
 
 
-def _refuse(sentence: str, out: BufferedIOBase, *, grown: bool) -> None:
+def _refuse(sentence: str, out: BufferedIOBase, *, has_grown: bool) -> None:
     text = sentence.encode()
-    out.write(HEAD.pack(REFUSAL, len(text), grown) + text)
+    out.write(HEAD.pack(REFUSAL, len(text), has_grown) + text)
 
 
 def _allow(memory: int, seconds: int) -> None:
@@ -63,10 +65,10 @@ def _allow(memory: int, seconds: int) -> None:
     except ImportError:
         # Windows: the parent's clock alone ends a child.
         return
-    used = int(time.process_time()) + 1
+    elapsed = int(time.process_time()) + 1
     for kind, bound in (
         (resource.RLIMIT_AS, address_space() + memory),
-        (resource.RLIMIT_CPU, used + seconds),
+        (resource.RLIMIT_CPU, elapsed + seconds),
     ):
         hard = resource.getrlimit(kind)[1]
         try:

@@ -61,7 +61,8 @@ class _Decoder:
         Raises:
             ImageError: it holds none, or asks for more time or memory than there is for one.
         """
-        child, late = self.start(), threading.Event()
+        child = self.start()
+        late = threading.Event()
         clock = threading.Timer(_PATIENCE, lambda: (late.set(), child.kill()))
         clock.daemon = True
         clock.start()
@@ -75,10 +76,11 @@ class _Decoder:
             clock.cancel()
 
     def _ask(self, child: subprocess.Popen[bytes], content: bytes) -> Image.Image:
-        given, answer = cast(FileIO, child.stdin), cast(FileIO, child.stdout)
+        request = cast(FileIO, child.stdin)
+        answer = cast(FileIO, child.stdout)
         try:
-            _write(given, LENGTH.pack(len(content)))
-            _write(given, content)
+            _write(request, LENGTH.pack(len(content)))
+            _write(request, content)
         except BrokenPipeError:
             raise EOFError from None
         width, height = self._next_part(answer, SIZE)
@@ -170,19 +172,19 @@ def _next_free(watch: Callable[[int], None]) -> _Decoder:
 
 
 def _write(pipe: FileIO, content: bytes) -> None:
-    left = memoryview(content)
-    while left:
-        left = left[pipe.write(left) :]
+    rest = memoryview(content)
+    while rest:
+        rest = rest[pipe.write(rest) :]
 
 
 def _read(pipe: FileIO, length: int) -> bytearray:
     content = bytearray(length)
-    left = memoryview(content)
-    while left:
-        count = pipe.readinto(left)  # pyright: ignore[reportAttributeAccessIssue]
+    rest = memoryview(content)
+    while rest:
+        count = pipe.readinto(rest)  # pyright: ignore[reportAttributeAccessIssue]
         if not count:
             raise EOFError
-        left = left[count:]
+        rest = rest[count:]
     return content
 
 
@@ -201,7 +203,8 @@ def _explain(code: int, *, late: bool) -> ImageError:
 
 def _fill() -> None:
     global _line, _free
-    _line, _free = Line("the decoder", WAITING), LifoQueue()
+    _line = Line("the decoder", WAITING)
+    _free = LifoQueue()
     for decoder in _decoders:
         _free.put(decoder)
 

@@ -73,7 +73,8 @@ TOO_MUCH_MEMORY = "The image takes too much memory to decode. Save a smaller cop
 
 def paint(size: tuple[int, int], bands: Iterable[Image.Image]) -> Image.Image:
     """Return the image that bands of whole rows make, from the first row on."""
-    image, row = Image.new("RGB", size), 0
+    image = Image.new("RGB", size)
+    row = 0
     for band in bands:
         image.paste(band, (0, row))
         row += band.height
@@ -110,7 +111,7 @@ def _open(content: bytes) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise _too_many_pixels() from error
     except _DAMAGED as error:
-        raise _refusal(content, error, opened=False) from error
+        raise _refusal(content, error, has_header=False) from error
     _check_size(*image.size)
     return image
 
@@ -126,18 +127,18 @@ def _load(image: Image.Image, content: bytes) -> Image.Image:
     try:
         image.load()
     except _DAMAGED as error:
-        raise _refusal(content, error, opened=True) from error
+        raise _refusal(content, error, has_header=True) from error
     return image
 
 
-def _refusal(content: bytes, error: BaseException, *, opened: bool) -> ImageError:
+def _refusal(content: bytes, error: BaseException, *, has_header: bool) -> ImageError:
     # Pillow's own bound on what is compressed beside the pixels.
     if str(error).startswith(("Decompressed data too large", "Too much memory used in text")):
         return ImageError(
             "The PNG has more than 1 MB of text or profile beside its pixels. Save a copy without "
             "it."
         )
-    if kind := name_unread_kind(content, opened=opened):
+    if kind := name_unread_kind(content, has_header=has_header):
         return _unread(kind)
     if is_known_start(content):
         return ImageError("The image file is damaged or cut short. Export or download it again.")

@@ -72,7 +72,8 @@ _OTHER_STARTS = [
 ]
 
 _MARKER = re.compile(rb"\xff+([^\0\xff\x01\xd0-\xd8])")
-_SCAN, _END = 0xDA, 0xD9
+_SCAN = 0xDA
+_END = 0xD9
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _RARE_FRAMES = {
     0xC3: "lossless",
@@ -86,23 +87,23 @@ def is_known_start(content: bytes) -> bool:
     return _READ_START.match(content) is not None
 
 
-def name_unread_kind(content: bytes, *, opened: bool) -> str | None:
+def name_unread_kind(content: bytes, *, has_header: bool) -> str | None:
     """Name the kind of a whole file that cannot be decoded.
 
     None: of a kind that is read, and damaged, or unknown.
 
-    ``opened`` says that its header could be read, and its pixels could not.
+    ``has_header`` says that its header could be read, and its pixels could not.
     """
     for start, kind in _OTHER_STARTS:
         if start.match(content) and not (kind == "an AVIF image" and _AVIF):
             return kind
     if content[:2] in (b"II", b"MM") and is_known_start(content):
-        return name_unread_tiff(content, opened=opened)
+        return name_unread_tiff(content, has_header=has_header)
     if content.startswith(b"\xff\xd8\xff"):
         return _name_jpeg(content)
     if (
         content.startswith(b"BM")
-        and not opened
+        and not has_header
         and int.from_bytes(content[2:6], "little") <= len(content) > 54
     ):
         return "a BMP of a rare kind"
@@ -143,8 +144,9 @@ def webp_size(content: bytes) -> tuple[int, int] | None:
 def _jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the markers of a JPEG's first frame, each with the first bytes of its segment."""
     place = 2
-    while found := _MARKER.search(content, place):
-        marker, start = found[1][0], found.end()
+    while match := _MARKER.search(content, place):
+        marker = match[1][0]
+        start = match.end()
         if marker == _END:
             return
         yield marker, content[start + 2 : start + 10]
@@ -154,7 +156,8 @@ def _jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
 def _name_jpeg(content: bytes) -> str | None:
     for marker, segment in _jpeg_segments(content):
         if marker in _FRAMES and len(segment) >= 6:
-            bits, bands = segment[0], segment[5]
+            bits = segment[0]
+            bands = segment[5]
             if marker in _RARE_FRAMES:
                 return f"a {_RARE_FRAMES[marker]} JPEG"
             if bits != 8:

@@ -86,10 +86,12 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     """
     if not paths:
         return [sample.path for sample in list_samples()]
-    named = [file for path in paths for file in _matching(path)]
+    matches = [file for path in paths for file in _matching(path)]
     return list(
         dict.fromkeys(
-            file for path in named for file in (_images_in(path) if os.path.isdir(path) else [path])
+            file
+            for path in matches
+            for file in (_images_in(path) if os.path.isdir(path) else [path])
         )
     )
 

@@ -6,9 +6,17 @@ import struct
 from collections.abc import Mapping
 
 _WIDTHS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 254, 258, 259, 262, 277
-_PLANES, _EXTRA, _SAMPLE_FORMAT, _DNG = 284, 338, 339, 50706
-_OFFSETS, _COUNTS = (273, 324), (279, 325)
+_SUBFILE = 254
+_BITS = 258
+_COMPRESSION = 259
+_PHOTOMETRIC = 262
+_SAMPLES = 277
+_PLANES = 284
+_EXTRA = 338
+_SAMPLE_FORMAT = 339
+_DNG = 50706
+_OFFSETS = (273, 324)
+_COUNTS = (279, 325)
 _NEEDED = {
     _SUBFILE,
     _BITS,
@@ -49,10 +57,10 @@ _SENSOR = (32803, 34892)
 Tags = Mapping[int, tuple[int, ...]]
 
 
-def name_unread_tiff(content: bytes, *, opened: bool) -> str | None:
+def name_unread_tiff(content: bytes, *, has_header: bool) -> str | None:
     """Name the kind of a whole TIFF that cannot be decoded; None: the file is damaged.
 
-    ``opened`` says that its header could be read, and its pixels could not.
+    ``has_header`` says that its header could be read, and its pixels could not.
     """
     tags = _read_tags(content)
     if tags is None or not _holds_its_pixels(tags, len(content)):
@@ -65,7 +73,7 @@ def name_unread_tiff(content: bytes, *, opened: bool) -> str | None:
     # Planes that are not packed, or not of colours that are shown, fail in Pillow's decoder and not
     # in the file.
     planes = _first(tags, _PLANES) == 2 and (compression == 1 or _first(tags, _PHOTOMETRIC) == 6)
-    return None if opened and not planes else _describe(tags)
+    return None if has_header and not planes else _describe(tags)
 
 
 def name_misread_tiff(content: bytes) -> str | None:
@@ -77,8 +85,10 @@ def name_misread_tiff(content: bytes) -> str | None:
         return None
     if _is_raw(tags):
         return "a camera raw file"
-    separate, packed = _first(tags, _PLANES) == 2, _first(tags, _COMPRESSION) != 1
-    grey, wide = _first(tags, _PHOTOMETRIC) in (0, 1), max(tags.get(_BITS, (1,))) > 8
+    separate = _first(tags, _PLANES) == 2
+    packed = _first(tags, _COMPRESSION) != 1
+    grey = _first(tags, _PHOTOMETRIC) in (0, 1)
+    wide = max(tags.get(_BITS, (1,))) > 8
     # It shows the first of many bands, takes bytes of 16-bit planes for values, and leaves some
     # values turned round.
     many_bands = grey and _first(tags, _SAMPLES) > 1 and separate and not any(tags.get(_EXTRA, ()))
@@ -92,7 +102,8 @@ def _is_plain_sixteen(tags: Tags) -> bool:
 
 
 def _describe(tags: Tags) -> str:
-    samples, photometric = _first(tags, _SAMPLES), _first(tags, _PHOTOMETRIC)
+    samples = _first(tags, _SAMPLES)
+    photometric = _first(tags, _PHOTOMETRIC)
     bits = "/".join(map(str, sorted(set(tags.get(_BITS, (1,))))))
     numbers = _NUMBERS.get(_first(tags, _SAMPLE_FORMAT), "values")
     separate = " in planes" if _first(tags, _PLANES) == 2 else ""
@@ -128,9 +139,11 @@ def _read_tags(content: bytes) -> dict[int, tuple[int, ...]] | None:
     """Return the tags that tell the kind of a TIFF's first image, or None where they are not all
     in the file.
     """
-    order, big = "<" if content[:2] == b"II" else ">", b"+" in content[:4]
+    order = "<" if content[:2] == b"II" else ">"
+    big = b"+" in content[:4]
     count_form, entry, start = ("Q", "HHQ8s", 8) if big else ("H", "HHI4s", 4)
-    length, tags = struct.calcsize(order + entry), {}
+    length = struct.calcsize(order + entry)
+    tags = {}
     try:
         (place,) = struct.unpack_from(order + ("Q" if big else "I"), content, start)
         (count,) = struct.unpack_from(order + count_form, content, place)

@@ -132,13 +132,13 @@ def check_logits(model: nn.Module, side: int) -> None:
             f"{type(model).__name__} returns numbers of the kind {answer.dtype}, and logits are "
             "floating point. Give the model with the layer that makes them."
         )
-    made = answer.grad_fn
-    while made is not None and _PASSED_ON.fullmatch(made.name()) and made.next_functions:
-        made = made.next_functions[0][0]
-    if made is not None and made.name() in _PROBABILITIES:
+    node = answer.grad_fn
+    while node is not None and _PASSED_ON.fullmatch(node.name()) and node.next_functions:
+        node = node.next_functions[0][0]
+    if node is not None and node.name() in _PROBABILITIES:
         raise NetworkError(
             f"{type(model).__name__} returns probabilities, for its last step is a "
-            f"{_PROBABILITIES[made.name()]}: made once more of them, they would be others. Give "
+            f"{_PROBABILITIES[node.name()]}: made once more of them, they would be others. Give "
             "the model without that step, so that it returns logits."
         )
 

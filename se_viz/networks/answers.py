@@ -43,7 +43,7 @@ def name_labels(labels: Labels, classes: Sequence[str]) -> str:
 
 def divergences_of(
     live: Float[Tensor, "batch classes"],
-    changed: Float[Tensor, "batch classes"],
+    variant: Float[Tensor, "batch classes"],
     *,
     independent: bool,
 ) -> Float[Tensor, "batch"]:
@@ -53,13 +53,15 @@ def divergences_of(
     negation.
     """
     # Double precision: the logarithm of a ratio near 1 would be mostly rounding.
-    live, changed = live.double(), changed.double()
+    live = live.double()
+    variant = variant.double()
     if independent:
         # Two classes that exclude each other: this one, and its negation with the logit 0.
-        live, changed = (
-            torch.stack([logits, torch.zeros_like(logits)], -1) for logits in (live, changed)
+        live, variant = (
+            torch.stack([logits, torch.zeros_like(logits)], -1) for logits in (live, variant)
         )
-    live, changed = live.log_softmax(-1), changed.log_softmax(-1)
+    live = live.log_softmax(-1)
+    variant = variant.log_softmax(-1)
     # Never below 0, by Gibbs' inequality; rounding may be.
-    found = (live.exp() * (live - changed)).sum(-1).clamp(min=0)
-    return found.sum(-1) if independent else found
+    divergence = (live.exp() * (live - variant)).sum(-1).clamp(min=0)
+    return divergence.sum(-1) if independent else divergence

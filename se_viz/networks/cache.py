@@ -15,10 +15,10 @@ def cache_folder() -> Path:
     """Return the folder that se_viz keeps files in: ``SE_VIZ_CACHE``, else ``se_viz`` in the
     user's cache folder.
     """
-    if chosen := os.environ.get("SE_VIZ_CACHE"):
-        return Path(os.path.expanduser(chosen))
-    if chosen := os.environ.get("XDG_CACHE_HOME"):
-        return Path(chosen) / "se_viz"
+    if folder := os.environ.get("SE_VIZ_CACHE"):
+        return Path(os.path.expanduser(folder))
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder) / "se_viz"
     try:
         return Path.home() / ".cache" / "se_viz"
     except RuntimeError:
@@ -66,10 +66,10 @@ def empty_cache() -> int:
 def _bytes(folder: Path) -> int:
     # Links of the hub's snapshots point to files that are counted themselves; a download may end
     # just now.
-    taken = 0
+    size = 0
     for place, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):
-                found = os.lstat(Path(place, name))
-                taken += found.st_size if stat.S_ISREG(found.st_mode) else 0
-    return taken
+                status = os.lstat(Path(place, name))
+                size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return size

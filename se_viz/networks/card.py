@@ -196,12 +196,12 @@ def card_from_json(values: object, *, source: str) -> NetworkCard:
     wrong = [
         name for name, kinds in _KINDS.items() if name in values and not _is(values[name], kinds)
     ]
-    known = [name for name in _CONTENTS if name in values and name not in wrong]
-    wrong += [name for name in known if not _CONTENTS[name](values[name])]
+    fields = [name for name in _CONTENTS if name in values and name not in wrong]
+    wrong += [name for name in fields if not _CONTENTS[name](values[name])]
     if wrong:
-        found = show_name(repr(values[wrong[0]]))
+        value = show_name(repr(values[wrong[0]]))
         raise CheckpointError(
-            f"{source} is no network card: {wrong[0]} is {found}. Restore the file."
+            f"{source} is no network card: {wrong[0]} is {value}. Restore the file."
         )
     try:
         tuples = {key: tuple(values[key]) for key in ("classes", "mean", "std") if key in values}

@@ -75,14 +75,16 @@ def write_rows(rows: Iterable[Mapping[str, object]], table: Path = TABLE) -> Non
 @cache
 def _cards(table: Path) -> tuple[NetworkCard, ...]:
     # The first weights of an architecture in torchvision are its default, and need no further name.
-    seen: set[str] = set()
-    return tuple(_card(row, seen) for row in read_rows(table))
+    architectures: set[str] = set()
+    return tuple(_card(row, architectures) for row in read_rows(table))
 
 
-def _card(row: dict[str, str], seen: set[str]) -> NetworkCard:
-    library, architecture, weights = row["library"], row["architecture"], row["weights"]
-    plain = library == "torchvision" and architecture not in seen
-    seen.add(architecture)
+def _card(row: dict[str, str], architectures: set[str]) -> NetworkCard:
+    library = row["library"]
+    architecture = row["architecture"]
+    weights = row["weights"]
+    plain = library == "torchvision" and architecture not in architectures
+    architectures.add(architecture)
     return NetworkCard(
         name=f"{library}/{architecture}" if plain else f"{library}/{architecture}.{weights}",
         title=f"{architecture} · {weights} ({library})",

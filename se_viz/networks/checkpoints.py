@@ -147,10 +147,10 @@ def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
             f"The weights {path.name} are not in {path.parent}. Restore the file beside its card."
         )
     content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
         raise CheckpointError(
-            f"{path.name} has the hash {found[:12]}…, its card says {sha256[:12]}…: the file is "
+            f"{path.name} has the hash {digest[:12]}…, its card says {sha256[:12]}…: the file is "
             "damaged or was replaced. Restore both files from the same source."
         )
     try:
@@ -163,7 +163,7 @@ def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
 
 def check_fit(
     expected: Mapping[str, Tensor],
-    found: Mapping[str, Tensor],
+    actual: Mapping[str, Tensor],
     name: str,
     *,
     advice: str = "Correct the card or the weights.",
@@ -173,27 +173,30 @@ def check_fit(
     Raises:
         CheckpointError: they differ; the first three differences are named.
     """
-    problems = differences(_shapes(expected), _shapes(found))
+    problems = differences(_shapes(expected), _shapes(actual))
     # Of the right shape only: a tensor may claim a size that no memory holds.
     problems += [
         f"{show_name(key)} holds values that are not finite"
-        for key in expected.keys() & found.keys()
-        if found[key].shape == expected[key].shape and not _finite(found[key])
+        for key in expected.keys() & actual.keys()
+        if actual[key].shape == expected[key].shape and not _finite(actual[key])
     ]
     refuse(problems, name, advice)
 
 
 def differences(
-    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
+    expected: Mapping[str, tuple[int, ...]], actual: Mapping[str, tuple[int, ...]]
 ) -> list[str]:
     """Return how tensors of a file differ from those of a network, by name and shape."""
     return [
-        *(f"{key} is missing" for key in expected.keys() - found.keys()),
-        *(f"{show_name(key)} is not part of the network" for key in found.keys() - expected.keys()),
+        *(f"{key} is missing" for key in expected.keys() - actual.keys()),
         *(
-            f"{key} has shape {show_name(found[key])} instead of {expected[key]}"
-            for key in expected.keys() & found.keys()
-            if found[key] != expected[key]
+            f"{show_name(key)} is not part of the network"
+            for key in actual.keys() - expected.keys()
+        ),
+        *(
+            f"{key} has shape {show_name(actual[key])} instead of {expected[key]}"
+            for key in expected.keys() & actual.keys()
+            if actual[key] != expected[key]
         ),
     ]
 
@@ -205,9 +208,9 @@ def refuse(problems: list[str], name: str, advice: str) -> None:
         CheckpointError: it has.
     """
     if problems:
-        shown = "; ".join(sorted(problems)[:3])
+        sentences = "; ".join(sorted(problems)[:3])
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise CheckpointError(f"{name} does not fit its architecture: {shown}{more}. {advice}")
+        raise CheckpointError(f"{name} does not fit its architecture: {sentences}{more}. {advice}")
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

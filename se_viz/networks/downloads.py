@@ -35,7 +35,9 @@ class _Job:
     """A download that runs in a thread of its own; any number of sessions may wait for it."""
 
     def __init__(self, card: NetworkCard) -> None:
-        self.card, self.result, self.given_up = card, Future[Path](), False
+        self.card = card
+        self.result: Future[Path] = Future()
+        self.given_up = False
         self._turn = ExitStack()
         self._come = self._most = 0
         self._begun = False
@@ -179,12 +181,14 @@ def _join(card: NetworkCard) -> _Job:
 
 
 def _watch(job: _Job, progress: Progress, patience: float) -> None:
-    most, since = -1, time.monotonic()
+    most = -1
+    since = time.monotonic()
     while not wait([job.result], timeout=0.2).done:
         come = job.come()
         progress(come, job.card.download_bytes)
         if come > most:
-            most, since = come, time.monotonic()
+            most = come
+            since = time.monotonic()
         elif time.monotonic() - since > patience:
             job.give_up()
             raise DownloadError(
@@ -207,9 +211,9 @@ def _check_room(card: NetworkCard) -> None:
         raise _no_room(card, f"has {free / 1e6:.0f} MB left")
 
 
-def _no_room(card: NetworkCard, found: str) -> DownloadError:
+def _no_room(card: NetworkCard, state: str) -> DownloadError:
     return DownloadError(
-        f"The disk that holds {cache_folder()} {found}, and {card.name} needs "
+        f"The disk that holds {cache_folder()} {state}, and {card.name} needs "
         f"{card.download_bytes / 1e6:.0f} MB. Make room, or empty the cache."
     )
 

@@ -65,7 +65,7 @@ def is_whole(match: Match) -> bool:
 def _by_prefix(entries: Iterable[str], expected: Mapping[str, Tensor]) -> dict[str, dict[str, str]]:
     wrapped = _WRAPPED - {part for name in expected for part in name.split(".")}
     longest = max(name.count(".") for name in expected) + 1
-    found: dict[str, dict[str, str]] = {}
+    names: dict[str, dict[str, str]] = {}
     for name in entries:
         parts = name.split(".")
         suffix: list[str] = []
@@ -77,8 +77,8 @@ def _by_prefix(entries: Iterable[str], expected: Mapping[str, Tensor]) -> dict[s
                 break
             if (ours := ".".join(suffix)) in expected:
                 prefix = "".join(f"{part}." for part in parts[:start])
-                found.setdefault(prefix, {}).setdefault(ours, name)
-    return found
+                names.setdefault(prefix, {}).setdefault(ours, name)
+    return names
 
 
 def _match(
@@ -98,16 +98,16 @@ def _match(
     return Match(prefix, names, fitting, missing)
 
 
-def _fits(shape: tuple[int, ...], wanted: tuple[int, ...], free: int | None) -> bool:
-    if free is None or len(shape) != len(wanted):
-        return shape == wanted
-    return shape[:free] + shape[free + 1 :] == wanted[:free] + wanted[free + 1 :]
+def _fits(shape: tuple[int, ...], expected: tuple[int, ...], free: int | None) -> bool:
+    if free is None or len(shape) != len(expected):
+        return shape == expected
+    return shape[:free] + shape[free + 1 :] == expected[:free] + expected[free + 1 :]
 
 
 def _rank(match: Match, count: int) -> tuple[int, bool, int]:
-    missed = 0 if is_whole(match) else count - match.fitting
+    missing = 0 if is_whole(match) else count - match.fitting
     words = set(re.split(r"[\W_]+", match.prefix.lower()))
-    return missed, not words.isdisjoint(_AVERAGES), match.prefix.count(".")
+    return missing, not words.isdisjoint(_AVERAGES), match.prefix.count(".")
 
 
 def split_rest(
@@ -119,18 +119,19 @@ def split_rest(
     told by their names, by whole numbers, or because every side is 1, 2 or the number of classes.
     """
     folders = {entries[name].folder for name in match.names.values()}
-    taken = set(match.names.values())
+    own_names = set(match.names.values())
     parts = {name.split(".")[0] for name in expected}
-    layers, others = [], []
+    layers = []
+    extras = []
     for name, entry in entries.items():
-        if name in taken or entry.folder not in folders or not name.startswith(match.prefix):
+        if name in own_names or entry.folder not in folders or not name.startswith(match.prefix):
             continue
         first, *rest = name.removeprefix(match.prefix).split(".")
         if [first, *rest][-1] in COUNTERS:
             continue
         beside = first not in parts and _is_no_layer(first, entry, classes)
-        (others if beside else layers).append(name)
-    return layers, others
+        (extras if beside else layers).append(name)
+    return layers, extras
 
 
 def _is_no_layer(first: str, entry: Entry, classes: int) -> bool:

@@ -26,7 +26,8 @@ from se_viz.networks.pickles import (
 _MAX_TENSORS = 50_000
 _MAX_NAME = 500
 _MAX_DEPTH = 64
-_MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+_MAGIC = 0x1950A86A20F9469CFC6C
+_PROTOCOL = 1001
 _SAFETENSORS = {
     "F64": "float64",
     "F32": "float32",
@@ -107,23 +108,25 @@ def _safetensors(content: memoryview, title: str) -> list[Entry]:
     except CheckpointError:
         raise
     except (MalformedError, ValueError, TypeError, LookupError, AttributeError) as error:
-        found = (
+        reason = (
             str(error)[:80] if isinstance(error, MalformedError) else "its header cannot be read"
         )
         raise CheckpointError(
-            f"{title} is a damaged safetensors file ({found}). Export it again."
+            f"{title} is a damaged safetensors file ({reason}). Export it again."
         ) from error
 
 
 def _stored(name: str, values: dict[str, Any], begin: int) -> Entry:
-    shape, (start, stop) = tuple(values["shape"]), values["data_offsets"]
+    shape = tuple(values["shape"])
+    start, stop = values["data_offsets"]
     sized = len(shape) <= MAX_SIDES and all(
         type(side) is int and 0 <= side < 2**48 for side in (*shape, start, stop)
     )
     if not sized or not is_countable(shape):
         raise MalformedError("a size is none")
     dtype = _SAFETENSORS.get(values["dtype"], str(values["dtype"])[:20])
-    stride, count = [], 1
+    stride = []
+    count = 1
     for side in reversed(shape):
         stride.append(count)
         count *= side
@@ -154,7 +157,7 @@ def _saved(content: memoryview, title: str) -> dict[str, Any]:
     ]
     root = value.title if isinstance(value, Other) else type(value).__name__
     root = {"Sketch": "tensor", "Odd": "tensor", "OrderedDict": "dict"}.get(root, root)
-    return {"root": root, "entries": entries, "others": [*unpickler.others][:20]}
+    return {"root": root, "entries": entries, "others": [*unpickler.foreign_classes][:20]}
 
 
 def _walk(root: object, title: str) -> Iterator[tuple[str, str, Sketch | Odd]]:
@@ -204,7 +207,8 @@ def _too_many(title: str) -> str:
 def _placed(name: str, tensor: Sketch | Odd, places: dict[str, Extent], title: str) -> Entry:
     if isinstance(tensor, Odd):
         return Entry(name, tensor.kind)
-    place, storage = places.get(tensor.storage.key), tensor.storage
+    place = places.get(tensor.storage.key)
+    storage = tensor.storage
     size = DTYPES[tensor.dtype]
     last = sum((side - 1) * step for side, step in zip(tensor.shape, tensor.stride, strict=True))
     stop = tensor.start + (last + 1) * size if 0 not in tensor.shape else tensor.start
@@ -222,23 +226,23 @@ def _archive(content: memoryview, title: str) -> tuple[object, Unpickler, dict[s
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
     _check_members(members, len(content), title)
-    found = {member.filename: _place(member, content) for member in members}
-    runs = sorted(found.values())
+    extents = {member.filename: _place(member, content) for member in members}
+    runs = sorted(extents.values())
     overlap = any(a.start + a.size > b.start for a, b in itertools.pairwise(runs))
-    if overlap or len(found) != len(members):
+    if overlap or len(extents) != len(members):
         raise MalformedError
-    pickles = [name for name in found if name.count("/") == 1 and name.endswith("/data.pkl")]
+    pickles = [name for name in extents if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise MalformedError
     folder = pickles[0].removesuffix("data.pkl")
-    order = found.get(f"{folder}byteorder")
+    order = extents.get(f"{folder}byteorder")
     if order and bytes(_bytes_of(content, order)) != b"little":
         raise CheckpointError(_big_endian(title))
-    unpickler = Unpickler(io.BytesIO(_bytes_of(content, found[pickles[0]])), title)
+    unpickler = Unpickler(io.BytesIO(_bytes_of(content, extents[pickles[0]])), title)
     value = unpickler.load()
     data = f"{folder}data/"
     places = {
-        name.removeprefix(data): place for name, place in found.items() if name.startswith(data)
+        name.removeprefix(data): place for name, place in extents.items() if name.startswith(data)
     }
     return value, unpickler, places
 
@@ -295,13 +299,14 @@ def _legacy(content: memoryview, title: str) -> tuple[object, Unpickler, dict[st
     unpickler = Unpickler(file, title)
     value = unpickler.load()
     keys = Unpickler(file, title).load()
-    start, places = file.tell(), {}
+    start = file.tell()
+    places = {}
     for key in keys if isinstance(keys, list) else ():
         storage = unpickler.storages[str(key)]
         (count,) = struct.unpack("<Q", content[start : start + 8])
         size = count * storage.kind.size
-        brought = count == storage.count and start + 8 + size <= len(content)
-        if not brought or storage.key in places:
+        is_whole = count == storage.count and start + 8 + size <= len(content)
+        if not is_whole or storage.key in places:
             raise MalformedError
         places[storage.key] = Extent(start + 8, size)
         start += 8 + size
@@ -312,7 +317,8 @@ class _Bytes(io.RawIOBase):
     """A memoryview as a file, without a copy."""
 
     def __init__(self, content: memoryview) -> None:
-        self._content, self._at = content, 0
+        self._content = content
+        self._at = 0
 
     def readable(self) -> bool:
         return True

@@ -30,11 +30,11 @@ class DamagedError(Exception):
 def find_weights(card: NetworkCard) -> Path | None:
     """Return where the weights of a network of the zoo lie on this disk, or None."""
     if from_address(card):
-        found = [files_folder() / Path(card.source).name]
+        paths = [files_folder() / Path(card.source).name]
     else:
         folder = repository_folder(card) / "snapshots"
-        found = [path for name in _NAMES for path in find_files(folder, f"*/{name}")]
-    return next((path for path in found if os.path.isfile(path)), None)
+        paths = [path for name in _NAMES for path in find_files(folder, f"*/{name}")]
+    return next((path for path in paths if os.path.isfile(path)), None)
 
 
 def repository_folder(card: NetworkCard) -> Path:
@@ -124,15 +124,15 @@ def check_hash(card: NetworkCard, path: Path) -> None:
 
 def promise(path: Path) -> str | None:
     """Return the first digits of a file's SHA-256, as its name promises them in torch hub's way."""
-    found = _PROMISED.search(path.name)
-    return found.group(1) if found else None
+    match = _PROMISED.search(path.name)
+    return match.group(1) if match else None
 
 
 def _compare(path: Path, promised: str) -> None:
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not found.startswith(promised):
-        raise DamagedError(f"{found[:12]}… instead of {promised[:12]}…")
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(promised):
+        raise DamagedError(f"{digest[:12]}… instead of {promised[:12]}…")
 
 
 def _ask(repository: str) -> tuple[str, str]:

@@ -29,7 +29,7 @@ class Listing:
     """What the whole is: ``dict``, ``list``, ``tensor`` or a class."""
     entries: dict[str, Entry] = field(repr=False)
     """Every tensor by its whole path, in the file's order."""
-    others: tuple[str, ...]
+    foreign_classes: tuple[str, ...]
     """Classes of objects that were not read."""
 
     def take(self, name: str) -> Tensor:
@@ -85,10 +85,10 @@ def read_listing(
     """
     task = "se_viz.networks.formats:list_tensors"
     try:
-        told = run_confined(task, content, _BOUNDS, watch=watch, title=title)
+        output = run_confined(task, content, _BOUNDS, watch=watch, title=title)
     except ConfinedError as error:
         raise CheckpointError(_refusal(title, error.reason)) from error
-    values = json.loads(bytes(told))
+    values = json.loads(bytes(output))
     entries = [
         Entry(name, dtype, start, tuple(shape), tuple(stride), folder)
         for name, dtype, start, shape, stride, folder in values["entries"]

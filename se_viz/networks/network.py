@@ -40,7 +40,7 @@ class Network:
     """Where it comes from."""
     device: torch.device
     """Where it runs."""
-    _found: Inspection = field(init=False, repr=False)
+    _inspection: Inspection = field(init=False, repr=False)
     _kinds: dict[str, tuple[str, type]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -50,13 +50,13 @@ class Network:
             NoSEBlocksError: the model has no SE block that can be read.
             NetworkError: it does not return one logit for each class.
         """
-        found = inspect_model(self.model, self.card.input_size)
-        if not found.sites:
+        inspection = inspect_model(self.model, self.card.input_size)
+        if not inspection.sites:
             # Raises, with the reason.
             find_gates(self.model, size=self.card.input_size)
-        check_answer(found.returned, self.card.title, self.classes)
-        gains = find_gains(self.model, {site.block for site in found.sites})
-        object.__setattr__(self, "_found", include_gains(found, gains))
+        check_answer(inspection.returned, self.card.title, self.classes)
+        gains = find_gains(self.model, {site.block for site in inspection.sites})
+        object.__setattr__(self, "_inspection", include_gains(inspection, gains))
         object.__setattr__(self, "_kinds", _kinds_of(self.model))
 
     @property
@@ -70,16 +70,15 @@ class Network:
             NetworkError: a block was replaced since by a module of another kind, of which this is
                 not true.
         """
-        now = _kinds_of(self.model)
-        if other := next(
-            (path for path, kind in self._kinds.items() if now.get(path) != kind), None
-        ):
+        kinds = _kinds_of(self.model)
+        stale = [path for path, kind in self._kinds.items() if kinds.get(path) != kind]
+        if stale:
             raise NetworkError(
-                f"{other} of {self.card.title} is no longer the SE block that was checked: it or "
-                "its gate function was replaced. Make a network of the model anew, with "
+                f"{stale[0]} of {self.card.title} is no longer the SE block that was checked: it "
+                "or its gate function was replaced. Make a network of the model anew, with "
                 "Network.from_model."
             )
-        return self._found
+        return self._inspection
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -136,7 +135,8 @@ class Network:
             NetworkError: it does not run on one image of three colours, or does not return one
                 logit for each class, but probabilities; or an argument is none.
         """
-        side, names = read_side(input_size), read_classes(classes)
+        side = read_side(input_size)
+        names = read_classes(classes)
         colours = {"mean": read_colours("mean", mean), "std": read_colours("std", std, least=0.0)}
         model = admit_model(model)
         name = type(model).__name__

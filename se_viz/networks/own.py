@@ -73,9 +73,7 @@ def read_own(
     _check_labels(labels, fit.classes)
     model = build(card, num_classes=fit.classes)
     state = model.state_dict()
-    tensors = {
-        ours: listing.take(theirs).to(state[ours].dtype) for ours, theirs in fit.names.items()
-    }
+    tensors = {key: listing.take(entry).to(state[key].dtype) for key, entry in fit.names.items()}
     # Counters of training that a file lacks: no answer depends on them.
     check_fit(state, {**state, **tensors}, title, advice=_ADVICE)
     model.load_state_dict({**state, **tensors})
@@ -140,12 +138,12 @@ def forget(name: str) -> None:
     Raises:
         NetworkError: there is none of this name.
     """
-    kept = {OWN + card.name: card.name for card in read_cards(own_folder())}
-    if name not in kept:
+    names = {OWN + card.name: card.name for card in read_cards(own_folder())}
+    if name not in names:
         raise NetworkError(
-            f"No network {show_name(name)!r} was kept. Choose one of: {', '.join(kept) or 'none'}."
+            f"No network {show_name(name)!r} was kept. Choose one of: {', '.join(names) or 'none'}."
         )
-    _delete(kept[name])
+    _delete(names[name])
 
 
 def forget_left() -> None:
@@ -251,23 +249,24 @@ def _find(listing: Listing, card: NetworkCard) -> _Fit:
         for name in ten
         if name in match.names or name in match.missing
     }
-    layers, others = split_rest(match, listing.entries, ten, count)
-    found = {ours: listing.entries[theirs].shape for ours, theirs in match.names.items()}
-    found |= {name.removeprefix(match.prefix): listing.entries[name].shape for name in layers}
-    refuse(differences(expected, found), listing.title, _ADVICE)
+    layers, extras = split_rest(match, listing.entries, ten, count)
+    actual = {key: listing.entries[entry].shape for key, entry in match.names.items()}
+    actual |= {name.removeprefix(match.prefix): listing.entries[name].shape for name in layers}
+    refuse(differences(expected, actual), listing.title, _ADVICE)
     listing.check_size(list(match.names.values()))
-    return _Fit(match.names, count, _notes(matches, others))
+    return _Fit(match.names, count, _notes(matches, extras))
 
 
-def _differing(one: Tensor, other: Tensor) -> int:
-    return next(axis for axis, side in enumerate(one.shape) if side != other.shape[axis])
+def _differing(first: Tensor, second: Tensor) -> int:
+    return next(axis for axis, side in enumerate(first.shape) if side != second.shape[axis])
 
 
-def _other_weights(listing: Listing, card: NetworkCard, known: int, count: int) -> str:
-    entries, others = listing.entries, listing.others
+def _other_weights(listing: Listing, card: NetworkCard, matching: int, count: int) -> str:
+    entries = listing.entries
+    foreign_classes = listing.foreign_classes
     objects = "." in listing.root or any("_parameters" in name.split(".") for name in entries)
-    if not known and others and (objects or not entries):
-        return refusal(listing.title, others[0])
+    if not matching and foreign_classes and (objects or not entries):
+        return refusal(listing.title, foreign_classes[0])
     if not entries and listing.root != "dict":
         return (
             f"{listing.title} holds a {show_name(listing.root)}, not a state dict. Save "
@@ -281,7 +280,7 @@ def _other_weights(listing: Listing, card: NetworkCard, known: int, count: int) 
     if all(entry.dtype not in DTYPES for entry in entries.values()):
         listing.take(next(iter(entries)))
     return (
-        f"{listing.title} holds other weights than {card.architecture}: {known} of its {count} "
+        f"{listing.title} holds other weights than {card.architecture}: {matching} of its {count} "
         f"tensors are in the file. {_ADVICE}"
     )
 
@@ -309,17 +308,17 @@ def _count_classes(listing: Listing, match: Match, free: dict[str, int]) -> int:
     return count
 
 
-def _notes(matches: Sequence[Match], others: Sequence[str]) -> str:
+def _notes(matches: Sequence[Match], extras: Sequence[str]) -> str:
     """Say which of several weights were taken, and what no layer of the network is."""
-    chosen, *rest = [match for match in matches if is_whole(match)]
+    first, *rest = [match for match in matches if is_whole(match)]
     notes = ""
     if rest:
         also = ", ".join(match.title for match in rest[:3])
-        notes = f"Read from {chosen.title}; {also} would fit too: to see those, save them alone."
-    if others:
-        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-        left = ", ".join(map(show_name, others[:3])) + more
-        notes = f"{notes} Left out, as no part of the network: {left}.".strip()
+        notes = f"Read from {first.title}; {also} would fit too: to see those, save them alone."
+    if extras:
+        more = f" and {len(extras) - 3} more" if len(extras) > 3 else ""
+        names = ", ".join(map(show_name, extras[:3])) + more
+        notes = f"{notes} Left out, as no part of the network: {names}.".strip()
     return notes
 
 

@@ -182,7 +182,7 @@ class Unpickler(pickle.Unpickler):
         super().__init__(file, errors="replace")
         self._title = title
         self.storages: dict[str, Storage] = {}
-        self.others: dict[str, type[Other]] = {}
+        self.foreign_classes: dict[str, type[Other]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what stands for a name: never what it names."""
@@ -190,11 +190,11 @@ class Unpickler(pickle.Unpickler):
             module in ("builtins", "__builtin__") and name in _CALLS
         ):
             raise CheckpointError(refusal(self._title, f"{module}.{name}"))
-        known = _KNOWN.get((module, name))
-        if known is _no_bytes:
+        stand_in = _KNOWN.get((module, name))
+        if stand_in is _no_bytes:
             self._other(f"{module}.{name}")
-        if known is not None:
-            return known
+        if stand_in is not None:
+            return stand_in
         if module in ("torch", "torch.storage", "torch.cuda") and name in _STORAGES:
             return Kind(*_STORAGES[name])
         if module == "torch" and name in DTYPES:
@@ -207,9 +207,9 @@ class Unpickler(pickle.Unpickler):
         return self._other(f"{module}.{name}")
 
     def _other(self, title: str) -> type[Other]:
-        if title not in self.others:
-            self.others[title] = type("Other", (Other,), {"title": title})
-        return self.others[title]
+        if title not in self.foreign_classes:
+            self.foreign_classes[title] = type("Other", (Other,), {"title": title})
+        return self.foreign_classes[title]
 
     def persistent_load(self, pid: Any) -> object:
         """Return the storage that an entry stands for; old files have entries of classes too."""
@@ -217,7 +217,9 @@ class Unpickler(pickle.Unpickler):
             return pid[1]
         if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
             raise MalformedError
-        kind, key, count = pid[1], pid[2], pid[4]
+        kind = pid[1]
+        key = pid[2]
+        count = pid[4]
         if (
             not isinstance(kind, Kind)
             or not kind.size
@@ -236,13 +238,13 @@ class Unpickler(pickle.Unpickler):
         return replace(whole, start=start, count=size)
 
 
-def refusal(title: str, found: str) -> str:
+def refusal(title: str, content: str) -> str:
     """Say that a file holds other things than tensors."""
-    named = f" (it holds {show_name(found)})" if found else ""
+    remark = f" (it holds {show_name(content)})" if content else ""
     return (
         f"{title} is neither a safetensors file nor a state dict of tensors alone. If it holds a "
         "whole model or other code, which se_viz does not run, write `model.state_dict()` to a "
-        f".safetensors file instead{named}."
+        f".safetensors file instead{remark}."
     )
 
 
@@ -281,7 +283,8 @@ def _sketch(
         return Odd(kind.name)
     if metadata and isinstance(metadata, dict) and (metadata.get("neg") or metadata.get("conj")):
         return Odd("negated or conjugated")
-    sides, steps = _sizes(shape), _sizes(stride)
+    sides = _sizes(shape)
+    steps = _sizes(stride)
     if not _is_size(offset) or len(sides) != len(steps) or not is_countable(sides):
         raise MalformedError
     return Sketch(

@@ -50,12 +50,12 @@ def list_on_disk() -> tuple[NetworkCard, ...]:
     """Return the cards of the networks that can be loaded at once: without a download, without
     another package.
     """
-    there = hubs.local_names()
+    names = hubs.local_names()
     return tuple(
         card
         for card in list_networks()
         if not card.source
-        or (hubs.local_name(card) in there and is_on_disk(card) and has_library(card))
+        or (hubs.local_name(card) in names and is_on_disk(card) and has_library(card))
     )
 
 

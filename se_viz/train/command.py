@@ -29,7 +29,8 @@ def run(arguments: argparse.Namespace) -> None:
         DeviceError: the device is not on this machine.
         NetworkError: the recipe names a network that cannot be built.
     """
-    recipe, out = recipe_of(arguments), arguments.out or FOLDER
+    recipe = recipe_of(arguments)
+    out = arguments.out or FOLDER
     device = choose_device(arguments.device).device
     _check_folders(arguments, out)
     with _alone(arguments.run):
@@ -105,7 +106,8 @@ def _name_data(arguments: argparse.Namespace, classes: tuple[str, ...]) -> str:
 
 
 def _read_data(folder: Path, *, batch: int) -> tuple[Pictures, Pictures]:
-    training, validation = Pictures(folder / "train"), Pictures(folder / "val")
+    training = Pictures(folder / "train")
+    validation = Pictures(folder / "val")
     if training.classes != validation.classes:
         odd = sorted(set(training.classes) ^ set(validation.classes))
         raise DataError(

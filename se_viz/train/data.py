@@ -19,7 +19,8 @@ from se_viz.errors import DataError
 from se_viz.files import check_ordinary, hold
 from se_viz.train.recipe import Recipe
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
 """The customary ImageNet statistics; pixels range from 0 to 1."""
 
 _MEAN_COLOUR = [round(255 * value) for value in MEAN]
@@ -161,8 +162,8 @@ def _decode(path: str, side: int, crop: Callable[[Image.Image], Image.Image] | N
     try:
         # A pipe would be waited for.
         check_ordinary(Path(path))
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
+        with Image.open(path) as file:
+            image = file.convert("RGB")
     except (OSError, SyntaxError) as error:
         raise DataError(f"{path} is damaged or no image. Remove it or replace it.") from error
     if crop:

@@ -23,7 +23,8 @@ def evaluate(network: Network, pictures: Pictures, *, batch: int = 64) -> float:
             them.
     """
     positive = _check_classes(network, pictures.classes)
-    card, right = network.card, 0
+    card = network.card
+    right = 0
     for images, labels in tqdm(
         validation_batches(pictures, size=card.input_size, batch=batch), desc="evaluating"
     ):
@@ -40,23 +41,23 @@ def _check_classes(network: Network, folders: Sequence[str]) -> int | None:
 
     None where it has several.
     """
-    known = network.classes
-    if len(known) == 1:
-        if len(folders) == 2 and known[0] in folders:
-            return folders.index(known[0])
+    classes = network.classes
+    if len(classes) == 1:
+        if len(folders) == 2 and classes[0] in folders:
+            return folders.index(classes[0])
         needed = (
-            f"answers whether an image is {known[0]}. Name a folder with two folders, one of them "
-            f"{known[0]}."
+            f"answers whether an image is {classes[0]}. Name a folder with two folders, one of "
+            f"them {classes[0]}."
         )
     elif network.card.multi_label:
         needed = (
             "has independent classes, of which an image may have several, and folders give each "
             "image one. Evaluate a network whose classes exclude each other."
         )
-    elif tuple(folders) == known:
+    elif tuple(folders) == classes:
         return None
     else:
-        needed = f"has the classes {', '.join(known)}. Evaluate on the network's own data set."
+        needed = f"has the classes {', '.join(classes)}. Evaluate on the network's own data set."
     raise DataError(f"The folder has the classes {', '.join(folders)}; the network {needed}")
 
 

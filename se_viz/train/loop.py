@@ -47,7 +47,10 @@ class Run:
         )
         if initial:
             _begin_with(model, initial)
-        self.recipe, self.folder, self.device, self.epoch = recipe, folder, device, 0
+        self.recipe = recipe
+        self.folder = folder
+        self.device = device
+        self.epoch = 0
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.average = AveragedModel(
             self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True
@@ -123,8 +126,8 @@ def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
     try:
         check_ordinary(path)
         # First by a process of its own: PyTorch's reader may crash, or fill the memory.
-        if others := read_listing(path.read_bytes(), path.name).others:
-            raise TypeError(others[0])
+        if foreign_classes := read_listing(path.read_bytes(), path.name).foreign_classes:
+            raise TypeError(foreign_classes[0])
         state = torch.load(path, map_location=device, weights_only=True)
         # Lists, where a tuple was saved, are as good.
         state["recipe"] = asdict(Recipe(**state["recipe"]))
@@ -231,15 +234,15 @@ def _begin_with(model: nn.Module, network: Network) -> None:
 def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     blocks = [module for module in model.modules() if isinstance(module, SqueezeExcitation)]
     gates = {id(value) for block in blocks for value in block.parameters()}
-    others = [value for value in model.parameters() if id(value) not in gates]
+    weights = [value for value in model.parameters() if id(value) not in gates]
     return [
         {
-            "params": [value for value in others if value.ndim > 1],
+            "params": [value for value in weights if value.ndim > 1],
             "lr": recipe.rate,
             "weight_decay": recipe.decay,
         },
         {
-            "params": [value for value in others if value.ndim == 1],
+            "params": [value for value in weights if value.ndim == 1],
             "lr": recipe.rate,
             "weight_decay": 0.0,
         },
@@ -252,9 +255,10 @@ def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _log(run: Run, *, loss: float, top1: float | None, seconds: float) -> None:
-    rate, size = run.schedule.get_last_lr()[0], run.recipe.size_at(run.epoch - 1)
-    shown = "" if top1 is None else f"{top1:.4f}"
-    row = f"{run.epoch},{size},{rate:.5f},{loss:.4f},{shown},{seconds:.0f}"
+    rate = run.schedule.get_last_lr()[0]
+    size = run.recipe.size_at(run.epoch - 1)
+    accuracy = "" if top1 is None else f"{top1:.4f}"
+    row = f"{run.epoch},{size},{rate:.5f},{loss:.4f},{accuracy},{seconds:.0f}"
     path = run.folder / "log.csv"
     with told(path):
         before = (
@@ -262,9 +266,9 @@ def _log(run: Run, *, loss: float, top1: float | None, seconds: float) -> None:
             if path.is_file()
             else []
         )
-        kept = [line for line in before if _epoch_of(line) < run.epoch]
-        write_file(path, "\n".join([_COLUMNS, *kept, row, ""]).encode())
-    tqdm.write(f"epoch {run.epoch}: loss {loss:.3f} top-1 {shown or '-'} ({seconds:.0f} s)")
+        rows = [line for line in before if _epoch_of(line) < run.epoch]
+        write_file(path, "\n".join([_COLUMNS, *rows, row, ""]).encode())
+    tqdm.write(f"epoch {run.epoch}: loss {loss:.3f} top-1 {accuracy or '-'} ({seconds:.0f} s)")
 
 
 def _epoch_of(line: str) -> float:

@@ -13,7 +13,8 @@ from pathlib import Path
 from se_viz.errors import OptionError
 from se_viz.train.recipe import Recipe
 
-NAME, TITLE = "se_resnet50_half_imagenette", "SE-ResNet-50, half width"
+NAME = "se_resnet50_half_imagenette"
+TITLE = "SE-ResNet-50, half width"
 DATA_NAME = "Imagenette v2"
 """What the card calls the data where classes are Imagenette's and no other name is given."""
 
@@ -85,12 +86,13 @@ def check_recipe(arguments: argparse.Namespace) -> None:
         OptionError: there is one.
     """
     for name, (low, high) in _RANGES.items():
-        value, option = getattr(arguments, name), name.replace("_", "-")
+        value = getattr(arguments, name)
+        option = name.replace("_", "-")
         if not low <= value <= high:
             raise OptionError(
                 f"--{option} {value:g} is out of its range. Give a number from {low:g} to {high:g}."
             )
-    if "sizes" in arguments.given and len(arguments.sizes) > arguments.epochs:
+    if "sizes" in arguments.option_names and len(arguments.sizes) > arguments.epochs:
         raise OptionError(
             f"--sizes names {len(arguments.sizes)} sizes for {arguments.epochs} epochs, and each "
             "takes an epoch at least. Name fewer sizes, or add epochs."

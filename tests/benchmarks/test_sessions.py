@@ -38,7 +38,8 @@ def test_resident_memory_is_at_most_the_peak():
     """
     if not os.path.exists("/proc/self/status"):
         pytest.skip("Only Linux tells a process's memory.")
-    held, peak = resident_memory(os.getpid()), peak_memory(os.getpid())
+    held = resident_memory(os.getpid())
+    peak = peak_memory(os.getpid())
     assert held is not None
     assert peak is not None
     assert 0 < held <= peak

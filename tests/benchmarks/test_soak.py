@@ -20,7 +20,8 @@ BEFORE = Usage(memory=1000.0, threads=10, descriptors=20, children=2)
 @linux
 def test_a_thread_and_an_open_file_are_counted(tmp_path: Path):
     """A leak of one each has to be seen, and its end too."""
-    before, end = take_usage(), threading.Event()
+    before = take_usage()
+    end = threading.Event()
     thread = threading.Thread(target=end.wait)
     thread.start()
     with (tmp_path / "file").open("w"):

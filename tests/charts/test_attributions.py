@@ -25,7 +25,8 @@ def test_zero_is_clear_ends_are_the_palettes_and_what_lies_beyond_is_marked(phot
     """The veil is blue (10, 70, 220) at its low end, clear in the middle, (200, 60, 0) at its high
     end.
     """
-    dark_blue, brown = (6, 28, 69), (92, 33, 0)
+    dark_blue = (6, 28, 69)
+    brown = (92, 33, 0)
     assert painted(photo, [-2, 0, 2, -9, 9]) == [
         [10, 70, 220],
         [GREY] * 3,
@@ -68,7 +69,8 @@ def test_one_scale_for_all_reaches_as_far_as_their_values_together():
     """The 0.995 quantile of all magnitudes; of 200 values, 199 of them 1, that is still 1 and not
     the 9.
     """
-    small, large = Map(np.full((10, 10), 1.0), False), Map(np.full((10, 10), -1.0), True)
+    small = Map(np.full((10, 10), 1.0), False)
+    large = Map(np.full((10, 10), -1.0), True)
     large.values[0, 0] = -9.0
     assert fit_reach([small]) == 1.0
     assert fit_reach([small, large]) == pytest.approx(np.quantile([1.0] * 199 + [9.0], 0.995))

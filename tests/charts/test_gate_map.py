@@ -125,7 +125,8 @@ def test_the_axis_of_means_holds_every_spread_and_has_round_ticks(table: pd.Data
     for factor in (0.003, 1.0, 700.0):
         scaled = table.assign(squeeze=table["squeeze"] * factor)
         data = lay_out_gates(scaled, LIGHT, value="squeeze")
-        (low, high), ticks = data["means"]["ends"], data["means"]["ticks"]
+        low, high = data["means"]["ends"]
+        ticks = data["means"]["ticks"]
         assert all(low <= row["mean"] - row["spread"] for row in data["rows"])
         assert all(row["mean"] + row["spread"] <= high for row in data["rows"])
         assert 2 <= len(ticks) <= 4

@@ -65,7 +65,8 @@ def test_every_block_is_one_row_named_as_in_the_paper(table: pd.DataFrame):
     heights.
     """
     figure = draw_gates(table, LIGHT)
-    rows, axis = heat_rows(figure), figure.layout["yaxis"]
+    rows = heat_rows(figure)
+    axis = figure.layout["yaxis"]
     assert list(axis.ticktext) == [label for label, *_ in BLOCKS]
     assert list(axis.tickvals) == [height for height, *_ in rows]
     assert axis.range[0] > rows[-1][0] > rows[0][0] > axis.range[1]

@@ -32,7 +32,8 @@ def test_bars_hold_the_entries_in_the_order_given(row: np.ndarray):
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
 def test_bars_are_orange_above_zero_and_blue_below(row: np.ndarray, palette: Palette):
     """The colours of all signed pictures, on an axis that is symmetric about 0."""
-    up, down = int(row.argmax()), int(row.argmin())
+    up = int(row.argmax())
+    down = int(row.argmin())
     figure = draw_row(row, [up, down], palette, own=0)
     assert list(traces(figure)[0].marker.color) == [
         palette.diverging[3][1],

@@ -199,7 +199,8 @@ def test_feature_maps_stand_upright():
     """Row 0 of a feature map is the top of the image, as in the photo above it."""
     figure = draw_channels(np.zeros((1, 3, 2)), np.ones(1), [0], LIGHT)
     for line in ("", "2"):
-        across, down = figure.layout[f"xaxis{line}"], figure.layout[f"yaxis{line}"]
+        across = figure.layout[f"xaxis{line}"]
+        down = figure.layout[f"yaxis{line}"]
         # From edge to edge of the outer pixels, whose centres are whole numbers; the y axis runs
         # downwards.
         assert (tuple(across.range), tuple(down.range)) == ((-0.5, 1.5), (2.5, -0.5))

@@ -44,7 +44,8 @@ def test_a_sheet_has_four_in_a_row_in_their_order(tiles: list[Tile]):
     pixels = np.asarray(to_sheet("A heading", tiles, LIGHT))
     expected = [Image.new("RGB", (1, 1), colour).getpixel((0, 0)) for colour in COLOURS]
     places = [np.argwhere((pixels == colour).all(-1)).mean(0) for colour in expected]
-    rows, columns = [round(place[0]) for place in places], [round(place[1]) for place in places]
+    rows = [round(place[0]) for place in places]
+    columns = [round(place[1]) for place in places]
     assert len(set(rows[:4])) == 1
     assert columns[:4] == sorted(columns[:4])
     assert rows[4] > rows[0]

@@ -84,7 +84,8 @@ def test_each_bar_is_a_channel_with_its_gate_and_answers_a_click():
     """
     table = pd.DataFrame({"channel": [7, 2], "gate": [0.25, 0.5], "difference": [-2.0, 1.0]})
     figure = parts(draw_makers(table, DARK, unit="cells summed", selected=2))
-    bars, layout = figure["data"][0], figure["layout"]
+    bars = figure["data"][0]
+    layout = figure["layout"]
     assert list(bars["y"]) == ["#7 · s = 0.25", "#2 · s = 0.50"]
     assert list(bars["x"]) == [-2.0, 1.0]
     assert list(bars["customdata"]) == ["7", "2"]

@@ -48,7 +48,7 @@ def test_points_keep_their_places_while_gates_change(block: pd.DataFrame):
     """Sorted by the gate before any edit, so that what was picked does not run away; heights are
     the gates now.
     """
-    points: Any = draw_choice(block, LIGHT, order="gate", picked=NOBODY, span=GATES).data[0]
+    points: Any = draw_choice(block, LIGHT, order="gate", selection=NOBODY, span=GATES).data[0]
     assert list(points.customdata) == ["1", "2", "3", "0"]
     assert list(points.y) == [0.9, 0.0, 0.4, 0.2]
     assert points.selectedpoints is None
@@ -56,7 +56,7 @@ def test_points_keep_their_places_while_gates_change(block: pd.DataFrame):
 
 def test_a_stem_leads_from_the_old_gate_to_the_new_one(block: pd.DataFrame):
     """Only the changed channel has one: at its place, from 0.6 down to 0."""
-    stems: Any = draw_choice(block, LIGHT, order="channel", picked=NOBODY, span=GATES).data[1]
+    stems: Any = draw_choice(block, LIGHT, order="channel", selection=NOBODY, span=GATES).data[1]
     assert list(stems.x) == [2, 2, 2]
     assert list(stems.y)[:2] == [0.6, 0.0]
     assert stems.mode == "lines"
@@ -65,12 +65,12 @@ def test_a_stem_leads_from_the_old_gate_to_the_new_one(block: pd.DataFrame):
 def test_picked_channels_are_stressed_wherever_they_stand(block: pd.DataFrame):
     """Channels 0 and 2 are the last and the second point of the sorted row."""
     figure = draw_choice(
-        block, LIGHT, order="gate", picked=np.array([0, 2]), span=GATES, areas=True
+        block, LIGHT, order="gate", selection=np.array([0, 2]), span=GATES, areas=True
     )
     points: Any = figure.data[0]
     assert sorted(points.selectedpoints) == [1, 3]
     nobody: Any = draw_choice(
-        block, LIGHT, order="gate", picked=NOBODY, span=GATES, areas=True
+        block, LIGHT, order="gate", selection=NOBODY, span=GATES, areas=True
     ).data[0]
     assert nobody.selectedpoints is None
 
@@ -79,23 +79,23 @@ def test_what_clicks_have_picked_is_drawn_without_the_browsers_selection(block: 
     """A point that the browser holds for selected would not tell of the next click on it, which
     takes it away.
     """
-    figure: Any = draw_choice(block, LIGHT, order="gate", picked=np.array([0, 2]), span=GATES)
+    figure: Any = draw_choice(block, LIGHT, order="gate", selection=np.array([0, 2]), span=GATES)
     points = figure.data[0]
     assert points.selectedpoints is None
     assert list(points.marker.size) == [4, 9, 4, 9]
     assert figure.layout.dragmode is False
-    nobody: Any = draw_choice(block, LIGHT, order="gate", picked=NOBODY, span=GATES).data[0]
+    nobody: Any = draw_choice(block, LIGHT, order="gate", selection=NOBODY, span=GATES).data[0]
     assert nobody.marker.size == 7
 
 
 def test_gates_stand_on_their_fixed_scale_with_a_rule(block: pd.DataFrame):
     """0 to 1 with a rule at 0.5; what a factor has lifted above 1 is still inside."""
-    layout: Any = draw_choice(block, LIGHT, order="gate", picked=NOBODY, span=GATES).layout
+    layout: Any = draw_choice(block, LIGHT, order="gate", selection=NOBODY, span=GATES).layout
     low, high = layout.yaxis.range
     assert low < 0 < 1 < high < 1.1
     assert [shape.y0 for shape in layout.shapes] == [0.5]
     lifted: Any = draw_choice(
-        block.assign(after=block["gate"] * 2), LIGHT, order="gate", picked=NOBODY, span=GATES
+        block.assign(after=block["gate"] * 2), LIGHT, order="gate", selection=NOBODY, span=GATES
     )
     assert lifted.layout.yaxis.range[1] > 1.8
 
@@ -110,7 +110,8 @@ def test_an_answer_shows_both_shares_and_both_logits():
         }
     ).assign(logit_before=[4.0, 2.0], logit_after=[1.5, 2.0])
     figure = draw_answers(table, LIGHT)
-    (bar,), (tick,) = traces(figure, go.Bar), traces(figure, go.Scatter)
+    (bar,) = traces(figure, go.Bar)
+    (tick,) = traces(figure, go.Scatter)
     assert list(bar.x) == [25.0, 10.0]
     assert list(tick.x) == [80.0, 10.0]
     layout: Any = figure.layout

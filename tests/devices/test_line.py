@@ -87,7 +87,8 @@ def test_passes_run_in_order_of_arrival():
 
 def test_nobody_runs_beside_another():
     """Captum's hooks of one must not see another's pass: each goes in and out before the next."""
-    inside, seen = [], []
+    inside = []
+    seen = []
 
     def visit(line: Line) -> None:
         for _ in range(20):
@@ -183,11 +184,9 @@ def test_who_gives_up_while_waiting_leaves_no_gap():
     told = threading.Event()
     with street() as here:
         with here.line.turn():
-            first, gone, last = (
-                here.join("a"),
-                here.join("gone", watch=leave_when(told)),
-                here.join("c"),
-            )
+            first = here.join("a")
+            gone = here.join("gone", watch=leave_when(told))
+            last = here.join("c")
             told.set()
             with pytest.raises(GoneError, match="gone"):
                 gone.result(PATIENCE)
@@ -206,7 +205,8 @@ def test_who_is_unwanted_when_its_turn_comes_does_not_compute():
 
     with street() as here:
         with here.line.turn():
-            gone, other = here.join("gone", watch=watch), here.join("b")
+            gone = here.join("gone", watch=watch)
+            other = here.join("b")
         with pytest.raises(GoneError, match="gone"):
             gone.result(PATIENCE)
         finish(other)
@@ -322,7 +322,8 @@ def test_those_of_one_kind_share_a_pass():
         ran.append(items)
         return [item.upper() for item in items]
 
-    answers, kinds = {}, {"a": 1, "b": 2, "c": 1, "d": 1}
+    answers = {}
+    kinds = {"a": 1, "b": 2, "c": 1, "d": 1}
     with street() as here:
 
         def visit(name: str, stands: threading.Event) -> None:

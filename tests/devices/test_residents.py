@@ -29,7 +29,8 @@ def use(residents: Residents[str], *names: str) -> None:
 def test_one_copy_serves_all():
     """Eight people who choose a network at once wait for one load, and get the very same object."""
     residents: Residents[object] = Residents(2, lambda _: None)
-    loads, start = [], threading.Barrier(8)
+    loads = []
+    start = threading.Barrier(8)
 
     def load() -> object:
         loads.append(1)

@@ -76,7 +76,8 @@ def test_squeeze_and_gate_agree_with_matrices_in_double_precision(
     """
     _, seen = watch(se_net, images)
     for record in capture(se_net, images):
-        block, features = se_blocks(se_net)[record.block], seen[record.block][0].double()
+        block = se_blocks(se_net)[record.block]
+        features = seen[record.block][0].double()
         first, second = (layer.weight[:, :, 0, 0].double() for layer in (block.fc1, block.fc2))
         assert block.fc1.bias is not None
         assert block.fc2.bias is not None

@@ -49,7 +49,8 @@ def test_captures_may_end_in_the_order_they_began():
     """Notebooks and exit stacks close what was opened first: the others go on, to their own
     ends.
     """
-    one, two = build(), build()
+    one = build()
+    two = build()
     captures = [
         capture_gates(one),
         capture_gates(one),
@@ -109,7 +110,8 @@ def test_tasks_of_one_loop_capture_apart():
     """Tasks share a thread; each sees its own passes, and an asynchronous generator may be closed
     by another task.
     """
-    model, other = build(), build()
+    model = build()
+    other = build()
 
     async def task(model: nn.Module, passes: int) -> int:
         with capture_gates(model) as records:
@@ -136,7 +138,8 @@ def test_tasks_of_one_loop_capture_apart():
 
 def test_a_capture_may_be_closed_by_another_thread():
     """Web frameworks do so; what its own thread recorded is there."""
-    model, lists = build(), list[list[GateRecord]]()
+    model = build()
+    lists = list[list[GateRecord]]()
     capture = capture_gates(model)
 
     def begin() -> None:
@@ -155,7 +158,8 @@ def test_passes_in_another_thread_than_the_captures_are_told():
     """An empty list would say that the model has no gates: neither a closing thread nor a worker
     records.
     """
-    model, capture = build(), capture_gates(build())
+    model = build()
+    capture = capture_gates(build())
     thread = Thread(target=capture.__enter__)
     thread.start()
     thread.join()
@@ -199,7 +203,8 @@ def test_what_checkpointing_runs_again_is_no_pass(reentrant: bool):
         def forward(self, images: Tensor) -> Any:
             return checkpoint(self.net[1:], self.net[0](images), use_reentrant=reentrant)
 
-    model, plain = Checkpointed(), build()
+    model = Checkpointed()
+    plain = build()
     edits = {"1": torch.square}
     with capture_gates(model) as records, edit_gates(model.net, edits):
         # The network inside is no pass of its own there: an edit acts wherever its block runs.
@@ -245,7 +250,8 @@ def test_a_block_that_is_replaced_inside_a_capture_is_told():
 
 def test_gates_under_torch_func_are_plain_values():
     """A gradient transform wraps every tensor, and its wrappers die with it."""
-    model, weights = build(), dict(build().named_parameters())
+    model = build()
+    weights = dict(build().named_parameters())
     with capture_gates(model, keep_features=["1"]) as records:
         run(model)
         torch.func.grad(lambda values: torch.func.functional_call(model, values, (IMAGES,)).sum())(

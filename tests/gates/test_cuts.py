@@ -8,7 +8,8 @@ from se_viz.errors import NoSEBlocksError
 from se_viz.gates import GateSite, edit_gates, find_gates
 from se_viz.gates.cuts import cut_gates
 
-FIRST, LAST = "layer1.0.bn3.1", "layer4.2.bn3.1"
+FIRST = "layer1.0.bn3.1"
+LAST = "layer4.2.bn3.1"
 
 
 @pytest.fixture

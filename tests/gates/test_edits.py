@@ -13,7 +13,9 @@ from se_viz.errors import EditError, NoSEBlocksError
 
 pytestmark = pytest.mark.slow
 
-FIRST, MIDDLE, LAST = "layer1.0.bn3.1", "layer3.2.bn3.1", "layer4.2.bn3.1"
+FIRST = "layer1.0.bn3.1"
+MIDDLE = "layer3.2.bn3.1"
+LAST = "layer4.2.bn3.1"
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_always_called")
 
 
@@ -178,7 +180,8 @@ def test_threads_edit_one_model_apart(se_net: nn.Module):
     """Sessions share the model: each is answered with its own edit, every time, and one without
     any is not edited.
     """
-    threads, rounds = 6, 8
+    threads = 6
+    rounds = 8
     image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(3))
     start = Barrier(threads)
 

@@ -20,7 +20,8 @@ BLOCK = "layer3.2.bn3.1"
 
 # Twenty roundings of float32 at the size of these values; the expected ones are in double
 # precision.
-NEAR, CLOSE = 1e-5, 2e-6
+NEAR = 1e-5
+CLOSE = 2e-6
 
 
 def capture(model: nn.Module, images: Tensor) -> list[GateRecord]:
@@ -65,7 +66,8 @@ def test_the_errors_are_the_distances_from_what_the_block_computed(
     """Hooks of the test's own read what the layers put out for the same image; the largest
     difference is told.
     """
-    record, block = record_of(se_net, images[:1]), se_net.get_submodule(BLOCK)
+    record = record_of(se_net, images[:1])
+    block = se_net.get_submodule(BLOCK)
     seen: list[Tensor] = []
     for name in ("activation", "fc2", "scale_activation"):
         block.get_submodule(name).register_forward_hook(
@@ -109,7 +111,8 @@ class Linears(nn.Module):
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        up, down = nn.Linear(hidden, channels, bias=False), nn.Linear(channels, hidden, bias=False)
+        up = nn.Linear(hidden, channels, bias=False)
+        down = nn.Linear(channels, hidden, bias=False)
         self.fc = nn.Sequential(down, nn.ReLU(inplace=True), up, nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
@@ -325,7 +328,8 @@ def test_the_model_is_left_as_it_was(se_net: nn.Module, images: Tensor):
     """
     record = record_of(se_net, images)
     se_net.train()
-    before, modes = deepcopy(se_net.state_dict()), [module.training for module in se_net.modules()]
+    before = deepcopy(se_net.state_dict())
+    modes = [module.training for module in se_net.modules()]
     open_gate(se_net, record)
     assert all(torch.equal(value, before[name]) for name, value in se_net.state_dict().items())
     assert [module.training for module in se_net.modules()] == modes

@@ -140,7 +140,8 @@ def test_eight_threads_share_one_model(se_net: nn.Module):
     """Hooks belong to the model and sessions are threads: each must get its own image's gates,
     every time.
     """
-    threads, rounds = 8, 12
+    threads = 8
+    rounds = 12
     inputs = torch.randn(threads, 1, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     alone = [capture(se_net, image) for image in inputs]
     start = Barrier(threads)

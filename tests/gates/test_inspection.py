@@ -304,7 +304,8 @@ def test_blocks_may_share_their_gate_function(spell: Callable[..., None]):
     spell(Block)
     shared = nn.Sigmoid()
     torch.manual_seed(0)
-    early, late = Block(8, shared), Block(8, shared)
+    early = Block(8, shared)
+    late = Block(8, shared)
     model = nn.Sequential(nn.Conv2d(3, 8, 3), early, shared, late, shared).eval()
     images = torch.randn(2, 3, 16, 16)
     with capture_gates(model) as records, torch.no_grad():
@@ -410,7 +411,8 @@ def test_what_is_not_the_multiplier_is_neither_recorded_nor_edited(
     gate.
     """
     spell(Multiplies)
-    model, images = net(Multiplies(way)), torch.randn(2, 3, 32, 32)
+    model = net(Multiplies(way))
+    images = torch.randn(2, 3, 32, 32)
     message = (
         r"^1 \(.*Multiplies\) puts out something else than its input times its gate.*Leave it out: "
         r"`inspect_gates`"
@@ -428,7 +430,8 @@ def test_what_is_not_the_multiplier_is_neither_recorded_nor_edited(
 def test_a_block_is_checked_in_every_pass(spell: Callable[..., None]):
     """A dropout of the gate passes it on in evaluation, and changes it in training."""
     spell(Multiplies)
-    model, images = net(Multiplies("drops")), torch.randn(2, 3, 32, 32)
+    model = net(Multiplies("drops"))
+    images = torch.randn(2, 3, 32, 32)
     with capture_gates(model) as records:
         model(images)
         with pytest.raises(CaptureError, match="puts out something else"):
@@ -460,7 +463,8 @@ def test_a_dropout_before_the_sigmoid_of_a_known_name_is_read_past():
         def forward(self, x: Tensor) -> Tensor:
             return x * self.fc(x.mean((2, 3)))[:, :, None, None]
 
-    model, images = net(SELayer()), torch.randn(2, 3, 32, 32)
+    model = net(SELayer())
+    images = torch.randn(2, 3, 32, 32)
     with capture_gates(model) as records, torch.no_grad():
         model(images)
         before = model[0](images)

@@ -131,7 +131,8 @@ def test_a_hidden_pattern_is_put_in_order():
     squared entries.
     """
     order = np.random.default_rng(0)
-    left, right = order.permutation(np.arange(1.0, 41)), order.permutation(np.arange(1.0, 41) - 15)
+    left = order.permutation(np.arange(1.0, 41))
+    right = order.permutation(np.arange(1.0, 41) - 15)
     pattern = find_pattern(torch.from_numpy(np.outer(left, right)).float())
     assert left[pattern.rows.numpy()].tolist() == sorted(left, reverse=True)
     assert right[pattern.columns.numpy()].tolist() == sorted(right, reverse=True)
@@ -181,7 +182,8 @@ def test_the_strongest_are_the_longest_rows_and_columns():
     cross.
     """
     jacobian = torch.randn(40, 40, generator=torch.Generator().manual_seed(8))
-    found, matrix = find_strongest(jacobian, 5), jacobian.numpy().astype(np.float64)
+    found = find_strongest(jacobian, 5)
+    matrix = jacobian.numpy().astype(np.float64)
     rows, columns = (np.argsort(-np.linalg.norm(matrix, axis=axis))[:5] for axis in (1, 0))
     assert (found.rows.tolist(), found.columns.tolist()) == (rows.tolist(), columns.tolist())
     np.testing.assert_array_equal(found.values, jacobian.numpy()[np.ix_(rows, columns)])

@@ -16,7 +16,8 @@ def test_two_ways_that_meet_are_narrow_where_they_meet():
     exponential.
     """
     x = torch.tensor(0.3, requires_grad=True)
-    sine, cosine = x.sin(), x.cos()
+    sine = x.sin()
+    cosine = x.cos()
     product = sine * cosine
     narrows = Narrows(product.exp())
     for values, expected in (
@@ -50,6 +51,7 @@ def test_several_outputs_of_one_step_are_not_narrow():
 
 def test_what_is_not_in_the_graph_asks_for_nothing():
     """A gate that does not act on the value may be named."""
-    x, other = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    x = torch.ones(2, requires_grad=True)
+    other = torch.ones(2, requires_grad=True)
     narrows = Narrows((2 * x).sum())
     assert narrows.before([node_of(x), node_of(other)]).node is node_of(x)

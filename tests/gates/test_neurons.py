@@ -12,7 +12,9 @@ from se_viz import capture_gates, edit_gates, find_gates
 from se_viz.errors import CaptureError, NoSEBlocksError
 from se_viz.gates.neurons import Neuron, read_neuron
 
-FIRST, MIDDLE, LAST = "layer1.0.bn3.1", "layer3.2.bn3.1", "layer4.2.bn3.1"
+FIRST = "layer1.0.bn3.1"
+MIDDLE = "layer3.2.bn3.1"
+LAST = "layer4.2.bn3.1"
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_always_called")
 
 

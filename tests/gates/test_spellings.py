@@ -192,7 +192,8 @@ def slide(conv: nn.Module, value: Tensor) -> Tensor:
     circular.
     """
     weight = get(conv, "weight").flatten()
-    reach, channels = len(weight) // 2, value.shape[1]
+    reach = len(weight) // 2
+    channels = value.shape[1]
     circular = conv.padding == (0,)
     total = torch.zeros_like(value)
     for channel in range(channels):

@@ -107,7 +107,8 @@ def test_space_moved_into_channels_is_a_stride():
 
 def test_maps_that_grow_have_lower_stages_down_to_below_zero():
     """A decoder goes back up; past the image's own size a stride is below 1."""
-    up, se = nn.Upsample(scale_factor=2), SqueezeExcitation(8, 4)
+    up = nn.Upsample(scale_factor=2)
+    se = SqueezeExcitation(8, 4)
     steps = [nn.Conv2d(3, 8, 3, 2, 1), SqueezeExcitation(8, 4), up, se, up, SqueezeExcitation(8, 4)]
     assert stages(nn.Sequential(*steps), IMAGE) == [1, 0, -1]
 
@@ -118,13 +119,16 @@ def test_each_tower_has_its_own_image():
     class Towers(nn.Module):
         def __init__(self, one: nn.Module, two: nn.Module):
             super().__init__()
-            self.one, self.two = one, two
+            self.one = one
+            self.two = two
 
         def forward(self, large: Tensor, small: Tensor) -> None:
             self.one(large)
             self.two(small)
 
-    large, small, shared = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 16, 16), Wrap()
+    large = torch.rand(1, 3, 64, 64)
+    small = torch.rand(1, 3, 16, 16)
+    shared = Wrap()
     assert stages(Towers(Wrap(), Wrap()), large, small) == [1, 2] * 2
     assert stages(Towers(shared, shared), large, small) == [1, 2] * 2
 
@@ -154,7 +158,8 @@ def test_sound_and_volumes_are_captured(kind: Any, shape: tuple[int, ...]):
             return x * self.fc(x.flatten(2).mean(2)).reshape(*x.shape[:2], *[1] * (x.dim() - 2))
 
     torch.manual_seed(0)
-    model, inputs = nn.Sequential(kind(3, 8, 3, 2, 1), SELayer()).eval(), torch.rand(shape)
+    model = nn.Sequential(kind(3, 8, 3, 2, 1), SELayer()).eval()
+    inputs = torch.rand(shape)
     with torch.no_grad(), capture_gates(model, keep_features=["1"]) as records:
         after = model(inputs)
         before = model[0](inputs)

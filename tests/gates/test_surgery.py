@@ -24,7 +24,9 @@ from se_viz.gates.surgery import (
 
 pytestmark = pytest.mark.slow
 
-FIRST, MIDDLE, LAST = "layer1.0.bn3.1", "layer3.2.bn3.1", "layer4.2.bn3.1"
+FIRST = "layer1.0.bn3.1"
+MIDDLE = "layer3.2.bn3.1"
+LAST = "layer4.2.bn3.1"
 
 
 class Twice(nn.Module):
@@ -107,7 +109,8 @@ def test_only_the_named_channels_change(se_net: nn.Module, images: Tensor):
 
 def test_a_block_is_levelled_over_its_own_channels_of_one_image(se_net: nn.Module, images: Tensor):
     """Each image keeps its own mean, or one photo would change another's answer."""
-    plain, level = gates(se_net, images), gates(se_net, images, level_gates(FIRST))
+    plain = gates(se_net, images)
+    level = gates(se_net, images, level_gates(FIRST))
     assert plain[FIRST].mean(1)[0] != plain[FIRST].mean(1)[1]
     for row in range(2):
         # Two orders of adding 64 numbers.
@@ -117,7 +120,8 @@ def test_a_block_is_levelled_over_its_own_channels_of_one_image(se_net: nn.Modul
 
 def test_later_edits_act_on_what_earlier_ones_left(se_net: nn.Module, images: Tensor):
     """Set to a half, then doubled, is one; doubled, then set to a half, is a half."""
-    half, double = set_gates(MIDDLE, 0.5), scale_gates(MIDDLE, 2.0)
+    half = set_gates(MIDDLE, 0.5)
+    double = scale_gates(MIDDLE, 2.0)
     assert (gates(se_net, images, half, double)[MIDDLE] == 1.0).all()
     assert (gates(se_net, images, double, half)[MIDDLE] == 0.5).all()
 
@@ -337,7 +341,8 @@ def test_two_sessions_with_different_edits_never_mix(
             for index in range(1, 6)
         ),
     ]
-    image, start = images[:1], Barrier(6)
+    image = images[:1]
+    start = Barrier(6)
 
     def run(edits: list[GateEdit]) -> Tensor:
         with torch.no_grad(), edit_gates(se_net, compile_edits(edits, sites)):

@@ -70,7 +70,8 @@ def test_blocks_are_named_as_in_the_paper(se_net: nn.Module, images: Tensor):
 
 def test_a_block_keeps_its_name_in_a_second_pass():
     """Two passes through one capture give two records of a block, which is still one block."""
-    first, second = record("a", 2, [[0.5]]), record("b", 2, [[0.5]])
+    first = record("a", 2, [[0.5]])
+    second = record("b", 2, [[0.5]])
     assert label_blocks([first, second, first, second]) == {"a": "SE_2_1", "b": "SE_2_2"}
 
 

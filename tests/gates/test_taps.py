@@ -31,7 +31,8 @@ def whole(answer: Tensor) -> Tensor:
 
 def see(model: nn.Module, images: Tensor, spot: Spot) -> tuple[Tensor, Tensor]:
     """Return a tapped model's answer, and what its tap was given."""
-    tapped, seen = Tapped(model, [spot], whole), []
+    tapped = Tapped(model, [spot], whole)
+    seen = []
     with (
         tapped.taps[0].register_forward_hook(
             lambda _module, _inputs, output: seen.append(output.clone())
@@ -55,7 +56,8 @@ def test_a_tap_sees_u_and_x_and_changes_nothing(
     4, whatever the order of axes and the use; the answer stays to the bit.
     """
     torch.manual_seed(0)
-    model, images = build().eval(), torch.randn(2, 3, 6, 5)
+    model = build().eval()
+    images = torch.randn(2, 3, 6, 5)
     with (
         capture_gates(model, keep_features=[path, f"{path}#2"] if call else [path]) as records,
         torch.no_grad(),
@@ -78,7 +80,8 @@ def test_a_tap_sees_gates_and_changes_nothing(build: Callable[[], nn.Module], pa
     pass.
     """
     torch.manual_seed(0)
-    model, images = build().eval(), torch.randn(2, 3, 6, 5)
+    model = build().eval()
+    images = torch.randn(2, 3, 6, 5)
     with capture_gates(model) as records, torch.no_grad():
         expected = model(images)
     record = next(one for one in records if one.call == call)
@@ -125,7 +128,8 @@ def test_what_is_read_is_not_overwritten_by_the_next_layer(se_net: nn.Module, im
     record = next(one for one in records if one.block == BLOCK)
     assert record.features is not None
     scaled = record.features * record.gate[:, :, None, None]
-    tapped, kept = Tapped(se_net, [Spot(BLOCK)], whole), list[Any]()
+    tapped = Tapped(se_net, [Spot(BLOCK)], whole)
+    kept = list[Any]()
     with (
         tapped.taps[0].register_forward_hook(lambda _m, _i, output: kept.append(output)),
         torch.no_grad(),
@@ -151,7 +155,9 @@ def test_others_do_not_pass_through_a_tap(se_net: nn.Module, images: Tensor):
     """
     with torch.no_grad():
         expected = se_net(images)
-    tapped, answers, seen = Tapped(se_net, [Spot(BLOCK)], whole), list[Tensor](), list[int]()
+    tapped = Tapped(se_net, [Spot(BLOCK)], whole)
+    answers = list[Tensor]()
+    seen = list[int]()
 
     def meanwhile(_module: nn.Module, _inputs: tuple[Tensor], output: Tensor) -> Tensor:
         seen.append(1)

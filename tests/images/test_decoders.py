@@ -134,7 +134,8 @@ def tiff_of_many_tags() -> bytes:
 
 def tiff_of_many_strips() -> bytes:
     """Three million strips, each of which Pillow keeps an object for."""
-    count, start = 3_000_000, 200
+    count = 3_000_000
+    start = 200
     tags = [
         (256, 4, 1, 1000),
         (257, 4, 1, 1000),

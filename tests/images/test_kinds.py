@@ -258,7 +258,9 @@ def jpeg_frame(marker: int, bits: int, bands: int) -> bytes:
     Image.fromarray(NOISE).save(file, "JPEG")
     content = bytearray(file.getvalue())
     place = content.find(b"\xff\xc0")
-    content[place + 1], content[place + 4], content[place + 9] = marker, bits, bands
+    content[place + 1] = marker
+    content[place + 4] = bits
+    content[place + 9] = bands
     return bytes(content)
 
 
@@ -324,7 +326,8 @@ def test_scans_of_previews_and_later_frames_do_not_count():
     """A phone's file holds thumbnails and more frames; only the first picture is decoded."""
     file = BytesIO()
     Image.fromarray(NOISE).save(file, "JPEG")
-    content, preview = file.getvalue(), progressive(64, 60)
+    content = file.getvalue()
+    preview = progressive(64, 60)
     thumbnail = b"\xff\xe1" + struct.pack(">H", len(preview) + 2) + preview
     opened = open_image(content[:2] + 2 * thumbnail + content[2:] + progressive(64, 100))
     np.testing.assert_array_equal(np.asarray(opened), np.asarray(open_image(content)))

@@ -45,7 +45,11 @@ GREY_16 = Image.fromarray(np.full(SIZE[::-1], 100 * 257, np.uint16))
 GREY_16_MOTOROLA = Image.fromarray(np.full(SIZE[::-1], 100 * 257, np.dtype(">u2")))
 # JFIF: red is Y = 0.299 * 255, Cb = 128 - 0.1687 * 255, Cr = 128 + 0.5 * 255.
 RED_YCBCR = Image.new("YCbCr", SIZE, (76, 85, 255))
-WHITE, GREY, HALF, PINK, ROSE = (255,) * 3, (100,) * 3, (127,) * 3, (255, 127, 127), (200, 40, 80)
+WHITE = (255,) * 3
+GREY = (100,) * 3
+HALF = (127,) * 3
+PINK = (255, 127, 127)
+ROSE = (200, 40, 80)
 RED = (255, 0, 0)
 
 COLOURS = [
@@ -207,7 +211,8 @@ def test_a_file_is_opened_by_content_whatever_its_name(extension, tmp_path):
     """People rename files; every ending that is offered opens, and so does a file with the wrong
     one.
     """
-    right, wrong = tmp_path / f"photo.{extension}", tmp_path / "photo.txt"
+    right = tmp_path / f"photo.{extension}"
+    wrong = tmp_path / "photo.txt"
     kind = {"tif": "TIFF", "apng": "PNG", "mpo": "MPO", "avifs": "AVIF"}.get(
         extension, extension.upper()
     )

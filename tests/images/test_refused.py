@@ -226,7 +226,8 @@ def test_an_image_is_held_twice_at_most_while_it_is_opened(tmp_path):
 
 def seeds() -> dict[str, bytes]:
     exif = Image.Exif()
-    exif[274], exif[270] = 6, "a photo"
+    exif[274] = 6
+    exif[270] = "a photo"
     files = {kind: encode(NOISE, kind) for kind in FORMATS}
     files |= {
         f"{kind} with EXIF": encode(NOISE, kind, exif=exif)

@@ -292,10 +292,12 @@ def test_the_cost_of_a_model_with_computed_weights_is_that_of_the_plain_one():
     """The older weight norm adds one value an output, and leaves a tensor with a gradient beside
     its weights.
     """
-    plain, normed = Tiny(), Tiny()
+    plain = Tiny()
+    normed = Tiny()
     nn.utils.weight_norm(normed.fc)
     normed(torch.rand(1, 3, 16, 16))
-    found, expected = measure_cost(normed, 16), measure_cost(plain, 16)
+    found = measure_cost(normed, 16)
+    expected = measure_cost(plain, 16)
     assert (found.parameters, found.gflops) == (expected.parameters + 3, expected.gflops)
 
 

@@ -96,15 +96,18 @@ def test_classes_that_exclude_each_other_share_out_one_whole(network: Network):
 
 def test_the_divergence_of_independent_classes_is_the_sum_of_theirs():
     """KL of products is the sum of the KLs; each by hand from its definition for two outcomes."""
-    live, changed = torch.tensor([[0.3, -2.0]]), torch.tensor([[1.1, -0.4]])
+    live = torch.tensor([[0.3, -2.0]])
+    changed = torch.tensor([[1.1, -0.4]])
 
     def pair(first: float, second: float) -> float:
-        p, q = sigmoid(first), sigmoid(second)
+        p = sigmoid(first)
+        q = sigmoid(second)
         return p * log(p / q) + (1 - p) * log((1 - p) / (1 - q))
 
     expected = pair(0.3, 1.1) + pair(-2.0, -0.4)
     assert divergences_of(live, changed, independent=True).item() == pytest.approx(expected)
-    p, q = live.double().softmax(1), changed.double().softmax(1)
+    p = live.double().softmax(1)
+    q = changed.double().softmax(1)
     assert divergences_of(live, changed, independent=False).item() == pytest.approx(
         (p * (p / q).log()).sum().item()
     )
@@ -128,7 +131,8 @@ def test_gates_can_turn_the_answer_of_a_single_logit(binary: Network):
     assert found.live == pytest.approx(sigmoid(-0.01), abs=1e-4)
     assert found.probability == pytest.approx(sigmoid(logit), abs=1e-4)
     assert found.kept == (logit < 0)
-    p, q = found.live, found.probability
+    p = found.live
+    q = found.probability
     assert found.divergence == pytest.approx(
         p * log(p / q) + (1 - p) * log((1 - p) / (1 - q)), abs=1e-4
     )

@@ -19,7 +19,8 @@ from se_viz.networks import Network, NetworkCard, list_networks, load_network
 from se_viz.networks.checkpoints import damaged_cards, read_cards, read_weights, save_checkpoint
 from se_viz.networks.zoo import damaged_networks
 
-WEIGHTS, CARD = "tiny.safetensors", "tiny.json"
+WEIGHTS = "tiny.safetensors"
+CARD = "tiny.json"
 
 
 def replace_weights(folder: Path, content: bytes) -> None:
@@ -199,7 +200,8 @@ def test_a_pickle_is_refused_and_not_run(network_folder: Path, tmp_path: Path):
     """PyTorch's own format runs code on loading; a renamed file must not get that far, whatever
     its hash.
     """
-    proof, pickle = tmp_path / "executed", tmp_path / "weights.pt"
+    proof = tmp_path / "executed"
+    pickle = tmp_path / "weights.pt"
     torch.save({"fc.bias": Payload(proof)}, pickle)
     replace_weights(network_folder, pickle.read_bytes())
     refused(network_folder, rf"{WEIGHTS} is no safetensors file")

@@ -30,7 +30,8 @@ from tests.support.loopback import Hub, run_hub
 
 pytestmark = pytest.mark.slow
 
-FILE, REPOSITORY = "torchvision/mobilenet_v3_small", "timm/mobilenetv3_small_050.lamb_in1k"
+FILE = "torchvision/mobilenet_v3_small"
+REPOSITORY = "timm/mobilenetv3_small_050.lamb_in1k"
 BOTH = pytest.mark.parametrize("name", [FILE, REPOSITORY])
 
 

@@ -146,7 +146,10 @@ def test_classes_beside_tensors_are_passed_over(legacy: bool):
     """The first format writes the source of a layer's class beside it."""
     content = written({"layer": nn.ReLU, "w": torch.ones(1)}, legacy=legacy)
     listing = read_listing(content, "mine.pt")
-    assert ([*listing.entries], listing.others) == (["w"], ("torch.nn.modules.activation.ReLU",))
+    assert ([*listing.entries], listing.foreign_classes) == (
+        ["w"],
+        ("torch.nn.modules.activation.ReLU",),
+    )
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -414,7 +417,8 @@ def test_a_long_list_of_tensors_stays_in_the_child():
 
 def test_a_name_of_ten_megabytes_is_one_line():
     """Names of tensors stand in sentences, on pages and on terminals."""
-    long, evil = "a" * 10**7, "\x1b[2J\u202e`![x](http://x/y.png)"
+    long = "a" * 10**7
+    evil = "\x1b[2J\u202e`![x](http://x/y.png)"
     assert len(show_name(long)) == 80
     assert show_name(evil) == "\ufffd[2J\ufffd'![x](http://x/y.png)"
     content = written({evil: torch.zeros(2).to(torch.complex64)})

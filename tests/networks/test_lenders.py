@@ -89,7 +89,8 @@ def test_the_bundled_network_brings_sixty_lenders():
     """
     (bundled,) = [card for card in list_networks() if card.lenders]
     with np.load(checkpoints.FOLDER / f"{bundled.name}.lenders.npz", allow_pickle=False) as arrays:
-        gates, digests = arrays["gates"], arrays["digests"]
+        gates = arrays["gates"]
+        digests = arrays["digests"]
     assert gates.shape == (60, 7552)
     assert gates.dtype == np.uint16
     assert len({*digests.tolist()}) == 60

@@ -175,10 +175,8 @@ def test_of_several_weights_the_plain_ones_are_taken_and_it_is_said(model: nn.Mo
     """Weights before an average of them, whatever the order in the file; the sentence names
     both.
     """
-    state, average = (
-        model.state_dict(),
-        {key: value * 1.0 for key, value in model.state_dict().items()},
-    )
+    state = model.state_dict()
+    average = {key: value * 1.0 for key, value in model.state_dict().items()}
     average["classifier.3.bias"] += 1
     content = pickled(
         {"model_ema": {"module": average}, "net": {"module": state}, "args": argparse.Namespace()}

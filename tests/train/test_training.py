@@ -35,13 +35,15 @@ from tests import ROOT
 pytestmark = pytest.mark.slow
 
 COLOURS = {"blue": (40, 40, 200), "red": (200, 40, 40)}
-EPOCHS, BATCH = 2, 4
+EPOCHS = 2
+BATCH = 4
 
 
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes of plain squares, eight each to train on and three each to validate."""
-    folder, dice = tmp_path_factory.mktemp("squares"), random.Random(0)
+    folder = tmp_path_factory.mktemp("squares")
+    dice = random.Random(0)
     for split, count in (("train", 8), ("val", 3)):
         for name, colour in COLOURS.items():
             (folder / split / name).mkdir(parents=True)
@@ -346,10 +348,8 @@ def test_an_unfinished_run_says_so_on_its_card(squares, finished, tmp_path):
     (tmp_path / "run").mkdir()
     state = torch.load(finished / "run" / "last.pt", weights_only=True)
     torch.save({**state, "epoch": 1}, tmp_path / "run" / "last.pt")
-    naming, validation = (
-        Naming("early", "Early", "Squares", "by hand", 32),
-        Pictures(squares / "val"),
-    )
+    naming = Naming("early", "Early", "Squares", "by hand", 32)
+    validation = Pictures(squares / "val")
     card = export(
         tmp_path / "run", tmp_path / "out", naming, validation, device=torch.device("cpu")
     )

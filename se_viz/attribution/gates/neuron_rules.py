@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from se_viz.attribution.catalogue import Method
 from se_viz.attribution.passes import rewind
 from se_viz.errors import AttributionError
-from se_viz.gates.hooks import Listener, listening
+from se_viz.gates.hooks import listening
+from se_viz.gates.listeners import Listener
 from se_viz.gates.neurons import Neuron, read_neuron
 
 

@@ -16,7 +16,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from se_viz.attribution.passes.copies import copy_modules, run_apart
 from se_viz.devices import lay_out
 from se_viz.errors import SeVizError
-from se_viz.gates.hooks import Listener, has_others, is_watching, listening
+from se_viz.gates.hooks import has_foreign_hooks, is_watching, listening
+from se_viz.gates.listeners import Listener
 
 LEAST = 16
 """Images from which on a run makes a copy: that takes as long as about four passes, two of which
@@ -67,7 +68,7 @@ def swift_copy(model: nn.Module, inputs: Float[Tensor, "1 3 height width"]) -> n
 
 def _may_fold(model: nn.Module) -> bool:
     modules = [*model.modules()]
-    busy = is_watching() or has_others(model) or any(module.training for module in modules)
+    busy = is_watching() or has_foreign_hooks(model) or any(module.training for module in modules)
     return not busy and any(_has_statistics(module) for module in modules)
 
 

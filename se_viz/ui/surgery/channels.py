@@ -56,7 +56,7 @@ def _show_choice(
 ) -> None:
     picked = rows.loc[rows["path"] == here["path"].iloc[0], "channel"].to_numpy()
     figure = draw_choice(
-        here, current_palette(), order=order, picked=picked, span=span, areas=way == "picked"
+        here, current_palette(), order=order, selection=picked, span=span, areas=way == "picked"
     )
     click = {
         "picked": partial(_note_area, place),
