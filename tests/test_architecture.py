@@ -122,7 +122,7 @@ def test_pages_hold_no_network_and_know_no_line(file: Path):
     imports = [
         name
         for name in imports_of(file)
-        if f"{name}.".startswith(tuple(f"{one}." for one in BEHIND_THE_SEAM))
+        if f"{name}.".startswith(tuple(f"{part}." for part in BEHIND_THE_SEAM))
     ]
     assert imports == []
     nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
@@ -156,11 +156,11 @@ def test_imports_run_downwards(file: Path):
     """What lies below can be used, tested and understood without what lies above."""
     part = part_of(file)
     heights = heights_of(LAYERS)
-    others = {name.split(".")[1] for name in imports_of(file) if name.startswith("se_viz.")} - {
+    parts = {name.split(".")[1] for name in imports_of(file) if name.startswith("se_viz.")} - {
         part,
         "__version__",
     }
-    assert [other for other in others if heights[other] >= heights[part]] == []
+    assert [name for name in parts if heights[name] >= heights[part]] == []
 
 
 @pytest.mark.parametrize("part", ROOMS)
@@ -174,15 +174,14 @@ def test_imports_run_downwards_inside(part: str):
     assert {
         file.relative_to(folder).parts[0].removesuffix(".py") for file in files
     } == heights.keys()
-    climbs = [
-        f"{name_of(file)} -> {name}"
-        for file in files
-        for name in imports_of(file)
-        if name.startswith(f"se_viz.{part}.")
-        and (other := name.split(".")[2])
-        != (room := file.relative_to(folder).parts[0].removesuffix(".py"))
-        and heights[other] >= heights[room]
-    ]
+    climbs = []
+    for file in files:
+        room = file.relative_to(folder).parts[0].removesuffix(".py")
+        names = [name for name in imports_of(file) if name.startswith(f"se_viz.{part}.")]
+        for name in names:
+            entered = name.split(".")[2]
+            if entered != room and heights[entered] >= heights[room]:
+                climbs.append(f"{name_of(file)} -> {name}")
     assert climbs == []
 
 
@@ -246,10 +245,10 @@ def modules_of_pages() -> list[str]:
     names = {name for page in pages for name in imports_of(page) if name.startswith("se_viz.")}
     files = [file for file in FILES if {"attribution", "answers"} & {*file.parts}]
     names |= {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files}
-    known = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in FILES}
+    modules = {".".join(file.relative_to(ROOT).with_suffix("").parts) for file in FILES}
     # Subclasses of Captum's: `calls` imports them when a method runs.
     return sorted(
-        {name if name in known else name.rpartition(".")[0] for name in names}
+        {name if name in modules else name.rpartition(".")[0] for name in names}
         - {"se_viz.attribution.pixels.shap"}
     )
 
@@ -278,8 +277,8 @@ def test_captum_is_loaded_neither_by_the_library_nor_by_a_page():
     start of an app.
     """
     command = [sys.executable, "-c", HEAVY, *modules_of_pages()]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["torch", "plotly streamlit torch"], done.stderr
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert process.stdout.splitlines() == ["torch", "plotly streamlit torch"], process.stderr
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -288,10 +287,10 @@ def test_importing_the_package_loads_nothing_heavy():
         "import sys, se_viz; print(*{'torch', 'numpy', 'PIL', 'captum', 'plotly', 'streamlit'} & "
         "sys.modules.keys())"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == []
+    assert process.stdout.split() == []
 
 
 def test_every_public_name_exists():

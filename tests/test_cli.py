@@ -89,14 +89,16 @@ def test_written_gates_are_the_captured_ones_to_the_bit(gates, network, tmp_path
     records = {path: captured(network, path) for path in (CAT, COFFEE)}
     assert list(table) == ["image", "block", "path", "stage", "channel", "squeeze", "gate"]
     assert len(table) == 2 * sum(record.gate.shape[1] for record in records[CAT])
-    for path, seen in records.items():
+    for path, captures in records.items():
         rows = table[table["image"] == path]
         for column in ("squeeze", "gate"):
-            expected = torch.cat([getattr(record, column)[0] for record in seen]).numpy()
+            expected = torch.cat([getattr(record, column)[0] for record in captures]).numpy()
             np.testing.assert_array_equal(np.asarray(rows[column], np.float32), expected)
-        assert rows["path"].tolist() == [record.block for record in seen for _ in record.gate[0]]
+        assert rows["path"].tolist() == [
+            record.block for record in captures for _ in record.gate[0]
+        ]
         assert rows["channel"].tolist() == [
-            index for record in seen for index in range(len(record.gate[0]))
+            index for record in captures for index in range(len(record.gate[0]))
         ]
     assert table["block"].unique().tolist()[:4] == ["SE_2_1", "SE_2_2", "SE_2_3", "SE_3_1"]
 
@@ -489,12 +491,12 @@ def test_methods_of_a_network_are_judged_there(network_folder, tmp_path, capsys)
         str(target),
     ]
     assert main(words) == 0
-    said = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.split())
     assert (
         "guided_backprop, deconvolution, guided_grad_cam: A pass uses 33 ReLU modules 65 times"
-        in said
+        in output
     )
-    assert "lrp: does not run here. LRP" in said
+    assert "lrp: does not run here. LRP" in output
     table = pd.read_csv(target)
     # 64 pixels hold 3 x 3 squares of 32, 16 apart; and the photo itself.
     assert table.set_index(["explains", "method"]).loc[("image", "occlusion"), "forward"] == 10
@@ -537,7 +539,7 @@ def test_a_download_says_how_far_it_is_and_what_came(cache, tmp_path, monkeypatc
         )
         assert main(["download", name]) == 0
         assert capsys.readouterr().out == f"{name} is on this disk already.\n"
-        assert len(hub.asked) == 1
+        assert len(hub.requests) == 1
 
 
 def test_gates_of_ones_own_weights(cache, tmp_path, capsys):
@@ -563,14 +565,14 @@ def test_gates_of_ones_own_weights(cache, tmp_path, capsys):
 def test_info_is_what_a_bug_report_needs(network_folder, capsys):
     """Versions of everything that can be at fault, the devices with the reason, the networks."""
     assert main(["info", "--checkpoints", str(network_folder)]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for package in ("torch", "torchvision", "captum", "streamlit", "plotly"):
-        assert f"{package} " in said
-    assert f"se_viz {__version__}, Python {sys.version.split()[0]}" in said
-    assert torch.__version__.split("+")[0] in said
-    assert "devices: " in said
-    assert "networks: 1; on this disk:" in said
-    assert "tiny" in said
+        assert f"{package} " in output
+    assert f"se_viz {__version__}, Python {sys.version.split()[0]}" in output
+    assert torch.__version__.split("+")[0] in output
+    assert "devices: " in output
+    assert "networks: 1; on this disk:" in output
+    assert "tiny" in output
 
 
 def test_the_bundled_networks_are_the_default(capsys):
@@ -601,10 +603,10 @@ def test_training_without_options_is_the_recipe():
     parser = argparse.ArgumentParser()
     add_options(parser)
     assert recipe_of(parser.parse_args([])) == Recipe()
-    changed = recipe_of(
+    recipe = recipe_of(
         parser.parse_args(["--sizes", "64", "96", "--gate-rate", "0.1", "--mixup", "0"])
     )
-    assert (changed.sizes, changed.gate_rate, changed.mixup) == ((64, 96), 0.1, 0.0)
+    assert (recipe.sizes, recipe.gate_rate, recipe.mixup) == ((64, 96), 0.1, 0.0)
 
 
 IMPORTED = """
@@ -636,16 +638,16 @@ def test_help_networks_and_gates_import_only_what_they_use(network_folder, tmp_p
         str(network_folder),
     ]
     command = [sys.executable, "-c", IMPORTED, *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[] True [] 0"
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout.splitlines()[-1] == "[] True [] 0"
 
 
 def test_the_package_runs_as_a_command():
     """`python -m se_viz` is what the README says."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "se_viz", "--version"], cwd=ROOT, capture_output=True, text=True
     )
-    assert (done.returncode, done.stdout.strip()) == (0, __version__)
+    assert (process.returncode, process.stdout.strip()) == (0, __version__)
 
 
 def test_health_says_a_sentence_for_the_network_and_one_for_each_block(health, capsys):
@@ -685,9 +687,9 @@ def test_health_leaves_out_what_cannot_be_read(health, tmp_path, capsys):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no image")
     assert health(CAT, broken) == 1
-    told = capsys.readouterr()
-    assert "1 image:" in told.out
-    assert str(broken) in told.err
+    streams = capsys.readouterr()
+    assert "1 image:" in streams.out
+    assert str(broken) in streams.err
     assert health(broken) == 2
 
 

@@ -61,5 +61,5 @@ def test_sentences_are_seen(tmp_path: Path):
     script.write_text(
         '// red here\nconst note = "Orange is above 0", colour = "red";\n', encoding="utf-8"
     )
-    found = [text for path in (python, script) for text in sentences(path) if NAMES.search(text)]
-    assert found == [" blue bars", '"Orange is above 0"']
+    texts = [text for path in (python, script) for text in sentences(path) if NAMES.search(text)]
+    assert texts == [" blue bars", '"Orange is above 0"']

@@ -100,6 +100,6 @@ def test_limits_stand_and_nothing_is_inherited(monkeypatch: pytest.MonkeyPatch):
     child's.
     """
     monkeypatch.setenv("SE_VIZ_SECRET", "token")
-    told = json.loads(run("tell_limits"))
-    assert told["limits"] == {"RLIMIT_CPU": 30, "RLIMIT_FSIZE": 2**20, "RLIMIT_CORE": 0}
-    assert "SE_VIZ_SECRET" not in told["environment"]
+    child = json.loads(run("tell_limits"))
+    assert child["limits"] == {"RLIMIT_CPU": 30, "RLIMIT_FSIZE": 2**20, "RLIMIT_CORE": 0}
+    assert "SE_VIZ_SECRET" not in child["environment"]

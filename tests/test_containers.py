@@ -49,8 +49,8 @@ def test_the_app_runs_as_no_administrator():
 
 def test_a_cpu_is_the_default_and_cuda_a_choice():
     """Most machines have no GPU, and a build with CUDA takes gigabytes more."""
-    (name, default), *others = re.findall(r"^ARG (TORCH\w+)=(.+)$", DOCKERFILE, re.MULTILINE)
-    assert (default, others) == ("cpu", [])
+    (name, default), *rest = re.findall(r"^ARG (TORCH\w+)=(.+)$", DOCKERFILE, re.MULTILINE)
+    assert (default, rest) == ("cpu", [])
     assert DOCKERFILE.count(f'--torch-backend "${{{name}}}"') == 2
     builds = {service: COMPOSE["services"][service]["build"]["args"] for service in ("app", "cuda")}
     assert builds["app"] == {name: default}

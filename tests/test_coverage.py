@@ -79,9 +79,9 @@ def test_gating_modules_are_found_by_what_they_do():
     model = nn.Sequential(
         nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Sequential(SqueezeExcitation(8, 4)), nn.ReLU()
     )
-    seen = see_gating(randomise(model).eval(), torch.randn(2, 3, 16, 16))
-    assert list(seen) == ["2.0"]
-    assert len(seen["2.0"]) == 1
+    gating = see_gating(randomise(model).eval(), torch.randn(2, 3, 16, 16))
+    assert list(gating) == ["2.0"]
+    assert len(gating["2.0"]) == 1
 
 
 def test_one_network_of_each_library_is_covered():
@@ -117,8 +117,8 @@ def test_the_report_counts_what_is_wrong():
         missing=["x.y"],
         forms=["timm SEModule"],
     )
-    other = Row("timm", "c", "fc", 1, 64, others=["Another kind."])
-    text = write_report([asdict(row) for row in (right, wrong, other)], None, listed=5)
+    attention = Row("timm", "c", "fc", 1, 64, others=["Another kind."])
+    text = write_report([asdict(row) for row in (right, wrong, attention)], None, listed=5)
     assert (
         "timm: 2 networks with gates, 4 blocks found, 3 captured exactly, 1 not, 1 missing" in text
     )

@@ -39,8 +39,8 @@ def test_the_map_leads_to_every_decision():
 def test_modules_name_decisions_that_exist():
     """Whoever opens a module is one step from its reason."""
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "se_viz").rglob("*.py")]
-    named = {name for source in sources for name in WHY.findall(source)}
-    assert named == {f"docs/decisions/{page.name}" for page in PAGES}
+    names = {name for source in sources for name in WHY.findall(source)}
+    assert names == {f"docs/decisions/{page.name}" for page in PAGES}
 
 
 @pytest.mark.parametrize(

@@ -145,8 +145,8 @@ else:
 
 def _write_elsewhere(path: Path) -> str:
     words = [sys.executable, "-c", _WRITE, str(path)]
-    done = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)
-    return done.stdout.strip()
+    process = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)
+    return process.stdout.strip()
 
 
 def test_two_processes_do_not_write_one_file(tmp_path: Path):

@@ -58,15 +58,17 @@ def capture(network: Network, images: Tensor) -> list[GateRecord]:
     return records
 
 
-def assert_near(found: list[GateRecord], expected: list[GateRecord], *, within: float) -> None:
-    assert [(record.block, record.stage) for record in found] == [
+def assert_near(records: list[GateRecord], expected: list[GateRecord], *, within: float) -> None:
+    assert [(record.block, record.stage) for record in records] == [
         (record.block, record.stage) for record in expected
     ]
-    for record, other in zip(found, expected, strict=True):
+    for record, expected_record in zip(records, expected, strict=True):
         assert (record.gate.device.type, record.gate.dtype) == ("cpu", torch.float32)
-        torch.testing.assert_close(record.gate, other.gate, rtol=0, atol=within)
-        scale = other.squeeze.abs().max().item()
-        torch.testing.assert_close(record.squeeze, other.squeeze, rtol=0, atol=within * scale)
+        torch.testing.assert_close(record.gate, expected_record.gate, rtol=0, atol=within)
+        scale = expected_record.squeeze.abs().max().item()
+        torch.testing.assert_close(
+            record.squeeze, expected_record.squeeze, rtol=0, atol=within * scale
+        )
 
 
 @pytest.mark.usefixtures("exact")
@@ -89,8 +91,8 @@ def test_gates_under_autocast_are_near_and_float32(network, on_gpu, images, dtyp
     The record is float32 all the same.
     """
     with torch.autocast("cuda", dtype=dtype):
-        found = capture(on_gpu, images)
-    assert_near(found, capture(network, images), within=within)
+        records = capture(on_gpu, images)
+    assert_near(records, capture(network, images), within=within)
 
 
 def test_all_gates_of_a_pass_come_in_one_copy(on_gpu, images):
@@ -109,14 +111,14 @@ def test_all_gates_of_a_pass_come_in_one_copy(on_gpu, images):
     assert len(copies) == 1, copies
 
 
-def assert_alike(found: Tensor, expected: Tensor, *, within: float = 5e-3) -> None:
+def assert_alike(values: Tensor, expected: Tensor, *, within: float = 5e-3) -> None:
     """Compare on the scale of the greatest value: small differences of logits are taken in
     float32.
     """
-    assert (found.device.type, found.dtype) == ("cpu", expected.dtype)
+    assert (values.device.type, values.dtype) == ("cpu", expected.dtype)
     size = expected.abs().max().item()
     assert size > 0
-    torch.testing.assert_close(found, expected, rtol=0, atol=within * size)
+    torch.testing.assert_close(values, expected, rtol=0, atol=within * size)
 
 
 def attribution(module: str) -> ModuleType:
@@ -135,11 +137,11 @@ def test_attributions_on_a_gpu_are_those_of_the_cpu(network, on_gpu, images, key
     # The logits of a random network are small, and so has Lime's penalty to be; its Lasso stops
     # when near enough.
     options: dict[str, Any] = {"alpha": 1e-6} if key == "lime" else {}
-    expected, found = (
+    expected, values = (
         attribute(where, images[:1].to(where.device), 2, key, **options).map
         for where in (network, on_gpu)
     )
-    assert_alike(found, expected, within=2e-2 if key == "lime" else 5e-3)
+    assert_alike(values, expected, within=2e-2 if key == "lime" else 5e-3)
 
 
 @pytest.mark.usefixtures("exact")
@@ -148,11 +150,11 @@ def test_layers_on_a_gpu_are_explained_as_on_the_cpu(network, on_gpu, images, ke
     """A tap holds a feature map on the network's device, and what is made of it comes back."""
     layer = attribution("places").Layer("after", LAST)
     explain = attribution("layers").attribute_layer
-    expected, found = (
+    expected, values = (
         explain(where, images[:1].to(where.device), Target(2), key, layer=layer).values
         for where in (network, on_gpu)
     )
-    assert_alike(found, expected)
+    assert_alike(values, expected)
 
 
 @pytest.mark.usefixtures("exact")
@@ -162,11 +164,11 @@ def test_layers_on_a_gpu_are_explained_as_on_the_cpu(network, on_gpu, images, ke
 def test_gates_on_a_gpu_are_explained_as_on_the_cpu(network, on_gpu, images, key):
     """Gates are replaced where they are."""
     explain = attribution("gates").attribute_gates
-    expected, found = (
+    expected, values = (
         explain(where, images[:1].to(where.device), 2, key, LAST).values
         for where in (network, on_gpu)
     )
-    assert_alike(found, expected)
+    assert_alike(values, expected)
 
 
 @pytest.mark.usefixtures("exact")
@@ -177,24 +179,24 @@ def test_a_gate_on_a_gpu_is_explained_as_on_the_cpu(network, on_gpu, images, key
     """A pass ends at the gate, and the way back begins there; conductance goes on to the answer."""
     neuron = importlib.import_module("se_viz.gates.neurons").Neuron(LAST, 5)
     explain = attribution("neurons").attribute_neuron
-    asked = {"target": 2} if key == "conductance" else {}
-    expected, found = (
-        explain(where, images[:1].to(where.device), neuron, key, **asked).map
+    options = {"target": 2} if key == "conductance" else {}
+    expected, values = (
+        explain(where, images[:1].to(where.device), neuron, key, **options).map
         for where in (network, on_gpu)
     )
-    assert_alike(found, expected)
+    assert_alike(values, expected)
 
 
 @pytest.mark.usefixtures("exact")
 def test_ways_through_gates_on_a_gpu_are_those_of_the_cpu(network, on_gpu, images):
     """Derivatives come back in double precision; the steps are the same."""
-    expected, found = (
+    expected, trace = (
         trace_paths(where, images[:1].to(where.device), 2, n_steps=8) for where in (network, on_gpu)
     )
     for name, flow in expected.flows.items():
-        assert_alike(found.flows[name].map, flow.map)
+        assert_alike(trace.flows[name].map, flow.map)
         assert_alike(
-            torch.cat([*found.flows[name].through.values()]), torch.cat([*flow.through.values()])
+            torch.cat([*trace.flows[name].through.values()]), torch.cat([*flow.through.values()])
         )
 
 
@@ -205,8 +207,12 @@ PHOTO = Image.fromarray(np.random.default_rng(3).integers(0, 256, (64, 64, 3), d
 def ones(network: Network) -> Tensor:
     """Return how far each block's answer is from the network's where all its gates are 1."""
     question = Replacement("ones", "block")
-    found = run_counterfactuals(network, PHOTO, question, gates_of(analyse(network, PHOTO)))
-    return torch.tensor([one.probability - one.live for one in found])
+    counterfactuals = run_counterfactuals(
+        network, PHOTO, question, gates_of(analyse(network, PHOTO))
+    )
+    return torch.tensor(
+        [counterfactual.probability - counterfactual.live for counterfactual in counterfactuals]
+    )
 
 
 def edited(network: Network) -> Tensor:
@@ -260,8 +266,8 @@ def test_a_network_that_makes_room_frees_the_gpu(network):
     load()
     start = torch.cuda.memory_allocated(CUDA)
     with residents.borrow("first", load) as first:
-        one = torch.cuda.memory_allocated(CUDA) - start
-    assert one > 0
+        size = torch.cuda.memory_allocated(CUDA) - start
+    assert size > 0
     with residents.borrow("second", load):
-        assert torch.cuda.memory_allocated(CUDA) - start < 1.5 * one
+        assert torch.cuda.memory_allocated(CUDA) - start < 1.5 * size
     assert next(first.model.parameters()).is_meta

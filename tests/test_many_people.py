@@ -40,7 +40,7 @@ def unit(channels: int, features: int) -> nn.Sequential:
 
 
 @pytest.fixture
-def shared(card: NetworkCard) -> Network:
+def common_network(card: NetworkCard) -> Network:
     """The one network of all: three SE blocks for 32 pixels, as hundreds of passes have to be
     quick.
     """
@@ -65,7 +65,8 @@ def together(*visits: Callable[[], T]) -> list[T]:
 
     with ThreadPoolExecutor(len(visits)) as pool:
         return [
-            done.result(PATIENCE) for done in [pool.submit(visit, function) for function in visits]
+            future.result(PATIENCE)
+            for future in [pool.submit(visit, function) for function in visits]
         ]
 
 
@@ -76,30 +77,33 @@ def capture(network: Network, photo: Image.Image) -> list[GateRecord]:
     return records
 
 
-def assert_equal(found: Analysis | torch.Tensor | list[GateRecord], expected: Any) -> None:
-    if isinstance(found, torch.Tensor):
-        assert torch.equal(found, expected)
-    elif isinstance(found, Analysis):
-        assert_equal(found.probabilities, expected.probabilities)
-        assert_equal([*found.records], [*expected.records])
+def assert_equal(result: Analysis | torch.Tensor | list[GateRecord], expected: Any) -> None:
+    if isinstance(result, torch.Tensor):
+        assert torch.equal(result, expected)
+    elif isinstance(result, Analysis):
+        assert_equal(result.probabilities, expected.probabilities)
+        assert_equal([*result.records], [*expected.records])
     else:
-        assert [record.block for record in found] == [record.block for record in expected]
-        for record, other in zip(found, expected, strict=True):
-            assert torch.equal(record.squeeze, other.squeeze)
-            assert torch.equal(record.gate, other.gate)
+        assert [record.block for record in result] == [record.block for record in expected]
+        for record, expected_record in zip(result, expected, strict=True):
+            assert torch.equal(record.squeeze, expected_record.squeeze)
+            assert torch.equal(record.gate, expected_record.gate)
 
 
-def test_captures_of_many_threads_never_mix(shared, album):
+def test_captures_of_many_threads_never_mix(common_network, album):
     """Hooks belong to the model and people are threads: a shared list would be wrong without any
     error.
     """
-    expected = [[capture(shared, photo) for photo in photos] for photos in album]
-    found = together(
-        *(lambda photos=photos: [capture(shared, photo) for photo in photos] for photos in album)
+    expected = [[capture(common_network, photo) for photo in photos] for photos in album]
+    captures = together(
+        *(
+            lambda photos=photos: [capture(common_network, photo) for photo in photos]
+            for photos in album
+        )
     )
-    for mine, alone in zip(found, expected, strict=True):
-        for records, others in zip(mine, alone, strict=True):
-            assert_equal(records, others)
+    for together_records, alone in zip(captures, expected, strict=True):
+        for records, alone_records in zip(together_records, alone, strict=True):
+            assert_equal(records, alone_records)
     different = {
         record.gate.numpy().tobytes()
         for person in expected
@@ -109,7 +113,7 @@ def test_captures_of_many_threads_never_mix(shared, album):
     assert len(different) == PEOPLE * PHOTOS, "a mix-up of equal gates would not be seen"
 
 
-def test_nobody_sees_what_others_do_meanwhile(shared, album, monkeypatch):
+def test_nobody_sees_what_others_do_meanwhile(common_network, album, monkeypatch):
     """Analyses are right to the bit while others edit gates and explain, one with hooks on the
     model.
     """
@@ -117,15 +121,16 @@ def test_nobody_sees_what_others_do_meanwhile(shared, album, monkeypatch):
     monkeypatch.setenv("SE_VIZ_TOGETHER", "1")
 
     def read(photos: list[Image.Image]) -> list[Analysis]:
-        return [analyse(shared, photo) for photo in photos]
+        return [analyse(common_network, photo) for photo in photos]
 
     def explain(method: str) -> list[torch.Tensor]:
         return [
-            attribute(shared, shared.preprocess(photo), 1, method).map for photo in album[0][:4]
+            attribute(common_network, common_network.preprocess(photo), 1, method).map
+            for photo in album[0][:4]
         ]
 
     def edit(block: str) -> list[Analysis]:
-        with edit_gates(shared.model, {block: torch.zeros_like}):
+        with edit_gates(common_network.model, {block: torch.zeros_like}):
             return read(album[1])
 
     visits = [
@@ -134,9 +139,9 @@ def test_nobody_sees_what_others_do_meanwhile(shared, album, monkeypatch):
         *(partial(edit, block) for block in ("0.2", "2.2")),
     ]
     alone = [visit() for visit in visits]
-    for found, expected in zip(together(*visits), alone, strict=True):
-        for mine, other in zip(found, expected, strict=True):
-            assert_equal(mine, other)
+    for results, expected_results in zip(together(*visits), alone, strict=True):
+        for result, expected in zip(results, expected_results, strict=True):
+            assert_equal(result, expected)
     assert not torch.equal(alone[-1][0].probabilities, alone[1][0].probabilities), (
         "the edit has to do something"
     )

@@ -171,8 +171,8 @@ def test_hooks_before_a_commit_run_the_tested_ruff():
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][
         0
     ]["hooks"]
-    wanted = {f"ruff=={_pins('requirements-test.txt')['ruff']}"}
-    assert {pin for hook in hooks for pin in hook["additional_dependencies"]} == wanted
+    pins = {f"ruff=={_pins('requirements-test.txt')['ruff']}"}
+    assert {pin for hook in hooks for pin in hook["additional_dependencies"]} == pins
 
 
 def test_workflows_run_every_python_from_the_lowest():

@@ -25,11 +25,11 @@ def test_library_examples_run_as_printed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for block in _blocks("python"):
         exec(compile(block, "README.md", "exec"), {})
-    *blocks, answer, other, edited, compared = capsys.readouterr().out.splitlines()
+    *blocks, answer, blocks_line, edited, compared = capsys.readouterr().out.splitlines()
     assert len(blocks) == 16
     side = list_networks()[0].input_size
     assert f"({side}, {side})" in answer
-    assert other == "16 blocks for 4 images"
+    assert blocks_line == "16 blocks for 4 images"
     assert edited in list_networks()[0].classes
     assert compared == f"({side}, {side})"
 

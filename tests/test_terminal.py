@@ -33,11 +33,11 @@ def run(
 
 def test_a_reader_who_leaves_ends_the_command_quietly():
     """`| head -1` is no error of anybody: no word, and the status of a broken pipe (128 + 13)."""
-    read, write = os.pipe()
-    os.close(read)
-    done = run("-m", "se_viz", "--help", stdout=write)
-    os.close(write)
-    assert (done.stderr, done.returncode) == (b"", 141)
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = run("-m", "se_viz", "--help", stdout=writer)
+    os.close(writer)
+    assert (process.stderr, process.returncode) == (b"", 141)
 
 
 def test_an_output_on_a_full_disk_is_said():
@@ -45,9 +45,9 @@ def test_an_output_on_a_full_disk_is_said():
     see.
     """
     with Path("/dev/full").open("w") as full:
-        done = run("-m", "se_viz", "--help", stdout=full.fileno())
-    assert done.returncode == 1
-    assert done.stderr == (
+        process = run("-m", "se_viz", "--help", stdout=full.fileno())
+    assert process.returncode == 1
+    assert process.stderr == (
         b"se_viz: The output cannot be written: No space left on device. Make room, or write it "
         b"elsewhere.\n"
     )
@@ -76,8 +76,8 @@ def test_paths_are_text_that_can_be_written_anywhere():
 def test_a_terminal_of_few_letters_gets_escapes():
     """Lists hold signs that ASCII lacks; a server without a locale is no reason for a traceback."""
     code = "from se_viz.terminal import safe_output\nwith safe_output(): print('0.5 \u00b1 0.1')"
-    done = run("-c", code, PYTHONIOENCODING="ascii")
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"0.5 \\xb1 0.1\n", b"")
+    process = run("-c", code, PYTHONIOENCODING="ascii")
+    assert (process.returncode, process.stdout, process.stderr) == (0, b"0.5 \\xb1 0.1\n", b"")
 
 
 def test_a_wish_to_end_is_an_exception_and_the_handler_is_put_back():

@@ -78,14 +78,14 @@ def test_pixels_that_hold_a_gate_open_are_said_to(place: tuple[int, int]):
     values = torch.zeros(SIDE, SIDE)
     values[down : down + 6, right : right + 6] = 1
     photo = Image.fromarray(pixels)
-    region = values > 0
-    elsewhere = values.roll((SIDE // 2, SIDE // 2), (0, 1)) > 0
-    right_one, other = (
-        check_region(network, photo, one, Neuron("se", 0), fill="mean")
-        for one in (region, elsewhere)
+    bright = values > 0
+    dark = values.roll((SIDE // 2, SIDE // 2), (0, 1)) > 0
+    bright_result, dark_result = (
+        check_region(network, photo, region, Neuron("se", 0), fill="mean")
+        for region in (bright, dark)
     )
-    assert HELD in describe_erasure(right_one, "gate")
-    assert HELD not in describe_erasure(other, "gate")
+    assert HELD in describe_erasure(bright_result, "gate")
+    assert HELD not in describe_erasure(dark_result, "gate")
 
 
 def test_the_chance_in_the_sentence_is_that_of_its_places():
@@ -106,8 +106,8 @@ def verdict_of(network: Network, photo: Image.Image, method: str, seed: int = 0)
     inputs = network.preprocess(photo)
     with torch.no_grad():
         best = int(network.model(inputs).argmax())
-    found = attribute(network, inputs, best, method)
-    return describe_steps(method, check_sanity(network, inputs, found, seed=seed))[0]
+    attribution = attribute(network, inputs, best, method)
+    return describe_steps(method, check_sanity(network, inputs, attribution, seed=seed))[0]
 
 
 def test_networks_that_have_learned_nothing_are_told_of_learning_no_more_often_than_by_chance():
@@ -196,7 +196,7 @@ def test_random_maps_beat_random_maps_no_more_often_than_by_chance():
     """A further draw of a control stands in for a map: 1 in 20 is what the sentence says, of 100
     no more than 11.
     """
-    said = {"pixels": 0, "patches": 0}
+    counts = {"pixels": 0, "patches": 0}
     generator = torch.Generator().manual_seed(0)
     for number in range(4):
         network = untrained(number)
@@ -205,10 +205,10 @@ def test_random_maps_beat_random_maps_no_more_often_than_by_chance():
         for _ in range(25):
             order = torch.randperm(20, generator=generator).tolist()
             controls = {
-                kind: tuple(pool.controls[kind][place] for place in order[:6]) for kind in said
+                kind: tuple(pool.controls[kind][place] for place in order[:6]) for kind in counts
             }
             yardstick = Yardstick(pool.falls, controls | {"blob": pool.controls["blob"]})
-            for kind in said:
+            for kind in counts:
                 (sentence,) = describe_scores({"Map": pool.controls[kind][order[6]]}, yardstick)
-                said[kind] += " beats every control map" in sentence
-    assert max(said.values()) <= 11
+                counts[kind] += " beats every control map" in sentence
+    assert max(counts.values()) <= 11

@@ -31,8 +31,8 @@ def test_spread_is_the_median_and_the_quartiles():
     """Of 0, 10, ..., 40 a quarter lies below 10 and three quarters below 30; order must not
     matter.
     """
-    found = spread([40.0, 0.0, 20.0, 10.0, 30.0])
-    assert (found.median, found.low, found.high) == (20.0, 10.0, 30.0)
+    quartiles = spread([40.0, 0.0, 20.0, 10.0, 30.0])
+    assert (quartiles.median, quartiles.low, quartiles.high) == (20.0, 10.0, 30.0)
 
 
 def test_median_of_an_even_count_lies_between_the_middle_two():
@@ -89,10 +89,10 @@ def test_peak_memory_is_at_least_what_was_held():
     """A process that has held 64 MiB of written bytes cannot have a smaller peak."""
     if not os.path.exists("/proc/self/status"):
         pytest.skip("Only Linux tells a process's peak memory.")
-    held = bytearray(os.urandom(64 * 2**20))
+    block = bytearray(os.urandom(64 * 2**20))
     peak = peak_memory(os.getpid())
     assert peak is not None
-    assert peak * 2**20 >= len(held)
+    assert peak * 2**20 >= len(block)
 
 
 def test_unknown_memory_is_said_not_invented():
@@ -103,10 +103,10 @@ def test_unknown_memory_is_said_not_invented():
 def test_machine_names_what_a_number_depends_on():
     """A time means nothing without the processor, the cores and the version that took it."""
     machine = describe_machine()
-    shown = machine.show()
+    words = machine.show()
     assert machine.cores >= 1
-    assert machine.processor in shown
-    assert torch.__version__.split("+")[0] in shown
+    assert machine.processor in words
+    assert torch.__version__.split("+")[0] in words
 
 
 def test_photos_are_the_size_they_claim_and_never_the_same():
@@ -143,9 +143,9 @@ def test_the_ways_that_are_compared_find_the_same_numbers(se_net: nn.Module, ima
     """
     records: Any = prepare_capture(se_net)(images)
     extracted: Any = prepare_extractor(se_net)(images)
-    kept: Any = prepare_naive(se_net)(images)
-    assert len(records) == len(kept) == len(extracted) / 2 == 16
-    for record, (squeeze, _) in zip(records, kept, strict=True):
+    pairs: Any = prepare_naive(se_net)(images)
+    assert len(records) == len(pairs) == len(extracted) / 2 == 16
+    for record, (squeeze, _) in zip(records, pairs, strict=True):
         # Two orders of summation.
         assert torch.allclose(record.squeeze, squeeze, atol=1e-6)
         assert torch.equal(record.squeeze, extracted[f"{record.block}.avgpool"].flatten(1))

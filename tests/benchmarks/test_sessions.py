@@ -38,11 +38,11 @@ def test_resident_memory_is_at_most_the_peak():
     """
     if not os.path.exists("/proc/self/status"):
         pytest.skip("Only Linux tells a process's memory.")
-    held = resident_memory(os.getpid())
+    resident = resident_memory(os.getpid())
     peak = peak_memory(os.getpid())
-    assert held is not None
+    assert resident is not None
     assert peak is not None
-    assert 0 < held <= peak
+    assert 0 < resident <= peak
 
 
 def test_a_crowd_starts_at_once_and_everyones_waits_count():
@@ -56,25 +56,25 @@ def test_a_crowd_starts_at_once_and_everyones_waits_count():
 
         return show
 
-    found = crowd([person(number) for number in range(4)])
-    assert sorted(found.waits) == [0, 0, 1, 1, 2, 2, 3, 3]
-    assert found.seconds > 0
+    result = crowd([person(number) for number in range(4)])
+    assert sorted(result.waits) == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert result.seconds > 0
 
 
 def test_throughput_counts_all_photos_over_the_whole_time():
     """Eight photos in two seconds are four a second, however long each one waited; by hand for a
     row.
     """
-    found = Crowd(waits=(1.0,) * 4 + (2.0,) * 4, seconds=2.0)
-    assert found.throughput == 4.0
-    row = found.row(4, best=5.0, memory=None)
+    result = Crowd(waits=(1.0,) * 4 + (2.0,) * 4, seconds=2.0)
+    assert result.throughput == 4.0
+    row = result.row(4, best=5.0, memory=None)
     assert row == ["4", "1.50", "2.00", "4.00", "0.80", "not told here"]
     assert len(row) == len(HEAD)
 
 
 def test_nobody_shows_a_photo_that_a_cache_knows():
     """A photo that came twice, in one row of the table or two, would be answered without a pass."""
-    photos = [photo for people in (1, 2) for mine in make_photos(people, 2) for photo in mine]
+    photos = [photo for people in (1, 2) for queue in make_photos(people, 2) for photo in queue]
     assert len(set(photos)) == 2 * (1 + 2)
 
 
@@ -86,11 +86,11 @@ def test_a_batch_is_counted_in_images(network: Network):
 
 
 @pytest.mark.parametrize(
-    ("held", "start", "shown"), [(110.4, 100.0, "+10 MiB"), (99.0, 100.0, "-1 MiB")]
+    ("memory", "start", "words"), [(110.4, 100.0, "+10 MiB"), (99.0, 100.0, "-1 MiB")]
 )
-def test_growth_has_a_sign(held: float, start: float, shown: str):
+def test_growth_has_a_sign(memory: float, start: float, words: str):
     """A number without one would read as an amount."""
-    assert show_growth(held, start) == shown
+    assert show_growth(memory, start) == words
 
 
 def test_growth_that_is_not_known_is_said():
@@ -110,4 +110,4 @@ def test_memory_is_marked_before_the_first_image_and_at_the_end(
     st.cache_resource.clear()
     marks = measure("tiny", "cpu", 5)
     assert [count for count, _ in marks] == [0, 2, 4, 5]
-    assert all(held is None or held > 0 for _, held in marks)
+    assert all(memory is None or memory > 0 for _, memory in marks)

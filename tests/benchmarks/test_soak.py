@@ -54,9 +54,9 @@ def test_growth_names_what_has_grown(change: dict, words: str):
 
 def test_what_is_not_told_is_not_called_grown():
     """Elsewhere than on Linux nothing is known: a table says so."""
-    nothing = Usage(None, None, None, None)
-    assert nothing.row() == ["not told here"] * len(HEAD)
-    assert describe_growth(nothing, nothing).startswith("Not told")
+    unknown = Usage(None, None, None, None)
+    assert unknown.row() == ["not told here"] * len(HEAD)
+    assert describe_growth(unknown, unknown).startswith("Not told")
 
 
 @linux

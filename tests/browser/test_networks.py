@@ -96,7 +96,7 @@ def test_a_network_is_fetched_after_a_question_and_used(page: Page, hub: Hub):
     download = page.get_by_role("button", name="Download (about 6 MB)")
     download.click()
     expect(page.get_by_text(f"from {hub.address.removeprefix('http://')} to")).to_be_visible()
-    assert hub.asked == []
+    assert hub.requests == []
     hub.codes = dict.fromkeys(hub.files, 404)
     agree = page.get_by_role("button", name="Yes, download and use it")
     agree.click()

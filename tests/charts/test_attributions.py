@@ -17,8 +17,8 @@ def photo() -> Image.Image:
 def painted(
     photo: Image.Image, values: list[float], *, signed: bool = True, opacity: float = 1.0
 ) -> list[list[int]]:
-    found = Map(np.array([values], dtype=np.float32), signed)
-    return np.asarray(paint_map(photo, found, LIGHT, reach=2.0, opacity=opacity))[0].tolist()
+    attribution = Map(np.array([values], dtype=np.float32), signed)
+    return np.asarray(paint_map(photo, attribution, LIGHT, reach=2.0, opacity=opacity))[0].tolist()
 
 
 def test_zero_is_clear_ends_are_the_palettes_and_what_lies_beyond_is_marked(photo: Image.Image):
@@ -49,7 +49,7 @@ def test_opacity_is_the_maps_share_of_the_colour(photo: Image.Image):
 
 
 @pytest.mark.parametrize(
-    ("sign", "kept", "signed"),
+    ("sign", "values", "signed"),
     [
         ("both", [-2, 0, 1], True),
         ("for", [0, 0, 1], True),
@@ -57,11 +57,11 @@ def test_opacity_is_the_maps_share_of_the_colour(photo: Image.Image):
         ("size", [2, 0, 1], False),
     ],
 )
-def test_a_sign_keeps_its_half(sign: str, kept: list[float], *, signed: bool):
+def test_a_sign_keeps_its_half(sign: str, values: list[float], *, signed: bool):
     """For and against leave out what they are not, and orange stays for; size knows no sides."""
-    found = take_sign(Map(np.array([[-2.0, 0.0, 1.0]]), True), sign)
-    assert found.values[0].tolist() == kept
-    assert found.signed is signed
+    half = take_sign(Map(np.array([[-2.0, 0.0, 1.0]]), True), sign)
+    assert half.values[0].tolist() == values
+    assert half.signed is signed
     assert sign in SIGNS
 
 

@@ -97,8 +97,8 @@ def test_each_lender_is_a_dot(summary: pd.DataFrame):
             "divergence": [0.1, 0.2, 1.5, 0.0, 0.0, 0.1, 0.9],
         }
     )
-    lent = summary.assign(kind=["mean", "mean", "other", "other"])
-    figure: Any = draw_counterfactuals(lent, LIGHT, dots=dots)
+    lenders = summary.assign(kind=["mean", "mean", "other", "other"])
+    figure: Any = draw_counterfactuals(lenders, LIGHT, dots=dots)
     above, below = (
         trace for trace in figure.data if trace.name == "Other images'" and trace.mode == "markers"
     )
@@ -124,12 +124,12 @@ def test_every_channel_is_drawn_once_at_its_gate_and_effect(effects: pd.DataFram
     """Marked channels have another look, not another place; a ring lies around the open one."""
     figure: Any = draw_effects(effects, LIGHT, useless=[2], decisive=[0], selected=1)
     *points, ring = figure.data
-    drawn = {
+    places = {
         channel: (x, y)
         for trace in points
         for channel, x, y in zip(trace.customdata, trace.x, trace.y, strict=True)
     }
-    assert drawn == {"0": (0.1, 0.4), "1": (0.5, -0.8), "2": (0.9, 0.0), "3": (1.0, 0.1)}
+    assert places == {"0": (0.1, 0.4), "1": (0.5, -0.8), "2": (0.9, 0.0), "3": (1.0, 0.1)}
     assert [(trace.name, list(trace.customdata)) for trace in points[1:]] == [
         ("large gate, little effect", ["2"]),
         ("small gate, large effect", ["0"]),
@@ -157,8 +157,8 @@ def test_shuffles_are_counted_and_the_value_is_marked():
     figure: Any = draw_shuffles(np.array([-0.51, 0.11, 0.111, 0.31]), 0.7, (-0.5, 0.3), LIGHT)
     (bars,) = figure.data
     assert sum(bars.y) == 4
-    drawn = [(float(x), y) for x, y in zip(bars.x, bars.y, strict=True) if y]
-    assert drawn == [
+    counts = [(float(x), y) for x, y in zip(bars.x, bars.y, strict=True) if y]
+    assert counts == [
         (pytest.approx(-0.5125), 1),
         (pytest.approx(0.1125), 2),
         (pytest.approx(0.3125), 1),

@@ -184,8 +184,8 @@ def test_gates_of_another_range_have_a_scale_of_their_own(table: pd.DataFrame):
     assert rule.x0 == rule.x1 == 0
     for (_, _, line), (_, path, *_) in zip(heat_rows(figure), BLOCKS, strict=True):
         # 127 colours from end to end.
-        shown = np.sort(np.asarray(line, dtype=float)) / 126 * 2 - 1
-        assert shown == pytest.approx(np.sort(values_of(table, path, "gate")), abs=1 / 126)
+        values = np.sort(np.asarray(line, dtype=float)) / 126 * 2 - 1
+        assert values == pytest.approx(np.sort(values_of(table, path, "gate")), abs=1 / 126)
 
 
 def test_blocks_of_one_stage_may_differ_in_width(table: pd.DataFrame):

@@ -232,13 +232,13 @@ def test_axes_hold_still(photo: Image.Image):
     """A map that can be dragged away is lost to a visitor on a phone, whose finger meant to
     scroll.
     """
-    for drawn in (
+    for figure in (
         overlay(photo, np.ones((4, 6))),
         draw_channels(np.zeros((1, 2, 2)), np.ones(1), [0], LIGHT),
     ):
         axes = [
             axis
-            for name, axis in drawn.to_plotly_json()["layout"].items()
+            for name, axis in figure.to_plotly_json()["layout"].items()
             if name[1:].startswith("axis")
         ]
         assert {axis["fixedrange"] for axis in axes} == {True}

@@ -68,8 +68,8 @@ def test_one_part_alone_has_no_legend_and_a_scale_of_its_own():
 def test_cells_are_sums_that_lose_nothing(side: int, cells: int):
     """Whole cells of equal size, 28 or more along a side; a prime side keeps its pixels."""
     values = np.random.default_rng(0).normal(size=(side, side))
-    found = sum_cells(values)
-    assert found.shape == (cells, cells)
-    assert found.sum() == pytest.approx(values.sum())
+    sums = sum_cells(values)
+    assert sums.shape == (cells, cells)
+    assert sums.sum() == pytest.approx(values.sum())
     step = side // cells
-    assert found[0, 1] == pytest.approx(values[:step, step : 2 * step].sum())
+    assert sums[0, 1] == pytest.approx(values[:step, step : 2 * step].sum())

@@ -68,8 +68,8 @@ def test_only_picked_maps_are_in_colour(table: pd.DataFrame):
         trace for trace in traces(draw_curves(table, LIGHT, unit="")) if trace["mode"] == "lines"
     ]
     colours = {told(trace): trace["line"]["color"] for trace in lines}
-    picked = {"map 4": LIGHT.series[0], "map 2": LIGHT.series[1]}
-    assert {name: colour for name, colour in colours.items() if colour != LIGHT.faint} == picked
+    expected = {"map 4": LIGHT.series[0], "map 2": LIGHT.series[1]}
+    assert {name: colour for name, colour in colours.items() if colour != LIGHT.faint} == expected
     above = [trace for trace in lines if "yaxis" not in trace]
     assert [told(trace) for trace in above][-2:] == ["map 4", "map 2"]
     assert sorted(trace["name"] for trace in lines if trace["showlegend"]) == [
@@ -86,8 +86,8 @@ def test_controls_are_broken_lines_in_one_band(table: pd.DataFrame):
     """The band is around all of them, from the lowest draw to the highest; it takes no hover and
     no legend.
     """
-    other = table.loc[table["control"]].assign(map="Other", low=0.2, high=0.65, value=0.6)
-    data = traces(draw_curves(pd.concat([table, other]), LIGHT, unit=""))
+    second = table.loc[table["control"]].assign(map="Other", low=0.2, high=0.65, value=0.6)
+    data = traces(draw_curves(pd.concat([table, second]), LIGHT, unit=""))
     bands = [trace for trace in data if trace["mode"] == "none"]
     assert [(band["showlegend"], band["hoverinfo"]) for band in bands] == 2 * [(False, "skip")]
     # Of Random 0.5 to 0.7 and then 0.4 to 0.6, and 0.2 to 0.65 of the other.

@@ -104,10 +104,13 @@ def test_bars_without_a_difference_still_have_a_range():
 
 def test_gates_above_the_threshold_have_a_colour_and_a_count():
     """Two of four lie above 0.5; bars begin at the scale's lower end, which for tanh is -1."""
-    kept, rest = parts(draw_threshold(GATES, 0.5, LIGHT))["data"]
-    assert (kept["name"], rest["name"]) == ("kept: 2", "left out: 2")
-    assert (kept["y"], rest["y"]) == (pytest.approx([0.9, 0.7]), pytest.approx([0.4, 0.2]))
-    assert (list(kept["x"]), list(rest["x"])) == ([1, 2], [3, 4])
+    open_bars, other_bars = parts(draw_threshold(GATES, 0.5, LIGHT))["data"]
+    assert (open_bars["name"], other_bars["name"]) == ("kept: 2", "left out: 2")
+    assert (open_bars["y"], other_bars["y"]) == (
+        pytest.approx([0.9, 0.7]),
+        pytest.approx([0.4, 0.2]),
+    )
+    assert (list(open_bars["x"]), list(other_bars["x"])) == ([1, 2], [3, 4])
     signed = parts(draw_threshold(GATES, 0.5, LIGHT, span=Span(-1.0, 1.0)))
     assert signed["data"][0]["y"] == pytest.approx([1.9, 1.7])
     assert signed["data"][0]["base"] == -1

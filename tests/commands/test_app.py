@@ -18,8 +18,10 @@ def test_the_checkout_serves_its_own_pages():
 def test_options_with_a_dot_go_to_streamlit():
     """An operator sets what Streamlit can do without waiting for an option of ours."""
     hosts = ["--server.allowedHosts", "localhost", "--server.allowedHosts", "se.example.org"]
-    given = streamlit_words(parse(["app", "--port", "8600", *hosts, "--server.headless=true"]))
-    assert given == [
+    streamlit_arguments = streamlit_words(
+        parse(["app", "--port", "8600", *hosts, "--server.headless=true"])
+    )
+    assert streamlit_arguments == [
         "run",
         str(ROOT / "app.py"),
         "--server.port",
@@ -88,8 +90,8 @@ def test_a_port_in_use_is_said_in_a_sentence(
     capsys: pytest.CaptureFixture[str], address: list[str]
 ):
     """The most common slip of all: the app of yesterday still runs."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
         assert main(["app", "--port", str(port), *address]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"Port {port} is in use already" in line

@@ -29,8 +29,10 @@ print(keep_freed_memory(), first, left())
 @pytest.mark.skipif(sys.platform != "linux", reason="the setting is of GNU's C library")
 def test_what_was_freed_stays_for_the_next_pass():
     """Feature maps that come again page by page cost a fifth of a pass."""
-    done = subprocess.run([sys.executable, "-c", FREED], check=True, capture_output=True, text=True)
-    can, before, after = done.stdout.split()
+    process = subprocess.run(
+        [sys.executable, "-c", FREED], check=True, capture_output=True, text=True
+    )
+    can, before, after = process.stdout.split()
     if can == "False":
         pytest.skip("another C library")
     assert int(before) < 8

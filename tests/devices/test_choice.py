@@ -97,8 +97,8 @@ def test_a_device_has_one_line_whatever_it_is_called(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(runtime, "_lines", {})
     assert line_of(torch.device("cpu")) is line_of(torch.device("cpu", 0))
     assert line_of(torch.device("cuda")) is line_of(torch.device("cuda", 0))
-    others = {line_of(torch.device(name)).name for name in ("cpu", "cuda", "cuda:1")}
-    assert others == {"cpu", "cuda:0", "cuda:1"}
+    names = {line_of(torch.device(name)).name for name in ("cpu", "cuda", "cuda:1")}
+    assert names == {"cpu", "cuda:0", "cuda:1"}
 
 
 def test_a_line_has_the_bound_that_was_set(monkeypatch: pytest.MonkeyPatch):
@@ -110,8 +110,8 @@ def test_a_line_has_the_bound_that_was_set(monkeypatch: pytest.MonkeyPatch):
 
 def test_peak_memory_of_the_cpu_is_that_of_the_process():
     """A process that has held 64 MiB of written bytes cannot have a smaller peak."""
-    held = bytearray(b"1") * (64 * 2**20)
+    block = bytearray(b"1") * (64 * 2**20)
     peak = peak_memory(torch.device("cpu"))
     if peak is None:
         pytest.skip("Windows does not tell a process's peak memory.")
-    assert peak > len(held)
+    assert peak > len(block)

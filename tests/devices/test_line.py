@@ -45,9 +45,9 @@ class Street:
             finally:
                 stands.set()
 
-        done = self.pool.submit(work)
+        future = self.pool.submit(work)
         assert stands.wait(PATIENCE)
-        return done
+        return future
 
 
 @contextmanager
@@ -68,112 +68,112 @@ def is_free(line: Line) -> bool:
     with ThreadPoolExecutor(1) as pool:
 
         def ask() -> list[int]:
-            seen: list[int] = []
-            with line.turn(seen.append):
-                return seen
+            counts: list[int] = []
+            with line.turn(counts.append):
+                return counts
 
         return pool.submit(ask).result(PATIENCE) == [0] and line.waiting == 0
 
 
 def test_passes_run_in_order_of_arrival():
     """Who uploaded first sees gates first: a lock alone promises no order."""
-    with street() as here:
-        with here.line.turn():
-            visits = [here.join(name) for name in "abcdef"]
-            assert here.log == []
+    with street() as queue:
+        with queue.line.turn():
+            visits = [queue.join(name) for name in "abcdef"]
+            assert queue.log == []
         finish(*visits)
-    assert "".join(here.log) == "abcdef"
+    assert "".join(queue.log) == "abcdef"
 
 
 def test_nobody_runs_beside_another():
     """Captum's hooks of one must not see another's pass: each goes in and out before the next."""
     inside = []
-    seen = []
+    counts = []
 
     def visit(line: Line) -> None:
         for _ in range(20):
             with line.turn(sliced=True) as turn:
                 for _ in range(3):
                     inside.append(1)
-                    seen.append(len(inside))
+                    counts.append(len(inside))
                     inside.pop()
                     turn.give_way()
 
-    with street() as here:
-        finish(*(here.pool.submit(visit, here.line) for _ in range(8)))
-        assert is_free(here.line)
-    assert set(seen) == {1}
-    assert len(seen) == 8 * 20 * 3
+    with street() as queue:
+        finish(*(queue.pool.submit(visit, queue.line) for _ in range(8)))
+        assert is_free(queue.line)
+    assert set(counts) == {1}
+    assert len(counts) == 8 * 20 * 3
 
 
 def test_an_upload_waits_for_one_slice_of_a_long_occlusion():
     """The occlusion has 4 slices; the upload comes during the first and runs before the second."""
-    with street() as here:
-        with here.line.turn(sliced=True) as occlusion:
-            here.log.append("slice")
-            upload = here.join("upload")
+    with street() as queue:
+        with queue.line.turn(sliced=True) as occlusion:
+            queue.log.append("slice")
+            upload = queue.join("upload")
             for _ in range(3):
                 occlusion.give_way()
-                here.log.append("slice")
+                queue.log.append("slice")
         finish(upload)
-    assert here.log == ["slice", "upload", "slice", "slice", "slice"]
+    assert queue.log == ["slice", "upload", "slice", "slice", "slice"]
 
 
 def test_passes_and_slices_alternate():
     """Derived by hand: after a pass a slice is due, after a slice a pass, as long as both wait."""
-    with street() as here:
-        with here.line.turn():
+    with street() as queue:
+        with queue.line.turn():
             visits = [
-                here.join(name, slices=slices)
+                queue.join(name, slices=slices)
                 for name, slices in (("A", 3), ("B", 2), ("x", 0), ("y", 0))
             ]
         finish(*visits)
-    assert "".join(here.log) == "AxByABA"
+    assert "".join(queue.log) == "AxByABA"
 
 
 def test_a_long_one_goes_on_however_many_short_ones_come():
     """Eight passes wait before it, and more than half of its slices still run before the last of
     them.
     """
-    with street() as here:
-        with here.line.turn():
-            visits = [here.join("p") for _ in range(8)]
-            visits.append(here.join("S", slices=6))
+    with street() as queue:
+        with queue.line.turn():
+            visits = [queue.join("p") for _ in range(8)]
+            visits.append(queue.join("S", slices=6))
         finish(*visits)
-    assert "".join(here.log) == "SpSpSpSpSpSppp"
+    assert "".join(queue.log) == "SpSpSpSpSpSppp"
 
 
 def test_past_the_bound_nobody_may_join():
     """A line of an hour helps nobody: the sentence says how many wait, and what to do."""
-    with street(bound=2) as here:
-        with here.line.turn():
-            visits = [here.join("a"), here.join("B", slices=2)]
-            third = here.join("c")
+    with street(bound=2) as queue:
+        with queue.line.turn():
+            visits = [queue.join("a"), queue.join("B", slices=2)]
+            third = queue.join("c")
             with pytest.raises(
                 BusyError,
                 match=r"^2 passes wait for cpu already, as many as .* Try again in a minute\.$",
             ):
                 third.result(PATIENCE)
         finish(*visits)
-        assert is_free(here.line)
-    assert "".join(here.log) == "BaB", "slices keep their right to come back"
+        assert is_free(queue.line)
+    assert "".join(queue.log) == "BaB", "slices keep their right to come back"
 
 
 def test_a_waiter_is_told_how_many_are_before_it():
     """The running one counts: two in line and one at work are three before the next."""
-    told: list[int] = []
-    with street() as here:
-        with here.line.turn():
-            visits = [here.join("a"), here.join("b"), here.join("c", watch=told.append)]
-            assert told[0] == 3
+    reports: list[int] = []
+    with street() as queue:
+        with queue.line.turn():
+            visits = [queue.join("a"), queue.join("b"), queue.join("c", watch=reports.append)]
+            assert reports[0] == 3
         finish(*visits)
-    assert told[-1] == 0
-    assert told == sorted(told, reverse=True)
+    assert reports[-1] == 0
+    assert reports == sorted(reports, reverse=True)
 
 
-def leave_when(told: threading.Event):
+def leave_when(cue: threading.Event):
     def watch(_: int) -> None:
-        if told.is_set():
+        if cue.is_set():
             raise GoneError("gone")
 
     return watch
@@ -181,19 +181,19 @@ def leave_when(told: threading.Event):
 
 def test_who_gives_up_while_waiting_leaves_no_gap():
     """A closed tab is not computed for, and those behind it move up in their order."""
-    told = threading.Event()
-    with street() as here:
-        with here.line.turn():
-            first = here.join("a")
-            gone = here.join("gone", watch=leave_when(told))
-            last = here.join("c")
-            told.set()
+    cue = threading.Event()
+    with street() as queue:
+        with queue.line.turn():
+            first = queue.join("a")
+            leaver = queue.join("gone", watch=leave_when(cue))
+            last = queue.join("c")
+            cue.set()
             with pytest.raises(GoneError, match="gone"):
-                gone.result(PATIENCE)
-            assert here.line.waiting == 2
+                leaver.result(PATIENCE)
+            assert queue.line.waiting == 2
         finish(first, last)
-        assert is_free(here.line)
-    assert here.log == ["a", "c"]
+        assert is_free(queue.line)
+    assert queue.log == ["a", "c"]
 
 
 def test_who_is_unwanted_when_its_turn_comes_does_not_compute():
@@ -203,15 +203,15 @@ def test_who_is_unwanted_when_its_turn_comes_does_not_compute():
         if before == 0:
             raise GoneError("gone")
 
-    with street() as here:
-        with here.line.turn():
-            gone = here.join("gone", watch=watch)
-            other = here.join("b")
+    with street() as queue:
+        with queue.line.turn():
+            leaver = queue.join("gone", watch=watch)
+            waiter = queue.join("b")
         with pytest.raises(GoneError, match="gone"):
-            gone.result(PATIENCE)
-        finish(other)
-        assert is_free(here.line)
-    assert here.log == ["b"]
+            leaver.result(PATIENCE)
+        finish(waiter)
+        assert is_free(queue.line)
+    assert queue.log == ["b"]
 
 
 def test_who_is_unwanted_between_slices_stops_there():
@@ -245,16 +245,16 @@ def test_an_error_gives_the_turn_on(waits: bool):
 
     def fail(turn: Turn) -> None:
         if waits:
-            visits.extend([here.join("a"), here.join("B", slices=2)])
+            visits.extend([queue.join("a"), queue.join("B", slices=2)])
         turn.give_way()
         raise ValueError("broken")
 
-    with street() as here:
-        with pytest.raises(ValueError, match="broken"), here.line.turn(sliced=True) as turn:
+    with street() as queue:
+        with pytest.raises(ValueError, match="broken"), queue.line.turn(sliced=True) as turn:
             fail(turn)
         finish(*visits)
-        assert is_free(here.line)
-    assert "".join(here.log) == ("aBB" if waits else "")
+        assert is_free(queue.line)
+    assert "".join(queue.log) == ("aBB" if waits else "")
 
 
 def test_one_that_has_the_turn_keeps_it():
@@ -316,30 +316,30 @@ def test_those_of_one_kind_share_a_pass():
     """By hand, two at most in a pass: a waits first and takes c along; b is of another kind; d
     comes too late.
     """
-    ran: list[list[str]] = []
+    batches: list[list[str]] = []
 
     def run(items: list[str]) -> list[str]:
-        ran.append(items)
+        batches.append(items)
         return [item.upper() for item in items]
 
     answers = {}
     kinds = {"a": 1, "b": 2, "c": 1, "d": 1}
-    with street() as here:
+    with street() as queue:
 
         def visit(name: str, stands: threading.Event) -> None:
-            answers[name] = here.line.share(
+            answers[name] = queue.line.share(
                 kinds[name], name, run, most=2, watch=lambda _: stands.set()
             )
 
-        with here.line.turn():
+        with queue.line.turn():
             visits = []
             for name in kinds:
                 stands = threading.Event()
-                visits.append(here.pool.submit(visit, name, stands))
+                visits.append(queue.pool.submit(visit, name, stands))
                 assert stands.wait(PATIENCE)
         finish(*visits)
-        assert is_free(here.line)
-    assert ran == [["a", "c"], ["b"], ["d"]]
+        assert is_free(queue.line)
+    assert batches == [["a", "c"], ["b"], ["d"]]
     assert answers == {name: name.upper() for name in kinds}
 
 
@@ -353,22 +353,22 @@ def test_a_shared_pass_that_fails_fails_for_its_first_alone():
             raise ValueError("a is broken")
         return [item.upper() for item in items]
 
-    with street() as here:
+    with street() as queue:
 
         def visit(name: str, stands: threading.Event) -> str:
-            return here.line.share(1, name, run, most=9, watch=lambda _: stands.set())
+            return queue.line.share(1, name, run, most=9, watch=lambda _: stands.set())
 
-        with here.line.turn():
+        with queue.line.turn():
             visits = []
             for name in "abc":
                 stands = threading.Event()
-                visits.append(here.pool.submit(visit, name, stands))
+                visits.append(queue.pool.submit(visit, name, stands))
                 assert stands.wait(PATIENCE)
-        first, *others = visits
+        first, *rest = visits
         with pytest.raises(ValueError, match="a is broken"):
             first.result(PATIENCE)
-        assert [other.result(PATIENCE) for other in others] == ["B", "C"]
-        assert is_free(here.line)
+        assert [future.result(PATIENCE) for future in rest] == ["B", "C"]
+        assert is_free(queue.line)
 
 
 def test_one_that_has_the_turn_shares_with_nobody():

@@ -42,8 +42,8 @@ def test_one_copy_serves_all():
             return id(value)
 
     with ThreadPoolExecutor(8) as pool:
-        found = {visit.result(PATIENCE) for visit in [pool.submit(visit) for _ in range(8)]}
-    assert len(loads) == len(found) == 1
+        ids = {visit.result(PATIENCE) for visit in [pool.submit(visit) for _ in range(8)]}
+    assert len(loads) == len(ids) == 1
 
 
 def test_the_longest_unused_makes_room():
@@ -123,14 +123,14 @@ def test_an_error_of_the_borrower_gives_the_network_back():
 
 def test_many_threads_never_exceed_the_bound():
     """Counted where it matters: at every load, how many are loaded and not moved out."""
-    held: set[str] = set()
+    in_memory: set[str] = set()
     most: list[int] = []
-    residents = Residents[str](3, held.discard)
+    residents = Residents[str](3, in_memory.discard)
 
     def load(name: str) -> Callable[[], str]:
         def loaded() -> str:
-            held.add(name)
-            most.append(len(held))
+            in_memory.add(name)
+            most.append(len(in_memory))
             return name
 
         return loaded
@@ -140,9 +140,9 @@ def test_many_threads_never_exceed_the_bound():
             name = "abcdefg"[(start + step * (start + 1)) % 7]
             with residents.borrow(name, load(name)) as value:
                 assert value == name
-                assert name in held
+                assert name in in_memory
 
     with ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(visit, start) for start in range(8)]:
-            done.result(PATIENCE)
+        for future in [pool.submit(visit, start) for start in range(8)]:
+            future.result(PATIENCE)
     assert max(most) == 3

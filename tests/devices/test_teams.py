@@ -39,9 +39,9 @@ def test_a_team_ends_and_comes_again_and_answers_alike():
     """One that stays idle halves the speed of all others; one that did not come again would halve
     its own.
     """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", COUNTS], check=True, capture_output=True, text=True
     )
-    before, team, without, again, answers = map(int, done.stdout.split())
+    before, team, without, again, answers = map(int, process.stdout.split())
     assert (team - before, without - before, again - before) == (2, 0, 2)
     assert answers == 1

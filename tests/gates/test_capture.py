@@ -18,20 +18,20 @@ def watch(model: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, tuple[Ten
     """Return the logits, and every SE block's input U and output, seen by hooks of the test's
     own.
     """
-    seen: dict[str, tuple[Tensor, Tensor]] = {}
+    maps: dict[str, tuple[Tensor, Tensor]] = {}
     handles = []
     for path, block in se_blocks(model).items():
 
         def keep(_: nn.Module, args: tuple[Tensor], output: Tensor, path: str = path) -> None:
             # The residual addition edits the block's output in place.
-            seen[path] = args[0].clone(), output.clone()
+            maps[path] = args[0].clone(), output.clone()
 
         handles.append(block.register_forward_hook(keep))
     with torch.no_grad():
         logits = model(images)
     for handle in handles:
         handle.remove()
-    return logits, seen
+    return logits, maps
 
 
 def se_blocks(model: nn.Module) -> dict[str, SqueezeExcitation]:
@@ -46,11 +46,11 @@ def capture(model: nn.Module, images: Tensor) -> list[GateRecord]:
     return records
 
 
-def same(left: list[GateRecord], right: list[GateRecord]) -> bool:
+def same(first: list[GateRecord], second: list[GateRecord]) -> bool:
     """Compare two captures bit for bit."""
-    return len(left) == len(right) and all(
+    return len(first) == len(second) and all(
         a.block == b.block and torch.equal(a.squeeze, b.squeeze) and torch.equal(a.gate, b.gate)
-        for a, b in zip(left, right, strict=True)
+        for a, b in zip(first, second, strict=True)
     )
 
 
@@ -58,10 +58,10 @@ def test_squeeze_and_gate_are_the_papers_formula_bit_for_bit(se_net: nn.Module, 
     """Equations 2 and 3 of arXiv 1709.01507 on U, with the operations PyTorch itself uses: no bit
     may differ.
     """
-    _, seen = watch(se_net, images)
+    _, maps = watch(se_net, images)
     for record in capture(se_net, images):
         block = se_blocks(se_net)[record.block]
-        squeeze = seen[record.block][0].mean((2, 3), keepdim=True)
+        squeeze = maps[record.block][0].mean((2, 3), keepdim=True)
         hidden = F.relu(F.conv2d(squeeze, block.fc1.weight, block.fc1.bias))
         gate = torch.sigmoid(F.conv2d(hidden, block.fc2.weight, block.fc2.bias))
         assert torch.equal(record.squeeze, squeeze.flatten(1))
@@ -74,10 +74,10 @@ def test_squeeze_and_gate_agree_with_matrices_in_double_precision(
     """The same equations without convolutions or pooling: sums, two matrices and 1 / (1 +
     exp(-x)).
     """
-    _, seen = watch(se_net, images)
+    _, maps = watch(se_net, images)
     for record in capture(se_net, images):
         block = se_blocks(se_net)[record.block]
-        features = seen[record.block][0].double()
+        features = maps[record.block][0].double()
         first, second = (layer.weight[:, :, 0, 0].double() for layer in (block.fc1, block.fc2))
         assert block.fc1.bias is not None
         assert block.fc2.bias is not None
@@ -90,9 +90,9 @@ def test_squeeze_and_gate_agree_with_matrices_in_double_precision(
 
 def test_gate_is_what_the_block_multiplied_by(se_net: nn.Module, images: Tensor):
     """Block input times recorded gate is the block output, by the definition of recalibration."""
-    _, seen = watch(se_net, images)
+    _, maps = watch(se_net, images)
     for record in capture(se_net, images):
-        features, output = seen[record.block]
+        features, output = maps[record.block]
         assert torch.equal(record.gate[:, :, None, None] * features, output)
 
 
@@ -112,11 +112,11 @@ def test_torchvisions_own_se_networks_are_captured_too(images: Tensor):
     """
     torch.manual_seed(0)
     model = mobilenet_v3_small(weights=None).eval()
-    _, seen = watch(model, images)
+    _, maps = watch(model, images)
     records = capture(model, images)
-    assert [record.block for record in records] == list(seen)
+    assert [record.block for record in records] == list(maps)
     assert all(
-        torch.equal(r.gate[:, :, None, None] * seen[r.block][0], seen[r.block][1]) for r in records
+        torch.equal(r.gate[:, :, None, None] * maps[r.block][0], maps[r.block][1]) for r in records
     )
     assert {site.function for site in find_gates(model)} == {"Hardsigmoid"}
 
@@ -169,7 +169,7 @@ def test_a_record_is_not_edited_by_what_the_model_does_next(se_net: nn.Module, i
     gates: list[Tensor] = []
     with capture_gates(se_net, keep_features=[first]) as records:
         se_net.get_submodule(f"{first}.scale_activation").register_forward_hook(
-            lambda *seen: gates.append(seen[2])
+            lambda *call: gates.append(call[2])
         )
 
         def wipe(_: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
@@ -207,25 +207,25 @@ def test_a_part_of_a_model_can_be_captured_inside_its_whole(se_net: nn.Module, i
 
 def test_two_passes_give_two_batches(se_net: nn.Module, images: Tensor):
     """The list grows by one record a block and pass; an earlier pass is not overwritten."""
-    other = images.flip(3)
+    mirrored = images.flip(3)
     with capture_gates(se_net) as records:
         se_net(images)
-        se_net(other)
+        se_net(mirrored)
     assert same(records[: len(PATHS)], capture(se_net, images))
-    assert same(records[len(PATHS) :], capture(se_net, other))
+    assert same(records[len(PATHS) :], capture(se_net, mirrored))
 
 
 def test_features_are_kept_where_asked_for(se_net: nn.Module, images: Tensor):
     """U of all blocks of one image would take 42 MiB at full size, so only the named ones are
     kept.
     """
-    asked = PATHS[7]
-    _, seen = watch(se_net, images)
-    with capture_gates(se_net, keep_features=[asked]) as records:
+    block = PATHS[7]
+    _, maps = watch(se_net, images)
+    with capture_gates(se_net, keep_features=[block]) as records:
         se_net(images)
-    kept = {record.block: record.features for record in records if record.features is not None}
-    assert list(kept) == [asked]
-    assert torch.equal(kept[asked], seen[asked][0])
+    features = {record.block: record.features for record in records if record.features is not None}
+    assert list(features) == [block]
+    assert torch.equal(features[block], maps[block][0])
 
 
 def test_bfloat16_is_recorded_as_float32(se_net: nn.Module, images: Tensor):
@@ -233,12 +233,12 @@ def test_bfloat16_is_recorded_as_float32(se_net: nn.Module, images: Tensor):
     float32.
     """
     with torch.autocast("cpu", torch.bfloat16):
-        bare, seen = watch(se_net, images)
+        bare, maps = watch(se_net, images)
         with capture_gates(se_net) as records, torch.no_grad():
             logits = se_net(images)
     assert torch.equal(logits, bare)
     for record in records:
-        features, output = seen[record.block]
+        features, output = maps[record.block]
         assert features.dtype == torch.bfloat16
         assert torch.equal(record.gate, record.gate.bfloat16().float())
         assert torch.equal(record.gate[:, :, None, None].bfloat16() * features, output)

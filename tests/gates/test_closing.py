@@ -49,25 +49,25 @@ def test_captures_may_end_in_the_order_they_began():
     """Notebooks and exit stacks close what was opened first: the others go on, to their own
     ends.
     """
-    one = build()
-    two = build()
+    first = build()
+    second = build()
     captures = [
-        capture_gates(one),
-        capture_gates(one),
-        capture_gates(two),
-        edit_gates(two, {"1": torch.zeros_like}),
+        capture_gates(first),
+        capture_gates(first),
+        capture_gates(second),
+        edit_gates(second, {"1": torch.zeros_like}),
     ]
     lists = [capture.__enter__() for capture in captures]
     counts = []
     for capture in captures:
-        run(one)
-        run(two)
+        run(first)
+        run(second)
         capture.__exit__(None, None, None)
         counts.append([len(records) for records in lists if records is not None])
     assert counts == [[2, 2, 2], [2, 4, 4], [2, 4, 6], [2, 4, 6]]
     assert lists[2] is not None
     assert not lists[2][0].gate.any()
-    assert_nothing_is_left(one, two)
+    assert_nothing_is_left(first, second)
 
 
 def test_a_generator_that_is_dropped_ends_its_capture():
@@ -111,7 +111,7 @@ def test_tasks_of_one_loop_capture_apart():
     by another task.
     """
     model = build()
-    other = build()
+    second = build()
 
     async def task(model: nn.Module, passes: int) -> int:
         with capture_gates(model) as records:
@@ -126,14 +126,14 @@ def test_tasks_of_one_loop_capture_apart():
             yield records
 
     async def main() -> list[int]:
-        counts = await asyncio.gather(task(model, 1), task(model, 3), task(other, 2))
-        opened = steps()
-        records = await anext(opened)
-        await asyncio.create_task(opened.aclose())  # pyright: ignore[reportAttributeAccessIssue]
+        counts = await asyncio.gather(task(model, 1), task(model, 3), task(second, 2))
+        generator = steps()
+        records = await anext(generator)
+        await asyncio.create_task(generator.aclose())  # pyright: ignore[reportAttributeAccessIssue]
         return [*counts, len(records)]
 
     assert asyncio.run(main()) == [2, 6, 4, 2]
-    assert_nothing_is_left(model, other)
+    assert_nothing_is_left(model, second)
 
 
 def test_a_capture_may_be_closed_by_another_thread():
@@ -212,8 +212,8 @@ def test_what_checkpointing_runs_again_is_no_pass(reentrant: bool):
     with edit_gates(plain, edits):
         plain(IMAGES).sum().backward()
     assert [record.block for record in records] == ["net.1", "net.3"]
-    for one, two in zip(model.net.parameters(), plain.parameters(), strict=True):
-        assert torch.equal(one.grad, two.grad)  # pyright: ignore[reportArgumentType]
+    for weight, plain_weight in zip(model.net.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(weight.grad, plain_weight.grad)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_copy_that_was_made_inside_a_capture_is_captured_once():
@@ -228,7 +228,8 @@ def test_a_copy_that_was_made_inside_a_capture_is_captured_once():
         run(copied)
     assert [(record.name, record.call) for record in records] == [("1", 0), ("3", 0)]
     assert all(
-        torch.equal(one.gate, other.gate) for one, other in zip(originals, records, strict=True)
+        torch.equal(original.gate, record.gate)
+        for original, record in zip(originals, records, strict=True)
     )
     assert_nothing_is_left(model, copied)
 
@@ -257,9 +258,9 @@ def test_gates_under_torch_func_are_plain_values():
         torch.func.grad(lambda values: torch.func.functional_call(model, values, (IMAGES,)).sum())(
             weights
         )
-    for one, other in zip(records[:2], records[2:], strict=True):
-        assert torch.equal(one.gate, torch.from_numpy(other.gate.numpy()))
-        assert torch.equal(one.squeeze, torch.from_numpy(other.squeeze.numpy()))
+    for plain, record in zip(records[:2], records[2:], strict=True):
+        assert torch.equal(plain.gate, torch.from_numpy(record.gate.numpy()))
+        assert torch.equal(plain.squeeze, torch.from_numpy(record.squeeze.numpy()))
     assert records[0].features is not None
     assert records[2].features is not None
     assert torch.equal(records[0].features, torch.from_numpy(records[2].features.numpy()))

@@ -87,14 +87,17 @@ def test_what_is_compiled_in_place_is_captured_and_edited(
     with capture_gates(model) as records:
         run(model)
     assert [record.block for record in records] == ["first.1", "second.1"]
-    assert all(torch.equal(one.gate, two.gate) for one, two in zip(records, expected, strict=True))
+    assert all(
+        torch.equal(record.gate, plain_record.gate)
+        for record, plain_record in zip(records, expected, strict=True)
+    )
     edits = {"second.1": torch.zeros_like}
     with edit_gates(model, edits):
         assert not run(model).any()
     assert run(model).any()
     for name, module in model.named_modules():
-        left = {key: module.__dict__.get(key) for key in ("forward", "_compiled_call_impl")}
-        assert left == {key: before[name].get(key) for key in left}
+        attributes = {key: module.__dict__.get(key) for key in ("forward", "_compiled_call_impl")}
+        assert attributes == {key: before[name].get(key) for key in attributes}
     assert count_hooks(model) == 0
 
 
@@ -136,10 +139,10 @@ def test_other_threads_run_compiled_code_meanwhile():
     In an interpreter of its own: the compiler must not meet the checks of types that tests alone
     have.
     """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", BESIDE], capture_output=True, text=True, check=False
     )
-    assert done.stdout.split() == ["1", "other"], done.stderr
+    assert process.stdout.split() == ["1", "other"], process.stderr
 
 
 def test_a_part_wrapped_by_compile_is_refused_by_name():
@@ -188,7 +191,7 @@ def wrong_ways() -> dict[str, Callable[[], tuple[nn.Module, Any]]]:
         model.second.forward = lambda input: input
         return model, model
 
-    return {one.__name__: one for one in (function_in_forward, function_around, forward_that_skips)}
+    return {way.__name__: way for way in (function_in_forward, function_around, forward_that_skips)}
 
 
 @pytest.mark.parametrize("way", wrong_ways().values(), ids=wrong_ways())

@@ -31,9 +31,9 @@ def test_with_no_gate_held_it_is_the_plain_gradient(
     assert slopes == {}
 
 
-@pytest.mark.parametrize("held", [[FIRST], [LAST], [FIRST, LAST]])
+@pytest.mark.parametrize("blocks", [[FIRST], [LAST], [FIRST, LAST]])
 def test_a_held_gate_is_an_input_like_the_image(
-    se_net: nn.Module, sites: tuple[GateSite, ...], images: Tensor, held: list[str]
+    se_net: nn.Module, sites: tuple[GateSite, ...], images: Tensor, blocks: list[str]
 ):
     """Equal to replacing the held gates by leaves of the same value before the pass; one pass
     serves all sets.
@@ -41,16 +41,16 @@ def test_a_held_gate_is_an_input_like_the_image(
     images = images.requires_grad_()
     with cut_gates(se_net, sites) as cuts:
         value = se_net(images)[:, 1].sum()
-    sets = {"all": [site.name for site in sites], "some": held}
+    sets = {"all": [site.name for site in sites], "some": blocks}
     slope, slopes = cuts.slopes(value, images, sets)["some"]
-    leaves = {block: cuts.gates[block].clone().requires_grad_() for block in held}
+    leaves = {block: cuts.gates[block].clone().requires_grad_() for block in blocks}
     with edit_gates(
         se_net, {block: lambda _, leaf=leaf: leaf.clone() for block, leaf in leaves.items()}
     ):
         expected = torch.autograd.grad(se_net(images)[:, 1].sum(), [images, *leaves.values()])
-    found = [slope, *(slopes[block] for block in held)]
-    for one, other in zip(found, expected, strict=True):
-        assert torch.equal(one, other)
+    derivatives = [slope, *(slopes[block] for block in blocks)]
+    for derivative, expected_derivative in zip(derivatives, expected, strict=True):
+        assert torch.equal(derivative, expected_derivative)
 
 
 def test_nothing_stays_on_the_model(se_net: nn.Module, sites: tuple[GateSite, ...], images: Tensor):

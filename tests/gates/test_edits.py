@@ -45,28 +45,28 @@ def test_gates_of_one_are_the_network_without_the_block(
 def test_an_edit_is_what_the_block_multiplies_by(se_net: nn.Module, images: Tensor):
     """Closing one channel leaves a map of zeros there and every other channel as it was."""
     outputs: list[Tensor] = []
-    se_net.get_submodule(FIRST).register_forward_hook(lambda *seen: outputs.append(seen[2].clone()))
+    se_net.get_submodule(FIRST).register_forward_hook(lambda *call: outputs.append(call[2].clone()))
     run(se_net, images)
     with edit_gates(se_net, {FIRST: lambda gate: gate.index_fill(1, torch.tensor([5]), 0.0)}):
         run(se_net, images)
     plain, edited = outputs
     assert plain[:, 5].any()
     assert not edited[:, 5].any()
-    others = [channel for channel in range(plain.shape[1]) if channel != 5]
-    assert torch.equal(edited[:, others], plain[:, others])
+    untouched = [channel for channel in range(plain.shape[1]) if channel != 5]
+    assert torch.equal(edited[:, untouched], plain[:, untouched])
 
 
 def test_an_edit_is_given_the_gates_as_a_capture_records_them(se_net: nn.Module, images: Tensor):
     """(batch, channels) in every spelling, so that one function fits all networks."""
-    given: list[Tensor] = []
+    gates: list[Tensor] = []
 
     def look(gate: Tensor) -> Tensor:
-        given.append(gate.clone())
+        gates.append(gate.clone())
         return gate
 
     with capture_gates(se_net) as records, edit_gates(se_net, {MIDDLE: look}):
         run(se_net, images)
-    assert torch.equal(given[0], next(record.gate for record in records if record.block == MIDDLE))
+    assert torch.equal(gates[0], next(record.gate for record in records if record.block == MIDDLE))
 
 
 @pytest.mark.parametrize("first", ["capture", "edit"])
@@ -85,9 +85,9 @@ def test_a_capture_records_the_edited_gate(
     with capture_gates(se_net) as plain:
         run(se_net, images)
     order = [first, *(contexts.keys() - {first})]
-    with contexts[order[0]]() as one, contexts[order[1]]() as two:
+    with contexts[order[0]]() as outer, contexts[order[1]]() as inner:
         run(model, images)
-    records = one if first == "capture" else two
+    records = outer if first == "capture" else inner
     place = [record.block for record in plain].index(MIDDLE)
     assert torch.equal(records[place].gate, 0.25 * plain[place].gate)
     assert torch.equal(records[place - 1].gate, plain[place - 1].gate)
@@ -156,7 +156,7 @@ def test_an_unknown_block_is_refused(se_net: nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("edit", "found"),
+    ("edit", "kind"),
     [
         (lambda gate: gate[:, :3], r"returned \(2, 3\) of float32 on cpu"),
         (lambda gate: gate.double(), r"returned \(2, 512\) of float64 on cpu"),
@@ -166,12 +166,12 @@ def test_an_unknown_block_is_refused(se_net: nn.Module):
     ids=["shape", "precision", "map", "number"],
 )
 def test_another_shape_or_precision_is_refused(
-    se_net: nn.Module, images: Tensor, edit: Any, found: str
+    se_net: nn.Module, images: Tensor, edit: Any, kind: str
 ):
     """Broadcasting would let a wrong shape through, and promotion would change every later
     layer.
     """
-    message = found + r".*needs \(2, 512\) of float32 on cpu\. Return a tensor like the one"
+    message = kind + r".*needs \(2, 512\) of float32 on cpu\. Return a tensor like the one"
     with pytest.raises(EditError, match=message), edit_gates(se_net, {LAST: edit}):
         run(se_net, images)
 
@@ -210,13 +210,13 @@ def test_rows_of_gates_spread_one_image_over_a_batch(se_net: nn.Module, images: 
     runs once.
     """
     factors = [0.0, 0.4, 1.0]
-    seen: list[int] = []
-    se_net.get_submodule("conv1").register_forward_hook(lambda *seen_: seen.append(len(seen_[2])))
+    batches: list[int] = []
+    se_net.get_submodule("conv1").register_forward_hook(lambda *call: batches.append(len(call[2])))
     with edit_gates(
         se_net, {path: lambda gate: torch.tensor(factors)[:, None] * gate}, spread=True
     ):
         together = run(se_net, images[:1])
-    assert seen == [1]
+    assert batches == [1]
     for factor, row in zip(factors, together, strict=True):
         with edit_gates(se_net, {path: lambda gate, factor=factor: factor * gate}):
             # Another number of images is added up in another order.

@@ -51,13 +51,13 @@ def test_every_step_is_the_papers_formula(se_net: nn.Module, images: Tensor, ima
     batch.
     """
     record = record_of(se_net, images)
-    opened = open_gate(se_net, record, image=image)
+    excitation = open_gate(se_net, record, image=image)
     expected = by_hand(se_net.get_submodule(BLOCK), record.squeeze[image])
     for name, values in expected.items():
-        np.testing.assert_allclose(getattr(opened, name).numpy(), values, rtol=NEAR, atol=CLOSE)
-    assert torch.equal(opened.squeeze, record.squeeze[image])
-    assert torch.equal(opened.on, torch.from_numpy(expected["hidden"] > 0))
-    assert (opened.delta, opened.sigma) == ("ReLU", "Sigmoid")
+        np.testing.assert_allclose(getattr(excitation, name).numpy(), values, rtol=NEAR, atol=CLOSE)
+    assert torch.equal(excitation.squeeze, record.squeeze[image])
+    assert torch.equal(excitation.on, torch.from_numpy(expected["hidden"] > 0))
+    assert (excitation.delta, excitation.sigma) == ("ReLU", "Sigmoid")
 
 
 def test_the_errors_are_the_distances_from_what_the_block_computed(
@@ -68,42 +68,44 @@ def test_the_errors_are_the_distances_from_what_the_block_computed(
     """
     record = record_of(se_net, images[:1])
     block = se_net.get_submodule(BLOCK)
-    seen: list[Tensor] = []
+    outputs: list[Tensor] = []
     for name in ("activation", "fc2", "scale_activation"):
         block.get_submodule(name).register_forward_hook(
-            lambda *call: seen.append(call[2].double().flatten())
+            lambda *call: outputs.append(call[2].double().flatten())
         )
     with torch.no_grad():
         block(record.squeeze[:, :, None, None])
     expected = by_hand(block, record.squeeze[0])
-    pairs = zip(("hidden", "logit", "gate"), seen, strict=True)
-    distances = [np.abs(theirs.numpy() - expected[name]).max() for name, theirs in pairs]
-    opened = open_gate(se_net, record)
+    pairs = zip(("hidden", "logit", "gate"), outputs, strict=True)
+    distances = [np.abs(output.numpy() - expected[name]).max() for name, output in pairs]
+    excitation = open_gate(se_net, record)
     # Both are sums of roundings of double precision around the same difference.
-    assert [opened.hidden_error, opened.logit_error] == pytest.approx(distances[:2], rel=1e-6)
-    assert opened.gate_error == pytest.approx(
+    assert [excitation.hidden_error, excitation.logit_error] == pytest.approx(
+        distances[:2], rel=1e-6
+    )
+    assert excitation.gate_error == pytest.approx(
         np.abs(record.gate[0].numpy() - expected["gate"]).max(), rel=1e-6
     )
-    assert 0 < opened.gate_error < 1e-6
+    assert 0 < excitation.gate_error < 1e-6
 
 
 def test_terms_and_bias_sum_to_the_logit(se_net: nn.Module, images: Tensor):
     """The bars of the picture are all there is: for every channel nothing is left over."""
-    opened = open_gate(se_net, record_of(se_net, images))
-    for channel in range(len(opened.logit)):
-        units, values = opened.terms(channel)
-        assert sorted(units.tolist()) == list(range(len(opened.hidden)))
+    excitation = open_gate(se_net, record_of(se_net, images))
+    for channel in range(len(excitation.logit)):
+        units, values = excitation.terms(channel)
+        assert sorted(units.tolist()) == list(range(len(excitation.hidden)))
         assert (values.abs().diff() <= 0).all()
-        total = values.double().sum() + opened.expand_bias[channel]
-        assert total.item() == pytest.approx(opened.logit[channel].item(), rel=NEAR, abs=CLOSE)
+        total = values.double().sum() + excitation.expand_bias[channel]
+        assert total.item() == pytest.approx(excitation.logit[channel].item(), rel=NEAR, abs=CLOSE)
 
 
 def test_a_term_is_weight_times_hidden_unit(se_net: nn.Module, images: Tensor):
     """w2_ck * h_k, read from the block's own second layer."""
-    opened = open_gate(se_net, record_of(se_net, images))
-    units, values = opened.terms(7)
+    excitation = open_gate(se_net, record_of(se_net, images))
+    units, values = excitation.terms(7)
     weights = se_net.get_parameter(f"{BLOCK}.fc2.weight")[7].detach().flatten()
-    assert torch.equal(values, weights[units] * opened.hidden[units])
+    assert torch.equal(values, weights[units] * excitation.hidden[units])
 
 
 class Linears(nn.Module):
@@ -164,11 +166,13 @@ def test_every_spelling_with_two_layers_opens(form: str, images: Tensor):
     make, delta, sigma = FORMS[form]
     model = model_with(make)
     (record,) = capture(model, images)
-    opened = open_gate(model, record)
-    assert (opened.delta, opened.sigma) == (delta, sigma)
-    assert (opened.reduce.shape, opened.expand.shape) == ((4, 16), (16, 4))
-    np.testing.assert_allclose(opened.gate.numpy(), record.gate[0].numpy(), rtol=NEAR, atol=CLOSE)
-    assert opened.gate_error < 1e-6
+    excitation = open_gate(model, record)
+    assert (excitation.delta, excitation.sigma) == (delta, sigma)
+    assert (excitation.reduce.shape, excitation.expand.shape) == ((4, 16), (16, 4))
+    np.testing.assert_allclose(
+        excitation.gate.numpy(), record.gate[0].numpy(), rtol=NEAR, atol=CLOSE
+    )
+    assert excitation.gate_error < 1e-6
 
 
 OTHER_FORMS: dict[str, tuple[Callable[[], nn.Module], str]] = {
@@ -279,10 +283,10 @@ def test_a_hidden_factor_is_not_called_rounding(images: Tensor, factor: float, e
             model.get_parameter("1.fc.0.weight"), generator=torch.Generator().manual_seed(seed)
         )
         (record,) = capture(model, images)
-        opened = open_gate(model, record)
-        assert opened.on.any()
-        assert opened.exact == exact
-        assert opened.gate_rounding < 1e-5
+        excitation = open_gate(model, record)
+        assert excitation.on.any()
+        assert excitation.exact == exact
+        assert excitation.gate_rounding < 1e-5
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64])
@@ -293,9 +297,9 @@ def test_rounding_is_called_rounding_in_every_precision(kind: torch.dtype, image
     for seed in range(10):
         model = model_with(lambda: SEModule(64, rd_channels=16), seed=seed, width=64).to(kind)
         (record,) = capture(model, images.to(kind))
-        opened = open_gate(model, record)
-        assert opened.exact
-        assert opened.gate_error <= opened.gate_rounding
+        excitation = open_gate(model, record)
+        assert excitation.exact
+        assert excitation.gate_error <= excitation.gate_rounding
 
 
 def test_a_record_of_edited_gates_is_refused(se_net: nn.Module, images: Tensor):
@@ -352,5 +356,5 @@ def test_threads_open_gates_of_one_model_at_once(se_net: nn.Module, images: Tens
         return [open_gate(se_net, record).logit for _ in range(20)]
 
     with ThreadPoolExecutor(len(records)) as pool:
-        for opened, logits in zip(alone, pool.map(work, records), strict=True):
-            assert all(torch.equal(logit, opened.logit) for logit in logits)
+        for excitation, logits in zip(alone, pool.map(work, records), strict=True):
+            assert all(torch.equal(logit, excitation.logit) for logit in logits)

@@ -48,7 +48,7 @@ def without_se(model: nn.Module, image: Tensor) -> Tensor:
         for module in model.modules()
         if hasattr(module, "attn_gain") and module.attn_last is not None
     ]
-    kept = [(block, block.attn_last, block.attn_gain) for block in blocks]
+    attentions = [(block, block.attn_last, block.attn_gain) for block in blocks]
     try:
         for block in blocks:
             block.attn_last = nn.Identity()
@@ -56,7 +56,7 @@ def without_se(model: nn.Module, image: Tensor) -> Tensor:
         with torch.no_grad():
             return model(image)
     finally:
-        for block, attention, gain in kept:
+        for block, attention, gain in attentions:
             block.attn_last = attention
             setattr(block, "attn_gain", gain)  # noqa: B010
 
@@ -73,10 +73,10 @@ def test_what_a_network_shows_is_gate_times_gain(network: Network):
         (0.0, 2.0, 2.0)
     }
     assert gate_span(network.inspection.sites, records[0].gate.numpy()) == Span(0.0, 2.0)
-    for shown, plain in zip(records, captured, strict=True):
-        assert torch.equal(shown.gate, 2 * plain.gate)
-        assert (shown.gain, plain.gain) == (2.0, 1.0)
-        assert torch.equal(plain_record(shown).gate, plain.gate)
+    for record, plain in zip(records, captured, strict=True):
+        assert torch.equal(record.gate, 2 * plain.gate)
+        assert (record.gain, plain.gain) == (2.0, 1.0)
+        assert torch.equal(plain_record(record).gate, plain.gate)
 
 
 def test_gates_set_to_one_are_the_network_without_se(network: Network, image: Tensor):
@@ -89,11 +89,11 @@ def test_gates_set_to_one_are_the_network_without_se(network: Network, image: Te
         torch.no_grad(),
         edit_gates(network.model, compile_edits([set_gates(blocks, 1)], network.inspection.sites)),
     ):
-        found = network.model(image)
+        logits = network.model(image)
     with torch.no_grad():
         plain = network.model(image)
     # Multiplied by 0.5 and 2 or not at all: exact in binary.
-    assert torch.equal(found, expected)
+    assert torch.equal(logits, expected)
     assert not torch.allclose(plain, expected)
 
 
@@ -103,14 +103,16 @@ def test_all_ones_are_the_network_without_se(network: Network):
     """
     photo = open_image(list_samples()[0].path)
     analysis = analyse(network, photo)
-    (found,) = run_counterfactuals(
+    (counterfactual,) = run_counterfactuals(
         network, photo, Replacement("ones", "network"), gates_of(analysis)
     )
     expected = (
-        without_se(network.model, network.preprocess(photo)).softmax(1)[0, found.predicted].item()
+        without_se(network.model, network.preprocess(photo))
+        .softmax(1)[0, counterfactual.predicted]
+        .item()
     )
     # A pass of two rows adds in another order than one of one.
-    assert found.probability == pytest.approx(expected, rel=1e-4)
+    assert counterfactual.probability == pytest.approx(expected, rel=1e-4)
 
 
 def test_gates_found_by_hand_are_the_blocks_own(network: Network):
@@ -127,9 +129,9 @@ def test_a_shown_record_can_be_opened(network: Network):
     sigmoid.
     """
     record = analyse(network, open_image(list_samples()[0].path)).records[0]
-    opened = open_gate(network.model, record)
-    assert opened.exact
-    assert torch.allclose(2 * opened.gate, record.gate[0])
+    excitation = open_gate(network.model, record)
+    assert excitation.exact
+    assert torch.allclose(2 * excitation.gate, record.gate[0])
 
 
 def test_the_caption_says_what_is_multiplied(network: Network):

@@ -254,12 +254,12 @@ def test_dead_channels_are_counted_from_their_maps():
 
 def test_a_mean_of_zero_is_not_taken_for_a_dead_channel():
     """Without the map it may have cancelled: then the number is not known, and the words say so."""
-    seen = replace(record(PAIR), squeeze=torch.tensor([[0.0, 1, 1, 1], [0.0, 1, 1, 1]]))
-    assert count_dead([seen], [SIGMOID]) == {"block": None}
-    (block,) = check_health([seen], [SIGMOID])
+    cancelling = replace(record(PAIR), squeeze=torch.tensor([[0.0, 1, 1, 1], [0.0, 1, 1, 1]]))
+    assert count_dead([cancelling], [SIGMOID]) == {"block": None}
+    (block,) = check_health([cancelling], [SIGMOID])
     assert (block.dead, block.flags) == (None, ())
     assert "their means cannot show whether channels are dead" in describe_block(block)
-    (block,) = check_health([seen], [SIGMOID], dead={"block": 1})
+    (block,) = check_health([cancelling], [SIGMOID], dead={"block": 1})
     assert (block.dead, block.flags) == (1, (DEAD,))
 
 

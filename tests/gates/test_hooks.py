@@ -162,9 +162,9 @@ def test_a_thread_that_only_runs_the_model_is_not_recorded(se_net: nn.Module, im
     """
 
     def run_elsewhere() -> None:
-        other = Thread(target=se_net, args=(images,))
-        other.start()
-        other.join()
+        thread = Thread(target=se_net, args=(images,))
+        thread.start()
+        thread.join()
 
     with capture_gates(se_net) as records:
         se_net(images)

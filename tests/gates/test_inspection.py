@@ -128,11 +128,11 @@ def test_a_row_names_a_class_in_three_ways(spell: Callable[..., None], kind: typ
     library.
     """
     spell({"class": kind, "path": f"{__name__}.{kind.__name__}", "name": f"*.{kind.__name__}"}[by])
-    found = inspect_gates(net(kind()), size=32)
-    assert [(site.block, site.stage, site.channels, site.hidden) for site in found.sites] == [
+    inspection = inspect_gates(net(kind()), size=32)
+    assert [(site.block, site.stage, site.channels, site.hidden) for site in inspection.sites] == [
         ("1", 1, 8, 4)
     ]
-    assert found.refused == {}
+    assert inspection.refused == {}
 
 
 def test_a_row_fits_subclasses_and_the_nearest_class_counts(spell: Callable[..., None]):
@@ -164,10 +164,10 @@ def test_a_block_that_does_not_multiply_by_its_gate_is_refused(
 ):
     """A picture of such gates would be wrong; the sentence says why there is none."""
     spell(kind)
-    found = inspect_gates(net(kind()), size=32)
-    assert found.sites == ()
+    inspection = inspect_gates(net(kind()), size=32)
+    assert inspection.sites == ()
     with pytest.raises(AssertionError, match=sentence):
-        raise AssertionError(found.refused["1"])
+        raise AssertionError(inspection.refused["1"])
     with pytest.raises(NoSEBlocksError, match=rf"no SE block that can be read\. 1: .*{sentence}"):
         find_gates(net(kind()), size=32)
 
@@ -230,9 +230,9 @@ def test_the_image_can_have_another_number_of_channels(spell: Callable[..., None
 def test_attention_of_another_kind_is_named(make: Callable[[], nn.Module], words: str):
     """A reader learns what the block does instead of seeing an empty page, or a wrong one."""
     model = net(make())
-    found = inspect_gates(model, size=32)
-    assert (found.sites, found.refused, list(found.others)) == ((), {}, ["1"])
-    assert words in found.others["1"]
+    inspection = inspect_gates(model, size=32)
+    assert (inspection.sites, inspection.refused, list(inspection.others)) == ((), {}, ["1"])
+    assert words in inspection.others["1"]
     with (
         pytest.raises(NoSEBlocksError, match=rf"What it has is no SE gate: 1 \(.*{words}"),
         capture_gates(model),
@@ -252,10 +252,10 @@ def test_networks_of_another_kind_have_no_gates(name: str, words: str):
     """Selective kernels, split attention and additive global context look alike in a module's name
     only.
     """
-    found = inspect_gates(timm.create_model(name), size=64)
-    assert (found.sites, found.refused) == ((), {})
-    assert all(words in sentence for sentence in found.others.values())
-    assert found.others
+    inspection = inspect_gates(timm.create_model(name), size=64)
+    assert (inspection.sites, inspection.refused) == ((), {})
+    assert all(words in sentence for sentence in inspection.others.values())
+    assert inspection.others
 
 
 def test_a_block_used_twice_gives_two_records():
@@ -302,11 +302,11 @@ def test_blocks_may_share_their_gate_function(spell: Callable[..., None]):
     it runs.
     """
     spell(Block)
-    shared = nn.Sigmoid()
+    sigmoid = nn.Sigmoid()
     torch.manual_seed(0)
-    early = Block(8, shared)
-    late = Block(8, shared)
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), early, shared, late, shared).eval()
+    early = Block(8, sigmoid)
+    late = Block(8, sigmoid)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), early, sigmoid, late, sigmoid).eval()
     images = torch.randn(2, 3, 16, 16)
     with capture_gates(model) as records, torch.no_grad():
         model(images)
@@ -317,7 +317,7 @@ def test_blocks_may_share_their_gate_function(spell: Callable[..., None]):
     assert torch.equal(records[0].gate, early.gate(first))
     assert torch.equal(records[1].gate, late.gate(second))
     with edit_gates(model, {"3": torch.ones_like}), torch.no_grad():
-        assert torch.equal(model(images), shared(second))
+        assert torch.equal(model(images), sigmoid(second))
 
 
 @pytest.mark.parametrize("name", ["seresnet18", "efficientnet_b0", "ecaresnet26t"])
@@ -329,7 +329,7 @@ def test_gates_under_autocast_are_recorded_as_they_are(name: str):
     sites = inspect_gates(model, size=64).sites
     for site in sites:
         model.get_submodule(f"{site.block}.gate").register_forward_hook(
-            lambda *seen: gates.append(seen[2].clone())
+            lambda *call: gates.append(call[2].clone())
         )
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), capture_gates(model) as records:
         model(torch.randn(2, 3, 64, 64))
@@ -519,19 +519,19 @@ def test_what_is_named_like_an_se_block_and_cannot_be_read_is_named(name: str):
     left alone.
     """
     model = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), SqueezeExcitation(8, 4), named(name)).eval()
-    found = inspect_gates(model, size=32)
-    assert [site.block for site in found.sites] == ["1"]
-    assert list(found.refused) == (["2"] if name in UNKNOWN else [])
-    assert all("is named like an SE block" in sentence for sentence in found.refused.values())
+    inspection = inspect_gates(model, size=32)
+    assert [site.block for site in inspection.sites] == ["1"]
+    assert list(inspection.refused) == (["2"] if name in UNKNOWN else [])
+    assert all("is named like an SE block" in sentence for sentence in inspection.refused.values())
 
 
 def test_what_holds_a_known_block_is_not_named():
     """SEBottleneck and SEResNet are named for the blocks inside, which are found."""
     holder = type("SEBottleneck", (nn.Sequential,), {})(nn.Conv2d(8, 8, 1), SqueezeExcitation(8, 4))
-    found = inspect_gates(
+    inspection = inspect_gates(
         type("SENet", (nn.Sequential,), {})(nn.Conv2d(3, 8, 3), holder).eval(), size=32
     )
-    assert ([site.block for site in found.sites], found.refused) == (["1.1"], {})
+    assert ([site.block for site in inspection.sites], inspection.refused) == (["1.1"], {})
 
 
 def test_scse_is_named_for_what_it_is():
@@ -552,11 +552,12 @@ def test_quantised_blocks_are_read_and_not_edited():
 
     if "qnnpack" not in torch.backends.quantized.supported_engines:
         pytest.skip("this build of PyTorch has no qnnpack")
-    engine, torch.backends.quantized.engine = torch.backends.quantized.engine, "qnnpack"
+    engine = torch.backends.quantized.engine
+    torch.backends.quantized.engine = "qnnpack"
     try:
         torch.manual_seed(0)
         model = mobilenet_v3_large(weights=None, quantize=True).eval()
-        found = inspect_gates(model, size=64)
+        inspection = inspect_gates(model, size=64)
         with capture_gates(model) as records:
             model(torch.rand(1, 3, 64, 64))
         edit = edit_gates(model, {records[0].block: torch.zeros_like})
@@ -564,6 +565,6 @@ def test_quantised_blocks_are_read_and_not_edited():
             model(torch.rand(1, 3, 64, 64))
     finally:
         torch.backends.quantized.engine = engine
-    assert (len(found.sites), found.refused) == (8, {})
+    assert (len(inspection.sites), inspection.refused) == (8, {})
     assert [record.stage for record in records] == [3, 3, 3, 4, 4, 5, 5, 5]
     assert all(record.gate.dtype == torch.float32 for record in records)

@@ -37,10 +37,10 @@ def test_the_jacobian_is_the_closed_form(se_net: nn.Module, images: Tensor, imag
     """The chain rule through the paper's formula, by another library, for each image of a batch."""
     record = record_of(se_net, images, BLOCK)
     expected = closed_form(se_net.get_submodule(BLOCK), record.squeeze[image])
-    found = gate_jacobian(se_net, record, image=image)
+    jacobian = gate_jacobian(se_net, record, image=image)
     # float32 sums of as many terms as there are hidden units.
     np.testing.assert_allclose(
-        found.numpy(), expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max()
+        jacobian.numpy(), expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max()
     )
 
 
@@ -109,8 +109,8 @@ def test_two_thousand_channels_come_in_chunks():
         model, torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)), "1"
     )
     expected = closed_form(model[1], record.squeeze[0])
-    found = gate_jacobian(model, record).numpy()
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+    jacobian = gate_jacobian(model, record).numpy()
+    np.testing.assert_allclose(jacobian, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
 
 
 def test_nothing_is_left_behind_in_inference_mode(se_net: nn.Module, images: Tensor):
@@ -131,11 +131,11 @@ def test_a_hidden_pattern_is_put_in_order():
     squared entries.
     """
     order = np.random.default_rng(0)
-    left = order.permutation(np.arange(1.0, 41))
-    right = order.permutation(np.arange(1.0, 41) - 15)
-    pattern = find_pattern(torch.from_numpy(np.outer(left, right)).float())
-    assert left[pattern.rows.numpy()].tolist() == sorted(left, reverse=True)
-    assert right[pattern.columns.numpy()].tolist() == sorted(right, reverse=True)
+    gate_side = order.permutation(np.arange(1.0, 41))
+    squeeze_side = order.permutation(np.arange(1.0, 41) - 15)
+    pattern = find_pattern(torch.from_numpy(np.outer(gate_side, squeeze_side)).float())
+    assert gate_side[pattern.rows.numpy()].tolist() == sorted(gate_side, reverse=True)
+    assert squeeze_side[pattern.columns.numpy()].tolist() == sorted(squeeze_side, reverse=True)
     assert pattern.share == pytest.approx(1.0, abs=1e-5)
 
 
@@ -143,8 +143,8 @@ def test_the_share_is_that_of_the_first_singular_value():
     """The squares of the singular values sum to the squared entries (Eckart and Young)."""
     values = np.random.default_rng(1).normal(size=(30, 30))
     singular = np.linalg.svd(values, compute_uv=False)
-    found = find_pattern(torch.from_numpy(values).float()).share
-    assert found == pytest.approx(singular[0] ** 2 / (values**2).sum(), rel=1e-4)
+    share = find_pattern(torch.from_numpy(values).float()).share
+    assert share == pytest.approx(singular[0] ** 2 / (values**2).sum(), rel=1e-4)
 
 
 def test_a_jacobian_of_zeros_keeps_its_order():
@@ -182,11 +182,14 @@ def test_the_strongest_are_the_longest_rows_and_columns():
     cross.
     """
     jacobian = torch.randn(40, 40, generator=torch.Generator().manual_seed(8))
-    found = find_strongest(jacobian, 5)
+    strongest = find_strongest(jacobian, 5)
     matrix = jacobian.numpy().astype(np.float64)
     rows, columns = (np.argsort(-np.linalg.norm(matrix, axis=axis))[:5] for axis in (1, 0))
-    assert (found.rows.tolist(), found.columns.tolist()) == (rows.tolist(), columns.tolist())
-    np.testing.assert_array_equal(found.values, jacobian.numpy()[np.ix_(rows, columns)])
+    assert (strongest.rows.tolist(), strongest.columns.tolist()) == (
+        rows.tolist(),
+        columns.tolist(),
+    )
+    np.testing.assert_array_equal(strongest.values, jacobian.numpy()[np.ix_(rows, columns)])
 
 
 def test_a_block_with_few_channels_shows_them_all():

@@ -52,6 +52,6 @@ def test_several_outputs_of_one_step_are_not_narrow():
 def test_what_is_not_in_the_graph_asks_for_nothing():
     """A gate that does not act on the value may be named."""
     x = torch.ones(2, requires_grad=True)
-    other = torch.ones(2, requires_grad=True)
+    stranger = torch.ones(2, requires_grad=True)
     narrows = Narrows((2 * x).sum())
-    assert narrows.before([node_of(x), node_of(other)]).node is node_of(x)
+    assert narrows.before([node_of(x), node_of(stranger)]).node is node_of(x)

@@ -22,7 +22,7 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_always_called")
 def listening(module: nn.Module) -> Iterator[list[Tensor]]:
     """Keep what a module puts out, by a hook of the test's own."""
     outputs: list[Tensor] = []
-    with module.register_forward_hook(lambda *seen: outputs.append(seen[2])):
+    with module.register_forward_hook(lambda *call: outputs.append(call[2])):
         yield outputs
 
 
@@ -45,8 +45,8 @@ def test_the_logit_is_what_the_sigmoid_is_given(se_net: nn.Module, images: Tenso
     """The second layer's output, as a hook of the test's own sees it in a whole pass."""
     with listening(se_net.get_submodule(f"{MIDDLE}.fc2")) as outputs:
         se_net(images)
-    found = read_neuron(se_net, images, Neuron(MIDDLE, 7, logit=True))
-    assert torch.equal(found, outputs[0][:, 7, 0, 0])
+    logit = read_neuron(se_net, images, Neuron(MIDDLE, 7, logit=True))
+    assert torch.equal(logit, outputs[0][:, 7, 0, 0])
 
 
 @pytest.mark.parametrize("logit", [False, True])
@@ -59,11 +59,11 @@ def test_its_gradient_is_that_of_a_whole_pass(se_net: nn.Module, images: Tensor,
         se_net(whole)
     (expected,) = torch.autograd.grad(outputs[0][:, 7].sum(), whole)
     short = images.clone().requires_grad_()
-    (found,) = torch.autograd.grad(
+    (gradient,) = torch.autograd.grad(
         read_neuron(se_net, short, Neuron(MIDDLE, 7, logit)).sum(), short
     )
     assert expected.any()
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gradient, expected)
 
 
 def test_nothing_runs_after_the_gate(se_net: nn.Module, images: Tensor):
@@ -105,10 +105,10 @@ def test_an_edit_of_an_earlier_block_is_felt(se_net: nn.Module, images: Tensor):
     with edit_gates(se_net, {FIRST: torch.zeros_like}), capture_gates(se_net) as records:
         se_net(images)
     with edit_gates(se_net, {FIRST: torch.zeros_like}):
-        found = read_neuron(se_net, images, Neuron(MIDDLE, 5))
+        gate = read_neuron(se_net, images, Neuron(MIDDLE, 5))
     expected = next(record.gate for record in records if record.block == MIDDLE)[:, 5]
-    assert torch.equal(found.detach(), expected)
-    assert not torch.equal(read_neuron(se_net, images, Neuron(MIDDLE, 5)), found)
+    assert torch.equal(gate.detach(), expected)
+    assert not torch.equal(read_neuron(se_net, images, Neuron(MIDDLE, 5)), gate)
 
 
 class Twice(nn.Module):

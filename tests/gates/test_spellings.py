@@ -261,12 +261,12 @@ def test_squeeze_and_gate_are_the_formula_on_the_weights(name: str):
     """s = sigma(W2 delta(W1 z)) from the weights alone, in double precision, for every block of
     the network.
     """
-    seen = look(name)
-    assert [record.block for record in seen.records] == list(seen.passed)
-    assert seen.passed.keys() == seen.blocks.keys()
-    for record in seen.records:
-        block = seen.blocks[record.block]
-        value = squeeze_of(block, seen.passed[record.block][0].double())
+    study = look(name)
+    assert [record.block for record in study.records] == list(study.passed)
+    assert study.passed.keys() == study.blocks.keys()
+    for record in study.records:
+        block = study.blocks[record.block]
+        value = squeeze_of(block, study.passed[record.block][0].double())
         torch.testing.assert_close(
             record.squeeze.double(), value, rtol=1e-4, atol=1e-4
         )  # sums in single precision
@@ -282,9 +282,9 @@ def test_output_over_input_is_the_gate(name: str):
     """By the definition of recalibration: bit for bit as a product, and as a quotient where U is
     not small.
     """
-    seen = look(name)
-    for record in seen.records:
-        before, after = seen.passed[record.block]
+    study = look(name)
+    for record in study.records:
+        before, after = study.passed[record.block]
         gate = record.gate[:, :, None, None]
         assert torch.equal(gate * before, after)
         large = before.abs() > 1e-3 * before.abs().max()
@@ -295,11 +295,11 @@ def test_output_over_input_is_the_gate(name: str):
 @pytest.mark.parametrize("name", CASES)
 def test_inspection_lists_every_block_and_what_it_is(name: str):
     """None missing, none refused; the library and the class; r from the first layer's rows."""
-    seen = look(name)
-    assert [site.block for site in seen.inspection.sites] == list(seen.passed)
-    assert (seen.inspection.refused, seen.inspection.others) == ({}, {})
-    for site in seen.inspection.sites:
-        check_site(site, seen.blocks[site.block], name.split()[0])
+    study = look(name)
+    assert [site.block for site in study.inspection.sites] == list(study.passed)
+    assert (study.inspection.refused, study.inspection.others) == ({}, {})
+    for site in study.inspection.sites:
+        check_site(site, study.blocks[site.block], name.split()[0])
 
 
 def check_site(site: GateSite, block: nn.Module, source: str) -> None:

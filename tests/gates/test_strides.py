@@ -38,22 +38,23 @@ class Wrap(nn.Module):
             nn.MaxPool2d(2),
             SqueezeExcitation(8, 4),
         ]
-        self.take, self.net = take, nn.Sequential(*steps)
+        self.take = take
+        self.net = nn.Sequential(*steps)
 
-    def forward(self, *values: Any, **named: Any) -> Tensor:
+    def forward(self, *values: Any, **options: Any) -> Tensor:
         """Return a map of 8 channels."""
-        return self.net(self.take(*values, **named))
+        return self.net(self.take(*values, **options))
 
 
-def stages(model: nn.Module, *values: Any, **named: Any) -> list[int]:
+def stages(model: nn.Module, *values: Any, **options: Any) -> list[int]:
     """Return the stages of two captures: the second one knows where the image goes in."""
-    found = []
+    passes = []
     for _ in range(2):
         with torch.no_grad(), capture_gates(model.eval()) as records:
-            model(*values, **named)
-        found.append([record.stage for record in records])
-    assert found[0] == found[1]
-    return found[0]
+            model(*values, **options)
+        passes.append([record.stage for record in records])
+    assert passes[0] == passes[1]
+    return passes[0]
 
 
 MASK = torch.rand(1, 1, 4, 6)
@@ -77,8 +78,8 @@ def test_strides_are_those_of_the_network(way: str):
     """One convolution of stride 2 and one pooling: stages 1 and 2 by their definition, for every
     way in.
     """
-    take, values, named = WAYS[way]
-    assert stages(Wrap(take), *values, **named) == [1, 2]
+    take, values, options = WAYS[way]
+    assert stages(Wrap(take), *values, **options) == [1, 2]
 
 
 def test_a_detectors_stages_do_not_depend_on_the_photo():
@@ -117,20 +118,20 @@ def test_each_tower_has_its_own_image():
     """Two encoders of two sizes, and one encoder used for two sizes (Siamese trackers)."""
 
     class Towers(nn.Module):
-        def __init__(self, one: nn.Module, two: nn.Module):
+        def __init__(self, first: nn.Module, second: nn.Module):
             super().__init__()
-            self.one = one
-            self.two = two
+            self.first = first
+            self.second = second
 
         def forward(self, large: Tensor, small: Tensor) -> None:
-            self.one(large)
-            self.two(small)
+            self.first(large)
+            self.second(small)
 
     large = torch.rand(1, 3, 64, 64)
     small = torch.rand(1, 3, 16, 16)
-    shared = Wrap()
+    net = Wrap()
     assert stages(Towers(Wrap(), Wrap()), large, small) == [1, 2] * 2
-    assert stages(Towers(shared, shared), large, small) == [1, 2] * 2
+    assert stages(Towers(net, net), large, small) == [1, 2] * 2
 
 
 def test_a_replaced_first_layer_is_found_anew():
@@ -195,7 +196,8 @@ class Looking(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.look, self.net = nn.Conv2d(channels, 1, 3, 1, 1), Wrap()
+        self.look = nn.Conv2d(channels, 1, 3, 1, 1)
+        self.net = Wrap()
 
     def forward(self, small: Tensor, image: Tensor) -> Tensor:
         """Return a map of 8 channels."""
@@ -218,7 +220,8 @@ def test_what_comes_before_the_first_convolution_counts():
     class Patches(nn.Module):
         def __init__(self):
             super().__init__()
-            self.patches, self.se = nn.Linear(48, 8), SqueezeExcitation(8, 4)
+            self.patches = nn.Linear(48, 8)
+            self.se = SqueezeExcitation(8, 4)
             self.rest = nn.Sequential(nn.Conv2d(8, 8, 2, 2), SqueezeExcitation(8, 4))
 
         def forward(self, image: Tensor) -> Tensor:

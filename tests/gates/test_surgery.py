@@ -64,12 +64,12 @@ def test_a_block_set_to_one_is_the_network_without_it(se_net: nn.Module, images:
     for all.
     """
     paths = [site.block for site in find_gates(se_net, size=64)]
-    for chosen in ([MIDDLE], paths):
+    for blocks in ([MIDDLE], paths):
         without = deepcopy(se_net)
-        for path in chosen:
+        for path in blocks:
             without.set_submodule(path, nn.Identity())
         with torch.no_grad():
-            assert torch.equal(answer(se_net, images, set_gates(chosen, 1.0)), without(images))
+            assert torch.equal(answer(se_net, images, set_gates(blocks, 1.0)), without(images))
 
 
 @pytest.mark.parametrize("path", [FIRST, LAST])
@@ -136,12 +136,12 @@ def test_a_list_is_the_same_as_one_inside_the_other(
         set_gates(LAST, 0.0),
     ]
     together = answer(se_net, images, *edits)
-    one, two, three = (compile_edits([edit], sites) for edit in edits)
+    first, second, third = (compile_edits([edit], sites) for edit in edits)
     with (
         torch.no_grad(),
-        edit_gates(se_net, one),
-        edit_gates(se_net, two),
-        edit_gates(se_net, three),
+        edit_gates(se_net, first),
+        edit_gates(se_net, second),
+        edit_gates(se_net, third),
     ):
         assert torch.equal(se_net(images), together)
 
@@ -150,11 +150,11 @@ def test_a_mapping_gives_each_block_channels_of_its_own(se_net: nn.Module, image
     """A threshold over a stage picks other channels in every block; None means all, and no channel
     means no change.
     """
-    changed = gates(se_net, images, set_gates({FIRST: [1], MIDDLE: None, LAST: []}, 0.0))
+    edited = gates(se_net, images, set_gates({FIRST: [1], MIDDLE: None, LAST: []}, 0.0))
     plain = gates(se_net, images)
-    assert (changed[FIRST] == 0).nonzero()[:, 1].unique().tolist() == [1]
-    assert not changed[MIDDLE].any()
-    assert (changed[LAST] != 0).equal(plain[LAST] != 0)
+    assert (edited[FIRST] == 0).nonzero()[:, 1].unique().tolist() == [1]
+    assert not edited[MIDDLE].any()
+    assert (edited[LAST] != 0).equal(plain[LAST] != 0)
 
 
 def test_a_gate_may_leave_its_range_by_a_factor(
@@ -373,7 +373,7 @@ def test_the_change_of_a_gate_is_now_minus_before(se_net: nn.Module, images: Ten
     np.testing.assert_array_equal(gate, torch.cat([record.gate[0] for record in before]).numpy())
     expected = [new.gate[0] - old.gate[0] for old, new in zip(before, after, strict=True)]
     np.testing.assert_array_equal(change, torch.cat(expected).numpy())
-    here = np.flatnonzero(table["path"].to_numpy() == MIDDLE)
-    assert not change[: here[0]].any()
-    assert (change[here] == -gate[here]).all()
-    assert change[here[-1] + 1 :].any()
+    rows = np.flatnonzero(table["path"].to_numpy() == MIDDLE)
+    assert not change[: rows[0]].any()
+    assert (change[rows] == -gate[rows]).all()
+    assert change[rows[-1] + 1 :].any()

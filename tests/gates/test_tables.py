@@ -58,14 +58,14 @@ def test_blocks_are_named_as_in_the_paper(se_net: nn.Module, images: Tensor):
     """The paper's Figure 5 calls them SE_2_3, SE_3_4, SE_4_6, SE_5_3: stage, then position in the
     stage.
     """
-    with capture_gates(se_net) as seen:
+    with capture_gates(se_net) as records:
         se_net(images)
     expected = [
         f"SE_{stage}_{unit}"
         for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3))
         for unit in range(1, count + 1)
     ]
-    assert list(label_blocks(seen).values()) == expected
+    assert list(label_blocks(records).values()) == expected
 
 
 def test_a_block_keeps_its_name_in_a_second_pass():
@@ -97,9 +97,9 @@ def test_images_can_have_names(records: list[GateRecord]):
 
 def test_the_table_has_every_gate_of_the_network(se_net: nn.Module, images: Tensor):
     """Counted from the architecture: two images times 3*64 + 4*128 + 6*256 + 3*512 channels."""
-    with capture_gates(se_net) as seen:
+    with capture_gates(se_net) as records:
         se_net(images)
-    assert len(tabulate_gates(seen)) == 2 * (3 * 64 + 4 * 128 + 6 * 256 + 3 * 512)
+    assert len(tabulate_gates(records)) == 2 * (3 * 64 + 4 * 128 + 6 * 256 + 3 * 512)
 
 
 def test_the_summary_of_a_block_is_that_of_its_gates():

@@ -32,15 +32,15 @@ def whole(answer: Tensor) -> Tensor:
 def see(model: nn.Module, images: Tensor, spot: Spot) -> tuple[Tensor, Tensor]:
     """Return a tapped model's answer, and what its tap was given."""
     tapped = Tapped(model, [spot], whole)
-    seen = []
+    outputs = []
     with (
         tapped.taps[0].register_forward_hook(
-            lambda _module, _inputs, output: seen.append(output.clone())
+            lambda _module, _inputs, output: outputs.append(output.clone())
         ),
         torch.no_grad(),
     ):
         answer = tapped(images)
-    return answer, seen[0]
+    return answer, outputs[0]
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -63,11 +63,11 @@ def test_a_tap_sees_u_and_x_and_changes_nothing(
         torch.no_grad(),
     ):
         expected = model(images)
-    record = next(one for one in records if one.call == call)
+    record = next(record for record in records if record.call == call)
     assert record.features is not None
-    answer, seen = see(model, images, Spot(path, after, call))
+    answer, features = see(model, images, Spot(path, after, call))
     scaled = record.features * record.gate[:, :, None, None]
-    torch.testing.assert_close(seen, scaled if after else record.features)
+    torch.testing.assert_close(features, scaled if after else record.features)
     assert torch.equal(answer, expected)
 
 
@@ -84,9 +84,9 @@ def test_a_tap_sees_gates_and_changes_nothing(build: Callable[[], nn.Module], pa
     images = torch.randn(2, 3, 6, 5)
     with capture_gates(model) as records, torch.no_grad():
         expected = model(images)
-    record = next(one for one in records if one.call == call)
-    answer, seen = see(model, images, Spot(path, call=call, gates=True))
-    assert torch.equal(seen, record.gate)
+    record = next(record for record in records if record.call == call)
+    answer, gates = see(model, images, Spot(path, call=call, gates=True))
+    assert torch.equal(gates, record.gate)
     assert torch.equal(answer, expected)
 
 
@@ -125,17 +125,17 @@ def test_what_is_read_is_not_overwritten_by_the_next_layer(se_net: nn.Module, im
     )
     with hook, capture_gates(se_net, keep_features=[BLOCK]) as records, torch.no_grad():
         se_net(images)
-    record = next(one for one in records if one.block == BLOCK)
+    record = next(record for record in records if record.block == BLOCK)
     assert record.features is not None
     scaled = record.features * record.gate[:, :, None, None]
     tapped = Tapped(se_net, [Spot(BLOCK)], whole)
-    kept = list[Any]()
+    outputs = list[Any]()
     with (
-        tapped.taps[0].register_forward_hook(lambda _m, _i, output: kept.append(output)),
+        tapped.taps[0].register_forward_hook(lambda _m, _i, output: outputs.append(output)),
         torch.no_grad(),
     ):
         tapped(images)
-    assert torch.equal(kept[0], scaled)
+    assert torch.equal(outputs[0], scaled)
     assert not torch.equal(plain[0], scaled)
 
 
@@ -143,8 +143,8 @@ def test_what_a_tap_returns_is_what_the_model_goes_on_with(images: Tensor):
     """A network of one block ends in the mean of X~: put zeros there, and the answer is 0."""
     torch.manual_seed(0)
     tapped = Tapped(Last().eval(), [Spot("se")], whole)
-    nothing: Any = lambda _module, _inputs, output: 0 * output  # noqa: E731
-    with tapped.taps[0].register_forward_hook(nothing):
+    to_zeros: Any = lambda _module, _inputs, output: 0 * output  # noqa: E731
+    with tapped.taps[0].register_forward_hook(to_zeros):
         assert torch.equal(tapped(images), torch.zeros(2, 8))
     assert tapped(images).abs().min() > 0
 
@@ -157,19 +157,19 @@ def test_others_do_not_pass_through_a_tap(se_net: nn.Module, images: Tensor):
         expected = se_net(images)
     tapped = Tapped(se_net, [Spot(BLOCK)], whole)
     answers = list[Tensor]()
-    seen = list[int]()
+    passes = list[int]()
 
     def meanwhile(_module: nn.Module, _inputs: tuple[Tensor], output: Tensor) -> Tensor:
-        seen.append(1)
+        passes.append(1)
         with ThreadPoolExecutor(1) as pool:
             answers.append(pool.submit(lambda: se_net(images).detach()).result())
         return 0 * output
 
     with tapped.taps[0].register_forward_hook(meanwhile), torch.no_grad():
-        changed = tapped(images)
-    assert seen == [1]
+        zeroed = tapped(images)
+    assert passes == [1]
     assert torch.equal(answers[0], expected)
-    assert not torch.equal(changed, expected)
+    assert not torch.equal(zeroed, expected)
 
 
 def test_nothing_stays_on_the_model_after_an_error(se_net: nn.Module, images: Tensor):

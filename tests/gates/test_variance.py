@@ -43,7 +43,7 @@ def test_the_interval_is_that_of_leaving_images_out_one_by_one():
     degrees is 1.943.
     """
     gates = draw(7, 11, within=0.3, between=0.7, seed=0)
-    shares = np.array([estimate_share_by_loops(np.delete(gates, left, 0)) for left in range(7)])
+    shares = np.array([estimate_share_by_loops(np.delete(gates, image, 0)) for image in range(7)])
     odds = np.log(shares / (1 - shares))
     error = np.sqrt(6 / 7 * ((odds - odds.mean()) ** 2).sum())
     value = estimate_share_by_loops(gates)
@@ -72,7 +72,7 @@ def test_the_number_of_images_does_not_move_the_share(images: int):
 @pytest.mark.parametrize(("images", "most"), [(3, 0.15), (6, 0.15), (12, 0.15), (24, 0.15)])
 def test_the_interval_covers_the_truth(images: int, most: float):
     """Promised is 90 %; over 300 draws the standard error of a miss rate of 0.1 is 0.017."""
-    missed = 0
+    misses = 0
     for seed in range(300):
         share = estimate_image_share(
             torch.from_numpy(draw(images, 32, within=0.15, between=0.85, seed=seed))
@@ -80,8 +80,8 @@ def test_the_interval_covers_the_truth(images: int, most: float):
         assert share is not None
         assert share.low is not None
         assert share.high is not None
-        missed += not share.low <= 0.15 <= share.high
-    assert missed / 300 <= most
+        misses += not share.low <= 0.15 <= share.high
+    assert misses / 300 <= most
 
 
 @pytest.mark.parametrize("gates", [[[0.2, 0.4]], [[0.5, 0.5], [0.5, 0.5]]])

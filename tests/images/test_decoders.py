@@ -63,8 +63,8 @@ def test_wide_values_are_stretched_over_the_whole_image():
     """The least and the greatest value may lie in different bands."""
     values = np.linspace(-5, 5, 700 * 500, dtype=np.float32).reshape(700, 500)
     expected = ((values.astype(np.float64) + 5) * 25.5).round().astype(np.uint8)
-    opened = np.asarray(open_image(encode(Image.fromarray(values), "TIFF")))
-    np.testing.assert_array_equal(opened[..., 0], expected)
+    image = np.asarray(open_image(encode(Image.fromarray(values), "TIFF")))
+    np.testing.assert_array_equal(image[..., 0], expected)
 
 
 @linux
@@ -285,7 +285,7 @@ def test_a_fork_has_decoders_of_its_own():
     """Workers of a data loader are forks: two processes on one pipe would get each other's
     photos.
     """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", SCRIPT, "fork"],
         cwd=ROOT,
         capture_output=True,
@@ -293,18 +293,18 @@ def test_a_fork_has_decoders_of_its_own():
         timeout=120,
         check=True,
     )
-    assert done.stdout.split()[1:] == ["True", "True"]
-    assert not done.stderr
+    assert process.stdout.split()[1:] == ["True", "True"]
+    assert not process.stderr
 
 
 def test_a_child_loads_no_more_than_it_needs():
     """Its start is what the first photo waits for."""
     code = "import sys, se_viz.images.decoder_child as child; from se_viz.images import decoding"
     code += "; print(*{'torch', 'numpy'} & sys.modules.keys())"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == []
+    assert process.stdout.split() == []
 
 
 def test_an_image_from_a_child_is_a_plain_image():

@@ -29,12 +29,12 @@ def with_tag(content: bytes, tag: int, value: int) -> bytes:
     """Give a tag of a little-endian TIFF's first image another short value."""
     (place,) = struct.unpack_from("<I", content, 4)
     (count,) = struct.unpack_from("<H", content, place)
-    changed = bytearray(content)
+    copy = bytearray(content)
     for entry in range(place + 2, place + 2 + 12 * count, 12):
         if struct.unpack_from("<H", content, entry)[0] == tag:
-            struct.pack_into("<I", changed, entry + 8, value)
-    assert changed != content
-    return bytes(changed)
+            struct.pack_into("<I", copy, entry + 8, value)
+    assert copy != content
+    return bytes(copy)
 
 
 FLOATS = np.full((16, 24, 3), 0.5, np.float32)
@@ -125,8 +125,8 @@ def test_a_big_tiff_is_read():
     """The format of files past 4 GB differs in the header alone, and some programs always write
     it.
     """
-    opened = open_image(tiff(NOISE, photometric="rgb", bigtiff=True))
-    np.testing.assert_array_equal(np.asarray(opened), NOISE)
+    image = open_image(tiff(NOISE, photometric="rgb", bigtiff=True))
+    np.testing.assert_array_equal(np.asarray(image), NOISE)
 
 
 MISREAD = {
@@ -188,10 +188,11 @@ def test_tiffs_that_are_read_hold_the_pixels_they_were_written_with(
     options = {"byteorder": order, "compression": compression, "tile": tile}
     options["photometric"] = "minisblack" if form.startswith("grey") else "rgb"
     if form == "planes":
-        values, options["planarconfig"] = np.moveaxis(values, 2, 0), "separate"
-    opened = np.asarray(open_image(tiff(values, **options)))
+        values = np.moveaxis(values, 2, 0)
+        options["planarconfig"] = "separate"
+    image = np.asarray(open_image(tiff(values, **options)))
     np.testing.assert_array_equal(
-        opened, NOISE[..., [0, 0, 0]] if form.startswith("grey") else NOISE
+        image, NOISE[..., [0, 0, 0]] if form.startswith("grey") else NOISE
     )
 
 
@@ -329,8 +330,8 @@ def test_scans_of_previews_and_later_frames_do_not_count():
     content = file.getvalue()
     preview = progressive(64, 60)
     thumbnail = b"\xff\xe1" + struct.pack(">H", len(preview) + 2) + preview
-    opened = open_image(content[:2] + 2 * thumbnail + content[2:] + progressive(64, 100))
-    np.testing.assert_array_equal(np.asarray(opened), np.asarray(open_image(content)))
+    image = open_image(content[:2] + 2 * thumbnail + content[2:] + progressive(64, 100))
+    np.testing.assert_array_equal(np.asarray(image), np.asarray(open_image(content)))
 
 
 def test_a_png_with_a_novel_beside_its_pixels_is_not_called_damaged():

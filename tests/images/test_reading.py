@@ -84,10 +84,10 @@ def test_every_format_and_mode_becomes_rgb_of_the_right_colour(kind, image, colo
     """A network gets three colours, whatever the file stored; expected values are worked out by
     hand.
     """
-    opened = open_image(encode(image, kind))
-    assert (type(opened), opened.mode, opened.size) == (Image.Image, "RGB", SIZE)
+    photo = open_image(encode(image, kind))
+    assert (type(photo), photo.mode, photo.size) == (Image.Image, "RGB", SIZE)
     # 2: rounding of JPEG's, AVIF's and YCbCr's colour transform.
-    np.testing.assert_allclose(np.asarray(opened), np.broadcast_to(colour, (16, 24, 3)), atol=2)
+    np.testing.assert_allclose(np.asarray(photo), np.broadcast_to(colour, (16, 24, 3)), atol=2)
 
 
 def test_inks_of_a_jpeg_are_inverted_as_adobe_writes_them():
@@ -102,14 +102,14 @@ def test_sixteen_bits_are_scaled_and_not_cut():
     not.
     """
     values = np.array([[0, 128, 129, 257, 32896, 65535]], np.uint16)
-    opened = np.asarray(open_image(encode(Image.fromarray(values), "PNG")))
-    assert opened[0, :, 0].tolist() == [0, 0, 1, 1, 128, 255]
+    image = np.asarray(open_image(encode(Image.fromarray(values), "PNG")))
+    assert image[0, :, 0].tolist() == [0, 0, 1, 1, 128, 255]
 
 
 def test_the_transparent_grey_of_sixteen_bits_is_white():
     """PNG can name one grey as transparent; scaling to 8 bits must not forget it."""
-    opened = open_image(encode(GREY_16, "PNG", transparency=100 * 257))
-    assert opened.getpixel((5, 5)) == WHITE
+    image = open_image(encode(GREY_16, "PNG", transparency=100 * 257))
+    assert image.getpixel((5, 5)) == WHITE
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_thirty_two_bits_are_stretched_from_black_to_white(values, expected):
     """They have no agreed white; (v - least) * 255 / (greatest - least), and no value may raise a
     warning.
     """
-    opened = np.asarray(open_image(encode(Image.fromarray(values), "TIFF")))
-    assert opened[0, :, 0].tolist() == expected
+    image = np.asarray(open_image(encode(Image.fromarray(values), "TIFF")))
+    assert image[0, :, 0].tolist() == expected
 
 
 # EXIF 2.32, tag 274: the side of the picture that the first stored row is, and the first stored
@@ -166,9 +166,9 @@ def test_a_turned_photo_stands_upright(kind, orientation):
     exif = Image.Exif()
     exif[274] = orientation
     stored = np.ascontiguousarray(as_stored(picture, orientation))
-    opened = open_image(encode(Image.fromarray(stored), kind, exif=exif))
+    image = open_image(encode(Image.fromarray(stored), kind, exif=exif))
     # 8: JPEG and AVIF round, here in the middle of each block.
-    np.testing.assert_allclose(np.asarray(opened, int)[8::16, 8::16], colours, atol=8)
+    np.testing.assert_allclose(np.asarray(image, int)[8::16, 8::16], colours, atol=8)
 
 
 def test_nothing_else_of_the_file_stays_with_the_image():
@@ -177,9 +177,9 @@ def test_nothing_else_of_the_file_stays_with_the_image():
     """
     exif = Image.Exif()
     exif[274] = 6
-    opened = open_image(encode(FULL, "JPEG", exif=exif, comment=b"at home"))
-    assert opened.info == {}
-    assert dict(opened.getexif()) == {}
+    image = open_image(encode(FULL, "JPEG", exif=exif, comment=b"at home"))
+    assert image.info == {}
+    assert dict(image.getexif()) == {}
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0nonsense", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01"])
@@ -194,8 +194,8 @@ def test_broken_exif_is_no_reason_to_refuse_the_pixels(exif):
 def test_an_animation_gives_its_first_frame(kind):
     """One image goes through the network, and the first frame is what a file manager shows."""
     frames = [Image.new("RGB", SIZE, "red"), Image.new("RGB", SIZE, "blue")]
-    opened = open_image(encode(frames[0], kind, save_all=True, append_images=frames[1:]))
-    np.testing.assert_allclose(np.asarray(opened)[5, 5], RED, atol=2)
+    image = open_image(encode(frames[0], kind, save_all=True, append_images=frames[1:]))
+    np.testing.assert_allclose(np.asarray(image)[5, 5], RED, atol=2)
 
 
 def test_a_two_frame_photo_of_a_phone_is_read():

@@ -197,8 +197,8 @@ def memory_growth(folder: Path, files: dict[str, bytes]) -> dict[str, tuple[int,
     for name, content in files.items():
         (folder / name).write_bytes(content)
     command = [sys.executable, "-c", GROWTH, str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(process.stdout)
 
 
 def test_a_decompression_bomb_never_allocates_its_pixels(tmp_path):
@@ -208,9 +208,9 @@ def test_a_decompression_bomb_never_allocates_its_pixels(tmp_path):
     files = {f"good-{kind}": encode(NOISE, kind) for kind in FORMATS}
     files |= {f"next-{kind}": forge(kind, 9000, 9000) for kind in FORMATS}
     files["next-honest"] = png(9000, 9000, rows=9000)
-    for name, (grown, said) in memory_growth(tmp_path, files).items():
-        assert said != "opened", name
-        assert grown < 16, name
+    for name, (growth, result) in memory_growth(tmp_path, files).items():
+        assert result != "opened", name
+        assert growth < 16, name
     assert len(files["next-honest"]) < 2**19
 
 
@@ -219,9 +219,11 @@ def test_an_image_is_held_twice_at_most_while_it_is_opened(tmp_path):
     slack.
     """
     content = encode(Image.new("RGB", (4000, 2500)), "PNG", compress_level=1)
-    (grown, said) = memory_growth(tmp_path, {"good": encode(NOISE, "PNG"), "next": content})["next"]
-    assert said == "opened"
-    assert grown < 100
+    (growth, result) = memory_growth(tmp_path, {"good": encode(NOISE, "PNG"), "next": content})[
+        "next"
+    ]
+    assert result == "opened"
+    assert growth < 100
 
 
 def seeds() -> dict[str, bytes]:
@@ -272,8 +274,8 @@ def test_a_damaged_file_gives_an_image_or_an_image_error(name):
     """
     dice = random.Random(name)
     for _ in range(80):
-        said = outcome(damage(SEEDS[name], dice))
-        assert said == "RGB" or said.endswith(".")
+        words = outcome(damage(SEEDS[name], dice))
+        assert words == "RGB" or words.endswith(".")
 
 
 def test_a_name_that_no_file_can_have_is_refused():

@@ -25,10 +25,8 @@ class Tiny(nn.Module):
 
     def __init__(self, *, colours: int = 3, classes: int = 3) -> None:
         super().__init__()
-        self.conv, self.se = (
-            nn.Conv2d(colours, 8, 4, 4),
-            SqueezeExcitation(8, 2, scale_activation=nn.Sigmoid),
-        )
+        self.conv = nn.Conv2d(colours, 8, 4, 4)
+        self.se = SqueezeExcitation(8, 2, scale_activation=nn.Sigmoid)
         self.fc = nn.Linear(8, classes)
 
     def forward(self, images: Tensor) -> Any:
@@ -56,15 +54,15 @@ def test_a_model_in_another_precision_gets_its_inputs_in_it(precision: torch.dty
     single = analyse(Network.from_model(model, input_size=16), PHOTO)
     network = Network.from_model(model.to(precision), input_size=16)
     assert network.preprocess(PHOTO).dtype == precision
-    found = analyse(network, PHOTO)
-    kept = [
-        found.probabilities,
-        found.logits,
-        *(value for one in found.records for value in (one.gate, one.squeeze)),
+    analysis = analyse(network, PHOTO)
+    values = [
+        analysis.probabilities,
+        analysis.logits,
+        *(value for record in analysis.records for value in (record.gate, record.squeeze)),
     ]
-    assert {value.dtype for value in kept} == {torch.float32}
+    assert {value.dtype for value in values} == {torch.float32}
     # bfloat16 has 8 bits.
-    torch.testing.assert_close(found.logits, single.logits, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(analysis.logits, single.logits, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +142,7 @@ def test_classes_may_share_a_name():
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    ("change", "answer"),
     [
         (lambda logits: (logits, logits), "tuple"),
         (lambda logits: {"logits": logits}, "dict"),
@@ -155,10 +153,10 @@ def test_classes_may_share_a_name():
         (lambda logits: logits[:, :0], r"\(1, 0\)"),
     ],
 )
-def test_what_is_no_row_of_logits_is_named(change: Any, found: str):
+def test_what_is_no_row_of_logits_is_named(change: Any, answer: str):
     """One number a class is what everything else reads."""
     with pytest.raises(
-        NetworkError, match=rf"returns {found} for one image.*wrap the model in a module"
+        NetworkError, match=rf"returns {answer} for one image.*wrap the model in a module"
     ):
         Network.from_model(returning(change), input_size=16)
 
@@ -262,8 +260,8 @@ def test_the_logarithm_of_a_softmax_is_taken_for_logits():
     """softmax(log softmax(x)) = softmax(x)."""
     torch.manual_seed(0)
     model = returning(lambda logits: logits.log_softmax(1))
-    found = analyse(Network.from_model(model, input_size=16), PHOTO)
-    torch.testing.assert_close(found.probabilities, found.logits.exp())
+    analysis = analyse(Network.from_model(model, input_size=16), PHOTO)
+    torch.testing.assert_close(analysis.probabilities, analysis.logits.exp())
 
 
 def test_whole_numbers_are_no_logits():
@@ -296,9 +294,9 @@ def test_the_cost_of_a_model_with_computed_weights_is_that_of_the_plain_one():
     normed = Tiny()
     nn.utils.weight_norm(normed.fc)
     normed(torch.rand(1, 3, 16, 16))
-    found = measure_cost(normed, 16)
+    cost = measure_cost(normed, 16)
     expected = measure_cost(plain, 16)
-    assert (found.parameters, found.gflops) == (expected.parameters + 3, expected.gflops)
+    assert (cost.parameters, cost.gflops) == (expected.parameters + 3, expected.gflops)
 
 
 @pytest.mark.filterwarnings("ignore")

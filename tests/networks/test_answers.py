@@ -65,9 +65,9 @@ def tags(session_model: nn.Module) -> Network:
 
 def test_a_single_logit_is_a_sigmoid(binary: Network):
     """A softmax over one value is 1 for every photo."""
-    found = analyse(binary, noise())
-    assert found.probabilities.item() == pytest.approx(sigmoid(found.logits.item()), abs=1e-6)
-    assert found.top() == [(0, pytest.approx(sigmoid(-0.01), abs=1e-4))]
+    analysis = analyse(binary, noise())
+    assert analysis.probabilities.item() == pytest.approx(sigmoid(analysis.logits.item()), abs=1e-6)
+    assert analysis.top() == [(0, pytest.approx(sigmoid(-0.01), abs=1e-4))]
 
 
 def test_below_one_half_the_answer_is_the_negation(binary: Network):
@@ -78,9 +78,9 @@ def test_below_one_half_the_answer_is_the_negation(binary: Network):
 
 def test_independent_classes_have_a_sigmoid_each(tags: Network):
     """They do not share out one whole: none, one or all may be true."""
-    found = analyse(tags, noise())
-    assert found.probabilities.tolist() == pytest.approx(
-        [sigmoid(value) for value in found.logits.tolist()], abs=1e-6
+    analysis = analyse(tags, noise())
+    assert analysis.probabilities.tolist() == pytest.approx(
+        [sigmoid(value) for value in analysis.logits.tolist()], abs=1e-6
     )
     logits = torch.tensor([2.0, -1, 0.5, -3, -0.1])
     assert (tags.labels(logits), tags.name_answer(logits)) == ((0, 2), "ant, cat")
@@ -89,15 +89,15 @@ def test_independent_classes_have_a_sigmoid_each(tags: Network):
 
 def test_classes_that_exclude_each_other_share_out_one_whole(network: Network):
     """The softmax, as before."""
-    found = analyse(network, noise())
-    torch.testing.assert_close(found.probabilities, found.logits.softmax(0))
-    assert network.labels(found.logits) == (int(found.logits.argmax()),)
+    analysis = analyse(network, noise())
+    torch.testing.assert_close(analysis.probabilities, analysis.logits.softmax(0))
+    assert network.labels(analysis.logits) == (int(analysis.logits.argmax()),)
 
 
 def test_the_divergence_of_independent_classes_is_the_sum_of_theirs():
     """KL of products is the sum of the KLs; each by hand from its definition for two outcomes."""
     live = torch.tensor([[0.3, -2.0]])
-    changed = torch.tensor([[1.1, -0.4]])
+    variant = torch.tensor([[1.1, -0.4]])
 
     def pair(first: float, second: float) -> float:
         p = sigmoid(first)
@@ -105,10 +105,10 @@ def test_the_divergence_of_independent_classes_is_the_sum_of_theirs():
         return p * log(p / q) + (1 - p) * log((1 - p) / (1 - q))
 
     expected = pair(0.3, 1.1) + pair(-2.0, -0.4)
-    assert divergences_of(live, changed, independent=True).item() == pytest.approx(expected)
+    assert divergences_of(live, variant, independent=True).item() == pytest.approx(expected)
     p = live.double().softmax(1)
-    q = changed.double().softmax(1)
-    assert divergences_of(live, changed, independent=False).item() == pytest.approx(
+    q = variant.double().softmax(1)
+    assert divergences_of(live, variant, independent=False).item() == pytest.approx(
         (p * (p / q).log()).sum().item()
     )
 
@@ -124,19 +124,19 @@ def test_extreme_logits_stay_numbers():
 def test_gates_can_turn_the_answer_of_a_single_logit(binary: Network):
     """The class that is most probable is always the same one; what turns is whether it is true."""
     before = analyse(binary, noise())
-    (found,) = run_counterfactuals(
+    (counterfactual,) = run_counterfactuals(
         binary, noise(), Replacement("ones", "network"), gates_of(before)
     )
     logit = _with_ones(binary)
-    assert found.live == pytest.approx(sigmoid(-0.01), abs=1e-4)
-    assert found.probability == pytest.approx(sigmoid(logit), abs=1e-4)
-    assert found.kept == (logit < 0)
-    p = found.live
-    q = found.probability
-    assert found.divergence == pytest.approx(
+    assert counterfactual.live == pytest.approx(sigmoid(-0.01), abs=1e-4)
+    assert counterfactual.probability == pytest.approx(sigmoid(logit), abs=1e-4)
+    assert counterfactual.kept == (logit < 0)
+    p = counterfactual.live
+    q = counterfactual.probability
+    assert counterfactual.divergence == pytest.approx(
         p * log(p / q) + (1 - p) * log((1 - p) / (1 - q)), abs=1e-4
     )
-    row = tabulate_counterfactuals([found], binary.classes).iloc[0]
+    row = tabulate_counterfactuals([counterfactual], binary.classes).iloc[0]
     assert (row["predicted"], row["answer"]) == (
         "not malignant",
         "malignant" if logit >= 0 else "not malignant",
@@ -154,30 +154,37 @@ def test_a_turned_answer_is_said(binary: Network):
     own = gates_of(analyse(binary, noise()))
     shut = {name: torch.zeros_like(gates) for name, gates in own.items()}
     wide = {name: torch.ones_like(gates) for name, gates in own.items()}
-    found = [
+    counterfactuals = [
         run_counterfactuals(binary, noise(), Replacement("mean", "network"), gates)[0]
         for gates in (shut, wide)
     ]
-    turned = [one for one in found if not one.kept]
+    turned = [counterfactual for counterfactual in counterfactuals if not counterfactual.kept]
     assert turned
-    for one in turned:
-        assert (one.name_predicted(binary.classes), one.name_answer(binary.classes)) == (
+    for counterfactual in turned:
+        assert (
+            counterfactual.name_predicted(binary.classes),
+            counterfactual.name_answer(binary.classes),
+        ) == (
             "not malignant",
             "malignant",
         )
-        assert "turns to malignant" in describe(judge([one]), binary.classes, mean=[one])
+        assert "turns to malignant" in describe(
+            judge([counterfactual]), binary.classes, mean=[counterfactual]
+        )
 
 
 def test_independent_labels_that_turn_are_a_change(tags: Network):
     """The most probable class may stay the same while others come and go."""
     live = analyse(tags, noise())
-    (found,) = run_counterfactuals(tags, noise(), Replacement("ones", "network"), gates_of(live))
-    assert found.labels is not None
-    assert found.labels[0] == tuple(
+    (counterfactual,) = run_counterfactuals(
+        tags, noise(), Replacement("ones", "network"), gates_of(live)
+    )
+    assert counterfactual.labels is not None
+    assert counterfactual.labels[0] == tuple(
         index for index, value in enumerate(live.logits.tolist()) if value >= 0
     )
-    assert found.kept == (found.labels[0] == found.labels[1])
-    assert found.name_predicted(tags.classes) == tags.name_answer(live.logits)
+    assert counterfactual.kept == (counterfactual.labels[0] == counterfactual.labels[1])
+    assert counterfactual.name_predicted(tags.classes) == tags.name_answer(live.logits)
 
 
 @pytest.mark.parametrize("kind", ["binary", "tags"])
@@ -199,8 +206,8 @@ def test_the_card_keeps_that_classes_are_independent(card: NetworkCard):
     are.
     """
     assert "multi_label" not in card_to_json(card)
-    kept = replace(card, multi_label=True)
-    assert card_from_json(card_to_json(kept), source="a card") == kept
+    independent = replace(card, multi_label=True)
+    assert card_from_json(card_to_json(independent), source="a card") == independent
     with pytest.raises(CheckpointError, match="multi_label is 'no'"):
         card_from_json({**card_to_json(card), "multi_label": "no"}, source="a card")
 
@@ -259,8 +266,8 @@ def test_answers_of_tables_are_texts(tags: Network):
     """The file that the command line writes has one answer a row, also where it is several
     classes.
     """
-    found = run_counterfactuals(
+    counterfactuals = run_counterfactuals(
         tags, noise(), Replacement("ones", "stage"), gates_of(analyse(tags, noise()))
     )
-    table = tabulate_counterfactuals(found, tags.classes)
+    table = tabulate_counterfactuals(counterfactuals, tags.classes)
     assert pd.api.types.is_string_dtype(table["answer"])

@@ -84,8 +84,8 @@ def test_torchvision_has_22_classifiers_with_gates():
         f"regnet_y_{work}"
         for work in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf", "128gf")
     ]
-    found = {card.architecture for card in CARDS.values() if card.library == "torchvision"}
-    assert found == set(by_hand)
+    architectures = {card.architecture for card in CARDS.values() if card.library == "torchvision"}
+    assert architectures == set(by_hand)
 
 
 @pytest.mark.parametrize("name", FEW)
@@ -95,12 +95,12 @@ def test_a_row_is_what_the_installed_library_says(name: str):
     """
     card = CARDS[name]
     rows = {"torchvision": torchvision_rows, "timm": timm_rows}[card.library](card.architecture)
-    made = next(row for row in rows if row["weights"] == card.weights)
-    asked = (card.library, card.architecture, card.weights)
-    kept = next(
-        row for row in read_rows() if (row["library"], row["architecture"], row["weights"]) == asked
+    expected = next(row for row in rows if row["weights"] == card.weights)
+    key = (card.library, card.architecture, card.weights)
+    row = next(
+        row for row in read_rows() if (row["library"], row["architecture"], row["weights"]) == key
     )
-    assert {column: str(value) for column, value in made.items()} == kept
+    assert {column: str(value) for column, value in expected.items()} == row
 
 
 @pytest.mark.parametrize("name", [name for name in FEW if name.startswith("torchvision")])
@@ -141,7 +141,7 @@ def test_a_row_is_built_by_its_name(name: str):
 
 def test_every_name_is_known_to_its_library():
     """Building all takes minutes; asking for the names does not."""
-    known = {
+    names = {
         "torchvision": set(models.list_models(models)),
         "timm": set(timm.list_models(pretrained=True)),
     }
@@ -151,7 +151,7 @@ def test_every_name_is_known_to_its_library():
             if card.library == "torchvision"
             else f"{card.architecture}.{card.weights}"
         )
-        assert name in known[card.library]
+        assert name in names[card.library]
 
 
 def test_every_file_at_an_address_promises_a_hash():
@@ -169,10 +169,10 @@ def stated_transform(card: NetworkCard) -> Callable[[Image.Image], Tensor]:
         return models.get_model_weights(card.architecture)[card.weights].transforms()
     stated = timm.get_pretrained_cfg(f"{card.architecture}.{card.weights}")
     assert stated is not None
-    theirs = create_transform(**resolve_data_config(pretrained_cfg=stated.to_dict()))
+    transform = create_transform(**resolve_data_config(pretrained_cfg=stated.to_dict()))
     # The other kind is made for TensorFlow's data alone.
-    assert isinstance(theirs, transforms.Compose)
-    return theirs
+    assert isinstance(transform, transforms.Compose)
+    return transform
 
 
 def _stand_in(card: NetworkCard) -> Network:
@@ -222,11 +222,13 @@ def test_photos_of_every_size_become_the_input_that_the_source_states(name: str)
     """
     card = CARDS[name]
     side = card.input_size
-    theirs = stated_transform(card)
-    ours = _stand_in(card)
+    transform = stated_transform(card)
+    network = _stand_in(card)
     for size in ((side, side), (side - 1, side + 1), (side + 90, side + 3), (5, 7), (20, 300)):
         photo = PHOTO.resize(size, Image.Resampling.NEAREST)
-        torch.testing.assert_close(ours.preprocess(photo)[0], theirs(photo), rtol=0, atol=1e-6)
+        torch.testing.assert_close(
+            network.preprocess(photo)[0], transform(photo), rtol=0, atol=1e-6
+        )
 
 
 def test_a_square_is_taken_whole_only_on_request():

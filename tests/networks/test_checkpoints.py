@@ -63,9 +63,9 @@ def test_a_saved_network_comes_back(network: Network, se_net: nn.Module, images:
 
 def test_a_saved_card_comes_back(network_folder: Path, se_net: nn.Module, card: NetworkCard):
     """Every field keeps its value and its type; only the hash was filled in."""
-    (read,) = read_cards(network_folder)
+    (copy,) = read_cards(network_folder)
     digest = hashlib.sha256((network_folder / WEIGHTS).read_bytes()).hexdigest()
-    assert read == replace(card, sha256=digest)
+    assert copy == replace(card, sha256=digest)
 
 
 def test_the_file_is_in_half_precision(network_folder: Path, se_net: nn.Module):
@@ -103,10 +103,11 @@ def test_other_bytes_are_refused_by_their_hash(network_folder: Path):
     content = bytearray((network_folder / WEIGHTS).read_bytes())
     content[-1] ^= 1
     (network_folder / WEIGHTS).write_bytes(content)
-    found = hashlib.sha256(content).hexdigest()[:12]
+    digest = hashlib.sha256(content).hexdigest()[:12]
     refused(
         network_folder,
-        rf"{WEIGHTS} has the hash {found}….*its card says .*damaged or was replaced\. Restore both",
+        rf"{WEIGHTS} has the hash {digest}….*its card says .*damaged or was replaced\. "
+        "Restore both",
     )
 
 
@@ -284,8 +285,8 @@ def test_a_card_needs_no_notes(network_folder: Path):
     """A field that says nothing new is not written, and has its usual value when it is read."""
     values = json.loads((network_folder / CARD).read_text())
     assert values.keys().isdisjoint({"notes", "library", "source", "resize"})
-    (read,) = read_cards(network_folder)
-    assert (read.notes, read.library, read.source, read.resize) == ("", "se_viz", "", None)
+    (card,) = read_cards(network_folder)
+    assert (card.notes, card.library, card.source, card.resize) == ("", "se_viz", "", None)
 
 
 def test_a_write_that_stops_half_way_leaves_the_old_files(
@@ -327,8 +328,8 @@ def test_the_next_write_succeeds_after_one_that_stopped(
     nn.init.ones_(se_net.get_parameter("fc.bias"))
     save_checkpoint(se_net, card, network_folder)
     assert sorted(path.name for path in network_folder.iterdir()) == [CARD, WEIGHTS]
-    loaded = load_network("tiny", "cpu", folder=network_folder)
-    assert loaded.model.get_parameter("fc.bias").tolist() == [1.0] * 5
+    network = load_network("tiny", "cpu", folder=network_folder)
+    assert network.model.get_parameter("fc.bias").tolist() == [1.0] * 5
 
 
 def test_cards_come_by_name_and_from_cards_only(

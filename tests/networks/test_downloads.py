@@ -144,11 +144,11 @@ def test_what_is_downloaded_is_what_the_hub_holds(
 def test_afterwards_no_network_is_needed(hub: Hub, name: str):
     """A lecture room without Wi-Fi: the hub is not even asked."""
     load_network(name, "cpu", download=True)
-    asked = len(hub.asked)
+    requests = len(hub.requests)
     hub.codes = dict.fromkeys(hub.files, 500)
     assert load_network(name, "cpu").card.name == name
     assert load_network(name, "cpu", download=True).card.name == name
-    assert len(hub.asked) == asked
+    assert len(hub.requests) == requests
 
 
 @BOTH
@@ -161,23 +161,23 @@ def test_nothing_is_fetched_without_being_asked_for(hub: Hub, name: str):
         match=rf"{name} is not on this disk \(about \d+ MB\)\. .*se_viz download {name}",
     ):
         load_network(name, "cpu")
-    assert hub.asked == []
+    assert hub.requests == []
 
 
 @BOTH
 def test_progress_grows_to_the_whole(hub: Hub, contents: dict[str, bytes], name: str):
     """The bar never goes back, and is told the size that the catalogue states."""
     silence = hub.silence = threading.Event()
-    seen: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
 
     def progress(come: int, total: int) -> None:
-        seen.append((come, total))
+        reports.append((come, total))
         silence.set()
 
     download(find_card(name), progress)
-    assert seen[0][0] == 0
-    assert [come for come, _ in seen] == sorted(come for come, _ in seen)
-    assert {total for _, total in seen} == {find_card(name).download_bytes}
+    assert reports[0][0] == 0
+    assert [come for come, _ in reports] == sorted(come for come, _ in reports)
+    assert {total for _, total in reports} == {find_card(name).download_bytes}
 
 
 @BOTH
@@ -229,14 +229,14 @@ def test_a_repository_that_breaks_off_is_asked_for_again(hub: Hub):
     """
     hub.cuts = [100_000]
     assert load_network(REPOSITORY, "cpu", download=True).card.name == REPOSITORY
-    assert [method for method, _, _ in hub.asked].count("GET") == 2
+    assert [method for method, _, _ in hub.requests].count("GET") == 2
 
 
 @BOTH
 def test_without_a_network_one_sentence_says_so(hub: Hub, monkeypatch, tmp_path: Path, name: str):
     """Nobody listens at the port; networks on the disk are what is left to use."""
-    with run_hub() as gone:
-        address = gone.address
+    with run_hub() as hub_of_before:
+        address = hub_of_before.address
     monkeypatch.setenv("HF_ENDPOINT", address)
     name_source(tmp_path, monkeypatch, f"{address}/mobilenet_v3_small-00000000.pth")
     refused(
@@ -279,7 +279,7 @@ def test_a_disk_with_too_little_room_is_said_before_a_byte_comes(
     monkeypatch.setattr(catalogue, "TABLE", tmp_path / "huge.csv")
     write_rows(rows, tmp_path / "huge.csv")
     refused(FILE, r"has \d+ MB left, and .* needs 1000000000000 MB\. Make room")
-    assert hub.asked == []
+    assert hub.requests == []
 
 
 @BOTH
@@ -288,17 +288,17 @@ def test_a_class_that_clicks_at_once_downloads_once(hub: Hub, name: str):
     memory at no cost.
     """
     hub.silence = threading.Event()
-    found: list[Path] = []
+    paths: list[Path] = []
     threads = [
-        threading.Thread(target=lambda: found.append(download(find_card(name)))) for _ in range(8)
+        threading.Thread(target=lambda: paths.append(download(find_card(name)))) for _ in range(8)
     ]
     for thread in threads:
         thread.start()
     hub.silence.set()
     for thread in threads:
         thread.join()
-    assert len(found) == 8
-    assert [method for method, _, _ in hub.asked].count("GET") == 1
+    assert len(paths) == 8
+    assert [method for method, _, _ in hub.requests].count("GET") == 1
 
 
 def test_whoever_leaves_does_not_stop_the_download(hub: Hub):
@@ -312,7 +312,7 @@ def test_whoever_leaves_does_not_stop_the_download(hub: Hub):
         download(find_card(FILE), leave)
     hub.silence.set()
     assert download(find_card(FILE)).is_file()
-    assert [method for method, _, _ in hub.asked] == ["GET"]
+    assert [method for method, _, _ in hub.requests] == ["GET"]
 
 
 @BOTH
@@ -331,9 +331,9 @@ def test_a_file_that_was_damaged_on_the_disk_is_refused(hub: Hub, name: str):
 
 def test_weights_of_another_network_are_refused(hub: Hub, tmp_path: Path, monkeypatch):
     """The hash is right and the file is wrong: a hub's mistake is named, not loaded."""
-    other = tmp_path / "other.pth"
-    torch.save({"fc.weight": torch.zeros(1000, 8)}, other)
-    name_source(tmp_path, monkeypatch, hub.serve_file("other", other.read_bytes()))
+    path = tmp_path / "other.pth"
+    torch.save({"fc.weight": torch.zeros(1000, 8)}, path)
+    name_source(tmp_path, monkeypatch, hub.serve_file("other", path.read_bytes()))
     with pytest.raises(
         CheckpointError, match=r"does not fit its architecture: classifier\.0\.bias is missing"
     ):
@@ -391,7 +391,7 @@ def test_two_processes_download_one_file_in_turn(hub: Hub, killed: bool):
         hub.silence.set()
         second.join()
     assert is_on_disk(find_card(FILE))
-    assert [method for method, _, _ in hub.asked].count("GET") == 1 + killed
+    assert [method for method, _, _ in hub.requests].count("GET") == 1 + killed
     assert [name for name in files() if not name.endswith(".pth")] == []
 
 
@@ -400,7 +400,7 @@ def test_a_download_that_is_cancelled_leaves_nothing(hub: Hub):
     hub.silence = threading.Event()
 
     def stop(come: int, total: int) -> None:
-        if hub.asked:
+        if hub.requests:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -458,7 +458,7 @@ def test_timm_is_asked_for_where_it_is_needed(hub: Hub, monkeypatch: pytest.Monk
         NetworkError, match=r"built by timm, which is not installed\. .*pip install timm"
     ):
         load_network(REPOSITORY, "cpu", download=True)
-    assert hub.asked == []
+    assert hub.requests == []
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(hub: Hub):

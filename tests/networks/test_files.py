@@ -95,9 +95,9 @@ def test_every_tensor_is_read_as_pytorch_reads_it(legacy: bool):
     listing = read_listing(content, "mine.pt")
     assert list(listing.entries) == list(expected)
     for name, value in expected.items():
-        read = listing.take(name)
-        assert read.dtype is value.dtype
-        assert torch.equal(read, value)
+        tensor = listing.take(name)
+        assert tensor.dtype is value.dtype
+        assert torch.equal(tensor, value)
 
 
 def test_safetensors_are_read_as_their_library_reads_them():
@@ -177,11 +177,11 @@ def nested(count: int, kind: bytes) -> bytes:
 
 def test_a_key_nested_200_000_deep_ends_the_child_alone():
     """Python's hash of it goes down the stack in C and crashes; 200 kB ended a server."""
-    told = refused(
+    sentence = refused(
         legacy(nested(500_000, b"\x85")),
         r"^mine\.pt takes deeper nesting .* to read: it is damaged",
     )
-    assert told.endswith("and take that.")
+    assert sentence.endswith("and take that.")
 
 
 def test_what_holds_itself_is_gone_through_once():
@@ -257,8 +257,8 @@ def test_a_few_bytes_take_no_memory(size: int):
     server.
     """
     number = b"\x8a\x09" + size.to_bytes(9, "little")
-    called = b"}X\x01\x00\x00\x00acbuiltins\nbytearray\n" + number + b"\x85Rs"
-    assert not read_listing(legacy(called), "mine.pt").entries
+    call = b"}X\x01\x00\x00\x00acbuiltins\nbytearray\n" + number + b"\x85Rs"
+    assert not read_listing(legacy(call), "mine.pt").entries
     refused(
         legacy(b"}X\x01\x00\x00\x00a\x96" + size.to_bytes(8, "little") + b"s"),
         "mine.pt takes more|neither",
@@ -392,9 +392,9 @@ def test_a_tensor_of_a_kind_that_is_not_read_is_named(kind: str):
 @pytest.mark.parametrize("name", ["posix system", "os system", "builtins eval", "subprocess Popen"])
 def test_a_file_that_would_run_a_program_is_refused_by_name(name: str):
     """Nothing is run in any case; whoever was given such a file should know what it is."""
-    called = b"c" + name.replace(" ", "\n").encode() + b"\nX\x02\x00\x00\x00ls\x85R"
+    call = b"c" + name.replace(" ", "\n").encode() + b"\nX\x02\x00\x00\x00ls\x85R"
     refused(
-        legacy(called), rf"neither a safetensors file .* \(it holds {name.replace(' ', '[.]')}\)\.$"
+        legacy(call), rf"neither a safetensors file .* \(it holds {name.replace(' ', '[.]')}\)\.$"
     )
 
 
@@ -440,9 +440,9 @@ def survives(content: bytes) -> None:
         formats.list_tensors(memoryview(content), out, title="mine.pt")
     except (CheckpointError, MemoryError, RecursionError):
         return
-    told = json.loads(out.getvalue())
-    entries = {values[0]: formats.Entry(*values) for values in told["entries"]}
-    listing = Listing("mine.pt", content, told["root"], entries, ())
+    listed = json.loads(out.getvalue())
+    entries = {values[0]: formats.Entry(*values) for values in listed["entries"]}
+    listing = Listing("mine.pt", content, listed["root"], entries, ())
     try:
         listing.check_size(list(entries))
         [listing.take(name) for name in entries]

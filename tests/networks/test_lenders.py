@@ -37,7 +37,7 @@ def lenders(sites: list[GateSite]) -> list[Lender]:
 
 
 @pytest.fixture
-def written(
+def card_with_lenders(
     card: NetworkCard, sites: list[GateSite], lenders: list[Lender], tmp_path: Path
 ) -> NetworkCard:
     """Return the card of a network beside which the gates lie, in the test's folder."""
@@ -45,42 +45,44 @@ def written(
 
 
 def test_gates_come_back_for_every_use_of_a_block(
-    written: NetworkCard, sites: list[GateSite], lenders: list[Lender], tmp_path: Path
+    card_with_lenders: NetworkCard, sites: list[GateSite], lenders: list[Lender], tmp_path: Path
 ):
     """To half a step, which is also told apart near 1, where half precision is not."""
-    read = read_lenders(written, sites, tmp_path)
-    assert [(one.name, one.digest) for one in read] == [(one.name, one.digest) for one in lenders]
-    for one, before in zip(read, lenders, strict=True):
-        assert one.gates.keys() == {"first", "second", "second#2"}
-        for name, gates in one.gates.items():
-            assert (gates - before.gates[name]).abs().max() <= 0.5 / STEPS + 1e-7
+    copies = read_lenders(card_with_lenders, sites, tmp_path)
+    assert [(copy.name, copy.digest) for copy in copies] == [
+        (copy.name, copy.digest) for copy in lenders
+    ]
+    for copy, lender in zip(copies, lenders, strict=True):
+        assert copy.gates.keys() == {"first", "second", "second#2"}
+        for name, gates in copy.gates.items():
+            assert (gates - lender.gates[name]).abs().max() <= 0.5 / STEPS + 1e-7
     assert np.spacing(np.float16(0.9)) / 10 > 0.5 / STEPS
 
 
 def test_a_network_without_lenders_has_none(
-    card: NetworkCard, sites: list[GateSite], tmp_path: Path
+    card_with_lenders: NetworkCard, sites: list[GateSite], tmp_path: Path
 ):
     """Nothing is looked for: only the card says that there are any."""
-    assert read_lenders(card, sites, tmp_path) == ()
+    assert read_lenders(card_with_lenders, sites, tmp_path) == ()
 
 
 def test_what_is_not_the_file_of_the_card_is_refused(
-    written: NetworkCard, sites: list[GateSite], tmp_path: Path
+    card_with_lenders: NetworkCard, sites: list[GateSite], tmp_path: Path
 ):
     """Another network's gates, a damaged file and a missing one look alike to who reads numbers
     alone.
     """
     path = tmp_path / "tiny.lenders.npz"
     with pytest.raises(CheckpointError, match=r"gates of another network\. Restore the file"):
-        read_lenders(written, sites[:2], tmp_path)
+        read_lenders(card_with_lenders, sites[:2], tmp_path)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(
         CheckpointError, match=r"tiny\.lenders\.npz in .* is missing, damaged, or not the file"
     ):
-        read_lenders(written, sites, tmp_path)
+        read_lenders(card_with_lenders, sites, tmp_path)
     path.unlink()
     with pytest.raises(CheckpointError, match="Restore both files"):
-        read_lenders(written, sites, tmp_path)
+        read_lenders(card_with_lenders, sites, tmp_path)
 
 
 def test_the_bundled_network_brings_sixty_lenders():

@@ -387,13 +387,16 @@ def test_the_bundled_network_is_an_architecture_by_its_name():
     image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with (
         torch.inference_mode(),
-        capture_gates(own.model) as mine,
-        capture_gates(bundled.model) as theirs,
+        capture_gates(own.model) as own_records,
+        capture_gates(bundled.model) as records,
     ):
         own.model(image)
         bundled.model(image)
-    assert len(mine) == 16
-    assert all(torch.equal(one.gate, other.gate) for one, other in zip(mine, theirs, strict=True))
+    assert len(own_records) == 16
+    assert all(
+        torch.equal(own_record.gate, record.gate)
+        for own_record, record in zip(own_records, records, strict=True)
+    )
 
 
 def test_a_missing_tensor_is_named(model: nn.Module):

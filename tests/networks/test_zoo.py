@@ -34,8 +34,8 @@ def test_a_loaded_network_is_ready_to_look(network: Network):
 def test_every_load_is_a_network_of_its_own(network: Network, network_folder: Path):
     """Somebody who edits one network must not edit everybody's."""
     nn.init.zeros_(network.model.get_parameter("fc.weight"))
-    other = load_network("tiny", "cpu", folder=network_folder)
-    assert other.model.get_parameter("fc.weight").abs().sum() > 0
+    copy = load_network("tiny", "cpu", folder=network_folder)
+    assert copy.model.get_parameter("fc.weight").abs().sum() > 0
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(network_folder: Path):

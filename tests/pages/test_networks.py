@@ -150,7 +150,7 @@ def test_a_network_is_fetched_only_after_the_question(page: AppTest, hub: Hub):
     in use.
     """
     choose(page, SMALL)
-    assert hub.asked == []
+    assert hub.requests == []
     words = " ".join(element.value for element in page.markdown)
     assert f"Fetch 10 MB from {hub.address.removeprefix('http://')} to" in words
     page.button(key=f"download-{SMALL}").click()

@@ -26,7 +26,7 @@ class Hub:
     """Bytes after which the next answers break off; used up one by one."""
     silence: threading.Event | None = None
     """Set by a test: an answer waits for it before the first byte of its body."""
-    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str, str]] = field(default_factory=list)
     """Method, path and range of every question."""
 
     def serve_file(self, name: str, content: bytes, *, digest: str | None = None) -> str:
@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         span = self.headers.get("Range", "")
-        self.hub.asked.append((self.command, self.path, span))
+        self.hub.requests.append((self.command, self.path, span))
         content = self.hub.files.get(self.path)
         code = self.hub.codes.get(self.path, 200 if content is not None else 404)
         if content is None or code != 200:

@@ -117,8 +117,8 @@ def test_a_failed_download_leaves_nothing_behind(server, monkeypatch, place, rea
 
 def test_no_connection_is_said(monkeypatch):
     """A class room may be offline; the sentence names the way without a download."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Shelf) as closed:
-        point_to(closed, "whole", "", monkeypatch)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Shelf) as server:
+        point_to(server, "whole", "", monkeypatch)
     with pytest.raises(DataError, match=r"could not be downloaded: .*[Cc]onnection refused"):
         find_data(None)
 
@@ -186,6 +186,6 @@ def test_training_shuffles_and_drops_the_last_part_of_a_batch(tmp_path):
 def test_normalising_is_minus_mean_over_spread():
     """(p / 255 - mean) / std, colour by colour, for pixels of 0 and 255."""
     pixels = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 4)
-    found = normalise(pixels, (0.5, 0.25, 0.0), (0.5, 0.25, 2.0))
-    assert found[:, :, 0, 0].tolist() == [[-1.0, -1.0, 0.0], [1.0, 3.0, 0.5]]
-    assert found.is_contiguous(memory_format=torch.channels_last)
+    normalised = normalise(pixels, (0.5, 0.25, 0.0), (0.5, 0.25, 2.0))
+    assert normalised[:, :, 0, 0].tolist() == [[-1.0, -1.0, 0.0], [1.0, 3.0, 0.5]]
+    assert normalised.is_contiguous(memory_format=torch.channels_last)

@@ -120,10 +120,10 @@ def killed(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int,
     plan = [(rename, str(place), words(squares, place)) for rename, place in places.items()]
     command = [sys.executable, "-c", KILL, json.dumps(plan)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
-    assert done.stdout.split().count(str(-signal.SIGKILL)) == len(plan)
+    assert process.stdout.split().count(str(-signal.SIGKILL)) == len(plan)
     return places
 
 
@@ -197,9 +197,10 @@ def test_evaluate_prints_the_number_on_the_card(squares, finished, capsys):
     folder = finished / "out"
     (card,) = list_networks(folder)
     assert card.evaluated_with == "python -m se_viz evaluate --network squares"
-    named = card.evaluated_with.split()[3:]
+    arguments = card.evaluated_with.split()[3:]
     assert (
-        main([*named, "--checkpoints", str(folder), "--data", str(squares), "--device", "cpu"]) == 0
+        main([*arguments, "--checkpoints", str(folder), "--data", str(squares), "--device", "cpu"])
+        == 0
     )
     assert capsys.readouterr().out == f"squares: top-1 {card.top1:.2%} on 6 images at 32 px (cpu)\n"
 
@@ -268,9 +269,9 @@ def test_the_card_names_other_data_by_their_folder(squares):
     """Weights of other photos must not pass for the bundled network's; a name that is given comes
     first.
     """
-    given = words(squares, squares)
-    plain = [word for word in given if word not in ("--data-name", "Plain squares")]
-    assert _name_data(parse(given), ("blue", "red")) == "Plain squares"
+    arguments = words(squares, squares)
+    plain = [word for word in arguments if word not in ("--data-name", "Plain squares")]
+    assert _name_data(parse(arguments), ("blue", "red")) == "Plain squares"
     assert _name_data(parse(plain), ("blue", "red")) == squares.name
     assert _name_data(parse(plain), tuple(READABLE.values())) == "Imagenette v2"
 
