@@ -37,10 +37,9 @@ def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
     parts = [kind for kind in kinds if not np.isnan(table[kind[1]]).all()]
     data = [_bars(table, kind, palette) for kind in parts]
     whole = len(parts) > 1
+    bars = int(table[[column for _, column, _ in parts]].notna().to_numpy().sum())
     layout = {
-        "height": _FRAME
-        + _LEGEND * whole
-        + _ROW * int(table[[kind[1] for kind in parts]].notna().to_numpy().sum()),
+        "height": _FRAME + _LEGEND * whole + _ROW * bars,
         "margin": {"l": 0, "r": 0, "t": 30, "b": 0},
         "dragmode": False,
         "bargap": 0.25,

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -49,7 +50,7 @@ def counterfactuals(arguments: argparse.Namespace) -> int:
     if not paths:
         return 2
     network = load(arguments)
-    images = [image for path in paths if (image := _see(network, path))]
+    images = [image for image in map(partial(_see, network), paths) if image]
     if not images:
         return 2
     gallery = _gather_lenders(network, images, arguments)

@@ -1,6 +1,4 @@
-"""What is done with one network and its gates: images analysed, gates replaced, effects measured,
-verdicts.
-"""
+"""One network and its gates: images analysed, gates replaced, effects measured and judged."""
 
 from se_viz.experiments.analysis import Analysis, analyse, compare_answers
 from se_viz.experiments.checkup import check_network, find_dead, lend_records, read_limits

@@ -48,6 +48,7 @@ class _Collector:
         stage = visit.stage()
         keeps_features = not self.keep.isdisjoint((path, use_name(path, visit.call)))
         squeeze, gate = read_pair(visit)
+        # Compared with the block's output when the block is left.
         visit.expected = expect(visit, gate)
         # Copied where they are: what comes next may work in place.
         pair = torch.stack((squeeze, gate)).detach()

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
 from se_viz.gates.edits import edit_gates
 from se_viz.gates.narrows import Narrows
@@ -41,16 +41,23 @@ class Cuts:
         """
         narrows = Narrows(output)
         end = get_gradient_edge(inputs)
-        uses = {use: node for node in narrows.nodes if (use := getattr(node, "use", None))}
+        uses: dict[str, Node] = {}
+        for node in narrows.nodes:
+            # Only the nodes of `_Cut` carry the name of a use.
+            use = getattr(node, "use", None)
+            if use:
+                uses[use] = node
         edges = [
             narrows.before([end.node, *(uses[use] for use in names if use in uses)])
             for names in sets.values()
         ]
+        # Once for all sets: from the value to the last node that all ways of a set share.
         slope, *gradients = self._back(
             get_gradient_edge(output), torch.ones_like(output), (), [end, *edges]
         )
         derivatives = {}
         for (set_name, names), edge, gradient in zip(sets.items(), edges, gradients, strict=True):
+            # `_Cut.backward` fills it on the way back.
             self._slopes = {}
             by_inputs = slope
             if names and gradient is not None:

@@ -49,9 +49,8 @@ def edit_gates(
     def change(visit: Visit, gate: Tensor) -> Tensor:
         return _change(edits[visit.place.path], visit, gate, spread=spread)
 
-    with listening(
-        listener := Listener(model, blocks, change=change, see=_see, leave=_leave, finish=_finish)
-    ):
+    listener = Listener(model, blocks, change=change, see=_see, leave=_leave, finish=_finish)
+    with listening(listener):
         yield
     check_all_passes(listener, opener, EditError, strict=True)
 
@@ -83,9 +82,11 @@ def _change(edit: Callable[[Tensor], Any], visit: Visit, gate: Tensor, *, spread
             "channel in floating point. Edit the network before it was quantised, or a block among "
             "those that `find_gates` lists."
         )
+    # Blocks hold gates in several shapes; an edit is given (batch, channels).
     before = gate.reshape(-1, visit.channels)
     after = edit(before)
     several = spread and len(before) == 1 and isinstance(after, Tensor) and after.dim() == 2
+    # More rows than images mean something only to a caller who spreads.
     expected = before.expand(len(after), -1) if several else before
     if not isinstance(after, Tensor) or _kind(after) != _kind(expected):
         kind = _kind(after) if isinstance(after, Tensor) else f"a {type(after).__name__}"
@@ -93,11 +94,9 @@ def _change(edit: Callable[[Tensor], Any], visit: Visit, gate: Tensor, *, spread
             f"The edit of {visit.place.path} returned {kind}; the block needs {_kind(before)}. "
             "Return a tensor like the one that the function is given."
         )
-    return (
-        after.reshape(len(after), *gate.shape[1:])
-        if len(after) > len(before)
-        else after.reshape(gate.shape)
-    )
+    if len(after) > len(before):
+        return after.reshape(len(after), *gate.shape[1:])
+    return after.reshape(gate.shape)
 
 
 def _kind(value: Tensor) -> str:

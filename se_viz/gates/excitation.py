@@ -179,6 +179,7 @@ def _steps(
     """
     first = [part for part in place.squeeze.modules() if isinstance(part, LAYERS)]
     inside = {*place.gate.modules()}
+    # What pools runs before the first layer.
     start = parts.index(first[0]) if first and first[0] in parts else 0
     chain = [
         part for part in parts[start:] if part not in inside and not isinstance(part, _NOTHING)
@@ -230,46 +231,65 @@ def _compute(
     hidden = _apply(delta, before)
     logit = expand @ hidden + expand_bias
     gate = _apply(sigma, logit)
-    differences = [
+    errors = [
         (value - block_value.double().cpu()).abs()
         for value, block_value in zip((hidden, logit, gate), block_values, strict=True)
     ]
-    errors = [values.max().item() for values in differences]
+    hidden_error, logit_error, gate_error = (error.max().item() for error in errors)
+    if gate_error > _slack(gate):
+        raise ExcitationError(_hidden_step(name, delta, sigma))
+    layers = ((reduce, reduce_bias), (expand, expand_bias))
+    bounds = _bound_errors(layers, (delta, sigma), (squeeze, before, hidden, logit), unit)
+    exact = all(bool((error <= bound).all()) for error, bound in zip(errors, bounds, strict=True))
+    return Excitation(
+        block=name,
+        delta=type(delta).__name__,
+        sigma=type(sigma).__name__,
+        squeeze=squeeze,
+        reduce=reduce.float(),
+        reduce_bias=reduce_bias.float(),
+        before=before.float(),
+        hidden=hidden.float(),
+        expand=expand.float(),
+        expand_bias=expand_bias.float(),
+        logit=logit.float(),
+        gate=gate.float(),
+        curve=_sample(sigma, logit).float(),
+        hidden_error=hidden_error,
+        logit_error=logit_error,
+        gate_error=gate_error,
+        gate_rounding=bounds[2].max().item(),
+        exact=exact,
+    )
+
+
+def _hidden_step(name: str, delta: nn.Module, sigma: nn.Module) -> str:
+    """Say that the gates differ by more than rounding from what the formula makes."""
+    return (
+        f"{name} has two layers, {type(delta).__name__} and {type(sigma).__name__}, but these "
+        "alone do not make its gates: something lies between them that cannot be seen. For every "
+        "step choose another block."
+    )
+
+
+def _bound_errors(
+    layers: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]],
+    functions: tuple[nn.Module, nn.Module],
+    values: tuple[Tensor, Tensor, Tensor, Tensor],
+    unit: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Bound how far rounding may move hidden units, logits and gates.
+
+    ``values`` are what first layer, delta, second layer and sigma are given.
+    """
+    (reduce, reduce_bias), (expand, expand_bias) = layers
+    delta, sigma = functions
+    squeeze, before, hidden, logit = values
+    # Each bound takes the one before it along: an error passes through every later step.
     before_bound = _sum_bound(reduce, squeeze.double(), reduce_bias, unit)
     hidden_bound = _through(delta, before, before_bound, unit)
     logit_bound = expand.abs() @ hidden_bound + _sum_bound(expand, hidden, expand_bias, unit)
-    gate_bound = _through(sigma, logit, logit_bound, unit)
-    bounds = (hidden_bound, logit_bound, gate_bound)
-    exact = all(
-        bool((difference <= bound).all())
-        for difference, bound in zip(differences, bounds, strict=True)
-    )
-    kinds = {"delta": type(delta).__name__, "sigma": type(sigma).__name__}
-    if errors[-1] > _slack(gate):
-        raise ExcitationError(
-            f"{name} has two layers, {kinds['delta']} and {kinds['sigma']}, but these alone do not "
-            "make its gates: something lies between them that cannot be seen. For every step "
-            "choose another block."
-        )
-    layers = {
-        "reduce": reduce,
-        "reduce_bias": reduce_bias,
-        "expand": expand,
-        "expand_bias": expand_bias,
-    }
-    steps = {
-        "before": before,
-        "hidden": hidden,
-        "logit": logit,
-        "gate": gate,
-        "curve": _sample(sigma, logit),
-    }
-    numbers = (*errors, gate_bound.max().item())
-    error_fields = dict(
-        zip(("hidden_error", "logit_error", "gate_error", "gate_rounding"), numbers, strict=True)
-    )
-    floats = {key: value.float() for key, value in {**layers, **steps}.items()}
-    return Excitation(block=name, squeeze=squeeze, **kinds, **floats, **error_fields, exact=exact)
+    return hidden_bound, logit_bound, _through(sigma, logit, logit_bound, unit)
 
 
 def _unit(value: Tensor) -> float:
@@ -304,6 +324,7 @@ def _through(function: nn.Module, values: Tensor, bound: Tensor, unit: float) ->
 
 
 def _sample(sigma: nn.Module, logit: Tensor) -> Tensor:
+    # To where a sigmoid levels off, or to the largest logit.
     reach = max(_REACH, 1.1 * logit.abs().max().item())
     grid = torch.linspace(-reach, reach, _POINTS, dtype=torch.float64)
     return torch.stack([grid, _apply(sigma, grid)])

@@ -26,6 +26,7 @@ def find_gains(model: nn.Module, blocks: Iterable[str]) -> dict[str, float]:
     gains = {}
     for block in blocks:
         parent = model.get_submodule(block.rpartition(".")[0])
+        # A subclass of a listed class multiplies likewise.
         names = (GAINS.get(path_of(kind)) for kind in type(parent).__mro__)
         name = next((name for name in names if name), "")
         gain = float(getattr(parent, name, 1.0)) if name else 1.0

@@ -121,6 +121,7 @@ class BlockHealth:
         """
         if self.image_share_low is None or self.image_share_high is None:
             return None
+        # Only an interval on one side of the limit decides.
         if self.image_share_high < self.limits.fixed:
             return True
         return False if self.image_share_low >= self.limits.fixed else None
@@ -136,6 +137,7 @@ class BlockHealth:
     def flags(self) -> tuple[str, ...]:
         """Return those of `FLAGS` that hold, the gravest first."""
         most = self.limits.most
+        # A share that is None, for want of a range, flags nothing.
         holds = {
             NO_NUMBER: not isfinite(self.mean),
             STUCK: (self.near_middle or 0) >= most,

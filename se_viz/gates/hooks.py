@@ -56,6 +56,7 @@ def listening(listener: Listener) -> Iterator[None]:
         listener.stems = candidates(listener.model, listener.blocks)
         listener.around = compiled_around(listener.model, listener.stems.values())
     if listener.take or listener.give:
+        # Any of them may hold a module that is tapped.
         listener.around = {
             module for module in listener.model.modules() if is_compiled_in_place(module)
         }
@@ -98,9 +99,12 @@ def has_foreign_hooks(model: nn.Module) -> bool:
 
 
 def _open() -> tuple["weakref.ref[Listener]", ...]:
-    return tuple(
-        reference for reference in _listeners.get() if (listener := reference()) and listener.thread
-    )
+    return tuple(reference for reference in _listeners.get() if _is_open(reference))
+
+
+def _is_open(reference: "weakref.ref[Listener]") -> bool:
+    listener = reference()
+    return listener is not None and listener.thread != 0
 
 
 def _list(listener: Listener) -> None:
@@ -109,14 +113,8 @@ def _list(listener: Listener) -> None:
     with _lock:
         # One that a collector ends meanwhile may stay until the next: it has no thread then, and
         # counts no more.
-        _everywhere = (
-            *(
-                reference
-                for reference in _everywhere
-                if (earlier := reference()) and earlier.thread
-            ),
-            weakref.ref(listener),
-        )
+        still_open = [reference for reference in _everywhere if _is_open(reference)]
+        _everywhere = (*still_open, weakref.ref(listener))
 
 
 def _here() -> list[Listener]:
@@ -126,11 +124,9 @@ def _here() -> list[Listener]:
         # nothing there.
         return []
     thread = threading.get_ident()
-    return [
-        listener
-        for reference in _listeners.get()
-        if (listener := reference()) and listener.thread == thread
-    ]
+    # A context that was copied to another thread brings its listeners along: they are not meant.
+    listeners = [reference() for reference in _listeners.get()]
+    return [listener for listener in listeners if listener and listener.thread == thread]
 
 
 def _list_keys(listener: Listener) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
@@ -241,6 +237,7 @@ def _finish(model: nn.Module, *_: Any) -> None:
             continue
         run = listener.runs.pop()
         listener.visit = None
+        # The pass raised: the hook is called all the same, and such a pass leaves nothing behind.
         if sys.exception() is not run.handled:
             continue
         listener.passes += 1
@@ -288,6 +285,7 @@ def _squeeze(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 def _gate(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
     visits = [(listener, listener.visit) for listener in _here() if listener.visit]
+    # Blocks may share their gate function, and run it again: the first output in a block counts.
     now = [
         (listener, visit)
         for listener, visit in visits

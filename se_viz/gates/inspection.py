@@ -39,6 +39,7 @@ class _Check:
         # Now, not when the block is left: it may work in place.
         visit.expected = multiply(visit, gate)
         self.sites.append(_site(visit, squeeze))
+        # Zero times any gate is zero: the product proves nothing.
         if not plain(visit.features).any():
             self.silent[visit.place] = visit.features
 
@@ -109,7 +110,6 @@ def find_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> tuple[
 
 
 def _ask_silent(check: _Check) -> None:
-    sites = list(check.sites)
     for place, features in check.silent.items():
         again = _Check()
         # The block alone is the model here: its stage is of no interest.
@@ -118,7 +118,6 @@ def _ask_silent(check: _Check) -> None:
         ):
             place.block(_noise(tuple(features.shape), place.block, like=features))
         check.refused |= again.refused
-    check.sites = sites
 
 
 def _site(visit: Visit, squeeze: Tensor) -> GateSite:

@@ -76,13 +76,16 @@ def scan_model(model: nn.Module) -> Scan:
     compiled: list[tuple[str, nn.Module]] = []
     suspects: list[tuple[str, nn.Module]] = []
     for path, module in _walk(model):
+        # A class is looked up once, however many modules it has.
         kind = kinds.get(type(module)) or kinds.setdefault(type(module), _kind(type(module), rows))
-        if (
+        may_be_compiled = (
             kind.compiled
             or kind.in_class
             or module._compiled_call_impl is not None
             or "forward" in module.__dict__
-        ):
+        )
+        if may_be_compiled:
+            # Which blocks that concerns is known when all of them are.
             compiled.append((path, module))
         if kind.plain:
             continue
@@ -137,8 +140,10 @@ def _note_compiled(scan: Scan, path: str, module: nn.Module, words: str) -> None
     for block, place in [*scan.blocks.items()]:
         if _are_nested(path, place.path):
             if words:
+                # Hooks are never called there.
                 scan.compiled[scan.blocks.pop(block).path] = f"{path or 'The model'} {words}"
             else:
+                # Compiled in place: while somebody listens it runs as it was written.
                 scan.blocks[block] = replace(place, compiled=(*place.compiled, module))
     if words and is_named_like_se(str(getattr(module, "original_name", ""))):
         scan.compiled[path] = f"{path or 'The model'} {words}"
@@ -161,6 +166,7 @@ def _name_unknown(scan: Scan, suspects: list[tuple[str, nn.Module]]) -> None:
         *scan.attentions,
         *scan.compiled,
     ]
+    # Inner modules first: what holds one that has a name needs none itself.
     for path, module in reversed(suspects):
         inner = any(
             block.startswith(f"{path}.") or path.startswith(f"{block}.")
@@ -245,11 +251,10 @@ def _child(block: nn.Module, path: str) -> nn.Module | None:
     parent, _, name = path.rpartition(".")
     try:
         holder = block.get_submodule(parent)
-        return (
-            holder[-1]
-            if name == "-1" and isinstance(holder, nn.Sequential)
-            else holder.get_submodule(name)
-        )
+        # `get_submodule` has no name for the last of a list.
+        if name == "-1" and isinstance(holder, nn.Sequential):
+            return holder[-1]
+        return holder.get_submodule(name)
     except (AttributeError, IndexError):
         return None
 

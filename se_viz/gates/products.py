@@ -137,6 +137,7 @@ def _agree(alike: list[Product]) -> bool:
     if expected.dtype == output.dtype and torch.equal(expected, output):
         return True
     kinds = [expected.dtype, output.dtype]
+    # The product is as exact as the coarser of the two kinds.
     coarse = max((torch.finfo(kind) for kind in kinds), key=lambda info: info.eps)
     wide = torch.float64 if torch.float64 in kinds else torch.float32
     atol = max(alike[0].step, coarse.tiny)

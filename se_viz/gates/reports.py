@@ -61,6 +61,7 @@ def check_all_passes(
         )
         if hidden or strict:
             raise problem(words)
+        # Past the context manager, to the caller's own `with`.
         warnings.warn(CaptureWarning(words), stacklevel=4)
 
 

@@ -142,6 +142,7 @@ OTHERS: dict[str, str] = {
 """Attention to channels that is no SE gate, and what it does instead; ``*.Name`` is any class of
 that name."""
 
+# SE as a word inside a name, in capitals or in snake case, the same in full, and ECA or CA.
 _SUSPECTS = re.compile(
     r"(?<![A-Z])SE(?=$|_|[A-Z][a-z]|Net)|(?<![A-Za-z])se(?=_|$)|[sc]SE"
     r"|(?i:squeeze_?(and_?|n_?)?(excit|attention|layer|block|module))"

@@ -55,6 +55,7 @@ class Images:
 
     def meet(self, path: str, module: nn.Module, features: Tensor) -> None:
         """Note what a convolution takes in, if it is an image."""
+        # A map of one pixel is a vector, as after pooling, and no image.
         if features.ndim < 3 or max(features.shape[2:]) == 1:
             return
         if (
@@ -148,6 +149,7 @@ def stage_of(images: Images, block: str, features: Tensor, *, channels_last: boo
     up = next((count for count in halvings if -(-height >> count) == own), None)
     down = next((count for count in halvings if height >> count == own), None)
     if up is None or down is None:
+        # A height that only one way of halving explains decides for the whole pass.
         images.upwards = images.upwards if up == down else down is None
         return about if up == down else max(count for count in (up, down) if count is not None)
     if images.upwards is None:
@@ -200,6 +202,7 @@ def _is_unshuffled(image: Tensor, features: Tensor) -> bool:
     if image.ndim != features.ndim or image.shape[0] != features.shape[0] or not features.numel():
         return False
     factor = image.shape[-1] // features.shape[-1]
+    # Every value is still there: as much smaller as the channels are more.
     sides = [factor * side for side in features.shape[2:]] == [*image.shape[2:]]
     return factor > 1 and sides and features.shape[1] == image.shape[1] * factor ** (image.ndim - 2)
 

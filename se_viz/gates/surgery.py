@@ -149,6 +149,7 @@ def _targets(blocks: Blocks, channels: Collection[int] | None) -> Targets:
     targets = tuple(
         (block, None if indices is None else tuple(sorted(set(indices))))
         for block, indices in channels_of.items()
+        # An empty choice changes nothing in its block.
         if indices is None or len(indices)
     )
     if not targets:
@@ -212,11 +213,9 @@ def _change(edit: GateEdit, channels: tuple[int, ...] | None, gate: Tensor) -> T
 def _replace(edit: GateEdit, gate: Tensor) -> Tensor:
     if edit.action == "scale":
         return gate * edit.amount
-    return (
-        torch.full_like(gate, edit.amount)
-        if edit.action == "set"
-        else gate.mean(1, keepdim=True).expand_as(gate)
-    )
+    if edit.action == "set":
+        return torch.full_like(gate, edit.amount)
+    return gate.mean(1, keepdim=True).expand_as(gate)
 
 
 def _run(steps: tuple[Callable[[Tensor], Tensor], ...], gate: Tensor) -> Tensor:

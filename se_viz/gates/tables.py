@@ -191,6 +191,7 @@ class _Json:
     def add(self, table: pd.DataFrame) -> None:
         # Not `to_json`: it keeps 15 decimals, which is too few for a gate that is nearly shut.
         text = json.dumps(table.astype(object).where(table.notna(), None).to_dict(orient="records"))
+        # Without the brackets of its own list: the whole file is one list.
         if len(table):
             self.file.write((", " if self.rows else "[").encode() + text[1:-1].encode())
         self.rows += len(table)

@@ -71,6 +71,7 @@ class Tapped(nn.Module):
         met = set[Spot]()
         listener = Listener(self.model, {})
         listener.take, listener.give = (self._changes(after, met) for after in (False, True))
+        # An edit is of a block, so that its uses are counted as they come.
         gates = {
             spot.path: self._change(replace(spot, call=0), met) for spot in self.spots if spot.gates
         }

@@ -63,12 +63,14 @@ def is_whole(match: Match) -> bool:
 
 
 def _by_prefix(entries: Iterable[str], expected: Mapping[str, Tensor]) -> dict[str, dict[str, str]]:
+    # An architecture may have a part of such a name itself.
     wrapped = _WRAPPED - {part for name in expected for part in name.split(".")}
     longest = max(name.count(".") for name in expected) + 1
     names: dict[str, dict[str, str]] = {}
     for name in entries:
         parts = name.split(".")
         suffix: list[str] = []
+        # From the end: the architecture's name is a suffix, whatever stands before it.
         for start in range(len(parts) - 1, -1, -1):
             if parts[start] in wrapped:
                 continue
@@ -105,6 +107,7 @@ def _fits(shape: tuple[int, ...], expected: tuple[int, ...], free: int | None) -
 
 
 def _rank(match: Match, count: int) -> tuple[int, bool, int]:
+    # Whole matches come first, whatever counters they lack.
     missing = 0 if is_whole(match) else count - match.fitting
     words = set(re.split(r"[\W_]+", match.prefix.lower()))
     return missing, not words.isdisjoint(_AVERAGES), match.prefix.count(".")

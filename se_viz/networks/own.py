@@ -228,6 +228,7 @@ class _Fit:
 
 
 def _find(listing: Listing, card: NetworkCard) -> _Fit:
+    # The tensors of the classifier are those whose shape depends on the number of classes.
     ten, eleven = (shapes(card, num_classes=count).state_dict() for count in (10, 11))
     free = {
         name: _differing(ten[name], eleven[name])
@@ -236,6 +237,7 @@ def _find(listing: Listing, card: NetworkCard) -> _Fit:
     }
     matches = find_matches(listing.entries, ten, free)
     match = matches[0] if matches else None
+    # Of less than half a network, a list of what is missing would explain nothing.
     if match is None or 2 * len(match.names) < len(ten):
         raise CheckpointError(
             _other_weights(listing, card, len(match.names) if match else 0, len(ten))
@@ -277,6 +279,7 @@ def _other_weights(listing: Listing, card: NetworkCard, matching: int, count: in
             f"{listing.title} is no state dict of plain tensors: no tensor is in it. Save "
             "`model.state_dict()`."
         )
+    # Raises, and names the kind of tensor.
     if all(entry.dtype not in DTYPES for entry in entries.values()):
         listing.take(next(iter(entries)))
     return (
