@@ -57,6 +57,7 @@ def paint_map(
     The colours are those of `draw_overlay`: clear at 0, and one of its own for what lies beyond
     ``reach``. ``opacity`` runs from 0 (photo only) to 1.
     """
+    # From 0, as an index into the list of colours.
     codes = (
         encode(attribution.values, Span(-reach if attribution.signed else 0.0, reach)).astype(int)
         - CODE_RANGE[0]

@@ -80,6 +80,7 @@ def _dots(
 
 def _look(rows: pd.DataFrame, kind: str, colour: str) -> dict[str, Any]:
     symbol = _SYMBOLS[list(KINDS).index(kind)]
+    # Hollow as soon as one label flipped.
     marks = [symbol if share == 1 else f"{symbol}-open" for share in rows["kept"]]
     # A click must not pale all others.
     same = {"marker": {"opacity": 1}}

@@ -28,6 +28,7 @@ def draw_effects(
     carry the channel's number as custom data, so that a click can open it.
     """
     channels = table["channel"]
+    # 0 for the others, 1 for the useless, 2 for the decisive: the order of `looks`.
     kinds = np.where(channels.isin(list(useless)), 1, np.where(channels.isin(list(decisive)), 2, 0))
     looks = (
         ("all other channels", palette.faint, "circle", 6),

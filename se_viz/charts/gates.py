@@ -63,6 +63,7 @@ def draw_gates(
     """
     rows = gate_rows(table, value, order)
     everything = np.concatenate([row.values for row in rows])
+    # Squeezes have no range of their own, so that their scale is fitted, to all blocks at once.
     span = fit_span(everything, signed=True) if value == "squeeze" else gates
     stages = [list(stage) for _, stage in groupby(rows, key=lambda row: row.stage)]
     data = [heat for stage in stages for heat in _colours(stage, span)]
@@ -112,12 +113,10 @@ def gate_rows(
         # Every stage begins with an empty line for its heading.
         place += 1 + (stage != previous)
         previous = stage
-        sorting = (keys[start:end] if order == "channel" else -keys[start:end]).argsort(
-            kind="stable"
-        )
-        rows.append(
-            GateRow(str(blocks[start]), str(paths[start]), stage, place, values[start:end][sorting])
-        )
+        # By index upwards, by a value downwards; equal values keep the order of their channels.
+        ranks = keys[start:end] if order == "channel" else -keys[start:end]
+        ordered = values[start:end][ranks.argsort(kind="stable")]
+        rows.append(GateRow(str(blocks[start]), str(paths[start]), stage, place, ordered))
     return rows
 
 
@@ -127,6 +126,7 @@ def _colours(rows: list[GateRow], span: Span) -> Iterator[dict[str, Any]]:
         yield {
             "type": "heatmap",
             "z": np.stack([encode(row.values, span) for row in blocks]),
+            # In percent: a block of any width fills its row.
             "x0": 50 / channels,
             "dx": 100 / channels,
             "y": [row.place for row in blocks],
@@ -145,9 +145,8 @@ def describe_stage(rows: Sequence[GateRow]) -> tuple[str, str]:
     """Return the name of the stage that these rows are, and how many blocks and channels it has."""
     fewest, most = (end(row.values.size for row in rows) for end in (min, max))
     channels = f"{most}" if fewest == most else f"{fewest} to {most}"
-    return name_stage(
-        rows[0].stage
-    ), f"{len(rows)} block{'s' if len(rows) > 1 else ''} of {channels} channels"
+    blocks = f"{len(rows)} block{'s' if len(rows) > 1 else ''} of {channels} channels"
+    return name_stage(rows[0].stage), blocks
 
 
 def name_axis(order: str) -> str:
@@ -197,7 +196,9 @@ def _targets(rows: list[GateRow], value: str) -> dict[str, Any]:
 
 
 def _means(rows: list[GateRow], palette: Palette, value: str) -> dict[str, Any]:
+    # Gates that are no numbers have marks of their own.
     spreads = [float(np.nanstd(row.values)) for row in rows]
+    # A click must not pale all others.
     same = {"marker": {"opacity": 1}}
     return {
         "type": "scatter",

@@ -25,6 +25,7 @@ def draw_row(row: np.ndarray, channels: Sequence[int], palette: Palette, *, own:
     """
     values = [float(row[channel]) for channel in channels]
     names = [f"{channel} (itself)" if channel == own else f"{channel}" for channel in channels]
+    # Room for the numbers beside the longest bars; a row of zeros still needs a range.
     reach = 1.5 * max(map(abs, values)) or 1.0
     places = list(range(len(values)))
     title = f"∂s<sub>{own}</sub>/∂z<sub>k</sub>, gate per unit of z"
@@ -85,6 +86,7 @@ def draw_cells(cells: np.ndarray, palette: Palette, *, size: int, mark: tuple[in
         "hoverinfo": "skip",
         **place,
     }
+    # Outside the cells there is room for the two triangles.
     ends = [-0.03 * size, size]
     still = {"visible": False}
     layout = {
@@ -108,6 +110,7 @@ def draw_strongest(
     A cell carries the number of its gate as custom data, so that a click can open it; ``own`` is
     the open one.
     """
+    # Few cells, all of them large: none may be clipped.
     span = fit_span(values, signed=True, keep=1.0)
     heat = {
         "type": "heatmap",

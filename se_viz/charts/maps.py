@@ -81,6 +81,7 @@ def draw_channels(
             _heading(f"#{channel}<br>s = {gates[channel]:.2f}", sum(across) / 2)
         )
         pair = np.stack([features[channel], features[channel] * gates[channel]])
+        # A channel apart: shared by all, the scale would leave the weak ones without colour.
         span = fit_span(pair, signed=True, keep=1.0)
         for line, (values, down) in enumerate(zip(pair, reversed(divide(2, 0.03)), strict=True)):
             number = line * len(channels) + column + 1
@@ -145,6 +146,7 @@ def to_html(figure: Figure, palette: Palette) -> bytes:
     """Return a figure as one HTML file that needs no network, in the colours of the page it comes
     from.
     """
+    # A copy: on the page the same figure goes on with Streamlit's colours.
     alone = Figure(figure).update_layout(
         template="none", paper_bgcolor=palette.page, font_color=palette.ink
     )

@@ -52,6 +52,7 @@ def _bars(name: str, ordered: np.ndarray, part: slice, look: dict[str, Any]) -> 
         "name": f"{name}: {len(values)}",
         "x": np.arange(1, len(ordered) + 1)[part],
         "y": (values - look["base"]).astype(np.float32),
+        # Bars grow from the lower end of the scale, which need not be 0.
         "base": look["base"],
         "marker": {"color": look["color"], "line": {"width": 0}},
         "hoverinfo": "skip",

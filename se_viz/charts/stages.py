@@ -110,6 +110,7 @@ def _gate_axes(palette: Palette, gates: Span) -> dict[str, Any]:
 
 
 def _curve(label: str, gates: np.ndarray, palette: Palette, *, last: bool) -> dict[str, Any]:
+    # A curve of a few points looks the same, and blocks of all widths fit one axis.
     places = np.linspace(0, 1, min(_POINTS, len(gates)))
     ordered = np.sort(gates)[::-1]
     return {

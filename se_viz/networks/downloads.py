@@ -47,6 +47,7 @@ class _Job:
         for path in _growing(self.card):
             with suppress(OSError):
                 self._most = max(self._most, path.stat().st_size)
+        # A partial file vanishes as it is renamed: what has come never goes down again.
         self._most = max(self._most, self._come)
         return self._most
 
@@ -75,6 +76,7 @@ class _Job:
         with _lock:
             if _jobs.get(self.card.source) is self:
                 del _jobs[self.card.source]
+        # Before it has begun, what lies there half is another process's.
         if clean and self._begun:
             _clean(self.card, set())
         self._turn.close()
@@ -181,6 +183,7 @@ def _join(card: NetworkCard) -> _Job:
 
 
 def _watch(job: _Job, progress: Progress, patience: float) -> None:
+    # Below 0, so that the first look, be it at nothing, starts the clock.
     most = -1
     since = time.monotonic()
     while not wait([job.result], timeout=0.2).done:
@@ -254,8 +257,10 @@ def _sentence(card: NetworkCard, error: BaseException) -> DownloadError:
     """Say in one sentence why a download failed, and what to do."""
     host = host_of(card)
     response = getattr(error, "response", None)
+    # urllib and the hub's client keep the status in two places.
     code = getattr(error, "code", None) or getattr(response, "status_code", None)
     if isinstance(error, HTTPError):
+        # It keeps the connection open.
         error.close()
     if code == 404:
         text = (

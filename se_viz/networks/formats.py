@@ -119,6 +119,7 @@ def _safetensors(content: memoryview, title: str) -> list[Entry]:
 def _stored(name: str, values: dict[str, Any], begin: int) -> Entry:
     shape = tuple(values["shape"])
     start, stop = values["data_offsets"]
+    # By `type`: a truth value of JSON is an int, too.
     sized = len(shape) <= MAX_SIDES and all(
         type(side) is int and 0 <= side < 2**48 for side in (*shape, start, stop)
     )
@@ -127,6 +128,7 @@ def _stored(name: str, values: dict[str, Any], begin: int) -> Entry:
     dtype = _SAFETENSORS.get(values["dtype"], str(values["dtype"])[:20])
     stride = []
     count = 1
+    # Row by row: the last axis is the one without gaps.
     for side in reversed(shape):
         stride.append(count)
         count *= side
@@ -212,6 +214,7 @@ def _placed(name: str, tensor: Sketch | Odd, places: dict[str, Extent], title: s
     size = DTYPES[tensor.dtype]
     last = sum((side - 1) * step for side, step in zip(tensor.shape, tensor.stride, strict=True))
     stop = tensor.start + (last + 1) * size if 0 not in tensor.shape else tensor.start
+    # Neither beyond what lies in the file, nor beyond what the storage is said to hold.
     claimed = (storage.start + storage.count) * storage.kind.size
     if place is None or stop > min(place.size, claimed):
         raise CheckpointError(
@@ -229,6 +232,7 @@ def _archive(content: memoryview, title: str) -> tuple[object, Unpickler, dict[s
     extents = {member.filename: _place(member, content) for member in members}
     runs = sorted(extents.values())
     overlap = any(a.start + a.size > b.start for a, b in itertools.pairwise(runs))
+    # Of two members in one place or of one name, readers disagree on which is meant.
     if overlap or len(extents) != len(members):
         raise MalformedError
     pickles = [name for name in extents if name.count("/") == 1 and name.endswith("/data.pkl")]

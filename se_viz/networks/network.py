@@ -56,6 +56,7 @@ class Network:
             find_gates(self.model, size=self.card.input_size)
         check_answer(inspection.returned, self.card.title, self.classes)
         gains = find_gains(self.model, {site.block for site in inspection.sites})
+        # The way to set a field of a frozen record while it is made.
         object.__setattr__(self, "_inspection", include_gains(inspection, gains))
         object.__setattr__(self, "_kinds", _kinds_of(self.model))
 
