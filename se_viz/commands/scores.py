@@ -138,6 +138,7 @@ def _tell(surveys: "dict[Path, Surveyed]", arguments: argparse.Namespace) -> Non
     )
     table.insert(0, "image", table.pop("image"))
     summary = summarise_scores(table).sort_values("gap", ascending=False)
+    # A method makes one map; only controls are drawn several times.
     controls = set(table.loc[table["draws"] > 0, "map"])
     print(_lay_out(summary, count_better(table)).to_string(index=False))
     print(_EXPLAINED.format(f"{len(surveys)} images" if len(surveys) > 1 else "one image"))

@@ -42,6 +42,7 @@ def download(arguments: argparse.Namespace) -> int:
     try:
         path = downloads.download(card, _show_progress)
     except (KeyboardInterrupt, TerminatedError, OutputError):
+        # Nothing that is half there stays behind.
         downloads.cancel(card)
         raise
     print(
@@ -90,6 +91,7 @@ def _print_cards(cards: Sequence[NetworkCard]) -> None:
         f"{'top-1':>7}  weights"
     )
     for card in cards:
+        # Compared with the network without its SE blocks.
         share = (
             None
             if card.se_parameters is None

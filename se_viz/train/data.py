@@ -126,6 +126,7 @@ def training_batches(pictures: Pictures, recipe: Recipe, *, size: int, workers: 
         [
             v2.RandomResizedCrop(size, scale=(recipe.crop, 1.0), antialias=True),
             v2.RandomHorizontalFlip(),
+            # With the mean, which is 0 once it is normalised.
             v2.RandomErasing(p=recipe.erasing, value=_MEAN_COLOUR),  # pyright: ignore[reportArgumentType],
         ]
     )

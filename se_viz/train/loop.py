@@ -53,7 +53,10 @@ class Run:
         self.epoch = 0
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.average = AveragedModel(
-            self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True
+            # The statistics of its norms are averaged as well.
+            self.model,
+            multi_avg_fn=get_ema_multi_avg_fn(recipe.average),
+            use_buffers=True,
         )
         groups = _groups(model, recipe)
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.99))
@@ -160,6 +163,7 @@ def train(
     # One graph for each size: a graph for all sizes at once was slower by half on the CPU.
     forward = torch.compile(run.model, dynamic=False) if compiled else run.model
     while run.epoch < run.recipe.epochs:
+        # By epoch: a run that was killed goes on with the numbers it would have drawn.
         torch.manual_seed(run.recipe.seed + 1000 + run.epoch)
         started = time.perf_counter()
         loss = _train_epoch(run, forward, training, workers)
@@ -190,12 +194,14 @@ def _train_epoch(
         inputs, targets = mix(normalise(images.to(run.device)), labels.to(run.device))
         with torch.autocast(run.device.type, torch.bfloat16):
             logits = forward(inputs)
+        # In float32: bfloat16 has too few digits for a sum of exponentials.
         loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.smoothing)
         loss.backward()
         run.optimiser.step()
         run.optimiser.zero_grad()
         run.schedule.step()
         run.average.update_parameters(run.model)
+        # Left on the device: to read a number, every step would be waited for.
         losses.append(loss.detach())
     return torch.stack(losses).mean().item()
 
@@ -242,6 +248,7 @@ def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
             "weight_decay": recipe.decay,
         },
         {
+            # Norms and biases: decay would only take their scale from them.
             "params": [value for value in weights if value.ndim == 1],
             "lr": recipe.rate,
             "weight_decay": 0.0,
