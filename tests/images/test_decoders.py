@@ -243,8 +243,8 @@ def ended(pid: int, patience: float = 30.0) -> bool:
 
 SCRIPT = """
 import os, sys
-from se_viz import decoders, open_image
-from se_viz.images import list_samples
+from se_viz import open_image
+from se_viz.images import decoders, list_samples
 path = list_samples()[0].path
 open_image(path)
 print(*[decoder._child.pid for decoder in decoders._decoders if decoder._child], flush=True)
