@@ -42,7 +42,10 @@ class Turn:
     def __init__(
         self, line: "Line", watch: Watch, *, sliced: bool = False, errand: _Errand | None = None
     ) -> None:
-        self._line, self._watch, self._sliced, self._errand = line, watch, sliced, errand
+        self._line = line
+        self._watch = watch
+        self._sliced = sliced
+        self._errand = errand
         self._thread = threading.get_ident()
         self._called = threading.Event()
 
@@ -79,7 +82,8 @@ class Line:
 
         ``rest`` is called by each thread that is about to wait, or is done.
         """
-        self.name, self.bound = name, bound
+        self.name = name
+        self.bound = bound
         self._rest = rest
         self.step: float | None = None
         """Seconds that the last pass or slice took."""
@@ -100,8 +104,9 @@ class Line:
         Raises:
             BusyError: too many wait already.
         """
-        if held := self._held():
-            yield held
+        own_turn = self._own_turn()
+        if own_turn:
+            yield own_turn
         else:
             with self._taken(Turn(self, watch, sliced=sliced)) as turn:
                 yield turn
@@ -124,14 +129,15 @@ class Line:
         Raises:
             BusyError: too many wait already.
         """
-        if self._held():
+        if self._own_turn():
             return run([item])[0]
         errand = _Errand(kind, item)
         with self._taken(Turn(self, watch, errand=errand)):
             if not errand.answers:
                 together = [errand, *islice(self._waiting_for(kind), most - 1)]
-                for one, answer in zip(together, run([one.item for one in together]), strict=True):
-                    one.answers.append(answer)
+                answers = run([waiter.item for waiter in together])
+                for waiter, answer in zip(together, answers, strict=True):
+                    waiter.answers.append(answer)
                 self._dismiss_answered()
         return errand.answers[0]
 
@@ -149,7 +155,7 @@ class Line:
             queue = self._queue(turn)
             return queue.index(turn) + 1 if turn in queue else 0
 
-    def _held(self) -> Turn | None:
+    def _own_turn(self) -> Turn | None:
         turn = self._now
         return turn if turn and turn._thread == threading.get_ident() else None
 
@@ -209,17 +215,21 @@ class Line:
     def _call_next(self) -> None:
         self._note_step()
         self._now = None
-        queue = (
-            (self._slices or self._passes) if self._slice_is_due else (self._passes or self._slices)
-        )
+        # In turns while both wait; an empty queue gives its turn to the other.
+        queues = [self._passes, self._slices]
+        if self._slice_is_due:
+            queues.reverse()
+        queue = queues[0] or queues[1]
         if queue:
             self._call(queue.popleft())
 
     def _call(self, turn: Turn) -> None:
-        self._now, self._since = turn, time.perf_counter()
+        self._now = turn
+        self._since = time.perf_counter()
         self._slice_is_due = not turn._sliced
         turn._called.set()
 
     def _note_step(self) -> None:
         now = time.perf_counter()
-        self.step, self._since = now - self._since, now
+        self.step = now - self._since
+        self._since = now

@@ -43,12 +43,13 @@ class Narrows:
             node = self._above[node]
         return GradientEdge(node, min(self._places[node]))
 
-    def _meet(self, one: Node, other: Node) -> Node:
-        while one is not other:
-            if self._depth[one] < self._depth[other]:
-                one, other = other, one
-            one = self._above[one]
-        return one
+    def _meet(self, first: Node, second: Node) -> Node:
+        # The deeper of the two climbs until both are the same.
+        while first is not second:
+            if self._depth[first] < self._depth[second]:
+                first, second = second, first
+            first = self._above[first]
+        return first
 
 
 def _explore(edge: GradientEdge) -> tuple[dict[Node, set[Node]], dict[Node, set[int]]]:
