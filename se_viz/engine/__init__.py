@@ -1,4 +1,5 @@
-"""Networks behind one seam: questions and answers, small enough to travel to another process.
+"""Networks behind one seam: questions go in and answers come out, both small enough to travel to
+another process.
 
 Why: docs/decisions/031-pages-ask-an-engine.md
 """

@@ -1,4 +1,6 @@
-"""One network and its gates: images analysed, gates replaced, effects measured and judged."""
+"""What is done with one network and its gates: images analysed, gates replaced, effects measured,
+verdicts.
+"""
 
 from se_viz.experiments.analysis import Analysis, analyse, compare_answers
 from se_viz.experiments.checkup import check_network, find_dead, lend_records, read_limits

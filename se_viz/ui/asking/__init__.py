@@ -1,4 +1,6 @@
-"""How a page asks the engine: choices, a cache for each kind of question, a bar meanwhile."""
+"""How a page asks the engine: its choices, a cache for each kind of question, a text or a bar
+meanwhile.
+"""
 
 from se_viz.ui.asking.analysis import get_analysis
 from se_viz.ui.asking.bar import describe_load, part_of, progress
