@@ -105,6 +105,7 @@ def _measure(
         maps["ours"] = attribute(network, inputs, target, key).map
         return time.perf_counter() - started
 
+    # The first pair pays for what is loaded and built once.
     time_pairs(captums, ours, 1)
     pairs = time_pairs(captums, ours, repeats)
     first, second = ([pair[which] for pair in pairs] for which in (0, 1))
@@ -147,6 +148,7 @@ def _plain(network: Network, inputs: Tensor, key: str) -> Callable[[int], Tensor
 def _call(
     method: Any, inputs: Tensor, target: int, settings: dict[str, Any], *, size: tuple[int, int]
 ) -> Tensor:
+    # Both sides draw the same noise, so that their maps can be compared.
     torch.manual_seed(0)
     np.random.seed(0)
     with warnings.catch_warnings():

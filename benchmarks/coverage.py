@@ -168,6 +168,7 @@ def _first_size(model: nn.Module) -> int:
     config = getattr(model, "pretrained_cfg", None) or {}
     fixed = config.get("input_size", (3, 224, 224))[-1] if config.get("fixed_input_size") else None
     last: Exception | None = None
+    # The smallest image that runs: nothing here depends on what is seen.
     for size in (fixed,) if fixed else SIZES:
         try:
             settle(model, _images(size))
@@ -216,6 +217,7 @@ def _plain(name: str) -> bool:
         "fcos",
         "ssd",
     )
+    # Detectors and segmenters stand on another network, whose weights would be downloaded.
     return not name.startswith(parts)
 
 

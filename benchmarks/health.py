@@ -80,6 +80,7 @@ def measure(
             above = share.low >= limit
             decided += below or above
             wrong += (below and not fixed) or (above and fixed)
+            # The share as the sample has it, without a correction for few images, beside it.
             biased = few.var(0, correction=0).mean() / few.var(correction=0)
             plain += bool(biased < limit) != fixed
     total = draws * len(gates)

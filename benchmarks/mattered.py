@@ -87,16 +87,12 @@ def measure(counterfactuals: list[tuple[Counterfactual, ...]], size: int) -> tup
     decided = 0
     wrong = 0
     for of_photo in counterfactuals:
-        words = [
-            judge(
-                [
-                    counterfactual
-                    for counterfactual in of_photo
-                    if number * size <= int(counterfactual.lender) < (number + 1) * size
-                ]
-            ).words
+        # Lenders go by number: a set is a run of them, and no two sets share one.
+        sets = [
+            [result for result in of_photo if int(result.lender) // size == number]
             for number in range(SETS)
         ]
+        words = [judge(results).words for results in sets]
         whole = judge(of_photo)
         shares: dict[str, float] = {
             word: count / whole.lenders for word, count in zip(VERDICTS, whole.counts, strict=True)

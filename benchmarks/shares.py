@@ -82,6 +82,7 @@ def _captums(network: Network, inputs: Tensor, target: int, baseline: str) -> fl
     start = make_baseline(network, inputs, baseline)
     for parent in [*twin.modules()]:
         for name, child in [*parent.named_children()]:
+            # Captum's own rules are measured, so that it has to find these modules.
             if isinstance(child, Unseen):
                 setattr(parent, name, child.module)
     with warnings.catch_warnings():

@@ -206,6 +206,7 @@ def measure_scores(task: Task) -> Iterator[Rate]:
                 if len(scores) > 1
             }
             yardstick = Yardstick(pool.falls, controls | {"blob": pool.controls["blob"]})
+            # A draw that is none of the controls: it beats them by chance alone.
             further = {
                 f"random {key}": pool.controls[key][order[-1]] for key in ("pixels", "patches")
             }
@@ -234,6 +235,7 @@ def measure_slopes(task: Task) -> list[Rate]:
         target = number % len(task.network.classes)
         gates = analyse(task.network, photo).record(block).gate[0].double().numpy()
         slopes = estimate_effects(task.network, photo, block, target).double().numpy() / gates
+        # Shuffled, any order is chance; sorted as the gates are, the word should be found.
         mixed = compare_slopes(gates, gates * dice.permutation(slopes), sizes=True, seed=number)
         ordered = slopes[abs(slopes).argsort()][gates.argsort().argsort()]
         steep = compare_slopes(gates, gates * ordered, sizes=True, seed=number)

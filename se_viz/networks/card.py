@@ -196,8 +196,8 @@ def card_from_json(values: object, *, source: str) -> NetworkCard:
     wrong = [
         name for name, kinds in _KINDS.items() if name in values and not _is(values[name], kinds)
     ]
-    fields = [name for name in _CONTENTS if name in values and name not in wrong]
-    wrong += [name for name in fields if not _CONTENTS[name](values[name])]
+    names = [name for name in _CONTENTS if name in values and name not in wrong]
+    wrong += [name for name in names if not _CONTENTS[name](values[name])]
     if wrong:
         value = show_name(repr(values[wrong[0]]))
         raise CheckpointError(
