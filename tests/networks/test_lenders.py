@@ -60,10 +60,10 @@ def test_gates_come_back_for_every_use_of_a_block(
 
 
 def test_a_network_without_lenders_has_none(
-    card_with_lenders: NetworkCard, sites: list[GateSite], tmp_path: Path
+    card: NetworkCard, sites: list[GateSite], tmp_path: Path
 ):
     """Nothing is looked for: only the card says that there are any."""
-    assert read_lenders(card_with_lenders, sites, tmp_path) == ()
+    assert read_lenders(card, sites, tmp_path) == ()
 
 
 def test_what_is_not_the_file_of_the_card_is_refused(
