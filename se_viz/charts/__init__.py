@@ -2,6 +2,7 @@
 
 from se_viz.charts.attributions import SIGNS, Map, fit_reach, paint_map, paint_scale, take_sign
 from se_viz.charts.channel import draw_places, draw_strip
+from se_viz.charts.channel_maps import lay_out_channels
 from se_viz.charts.counterfactuals import draw_counterfactuals
 from se_viz.charts.dress import literal
 from se_viz.charts.effects import draw_effects, draw_shuffles
@@ -60,6 +61,7 @@ __all__ = [
     "fit_reach",
     "fit_span",
     "gate_span",
+    "lay_out_channels",
     "lay_out_gates",
     "lay_out_steps",
     "literal",

@@ -9,9 +9,10 @@ import numpy as np
 from PIL import Image
 from plotly.graph_objects import Figure
 
-from se_viz.charts.dress import colour_axis, divide, invisible_marks, make_figure
+from se_viz.charts.channel_maps import ROWS, encode_pair
+from se_viz.charts.dress import colour_axis, divide, make_figure
 from se_viz.charts.palettes import Palette
-from se_viz.charts.scales import CODE_RANGE, Span, coded_scale, encode, fit_span
+from se_viz.charts.scales import CODE_RANGE, Span, coded_scale, encode
 
 _COLOURS = {"type": "heatmap", "coloraxis": "coloraxis", "hoverinfo": "skip"}
 
@@ -56,8 +57,7 @@ def draw_channels(
     """Draw chosen channels of one block before scaling (top) and after (below).
 
     ``features`` is U, (channels, height, width); ``gates`` is s, (channels,). Each pair shares one
-    scale, symmetric about 0, so that only the gate changes the colour. Points carry the channel's
-    number as custom data.
+    scale, symmetric about 0, so that only the gate changes the colour.
     """
     data: list[dict[str, Any]] = []
     colours = {
@@ -80,18 +80,12 @@ def draw_channels(
         layout["annotations"].append(
             _heading(f"#{channel}<br>s = {gates[channel]:.2f}", sum(across) / 2)
         )
-        pair = np.stack([features[channel], features[channel] * gates[channel]])
-        # A channel apart: shared by all, the scale would leave the weak ones without colour.
-        span = fit_span(pair, signed=True, keep=1.0)
-        for line, (values, down) in enumerate(zip(pair, reversed(divide(2, 0.03)), strict=True)):
-            number = line * len(channels) + column + 1
-            word = "" if column else ("before", "after")[line]
-            layout |= _axes(number, values.shape, {"x": across, "y": down}, title=word)
+        pair = encode_pair(features, gates, channel)
+        for line, (codes, down) in enumerate(zip(pair, reversed(divide(2, 0.03)), strict=True)):
+            number, word = line * len(channels) + column + 1, "" if column else ROWS[line]
+            layout |= _axes(number, codes.shape, {"x": across, "y": down}, title=word)
             place = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
-            data += [
-                {**_COLOURS, "z": encode(values, span), **place},
-                {**_target(channel, values.shape), **place},
-            ]
+            data.append({**_COLOURS, "z": codes, **place})
     return make_figure(data, layout, palette)
 
 
@@ -130,16 +124,6 @@ def _axes(
     # A pixel of a map is a square, also where the page is narrow.
     square = {"scaleanchor": f"x{number}", "constraintoward": "top"}
     return {f"xaxis{number}": {"visible": False, **x}, f"yaxis{number}": {**y, **square, **words}}
-
-
-def _target(channel: int, shape: tuple[int, ...]) -> dict[str, Any]:
-    return {
-        "x": [(shape[1] - 1) / 2],
-        "y": [(shape[0] - 1) / 2],
-        **invisible_marks(90),
-        "customdata": [str(channel)],
-        "hovertemplate": f"click to choose channel {channel}<extra></extra>",
-    }
 
 
 def to_html(figure: Figure, palette: Palette) -> bytes:

@@ -87,7 +87,7 @@ def go_to(page: Page, title: str) -> None:
 
 def expect_answer(page: Page) -> None:
     """Wait until everything down to the downloads is there."""
-    expect(figure(page, "most-closed").locator(".main-svg").first).to_be_visible()
+    expect(channel_maps(page, "most-closed").locator("canvas").last).to_be_visible()
     # Until the run ends, what stood there before may still be in the document.
     expect(page.get_by_role("button", name="Gates as JSON").first).to_be_visible()
     expect_idle(page)
@@ -106,6 +106,11 @@ def figure(page: Page, key: str) -> Locator:
 def gate_map(page: Page) -> Locator:
     """Return the canvas of all gates, with what lies over it."""
     return page.locator(".st-key-gates .gate-map")
+
+
+def channel_maps(page: Page, key: str) -> Locator:
+    """Return the maps of a few channels of the open block, with what lies over them."""
+    return page.locator(f".st-key-{key} .channel-maps")
 
 
 def gate_row(page: Page, block: str) -> Locator:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from .steps import BLOCKS, Visit, box, figure, gate_map, open_visit
+from .steps import BLOCKS, Visit, box, channel_maps, figure, gate_map, open_visit
 
 pytestmark = pytest.mark.browser
 
@@ -78,7 +78,11 @@ def test_json_holds_every_gate(tour: Visit, gates: pd.DataFrame, photo: Path, tm
 @pytest.mark.parametrize("key", ["gates", "attribution", "most-open"])
 def test_the_camera_saves_a_figure_as_png(tour: Visit, key: str, tmp_path: Path):
     """A picture for slides: twice the size on screen, and not an empty one."""
-    shown = gate_map(tour.page) if key == "gates" else figure(tour.page, key)
+    shown = {
+        "gates": gate_map(tour.page),
+        "attribution": figure(tour.page, key),
+        "most-open": channel_maps(tour.page, key),
+    }[key]
     shown.hover()
     path = save(tour.page, shown.get_by_role("button", name="Download plot as a PNG"), tmp_path)
     with Image.open(path) as picture:

@@ -18,6 +18,7 @@ from .steps import (
     BLOCKS,
     Visit,
     box,
+    channel_maps,
     expect_answer,
     expect_idle,
     expect_open,
@@ -152,6 +153,43 @@ def test_the_gate_map_is_read_and_worked_by_keys(tour: Visit, gates: pd.DataFram
     rows.press("Enter")
     expect_open(tour.page, "SE_2_2")
     expect(gate_row(tour.page, "SE_2_2")).to_have_attribute("aria-selected", "true")
+
+
+PIXELS = """canvas => {
+    const pen = canvas.getContext('2d');
+    return [...pen.getImageData(0, 0, canvas.width, canvas.height).data];
+}"""
+
+
+def test_the_maps_of_the_open_block_are_painted_pixel_by_pixel(tour: Visit):
+    """Four channels before and after on either side: every pixel has a colour, a gate of about 1
+    changes next to none of them, and one of about 0 leaves the colour of 0 everywhere.
+    """
+    expect_idle(tour.page)
+    for key, gate in (("most-open", "1.00"), ("most-closed", "0.00")):
+        maps = channel_maps(tour.page, key)
+        canvases = maps.locator("canvas").all()
+        assert len(canvases) == 8
+        pictures = [np.array(one.evaluate(PIXELS)).reshape(-1, 4) for one in canvases]
+        assert all((picture[:, 3] == 255).all() for picture in pictures)
+        words = maps.locator(".head").all_inner_texts()
+        for word, before, after in zip(words, pictures[::2], pictures[1::2], strict=True):
+            assert len(np.unique(before, axis=0)) > 3
+            if word.endswith(f"s = {gate}"):
+                # A gate within 0.005 of a whole number moves a value by one code at most.
+                reference = before if gate == "1.00" else [236, 238, 241, 255]
+                assert np.abs(after - reference).max() <= 4
+
+
+def test_a_channel_is_chosen_by_keys(tour: Visit):
+    """Every channel is a button of its own, and the link below the heading follows it."""
+    expect_idle(tour.page)
+    button = channel_maps(tour.page, "most-open").get_by_role("button").nth(1)
+    channel = re.search(r"Channel (\d+), gate", str(button.get_attribute("aria-label")))
+    assert channel
+    button.press("Enter")
+    link = tour.page.get_by_role("link", name=f"Open channel {channel[1]} of SE_")
+    expect(link.first).to_be_visible()
 
 
 def test_a_block_is_opened_without_a_mouse(tour: Visit):

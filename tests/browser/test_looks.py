@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, expect
 
-from .steps import Visit, choose_sample, figure, gate_map
+from .steps import Visit, choose_sample, gate_map
 
 pytestmark = pytest.mark.browser
 
@@ -14,9 +14,9 @@ READABLE = 4.5
 """Contrast of text with what lies behind it that WCAG 2.2 asks for (success criterion 1.4.3)."""
 
 WORDS = (
-    ("attribution", ".colorbar text"),
-    ("most-open", ".annotation-text"),
-    ("most-open", ".ytitle"),
+    ("attribution", ".colorbar text", "fill"),
+    ("most-open", ".head", "color"),
+    ("most-open", ".row", "color"),
 )
 """Every kind of text in the figures."""
 
@@ -67,8 +67,8 @@ def test_text_and_figures_can_be_read(visit: Callable[..., Visit], scheme: str):
     colours = label_colours(gate_map(page).locator("canvas"))
     assert colours
     assert all(contrast(colour, behind) > READABLE for colour in colours)
-    for key, words in WORDS:
-        ink = style(figure(page, key).locator(words), "fill")
+    for key, words, colour in WORDS:
+        ink = style(page.locator(f".st-key-{key}").locator(words), colour)
         assert contrast(ink, behind) > READABLE, (key, words)
 
 

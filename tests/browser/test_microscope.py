@@ -18,7 +18,7 @@ from se_viz import (
     open_image,
 )
 
-from .steps import Visit, box, expect_idle, figure, open_visit, upload
+from .steps import Visit, box, channel_maps, expect_idle, open_visit, upload
 
 pytestmark = pytest.mark.browser
 
@@ -45,11 +45,9 @@ def microscope(browser: Browser, address: str, photo: Path) -> Iterator[Visit]:
     with open_visit(browser, address) as visit:
         page = visit.page
         upload(page, photo, area="stMain")
-        maps = figure(page, "most-closed")
-        maps.locator(".nsewdrag").first.hover()
-        page.mouse.down()
-        page.mouse.up()
-        title = maps.locator(".annotation-text").first.text_content() or ""
+        maps = channel_maps(page, "most-closed")
+        maps.locator("[data-channel]").first.click()
+        title = maps.locator(".head").first.text_content() or ""
         channel = re.search(r"#(\d+)", title)
         assert channel
         page.get_by_role("link", name=f"Open channel {channel[1]} of SE_").first.click()

@@ -15,7 +15,7 @@ from se_viz.networks import Network
 from se_viz.ui.explore.view import describe_classes
 from se_viz.ui.session.state import ChosenImage
 from tests.support import pages
-from tests.support.pages import captions, clean, figure, gate_map, get_network
+from tests.support.pages import captions, channel_maps, clean, figure, gate_map, get_network
 
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
@@ -114,11 +114,8 @@ def test_one_page_holds_answer_gates_pixels_block_and_numbers(
         "Numbers",
         "Are these gates healthy?",
     }
-    assert {chart.key for chart in explore.get("plotly_chart")} == {
-        "attribution",
-        "most-open",
-        "most-closed",
-    }
+    assert {chart.key for chart in explore.get("plotly_chart")} == {"attribution"}
+    assert set(channel_maps(explore)) == {"most-open", "most-closed"}
     assert [row["block"] for row in gate_map(explore)["rows"]] == BLOCKS
 
 
@@ -286,8 +283,9 @@ def test_the_opened_block_shows_its_extreme_gates(
     gate = gates_of(network, inputs)[-1].numpy()
     order = np.argsort(gate)
     for key, channels in (("most-open", order[::-1][:4]), ("most-closed", order[:4])):
-        titles = [note["text"] for note in figure(explore, key)["layout"]["annotations"]]
-        assert titles == [f"#{channel}<br>s = {gate[channel]:.2f}" for channel in channels]
+        data = channel_maps(explore)[key]
+        assert data["channels"] == channels.tolist()
+        assert data["gates"] == [f"{gate[channel]:.2f}" for channel in channels]
 
 
 @pytest.mark.usefixtures("bundled")

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from se_viz.networks import Network
 from se_viz.ui.asking.engine import get_engine
-from tests.support.pages import chosen, clean, figure, noise, session, words
+from tests.support.pages import channel_maps, chosen, clean, figure, noise, session, words
 
 pytestmark = pytest.mark.slow
 
@@ -59,8 +59,9 @@ def test_explore_draws_the_use_that_is_open(gates: np.ndarray):
     assert f"`{SECOND}`: 8 of 256 channels" in words(page)
     assert "Block SE_4_3" in [heading.value for heading in page.subheader]
     order = gates[1].argsort()[::-1][:4]
-    headings = [note["text"] for note in figure(page, "most-open")["layout"]["annotations"]]
-    assert headings == [f"#{channel}<br>s = {gates[1][channel]:.2f}" for channel in order]
+    data = channel_maps(page)["most-open"]
+    assert data["channels"] == order.tolist()
+    assert data["gates"] == [f"{gates[1][channel]:.2f}" for channel in order]
     assert not np.allclose(gates[0], gates[1], atol=1e-4)
 
 

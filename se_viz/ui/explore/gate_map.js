@@ -3,7 +3,7 @@
 const HEAD = 50, FOOT = 44, SPLIT = 0.75, GAP = 0.045, EDGE = 8, SIZE = 12;
 const MISSING = 65535, COLOURS = 127;
 
-// --- numbers and colours ------------------------------------------------------------------------
+// --- numbers and words -----------------------------------------------------------------------------
 
 const unpack = ({ low, step, codes }) => {
   const bytes = Uint8Array.from(atob(codes), (sign) => sign.charCodeAt(0));
@@ -16,17 +16,6 @@ const digits = (value) => {
   const text = size && (size < 0.001 || size >= 1e5) ? value.toExponential(2)
     : value.toFixed(size < 10 ? 3 : size < 1000 ? 2 : 0);
   return text.replace("-", "−");
-};
-
-const parse = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-// Pixels are written as whole numbers, least significant byte first: red, green, blue, opacity.
-const pixel = ([red, green, blue]) => (255 << 24 | blue << 16 | green << 8 | red) >>> 0;
-
-const blend = (scale, share) => {
-  const next = Math.max(1, scale.findIndex(([place]) => place >= share));
-  const [[low, from], [high, to]] = [scale[next - 1], scale[next]];
-  const [start, end] = [parse(from), parse(to)];
-  return start.map((part, at) => Math.round(part + (end[at] - part) * (share - low) / (high - low)));
 };
 
 const shorten = (context, text, width) => {
@@ -49,7 +38,7 @@ class GateMap {
     this.list.addEventListener("click", (event) => this.open(event.target.dataset.at));
     this.list.addEventListener("keydown", (event) => this.press(event));
     this.list.addEventListener("blur", () => this.touch(null));
-    root.querySelector("button").addEventListener("click", () => this.save());
+    root.querySelector(".camera").addEventListener("click", () => this.save());
     // It answers before the frame is painted, so the first picture does not wait for another one.
     new ResizeObserver(([entry]) => {
       this.width = entry.contentRect.width;
@@ -304,17 +293,7 @@ class GateMap {
   }
 
   save() {
-    const canvas = document.createElement("canvas"), scale = 2;
-    [canvas.width, canvas.height] = [this.width * scale, this.height * scale];
-    const context = canvas.getContext("2d");
-    context.fillStyle = this.data.colours.page;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    this.paint(context, scale);
-    canvas.toBlob((blob) => {
-      const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: "se_viz-gates.png" });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-    });
+    save("gates", this.data.colours.page, [this.width, this.height], (context, scale) => this.paint(context, scale));
     this.show();
   }
 }

@@ -4,21 +4,16 @@ picture or a page.
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from streamlit.components.v2 import component
 
 from se_viz.charts import draw_gates, lay_out_gates
+from se_viz.ui.explore.canvas import CAMERA, read_asset
 from se_viz.ui.session import open_block_on
 from se_viz.ui.widgets import current_palette, offer_html
 
-_HERE = Path(__file__).parent
-_CAMERA = (
-    "M4 7h3l2-2h6l2 2h3a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V8a1 1 0 0 1 1-1zm8 2a4 4 0 "
-    "1 0 0 8 4 4 0 0 0 0-8z"
-)
 _canvas = component(
     "se_viz_gate_map",
     html='<div class="gate-map"><canvas aria-hidden="true"></canvas>'
@@ -26,10 +21,9 @@ _canvas = component(
     "block, one column a "
     'channel. Up and down choose a block, left and right a channel, Enter opens the block."></div>'
     '<div class="cell" hidden></div><div class="tip" role="status" hidden></div>'
-    '<button aria-label="Download plot as a PNG" title="Download plot as a PNG">'
-    f'<svg viewBox="0 0 24 24"><path d="{_CAMERA}"/></svg></button></div>',
-    css=(_HERE / "gate_map.css").read_text(encoding="utf-8"),
-    js=(_HERE / "gate_map.js").read_text(encoding="utf-8"),
+    f"{CAMERA}</div>",
+    css=read_asset("gate_map.css"),
+    js=read_asset("gate_map.js"),
 )
 
 

@@ -6,9 +6,8 @@ import streamlit as st
 
 from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.attribution.question import Attribution, Target
-from se_viz.charts import CLIPPED, ORDERS, draw_channels, draw_overlay, fit_span, gate_span, to_uri
+from se_viz.charts import CLIPPED, ORDERS, draw_overlay, fit_span, gate_span, to_uri
 from se_viz.experiments import Analysis
-from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import (
     NEAR_HALF,
     NEAR_ONE,
@@ -21,6 +20,7 @@ from se_viz.gates.tables import (
 )
 from se_viz.networks.labels import numbered_classes
 from se_viz.ui.asking import Choices, get_analysis, page_part
+from se_viz.ui.explore.channel_maps import show_channel_maps
 from se_viz.ui.explore.gate_map import show_gate_map
 from se_viz.ui.explore.remarks import (
     describe_colours,
@@ -28,7 +28,6 @@ from se_viz.ui.explore.remarks import (
     describe_squeeze,
     name_the_undrawn,
 )
-from se_viz.ui.session import open_channel
 from se_viz.ui.widgets import (
     Request,
     choose_block,
@@ -207,27 +206,11 @@ def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     order = record.gate[0].argsort().tolist()
     up, down = st.columns(2)
     with up:
-        _show_channels(
-            record, order[::-1][:_SHOWN], "most-open", "**Turned up:** the most open gates"
-        )
+        st.markdown("**Turned up:** the most open gates")
+        show_channel_maps(record, order[::-1][:_SHOWN], "most-open")
     with down:
-        _show_channels(
-            record, order[:_SHOWN], "most-closed", "**Turned down:** the most closed gates"
-        )
-
-
-def _show_channels(record: GateRecord, channels: list[int], key: str, title: str) -> None:
-    assert record.features is not None
-    st.markdown(title)
-    figure = draw_channels(
-        record.features[0].numpy(), record.gate[0].numpy(), channels, current_palette()
-    )
-    show_figure(
-        figure,
-        key,
-        alt=f"Feature maps of channels {channels} before and after scaling",
-        on_click=open_channel,
-    )
+        st.markdown("**Turned down:** the most closed gates")
+        show_channel_maps(record, order[:_SHOWN], "most-closed")
 
 
 def show_numbers(analysis: Analysis) -> None:

@@ -111,6 +111,11 @@ def open_block_on(component: str) -> None:
     st.session_state.block = st.session_state[component].block
 
 
+def open_channel_on(component: str) -> None:
+    """Open the channel that was clicked on the component with this key."""
+    st.session_state.channel = int(st.session_state[component].channel)
+
+
 def open_channel(chart: str) -> None:
     """Open the channel that was clicked in the chart with this key.
 
