@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 from PIL import Image
 from plotly.graph_objects import Figure
 
-from se_viz.charts.dress import dress, literal
+from se_viz.charts.dress import literal, make_figure, rule
 from se_viz.charts.maps import draw_overlay
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import Span, fit_span
@@ -70,27 +69,29 @@ def draw_strip(
         },
         "opacity": 0.9,
     }
-    dots = go.Scatter(
-        x=list(values),
-        y=[0.0] * len(values),
-        text=[literal(name) for name in names],
-        mode="markers",
-        marker=marker,
-        cliponaxis=False,
-        hovertemplate="%{text}<br>gate %{x:.3f}<extra></extra>",
-    )
-    figure = Figure(dots).add_vline(
-        x=span.middle, line={"color": palette.faint, "width": 1, "dash": "dot"}
-    )
-    figure.update_layout(
-        height=112,
-        margin={"l": 10, "r": 10, "t": 8, "b": 48},
-        dragmode=False,
-        plot_bgcolor="rgba(0,0,0,0)",
-    )
-    figure.update_yaxes(visible=False, range=[-1, 1])
-    ticks = [span.low, span.middle, span.high]
-    figure.update_xaxes(
-        title="gate", range=[span.low, span.high], tickvals=ticks, showgrid=False, zeroline=False
-    )
-    return dress(figure, palette)
+    dots = {
+        "type": "scatter",
+        "x": list(values),
+        "y": [0.0] * len(values),
+        "text": [literal(name) for name in names],
+        "mode": "markers",
+        "marker": marker,
+        "cliponaxis": False,
+        "hovertemplate": "%{text}<br>gate %{x:.3f}<extra></extra>",
+    }
+    layout = {
+        "height": 112,
+        "margin": {"l": 10, "r": 10, "t": 8, "b": 48},
+        "dragmode": False,
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "shapes": [rule(palette, x=span.middle)],
+        "xaxis": {
+            "title": "gate",
+            "range": [span.low, span.high],
+            "tickvals": [span.low, span.middle, span.high],
+            "showgrid": False,
+            "zeroline": False,
+        },
+        "yaxis": {"visible": False, "range": [-1, 1]},
+    }
+    return make_figure([dots], layout, palette)

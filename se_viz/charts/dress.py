@@ -42,6 +42,10 @@ def make_figure(data: Sequence[dict[str, Any]], layout: dict[str, Any], palette:
     """Make a dressed figure from traces and a layout as mappings.
 
     In one piece: Plotly takes many times as long where a figure is changed property by property.
+
+    Dressed: axes hold still, as the handles that zoom an axis would lie over the ends of rows and
+    swallow clicks there. Text has the palette's ink: left alone it takes the page theme's grey,
+    which on white is too pale to read.
     """
     dressed = {
         key: _dress_axis(value, palette) if key[1:5] == "axis" else value
@@ -108,21 +112,6 @@ def invisible_marks(size: int) -> dict[str, Any]:
         "selected": clear,
         "unselected": clear,
     }
-
-
-def dress(figure: Figure, palette: Palette) -> Figure:
-    """Give a figure what all figures share, in place, and return it.
-
-    Axes hold still: the handles that zoom an axis would lie over the ends of rows and swallow
-    clicks there. Text has the palette's ink: left alone it takes the page theme's grey, which on
-    white is too pale to read.
-    """
-    ink = {"color": palette.ink}
-    texts = {"tickfont": ink, "title": {"font": ink}}
-    figure.update_layout(font=ink)
-    figure.update_xaxes(texts, fixedrange=True)
-    figure.update_yaxes(texts, fixedrange=True)
-    return figure.update_coloraxes(colorbar=texts)
 
 
 def colour_axis(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         find_images,
         list_samples,
         open_image,
+        open_square,
     )
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "find_images",
     "list_samples",
     "open_image",
+    "open_square",
     "warm_up",
 ]
 
@@ -42,6 +44,7 @@ __getattr__ = import_on_first_use(
             "find_images",
             "list_samples",
             "open_image",
+            "open_square",
         ),
     },
 )

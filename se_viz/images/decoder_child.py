@@ -17,8 +17,9 @@ BAND = b"B"
 REFUSAL = b"R"
 """Kinds: width and height; rows of RGB pixels; the bytes of a sentence, and whether this child has
 grown."""
-LENGTH = struct.Struct("<Q")
-"""What precedes each file."""
+ORDER = struct.Struct("<QI")
+"""What precedes each file: its length, and the side of the square that is needed of it, or 0 for
+the whole."""
 _SLACK = 2**28
 """Bytes of address space, NumPy's among them, that a child may keep."""
 
@@ -30,20 +31,24 @@ def serve() -> NoReturn:
     sys.path[:] = [*sys.path, *(place for place in order["path"] if place)]
     out = take_output()
     start = address_space()
-    while head := sys.stdin.buffer.read(LENGTH.size):
-        content = sys.stdin.buffer.read(*LENGTH.unpack(head))
+    while head := sys.stdin.buffer.read(ORDER.size):
+        length, side = ORDER.unpack(head)
+        content = sys.stdin.buffer.read(length)
         _allow(order["memory"], order["seconds"])
-        _answer(content, out, start + _SLACK)
+        _answer(content, side, out, start + _SLACK)
         out.flush()
     sys.exit()
 
 
-def _answer(content: bytes, out: BufferedIOBase, most: int) -> None:
+def _answer(content: bytes, side: int, out: BufferedIOBase, most: int) -> None:
     # Here: the limits stand, and the packages are found.
-    from se_viz.images.decoding import TOO_MUCH_MEMORY, decode, flatten
+    from se_viz.images.decoding import TOO_MUCH_MEMORY, centre_square, decode, flatten, is_flat
 
     try:
         image = decode(content)
+        # Others are made flat first, which takes a second whole image; this process has no room.
+        if side and is_flat(image):
+            image = centre_square(image, side)
         out.write(HEAD.pack(SIZE, *image.size))
         for band in flatten(image):
             out.write(HEAD.pack(BAND, band.height, 0) + band.tobytes())

@@ -20,7 +20,7 @@ from PIL import Image
 from se_viz.confined import CPU_SIGNAL, start_child
 from se_viz.devices import Line, Watch
 from se_viz.errors import ImageError
-from se_viz.images.decoder_child import BAND, HEAD, LENGTH, REFUSAL, SIZE
+from se_viz.images.decoder_child import BAND, HEAD, ORDER, REFUSAL, SIZE
 from se_viz.images.decoding import MAX_PIXELS, TOO_MUCH_MEMORY, paint
 
 MEMORY = 2**30
@@ -55,8 +55,8 @@ class _Decoder:
             )
         return self._child
 
-    def decode(self, content: bytes) -> Image.Image:
-        """Return the upright RGB image that a file holds.
+    def decode(self, content: bytes, side: int = 0) -> Image.Image:
+        """Return the upright RGB image that a file holds, or already its square of this side.
 
         Raises:
             ImageError: it holds none, or asks for more time or memory than there is for one.
@@ -67,7 +67,7 @@ class _Decoder:
         clock.daemon = True
         clock.start()
         try:
-            return self._ask(child, content)
+            return self._ask(child, content, side)
         except EOFError:
             code = child.wait()
             self.end()
@@ -75,11 +75,11 @@ class _Decoder:
         finally:
             clock.cancel()
 
-    def _ask(self, child: subprocess.Popen[bytes], content: bytes) -> Image.Image:
+    def _ask(self, child: subprocess.Popen[bytes], content: bytes, side: int) -> Image.Image:
         request = cast(FileIO, child.stdin)
         answer = cast(FileIO, child.stdout)
         try:
-            _write(request, LENGTH.pack(len(content)))
+            _write(request, ORDER.pack(len(content), side))
             _write(request, content)
         except BrokenPipeError:
             raise EOFError from None
@@ -121,17 +121,18 @@ class _Decoder:
                 cast(FileIO, pipe).close()
 
 
-def decode_confined(content: bytes, watch: Watch = lambda _: None) -> Image.Image:
+def decode_confined(content: bytes, watch: Watch = lambda _: None, *, side: int = 0) -> Image.Image:
     """Decode a file in a child process, in order of arrival, to an upright RGB image.
 
-    ``watch`` is told how many are before this one, and may raise to give up.
+    ``watch`` is told how many are before this one, and may raise to give up. Who needs the square
+    of a ``side`` alone may be given it at once, as `centre_square` cuts it of the whole image.
 
     Raises:
         ImageError: it holds no image, or asks for more time or memory than there is for one.
         BusyError: too many wait already.
     """
     with _borrow(watch) as decoder:
-        return decoder.decode(content)
+        return decoder.decode(content, side)
 
 
 def warm_up() -> None:

@@ -81,6 +81,16 @@ def paint(size: tuple[int, int], bands: Iterable[Image.Image]) -> Image.Image:
     return image
 
 
+def centre_square(image: Image.Image, side: int) -> Image.Image:
+    """Scale the shorter side to ``side`` pixels and cut out the centre: what the network sees."""
+    return ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+
+
+def is_flat(image: Image.Image) -> bool:
+    """Return whether an image is what `flatten` would make of it."""
+    return image.mode == "RGB" and not image.has_transparency_data
+
+
 def flatten(image: Image.Image) -> Iterator[Image.Image]:
     """Yield an image as bands of whole RGB rows: transparency over white, 16 and 32 bits scaled to
     8.

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from se_viz.devices import Watch
 from se_viz.errors import ImageError
 from se_viz.files import check_ordinary, read_file
 from se_viz.images.decoders import decode_confined
-from se_viz.images.decoding import decode, flatten, paint
+from se_viz.images.decoding import centre_square, decode, flatten, paint
 from se_viz.images.formats import EXTENSIONS
 
 MAX_BYTES = 20 * 2**20
@@ -61,9 +61,16 @@ def open_image(
     return paint(image.size, flatten(image))
 
 
-def centre_square(image: Image.Image, side: int) -> Image.Image:
-    """Scale the shorter side to ``side`` pixels and cut out the centre: what the network sees."""
-    return ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+def open_square(content: bytes, side: int, *, watch: Watch = lambda _: None) -> Image.Image:
+    """Open a file's bytes as the square that `centre_square` cuts of `open_image`'s picture.
+
+    The same pixels, sooner: of most photos, the full size never leaves the process that decodes.
+
+    Raises:
+        ImageError, BusyError: as `open_image`.
+    """
+    _check_length(len(content))
+    return centre_square(decode_confined(content, watch, side=side), side)
 
 
 def list_samples() -> tuple[Sample, ...]:

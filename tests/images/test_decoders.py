@@ -21,7 +21,7 @@ from PIL import Image
 from se_viz.errors import ImageError
 from se_viz.images import decoders
 from se_viz.images.decoders import decode_confined
-from se_viz.images.reading import list_samples, open_image
+from se_viz.images.reading import centre_square, list_samples, open_image, open_square
 from tests import ROOT
 from tests.images.test_kinds import progressive
 from tests.images.test_reading import COLOURS, encode
@@ -48,6 +48,37 @@ def test_a_photo_is_the_same_as_decoded_in_this_process(path: Path):
     np.testing.assert_array_equal(
         np.asarray(open_image(path)), np.asarray(open_image(path, trusted=True))
     )
+
+
+def test_a_square_is_cut_of_the_same_pixels_in_either_process():
+    """Gates are compared to the last digit: what is scaled in the child must be what is scaled of
+    the whole image, upright and flat, in every format and mode, shrunk and enlarged.
+    """
+    turned = Image.open(BytesIO(PHOTO)).getexif()
+    turned[274] = 6
+    file = BytesIO()
+    Image.open(BytesIO(PHOTO)).save(file, "JPEG", exif=turned)
+    files = [encode(image.resize((500, 700)), kind) for kind, image, _ in COLOURS]
+    for content in (
+        *(sample.path.read_bytes() for sample in list_samples()),
+        file.getvalue(),
+        *files,
+    ):
+        for side in (64, 900):
+            np.testing.assert_array_equal(
+                np.asarray(open_square(content, side)),
+                np.asarray(centre_square(open_image(content, trusted=True), side)),
+            )
+
+
+def test_only_a_square_of_a_usual_photo_leaves_the_child(decoder: decoders._Decoder):
+    """36 MB of a photo of 12 megapixels took longer on their way than all else after decoding;
+    what has to be made flat first comes whole, since the child has no room for a second image.
+    """
+    assert decoder.decode(PHOTO, 64).size == (64, 64)
+    assert decoder.decode(PHOTO).size == Image.open(BytesIO(PHOTO)).size
+    clear = encode(Image.new("RGBA", (300, 200), (255, 0, 0, 128)), "PNG")
+    assert decoder.decode(clear, 64).size == (300, 200)
 
 
 def test_every_format_and_mode_is_the_same_as_decoded_in_this_process():

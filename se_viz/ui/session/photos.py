@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 from PIL import Image
 
-from se_viz.images import open_image
+from se_viz.images import open_image, open_square
 from se_viz.networks import View
 
 
@@ -24,6 +24,8 @@ def get_photo(
         BusyError: too many files wait to be decoded.
         ImageError: the file cannot be used; nothing is cached then.
     """
+    if view.resize is None:
+        return open_square(_content, view.size, watch=_watch)
     # Here, so that the first page does not wait for torchvision.
     from se_viz.networks.crop import crop_image
 
