@@ -21,7 +21,7 @@ from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from benchmarks.machine import describe_machine
-from benchmarks.measure import as_table, spread
+from benchmarks.measure import Spread, as_table, spread
 from benchmarks.server import launch_chromium, run_app, streamlit_run
 from se_viz import open_image
 from se_viz.images.reading import list_samples
@@ -34,6 +34,7 @@ HEAD = (
     "upload to picture painted, s",
     "slowest, s",
     "times the bare page",
+    "times before",
     "received, kB",
 )
 """What the columns of the first table hold; spreads are quartiles."""
@@ -44,6 +45,7 @@ COST_HEAD = (
     "script, s",
     "styles, s",
     "layout, s",
+    "busy, times before",
     "nodes at rest",
     "layout shift",
 )
@@ -159,7 +161,11 @@ def main(words: list[str] | None = None) -> None:
     names = [visit.name for visit in visits]
     rows = [row for size in SIZES for row in _rows(size, names, paintings[size])]
     print(as_table(HEAD, rows))
-    costs = [_cost_row(size, name, paintings[size][name]) for size in SIZES for name in names]
+    costs = [
+        _cost_row(size, name, paintings[size][name], paintings[size].get("before"))
+        for size in SIZES
+        for name in names
+    ]
     print(f"\n{as_table(COST_HEAD, costs)}")
     print(f"\n{options.repeats} photos a row, none seen before, model warm.\n{machine.show()}")
 
@@ -217,23 +223,34 @@ def _paint_in_turn(
 def _rows(
     size: tuple[int, int], names: Sequence[str], paintings: dict[str, list[Painting]]
 ) -> Iterator[list[str]]:
-    bare = [painting.seconds for painting in paintings["bare"]]
+    seconds = {name: [painting.seconds for painting in some] for name, some in paintings.items()}
     for name in names:
-        seconds = [painting.seconds for painting in paintings[name]]
-        ratios = [
-            duration / bare_duration for duration, bare_duration in zip(seconds, bare, strict=True)
-        ]
         yield [
             f"{size[0]} x {size[1]}",
             name,
-            spread(seconds).show(2),
-            f"{max(seconds):.2f}",
-            spread(ratios).show(1),
+            spread(seconds[name]).show(2),
+            f"{max(seconds[name]):.2f}",
+            _compare(seconds[name], seconds["bare"]).show(1),
+            _compare(seconds[name], seconds["before"]).show(2) if "before" in seconds else "",
             spread([painting.received / 1000 for painting in paintings[name]]).show(0),
         ]
 
 
-def _cost_row(size: tuple[int, int], name: str, paintings: Sequence[Painting]) -> list[str]:
+def _compare(seconds: Sequence[float], others: Sequence[float]) -> Spread:
+    """Return the ratios photo by photo."""
+    return spread([mine / other for mine, other in zip(seconds, others, strict=True)])
+
+
+def _cost_row(
+    size: tuple[int, int],
+    name: str,
+    paintings: Sequence[Painting],
+    before: Sequence[Painting] | None,
+) -> list[str]:
+    busy = ""
+    if before:
+        mine, others = ([one.costs[0] for one in some] for some in (paintings, before))
+        busy = _compare(mine, others).show(2)
     costs = [
         spread(seconds).median
         for seconds in zip(*(painting.costs for painting in paintings), strict=True)
@@ -244,6 +261,7 @@ def _cost_row(size: tuple[int, int], name: str, paintings: Sequence[Painting]) -
         f"{size[0]} x {size[1]}",
         name,
         *(f"{cost:.2f}" for cost in costs),
+        busy,
         f"{nodes:.0f}",
         f"{shift:.2f}",
     ]

@@ -1,5 +1,6 @@
 """The parts of the Explore page: answer, gate map, attribution, one opened block, downloads."""
 
+import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -28,6 +29,7 @@ from se_viz.ui.explore.remarks import (
     describe_squeeze,
     name_the_undrawn,
 )
+from se_viz.ui.session import gates_are_new
 from se_viz.ui.widgets import (
     Request,
     choose_block,
@@ -44,6 +46,9 @@ from se_viz.ui.widgets import (
 from se_viz.ui.words import code, plain
 
 _SHOWN = 4
+_HEAD_START = 0.1
+"""Seconds in which a browser paints new gates, before it is given all that stands below them. What
+comes at once is laid out first, and takes it several times as long."""
 _EVEN = (
     "Each row is a block, first block on top: {colours}. Look for uneven rows: there the block "
     "treats its channels differently for this image."
@@ -129,6 +134,8 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
         st.caption(words, help=f"{_ONE_SCALE} {CLIPPED} {_FRAME}")
     for remark in name_the_undrawn(inspection):
         st.caption(remark)
+    if gates_are_new(choices.name, choices.image.digest):
+        time.sleep(_HEAD_START)
     return selected
 
 

@@ -90,6 +90,15 @@ def read_file() -> None:
     del st.session_state.unread_file
 
 
+def gates_are_new(network: str, digest: str) -> bool:
+    """Return whether the session has not yet been shown this image's gates in this network, and
+    from now on it has.
+    """
+    before = st.session_state.get("gates_shown")
+    st.session_state.gates_shown = (network, digest)
+    return before != (network, digest)
+
+
 def use_network(name: str) -> None:
     """Look with another network from the next run on: its widget in the sidebar may stand
     already.

@@ -55,6 +55,22 @@ def test_a_click_beside_the_rows_changes_nothing(clicked: AppTest):
     assert clicked.session_state["block"] == "before"
 
 
+def test_gates_are_new_once_for_each_photo_and_network():
+    """A photo's first picture is given time; a click on the same photo must not wait for it."""
+
+    def script() -> None:
+        import streamlit as st
+
+        from se_viz.ui.session.state import gates_are_new
+
+        shown = (("one", "a"), ("one", "a"), ("two", "a"), ("two", "b"), ("two", "b"), ("one", "a"))
+        st.session_state.told = [gates_are_new(*pair) for pair in shown]
+
+    session = AppTest.from_function(script, default_timeout=300).run()
+    assert not session.exception
+    assert session.session_state["told"] == [True, False, True, True, False, True]
+
+
 @pytest.fixture
 def changed() -> AppTest:
     """Return a session that opened a block and a channel first, then what ``chosen`` names, and
