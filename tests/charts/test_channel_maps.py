@@ -46,7 +46,7 @@ def test_the_page_and_the_file_show_the_same_codes():
     random = np.random.default_rng(0)
     features, gates = random.normal(size=(6, 7, 7)), random.uniform(0, 1, 6)
     columns = unpack(lay_out_channels(features, gates, [4, 1, 5], LIGHT))
-    heats = draw_channels(features, gates, [4, 1, 5], LIGHT).data
+    heats = draw_channels(features, gates, [4, 1, 5], LIGHT).to_plotly_json()["data"]
     assert len(heats) == 6
     for heat, codes in zip(heats, columns.reshape(6, 7, 7), strict=True):
-        assert (np.asarray(heat.z) == codes).all()
+        assert (np.asarray(heat["z"]) == codes).all()
