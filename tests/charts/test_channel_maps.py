@@ -8,6 +8,7 @@ import numpy as np
 from se_viz.charts.channel_maps import lay_out_channels
 from se_viz.charts.maps import draw_channels
 from se_viz.charts.palettes import DARK, LIGHT
+from tests.charts.test_maps import heats
 
 
 def unpack(data: dict[str, Any]) -> np.ndarray:
@@ -46,7 +47,6 @@ def test_the_page_and_the_file_show_the_same_codes():
     random = np.random.default_rng(0)
     features, gates = random.normal(size=(6, 7, 7)), random.uniform(0, 1, 6)
     columns = unpack(lay_out_channels(features, gates, [4, 1, 5], LIGHT))
-    heats = draw_channels(features, gates, [4, 1, 5], LIGHT).to_plotly_json()["data"]
-    assert len(heats) == 6
-    for heat, codes in zip(heats, columns.reshape(6, 7, 7), strict=True):
-        assert (np.asarray(heat["z"]) == codes).all()
+    figure = draw_channels(features, gates, [4, 1, 5], LIGHT)
+    for codes, heat in zip(columns.reshape(6, 7, 7), heats(figure), strict=True):
+        assert (heat == codes).all()
