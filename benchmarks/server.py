@@ -82,10 +82,12 @@ def streamlit_run(script: str) -> tuple[str, ...]:
     return sys.executable, "-m", "streamlit", "run", script
 
 
-def launch_chromium(playwright: Playwright) -> Browser:
-    """Launch the machine's Chromium, or Playwright's own where there is none."""
+def launch_chromium(playwright: Playwright, *options: str) -> Browser:
+    """Launch the machine's Chromium, or Playwright's own where there is none, with options of its
+    command line.
+    """
     return playwright.chromium.launch(
-        executable_path=next(filter(None, map(shutil.which, _BROWSERS)), None)
+        executable_path=next(filter(None, map(shutil.which, _BROWSERS)), None), args=options
     )
 
 
