@@ -31,11 +31,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory, saved: Path, session_networ
     return folder
 
 
+@pytest.fixture(scope="session")
+def at_home(folder: Path) -> LocalEngine:
+    """Return an engine of this process that has loaded the network."""
+    engine = LocalEngine()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "FOLDER", folder)
+        engine.view("tiny", "cpu")
+    return engine
+
+
 @pytest.fixture
-def local(monkeypatch: pytest.MonkeyPatch, folder: Path) -> LocalEngine:
-    """Return an engine of this process that has answered nothing yet."""
+def local(monkeypatch: pytest.MonkeyPatch, folder: Path, at_home: LocalEngine) -> LocalEngine:
+    """Return an engine of this process that has answered nothing yet; the network is loaded once
+    for all of them.
+    """
     monkeypatch.setattr(checkpoints, "FOLDER", folder)
-    return LocalEngine()
+    engine = LocalEngine()
+    engine._residents = at_home._residents
+    return engine
 
 
 @pytest.fixture(scope="session")
