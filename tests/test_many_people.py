@@ -23,13 +23,13 @@ pytestmark = pytest.mark.slow
 
 T = TypeVar("T")
 PEOPLE = 16
-PHOTOS = 12
+PHOTOS = 6
 PATIENCE = 300.0
 
 
 @pytest.fixture(scope="module")
 def album() -> list[list[Image.Image]]:
-    """A dozen photos of each person; no two are alike."""
+    """Some photos of each person; no two are alike."""
     pixels = np.random.default_rng(7).integers(0, 256, (PEOPLE, PHOTOS, 32, 32, 3), dtype=np.uint8)
     return [[Image.fromarray(photo) for photo in person] for person in pixels]
 

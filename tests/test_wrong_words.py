@@ -43,13 +43,13 @@ def erased(
 
 
 def test_random_patches_hold_a_gate_open_no_more_often_than_by_chance():
-    """They know nothing: the sentence says 1 in 41, and 4 of 40 or more come once in 60 tries."""
+    """They know nothing: the sentence says 1 in 41, and 3 of 20 or more come once in 80 tries."""
     wrong = 0
-    for case in range(40):
+    for case in range(20):
         patches = make_controls(SIDE, SIDE, repeats=1, seed=case)["patches"][0]
-        result = erased(untrained(case // 8), photo_of(case), patches, case % 8, seed=case)
+        result = erased(untrained(case // 4), photo_of(case), patches, case % 8, seed=case)
         wrong += HELD in describe_erasure(result, "gate")
-    assert wrong <= 3
+    assert wrong <= 2
 
 
 class Bright(nn.Module):
@@ -111,16 +111,16 @@ def verdict_of(network: Network, photo: Image.Image, method: str, seed: int = 0)
 
 
 def test_networks_that_have_learned_nothing_are_told_of_learning_no_more_often_than_by_chance():
-    """Their map is one draw of what shuffled weights give: 1 in 20 is allowed, and 6 of 40 come
-    once in 70 tries.
+    """Their map is one draw of what shuffled weights give: 1 in 20 is allowed, and 4 of 20 come
+    once in 60 tries.
     """
     sentences = [
         verdict_of(
             untrained(case), photo_of(case), ("saliency", "input_x_gradient")[case % 2], seed=case
         )
-        for case in range(40)
+        for case in range(20)
     ]
-    assert sum(LEARNED in sentence or IN_PART in sentence for sentence in sentences) <= 5
+    assert sum(LEARNED in sentence or IN_PART in sentence for sentence in sentences) <= 3
 
 
 class Even(Small):
