@@ -77,13 +77,12 @@ def name_source(folder: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> 
     address.
     """
     table = folder / f"catalogue-{abs(hash(address))}.csv"
-    rows: list[dict[str, Any]] = [
-        row for row in read_rows() if row["source"] == find_card(REPOSITORY).source
-    ]
+    repository, file = find_card(REPOSITORY), find_card(FILE)
+    rows: list[dict[str, Any]] = [row for row in read_rows() if row["source"] == repository.source]
     rows += [
         {**row, "source": address}
         for row in read_rows()
-        if row["architecture"] == find_card(FILE).architecture
+        if row["architecture"] == file.architecture
     ]
     write_rows(rows, table)
     monkeypatch.setattr(catalogue, "TABLE", table)
