@@ -10,10 +10,12 @@ from .steps import PATIENCE, expect_idle
 pytestmark = pytest.mark.browser
 
 
-def test_the_first_visit_may_begin_on_any_page(browser: Browser):
+def test_the_first_visit_may_begin_on_any_page(browser: Browser, monkeypatch: pytest.MonkeyPatch):
     """A folder named `pages` is the whole app to Streamlit until a run has called `st.navigation`:
     none has yet.
     """
+    # Threads that wait for each other cost as much as those that compute.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with run_app() as server:
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         page.set_default_timeout(PATIENCE)
