@@ -3,38 +3,37 @@
 import streamlit as st
 
 from se_viz.ui.frame import show_image_choice, show_problem, show_welcome
-from se_viz.ui.session import bound_uploads, chosen_image
+from se_viz.ui.navigation import PAGES
+from se_viz.ui.session import bound_uploads, chosen_image, keys
 
 bound_uploads()
 st.set_page_config(page_title="se_viz", page_icon="🎚️", layout="wide")
 # Navigation first: with a widget above it, the first interaction after the server's start was lost.
-explore = st.Page("pages/explore.py", title="Explore", icon="🔍", default=True)
-microscope = st.Page("pages/microscope.py", title="Open a gate", icon="🔬")
-surgery = st.Page("pages/surgery.py", title="Change the gates", icon="🎛️")
-matter = st.Page("pages/counterfactuals.py", title="Does it matter?", icon="⚖️")
-look = st.Page("pages/attribution.py", title="Where did it look?", icon="🗺️")
-networks = st.Page("pages/networks.py", title="Networks", icon="🗂️")
-guide = st.Page("pages/guide.py", title="How to read it", icon="📖")
-page = st.navigation([explore, microscope, surgery, matter, look, networks, guide])
-# For links from other pages.
-st.session_state.microscope_page, st.session_state.attribution_page = microscope, look
+pages = {
+    name: st.Page(row.file, title=row.title, icon=row.icon, default=name == next(iter(PAGES)))
+    for name, row in PAGES.items()
+}
+page = st.navigation(list(pages.values()))
+keys.PAGES.set(pages)
+row = next(row for name, row in PAGES.items() if pages[name] == page)
 show_image_choice()
 show_problem()
-# The other pages begin with an image.
-first = chosen_image() is None and page not in (networks, guide)
-if first:
+welcomes = row.needs == "photo" and chosen_image() is None
+if welcomes:
     st.title("What did the gates do?")
     show_welcome()
 
 # Not above: they load PyTorch, for which nobody should wait before the first picture.
 with st.sidebar, st.spinner("Loading PyTorch…"):
-    from se_viz.ui.frame import load_ahead, show_footer, show_network_choice
+    from se_viz.ui.frame import load_ahead, require_network, show_footer, show_network_choice
 
-show_network_choice(networks)
+show_network_choice()
 try:
-    if first:
+    if welcomes:
         load_ahead()
     else:
+        if row.needs != "nothing":
+            require_network()
         page.run()
 finally:
     # Also where a page ends early.

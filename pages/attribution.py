@@ -7,6 +7,7 @@ import streamlit as st
 from se_viz.ui.asking import get_analysis
 from se_viz.ui.by_stage import show_stages
 from se_viz.ui.frame import enter, require_choices
+from se_viz.ui.session import keys
 from se_viz.ui.side_by_side import show_attributions
 from se_viz.ui.through_gates import show_paths
 from se_viz.ui.widgets import choose_option, choose_target
@@ -23,5 +24,5 @@ views = {
     "Stage by stage": show_stages,
     "Through the gates": show_paths,
 }
-view = choose_option("View", {name: name for name in views}, key="attribution-view")
+view = choose_option("View", {name: name for name in views}, key=keys.ATTRIBUTION_VIEW)
 views[view](choices, analysis, target, baseline)

@@ -2,6 +2,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ ROOMS = {
     "ui": (
         {"words"},
         {"session"},
+        {"navigation"},
         {"asking"},
         {"widgets"},
         {"frame"},
@@ -70,9 +72,14 @@ OPEN = ("gates", "networks", "train")
 """Parts without a front door: each of their modules may be imported from elsewhere."""
 
 
+@cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def imports_of(file: Path) -> Iterator[str]:
     """Yield every module or name that a file imports, wherever the import stands, in full."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file} has a relative import: write it in full"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
@@ -125,9 +132,49 @@ def test_pages_hold_no_network_and_know_no_line(file: Path):
         if f"{name}.".startswith(tuple(f"{part}." for part in BEHIND_THE_SEAM))
     ]
     assert imports == []
-    nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    nodes = ast.walk(tree_of(file))
     reached = [node.attr for node in nodes if isinstance(node, ast.Attribute)]
     assert {"model", "borrow", "residents"}.isdisjoint(reached)
+
+
+UI = [file for file in FILES if part_of(file) in ("ui", "pages", "app.py")]
+KEYS = ROOT / "se_viz/ui/session/keys.py"
+
+
+@pytest.mark.parametrize("file", [file for file in UI if file != KEYS], ids=str)
+def test_what_a_session_remembers_has_one_home(file: Path):
+    """Two pages that write under one name overwrite each other; where all names are in one module,
+    that is seen.
+    """
+    tree = tree_of(file)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    assert [node.lineno for node in nodes if node.attr == "session_state"] == []
+    assert [node.lineno for node in ast.walk(tree) if names_a_key(node)] == []
+
+
+def names_a_key(node: ast.AST) -> bool:
+    """Tell whether a key of a widget or figure is written out, or begins with what is."""
+    if not isinstance(node, ast.keyword) or node.arg not in ("key", "picker"):
+        return False
+    value = node.value
+    start = value.values[0] if isinstance(value, ast.JoinedStr) else value
+    return isinstance(start, ast.Constant)
+
+
+def test_keys_of_a_session_differ():
+    """Two widgets of one key on a page end it; two memories of one key mix."""
+    tree = tree_of(KEYS)
+    names = [
+        node.value
+        for statement in tree.body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        and statement.value is not None
+        and isinstance(statement.value, ast.Constant | ast.Call)
+        for node in ast.walk(statement.value)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value
+    ]
+    assert len(names) > 100
+    assert sorted(names) == sorted(set(names))
 
 
 def test_hooks_have_one_home():
@@ -137,7 +184,7 @@ def test_hooks_have_one_home():
     calls = [
         (str(file.relative_to(ROOT)), node.attr)
         for file in FILES
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(file))
         if isinstance(node, ast.Attribute)
         and node.attr.startswith("register_")
         and node.attr.endswith("hook")
@@ -191,7 +238,7 @@ def test_folders_are_entered_by_their_public_names(file: Path):
     folder.
     """
     strangers = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(file)):
         if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("se_viz."):
             continue
         target = ROOT / Path(*str(node.module).split("."))
@@ -217,7 +264,7 @@ def public_names(folder: Path) -> set[str]:
     """Return the names in the `__all__` of a folder, or what lies in it where it has none:
     rooms.
     """
-    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+    tree = tree_of(folder / "__init__.py")
     for node in tree.body:
         if (
             isinstance(node, ast.Assign)
@@ -233,7 +280,7 @@ def public_names(folder: Path) -> set[str]:
 )
 def test_a_folder_says_in_a_sentence_what_is_in_it(folder: Path):
     """Whoever opens a folder for the first time begins with its `__init__`."""
-    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+    tree = tree_of(folder / "__init__.py")
     first = (ast.get_docstring(tree) or "").partition("\n\n")[0]
     assert first.endswith(".")
     assert len(first) < 150

@@ -6,7 +6,7 @@ from se_viz.ui.asking.analysis import get_analysis
 from se_viz.ui.asking.bar import describe_load, part_of, progress
 from se_viz.ui.asking.choices import Choices
 from se_viz.ui.asking.engine import get_engine, get_view
-from se_viz.ui.asking.parts import page_part
+from se_viz.ui.asking.parts import attempt, page_part
 from se_viz.ui.asking.questions import answer, answer_case, ask, ask_with_bar, case_of
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "answer_case",
     "ask",
     "ask_with_bar",
+    "attempt",
     "case_of",
     "describe_load",
     "get_analysis",

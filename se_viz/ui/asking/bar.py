@@ -1,42 +1,55 @@
-"""A bar for work of a known length: how far it is, how long it will take, and a button that ends
-it.
-"""
+"""A bar for work of a known length: how far it is, how long it takes, and a button that ends it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import partial
 
 import streamlit as st
 
 from se_viz.engine import Load
-from se_viz.ui.session import Report, Watch, waiting
+from se_viz.errors import OvertakenError
+from se_viz.ui.session import Report, Watch, keys, waiting
+
+STOPPED = "Stopped. Choose something else, or go on."
 
 
 @contextmanager
 def progress(
-    text: str, *, key: str, stop: Callable[[], None]
+    text: str, *, key: str, work: Hashable = None, stop: Callable[[], None] | None = None
 ) -> Iterator[tuple[Watch, Callable[..., None]]]:
-    """Yield a watch and a report that draw a bar with an estimate.
+    """Yield a watch and a report that draw a bar with an estimate and the button *Stop*.
 
-    Its button calls ``stop``, and ends the run.
+    Once stopped, the same ``work`` under this ``key`` is not begun again: a sentence and a button
+    to go on stand in its place. Work that keeps the parts that are done brings a ``stop`` of its
+    own instead.
 
     Nothing is drawn before the first part is done: what is cached comes at once. The report may be
     told, as a third number, how much was done ``already``, at no cost now.
 
     Raises:
-        OvertakenError: from the watch, as in `waiting`.
+        OvertakenError: the work was stopped; or from the watch, as in `waiting`.
     """
+    if stop is None:
+        _end_if_stopped(key, work)
     # Streamlit replays on every hit what a cached function shows; what is shown in this context is
     # forgotten.
-    outside, started, place = copy_context(), time.perf_counter(), st.empty()
+    outside = copy_context()
+    started = time.perf_counter()
+    place = st.empty()
     bars = []
 
     def show(done: int, total: int, already: int = 0) -> None:
         if not bars:
             with place.container(horizontal=True, vertical_alignment="center"):
                 bars.append(st.empty())
-                st.button("Stop", key=f"stop-{key}", on_click=stop, icon=":material/stop:")
+                st.button(
+                    "Stop",
+                    key=f"{keys.STOP}-{key}",
+                    on_click=stop or partial(_note_stop, key, work),
+                    icon=":material/stop:",
+                )
         left = estimate_rest(time.perf_counter() - started, done=done, total=total, already=already)
         bars[0].progress(done / total, text=f"{done} of {total} · about {left:.0f} s left")
 
@@ -45,6 +58,24 @@ def progress(
             yield watch, lambda *numbers: outside.run(show, *numbers)
     finally:
         place.empty()
+
+
+def _end_if_stopped(key: str, work: Hashable) -> None:
+    if keys.STOPPED.get().get(key) != work:
+        return
+    st.info(STOPPED)
+    st.button(
+        "Go on",
+        key=f"{keys.GO_ON}-{key}",
+        on_click=_note_stop,
+        args=(key, None),
+        icon=":material/play_arrow:",
+    )
+    raise OvertakenError(STOPPED)
+
+
+def _note_stop(key: str, work: Hashable) -> None:
+    keys.STOPPED.set({**keys.STOPPED.get(), key: work})
 
 
 def part_of(report: Report, *, before: int, weight: int, whole: int) -> Report:

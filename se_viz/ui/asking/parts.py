@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -10,6 +10,21 @@ from se_viz.errors import OvertakenError, SeVizError
 from se_viz.ui.words import as_markdown
 
 P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def attempt(ask: Callable[[], T]) -> T | SeVizError:
+    """Return an answer, or the error whose text says why there is none.
+
+    Raises:
+        OvertakenError: nobody waits for it any more.
+    """
+    try:
+        return ask()
+    except OvertakenError:
+        raise
+    except SeVizError as refusal:
+        return refusal
 
 
 def page_part(show: Callable[P, None]) -> Callable[P, None]:
@@ -23,7 +38,7 @@ def page_part(show: Callable[P, None]) -> Callable[P, None]:
         try:
             show(*args, **kwargs)
         except OvertakenError:
-            # The newer choice draws this part again at once.
+            # The newer choice draws this part again at once, or a button to go on stands here.
             return
         except SeVizError as problem:
             st.error(as_markdown(problem))

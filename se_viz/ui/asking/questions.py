@@ -38,18 +38,16 @@ def ask(choices: Choices, question: Question, text: str, *, slow: bool = False) 
         return answer(choices, question, watch)
 
 
-def ask_with_bar(
-    choices: Choices, question: Question, text: str, *, key: str, stop: Callable[[], None]
-) -> Any:
-    """Return the answer to a long question.
-
-    Meanwhile show a bar, whose button calls ``stop`` and ends the run.
+def ask_with_bar(choices: Choices, question: Question, text: str, *, key: str) -> Any:
+    """Return the answer to a long question, behind a bar with *Stop*.
 
     Raises:
-        OvertakenError: a newer choice has come in its own fragment while the whole page ran.
+        OvertakenError: it was stopped, or a newer choice has come in its own fragment while the
+            whole page ran.
         SeVizError: it cannot be answered; the text says why and what to do.
     """
-    with progress(text, key=key, stop=stop) as (watch, report):
+    work = (case_of(choices), question)
+    with progress(text, key=key, work=work) as (watch, report):
         return answer(choices, question, watch, report)
 
 

@@ -12,9 +12,9 @@ from se_viz.attribution.catalogue import LAYER_METHODS
 from se_viz.attribution.question import Layer, Target
 from se_viz.engine import Sight
 from se_viz.engine.questions import AttributeLayer, AttributeLayers
-from se_viz.errors import OvertakenError, SeVizError
+from se_viz.errors import SeVizError
 from se_viz.experiments import Analysis
-from se_viz.ui.asking import Choices, answer, ask, part_of, progress
+from se_viz.ui.asking import Choices, answer, ask, attempt, case_of, part_of, progress
 from se_viz.ui.session import Report, Watch
 from se_viz.ui.widgets import announce
 
@@ -63,9 +63,10 @@ def find_sights(
 ) -> dict[Place, Sight | str]:
     """Return what each feature map shows, or the sentence why it cannot.
 
-    *Stop* sets the ``picker`` of methods back.
+    All are asked by one method, of this ``picker``.
 
-    All are asked by one method.
+    Raises:
+        OvertakenError: they were stopped, or are not wanted any more.
     """
     first = next(iter(questions.values()))
     if LAYER_METHODS[first.method].single:
@@ -75,10 +76,8 @@ def find_sights(
             zip(questions, ask(choices, together, "Computing the maps…", slow=True), strict=True)
         )
     share = 100 // len(questions)
-    with progress("Computing the maps…", key=picker, stop=partial(_stop, picker)) as (
-        watch,
-        report,
-    ):
+    work = (case_of(choices), tuple(questions.values()))
+    with progress("Computing the maps…", key=picker, work=work) as (watch, report):
         parts = [
             part_of(report, before=share * place, weight=share, whole=100)
             for place in range(len(questions))
@@ -96,14 +95,6 @@ def name_scale(method: str, *, signed: bool) -> str:
     return "below 0 ← 0 → above" if LAYER_METHODS[method].classless else "against ← 0 → for"
 
 
-def _stop(picker: str) -> None:
-    st.session_state[picker] = next(iter(LAYER_METHODS))
-
-
 def _try(choices: Choices, question: AttributeLayer, watch: Watch, report: Report) -> Sight | str:
-    try:
-        return answer(choices, question, watch, report)
-    except OvertakenError:
-        raise
-    except SeVizError as error:
-        return str(error)
+    sight = attempt(partial(answer, choices, question, watch, report))
+    return str(sight) if isinstance(sight, SeVizError) else sight

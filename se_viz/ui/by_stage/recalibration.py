@@ -21,7 +21,7 @@ from se_viz.ui.by_stage.layer_maps import (
     find_sights,
     name_scale,
 )
-from se_viz.ui.session import open_channel
+from se_viz.ui.session import keys, open_channel
 from se_viz.ui.widgets import (
     choose_block,
     current_palette,
@@ -49,7 +49,7 @@ def show_recalibration(choices: Choices, analysis: Analysis, target: Target, bas
     with left:
         block = choose_block(analysis)
     with right:
-        method = choose_method("side-method")
+        method = choose_method(keys.SIDE_METHOD)
     layers = {where: Layer(where, block) for where in ("before", "after")}
     # A container, so that what was there before holds its place meanwhile.
     with st.container():
@@ -57,7 +57,7 @@ def show_recalibration(choices: Choices, analysis: Analysis, target: Target, bas
         questions = {
             side: ask_layer(layer, target, method, baseline) for side, layer in layers.items()
         }
-        sides = find_sights(choices, questions, picker="side-method")
+        sides = find_sights(choices, questions, picker=keys.SIDE_METHOD)
     found = _compare(sides, gates_of(analysis)[block], method)
     _show_maps(choices, sides, found, method)
     if isinstance(found, Recalibration):
@@ -151,7 +151,10 @@ def _show_makers(analysis: Analysis, found: Recalibration, block: str, method: s
         )
         figure = draw_makers(table, current_palette(), unit=unit, selected=channel)
         show_figure(
-            figure, "makers", alt="Channels by their part in the difference", on_click=open_channel
+            figure,
+            keys.MAKERS,
+            alt="Channels by their part in the difference",
+            on_click=open_channel,
         )
     with words:
         st.markdown(describe_makers(ranked["difference"].to_numpy(), _SHOWN))

@@ -1,6 +1,7 @@
 """The heat map of the largest gates, beside the same map weighed by a class."""
 
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -16,11 +17,12 @@ from se_viz.attribution.layers import (
 from se_viz.attribution.question import LayerAttribution, Target
 from se_viz.charts import CLIPPED, draw_panel, draw_threshold, fit_span, gate_span
 from se_viz.engine.questions import WeighChannels
-from se_viz.errors import AttributionError, OvertakenError, SeVizError
+from se_viz.errors import AttributionError, SeVizError
 from se_viz.experiments import Analysis
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
-from se_viz.ui.asking import Choices, ask, get_analysis
+from se_viz.ui.asking import Choices, ask, attempt, get_analysis, page_part
+from se_viz.ui.session import keys
 from se_viz.ui.widgets import current_palette, name_target, show_panel
 from se_viz.ui.words import as_markdown, plain
 
@@ -33,6 +35,7 @@ _EXPLAINED = (
 
 
 @st.fragment
+@page_part
 def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None:
     """Show where the channels with the widest gates are active, whatever the class, and weighed by
     a class.
@@ -40,19 +43,14 @@ def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None
     block, z = _choose(choices, analysis)
     record = get_analysis(choices, block).record(block)
     assert record.features is not None
-    try:
-        vector = make_se_vector(record.gate[0], record.features[0], z)
-        found = ask(
-            choices, WeighChannels(block, target), "Computing the weights of the class…", slow=True
-        )
-    except OvertakenError:
-        # The newer choice draws this part again at once.
+    vector = attempt(partial(make_se_vector, record.gate[0], record.features[0], z))
+    if isinstance(vector, SeVizError):
+        st.info(as_markdown(vector))
         return
-    except SeVizError as problem:
-        st.info(as_markdown(problem))
-        return
-    _show(choices, record, (vector, found))
-    st.caption(_describe(choices, found.target), help=_EXPLAINED)
+    question = WeighChannels(block, target)
+    weights = ask(choices, question, "Computing the weights of the class…", slow=True)
+    _show(choices, record, (vector, weights))
+    st.caption(_describe(choices, weights.target), help=_EXPLAINED)
 
 
 def _choose(choices: Choices, analysis: Analysis) -> tuple[str, float]:
@@ -63,12 +61,12 @@ def _choose(choices: Choices, analysis: Analysis) -> tuple[str, float]:
         list(labels),
         index=list(labels).index(_last_that_chooses(analysis)),
         format_func=labels.__getitem__,
-        key=f"vector-block-{choices.name}",
+        key=f"{keys.VECTOR_BLOCK}-{choices.name}",
         persist_state="session",
     )
     words = "Z: keep gates above mean + Z x standard deviation"
     return block, right.slider(
-        words, 0.0, 3.0, USUAL_Z, 0.001, key="vector-z", persist_state="session"
+        words, 0.0, 3.0, USUAL_Z, 0.001, key=keys.VECTOR_Z, persist_state="session"
     )
 
 
@@ -95,15 +93,15 @@ def _show(choices: Choices, record: GateRecord, found: tuple[SEVector, LayerAttr
         figure = draw_threshold(
             record.gate[0].numpy(), vector.threshold, current_palette(), span=span
         )
-        show_panel(figure, "vector-gates", alt="The block's gates, and which are kept")
+        show_panel(figure, keys.VECTOR_GATES, alt="The block's gates, and which are kept")
     with maps:
         st.markdown("**The gates alone**: no class")
-        _draw(choices, enlarge(vector.map, (_DETAIL, _DETAIL)).numpy(), "vector-map")
+        _draw(choices, enlarge(vector.map, (_DETAIL, _DETAIL)).numpy(), keys.VECTOR_MAP)
     with weighed:
         st.markdown(f"**Weighed by class**: {plain(name_target(choices, weights.target))}")
         values = enlarge(weigh_by_class(vector, weights), (_DETAIL, _DETAIL)).numpy()
         if values.any():
-            _draw(choices, values, "vector-class")
+            _draw(choices, values, keys.VECTOR_CLASS)
         else:
             st.info(
                 "These channels together are no evidence for this class. Choose a smaller Z, "

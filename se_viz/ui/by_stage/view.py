@@ -22,6 +22,7 @@ from se_viz.ui.by_stage.layer_maps import (
 )
 from se_viz.ui.by_stage.recalibration import show_recalibration
 from se_viz.ui.by_stage.se_vector import show_se_vector
+from se_viz.ui.session import keys
 from se_viz.ui.widgets import choose_option, current_palette, show_panel
 from se_viz.ui.words import as_markdown
 
@@ -58,7 +59,7 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
         questions = {
             stage: ask_layer(layer, target, method, baseline) for stage, layer in layers.items()
         }
-        found = find_sights(choices, questions, picker="stage-method")
+        found = find_sights(choices, questions, picker=keys.STAGE_METHOD)
     for column, (stage, sight) in zip(
         st.columns(len(found), gap="small"), found.items(), strict=True
     ):
@@ -79,9 +80,9 @@ def _choose() -> tuple[str, str]:
     """
     left, right = st.columns(2)
     with left:
-        method = choose_method("stage-method")
+        method = choose_method(keys.STAGE_METHOD)
     with right:
-        return method, choose_option("Explained by", _PLACES, key="stage-place")
+        return method, choose_option("Explained by", _PLACES, key=keys.STAGE_PLACE)
 
 
 def _last(analysis: Analysis, stage: int) -> str:

@@ -8,6 +8,7 @@ import streamlit as st
 from se_viz.engine.questions import AblateChannels, Case
 from se_viz.experiments import Effects, gather_effects
 from se_viz.ui.asking import Choices, answer, case_of, progress
+from se_viz.ui.session import keys
 
 _TOGETHER = 60
 """Channels of a part: four whole passes on a CPU, or one that begins at the block."""
@@ -30,7 +31,7 @@ def get_ablation(choices: Choices, block: str, target: int) -> Effects:
     )
     parts, computed = {}, list[int]()
     with progress(
-        "Ablating one channel after another…", key="ablation", stop=partial(_stop, asked)
+        "Ablating one channel after another…", key=keys.ABLATION, stop=partial(_stop, asked)
     ) as (watch, bar):
 
         def report(done: int, _: int, *, start: int) -> None:
@@ -42,7 +43,7 @@ def get_ablation(choices: Choices, block: str, target: int) -> Effects:
             some = tuple(range(start, min(start + _TOGETHER, channels)))
             question = AblateChannels(block, some)
             parts[some] = answer(choices, question, watch, partial(report, start=start))
-            st.session_state.ablated = asked, start + len(some)
+            keys.ABLATED.set((asked, start + len(some)))
     return gather_effects(parts, channels, target)
 
 
@@ -67,14 +68,15 @@ def _asked(choices: Choices, block: str) -> _Asked:
 
 
 def _most(asked: _Asked, channels: int) -> int:
-    return st.session_state.get("stopped_ablations", {}).get(asked, channels)
+    return keys.STOPPED_ABLATIONS.get().get(asked, channels)
 
 
 def _stop(asked: _Asked) -> None:
-    last, done = st.session_state.get("ablated", (asked, 0))
-    stopped = st.session_state.get("stopped_ablations", {})
-    st.session_state.stopped_ablations = {**stopped, asked: done if last == asked else 0}
+    last, done = keys.ABLATED.get() or (asked, 0)
+    stopped = keys.STOPPED_ABLATIONS.get()
+    keys.STOPPED_ABLATIONS.set({**stopped, asked: done if last == asked else 0})
 
 
 def _go_on(asked: _Asked) -> None:
-    del st.session_state.stopped_ablations[asked]
+    stopped = keys.STOPPED_ABLATIONS.get()
+    keys.STOPPED_ABLATIONS.set({key: count for key, count in stopped.items() if key != asked})

@@ -22,7 +22,7 @@ from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, ask, case_of, page_part
 from se_viz.ui.counterfactuals.ablation import get_ablation, show_rest
-from se_viz.ui.session import open_channel
+from se_viz.ui.session import keys, open_channel
 from se_viz.ui.widgets import (
     choose_block,
     choose_class,
@@ -103,14 +103,16 @@ def _draw(
         span=gate_span(choices.network.inspection.sites, table["gate"].to_numpy()),
     )
     show_figure(
-        figure, "effects", alt="Gate against effect, one point a channel", on_click=open_channel
+        figure, keys.EFFECTS, alt="Gate against effect, one point a channel", on_click=open_channel
     )
 
 
 def _show_shuffles(size: SlopeTest) -> None:
     figure = draw_shuffles(size.shuffled, size.value, size.band, current_palette())
     show_figure(
-        figure, "shuffles", alt="Rank correlations of gate and size of effect with slopes shuffled"
+        figure,
+        keys.SHUFFLES,
+        alt="Rank correlations of gate and size of effect with slopes shuffled",
     )
     st.caption(
         "Line: the rank correlation of this block; bars: the same with its slopes shuffled. By "
@@ -126,7 +128,7 @@ def _choose(choices: Choices, analysis: Analysis) -> tuple[str, int, str]:
     with second:
         target = choose_class(choices, analysis)
     with third:
-        measure = choose_option("Effect by", _MEASURES, key="measure")
+        measure = choose_option("Effect by", _MEASURES, key=keys.MEASURE)
     return block, target, measure
 
 
@@ -177,7 +179,7 @@ def _describe_open(table: pd.DataFrame, label: str, channel: int) -> str:
 
 
 def _choose_channel(channel: int) -> None:
-    st.session_state.channel = channel
+    keys.CHANNEL.set(channel)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

@@ -4,14 +4,13 @@ answer.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias
 
 import streamlit as st
 from PIL import Image
 
 from se_viz.charts import draw_counterfactuals
-from se_viz.engine.questions import Case, LendingImage, ReplaceGates
+from se_viz.engine.questions import LendingImage, ReplaceGates
 from se_viz.errors import CheckpointError
 from se_viz.experiments import (
     KINDS,
@@ -27,7 +26,7 @@ from se_viz.experiments import (
     tabulate_counterfactuals,
 )
 from se_viz.ui.asking import Choices, answer, case_of, page_part, progress
-from se_viz.ui.session import ChosenImage, open_block
+from se_viz.ui.session import ChosenImage, keys, open_block
 from se_viz.ui.widgets import (
     choose_option,
     current_palette,
@@ -92,8 +91,8 @@ def choose_counterfactual(choices: Choices) -> Chosen:
     """Offer what replaces the live gates, where, and whose gates are looked at alone."""
     # Not columns, which cut the rows of options where they are narrow.
     with st.container(horizontal=True, gap="medium"):
-        kind = choose_option("Replace the live gates by", KINDS, key="counterfactual")
-        scope = choose_option("In", SCOPES, key="scope")
+        kind = choose_option("Replace the live gates by", KINDS, key=keys.COUNTERFACTUAL)
+        scope = choose_option("In", SCOPES, key=keys.SCOPE)
         gallery = {one.image: one.photo for one, _ in get_gallery(choices)}
         groups = _gather_lenders(choices, scope, [*gallery])
         names = {
@@ -104,7 +103,7 @@ def choose_counterfactual(choices: Choices) -> Chosen:
             "Show the gates of",
             list(names),
             format_func=names.__getitem__,
-            key="other",
+            key=keys.LENDER,
             persist_state="session",
             width=220,
         )
@@ -133,10 +132,6 @@ def _gather_lenders(
 @page_part
 def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -> None:
     """Show the verdict in words, the answer over depth, and the numbers."""
-    if st.session_state.get("stopped") == _token(choices, chosen):
-        st.info("Stopped. Choose something else above, or go on.")
-        st.button("Go on", on_click=_note_stop, args=(None,))
-        return
     kinds = dict.fromkeys(["mean", "other", "ones", chosen.kind])
     # One container, so that what was there before holds its place meanwhile.
     with st.container():
@@ -175,7 +170,7 @@ def _show_depth(choices: Choices, found: Found, chosen: Chosen) -> None:
     )
     show_figure(
         figure,
-        "depth",
+        keys.DEPTH,
         alt="Change of the answer for each place whose gates are replaced",
         on_click=click,
     )
@@ -225,7 +220,7 @@ def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
         "content" if len(summary) <= 17 else 640,
         "Change of probability, KL divergence and label",
     )
-    shown, key = summary.filter(columns), f"places-{chosen.kind}-{chosen.scope}"
+    shown, key = summary.filter(columns), f"{keys.REPLACED_PLACES}-{chosen.kind}-{chosen.scope}"
     show_rows(
         shown, summary["path"].tolist(), key=key, column_config=config, height=height, alt=alt
     )
@@ -241,30 +236,24 @@ def _label(found: tuple[Counterfactual, ...], place: str, choices: Choices) -> s
     return f"{len(flipped)} of {len(here)} flip"
 
 
-def _token(choices: Choices, chosen: Chosen) -> tuple[Case, str, str]:
-    return case_of(choices), chosen.kind, chosen.scope
-
-
-def _note_stop(token: tuple[Case, str, str] | None) -> None:
-    st.session_state.stopped = token
-
-
 def _ask(choices: Choices, chosen: Chosen, *, kind: str) -> tuple[Counterfactual, ...]:
     if kind == "other":
-        groups = [group for group in chosen.groups if group]
-        keys = [f"other-{number}" for number, group in enumerate(chosen.groups) if group]
+        groups = {f"other-{place}": group for place, group in enumerate(chosen.groups) if group}
     else:
-        groups, keys = [chosen.lenders if kind == "mean" else ()], [kind]
+        groups = {kind: chosen.lenders if kind == "mean" else ()}
     return tuple(
-        one
-        for group, key in zip(groups, keys, strict=True)
-        for one in _ask_once(choices, chosen, ReplaceGates(kind, chosen.scope, group), key=key)
+        counterfactual
+        for part, group in groups.items()
+        for counterfactual in _ask_once(
+            choices, chosen, ReplaceGates(kind, chosen.scope, group), part=part
+        )
     )
 
 
 def _ask_once(
-    choices: Choices, chosen: Chosen, question: ReplaceGates, *, key: str
+    choices: Choices, chosen: Chosen, question: ReplaceGates, *, part: str
 ) -> tuple[Counterfactual, ...]:
-    stop = partial(_note_stop, _token(choices, chosen))
-    with progress("Replacing gates…", key=f"counterfactuals-{key}", stop=stop) as (watch, report):
+    key = f"{keys.COUNTERFACTUALS}-{part}"
+    work = (case_of(choices), question)
+    with progress("Replacing gates…", key=key, work=work) as (watch, report):
         return answer(choices, question, watch, report, others=chosen.photos)

@@ -30,7 +30,7 @@ from se_viz.gates.records import GateRecord
 from se_viz.gates.variance import LEVEL
 from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
 from se_viz.ui.asking import Choices, answer_case
-from se_viz.ui.session import waiting
+from se_viz.ui.session import keys, waiting
 from se_viz.ui.widgets import get_gallery, get_lenders, link_block, open_block_of, show_rows
 from se_viz.ui.words import as_markdown
 
@@ -133,7 +133,7 @@ def _choose_limits() -> Limits:
     for name, (label, most) in _LIMITS.items():
         value = getattr(usual, name)
         chosen[name] = st.slider(
-            label, 0.0, most, value, 0.01, key=f"limit-{name}", persist_state="session"
+            label, 0.0, most, value, 0.01, key=f"{keys.LIMIT}-{name}", persist_state="session"
         )
     st.caption(
         "Distances and spreads are shares of the gate function's range, which for a sigmoid is 1."
@@ -177,7 +177,7 @@ def _show_table(blocks: Sequence[BlockHealth]) -> None:
     show_rows(
         table,
         names,
-        key="health",
+        key=keys.HEALTH,
         column_config=columns,
         height=height,
         placeholder="–",

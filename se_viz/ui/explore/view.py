@@ -29,7 +29,7 @@ from se_viz.ui.explore.remarks import (
     describe_squeeze,
     name_the_undrawn,
 )
-from se_viz.ui.session import gates_are_new
+from se_viz.ui.session import gates_are_new, keys
 from se_viz.ui.widgets import (
     Request,
     choose_block,
@@ -120,12 +120,12 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
     # Not columns, which cut the rows of options where they are narrow.
     with st.container(horizontal=True):
         selected = choose_block(analysis)
-        value = choose_option("Show", {"gate": "gate", "squeeze": "squeeze"}, key="value")
-        order = choose_option("Sort by", ORDERS, key="order")
+        value = choose_option("Show", {"gate": "gate", "squeeze": "squeeze"}, key=keys.VALUE)
+        order = choose_option("Sort by", ORDERS, key=keys.ORDER)
     inspection = choices.network.inspection
     gates = gather_gates(analysis.records)
     span = gate_span(inspection.sites, gates["gate"])
-    show_gate_map(gates, "gates", value=value, order=order, selected=selected, gates=span)
+    show_gate_map(gates, keys.GATES, value=value, order=order, selected=selected, gates=span)
     if value == "gate":
         words = _EVEN.format(colours=describe_colours(span, current_palette()))
         st.caption(words, help=f"{describe_scale(inspection.sites, span)} {_FRAME}".strip())
@@ -146,7 +146,7 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     names = choices.network.classes
     target, request = _choose_attribution(choices, analysis)
     opacity = st.slider(
-        "Opacity of the map", 0.0, 1.0, 0.8, 0.05, key="opacity", persist_state="session"
+        "Opacity of the map", 0.0, 1.0, 0.8, 0.05, key=keys.OPACITY, persist_state="session"
     )
     result = get_attribution(choices, Target(target), request)
     unit = "against ← 0 → for" if result.signed else "none → strongest"
@@ -157,7 +157,7 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     )
     show_figure(
         figure,
-        "attribution",
+        keys.ATTRIBUTION,
         alt=f"{METHODS[request.method].title} for {names[target]} over the photo",
     )
     method = METHODS[result.method]
@@ -171,7 +171,7 @@ def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, Requ
         "Method",
         COMMON,
         format_func=lambda key: METHODS[key].title,
-        key="method",
+        key=keys.METHOD,
         persist_state="session",
     )
     with right:
@@ -180,7 +180,7 @@ def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, Requ
         return target, Request(method)
     stages = {stage: str(stage) for stage in sorted({record.stage for record in analysis.records})}
     stage = choose_option(
-        "At the end of stage", stages, key=f"stage-{choices.name}", default=max(stages)
+        "At the end of stage", stages, key=f"{keys.STAGE}-{choices.name}", default=max(stages)
     )
     return target, Request(method, stage=stage)
 
@@ -247,7 +247,7 @@ def show_numbers(analysis: Analysis) -> None:
     height = "content" if len(summary) <= 20 else 640
     names = summary["path"].tolist()
     show_rows(
-        summary, names, key="numbers", column_config=columns, height=height, alt="Gates by block"
+        summary, names, key=keys.NUMBERS, column_config=columns, height=height, alt="Gates by block"
     )
     st.caption("Click a row to open its block, here and on every other page.")
     link_block(analysis)
@@ -271,7 +271,7 @@ def show_downloads(choices: Choices, analysis: Analysis) -> None:
             lambda suffix=suffix: table_bytes(tabulate_gates(records, images=[name]), suffix),
             file_name=stem + suffix,
             mime=mime,
-            key=f"download{suffix}",
+            key=f"{keys.DOWNLOAD}{suffix}",
             on_click="ignore",
             width="stretch",
         )

@@ -9,7 +9,7 @@ from se_viz.lazy import import_on_first_use
 
 if TYPE_CHECKING:
     from se_viz.ui.frame.brought import bring, give_up, is_mine, is_private, is_shown
-    from se_viz.ui.frame.choices import require_choices
+    from se_viz.ui.frame.choices import require_choices, require_network
     from se_viz.ui.frame.entry import enter
     from se_viz.ui.frame.footer import show_footer
     from se_viz.ui.frame.network_choice import load_ahead, show_network_choice
@@ -25,6 +25,7 @@ __all__ = [
     "is_shown",
     "load_ahead",
     "require_choices",
+    "require_network",
     "show_footer",
     "show_image_choice",
     "show_network_choice",
@@ -42,7 +43,7 @@ __getattr__ = import_on_first_use(
             "is_private",
             "is_shown",
         ),
-        "choices": ("require_choices",),
+        "choices": ("require_choices", "require_network"),
         "entry": ("enter",),
         "footer": ("show_footer",),
         "network_choice": (

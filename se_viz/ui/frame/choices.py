@@ -5,16 +5,23 @@ import streamlit as st
 from se_viz.errors import SeVizError
 from se_viz.ui.asking import Choices, get_view
 from se_viz.ui.frame.welcome import show_welcome
-from se_viz.ui.session import chosen_image, get_photo
+from se_viz.ui.session import chosen_image, get_photo, keys
 from se_viz.ui.words import as_markdown
+
+
+def require_network() -> tuple[str, str]:
+    """Return the names of network and device; without them, say so and end the page here."""
+    name = keys.NETWORK.get()
+    device = keys.DEVICE.get()
+    if not name or not device:
+        st.info("No network is chosen yet. Choose one in the sidebar.")
+        st.stop()
+    return name, device
 
 
 def require_choices() -> Choices:
     """Return what the session has chosen; without it, say what to choose and end the page here."""
-    name, device = st.session_state.get("network"), st.session_state.get("device")
-    if not name or not device:
-        st.info("No network is chosen yet. Choose one in the sidebar.")
-        st.stop()
+    name, device = require_network()
     image = chosen_image()
     if image is None:
         show_welcome()

@@ -7,15 +7,14 @@ import streamlit as st
 from se_viz.devices import choose_device, peak_memory
 from se_viz.errors import SeVizError
 from se_viz.ui.asking import get_engine
+from se_viz.ui.session import keys
 from se_viz.ui.words import as_markdown
 
 
 def show_footer() -> None:
     """Say in one quiet line: device, precision, time of the last step, peak memory."""
     try:
-        st.caption(
-            " · ".join(_facts(st.session_state.get("network", ""), st.session_state.get("device")))
-        )
+        st.caption(" · ".join(_facts(keys.NETWORK.get() or "", keys.DEVICE.get())))
     except SeVizError as problem:
         st.caption(as_markdown(problem))
 

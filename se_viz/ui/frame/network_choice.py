@@ -3,26 +3,26 @@
 from contextlib import suppress
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 from se_viz.devices import available_devices, choose_device
 from se_viz.errors import SeVizError
 from se_viz.networks.zoo import OWN, damaged_networks, list_on_disk
 from se_viz.ui.asking import get_view
 from se_viz.ui.frame.brought import is_shown
+from se_viz.ui.navigation import link_page
+from se_viz.ui.session import keys
 from se_viz.ui.words import as_markdown, plain
 
 
-def show_network_choice(more: StreamlitPage | None = None) -> None:
+def show_network_choice() -> None:
     """Let people choose network and device; the choices are in the session's state afterwards.
 
-    ``more`` is the page that lists all networks: the sidebar offers those that can be used at once.
+    Offered are those that can be used at once; a link leads to the page that lists all.
     """
     with st.sidebar:
         st.subheader("Network")
         _choose()
-        if more:
-            st.page_link(more, label="More networks …")
+        link_page("networks", "More networks …")
 
 
 def load_ahead() -> None:
@@ -30,7 +30,7 @@ def load_ahead() -> None:
 
     What goes wrong is said once there is one.
     """
-    name, device = st.session_state.get("network"), st.session_state.get("device")
+    name, device = keys.NETWORK.get(), keys.DEVICE.get()
     if name and device:
         with suppress(SeVizError):
             get_view(name, device)
@@ -45,20 +45,20 @@ def _choose() -> None:
     if not cards:
         _say_why_there_is_none()
         return
-    if wanted := st.session_state.pop("next_network", None):
-        st.session_state.network = wanted
-    if st.session_state.get("network") not in cards:
+    if wanted := keys.NEXT_NETWORK.pop():
+        keys.NETWORK.set(wanted)
+    if keys.NETWORK.get() not in cards:
         # Emptied from the cache, or removed, since it was chosen.
-        st.session_state.pop("network", None)
+        keys.NETWORK.pop()
     name = st.selectbox(
-        "Network", list(cards), format_func=lambda key: cards[key].title, key="network"
+        "Network", list(cards), format_func=lambda key: cards[key].title, key=keys.NETWORK.name
     )
     card = cards[name]
     top1 = "" if card.top1 is None else f", top-1 {card.top1:.1%}"
     data = plain(card.data)
     origin = f", {data}" if name.startswith(OWN) else f"{top1} on {data}"
     st.caption(f"{card.parameters / 1e6:.1f} M parameters{origin}.")
-    device = st.selectbox("Device", available_devices(), key="device")
+    device = st.selectbox("Device", available_devices(), key=keys.DEVICE.name)
     st.caption(choose_device(device).reason)
 
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from se_viz.ui.frame.welcome import show_samples, show_upload
-from se_viz.ui.session import choose_file, chosen_image, image_problem, read_file
+from se_viz.ui.session import choose_file, chosen_image, image_problem, keys, read_file
 from se_viz.ui.words import as_markdown, plain
 
 _SOURCES = ("Upload", "Samples", "Camera")
@@ -22,7 +22,7 @@ def show_image_choice() -> None:
             default="Upload",
             required=True,
             label_visibility="collapsed",
-            key="source",
+            key=keys.SOURCE,
         )
         {"Upload": show_upload, "Samples": show_samples, "Camera": _camera}[source]()
         _show_choice()
@@ -35,7 +35,7 @@ def show_problem() -> None:
 
 
 def _camera() -> None:
-    st.camera_input("Take a photo", key="camera", on_change=choose_file, args=("camera",))
+    st.camera_input("Take a photo", key=keys.CAMERA, on_change=choose_file, args=("camera",))
 
 
 def _show_choice() -> None:

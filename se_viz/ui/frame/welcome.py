@@ -15,7 +15,7 @@ from se_viz.images import (
     open_image,
     warm_up,
 )
-from se_viz.ui.session import choose_file, choose_sample
+from se_viz.ui.session import choose_file, choose_sample, keys
 from se_viz.ui.words import plain
 
 
@@ -56,7 +56,7 @@ def show_upload(*, area: str = "sidebar") -> None:
     """Let people drop a photo; a broken one is named and changes nothing."""
     warm_up()
     # Empty again after each photo: to put one in another's place would draw the page twice.
-    key = f"{area}-upload-{st.session_state.get('uploads', 0)}"
+    key = f"{area}-upload-{keys.UPLOADS.get()}"
     st.file_uploader(
         f"Drop a photo here (up to {MAX_BYTES // 2**20} MB)",
         type=list(EXTENSIONS),

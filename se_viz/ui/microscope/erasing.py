@@ -7,6 +7,7 @@ from se_viz.attribution.question import NeuronAttribution
 from se_viz.charts import to_uri
 from se_viz.engine.questions import AttributeGate, Erase
 from se_viz.ui.asking import Choices, ask
+from se_viz.ui.session import keys
 from se_viz.ui.widgets import choose_option
 
 _MOST = 50
@@ -25,12 +26,12 @@ def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
         1,
         _MOST,
         10,
-        key="erase-share",
+        key=keys.ERASE_SHARE,
         persist_state="session",
     )
     with right:
         fill = choose_option(
-            "Replace by", {"blur": "blur", "mean": "mean colour"}, key="erase-fill"
+            "Replace by", {"blur": "blur", "mean": "mean colour"}, key=keys.ERASE_FILL
         )
     question = Erase(AttributeGate(found.neuron, found.method, found.target), percent / 100, fill)
     result = ask(choices, question, "Erasing…", slow=True)

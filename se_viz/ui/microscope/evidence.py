@@ -10,14 +10,15 @@ from se_viz.attribution.catalogue import CONDUCTANCE, NEURON_METHODS, NEURON_REF
 from se_viz.attribution.question import NeuronAttribution, Target
 from se_viz.charts import CLIPPED, Palette, draw_overlay, fit_span
 from se_viz.engine.questions import AttributeGate
-from se_viz.errors import OvertakenError, SeVizError
+from se_viz.errors import SeVizError
 from se_viz.experiments import Analysis
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.records import GateSite
 from se_viz.gates.tables import label_blocks
-from se_viz.ui.asking import Choices, ask_with_bar, case_of, page_part
+from se_viz.ui.asking import Choices, ask_with_bar, attempt, page_part
 from se_viz.ui.microscope.erasing import show_erasing
 from se_viz.ui.microscope.sights import show_sights
+from se_viz.ui.session import keys
 from se_viz.ui.widgets import choose_option, current_palette, get_pace, say_about, show_figure
 from se_viz.ui.words import as_markdown, plain
 
@@ -49,7 +50,7 @@ def _show_pixels(choices: Choices, target: Target, place: tuple[str, int]) -> No
         method = _choose_method(costs)
     with right:
         level = choose_option(
-            "Explain", {"gate": "the gate", "logit": "its logit"}, key="gate-level"
+            "Explain", {"gate": "the gate", "logit": "its logit"}, key=keys.GATE_LEVEL
         )
     # All that came through the logit came through the gate.
     through = method == CONDUCTANCE.key
@@ -85,7 +86,7 @@ def _choose_method(costs: dict[str, float]) -> str:
         index=list(costs).index(_FIRST),
         format_func=label,
         help="\n\n".join(["Early blocks need only part of a pass.", *NEURON_REFUSED.values()]),
-        key="gate-method",
+        key=keys.GATE_METHOD,
         persist_state="session",
     )
 
@@ -95,23 +96,12 @@ def _find_map(
 ) -> NeuronAttribution | None:
     """Return a map; in its place, where there is none, say why."""
     question = AttributeGate(neuron, method, target)
-    token = (case_of(choices), question)
-    if st.session_state.get("gate-map-stopped") == token:
-        st.info("Stopped. Choose another method or channel, or go on.")
-        st.button("Go on", on_click=_note_stop, args=(None,), key="go-on-gate-map")
+    ask = partial(ask_with_bar, choices, question, "Computing the map…", key=keys.GATE_MAP)
+    gate_map = attempt(ask)
+    if isinstance(gate_map, SeVizError):
+        st.info(as_markdown(gate_map))
         return None
-    try:
-        stop = partial(_note_stop, token)
-        return ask_with_bar(choices, question, "Computing the map…", key="gate-map", stop=stop)
-    except OvertakenError:
-        raise
-    except SeVizError as refusal:
-        st.info(as_markdown(refusal))
-        return None
-
-
-def _note_stop(token: tuple | None) -> None:
-    st.session_state["gate-map-stopped"] = token
+    return gate_map
 
 
 def _draw(choices: Choices, found: NeuronAttribution) -> None:
@@ -122,7 +112,9 @@ def _draw(choices: Choices, found: NeuronAttribution) -> None:
         choices.photo, values, current_palette(), span=span, opacity=0.85, title=_name_ends(found)
     )
     show_figure(
-        figure, "gate-map", alt=f"{NEURON_METHODS[found.method].title} for a {word} over the photo"
+        figure,
+        keys.GATE_MAP,
+        alt=f"{NEURON_METHODS[found.method].title} for a {word} over the photo",
     )
     sites = {site.name: site for site in choices.network.inspection.sites}
     st.caption(_describe(found, choices.network.classes), help=_describe_run(found))

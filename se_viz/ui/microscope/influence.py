@@ -10,7 +10,7 @@ from se_viz.engine.questions import DifferentiateBlock, DifferentiateGate
 from se_viz.gates import GateRecord
 from se_viz.gates.jacobian import Pattern, Strongest
 from se_viz.ui.asking import Choices, answer, page_part
-from se_viz.ui.session import open_channel, waiting
+from se_viz.ui.session import keys, open_channel, waiting
 from se_viz.ui.widgets import choose_option, current_palette, show_figure
 
 _EACH, _STRONGEST = 8, 24
@@ -29,7 +29,7 @@ def show_influence(choices: Choices, record: GateRecord, channel: int) -> None:
     with left:
         _show_row(row, channel)
     with right:
-        view = choose_option("Gates and squeezes", _VIEWS, key="jacobian-view")
+        view = choose_option("Gates and squeezes", _VIEWS, key=keys.JACOBIAN_VIEW)
         if view == "all":
             _show_cells(whole.cells, whole.pattern, channel)
         else:
@@ -57,7 +57,7 @@ def _show_row(row: np.ndarray, channel: int) -> None:
     palette = current_palette()
     figure = draw_row(row, channels, palette, own=channel)
     alt = f"The channels whose squeezes move gate {channel} most"
-    show_figure(figure, "influence", alt=alt, on_click=open_channel)
+    show_figure(figure, keys.INFLUENCE, alt=alt, on_click=open_channel)
     st.caption(
         f"{palette.high_name.capitalize()} channels turn gate {channel} up, {palette.low_name} "
         "channels turn it down. Click a bar to open its channel.",
@@ -71,7 +71,9 @@ def _show_cells(cells: np.ndarray, pattern: Pattern, channel: int) -> None:
     size = len(pattern.rows)
     row, column = (int((order == channel).nonzero()) for order in (pattern.rows, pattern.columns))
     figure = draw_cells(cells, current_palette(), size=size, mark=(row, column))
-    show_figure(figure, "jacobian", alt="The derivatives of all gates of the block by all squeezes")
+    show_figure(
+        figure, keys.JACOBIAN, alt="The derivatives of all gates of the block by all squeezes"
+    )
     side = size / CELLS
     averaged = (
         f" Each cell is the mean of about {side:.0f} x {side:.0f} entries." if side > 1 else ""
@@ -90,7 +92,7 @@ def _show_strongest(strongest: Strongest, channel: int) -> None:
         strongest.values.numpy(), gates, squeezes, current_palette(), own=channel
     )
     alt = "The derivatives of the gates that react most by the squeezes that move them most"
-    show_figure(figure, "strongest", alt=alt, on_click=open_channel)
+    show_figure(figure, keys.STRONGEST, alt=alt, on_click=open_channel)
     st.caption(
         "A row of many colours is a gate that many channels move. Click a row to open its channel.",
         help=f"Exact entries: the {len(gates)} gates that react most (rows) to the {len(squeezes)} "

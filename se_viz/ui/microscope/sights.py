@@ -12,6 +12,7 @@ from se_viz.charts import CLIPPED, draw_places, draw_strip, gate_span, to_uri
 from se_viz.gates.peaks import find_peaks
 from se_viz.gates.records import GateRecord
 from se_viz.ui.asking import Choices, get_analysis
+from se_viz.ui.session import keys
 from se_viz.ui.widgets import current_palette, get_gallery, show_figure
 
 _PLACES = 4
@@ -53,7 +54,7 @@ def _show_places(choices: Choices, record: GateRecord, channel: int) -> None:
     peaks = find_peaks(features, _PLACES)
     title = f"U of channel {channel}, in its own units"
     figure = draw_places(choices.photo, features.numpy(), peaks, current_palette(), title=title)
-    show_figure(figure, "places", alt=f"Feature map of channel {channel} over the photo")
+    show_figure(figure, keys.PLACES, alt=f"Feature map of channel {channel} over the photo")
     height, width = features.shape
     values = (
         ", ".join(f"{number}: {peak.value:.2f}" for number, peak in enumerate(peaks, 1))
@@ -102,8 +103,8 @@ def _show_strip(choices: Choices, sights: list[_Sight]) -> None:
     span = gate_span(sites, np.array(values))
     names = [sight.seen.image.name for sight in sights]
     figure = draw_strip(values, names, current_palette(), marked=marked, span=span)
-    show_figure(figure, "gallery-gates", alt="This gate for every image of the gallery")
-    own = len(st.session_state.get("own_photos", ()))
+    show_figure(figure, keys.GALLERY_GATES, alt="This gate for every image of the gallery")
+    own = len(keys.OWN_PHOTOS.get())
     st.caption(
         f"This gate on all {len(sights)} images of the gallery, {own} of them your own; ◆ is this "
         "photo. Upload more in the sidebar: the last six are kept for this session."

@@ -17,6 +17,7 @@ from se_viz.experiments import Analysis
 from se_viz.gates import Excitation, GateRecord
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, ask
+from se_viz.ui.session import keys
 from se_viz.ui.widgets import current_palette
 from se_viz.ui.words import as_markdown, code
 
@@ -65,7 +66,7 @@ def show_steps(choices: Choices, analysis: Analysis, record: GateRecord, channel
     palette = current_palette()
     data |= {"photo": _data_uri(choices.photo), "colours": palette.diverging}
     data |= {"names": [palette.low_name, palette.high_name]}
-    _block(key="microscope", data=data, on_channel_change=_open_clicked)
+    _block(key=keys.MICROSCOPE, data=data, on_channel_change=_open_clicked)
     named = f"{label_blocks(analysis.records)[record.name]} is {code(record.name)}."
     if excitation is None:
         st.caption(named)
@@ -91,7 +92,7 @@ def _describe_errors(excitation: Excitation) -> str:
 
 
 def _open_clicked() -> None:
-    st.session_state.channel = int(st.session_state.microscope.channel)
+    keys.CHANNEL.set(int(keys.value_of(keys.MICROSCOPE).channel))
 
 
 def _data_uri(photo: Image.Image) -> str:

@@ -10,7 +10,7 @@ from se_viz.networks.labels import parse_labels
 from se_viz.networks.own import MAX_BYTES, forget, keep, read_own
 from se_viz.networks.zoo import OWN
 from se_viz.ui.frame import bring, give_up, is_mine, is_private, is_shown
-from se_viz.ui.session import stop_if_unwanted, use_network
+from se_viz.ui.session import keys, stop_if_unwanted, use_network
 from se_viz.ui.words import as_markdown
 
 
@@ -27,23 +27,23 @@ def show_upload(card: NetworkCard | None) -> None:
     )
     architecture = _choose_architecture(card)
     # Another one after each network: the server lets go of the file.
-    count = st.session_state.get("own-count", 0)
+    count = keys.OWN_COUNT.get()
     file = st.file_uploader(
         f"Weights (up to {MAX_BYTES // 2**30} GB)",
         type=["safetensors", "pt", "pth", "bin"],
-        key=f"own-weights-{count}" if count else "own-weights",
+        key=f"{keys.OWN_WEIGHTS}-{count}" if count else "own-weights",
     )
-    labels = st.text_area("Labels, one a line (optional)", key="own-labels", height=100)
+    labels = st.text_area("Labels, one a line (optional)", key=keys.OWN_LABELS, height=100)
     multi_label = st.checkbox(
         "Multi-label: any number of classes may be true",
-        key="own-multi-label",
+        key=keys.OWN_MULTI_LABEL,
         help="Each class then has a probability of its own, the sigmoid of its logit, as trained "
         "with "
         "`BCEWithLogitsLoss`. Otherwise probabilities are a softmax. A single class is always a "
         "yes or no.",
     )
     for_all = is_private() and st.checkbox(
-        "Keep the network, for everybody who uses this app", key="own-for-all"
+        "Keep the network, for everybody who uses this app", key=keys.OWN_FOR_ALL
     )
     _show_note()
     if (
@@ -60,14 +60,14 @@ def show_upload(card: NetworkCard | None) -> None:
     except SeVizError as error:
         st.error(as_markdown(error))
         return
-    st.session_state["own-count"] = count + 1
-    st.session_state["own-note"] = network.card.notes
+    keys.OWN_COUNT.set(count + 1)
+    keys.OWN_NOTE.set(network.card.notes)
     use_network(kept.name)
     st.rerun()
 
 
 def _show_note() -> None:
-    if note := st.session_state.pop("own-note", ""):
+    if note := keys.OWN_NOTE.pop():
         st.info(as_markdown(note))
 
 
@@ -77,7 +77,7 @@ def _choose_architecture(card: NetworkCard | None) -> str:
     index = choices.index(picked) if picked in choices else 0
     # Another row picked above is another suggestion here.
     return st.selectbox(
-        "For the architecture", choices, index=index, key=f"own-architecture-{picked}"
+        "For the architecture", choices, index=index, key=f"{keys.OWN_ARCHITECTURE}-{picked}"
     )
 
 
@@ -95,7 +95,7 @@ def show_kept() -> None:
                 remove = give_up if is_mine(card) else forget
                 st.button(
                     "Remove",
-                    key=f"forget-{card.name}",
+                    key=f"{keys.FORGET}-{card.name}",
                     on_click=remove,
                     args=(card.name,),
                     type="tertiary",

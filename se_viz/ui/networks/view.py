@@ -15,7 +15,7 @@ from se_viz.networks.zoo import OWN, damaged_networks, is_on_disk, list_on_disk
 from se_viz.ui.asking import get_engine
 from se_viz.ui.frame import is_shown
 from se_viz.ui.networks.permissions import describe_refusal, may_download
-from se_viz.ui.session import use_network
+from se_viz.ui.session import keys, use_network
 from se_viz.ui.words import as_markdown, code, plain
 
 _ADDED = "What the SE blocks add to the rest of the network"
@@ -61,13 +61,13 @@ def choose_card() -> NetworkCard | None:
         picked = _pick(shown, here)
         if picked:
             return picked
-    return next((card for card in cards if card.name == st.session_state.get("network")), None)
+    return next((card for card in cards if card.name == keys.NETWORK.get()), None)
 
 
 def _filtered(cards: tuple[NetworkCard, ...], here: set[str]) -> list[NetworkCard]:
     left, right = st.columns([3, 2])
     words = (
-        left.text_input("Search", placeholder="seresnet, b0, in1k …", key="network-search")
+        left.text_input("Search", placeholder="seresnet, b0, in1k …", key=keys.NETWORK_SEARCH)
         .lower()
         .split()
     )
@@ -76,7 +76,7 @@ def _filtered(cards: tuple[NetworkCard, ...], here: set[str]) -> list[NetworkCar
         ["All", "On this disk", "torchvision", "timm"],
         default="All",
         required=True,
-        key="network-filter",
+        key=keys.NETWORK_FILTER,
     )
     return [
         card
@@ -102,7 +102,7 @@ def _pick(cards: list[NetworkCard], here: set[str]) -> NetworkCard | None:
         placeholder="–",
         # Another list is another table: a row number must not point to another network than the one
         # picked.
-        key=f"networks-{hash(tuple(table['name']))}",
+        key=f"{keys.NETWORKS}-{hash(tuple(table['name']))}",
     )
     rows = event.selection.rows or ([0] if len(cards) == 1 else [])
     return cards[rows[0]] if rows else None
@@ -131,7 +131,7 @@ def show_details(card: NetworkCard) -> None:
     """Show what one network costs, where it comes from, and how to get or use it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(plain(card.title), anchor=False, width="content")
-        if card.name == st.session_state.get("network"):
+        if card.name == keys.NETWORK.get():
             st.badge("In use on all pages", color="green")
     values = {
         "Parameters": f"{card.parameters / 1e6:.1f} M",
@@ -168,7 +168,7 @@ def _licence(card: NetworkCard) -> str:
 
 
 def _show_choice(card: NetworkCard) -> None:
-    if card.name == st.session_state.get("network"):
+    if card.name == keys.NETWORK.get():
         return
     if is_on_disk(card):
         st.button("Use this network", type="primary", on_click=use_network, args=(card.name,))
@@ -179,7 +179,9 @@ def _show_choice(card: NetworkCard) -> None:
                 as_markdown(f"Fetch {size} from {downloads.host_of(card)} to `{cache_folder()}`?")
             )
             # Inside, because the question stays open and would cover what is below it.
-            if st.button("Yes, download and use it", type="primary", key=f"download-{card.name}"):
+            if st.button(
+                "Yes, download and use it", type="primary", key=f"{keys.DOWNLOAD}-{card.name}"
+            ):
                 _download(card)
 
 
@@ -212,7 +214,9 @@ def _download(card: NetworkCard) -> None:
 
 def show_blocks(card: NetworkCard) -> None:
     """Show every SE block of a network and what was not recognised, once somebody asks for it."""
-    if not has_library(card) or not st.toggle("Look inside: every SE block", key="network-inside"):
+    if not has_library(card) or not st.toggle(
+        "Look inside: every SE block", key=keys.NETWORK_INSIDE
+    ):
         return
     try:
         found = _inspection(card.name, _card=card)
@@ -267,7 +271,7 @@ def show_cache() -> None:
         st.markdown(
             f"Delete {taken / 1e6:.0f} MB? Loaded networks keep working until the app restarts."
         )
-        st.button("Yes, delete all downloads", key="empty-cache", on_click=_empty)
+        st.button("Yes, delete all downloads", key=keys.EMPTY_CACHE, on_click=_empty)
 
 
 def _empty() -> None:

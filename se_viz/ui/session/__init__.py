@@ -1,5 +1,6 @@
 """What one browser session remembers; needs no PyTorch."""
 
+from se_viz.ui.session import keys
 from se_viz.ui.session.photos import get_photo
 from se_viz.ui.session.spinner import Report, Watch, stop_if_unwanted, waiting
 from se_viz.ui.session.state import (
@@ -15,7 +16,8 @@ from se_viz.ui.session.state import (
     open_block_on,
     open_channel,
     open_channel_on,
-    open_first,
+    open_first_block,
+    open_first_channel,
     read_file,
     use_network,
 )
@@ -33,12 +35,14 @@ __all__ = [
     "get_photo",
     "image_problem",
     "is_chosen",
+    "keys",
     "list_gallery",
     "open_block",
     "open_block_on",
     "open_channel",
     "open_channel_on",
-    "open_first",
+    "open_first_block",
+    "open_first_channel",
     "read_file",
     "stop_if_unwanted",
     "use_network",

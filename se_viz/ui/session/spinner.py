@@ -13,6 +13,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestTy
 from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState, get_script_run_ctx
 
 from se_viz.errors import OvertakenError
+from se_viz.ui.session import keys
 
 Watch: TypeAlias = Callable[[int], None]
 """Told how many run before, again and again while a question waits, and before each pass. May
@@ -63,7 +64,7 @@ def waiting(text: str, *, slow: bool = False) -> Iterator[Watch]:
 def stop_if_unwanted() -> None:
     """End a run that a newer one replaces, or whose session has gone away."""
     # Reading the state is where Streamlit ends such a run.
-    st.session_state.get("image")
+    keys.IMAGE.get()
 
 
 def _stop_if_rechosen() -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 from se_viz.errors import BusyError, ImageError
 from se_viz.images import Sample, list_samples
 from se_viz.networks import View
+from se_viz.ui.session import keys
 from se_viz.ui.session.photos import get_photo
 from se_viz.ui.session.spinner import waiting
 
@@ -34,34 +35,34 @@ class ChosenImage:
 
 def chosen_image() -> ChosenImage | None:
     """Return the session's image, or None before the first choice."""
-    return st.session_state.get("image")
+    return keys.IMAGE.get()
 
 
 def list_gallery() -> tuple[ChosenImage, ...]:
     """Return the images that a page compares the chosen one with: the samples, and the session's
     last own photos.
     """
-    return (*_samples(), *st.session_state.get("own_photos", ()))
+    return (*_samples(), *keys.OWN_PHOTOS.get())
 
 
 def image_problem() -> str | None:
     """Return the sentence about the last file that could not be used, or None."""
-    return st.session_state.get("image_problem")
+    return keys.IMAGE_PROBLEM.get()
 
 
 def choose_sample(sample: Sample) -> None:
     """Look at a sample image from now on."""
-    st.session_state.pop("unread_file", None)
+    keys.UNREAD_FILE.pop()
     _choose(_read(sample))
 
 
 def choose_file(widget: str) -> None:
     """Look at the file that the widget with this key holds, once `read_file` has read it."""
-    file = st.session_state.get(widget)
+    file = keys.value_of(widget)
     if file is None:
-        st.session_state.image_problem = None
+        keys.IMAGE_PROBLEM.set(None)
     else:
-        st.session_state.unread_file = (file.name, file.getvalue())
+        keys.UNREAD_FILE.set((file.name, file.getvalue()))
 
 
 def read_file() -> None:
@@ -72,22 +73,23 @@ def read_file() -> None:
     Not where it is chosen: a run that ends while it waits for its turn would lose the file.
     """
     place = st.empty()
-    if "unread_file" not in st.session_state:
+    unread = keys.UNREAD_FILE.get()
+    if unread is None:
         return
-    name, content = st.session_state.unread_file
+    name, content = unread
     image = ChosenImage(name, content, hashlib.sha256(content).hexdigest())
     try:
         with place.container(), waiting("Reading the photo…") as watch:
             # Decodes for the page at once: a file that decodes here will be shown.
             get_photo(image.digest, _USUAL, content, watch)
     except (ImageError, BusyError) as error:
-        st.session_state.image_problem = str(error)
+        keys.IMAGE_PROBLEM.set(str(error))
     else:
         _choose(image)
         _keep(image)
-        st.session_state.uploads = st.session_state.get("uploads", 0) + 1
+        keys.UPLOADS.set(keys.UPLOADS.get() + 1)
     place.empty()
-    del st.session_state.unread_file
+    keys.UNREAD_FILE.pop()
 
 
 def gates_are_new(network: str, digest: str) -> bool:
@@ -103,7 +105,7 @@ def use_network(name: str) -> None:
     """Look with another network from the next run on: its widget in the sidebar may stand
     already.
     """
-    st.session_state.next_network = name
+    keys.NEXT_NETWORK.set(name)
 
 
 def open_block(chart: str) -> None:
@@ -112,12 +114,12 @@ def open_block(chart: str) -> None:
     A click beside one changes nothing.
     """
     if data := _clicked(chart):
-        st.session_state.block = data
+        keys.BLOCK.set(data)
 
 
 def open_block_on(component: str) -> None:
     """Open the block that was clicked on the component with this key."""
-    st.session_state.block = st.session_state[component].block
+    keys.BLOCK.set(keys.value_of(component).block)
 
 
 def open_channel_on(component: str) -> None:
@@ -131,11 +133,11 @@ def open_channel(chart: str) -> None:
     A click beside one changes nothing.
     """
     if data := _clicked(chart):
-        st.session_state.channel = int(data)
+        keys.CHANNEL.set(int(data))
 
 
 def _clicked(chart: str) -> str | None:
-    points = st.session_state[chart].selection.points
+    points = keys.value_of(chart).selection.points
     if not points:
         return None
     data = points[0]["customdata"]
@@ -145,16 +147,22 @@ def _clicked(chart: str) -> str | None:
     return data
 
 
-def open_first(key: str, value: str | int) -> None:
-    """Open a block or a channel that nobody has chosen yet."""
-    st.session_state[key] = st.session_state[f"first-{key}"] = value
+def open_first_block(name: str) -> None:
+    """Open a block that nobody has chosen."""
+    keys.BLOCK.set(name)
+    keys.FIRST_BLOCK.set(name)
+
+
+def open_first_channel(channel: int) -> None:
+    """Open a channel that nobody has chosen."""
+    keys.CHANNEL.set(channel)
+    keys.FIRST_CHANNEL.set(channel)
 
 
 def is_chosen() -> bool:
     """Return whether somebody chose another block or channel than those that were opened first."""
-    return any(
-        st.session_state.get(key) != st.session_state.get(f"first-{key}")
-        for key in ("block", "channel")
+    return (
+        keys.BLOCK.get() != keys.FIRST_BLOCK.get() or keys.CHANNEL.get() != keys.FIRST_CHANNEL.get()
     )
 
 
@@ -162,21 +170,19 @@ def _choose(image: ChosenImage) -> None:
     before = chosen_image()
     if before is not None and before.digest != image.digest and not is_chosen():
         # It suits the last photo alone.
-        for key in ("channel", "first-channel"):
-            st.session_state.pop(key, None)
-    st.session_state.image = image
-    st.session_state.image_problem = None
+        keys.CHANNEL.pop()
+        keys.FIRST_CHANNEL.pop()
+    keys.IMAGE.set(image)
+    keys.IMAGE_PROBLEM.set(None)
 
 
 def _keep(image: ChosenImage) -> None:
     """Add a photo to the session's gallery; the oldest go where they are too many or too large."""
-    kept = [
-        photo for photo in st.session_state.get("own_photos", ()) if photo.digest != image.digest
-    ]
+    kept = [photo for photo in keys.OWN_PHOTOS.get() if photo.digest != image.digest]
     kept = [*kept, image][-_KEPT:]
     while sum(len(photo.content) for photo in kept) > _KEPT_BYTES:
         kept.pop(0)
-    st.session_state.own_photos = tuple(kept)
+    keys.OWN_PHOTOS.set(tuple(kept))
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,13 +1,14 @@
 """One attribution method asked: its map, or the reason why it has none, computed once."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.question import Attribution, Target
 from se_viz.engine.questions import JudgeMethod
-from se_viz.errors import AttributionError, OvertakenError, SeVizError
-from se_viz.ui.asking import Choices, answer
+from se_viz.errors import AttributionError, SeVizError
+from se_viz.ui.asking import Choices, answer, attempt
 from se_viz.ui.session import Report, Watch, waiting
 from se_viz.ui.widgets import Request
 
@@ -32,15 +33,12 @@ def ask_method(
     Raises:
         OvertakenError: from the watch.
     """
-    try:
-        verdict = answer(choices, JudgeMethod(request.method), watch)
-        if not verdict.runs:
-            return AttributionError(verdict.words)
-        return answer(choices, request.about(target), watch, report)
-    except OvertakenError:
-        raise
-    except SeVizError as error:
-        return error
+    verdict = attempt(partial(answer, choices, JudgeMethod(request.method), watch))
+    if isinstance(verdict, SeVizError):
+        return verdict
+    if not verdict.runs:
+        return AttributionError(verdict.words)
+    return attempt(partial(answer, choices, request.about(target), watch, report))
 
 
 def list_remarks(choices: Choices, maps: Sequence[Attribution]) -> list[str]:

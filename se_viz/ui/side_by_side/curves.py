@@ -4,13 +4,9 @@ colour meanwhile.
 
 from collections.abc import Mapping, Sequence
 
-import streamlit as st
-
 from se_viz.attribution.scores import CONTROLS
 from se_viz.charts import LIGHT
-
-TABLE = "scores-table"
-"""Key of the table whose rows are ticked."""
+from se_viz.ui.session import keys
 
 MOST = len(LIGHT.series)
 """How many curves are in colour at once."""
@@ -25,27 +21,32 @@ def colour_curves(ranked: Sequence[str]) -> dict[str, int]:
 
     Nobody having picked one of these, it is the best few.
     """
-    picked = [title for title in st.session_state.get("picked_curves", ()) if title in ranked]
-    colours = keep_colours(picked or ranked[:_AT_FIRST], st.session_state.get("curve_colours", {}))
-    st.session_state.curve_colours = colours
+    picked = [title for title in keys.PICKED_CURVES.get() if title in ranked]
+    colours = keep_colours(picked or ranked[:_AT_FIRST], keys.CURVE_COLOURS.get())
+    keys.CURVE_COLOURS.set(colours)
     return colours
 
 
 def tick_rows(titles: Sequence[str], colours: Mapping[str, int]) -> None:
     """Tick the rows of what has a colour, and no others; to be called before the table is shown."""
-    st.session_state.curve_rows = [*titles]
+    keys.CURVE_ROWS.set(tuple(titles))
     rows = [row for row, title in enumerate(titles) if title in colours]
     # Only where it differs: the browser looks at what is set when that is not what was set last.
-    if st.session_state.get(TABLE, {"selection": {"rows": []}})["selection"]["rows"] != rows:
-        st.session_state[TABLE] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    table = keys.value_of(keys.SCORES_TABLE)
+    ticked = table["selection"]["rows"] if table else []
+    if ticked != rows:
+        selection = {"rows": rows, "columns": [], "cells": []}
+        keys.set_value(keys.SCORES_TABLE, {"selection": selection})
 
 
 def pick_rows() -> None:
     """Pick the maps that people have ticked; beyond the most, what was picked first makes room."""
-    rows, before = st.session_state.curve_rows, [*st.session_state.curve_colours]
-    ticked = [rows[row] for row in st.session_state[TABLE]["selection"]["rows"]]
+    rows = keys.CURVE_ROWS.get()
+    before = [*keys.CURVE_COLOURS.get()]
+    ticked = [rows[row] for row in keys.value_of(keys.SCORES_TABLE)["selection"]["rows"]]
     new = [title for title in ticked if title not in (*before, *CONTROLS.values())]
-    st.session_state.picked_curves = [*new, *(title for title in before if title in ticked)][:MOST]
+    stayed = [title for title in before if title in ticked]
+    keys.PICKED_CURVES.set((*new, *stayed)[:MOST])
 
 
 def keep_colours(titles: Sequence[str], before: Mapping[str, int]) -> dict[str, int]:

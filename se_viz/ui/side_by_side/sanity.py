@@ -3,7 +3,6 @@ of map and gates.
 """
 
 from collections.abc import Sequence
-from functools import partial
 
 import streamlit as st
 
@@ -18,6 +17,7 @@ from se_viz.attribution.scores import (
 from se_viz.charts import Map, draw_steps, fit_reach, paint_map, to_uri
 from se_viz.engine.questions import CheckSanity
 from se_viz.ui.asking import Choices, ask_with_bar, case_of, describe_load, get_engine
+from se_viz.ui.session import keys
 from se_viz.ui.side_by_side.scoring import Subject
 from se_viz.ui.widgets import current_palette, say_about, show_figure
 
@@ -32,24 +32,25 @@ def show_sanity(choices: Choices, subjects: Sequence[Subject]) -> None:
         SeVizError: the method cannot run, or too many wait; the text says what to do.
     """
     titles = {subject.title: subject for subject in subjects}
-    if st.session_state.get("sanity-map") not in titles:
-        st.session_state["sanity-map"] = next(iter(titles))
-    subject = titles[
-        st.selectbox("Map", list(titles), key="sanity-map", persist_state="session", width=320)
-    ]
+    if keys.SANITY_MAP.get() not in titles:
+        keys.SANITY_MAP.set(next(iter(titles)))
+    title = st.selectbox(
+        "Map", list(titles), key=keys.SANITY_MAP.name, persist_state="session", width=320
+    )
+    subject = titles[title]
     token = (case_of(choices), subject.question)
-    if st.session_state.get("randomised") != token:
+    if keys.RANDOMISED.get() != token:
         _offer(choices, subject, token)
         return
-    question, stop = CheckSanity(subject.question), partial(_want, None)
-    steps = ask_with_bar(choices, question, "Randomising a copy…", key="sanity", stop=stop)
+    question = CheckSanity(subject.question)
+    steps = ask_with_bar(choices, question, "Randomising a copy…", key=keys.SANITY)
     st.markdown("\n".join(f"- {line}" for line in describe_steps(subject.title, steps)))
     if len(steps) < 2:
         return
     _show_maps(choices, subject, steps)
     figure = draw_steps(tabulate_steps(steps), current_palette())
     show_figure(
-        figure, "sanity-steps", alt="Likeness of map and gates to the first ones, part by part"
+        figure, keys.SANITY_STEPS, alt="Likeness of map and gates to the first ones, part by part"
     )
     words = "A curve that stays high means the map does not depend on the weights."
     peers = steps[-1].peers
@@ -83,8 +84,8 @@ def _offer(choices: Choices, subject: Subject, token: tuple) -> None:
     st.caption(f"This takes {time}: the method runs {runs} times on a copy of the network.{load}")
 
 
-def _want(token: tuple | None) -> None:
-    st.session_state.randomised = token
+def _want(token: tuple) -> None:
+    keys.RANDOMISED.set(token)
 
 
 def _show_maps(choices: Choices, subject: Subject, steps: Sequence[SanityStep]) -> None:

@@ -21,7 +21,8 @@ from se_viz.attribution.scores import (
 )
 from se_viz.charts import draw_curves, literal
 from se_viz.ui.asking import Choices, case_of, describe_load, get_engine, page_part
-from se_viz.ui.side_by_side.curves import MOST, TABLE, colour_curves, pick_rows, tick_rows
+from se_viz.ui.session import keys
+from se_viz.ui.side_by_side.curves import MOST, colour_curves, pick_rows, tick_rows
 from se_viz.ui.side_by_side.sanity import show_sanity
 from se_viz.ui.side_by_side.scoring import (
     Scored,
@@ -61,21 +62,19 @@ def show_scores(
 
 def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> None:
     token = (case_of(choices), exam)
-    if st.session_state.get("scored") != token:
+    if keys.SCORED.get() != token:
         _offer(choices, exam, subjects, token)
         return
     # A container, so that what was there before holds its place meanwhile.
     with st.container():
-        scored = get_scores(choices, exam, subjects, stop=partial(_want, None))
+        scored = get_scores(choices, exam, subjects)
     for title, problem in scored.problems.items():
         st.info(as_markdown(f"{title}: {problem}"))
     st.markdown("\n".join(f"- {line}" for line in describe_scores(scored.scores, scored.yardstick)))
     table = tabulate_scores(scored.scores, scored.yardstick).sort_values("gap", ascending=False)
     colours = colour_curves(table.loc[table["draws"] == 0, "map"].tolist())
     # One column more in the table.
-    numbers, plot = st.columns(
-        [3, 2] if st.session_state.get("sensitivity") else [7, 6], gap="medium"
-    )
+    numbers, plot = st.columns([3, 2] if keys.SENSITIVITY.get() else [7, 6], gap="medium")
     with plot:
         _draw(choices, exam, scored, colours)
     with numbers:
@@ -102,7 +101,7 @@ def _offer(choices: Choices, exam: Exam, subjects: Sequence[Subject], token: tup
 
 
 def _want(token: tuple | None) -> None:
-    st.session_state.scored = token
+    keys.SCORED.set(token)
 
 
 def _draw(choices: Choices, exam: Exam, scored: Scored, colours: Mapping[str, int]) -> None:
@@ -113,7 +112,9 @@ def _draw(choices: Choices, exam: Exam, scored: Scored, colours: Mapping[str, in
     table["colour"] = [colours.get(title) for title in table["map"]]
     figure = draw_curves(table, current_palette(), unit=unit, fixed=not exam.compares)
     show_figure(
-        figure, "score-curves", alt="Deletion and insertion curves of each map and of the controls"
+        figure,
+        keys.SCORE_CURVES,
+        alt="Deletion and insertion curves of each map and of the controls",
     )
     thin = " Hover over a thin line to see its name." if len(colours) < len(scored.scores) else ""
     st.caption(
@@ -126,14 +127,14 @@ def _draw(choices: Choices, exam: Exam, scored: Scored, colours: Mapping[str, in
 
 def _ask_sensitivities(choices: Choices, subjects: Sequence[Subject]) -> Mapping[str, float]:
     seconds = SAMPLES * sum(subject.found.seconds for subject in subjects)
-    if not st.toggle("Measure sensitivity too", key="sensitivity", persist_state="session"):
+    if not st.toggle("Measure sensitivity too", key=keys.SENSITIVITY.name, persist_state="session"):
         st.caption(f"Each method runs {SAMPLES} more times: {say_about(seconds)} in all.")
         return {}
     return get_sensitivities(choices, subjects, stop=_forgo_sensitivity)
 
 
 def _forgo_sensitivity() -> None:
-    st.session_state.sensitivity = False
+    keys.SENSITIVITY.set(False)
 
 
 def _show_table(
@@ -157,7 +158,7 @@ def _show_table(
                 for name in shown.columns[1:]
             },
         },
-        key=TABLE,
+        key=keys.SCORES_TABLE,
         on_select=pick_rows,
         selection_mode="multi-row",
         alt="Gap, areas and infidelity of maps and controls, the largest gap first",

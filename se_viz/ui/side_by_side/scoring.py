@@ -8,7 +8,8 @@ from se_viz.attribution.question import Attribution
 from se_viz.attribution.scores import Exam, MapScore, Yardstick, count_passes
 from se_viz.engine.questions import Attribute, MakeYardstick, MeasureSensitivity, ScoreMap
 from se_viz.errors import AttributionError, TooLittleMemoryError
-from se_viz.ui.asking import Choices, answer, part_of, progress
+from se_viz.ui.asking import Choices, answer, case_of, part_of, progress
+from se_viz.ui.session import keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +45,18 @@ def count_pictures(exam: Exam, subjects: Sequence[Subject]) -> int:
     return count_passes(exam) + len(subjects) * exam.passes
 
 
-def get_scores(
-    choices: Choices, exam: Exam, subjects: Sequence[Subject], *, stop: Callable[[], None]
-) -> Scored:
+def get_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> Scored:
     """Score maps and controls.
 
     Raises:
+        OvertakenError: it was stopped, or is not wanted any more.
         SeVizError: too many wait, or there is too little memory; the text says what to do.
     """
     done, whole = count_passes(exam), count_pictures(exam, subjects)
     scores: dict[str, MapScore] = {}
     problems: dict[str, str] = {}
-    with progress("Scoring maps…", key="scores", stop=stop) as (watch, report):
+    work = (case_of(choices), exam, tuple(subject.question for subject in subjects))
+    with progress("Scoring maps…", key=keys.SCORES, work=work) as (watch, report):
         yardstick = answer(
             choices, MakeYardstick(exam), watch, part_of(report, before=0, weight=done, whole=whole)
         )
@@ -81,7 +82,7 @@ def get_sensitivities(
     """
     weight = 100 // len(subjects)
     found: dict[str, float] = {}
-    with progress("Moving the image…", key="sensitivity", stop=stop) as (watch, report):
+    with progress("Moving the image…", key=keys.SENSITIVITY.name, stop=stop) as (watch, report):
         for place, subject in enumerate(subjects):
             part = part_of(report, before=weight * place, weight=weight, whole=100)
             found[subject.title] = answer(

@@ -9,6 +9,7 @@ from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.question import Attribution, Target, npz_bytes
 from se_viz.charts import Tile, to_page, to_png, to_sheet
 from se_viz.ui.asking import Choices
+from se_viz.ui.session import keys
 from se_viz.ui.side_by_side.tiles import Look, describe, describe_reach, paint, reach_of
 from se_viz.ui.widgets import name_target
 
@@ -45,7 +46,7 @@ def show_downloads(
                 make,
                 file_name=f"attributions-{choices.image.digest[:8]}{suffix}",
                 mime=mime,
-                key=f"attributions{suffix}",
+                key=f"{keys.ATTRIBUTIONS}{suffix}",
                 on_click="ignore",
                 type="tertiary",
                 icon=":material/download:",

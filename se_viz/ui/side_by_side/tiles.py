@@ -14,6 +14,7 @@ from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.question import Attribution
 from se_viz.charts import SIGNS, Map, Palette, fit_reach, paint_map, paint_scale, take_sign, to_uri
 from se_viz.errors import SeVizError
+from se_viz.ui.session import keys
 from se_viz.ui.side_by_side.answers import Answers, maps_of
 from se_viz.ui.widgets import Request, choose_option, current_palette
 from se_viz.ui.words import as_markdown
@@ -46,13 +47,13 @@ def choose_look() -> Look:
     """Offer which signs are drawn, on whose scale, and how strongly."""
     first, second, third = st.columns([4, 3, 3])
     with first:
-        sign = choose_option("Show evidence", SIGNS, key="map-sign")
+        sign = choose_option("Show evidence", SIGNS, key=keys.MAP_SIGN)
     with second:
         scale = choose_option(
-            "Colour scale", {"own": "Each map's own", "shared": "One for all"}, key="map-scale"
+            "Colour scale", {"own": "Each map's own", "shared": "One for all"}, key=keys.MAP_SCALE
         )
     opacity = third.slider(
-        "Opacity of the maps", 0.0, 1.0, 0.8, 0.05, key="map-opacity", persist_state="session"
+        "Opacity of the maps", 0.0, 1.0, 0.8, 0.05, key=keys.MAP_OPACITY, persist_state="session"
     )
     return Look(sign, scale == "shared", opacity, current_palette())
 

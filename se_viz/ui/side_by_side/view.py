@@ -2,7 +2,7 @@
 it is done.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 import streamlit as st
@@ -14,7 +14,7 @@ from se_viz.charts import CLIPPED
 from se_viz.errors import AttributionError, SeVizError
 from se_viz.experiments import Analysis
 from se_viz.ui.asking import Choices, case_of, page_part, part_of, progress
-from se_viz.ui.session import Report
+from se_viz.ui.session import Report, keys
 from se_viz.ui.side_by_side.answers import Answers, ask_method, list_remarks, maps_of
 from se_viz.ui.side_by_side.scores import show_scores
 from se_viz.ui.side_by_side.scoring import Subject
@@ -40,7 +40,7 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
     """
     requests = choose_methods(choices, baseline)
     look = choose_look()
-    if unticked := st.session_state.pop("unticked", None):
+    if unticked := keys.UNTICKED.pop():
         st.info(f"Stopped. No longer selected: {', '.join(unticked)}.")
     if not requests:
         st.info(
@@ -86,7 +86,7 @@ def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall
     tokens = {request.method: (case, target, request) for request in requests}
     # What this session has seen done, and the error where there was no map: drawn first, and not
     # tried again.
-    seen: dict[tuple, AttributionError | None] = st.session_state.setdefault("attributed", {})
+    seen: dict[tuple, AttributionError | None] = {**keys.ATTRIBUTED.get()}
     known = [request for request in requests if tokens[request.method] in seen]
     passes = {
         request: count_passes(request, choices.photo.width)
@@ -97,7 +97,7 @@ def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall
     wall.wait(request.method for request in new)
     answers: dict[str, Attribution | SeVizError] = {}
     stop, text = partial(_untick, tokens), f"Computing {len(new)} of {len(requests)} maps…"
-    with progress(text, key="attributions", stop=stop) as (watch, report):
+    with progress(text, key=keys.ATTRIBUTIONS, stop=stop) as (watch, report):
         for request in known:
             answers[request.method] = seen[tokens[request.method]] or ask_method(
                 choices, target, request, watch
@@ -110,6 +110,7 @@ def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall
             # Others may pass, as a long line does.
             if isinstance(answer, Attribution | AttributionError):
                 seen[tokens[request.method]] = None if isinstance(answer, Attribution) else answer
+                keys.ATTRIBUTED.set({**seen})
             wall.show(answers)
     return answers
 
@@ -127,10 +128,10 @@ def _repeat(
     drawn = {one: found for one, found in answers.items() if METHODS[one.method].drawn}
     maps = {one: found for one, found in drawn.items() if isinstance(found, Attribution)}
     tokens = {(case, target, request) for request in maps}
-    unwanted: set[tuple] = st.session_state.setdefault("unrepeated", set())
+    unwanted = keys.UNREPEATED.get()
     passes = {request: count_passes(request, choices.photo.width) for request in maps}
     text = f"Repeating {len(maps)} maps with another seed…"
-    with progress(text, key="repeats", stop=partial(unwanted.update, tokens)) as (watch, report):
+    with progress(text, key=keys.REPEATS, stop=partial(_leave_out, tokens)) as (watch, report):
         for request, told in zip(maps, _share(report, list(passes.values())), strict=True):
             if (case, target, request) in unwanted:
                 wall.note(maps[request], "Not repeated with another seed: stopped.")
@@ -149,9 +150,13 @@ def _share(report: Report, weights: Sequence[int]) -> Iterator[Report]:
         report(before, whole)
 
 
+def _leave_out(tokens: Collection[tuple]) -> None:
+    keys.UNREPEATED.set(keys.UNREPEATED.get() | frozenset(tokens))
+
+
 def _untick(tokens: dict[str, tuple]) -> None:
-    seen = st.session_state.get("attributed", {})
+    seen = keys.ATTRIBUTED.get()
     left = [method for method, token in tokens.items() if token not in seen]
     for method in left:
-        st.session_state[tick_of(method)] = False
-    st.session_state.unticked = [METHODS[method].title for method in left]
+        keys.set_value(tick_of(method), False)
+    keys.UNTICKED.set(tuple(METHODS[method].title for method in left))

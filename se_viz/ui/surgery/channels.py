@@ -13,7 +13,7 @@ import streamlit as st
 from se_viz.charts import Span, draw_choice
 from se_viz.experiments import Analysis
 from se_viz.gates.surgery import GateEdit, set_gates
-from se_viz.ui.session import open_channel
+from se_viz.ui.session import keys, open_channel
 from se_viz.ui.widgets import choose_block, choose_option, current_palette, show_figure
 
 _WAYS = {"picked": "By box", "clicked": "By click", "value": "By value", "one": "One", "all": "All"}
@@ -35,8 +35,8 @@ def choose_channels(
     """
     name = choose_block(before)
     with st.container(horizontal=True):
-        way = choose_option("Which channels", _WAYS, key="surgery-way")
-        order = choose_option("Sort by", _ORDERS, key="surgery-order")
+        way = choose_option("Which channels", _WAYS, key=keys.SURGERY_WAY)
+        order = choose_option("Sort by", _ORDERS, key=keys.SURGERY_ORDER)
     here = table.loc[table["path"] == name]
     # Another block, image or order is another figure: a box must not go on to pick what is now in
     # its place.
@@ -63,8 +63,8 @@ def _show_choice(
         "clicked": partial(_note_click, place),
         "one": open_channel,
     }.get(way)
-    with st.container(key="pick"):
-        key, alt = f"pick-{place}-{way}", "Gates of the open block"
+    with st.container(key=keys.PICK):
+        key, alt = f"{keys.PICK}-{place}-{way}", "Gates of the open block"
         show_figure(figure, key, alt=alt, on_click=click, areas=way == "picked")
         if way == "clicked":
             st.caption(
@@ -73,20 +73,21 @@ def _show_choice(
 
 
 def _picked(place: str) -> tuple[int, ...]:
-    last, channels = st.session_state.get("picked", ("", ()))
+    last, channels = keys.PICKED.get()
     return channels if last == place else ()
 
 
 def _note_area(place: str, chart: str) -> None:
-    points = st.session_state[chart].selection.points
-    st.session_state.picked = place, tuple(int(point["customdata"]) for point in points)
+    points = keys.value_of(chart).selection.points
+    keys.PICKED.set((place, tuple(int(point["customdata"]) for point in points)))
 
 
 def _note_click(place: str, chart: str) -> None:
-    clicked = {int(point["customdata"]) for point in st.session_state[chart].selection.points}
-    if clicked:
-        st.session_state.channel = min(clicked)
-    st.session_state.picked = place, tuple(clicked ^ {*_picked(place)} if clicked else ())
+    points = keys.value_of(chart).selection.points
+    channels = {int(point["customdata"]) for point in points}
+    if channels:
+        keys.CHANNEL.set(min(channels))
+    keys.PICKED.set((place, tuple(channels ^ {*_picked(place)} if channels else ())))
 
 
 def _choose_by_value(
@@ -96,7 +97,7 @@ def _choose_by_value(
     ends = float(span.low), float(span.high)
     # Another network's scale is another slider: a value kept from the first may lie outside of the
     # second.
-    key = f"surgery-range-{ends[0]:g}-{ends[1]:g}"
+    key = f"{keys.SURGERY_RANGE}-{ends[0]:g}-{ends[1]:g}"
     step = (ends[1] - ends[0]) / 100
     low, high = st.slider("Gates from … to …", *ends, ends, step, key=key, persist_state="session")
     return scope.loc[scope["after"].between(low, high)]
@@ -104,13 +105,15 @@ def _choose_by_value(
 
 def _choose_one(_: pd.DataFrame, here: pd.DataFrame, span: Span, change: Change) -> pd.DataFrame:
     last = len(here) - 1
-    st.session_state.channel = min(max(int(st.session_state.get("channel") or 0), 0), last)
+    keys.CHANNEL.set(min(max(int(keys.CHANNEL.get() or 0), 0), last))
     number, value = st.columns([2, 3])
-    channel = int(number.number_input("Channel", 0, last, key="channel", persist_state="session"))
+    channel = int(
+        number.number_input("Channel", 0, last, key=keys.CHANNEL.name, persist_state="session")
+    )
     row = here.loc[here["channel"] == channel]
-    key = f"surgery-gate-{here['path'].iloc[0]}-{channel}"
+    key = f"{keys.SURGERY_GATE}-{here['path'].iloc[0]}-{channel}"
     # What it is now, whoever changed it: undo moves the handle too.
-    st.session_state[key] = float(np.clip(row["after"].iloc[0], span.low, span.high))
+    keys.set_value(key, float(np.clip(row["after"].iloc[0], span.low, span.high)))
     block = _block_of(row).iloc[0]
     value.slider(
         f"Gate of channel {channel}",
@@ -118,13 +121,13 @@ def _choose_one(_: pd.DataFrame, here: pd.DataFrame, span: Span, change: Change)
         float(span.high),
         step=0.01,
         key=key,
-        on_change=lambda: change(set_gates(block, st.session_state[key], channels=[channel])),
+        on_change=lambda: change(set_gates(block, keys.value_of(key), channels=[channel])),
     )
     return row
 
 
 def _choose_all(table: pd.DataFrame, here: pd.DataFrame, *_: object) -> pd.DataFrame:
-    scope = choose_option("Where", _SCOPES, key="surgery-scope")
+    scope = choose_option("Where", _SCOPES, key=keys.SURGERY_SCOPE)
     stage = here["stage"].iloc[0]
     return {"block": here, "stage": table.loc[table["stage"] == stage], "network": table}[scope]
 

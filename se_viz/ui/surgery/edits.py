@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import streamlit as st
-
 from se_viz.attribution.question import Attribution, Target
 from se_viz.engine.questions import AnalyseEdited, AttributeEdited
 from se_viz.experiments import Analysis
 from se_viz.gates.surgery import GateEdit
 from se_viz.ui.asking import Choices, ask
+from se_viz.ui.session import keys
 from se_viz.ui.widgets import Request, get_attribution
 
 _STEPS = 100
@@ -50,12 +49,12 @@ def history_of(name: str) -> History:
 
     Other images keep it, other sessions never see it.
     """
-    return st.session_state.get("edits", {}).get(name, History())
+    return keys.EDITS.get().get(name, History())
 
 
 def keep_history(name: str, history: History) -> None:
     """Remember what this session has done to a network."""
-    st.session_state.edits = {**st.session_state.get("edits", {}), name: history}
+    keys.EDITS.set({**keys.EDITS.get(), name: history})
 
 
 def get_edited(choices: Choices, edits: Edits) -> Analysis:

@@ -24,7 +24,7 @@ from se_viz.gates.surgery import (
     set_gates,
 )
 from se_viz.ui.asking import Choices, page_part
-from se_viz.ui.session import open_block
+from se_viz.ui.session import keys, open_block
 from se_viz.ui.surgery.channels import Targets, choose_channels
 from se_viz.ui.surgery.edits import (
     Edits,
@@ -72,7 +72,7 @@ def _show_answer(choices: Choices, before: Analysis, after: Analysis) -> None:
     names = choices.network.classes
     st.markdown(f"##### {describe_answers(choices.network, before, after)}")
     figure = draw_answers(compare_answers(before, after, names), current_palette())
-    show_figure(figure, "answers", alt="The most probable classes before and after the edits")
+    show_figure(figure, keys.ANSWERS, alt="The most probable classes before and after the edits")
     words = "Bars: after the edits; ticks: before."
     if not choices.network.card.independent:
         words += " Probabilities sum to 1, so check the logits to see which class actually changed."
@@ -124,7 +124,7 @@ def _show_edits(choices: Choices) -> None:
                 "Remove",
                 type="tertiary",
                 icon=":material/close:",
-                key=f"surgery-remove-{index}",
+                key=f"{keys.SURGERY_REMOVE}-{index}",
                 on_click=keep_history,
                 args=(choices.name, history.go(history.now[:index] + history.now[index + 1 :])),
             )
@@ -139,7 +139,7 @@ def _show_step(label: str, icon: str, name: str, history: History | None) -> Non
     st.button(
         label,
         icon=f":material/{icon}:",
-        key=f"surgery-{label.lower()}",
+        key=f"{keys.SURGERY}-{label.lower()}",
         disabled=history is None,
         on_click=keep_history,
         args=(name, history),
@@ -158,7 +158,9 @@ def _show_desk(choices: Choices, before: Analysis, table: pd.DataFrame, span: Sp
             ("Set to their mean", "mean", lambda: level_gates(targets)),
         ):
             _button(label, key, targets, lambda make=make: change(make()))
-    amount = st.slider("Amount", 0.0, 3.0, 0.5, 0.05, key="surgery-amount", persist_state="session")
+    amount = st.slider(
+        "Amount", 0.0, 3.0, 0.5, 0.05, key=keys.SURGERY_AMOUNT, persist_state="session"
+    )
     with st.container(horizontal=True):
         inside = span.low <= amount <= span.high
         _button(
@@ -186,7 +188,7 @@ def _change(name: str, edit: GateEdit) -> None:
 
 
 def _button(label: str, key: str, targets: Targets, act: Callable[[], None]) -> None:
-    st.button(label, key=f"surgery-{key}", disabled=not targets, on_click=act)
+    st.button(label, key=f"{keys.SURGERY}-{key}", disabled=not targets, on_click=act)
 
 
 def _say_what_is_chosen(choices: Choices, targets: Targets) -> None:
@@ -210,11 +212,11 @@ def _show_reaction(table: pd.DataFrame, span: Span, edits: Edits) -> None:
     if table["path"].iloc[-1] in edited and table["path"].iloc[first] == table["path"].iloc[-1]:
         st.caption(f"{table['block'].iloc[-1]} is the last block: no later gate can react.")
     figure = draw_reaction(
-        table.iloc[first:], current_palette(), edited=edited, selected=st.session_state.get("block")
+        table.iloc[first:], current_palette(), edited=edited, selected=keys.BLOCK.get()
     )
     show_figure(
         figure,
-        "reaction",
+        keys.REACTION,
         alt="Change of every gate from the first edited block on",
         on_click=open_block,
     )
@@ -277,14 +279,14 @@ def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
 
 
 def _choose_map(choices: Choices, before: Analysis) -> tuple[int, str]:
-    keys = list(_TITLES)
+    methods = list(_TITLES)
     left, right = st.columns(2)
     method = left.selectbox(
         "Method",
-        keys,
-        keys.index("grad_cam"),
+        methods,
+        methods.index("grad_cam"),
         format_func=_TITLES.__getitem__,
-        key="surgery-method",
+        key=keys.SURGERY_METHOD,
         persist_state="session",
     )
     with right:

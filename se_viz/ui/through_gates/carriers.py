@@ -16,7 +16,7 @@ from se_viz.experiments import Analysis, gates_of, tabulate_effects
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, ask_with_bar
-from se_viz.ui.session import open_channel
+from se_viz.ui.session import keys, open_channel
 from se_viz.ui.through_gates.rise import name_set, say_error
 from se_viz.ui.widgets import announce, choose_block, current_palette, show_figure
 
@@ -41,7 +41,7 @@ def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
         "By",
         list(titles),
         format_func=titles.__getitem__,
-        key="gate-attribution",
+        key=keys.GATE_ATTRIBUTION,
         persist_state="session",
         help=NO_GRAD_CAM,
     )
@@ -83,14 +83,8 @@ def _values(
     row, question = GATE_METHODS[method], AttributeToGates(block, trace.target, method, baseline)
     if row.kind != "gradient":
         announce(choices, row.title, row.cost(record.gate.shape[1]), what="this block")
-    found = ask_with_bar(
-        choices, question, "Computing the parts of the gates…", key="carriers", stop=_stop
-    )
+    found = ask_with_bar(choices, question, "Computing the parts of the gates…", key=keys.CARRIERS)
     return found.values, row.looks_for, f"{_say_bypass(found)}({row.source})"
-
-
-def _stop() -> None:
-    st.session_state["gate-attribution"] = _WAY
 
 
 def _say_bypass(found: "GateAttribution") -> str:
@@ -108,13 +102,13 @@ def _draw(choices: Choices, table: pd.DataFrame, title: str) -> None:
     figure = draw_effects(
         table,
         current_palette(),
-        selected=st.session_state.get("channel"),
+        selected=keys.CHANNEL.get(),
         span=gate_span(choices.network.inspection.sites, table["gate"].to_numpy()),
         title=title,
     )
     show_figure(
         figure,
-        "carriers",
+        keys.CARRIERS,
         alt="Gate against the part through it, one point a channel",
         on_click=open_channel,
     )
@@ -143,11 +137,11 @@ def _list_strongest(table: pd.DataFrame) -> None:
         for row in table.iloc[order].to_dict("records"):
             st.button(
                 f"#{row['channel']} · gate {row['gate']:.2f} · {row['effect']:+.2g}",
-                key=f"carrier-{row['channel']}",
+                key=f"{keys.CARRIER}-{row['channel']}",
                 on_click=_open,
                 args=(row["channel"],),
             )
 
 
 def _open(channel: int) -> None:
-    st.session_state.channel = channel
+    keys.CHANNEL.set(channel)

@@ -2,8 +2,6 @@
 past them.
 """
 
-from functools import partial
-
 import pandas as pd
 import streamlit as st
 
@@ -13,8 +11,8 @@ from se_viz.charts import CLIPPED, PAST, THROUGH, draw_flows, sum_cells
 from se_viz.engine.questions import TracePaths
 from se_viz.experiments import Analysis
 from se_viz.gates.tables import label_blocks
-from se_viz.ui.asking import Choices, ask_with_bar, case_of, page_part
-from se_viz.ui.session import open_block
+from se_viz.ui.asking import Choices, ask_with_bar, page_part
+from se_viz.ui.session import keys, open_block
 from se_viz.ui.through_gates.carriers import show_carriers
 from se_viz.ui.through_gates.rise import describe_rise, is_still, name_set, say_error, say_part
 from se_viz.ui.widgets import choose_option, current_palette, show_figure, show_pair
@@ -27,15 +25,10 @@ def show_paths(choices: Choices, analysis: Analysis, target: Target, baseline: s
     channel.
     """
     question = TracePaths(target, baseline)
-    token = (case_of(choices), question)
-    if st.session_state.get("paths-stopped") == token:
-        st.info("Stopped. Choose another class, image or baseline, or go on.")
-        st.button("Go on", on_click=_note_stop, args=(None,), key="go-on-paths")
-        return
     # A container, so that what was there before holds its place meanwhile.
     with st.container():
-        text, stop = "Integrating from the baseline to the photo…", partial(_note_stop, token)
-        trace = ask_with_bar(choices, question, text, key="paths", stop=stop)
+        text = "Integrating from the baseline to the photo…"
+        trace = ask_with_bar(choices, question, text, key=keys.PATHS)
     _show(choices, analysis, trace, baseline)
 
 
@@ -52,7 +45,7 @@ def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> 
     with blocks:
         st.subheader("Block by block", anchor=False)
         held = choose_option(
-            "Gates of", {name: name_set(name) for name in trace.flows}, key="held-gates"
+            "Gates of", {name: name_set(name) for name in trace.flows}, key=keys.HELD_GATES
         )
         _show_blocks(analysis, trace, held)
     st.header("Which pixels acted through the gates?", anchor=False, divider="gray")
@@ -67,7 +60,7 @@ def _show_stages(trace: Trace) -> None:
         pd.DataFrame(rows, columns=["place", "past", "through"]), trace.rise, current_palette()
     )
     show_figure(
-        figure, "flows", alt="Parts past and through the gates, of the network and of each stage"
+        figure, keys.FLOWS, alt="Parts past and through the gates, of the network and of each stage"
     )
     st.caption(
         "Long bars through the gates: changes of these gates changed the answer. The two bars of a "
@@ -87,7 +80,10 @@ def _show_blocks(analysis: Analysis, trace: Trace, held: str) -> None:
     table = pd.DataFrame(rows, columns=["place", "through", "path"]).assign(past=float("nan"))
     figure = draw_flows(table, trace.rise, current_palette())
     show_figure(
-        figure, "flow-blocks", alt="The part through the gates of each block", on_click=open_block
+        figure,
+        keys.FLOW_BLOCKS,
+        alt="The part through the gates of each block",
+        on_click=open_block,
     )
     st.caption(
         f"Parts through each block's gates, together {say_part(flow.carried, trace)}; past all of "
@@ -99,8 +95,8 @@ def _show_blocks(analysis: Analysis, trace: Trace, held: str) -> None:
 def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
     flow = trace.flows[held]
     parts = {
-        PAST: ("flow-past", flow.bypass, flow.map),
-        THROUGH: ("flow-through", flow.carried, trace.gate_map(held)),
+        PAST: (keys.FLOW_PAST, flow.bypass, flow.map),
+        THROUGH: (keys.FLOW_THROUGH, flow.carried, trace.gate_map(held)),
     }
     maps = {
         key: (f"**{way.capitalize()}**: {say_part(part, trace)}", sum_cells(pixels.numpy()))
@@ -115,7 +111,3 @@ def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
         "effect of pixels by moving these gates, the rest of the integrated gradients. A cell is "
         f"the sum of its pixels. {CLIPPED}",
     )
-
-
-def _note_stop(token: tuple | None) -> None:
-    st.session_state["paths-stopped"] = token

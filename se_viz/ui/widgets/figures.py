@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from se_viz.charts import Figure, to_html
+from se_viz.ui.session import keys
 from se_viz.ui.widgets.theme import current_palette
 
 
@@ -49,7 +50,7 @@ def offer_html(key: str, draw: Callable[[], Figure]) -> None:
         lambda: to_html(draw(), palette),
         file_name=f"se_viz-{key}.html",
         mime="text/html",
-        key=f"html-{key}",
+        key=f"{keys.HTML}-{key}",
         help="As PNG: the camera at the top right of the figure.",
         on_click="ignore",
         type="tertiary",

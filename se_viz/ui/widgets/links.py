@@ -10,15 +10,15 @@ import streamlit as st
 from se_viz.experiments import Analysis
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
+from se_viz.ui.navigation import link_page
+from se_viz.ui.session import keys
 from se_viz.ui.widgets.pickers import open_block_of, open_channel_of
 
 
 def link_channel(record: GateRecord, label: str) -> None:
     """Show a link that opens the chosen channel of a block under the microscope."""
     channel = open_channel_of(record)
-    # From `app.py`; a page that runs by itself has no others.
-    if page := st.session_state.get("microscope_page"):
-        st.page_link(page, label=f"Open channel {channel} of {label} under the microscope")
+    link_page("microscope", f"Open channel {channel} of {label} under the microscope")
 
 
 def link_block(analysis: Analysis) -> None:
@@ -43,12 +43,11 @@ def show_rows(table: pd.DataFrame, names: Sequence[str], *, key: str, **options:
 
 
 def _open_row(key: str, names: tuple[str, ...]) -> None:
-    cells = st.session_state[key].selection.cells
+    cells = keys.value_of(key).selection.cells
     if cells and names[cells[0][0]]:
-        st.session_state.block = names[cells[0][0]]
+        keys.BLOCK.set(names[cells[0][0]])
 
 
 def link_attributions() -> None:
     """Show a link to the page that puts methods side by side, for the same class."""
-    if page := st.session_state.get("attribution_page"):
-        st.page_link(page, label="All methods side by side")
+    link_page("attribution", "All methods side by side")

@@ -13,6 +13,7 @@ from se_viz.attribution.question import Attribution, Target
 from se_viz.engine.questions import Attribute, MeasurePace
 from se_viz.errors import SeVizError
 from se_viz.ui.asking import Choices, ask, describe_load, get_engine
+from se_viz.ui.session import keys
 from se_viz.ui.widgets.pickers import choose_option
 from se_viz.ui.words import as_markdown
 
@@ -63,7 +64,7 @@ def choose_methods(choices: Choices, baseline: str) -> dict[Request, float]:
         ticked = {
             request: cost
             for request, cost in costs.items()
-            if st.session_state[tick_of(request.method)]
+            if keys.value_of(tick_of(request.method))
         }
         words = "Estimated times: number of passes x time per pass on this device."
         load = describe_load(get_engine().load(choices.device))
@@ -83,7 +84,7 @@ def sum_up(costs: Collection[float]) -> str:
 
 def tick_of(method: str) -> str:
     """Return the key of a method's tick in the session."""
-    return f"tick-{method}"
+    return f"{keys.TICK}-{method}"
 
 
 def count_passes(request: Request, side: int) -> int:
@@ -102,12 +103,16 @@ def _choose_settings() -> dict[str, Any]:
     first, second = st.columns(2)
     with first:
         steps = choose_option(
-            "Steps from the baseline", _STEPS, key="attribution-steps", default=32
+            "Steps from the baseline", _STEPS, key=keys.ATTRIBUTION_STEPS, default=32
         )
-        window = choose_option("Covered square", _WINDOWS, key="attribution-window", default=32)
+        window = choose_option("Covered square", _WINDOWS, key=keys.ATTRIBUTION_WINDOW, default=32)
     with second:
-        samples = choose_option("Random samples", _SAMPLES, key="attribution-samples", default="1")
-        patches = choose_option("Superpixels", _PATCHES, key="attribution-superpixels", default=40)
+        samples = choose_option(
+            "Random samples", _SAMPLES, key=keys.ATTRIBUTION_SAMPLES, default="1"
+        )
+        patches = choose_option(
+            "Superpixels", _PATCHES, key=keys.ATTRIBUTION_SUPERPIXELS, default=40
+        )
     st.caption(
         "More steps and samples are slower and more exact; each method uses only the settings that "
         "apply to it."
@@ -154,7 +159,9 @@ def _tick(costs: dict[str, float]) -> None:
 
 def _name_the_refused() -> None:
     for key, (title, words) in REFUSED.items():
-        st.checkbox(f"{title} · never", help=words, key=f"refused-{key}", disabled=True, wrap=True)
+        st.checkbox(
+            f"{title} · never", help=words, key=f"{keys.REFUSED}-{key}", disabled=True, wrap=True
+        )
 
 
 def say_seconds(seconds: float) -> str:

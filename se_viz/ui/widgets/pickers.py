@@ -12,7 +12,7 @@ from se_viz.experiments import Analysis
 from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices
-from se_viz.ui.session import is_chosen, open_first
+from se_viz.ui.session import is_chosen, keys, open_first_block, open_first_channel
 
 Option = TypeVar("Option", str, int)
 
@@ -22,7 +22,7 @@ _ENOUGH = 0.5
 
 def block_kept_open(uses: Sequence[GateRecord | GateSite]) -> str | None:
     """Return the name of the block that the session has open, if it is among these."""
-    name = st.session_state.get("block")
+    name = keys.BLOCK.get()
     return name if name in {use.name for use in uses} else None
 
 
@@ -36,22 +36,24 @@ def open_block_of(analysis: Analysis) -> str:
     way where their gates in it hardly differ and nobody has chosen it.
     """
     spreads = {record.name: record.gate.std(correction=0).item() for record in analysis.records}
-    held, widest = block_kept_open(analysis.records), max(spreads, key=spreads.__getitem__)
-    if held is None or (not is_chosen() and spreads[held] < _ENOUGH * spreads[widest]):
-        open_first("block", widest)
-    return st.session_state.block
+    widest = max(spreads, key=spreads.__getitem__)
+    block = block_kept_open(analysis.records)
+    if block is None or (not is_chosen() and spreads[block] < _ENOUGH * spreads[widest]):
+        open_first_block(widest)
+        return widest
+    return block
 
 
 def choose_block(analysis: Analysis) -> str:
     """Offer every block; return the name of the open one, which a click may have set."""
     labels = label_blocks(analysis.records)
     # Also where it is the same: a page that is new to the browser would begin with the first block.
-    st.session_state.block = open_block_of(analysis)
+    keys.BLOCK.set(open_block_of(analysis))
     return st.selectbox(
         "Open block",
         list(labels),
         format_func=labels.__getitem__,
-        key="block",
+        key=keys.BLOCK.name,
         persist_state="session",
     )
 
@@ -62,9 +64,11 @@ def open_channel_of(record: GateRecord) -> int:
     That is the channel whose mean the block changes most: a gate of 1 changes nothing that could be
     seen.
     """
-    if not 0 <= st.session_state.get("channel", -1) < record.gate.shape[1]:
-        open_first("channel", int(((1 - record.gate[0]) * record.squeeze[0]).abs().argmax()))
-    return st.session_state.channel
+    channel = keys.CHANNEL.get()
+    if channel is None or not 0 <= channel < record.gate.shape[1]:
+        channel = int(((1 - record.gate[0]) * record.squeeze[0]).abs().argmax())
+        open_first_channel(channel)
+    return channel
 
 
 def choose_channel(record: GateRecord) -> int:
@@ -74,13 +78,13 @@ def choose_channel(record: GateRecord) -> int:
     """
     channels = record.gate.shape[1]
     # Set also where it is the same, as for the block.
-    st.session_state.channel = open_channel_of(record)
+    keys.CHANNEL.set(open_channel_of(record))
     return st.number_input(
         f"Channel, 0 to {channels - 1}",
         0,
         channels - 1,
         step=1,
-        key="channel",
+        key=keys.CHANNEL.name,
         persist_state="session",
     )
 
@@ -93,20 +97,19 @@ def choose_class(choices: Choices, analysis: Analysis, label: str = "Class") -> 
     Its key is not the image's own: the browser keeps a picker whose key is gone until the run ends,
     which may take minutes.
     """
-    names, token = choices.network.classes, (choices.image.digest, choices.name)
+    names = choices.network.classes
+    token = (choices.image.digest, choices.name)
     ranked = [index for index, _ in analysis.top(len(names))]
-    chosen = st.session_state.setdefault("targets", {})
-    kept = (
-        st.session_state.get("target")
-        if st.session_state.get("target_of") == token
-        else chosen.get(token)
-    )
+    targets = keys.TARGETS.get()
+    target = keys.TARGET.get() if keys.TARGET_OF.get() == token else targets.get(token)
     # Set also where it is the same, as for the block.
-    st.session_state.target_of, st.session_state.target = token, ranked[0] if kept is None else kept
-    chosen[token] = st.selectbox(
-        label, ranked, format_func=names.__getitem__, key="target", persist_state="session"
+    keys.TARGET.set(ranked[0] if target is None else target)
+    keys.TARGET_OF.set(token)
+    target = st.selectbox(
+        label, ranked, format_func=names.__getitem__, key=keys.TARGET.name, persist_state="session"
     )
-    return chosen[token]
+    keys.TARGETS.set({**targets, token: target})
+    return target
 
 
 def choose_option(

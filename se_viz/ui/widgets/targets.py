@@ -5,6 +5,7 @@ import streamlit as st
 from se_viz.attribution.question import BASELINES, Target
 from se_viz.experiments import Analysis
 from se_viz.ui.asking import Choices
+from se_viz.ui.session import keys
 from se_viz.ui.widgets.pickers import choose_class
 
 
@@ -23,33 +24,32 @@ def choose_target(choices: Choices, analysis: Analysis) -> tuple[Target, str]:
         list(BASELINES),
         format_func=lambda key: BASELINES[key].title,
         help="  \n".join(f"**{row.title}**: {row.sentence}" for row in BASELINES.values()),
-        key="baseline",
+        key=keys.BASELINE,
         persist_state="session",
     )
     return Target(index, against), baseline
 
 
 def _choose_other(choices: Choices, analysis: Analysis, index: int) -> int | None:
-    names, token = choices.network.classes, (choices.image.digest, choices.name)
-    others = [other for other, _ in analysis.top(len(names)) if other != index]
-    chosen = st.session_state.setdefault("others", {})
+    names = choices.network.classes
+    token = (choices.image.digest, choices.name)
+    ranked = [rival for rival, _ in analysis.top(len(names)) if rival != index]
+    rivals = keys.AGAINSTS.get()
     # The class may have been chosen on another page since.
-    kept = (
-        st.session_state.get("against")
-        if st.session_state.get("others_of") == token
-        else chosen.get(token)
-    )
-    st.session_state.others_of, st.session_state.against = token, kept if kept in others else None
-    chosen[token] = st.selectbox(
+    rival = keys.AGAINST.get() if keys.AGAINST_OF.get() == token else rivals.get(token)
+    keys.AGAINST.set(rival if rival in ranked else None)
+    keys.AGAINST_OF.set(token)
+    rival = st.selectbox(
         "And not that class",
-        others,
+        ranked,
         index=None,
         placeholder="No other class",
         format_func=names.__getitem__,
-        key="against",
+        key=keys.AGAINST.name,
         persist_state="session",
     )
-    return chosen[token]
+    keys.AGAINSTS.set({**rivals, token: rival})
+    return rival
 
 
 def name_target(choices: Choices, target: Target) -> str:

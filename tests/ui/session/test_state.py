@@ -81,12 +81,12 @@ def changed() -> AppTest:
         import streamlit as st
 
         from se_viz.images.reading import list_samples
-        from se_viz.ui.session.state import choose_sample, open_first
+        from se_viz.ui.session.state import choose_sample, open_first_block, open_first_channel
 
         samples = list_samples()
         choose_sample(samples[0])
-        open_first("block", "layer4.0")
-        open_first("channel", 233)
+        open_first_block("layer4.0")
+        open_first_channel(233)
         st.session_state.update(st.session_state.chosen)
         choose_sample(samples[st.session_state.photo])
         st.session_state.left = {key: st.session_state.get(key) for key in ("block", "channel")}
@@ -127,14 +127,14 @@ def reopened() -> AppTest:
 
         from se_viz.experiments.analysis import Analysis
         from se_viz.gates.records import GateRecord
-        from se_viz.ui.session.state import open_first
+        from se_viz.ui.session.state import open_first_block
         from se_viz.ui.widgets.pickers import open_block_of
 
         def record(name: str, spread: float) -> GateRecord:
             gate = torch.tensor([[0.5 - spread, 0.5 + spread]])
             return GateRecord(name, 2, torch.ones(1, 2), gate)
 
-        open_first("block", "held")
+        open_first_block("held")
         st.session_state.update(st.session_state.chosen)
         records = (record("held", st.session_state.spread), record("widest", 0.5))
         st.session_state.opened = open_block_of(Analysis(torch.ones(1), records, torch.ones(1)))

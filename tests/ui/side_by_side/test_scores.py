@@ -17,7 +17,7 @@ from se_viz.attribution.scores.scores import make_yardstick, score_map
 from se_viz.attribution.scores.sensitivity import measure_sensitivity
 from se_viz.charts.palettes import LIGHT
 from se_viz.networks import Network
-from se_viz.ui.side_by_side.curves import TABLE
+from se_viz.ui.session.keys import SCORES_TABLE as TABLE
 from tests.support.pages import chosen, clean, figure, noise, session, words
 
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
@@ -139,7 +139,8 @@ def test_the_latest_ticks_stay_and_keep_their_colours():
 def _tick_and_colour() -> None:
     import streamlit as st
 
-    from se_viz.ui.side_by_side.curves import TABLE, colour_curves, pick_rows, tick_rows
+    from se_viz.ui.session.keys import SCORES_TABLE as TABLE
+    from se_viz.ui.side_by_side.curves import colour_curves, pick_rows, tick_rows
 
     if TABLE in st.session_state:
         pick_rows()

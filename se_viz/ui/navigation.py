@@ -1,0 +1,41 @@
+"""The table of pages: navigation, links between pages, and what a page begins with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import streamlit as st
+
+from se_viz.ui.session import keys
+
+
+@dataclass(frozen=True, slots=True)
+class PageRow:
+    """One page of the app."""
+
+    title: str
+    """Its name in the navigation."""
+    icon: str
+    """What stands before it there."""
+    file: str
+    """Its script, from the repository's root; its address is the file's name."""
+    needs: Literal["photo", "network", "nothing"]
+    """What has to be chosen before it can show anything: a photo needs a network too."""
+
+
+PAGES: Mapping[str, PageRow] = {
+    "explore": PageRow("Explore", "🔍", "pages/explore.py", "photo"),
+    "microscope": PageRow("Open a gate", "🔬", "pages/microscope.py", "photo"),
+    "surgery": PageRow("Change the gates", "🎛️", "pages/surgery.py", "photo"),
+    "counterfactuals": PageRow("Does it matter?", "⚖️", "pages/counterfactuals.py", "photo"),
+    "attribution": PageRow("Where did it look?", "🗺️", "pages/attribution.py", "photo"),
+    "networks": PageRow("Networks", "🗂️", "pages/networks.py", "nothing"),
+    "guide": PageRow("How to read it", "📖", "pages/guide.py", "nothing"),
+}
+"""Every page by name, in the order of the navigation; the first is the app's own address."""
+
+
+def link_page(name: str, label: str) -> None:
+    """Show a link to a page; none where a page runs by itself, without `app.py`."""
+    if page := keys.PAGES.get().get(name):
+        st.page_link(page, label=label)

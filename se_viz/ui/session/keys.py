@@ -1,0 +1,229 @@
+"""Everything that a browser session remembers: its keys, and the only reads and writes of it.
+
+A `Key` is read or written by code. A plain name belongs to one widget, whose value its call
+returns; where several widgets are of a kind, a number or a name follows it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    from streamlit.navigation.page import StreamlitPage
+
+    from se_viz.ui.session.state import ChosenImage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Key(Generic[T]):
+    """One thing that a session remembers."""
+
+    name: str
+    """Its name in Streamlit's state, and so the ``key`` of a widget that shows it."""
+    default: T
+    """What it is before anybody has set it; never changed in place."""
+
+    def get(self) -> T:
+        """Return what is remembered."""
+        return st.session_state.get(self.name, self.default)
+
+    def set(self, value: T) -> None:
+        """Remember a value; before its widget runs, that shows it."""
+        st.session_state[self.name] = value
+
+    def pop(self) -> T:
+        """Return what is remembered, and forget it."""
+        return st.session_state.pop(self.name, self.default)
+
+
+def value_of(widget: str) -> Any:
+    """Return the value, or the event, of a widget or figure that has run; None where none has."""
+    return st.session_state.get(widget)
+
+
+def set_value(widget: str, value: Any) -> None:
+    """Set a widget before it runs; while it has not changed, the browser keeps what it shows."""
+    st.session_state[widget] = value
+
+
+# The photo and the network, on all pages.
+IMAGE: "Key[ChosenImage | None]" = Key("image", None)
+IMAGE_PROBLEM: Key[str | None] = Key("image_problem", None)
+"""Why the last file could not be used."""
+OWN_PHOTOS: "Key[tuple[ChosenImage, ...]]" = Key("own_photos", ())
+UNREAD_FILE: Key[tuple[str, bytes] | None] = Key("unread_file", None)
+"""Name and content of a file that was chosen and is not decoded yet."""
+UPLOADS: Key[int] = Key("uploads", 0)
+"""How many photos were read: each has an uploader of its own."""
+NETWORK: Key[str | None] = Key("network", None)
+NEXT_NETWORK: Key[str | None] = Key("next_network", None)
+"""What the picker of networks, which may stand already, is set to in the next run."""
+DEVICE: Key[str | None] = Key("device", None)
+SOURCE = "source"
+CAMERA = "camera"
+
+PAGES: "Key[Mapping[str, StreamlitPage]]" = Key("pages", {})
+"""The app's pages by name; empty where a page runs by itself."""
+
+# What is open, on all pages.
+BLOCK: Key[str | None] = Key("block", None)
+FIRST_BLOCK: Key[str | None] = Key("first-block", None)
+"""The block that the app opened by itself."""
+CHANNEL: Key[int | None] = Key("channel", None)
+FIRST_CHANNEL: Key[int | None] = Key("first-channel", None)
+"""The channel that the app opened by itself."""
+TARGET: Key[int | None] = Key("target", None)
+TARGET_OF: Key[tuple[str, str] | None] = Key("target_of", None)
+"""The photo and network that the picker of classes is set for."""
+TARGETS: Key[Mapping[tuple[str, str], int]] = Key("targets", {})
+"""The class of each photo and network."""
+AGAINST: Key[int | None] = Key("against", None)
+AGAINST_OF: Key[tuple[str, str] | None] = Key("others_of", None)
+AGAINSTS: Key[Mapping[tuple[str, str], int | None]] = Key("others", {})
+"""The class that each is held against."""
+BASELINE = "baseline"
+
+# Long work: a bar, *Stop*, *Go on*.
+STOPPED: Key[Mapping[str, object]] = Key("stopped", {})
+"""The work that was stopped last in each part of a page."""
+STOP = "stop"
+GO_ON = "go-on"
+
+# Explore.
+VALUE = "value"
+ORDER = "order"
+OPACITY = "opacity"
+METHOD = "method"
+STAGE = "stage"
+LIMIT = "limit"
+GATES = "gates"
+NUMBERS = "numbers"
+HEALTH = "health"
+ATTRIBUTION = "attribution"
+DOWNLOAD = "download"
+HTML = "html"
+
+# Open a gate.
+MICROSCOPE = "microscope"
+JACOBIAN_VIEW = "jacobian-view"
+INFLUENCE = "influence"
+JACOBIAN = "jacobian"
+STRONGEST = "strongest"
+GATE_METHOD = "gate-method"
+GATE_LEVEL = "gate-level"
+GATE_MAP = "gate-map"
+ERASE_SHARE = "erase-share"
+ERASE_FILL = "erase-fill"
+PLACES = "places"
+GALLERY_GATES = "gallery-gates"
+
+# Change the gates.
+EDITS: Key[Mapping[str, Any]] = Key("edits", {})
+"""The history of edits of each network."""
+PICKED: Key[tuple[str, tuple[int, ...]]] = Key("picked", ("", ()))
+"""The channels that were picked last, and the figure they were picked in."""
+SURGERY = "surgery"
+SURGERY_AMOUNT = "surgery-amount"
+SURGERY_GATE = "surgery-gate"
+SURGERY_METHOD = "surgery-method"
+SURGERY_ORDER = "surgery-order"
+SURGERY_RANGE = "surgery-range"
+SURGERY_REMOVE = "surgery-remove"
+SURGERY_SCOPE = "surgery-scope"
+SURGERY_WAY = "surgery-way"
+PICK = "pick"
+ANSWERS = "answers"
+REACTION = "reaction"
+
+# Does it matter?
+COUNTERFACTUAL = "counterfactual"
+SCOPE = "scope"
+LENDER = "other"
+COUNTERFACTUALS = "counterfactuals"
+DEPTH = "depth"
+REPLACED_PLACES = "replaced-places"
+MEASURE = "measure"
+ABLATION = "ablation"
+ABLATED: Key[tuple[Any, int] | None] = Key("ablated", None)
+"""The ablation that ran last, and how many of its channels are done."""
+STOPPED_ABLATIONS: Key[Mapping[Any, int]] = Key("stopped_ablations", {})
+"""How many channels of an ablation were done when it was stopped."""
+EFFECTS = "effects"
+SHUFFLES = "shuffles"
+USELESS = "useless"
+DECISIVE = "decisive"
+
+# Where did it look?
+ATTRIBUTION_VIEW = "attribution-view"
+TICK = "tick"
+REFUSED = "refused"
+ATTRIBUTION_STEPS = "attribution-steps"
+ATTRIBUTION_WINDOW = "attribution-window"
+ATTRIBUTION_SAMPLES = "attribution-samples"
+ATTRIBUTION_SUPERPIXELS = "attribution-superpixels"
+MAP_OPACITY = "map-opacity"
+MAP_SCALE = "map-scale"
+MAP_SIGN = "map-sign"
+ATTRIBUTIONS = "attributions"
+REPEATS = "repeats"
+ATTRIBUTED: Key[Mapping[Any, Any]] = Key("attributed", {})
+"""Which maps this session has seen done, each with the error where there was none."""
+UNTICKED: Key[tuple[str, ...]] = Key("unticked", ())
+"""Titles of the methods that *Stop* has unticked, until they are named once."""
+UNREPEATED: Key[frozenset[Any]] = Key("unrepeated", frozenset())
+"""Maps that shall not be drawn with another seed."""
+SCORES = "scores"
+SCORED: Key[object] = Key("scored", None)
+"""What people asked to be scored."""
+SCORES_TABLE = "scores-table"
+SCORE_CURVES = "score-curves"
+SENSITIVITY: Key[bool] = Key("sensitivity", False)
+CURVE_ROWS: Key[tuple[str, ...]] = Key("curve_rows", ())
+"""Titles of the table's rows."""
+CURVE_COLOURS: Key[Mapping[str, int]] = Key("curve_colours", {})
+PICKED_CURVES: Key[tuple[str, ...]] = Key("picked_curves", ())
+SANITY = "sanity"
+SANITY_MAP: Key[str | None] = Key("sanity-map", None)
+SANITY_STEPS = "sanity-steps"
+RANDOMISED: Key[object] = Key("randomised", None)
+"""What people asked to be randomised."""
+STAGE_METHOD = "stage-method"
+STAGE_PLACE = "stage-place"
+SIDE = "side"
+SIDE_METHOD = "side-method"
+MAKERS = "makers"
+VECTOR_BLOCK = "vector-block"
+VECTOR_CLASS = "vector-class"
+VECTOR_GATES = "vector-gates"
+VECTOR_MAP = "vector-map"
+VECTOR_Z = "vector-z"
+PATHS = "paths"
+HELD_GATES = "held-gates"
+FLOWS = "flows"
+FLOW_BLOCKS = "flow-blocks"
+FLOW_PAST = "flow-past"
+FLOW_THROUGH = "flow-through"
+CARRIER = "carrier"
+CARRIERS = "carriers"
+GATE_ATTRIBUTION = "gate-attribution"
+
+# Networks.
+NETWORKS = "networks"
+NETWORK_SEARCH = "network-search"
+NETWORK_FILTER = "network-filter"
+NETWORK_INSIDE = "network-inside"
+EMPTY_CACHE = "empty-cache"
+OWN_ARCHITECTURE = "own-architecture"
+OWN_COUNT: Key[int] = Key("own-count", 0)
+"""How many networks this session brought: each has an uploader of its own."""
+OWN_FOR_ALL = "own-for-all"
+OWN_LABELS = "own-labels"
+OWN_MULTI_LABEL = "own-multi-label"
+OWN_NOTE: Key[str] = Key("own-note", "")
+"""What is to be said once of the network that was brought last."""
+OWN_WEIGHTS = "own-weights"
+FORGET = "forget"
