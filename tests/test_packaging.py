@@ -63,7 +63,7 @@ def test_wheel_carries_what_the_browser_runs(installed):
     """The page that opens a gate is drawn by a script and a style sheet, which are no Python
     files.
     """
-    files = {path.suffix for path in (installed / "se_viz" / "ui").iterdir()}
+    files = {path.suffix for path in (installed / "se_viz" / "ui").rglob("*")}
     assert files >= {".js", ".css"}
 
 
