@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from se_viz.images import open_image
     from se_viz.networks import Network, NetworkCard, list_networks, load_network
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Attribution",
     "BlockHealth",
