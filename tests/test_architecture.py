@@ -149,15 +149,20 @@ def test_what_a_session_remembers_has_one_home(file: Path):
     tree = tree_of(file)
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     assert [node.lineno for node in nodes if node.attr == "session_state"] == []
-    assert [node.lineno for node in ast.walk(tree) if names_a_key(node)] == []
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert [ast.unparse(key) for call in calls for key in keys_of(call) if is_written(key)] == []
 
 
-def names_a_key(node: ast.AST) -> bool:
-    """Tell whether a key of a widget or figure is written out, or begins with what is."""
-    if not isinstance(node, ast.keyword) or node.arg not in ("key", "picker"):
-        return False
-    value = node.value
-    start = value.values[0] if isinstance(value, ast.JoinedStr) else value
+def keys_of(call: ast.Call) -> Iterator[ast.expr]:
+    """Yield what a call gives a widget or a figure as its key."""
+    yield from (word.value for word in call.keywords if word.arg in ("key", "picker"))
+    if isinstance(call.func, ast.Name) and call.func.id in ("show_figure", "show_panel"):
+        yield call.args[1]
+
+
+def is_written(key: ast.expr) -> bool:
+    """Tell whether a key is written out, or begins with what is."""
+    start = key.values[0] if isinstance(key, ast.JoinedStr) else key
     return isinstance(start, ast.Constant)
 
 

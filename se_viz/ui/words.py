@@ -73,4 +73,4 @@ def code(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return _MARKS.sub(lambda found: f"\\{found[0]}" if found["late"] is None else _NOTHING, text)
+    return _MARKS.sub(lambda match: f"\\{match[0]}" if match["late"] is None else _NOTHING, text)

@@ -29,9 +29,9 @@ def get_analysis(choices: Choices, block: str | None = None) -> Analysis:
         with waiting("Analysing the image…") as watch:
             case = case_of(choices)
             # Asked for by both caches, run for the first.
-            told = tell_apart(watch, lambda *_: None)
+            progress = tell_apart(watch, lambda *_: None)
             look = cache(
-                partial(get_engine().ask, case, choices.photo, Analyse(block), progress=told)
+                partial(get_engine().ask, case, choices.photo, Analyse(block), progress=progress)
             )
             record = _keep_record(case, block, _look=look) if block else None
             analysis = _analysis(case, _look=look)
@@ -53,10 +53,13 @@ def _keep_record(case: Case, block: str, *, _look: Callable[[], Analysis]) -> Ga
     return _look().record(block)
 
 
-def _hold(analysis: Analysis, kept: GateRecord | None = None) -> Analysis:
+def _hold(analysis: Analysis, detailed: GateRecord | None = None) -> Analysis:
     """Return an analysis that has the feature maps of one record, or of none."""
     records = (
-        replace(record, features=kept.features if kept and record.name == kept.name else None)
+        replace(
+            record,
+            features=detailed.features if detailed and record.name == detailed.name else None,
+        )
         for record in analysis.records
     )
     return replace(analysis, records=tuple(records))

@@ -50,8 +50,10 @@ def progress(
                     on_click=stop or partial(_note_stop, key, work),
                     icon=":material/stop:",
                 )
-        left = estimate_rest(time.perf_counter() - started, done=done, total=total, already=already)
-        bars[0].progress(done / total, text=f"{done} of {total} · about {left:.0f} s left")
+        seconds = estimate_rest(
+            time.perf_counter() - started, done=done, total=total, already=already
+        )
+        bars[0].progress(done / total, text=f"{done} of {total} · about {seconds:.0f} s left")
 
     try:
         with waiting(text, slow=True) as watch:
@@ -90,10 +92,8 @@ def describe_load(load: Load) -> str:
     """Say how much longer than alone something long takes; nothing where nobody else waits."""
     if not load.waiting:
         return ""
-    others = load.waiting + 1
-    return (
-        f" {others} other users share {load.device} now; expect up to {others + 1} times as long."
-    )
+    users = load.waiting + 1
+    return f" {users} other users share {load.device} now; expect up to {users + 1} times as long."
 
 
 def estimate_rest(seconds: float, *, done: int, total: int, already: int = 0) -> float:

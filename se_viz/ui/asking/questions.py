@@ -57,7 +57,7 @@ def answer(
     watch: Watch,
     report: Report = lambda *_: None,
     *,
-    others: Mapping[str, Image.Image] | None = None,
+    gallery: Mapping[str, Image.Image] | None = None,
 ) -> Any:
     """Return the answer to one of several questions, which share a text or a bar.
 
@@ -67,7 +67,7 @@ def answer(
         OvertakenError: from the watch.
         SeVizError: it cannot be answered; the text says why and what to do.
     """
-    photos = {choices.image.digest: choices.photo, **(others or {})}
+    photos = {choices.image.digest: choices.photo, **(gallery or {})}
     return answer_case(case_of(choices), photos, question, watch, report)
 
 
@@ -84,8 +84,8 @@ def answer_case(
         SeVizError: it cannot be answered; the text says why and what to do.
     """
     case = replace(case, digest="") if isinstance(question, OF_NETWORKS) else case
-    told = tell_apart(watch, report)
-    compute = partial(get_engine().ask, case, photos, question, progress=told)
+    progress = tell_apart(watch, report)
+    compute = partial(get_engine().ask, case, photos, question, progress=progress)
     return _CACHES[type(question)](case, question, _compute=compute)
 
 

@@ -58,15 +58,16 @@ def show_recalibration(choices: Choices, analysis: Analysis, target: Target, bas
             side: ask_layer(layer, target, method, baseline) for side, layer in layers.items()
         }
         sides = find_sights(choices, questions, picker=keys.SIDE_METHOD)
-    found = _compare(sides, gates_of(analysis)[block], method)
-    _show_maps(choices, sides, found, method)
-    if isinstance(found, Recalibration):
-        _show_makers(analysis, found, block, method)
+    comparison = _compare(sides, gates_of(analysis)[block], method)
+    _show_maps(choices, sides, comparison, method)
+    if isinstance(comparison, Recalibration):
+        _show_makers(analysis, comparison, block, method)
 
 
 def _compare(sides: Sides, gates: Gates, method: str) -> Recalibration | str:
     """Compare both sides, or say why there is nothing to compare."""
-    before, after = sides["before"], sides["after"]
+    before = sides["before"]
+    after = sides["after"]
     if isinstance(before, str) or isinstance(after, str):
         return (
             "There is no difference where one side has no map. Choose another method, or another "
@@ -103,29 +104,34 @@ def describe_scale(method: str, count: int) -> str:
     return f"{'All three' if count == 3 else 'Both'} share one scale. {CLIPPED}"
 
 
-def _show_maps(choices: Choices, sides: Sides, found: Recalibration | str, method: str) -> None:
+def _show_maps(
+    choices: Choices, sides: Sides, comparison: Recalibration | str, method: str
+) -> None:
     maps = {WHERE[where]: _map_of(side, method) for where, side in sides.items()}
-    maps[_DIFFERENCE] = found if isinstance(found, str) else found.difference
+    maps[_DIFFERENCE] = comparison if isinstance(comparison, str) else comparison.difference
     large = {
-        name: enlarge(one, (DETAIL, DETAIL)).numpy()
-        for name, one in maps.items()
-        if not isinstance(one, str)
+        name: enlarge(cells, (DETAIL, DETAIL)).numpy()
+        for name, cells in maps.items()
+        if not isinstance(cells, str)
     }
-    signed, shared = method not in APART, method not in APART or APART[method].same_unit
-    fitted = {name: fit_span(one, signed=signed) for name, one in large.items()}
-    for place, (name, one) in zip(st.columns(3, gap="small"), maps.items(), strict=True):
+    signed = method not in APART
+    same_scale = method not in APART or APART[method].same_unit
+    spans = {name: fit_span(cells, signed=signed) for name, cells in large.items()}
+    for place, (name, cells) in zip(st.columns(3, gap="small"), maps.items(), strict=True):
         with place:
             st.markdown(f"**{name}**")
-            if isinstance(one, str):
-                st.info(as_markdown(one))
+            if isinstance(cells, str):
+                st.info(as_markdown(cells))
                 continue
-            span = widest(fitted.values()) if shared else fitted[name]
+            span = widest(spans.values()) if same_scale else spans[name]
             title = name_scale(method, signed=signed)
             figure = draw_panel(
                 choices.photo, large[name], current_palette(), span=span, title=title
             )
-            show_panel(figure, f"side-{name[0]}", alt=f"{name}: the map over the photo")
-    words = LAYER_METHODS[method].looks_for if isinstance(found, str) else describe_sides(method)
+            show_panel(figure, f"{keys.SIDE}-{name[0]}", alt=f"{name}: the map over the photo")
+    words = (
+        LAYER_METHODS[method].looks_for if isinstance(comparison, str) else describe_sides(method)
+    )
     st.caption(
         words, help=f"{describe_scale(method, len(large))} ({LAYER_METHODS[method].source})".strip()
     )
@@ -138,9 +144,10 @@ def _map_of(side: Sight | str, method: str) -> Cells | str:
     return side if isinstance(side, str) else side.map if method in APART else side.side.cells
 
 
-def _show_makers(analysis: Analysis, found: Recalibration, block: str, method: str) -> None:
+def _show_makers(analysis: Analysis, comparison: Recalibration, block: str, method: str) -> None:
     record = analysis.record(block)
-    channel, ranked = open_channel_of(record), found.channels
+    channel = open_channel_of(record)
+    ranked = comparison.channels
     # The open channel too, which the link names.
     table = ranked.loc[(ranked.index < _SHOWN) | (ranked["channel"] == channel)]
     st.markdown("**The channels that make the difference**, the largest first")

@@ -81,8 +81,8 @@ def _last_that_chooses(analysis: Analysis) -> str:
     return analysis.records[-1].name
 
 
-def _show(choices: Choices, record: GateRecord, found: tuple[SEVector, LayerAttribution]) -> None:
-    vector, weights = found
+def _show(choices: Choices, record: GateRecord, pair: tuple[SEVector, LayerAttribution]) -> None:
+    vector, weights = pair
     gates, maps, weighed = st.columns(3, gap="small")
     count = int(vector.kept.sum())
     with gates:

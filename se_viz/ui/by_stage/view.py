@@ -59,19 +59,19 @@ def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: 
         questions = {
             stage: ask_layer(layer, target, method, baseline) for stage, layer in layers.items()
         }
-        found = find_sights(choices, questions, picker=keys.STAGE_METHOD)
+        sights = find_sights(choices, questions, picker=keys.STAGE_METHOD)
     for column, (stage, sight) in zip(
-        st.columns(len(found), gap="small"), found.items(), strict=True
+        st.columns(len(sights), gap="small"), sights.items(), strict=True
     ):
         with column:
             _show_stage(choices, analysis, (stage, method), sight)
-    if drawn := [sight.seconds for sight in found.values() if isinstance(sight, Sight)]:
+    if times := [sight.seconds for sight in sights.values() if isinstance(sight, Sight)]:
         row = LAYER_METHODS[method]
         words = (
             "Look from the first stage to the last: the share below each map shows whether the "
             "evidence narrows."
         )
-        st.caption(f"{words} {row.looks_for}", help=_explain(sum(drawn), row.source))
+        st.caption(f"{words} {row.looks_for}", help=_explain(sum(times), row.source))
 
 
 def _choose() -> tuple[str, str]:
@@ -98,18 +98,21 @@ def _explain(seconds: float, source: str) -> str:
 
 
 def _show_stage(
-    choices: Choices, analysis: Analysis, asked: tuple[int, str], sight: Sight | str
+    choices: Choices, analysis: Analysis, place: tuple[int, str], sight: Sight | str
 ) -> None:
-    stage, method = asked
+    stage, method = place
     st.markdown(f"**{name_stage(stage)}**")
     if isinstance(sight, str):
         st.info(as_markdown(sight))
         return
     values = enlarge(sight.map, (DETAIL, DETAIL)).numpy()
     signed = bool((sight.map < 0).any())
-    labels, gates = label_blocks(analysis.records), gates_of(analysis)
+    labels = label_blocks(analysis.records)
+    gates = gates_of(analysis)
     curves = {
-        labels[one.name]: gates[one.name].numpy() for one in analysis.records if one.stage == stage
+        labels[record.name]: gates[record.name].numpy()
+        for record in analysis.records
+        if record.stage == stage
     }
     figure = draw_panel(
         choices.photo,
@@ -121,7 +124,7 @@ def _show_stage(
         gates=gate_span(choices.network.inspection.sites, np.concatenate(list(gates.values()))),
     )
     alt = f"{name_stage(stage)}: the map over the photo, and the gates of the stage"
-    show_panel(figure, f"stage-{stage}", alt=alt)
+    show_panel(figure, f"{keys.STAGE}-{stage}", alt=alt)
     height, width = sight.map.shape
     st.caption(f"{height} x {width} cells. {_say_focus(sight.focus, method)}")
 

@@ -1,7 +1,7 @@
 """Exact ablation on a page, in parts: those that are done stay where the rest is stopped."""
 
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ from se_viz.ui.session import keys
 _TOGETHER = 60
 """Channels of a part: four whole passes on a CPU, or one that begins at the block."""
 
-_Asked: TypeAlias = tuple[Case, str]
+_Work: TypeAlias = tuple[Case, str]
 """A case, and one of its blocks."""
 
 
@@ -25,13 +25,14 @@ def get_ablation(choices: Choices, block: str, target: int) -> Effects:
     Raises:
         SeVizError: the device cannot; the text says what to do.
     """
-    asked = _asked(choices, block)
+    work = _work(choices, block)
     channels = next(
         site.channels for site in choices.network.inspection.sites if site.name == block
     )
-    parts, computed = {}, list[int]()
+    parts: dict[tuple[int, ...], Any] = {}
+    computed: list[int] = []
     with progress(
-        "Ablating one channel after another…", key=keys.ABLATION, stop=partial(_stop, asked)
+        "Ablating one channel after another…", key=keys.ABLATION, stop=partial(_stop, work)
     ) as (watch, bar):
 
         def report(done: int, _: int, *, start: int) -> None:
@@ -39,11 +40,11 @@ def get_ablation(choices: Choices, block: str, target: int) -> Effects:
             computed.append(start)
             bar(start + done, channels, computed[0])
 
-        for start in range(0, _most(asked, channels), _TOGETHER):
+        for start in range(0, _most(work, channels), _TOGETHER):
             some = tuple(range(start, min(start + _TOGETHER, channels)))
             question = AblateChannels(block, some)
             parts[some] = answer(choices, question, watch, partial(report, start=start))
-            keys.ABLATED.set((asked, start + len(some)))
+            keys.ABLATED.set((work, start + len(some)))
     return gather_effects(parts, channels, target)
 
 
@@ -52,31 +53,31 @@ def show_rest(choices: Choices, block: str, effects: Effects) -> None:
 
     Nothing where all were.
     """
-    asked = int(effects.isfinite().sum())
-    if asked < len(effects):
-        st.info(f"Stopped after {asked} of {len(effects)} channels; only these are shown.")
+    count = int(effects.isfinite().sum())
+    if count < len(effects):
+        st.info(f"Stopped after {count} of {len(effects)} channels; only these are shown.")
         st.button(
             "Measure the rest",
             on_click=_go_on,
-            args=(_asked(choices, block),),
+            args=(_work(choices, block),),
             icon=":material/play_arrow:",
         )
 
 
-def _asked(choices: Choices, block: str) -> _Asked:
+def _work(choices: Choices, block: str) -> _Work:
     return case_of(choices), block
 
 
-def _most(asked: _Asked, channels: int) -> int:
-    return keys.STOPPED_ABLATIONS.get().get(asked, channels)
+def _most(work: _Work, channels: int) -> int:
+    return keys.STOPPED_ABLATIONS.get().get(work, channels)
 
 
-def _stop(asked: _Asked) -> None:
-    last, done = keys.ABLATED.get() or (asked, 0)
+def _stop(work: _Work) -> None:
+    last, done = keys.ABLATED.get() or (work, 0)
     stopped = keys.STOPPED_ABLATIONS.get()
-    keys.STOPPED_ABLATIONS.set({**stopped, asked: done if last == asked else 0})
+    keys.STOPPED_ABLATIONS.set({**stopped, work: done if last == work else 0})
 
 
-def _go_on(asked: _Asked) -> None:
+def _go_on(work: _Work) -> None:
     stopped = keys.STOPPED_ABLATIONS.get()
-    keys.STOPPED_ABLATIONS.set({key: count for key, count in stopped.items() if key != asked})
+    keys.STOPPED_ABLATIONS.set({key: count for key, count in stopped.items() if key != work})

@@ -68,10 +68,10 @@ def _show_channels(
     measure, name = effect
     outliers = find_outliers(table)
     # Before the plot, which rings it.
-    opened = open_channel_of(record)
+    current = open_channel_of(record)
     plot, lists = st.columns([4, 3], gap="medium")
     with plot:
-        _draw(choices, table, outliers, opened)
+        _draw(choices, table, outliers, current)
         st.caption(_describe_effect(measure, name), help=_explain_effect(measure))
     with lists:
         _list_channels("Large gate, little effect", outliers[0], "useless")
@@ -84,14 +84,14 @@ def _show_channels(
             "effects among the smallest quarter.",
         )
         label = label_blocks(choices.network.inspection.sites)[record.name]
-        st.markdown(_describe_open(table, label, opened))
+        st.markdown(_describe_open(table, label, current))
         link_channel(record, label)
         if size is not None:
             _show_shuffles(size)
 
 
 def _draw(
-    choices: Choices, table: pd.DataFrame, outliers: tuple[pd.DataFrame, pd.DataFrame], opened: int
+    choices: Choices, table: pd.DataFrame, outliers: tuple[pd.DataFrame, pd.DataFrame], current: int
 ) -> None:
     useless, decisive = (channels["channel"].tolist() for channels in outliers)
     figure = draw_effects(
@@ -99,7 +99,7 @@ def _draw(
         current_palette(),
         useless=useless,
         decisive=decisive,
-        selected=opened,
+        selected=current,
         span=gate_span(choices.network.inspection.sites, table["gate"].to_numpy()),
     )
     show_figure(
@@ -171,10 +171,10 @@ def _list_channels(title: str, channels: pd.DataFrame, key: str) -> None:
 
 
 def _describe_open(table: pd.DataFrame, label: str, channel: int) -> str:
-    here = table.loc[table["channel"] == channel]
-    if here.empty:
+    rows = table.loc[table["channel"] == channel]
+    if rows.empty:
         return f"Open: channel **#{channel}** of {label} (not measured)."
-    gate, effect = here[["gate", "effect"]].iloc[0]
+    gate, effect = rows[["gate", "effect"]].iloc[0]
     return f"Open: channel **#{channel}** of {label}, gate {gate:.3f}, effect {effect:+.4f} logits."
 
 
@@ -184,7 +184,8 @@ def _choose_channel(channel: int) -> None:
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _compare(
-    asked: tuple[Case, str, int, str], channels: int, *, _table: pd.DataFrame
+    case: tuple[Case, str, int, str], channels: int, *, _table: pd.DataFrame
 ) -> tuple[SlopeTest | None, SlopeTest | None]:
-    gates, effects = _table["gate"].to_numpy(), _table["effect"].to_numpy()
+    gates = _table["gate"].to_numpy()
+    effects = _table["effect"].to_numpy()
     return compare_slopes(gates, effects, sizes=True), compare_slopes(gates, effects, sizes=False)

@@ -61,12 +61,12 @@ of them."""
 
 _EVERYBODY = -1
 
-Found: TypeAlias = dict[str, tuple[Counterfactual, ...]]
+Results: TypeAlias = dict[str, tuple[Counterfactual, ...]]
 """What was found, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Selection:
     """What the controls of this half say."""
 
     kind: str
@@ -76,7 +76,7 @@ class Chosen:
     groups: tuple[tuple[LendingImage, ...], ...]
     """Images that lend their gates: those that come with the network, and all others of the
     gallery."""
-    other: int
+    lender: int
     """Which of the gallery is looked at alone; below 0 all are."""
     photos: Mapping[str, Image.Image]
     """The squares of the gallery that the network sees, by digest."""
@@ -87,19 +87,19 @@ class Chosen:
         return tuple(lender for group in self.groups for lender in group)
 
 
-def choose_counterfactual(choices: Choices) -> Chosen:
+def choose_counterfactual(choices: Choices) -> Selection:
     """Offer what replaces the live gates, where, and whose gates are looked at alone."""
     # Not columns, which cut the rows of options where they are narrow.
     with st.container(horizontal=True, gap="medium"):
         kind = choose_option("Replace the live gates by", KINDS, key=keys.COUNTERFACTUAL)
         scope = choose_option("In", SCOPES, key=keys.SCOPE)
-        gallery = {one.image: one.photo for one, _ in get_gallery(choices)}
+        gallery = {member.image: member.photo for member, _ in get_gallery(choices)}
         groups = _gather_lenders(choices, scope, [*gallery])
         names = {
             _EVERYBODY: "All",
             **{place: lender.name for place, lender in enumerate(groups[-1])},
         }
-        other = st.selectbox(
+        lender = st.selectbox(
             "Show the gates of",
             list(names),
             format_func=names.__getitem__,
@@ -108,7 +108,7 @@ def choose_counterfactual(choices: Choices) -> Chosen:
             width=220,
         )
     photos = {image.digest: photo for image, photo in gallery.items()}
-    return Chosen(kind, scope, groups, _EVERYBODY if other is None else other, photos)
+    return Selection(kind, scope, groups, _EVERYBODY if lender is None else lender, photos)
 
 
 def _gather_lenders(
@@ -121,52 +121,58 @@ def _gather_lenders(
         lenders = ()
     bundled = [LendingImage(lender.name, lender.digest) for lender in lenders]
     images = [*bundled, *(LendingImage(image.name, image.digest) for image in gallery)]
-    others = {image.digest: image for image in images if image.digest != choices.image.digest}
-    known = {image.digest for image in bundled}
+    images_by_digest = {
+        image.digest: image for image in images if image.digest != choices.image.digest
+    }
+    digests = {image.digest for image in bundled}
     return tuple(
-        tuple(image for image in others.values() if (image.digest in known) == kept)
-        for kept in (True, False)
+        tuple(
+            image for image in images_by_digest.values() if (image.digest in digests) == is_bundled
+        )
+        for is_bundled in (True, False)
     )
 
 
 @page_part
-def show_counterfactuals(choices: Choices, analysis: Analysis, chosen: Chosen) -> None:
+def show_counterfactuals(choices: Choices, analysis: Analysis, selection: Selection) -> None:
     """Show the verdict in words, the answer over depth, and the numbers."""
-    kinds = dict.fromkeys(["mean", "other", "ones", chosen.kind])
+    kinds = dict.fromkeys(["mean", "other", "ones", selection.kind])
     # One container, so that what was there before holds its place meanwhile.
     with st.container():
-        found = {kind: _ask(choices, chosen, kind=kind) for kind in kinds}
-    verdict = judge(found["other"])
+        results = {kind: _ask(choices, selection, kind=kind) for kind in kinds}
+    verdict = judge(results["other"])
     words, reasons = describe_verdict(verdict).split(":", 1)
     st.markdown(f"**{words}:** {plain(reasons)}")
-    for fixed in describe_fixed(choices.network.classes, mean=found["mean"], ones=found["ones"]):
+    for fixed in describe_fixed(
+        choices.network.classes, mean=results["mean"], ones=results["ones"]
+    ):
         st.markdown(plain(fixed))
-    if chosen.other >= 0:
-        found["other"] = _only(found["other"], chosen.groups[-1][chosen.other])
+    if selection.lender >= 0:
+        results["other"] = _only(results["other"], selection.groups[-1][selection.lender])
     plot, numbers = st.columns([4, 3], gap="medium")
     with plot:
-        _show_depth(choices, found, chosen)
+        _show_depth(choices, results, selection)
     with numbers:
-        st.caption(EXPLAINED[chosen.kind].format(count=len(chosen.lenders), repeats=REPEATS))
-        _show_table(choices, found, chosen)
+        st.caption(EXPLAINED[selection.kind].format(count=len(selection.lenders), repeats=REPEATS))
+        _show_table(choices, results, selection)
         link_block(analysis)
     with st.expander("How the verdict is reached"):
         st.markdown(THRESHOLDS)
 
 
-def _only(found: tuple[Counterfactual, ...], lender: LendingImage) -> tuple[Counterfactual, ...]:
-    return tuple(one for one in found if one.lender == lender.name)
+def _only(results: tuple[Counterfactual, ...], lender: LendingImage) -> tuple[Counterfactual, ...]:
+    return tuple(result for result in results if result.lender == lender.name)
 
 
-def _show_depth(choices: Choices, found: Found, chosen: Chosen) -> None:
-    rows = [one for kind in found for one in found[kind]]
+def _show_depth(choices: Choices, results: Results, selection: Selection) -> None:
+    rows = [result for kind in results for result in results[kind]]
     table = tabulate_counterfactuals(rows, choices.network.classes)
-    click = open_block if chosen.scope == "block" else None
+    click = open_block if selection.scope == "block" else None
     figure = draw_counterfactuals(
         summarise_counterfactuals(table),
         current_palette(),
-        kind=chosen.kind,
-        dots=table if chosen.other < 0 else None,
+        kind=selection.kind,
+        dots=table if selection.lender < 0 else None,
     )
     show_figure(
         figure,
@@ -174,7 +180,9 @@ def _show_depth(choices: Choices, found: Found, chosen: Chosen) -> None:
         alt="Change of the answer for each place whose gates are replaced",
         on_click=click,
     )
-    later = "" if chosen.scope == "network" else " The gates of later blocks react to the change."
+    later = (
+        "" if selection.scope == "network" else " The gates of later blocks react to the change."
+    )
     opens = " Click a mark to open its block." if click else ""
     st.caption(
         "Look for places where the chosen replacement leaves 0, and for the spread over lenders. "
@@ -184,14 +192,14 @@ def _show_depth(choices: Choices, found: Found, chosen: Chosen) -> None:
     )
 
 
-def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
+def _show_table(choices: Choices, results: Results, selection: Selection) -> None:
     # One place alone has room for all kinds.
-    kinds = [*found] if chosen.scope == "network" else [chosen.kind]
-    rows = [one for kind in kinds for one in found[kind]]
+    kinds = [*results] if selection.scope == "network" else [selection.kind]
+    rows = [result for kind in kinds for result in results[kind]]
     summary = summarise_counterfactuals(tabulate_counterfactuals(rows, choices.network.classes))
     several = bool((summary["count"] > 1).any())
     summary["label"] = [
-        _label(found[kind], place, choices)
+        _label(results[kind], place, choices)
         for kind, place in zip(summary["kind"], summary["place"], strict=True)
     ]
     summary["kind"] = [KINDS[kind] for kind in summary["kind"]]
@@ -201,7 +209,7 @@ def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
     spread = ["change_low", "change_high"] * several
     # The label where it is seen without scrolling.
     columns = [
-        "kind" if chosen.scope == "network" else "place",
+        "kind" if selection.scope == "network" else "place",
         "change",
         "label",
         *spread,
@@ -216,44 +224,45 @@ def _show_table(choices: Choices, found: Found, chosen: Chosen) -> None:
         "divergence": st.column_config.NumberColumn("KL (nats)", width="small", format="%.4f"),
         "label": st.column_config.TextColumn("Label"),
     }
-    height, alt = (
-        "content" if len(summary) <= 17 else 640,
-        "Change of probability, KL divergence and label",
-    )
-    shown, key = summary.filter(columns), f"{keys.REPLACED_PLACES}-{chosen.kind}-{chosen.scope}"
+    key = f"{keys.REPLACED_PLACES}-{selection.kind}-{selection.scope}"
     show_rows(
-        shown, summary["path"].tolist(), key=key, column_config=config, height=height, alt=alt
+        summary.filter(columns),
+        summary["path"].tolist(),
+        key=key,
+        column_config=config,
+        height="content" if len(summary) <= 17 else 640,
+        alt="Change of probability, KL divergence and label",
     )
 
 
-def _label(found: tuple[Counterfactual, ...], place: str, choices: Choices) -> str:
-    here = [one for one in found if one.place.label == place]
-    flipped = [one for one in here if not one.kept]
-    if not flipped:
+def _label(results: tuple[Counterfactual, ...], place: str, choices: Choices) -> str:
+    matches = [result for result in results if result.place.label == place]
+    flips = [result for result in matches if not result.kept]
+    if not flips:
         return "kept"
-    if len(here) == 1:
-        return f"→ {flipped[0].name_answer(choices.network.classes)}"
-    return f"{len(flipped)} of {len(here)} flip"
+    if len(matches) == 1:
+        return f"→ {flips[0].name_answer(choices.network.classes)}"
+    return f"{len(flips)} of {len(matches)} flip"
 
 
-def _ask(choices: Choices, chosen: Chosen, *, kind: str) -> tuple[Counterfactual, ...]:
+def _ask(choices: Choices, selection: Selection, *, kind: str) -> tuple[Counterfactual, ...]:
     if kind == "other":
-        groups = {f"other-{place}": group for place, group in enumerate(chosen.groups) if group}
+        groups = {f"other-{place}": group for place, group in enumerate(selection.groups) if group}
     else:
-        groups = {kind: chosen.lenders if kind == "mean" else ()}
+        groups = {kind: selection.lenders if kind == "mean" else ()}
     return tuple(
         counterfactual
         for part, group in groups.items()
         for counterfactual in _ask_once(
-            choices, chosen, ReplaceGates(kind, chosen.scope, group), part=part
+            choices, selection, ReplaceGates(kind, selection.scope, group), part=part
         )
     )
 
 
 def _ask_once(
-    choices: Choices, chosen: Chosen, question: ReplaceGates, *, part: str
+    choices: Choices, selection: Selection, question: ReplaceGates, *, part: str
 ) -> tuple[Counterfactual, ...]:
     key = f"{keys.COUNTERFACTUALS}-{part}"
     work = (case_of(choices), question)
     with progress("Replacing gates…", key=key, work=work) as (watch, report):
-        return answer(choices, question, watch, report, others=chosen.photos)
+        return answer(choices, question, watch, report, gallery=selection.photos)

@@ -69,7 +69,8 @@ def show_health(choices: Choices, analysis: Analysis) -> None:
 
     A click on a block opens it; ``analysis`` is of the chosen image.
     """
-    gallery, sites = get_gallery(choices), choices.network.inspection.sites
+    gallery = get_gallery(choices)
+    sites = choices.network.inspection.sites
     records = [record for _, analysis in gallery for record in analysis.records]
     dead = count_dead(records, sites)
     if unclear := tuple(name for name, count in dead.items() if count is None):
@@ -77,18 +78,18 @@ def show_health(choices: Choices, analysis: Analysis) -> None:
         try:
             with waiting("Looking for dead channels…") as watch:
                 case = Case(choices.name, choices.device)
-                found = answer_case(case, photos, FindDead(tuple(photos), unclear), watch)
+                unclear_counts = answer_case(case, photos, FindDead(tuple(photos), unclear), watch)
         except SeVizError as problem:
             st.error(as_markdown(problem))
             return
-        dead.update(found)
-    told = {name: count for name, count in dead.items() if count is not None}
-    kept = _kept_records(choices, {choice.image.digest for choice, _ in gallery})
-    check = partial(check_health, [*records, *kept], sites, dead=told)
-    _show(analysis, open_block_of(analysis), check=check, shown=len(gallery))
+        dead.update(unclear_counts)
+    counts = {name: count for name, count in dead.items() if count is not None}
+    lent = _lent_records(choices, {choice.image.digest for choice, _ in gallery})
+    check = partial(check_health, [*records, *lent], sites, dead=counts)
+    _show(analysis, open_block_of(analysis), check=check, gallery_size=len(gallery))
 
 
-def _kept_records(choices: Choices, digests: set[str]) -> list[GateRecord]:
+def _lent_records(choices: Choices, digests: set[str]) -> list[GateRecord]:
     """Return the gates of images that come with the network and are not in the gallery.
 
     Squeezes are not kept.
@@ -105,9 +106,13 @@ def _kept_records(choices: Choices, digests: set[str]) -> list[GateRecord]:
 
 @st.fragment
 def _show(
-    analysis: Analysis, opened: str, *, check: Callable[..., tuple[BlockHealth, ...]], shown: int
+    analysis: Analysis,
+    block_before: str,
+    *,
+    check: Callable[..., tuple[BlockHealth, ...]],
+    gallery_size: int,
 ) -> None:
-    if open_block_of(analysis) != opened:
+    if open_block_of(analysis) != block_before:
         # Clicked here: the page above has to follow.
         st.rerun()
     verdict = st.container()
@@ -118,7 +123,7 @@ def _show(
             limits = _choose_limits()
     blocks = check(limits=limits)
     with verdict:
-        _show_verdict(blocks, shown)
+        _show_verdict(blocks, gallery_size)
     with table:
         _show_table(blocks)
         link_block(analysis)
@@ -129,26 +134,27 @@ def _show(
 
 
 def _choose_limits() -> Limits:
-    usual, chosen = Limits(), {}
+    defaults = Limits()
+    values = {}
     for name, (label, most) in _LIMITS.items():
-        value = getattr(usual, name)
-        chosen[name] = st.slider(
+        value = getattr(defaults, name)
+        values[name] = st.slider(
             label, 0.0, most, value, 0.01, key=f"{keys.LIMIT}-{name}", persist_state="session"
         )
     st.caption(
         "Distances and spreads are shares of the gate function's range, which for a sigmoid is 1."
     )
-    return Limits(**chosen)
+    return Limits(**values)
 
 
-def _show_verdict(blocks: Sequence[BlockHealth], shown: int) -> None:
+def _show_verdict(blocks: Sequence[BlockHealth], gallery_size: int) -> None:
     flags = {flag for block in blocks for flag in block.flags}
     healthy = all(block.verdict == (HEALTHY,) for block in blocks)
     show = st.success if healthy else st.info if flags <= {SATURATED, DEAD, FIXED} else st.warning
     show(describe_network(blocks))
     st.caption(
         "Look for gates that differ between channels and between images: a mean of 0.65 alone is "
-        f"no fault. Measured over {_describe_images(blocks[0].images, shown)}.",
+        f"no fault. Measured over {_describe_images(blocks[0].images, gallery_size)}.",
         help="See [Hu et al.](https://arxiv.org/abs/1709.01507), section 7.2.",
     )
 
@@ -186,13 +192,13 @@ def _show_table(blocks: Sequence[BlockHealth]) -> None:
     st.caption("Look for blocks that are not healthy; click a row to open its block.")
 
 
-def _describe_images(images: int, shown: int) -> str:
-    gallery = f"the {shown} images of the gallery: the samples and your own photos"
-    if images == shown:
+def _describe_images(images: int, gallery_size: int) -> str:
+    gallery = f"the {gallery_size} images of the gallery: the samples and your own photos"
+    if images == gallery_size:
         return gallery
     return (
-        f"{images} images: {images - shown} validation images whose gates come with the network, "
-        f"and {gallery}"
+        f"{images} images: {images - gallery_size} validation images whose gates come with the "
+        f"network, and {gallery}"
     )
 
 

@@ -37,13 +37,13 @@ def describe_scale(sites: tuple[GateSite, ...], span: Span) -> str:
 
 def describe_squeeze(sites: tuple[GateSite, ...]) -> str:
     """Say what the squeeze of a channel is: its mean, or in some blocks another summary."""
-    others = sum(not site.averaged for site in sites)
-    if not others:
+    number = sum(not site.averaged for site in sites)
+    if not number:
         return "each channel's mean over all positions"
-    if others == len(sites):
+    if number == len(sites):
         return "one number that summarises each channel (in this network not its mean)"
     return (
-        f"each channel's mean over all positions (in {others} of {len(sites)} blocks another "
+        f"each channel's mean over all positions (in {number} of {len(sites)} blocks another "
         "summary)"
     )
 

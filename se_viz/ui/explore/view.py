@@ -86,28 +86,29 @@ def show_answer(choices: Choices, analysis: Analysis) -> None:
 
 def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> str:
     """Say among which classes a network chooses, or that each is a yes or no by itself."""
-    known, single = len(classes), len(classes) == 1
-    words = f"Probabilities (softmax over {known} classes)."
+    count = len(classes)
+    single = len(classes) == 1
+    words = f"Probabilities (softmax over {count} classes)."
     if single:
         words = (
             "The probability of this one class: the sigmoid of the only logit, yes from 50 % on."
         )
     elif multi_label:
         words = (
-            f"Each of {known} classes is a yes or no by itself (a sigmoid, yes from 50 % on): any "
+            f"Each of {count} classes is a yes or no by itself (a sigmoid, yes from 50 % on): any "
             "number of classes may be true of one photo."
         )
-    if tuple(classes) == numbered_classes(known):
+    if tuple(classes) == numbered_classes(count):
         return (
             f"{words} Class names are unknown, so classes are numbered from 0: upload a label list "
             "with the weights on the Networks page."
         )
-    if known > 20 or single:
+    if count > 20 or single:
         return words
     knows = (
-        f"has only these {known} classes"
+        f"has only these {count} classes"
         if multi_label
-        else f"can only answer one of these {known} classes"
+        else f"can only answer one of these {count} classes"
     )
     return f"{words} The network {knows}: {', '.join(map(plain, classes))}."
 
@@ -255,7 +256,8 @@ def show_numbers(analysis: Analysis) -> None:
 
 def show_downloads(choices: Choices, analysis: Analysis) -> None:
     """Offer the gates as files; nothing is made before somebody asks for it."""
-    name, records = choices.image.name, analysis.records
+    name = choices.image.name
+    records = analysis.records
     stem = f"gates-{choices.image.digest[:8]}"
     for column, (suffix, mime) in zip(
         st.columns(3),

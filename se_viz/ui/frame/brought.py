@@ -24,7 +24,8 @@ def bring(network: Network) -> NetworkCard:
     Raises:
         BusyError: the session, or all together, hold too much.
     """
-    name, session = network.card.name, _session()
+    name = network.card.name
+    session = _session()
     if is_kept(name) and not is_for_now(name):
         return network.card
     size = count_bytes(network)

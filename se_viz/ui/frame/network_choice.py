@@ -30,7 +30,8 @@ def load_ahead() -> None:
 
     What goes wrong is said once there is one.
     """
-    name, device = keys.NETWORK.get(), keys.DEVICE.get()
+    name = keys.NETWORK.get()
+    device = keys.DEVICE.get()
     if name and device:
         with suppress(SeVizError):
             get_view(name, device)
@@ -45,8 +46,8 @@ def _choose() -> None:
     if not cards:
         _say_why_there_is_none()
         return
-    if wanted := keys.NEXT_NETWORK.pop():
-        keys.NETWORK.set(wanted)
+    if next_name := keys.NEXT_NETWORK.pop():
+        keys.NETWORK.set(next_name)
     if keys.NETWORK.get() not in cards:
         # Emptied from the cache, or removed, since it was chosen.
         keys.NETWORK.pop()

@@ -13,7 +13,7 @@ from se_viz.ui.widgets import choose_option
 _MOST = 50
 
 
-def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
+def show_erasing(choices: Choices, gate_map: NeuronAttribution) -> None:
     """Let people erase what a map marks, and show the gate before, after, and with the same shape
     elsewhere.
 
@@ -33,9 +33,11 @@ def show_erasing(choices: Choices, found: NeuronAttribution) -> None:
         fill = choose_option(
             "Replace by", {"blur": "blur", "mean": "mean colour"}, key=keys.ERASE_FILL
         )
-    question = Erase(AttributeGate(found.neuron, found.method, found.target), percent / 100, fill)
+    question = Erase(
+        AttributeGate(gate_map.neuron, gate_map.method, gate_map.target), percent / 100, fill
+    )
     result = ask(choices, question, "Erasing…", slow=True)
-    word = "logit" if found.neuron.logit else "gate"
+    word = "logit" if gate_map.neuron.logit else "gate"
     _show_numbers(result, word)
     st.markdown(describe_erasure(result, word))
     caption = f"The network's input: {result.share:.1%} of the photo is replaced by {FILLS[fill]}."

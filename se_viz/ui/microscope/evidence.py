@@ -57,17 +57,18 @@ def _show_pixels(choices: Choices, target: Target, place: tuple[str, int]) -> No
     neuron = Neuron(*place, logit=level == "logit" and not through)
     pixels, test = st.columns(2, gap="medium")
     with pixels:
-        found = _find_map(choices, neuron, method, target if through else None)
-        if found is None:
+        gate_map = _find_map(choices, neuron, method, target if through else None)
+        if gate_map is None:
             return
-        _draw(choices, found)
+        _draw(choices, gate_map)
     with test:
-        _test(choices, found)
+        _test(choices, gate_map)
 
 
 def _estimate(choices: Choices) -> dict[str, float]:
     """Return about how many seconds each method takes at most, those of few passes first."""
-    pace, side = get_pace(choices), choices.photo.width
+    pace = get_pace(choices)
+    side = choices.photo.width
     ranked = sorted(NEURON_METHODS.values(), key=lambda row: sum(row.passes(side=side)))
     return {row.key: pace.estimate(row, {}, side=side) for row in ranked}
 
@@ -104,94 +105,102 @@ def _find_map(
     return gate_map
 
 
-def _draw(choices: Choices, found: NeuronAttribution) -> None:
-    word = _word(found)
-    values = found.map.numpy()
-    span = fit_span(values, signed=found.signed)
+def _draw(choices: Choices, gate_map: NeuronAttribution) -> None:
+    word = _word(gate_map)
+    values = gate_map.map.numpy()
+    span = fit_span(values, signed=gate_map.signed)
     figure = draw_overlay(
-        choices.photo, values, current_palette(), span=span, opacity=0.85, title=_name_ends(found)
+        choices.photo,
+        values,
+        current_palette(),
+        span=span,
+        opacity=0.85,
+        title=_name_ends(gate_map),
     )
     show_figure(
         figure,
         keys.GATE_MAP,
-        alt=f"{NEURON_METHODS[found.method].title} for a {word} over the photo",
+        alt=f"{NEURON_METHODS[gate_map.method].title} for a {word} over the photo",
     )
     sites = {site.name: site for site in choices.network.inspection.sites}
-    st.caption(_describe(found, choices.network.classes), help=_describe_run(found))
-    if remark := _remark(found, sites[found.neuron.block], current_palette()):
+    st.caption(_describe(gate_map, choices.network.classes), help=_describe_run(gate_map))
+    if remark := _remark(gate_map, sites[gate_map.neuron.block], current_palette()):
         st.info(remark)
 
 
 @page_part
-def _test(choices: Choices, found: NeuronAttribution) -> None:
-    if found.target:
+def _test(choices: Choices, gate_map: NeuronAttribution) -> None:
+    if gate_map.target:
         st.info(
             "No erasing test for this method: its pixels moved the class through the gate, perhaps "
             "by closing it. Choose another method to find pixels that held the gate open, then "
             "erase those."
         )
         return
-    show_erasing(choices, found)
+    show_erasing(choices, gate_map)
 
 
-def _word(found: NeuronAttribution) -> str:
-    return "logit" if found.neuron.logit else "gate"
+def _word(gate_map: NeuronAttribution) -> str:
+    return "logit" if gate_map.neuron.logit else "gate"
 
 
-def _name_ends(found: NeuronAttribution) -> str:
+def _name_ends(gate_map: NeuronAttribution) -> str:
     """Say what the two ends of the colour scale mean."""
-    if not found.signed:
+    if not gate_map.signed:
         return "none → strongest"
-    if found.target:
+    if gate_map.target:
         return "lowers the logit ← 0 → raises it"
     # Slopes, and no shares of what there is.
-    slopes = "relu" in NEURON_METHODS[found.method].needs
+    slopes = "relu" in NEURON_METHODS[gate_map.method].needs
     return "darker opens it ← 0 → brighter opens it" if slopes else "closes it ← 0 → opens it"
 
 
-def _describe(found: NeuronAttribution, classes: tuple[str, ...]) -> str:
-    row, word = NEURON_METHODS[found.method], _word(found)
+def _describe(gate_map: NeuronAttribution, classes: tuple[str, ...]) -> str:
+    row = NEURON_METHODS[gate_map.method]
+    word = _word(gate_map)
     words = say_of_gate(row, word)
-    if found.target:
-        total, name = found.map.sum().item(), plain(classes[found.target.index])
+    if gate_map.target:
+        total = gate_map.map.sum().item()
+        name = plain(classes[gate_map.target.index])
         return (
             f"{words} {total:+.2g} of the logit of {name}, the predicted class, came through the "
             "gate."
         )
-    if found.completeness_error is None or found.explained is None:
+    if gate_map.completeness_error is None or gate_map.explained is None:
         return words
-    start = found.value - found.explained
+    start = gate_map.value - gate_map.explained
     return (
-        f"{words} The {word} goes from {start:.3f} at the baseline to {found.value:.3f}: "
-        f"completeness error {found.completeness_error:.4f}."
+        f"{words} The {word} goes from {start:.3f} at the baseline to {gate_map.value:.3f}: "
+        f"completeness error {gate_map.completeness_error:.4f}."
     )
 
 
-def _describe_run(found: NeuronAttribution) -> str:
+def _describe_run(gate_map: NeuronAttribution) -> str:
     """Say how a map was computed and drawn."""
-    row, words = NEURON_METHODS[found.method], list[str]()
+    row = NEURON_METHODS[gate_map.method]
+    words = list[str]()
     if row.baseline:
         words.append("The baseline is a mean-coloured picture.")
-    if found.target:
+    if gate_map.target:
         words.append("As much came through the gate's own logit.")
-    elif found.explained is not None:
-        words.append(f"The map should sum to {found.explained:+.3f}.")
-    return " ".join([*words, f"Took {found.seconds:.2f} s.", CLIPPED, f"({row.source})"])
+    elif gate_map.explained is not None:
+        words.append(f"The map should sum to {gate_map.explained:+.3f}.")
+    return " ".join([*words, f"Took {gate_map.seconds:.2f} s.", CLIPPED, f"({row.source})"])
 
 
-def _remark(found: NeuronAttribution, site: GateSite, palette: Palette) -> str:
+def _remark(gate_map: NeuronAttribution, site: GateSite, palette: Palette) -> str:
     """Say what keeps a map from showing what opened a gate, if anything does."""
-    word = _word(found)
-    if word == "gate" and not found.target and _is_saturated(found.value, site):
+    word = _word(gate_map)
+    if word == "gate" and not gate_map.target and _is_saturated(gate_map.value, site):
         return "This gate is saturated (near-zero gradient): explain its logit instead."
-    if found.explained is None:
+    if gate_map.explained is None:
         return ""
-    if abs(found.explained) < _SAME[word]:
+    if abs(gate_map.explained) < _SAME[word]:
         return (
             f"A mean-coloured picture has the same {word}: pixels that raise it and pixels that "
             "lower it cancel out."
         )
-    if found.explained < 0:
+    if gate_map.explained < 0:
         return (
             f"A mean-coloured picture has a higher {word} than this photo: look at the "
             f"{palette.low_name} pixels."
@@ -201,6 +210,7 @@ def _remark(found: NeuronAttribution, site: GateSite, palette: Palette) -> str:
 
 def _is_saturated(gate: float, site: GateSite) -> bool:
     # A site's range is that of gate x gain, and a method explains the gate alone.
-    low, high = site.low / site.gain, site.high / site.gain
+    low = site.low / site.gain
+    high = site.high / site.gain
     margin = _END * (high - low)
     return gate < low + margin or gate > high - margin

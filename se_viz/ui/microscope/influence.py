@@ -13,7 +13,8 @@ from se_viz.ui.asking import Choices, answer, page_part
 from se_viz.ui.session import keys, open_channel, waiting
 from se_viz.ui.widgets import choose_option, current_palette, show_figure
 
-_EACH, _STRONGEST = 8, 24
+_EACH = 8
+_STRONGEST = 24
 _VIEWS = {"all": "All, averaged", "strongest": f"The {_STRONGEST} strongest"}
 
 
@@ -87,7 +88,8 @@ def _show_cells(cells: np.ndarray, pattern: Pattern, channel: int) -> None:
 
 
 def _show_strongest(strongest: Strongest, channel: int) -> None:
-    gates, squeezes = strongest.rows.tolist(), strongest.columns.tolist()
+    gates = strongest.rows.tolist()
+    squeezes = strongest.columns.tolist()
     figure = draw_strongest(
         strongest.values.numpy(), gates, squeezes, current_palette(), own=channel
     )

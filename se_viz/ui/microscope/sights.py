@@ -24,7 +24,7 @@ _ENDS = 3
 class _Sight:
     """One image of the gallery, seen by one channel."""
 
-    seen: Choices
+    subject: Choices
     gate: float
     squeeze: float
 
@@ -33,19 +33,20 @@ def show_sights(choices: Choices, block: str, channel: int) -> None:
     """Show where a channel is strongest in this photo, and on which images its gate and its mean
     are highest.
     """
-    here, gallery = st.columns([2, 3], gap="medium")
-    with here:
+    place, gallery = st.columns([2, 3], gap="medium")
+    with place:
         _show_places(choices, get_analysis(choices, block).record(block), channel)
     with gallery:
         sights = [
-            _sight(seen, found.record(block), channel) for seen, found in get_gallery(choices)
+            _sight(subject, analysis.record(block), channel)
+            for subject, analysis in get_gallery(choices)
         ]
         _show_gallery(choices, sights)
         _show_strip(choices, sights)
 
 
-def _sight(seen: Choices, record: GateRecord, channel: int) -> _Sight:
-    return _Sight(seen, record.gate[0, channel].item(), record.squeeze[0, channel].item())
+def _sight(subject: Choices, record: GateRecord, channel: int) -> _Sight:
+    return _Sight(subject, record.gate[0, channel].item(), record.squeeze[0, channel].item())
 
 
 def _show_places(choices: Choices, record: GateRecord, channel: int) -> None:
@@ -79,29 +80,29 @@ def _show_gallery(choices: Choices, sights: list[_Sight]) -> None:
 
 
 def _show_thumbnails(choices: Choices, ranked: list[_Sight], value: str) -> None:
-    shown = ranked if len(ranked) <= 2 * _ENDS else [*ranked[:_ENDS], *ranked[-_ENDS:]]
+    ends = ranked if len(ranked) <= 2 * _ENDS else [*ranked[:_ENDS], *ranked[-_ENDS:]]
     with st.container(horizontal=True, gap="small"):
-        for sight in shown:
-            mark = "◆ " if sight.seen.image.digest == choices.image.digest else ""
+        for sight in ends:
+            mark = "◆ " if sight.subject.image.digest == choices.image.digest else ""
             caption = f"{mark}{getattr(sight, value):.3f}"
             # Inside the page: a file on the server may be gone before the browser asks, when clicks
             # come quickly.
-            picture = to_uri(ImageOps.contain(sight.seen.photo, (2 * _SIDE, 2 * _SIDE)))
+            picture = to_uri(ImageOps.contain(sight.subject.photo, (2 * _SIDE, 2 * _SIDE)))
             st.image(
                 picture,
                 caption=caption,
-                alt=f"{sight.seen.image.name}, {value} {caption}",
+                alt=f"{sight.subject.image.name}, {value} {caption}",
                 width=_SIDE,
             )
 
 
 def _show_strip(choices: Choices, sights: list[_Sight]) -> None:
-    digests = [sight.seen.image.digest for sight in sights]
+    digests = [sight.subject.image.digest for sight in sights]
     marked = digests.index(choices.image.digest) if choices.image.digest in digests else -1
     sites = choices.network.inspection.sites
     values = [sight.gate for sight in sights]
     span = gate_span(sites, np.array(values))
-    names = [sight.seen.image.name for sight in sights]
+    names = [sight.subject.image.name for sight in sights]
     figure = draw_strip(values, names, current_palette(), marked=marked, span=span)
     show_figure(figure, keys.GALLERY_GATES, alt="This gate for every image of the gallery")
     own = len(keys.OWN_PHOTOS.get())

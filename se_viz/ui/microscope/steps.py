@@ -51,7 +51,8 @@ def show_steps(choices: Choices, analysis: Analysis, record: GateRecord, channel
 
     A click on a channel opens it.
     """
-    excitation, problem = None, None
+    excitation = None
+    problem = None
     try:
         excitation = ask(choices, OpenGate(record.name), "Opening the gate…")
     except ExcitationError as error:
@@ -67,11 +68,11 @@ def show_steps(choices: Choices, analysis: Analysis, record: GateRecord, channel
     data |= {"photo": _data_uri(choices.photo), "colours": palette.diverging}
     data |= {"names": [palette.low_name, palette.high_name]}
     _block(key=keys.MICROSCOPE, data=data, on_channel_change=_open_clicked)
-    named = f"{label_blocks(analysis.records)[record.name]} is {code(record.name)}."
+    words = f"{label_blocks(analysis.records)[record.name]} is {code(record.name)}."
     if excitation is None:
-        st.caption(named)
+        st.caption(words)
     else:
-        st.caption(f"{_compare(excitation)} {named}", help=_describe_errors(excitation))
+        st.caption(f"{_compare(excitation)} {words}", help=_describe_errors(excitation))
 
 
 def _compare(excitation: Excitation) -> str:
@@ -96,7 +97,8 @@ def _open_clicked() -> None:
 
 
 def _data_uri(photo: Image.Image) -> str:
-    file, small = BytesIO(), photo.copy()
+    file = BytesIO()
+    small = photo.copy()
     small.thumbnail((_PHOTO, _PHOTO))
     small.save(file, "JPEG", quality=90)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -53,16 +53,16 @@ def show_upload(card: NetworkCard | None) -> None:
         return
     try:
         with st.spinner("Checking the weights…"):
-            given = {"labels": parse_labels(labels), "multi_label": multi_label}
-            given |= {"name": file.name, "watch": stop_if_unwanted}
-            network = read_own(file.getvalue(), architecture, **given)
-            kept = keep(network) if for_all else bring(network)
+            options = {"labels": parse_labels(labels), "multi_label": multi_label}
+            options |= {"name": file.name, "watch": stop_if_unwanted}
+            network = read_own(file.getvalue(), architecture, **options)
+            own_card = keep(network) if for_all else bring(network)
     except SeVizError as error:
         st.error(as_markdown(error))
         return
     keys.OWN_COUNT.set(count + 1)
     keys.OWN_NOTE.set(network.card.notes)
-    use_network(kept.name)
+    use_network(own_card.name)
     st.rerun()
 
 
@@ -73,22 +73,22 @@ def _show_note() -> None:
 
 def _choose_architecture(card: NetworkCard | None) -> str:
     choices = _architectures()
-    picked = "" if card is None else _architecture(card)
-    index = choices.index(picked) if picked in choices else 0
+    suggestion = "" if card is None else _architecture(card)
+    index = choices.index(suggestion) if suggestion in choices else 0
     # Another row picked above is another suggestion here.
     return st.selectbox(
-        "For the architecture", choices, index=index, key=f"{keys.OWN_ARCHITECTURE}-{picked}"
+        "For the architecture", choices, index=index, key=f"{keys.OWN_ARCHITECTURE}-{suggestion}"
     )
 
 
 def show_kept() -> None:
     """List the networks that users brought, each with a button that deletes it."""
     try:
-        kept = [card for card in list_networks() if card.name.startswith(OWN) and is_shown(card)]
+        cards = [card for card in list_networks() if card.name.startswith(OWN) and is_shown(card)]
     except SeVizError:
         # The table above says it already.
         return
-    for card in kept:
+    for card in cards:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.text(f"{card.title}: {len(card.classes)} class{'es' * (len(card.classes) != 1)}")
             if is_mine(card) or is_private():
@@ -100,7 +100,7 @@ def show_kept() -> None:
                     args=(card.name,),
                     type="tertiary",
                 )
-    if not kept:
+    if not cards:
         st.caption("No weights of your own yet.")
 
 

@@ -28,7 +28,8 @@ def may_download() -> bool:
 def describe_refusal() -> str:
     """Say why visitors may not, who can change it, and how."""
     if os.environ.get(SETTING):
-        reason, step = f"{SETTING} is off", f"with {SETTING}=on"
+        reason = f"{SETTING} is off"
+        step = f"with {SETTING}=on"
     else:
         reason = "other machines may reach this app"
         step = f"with `--server.address localhost`, or with {SETTING}=on for everybody"

@@ -43,28 +43,28 @@ def choose_card() -> NetworkCard | None:
     """Let people search, sort and pick; return the network picked, or the one in use, or None."""
     try:
         cards = tuple(filter(is_shown, list_networks()))
-        here = {card.name for card in list_on_disk()}
+        on_disk = {card.name for card in list_on_disk()}
     except SeVizError as error:
         st.error(as_markdown(error))
         return None
     for name, reason in damaged_networks().items():
         # Plain text: the name of a file is a stranger's word.
         st.text(f"⚠ {name} is left out: {reason}")
-    shown = _filtered(cards, here)
-    if not shown:
+    matches = _filtered(cards, on_disk)
+    if not matches:
         st.info("No network fits. Try a shorter part of its name, or another library.")
     else:
         st.caption(
-            f"{len(shown)} of {len(cards)} networks. Click a heading to sort, the box before a row "
-            "to select it."
+            f"{len(matches)} of {len(cards)} networks. Click a heading to sort, the box before a "
+            "row to select it."
         )
-        picked = _pick(shown, here)
-        if picked:
-            return picked
+        card = _pick(matches, on_disk)
+        if card:
+            return card
     return next((card for card in cards if card.name == keys.NETWORK.get()), None)
 
 
-def _filtered(cards: tuple[NetworkCard, ...], here: set[str]) -> list[NetworkCard]:
+def _filtered(cards: tuple[NetworkCard, ...], on_disk: set[str]) -> list[NetworkCard]:
     left, right = st.columns([3, 2])
     words = (
         left.text_input("Search", placeholder="seresnet, b0, in1k …", key=keys.NETWORK_SEARCH)
@@ -85,13 +85,13 @@ def _filtered(cards: tuple[NetworkCard, ...], here: set[str]) -> list[NetworkCar
         and (
             choice == "All"
             or choice == card.library
-            or (choice == "On this disk" and card.name in here)
+            or (choice == "On this disk" and card.name in on_disk)
         )
     ]
 
 
-def _pick(cards: list[NetworkCard], here: set[str]) -> NetworkCard | None:
-    table = pd.DataFrame([_row(card, here) for card in cards])
+def _pick(cards: list[NetworkCard], on_disk: set[str]) -> NetworkCard | None:
+    table = pd.DataFrame([_row(card, on_disk) for card in cards])
     event = st.dataframe(
         table,
         column_config=_COLUMNS,
@@ -108,10 +108,10 @@ def _pick(cards: list[NetworkCard], here: set[str]) -> NetworkCard | None:
     return cards[rows[0]] if rows else None
 
 
-def _row(card: NetworkCard, here: set[str]) -> dict[str, object]:
+def _row(card: NetworkCard, on_disk: set[str]) -> dict[str, object]:
     return {
         "name": card.name,
-        "here": "✓" if card.name in here else "",
+        "here": "✓" if card.name in on_disk else "",
         "parameters": card.parameters / 1e6,
         "gflops": card.gflops,
         "blocks": card.blocks,
@@ -219,13 +219,13 @@ def show_blocks(card: NetworkCard) -> None:
     ):
         return
     try:
-        found = _inspection(card.name, _card=card)
+        inspection = _inspection(card.name, _card=card)
     except SeVizError as error:
         st.error(as_markdown(error))
         return
-    height = "content" if len(found.sites) <= 20 else 640
+    height = "content" if len(inspection.sites) <= 20 else 640
     st.dataframe(
-        _table_of(found),
+        _table_of(inspection),
         hide_index=True,
         height=height,
         placeholder="–",
@@ -235,12 +235,12 @@ def show_blocks(card: NetworkCard) -> None:
         "Each block's output is its input times the gate, checked by one pass of noise with random "
         "weights. r is the reduction ratio; blocks without two layers have none."
     )
-    for path, reason in {**found.refused, **found.others}.items():
+    for path, reason in {**inspection.refused, **inspection.others}.items():
         st.warning(f"Not shown: {code(path)}. {as_markdown(reason)}")
 
 
-def _table_of(found: Inspection) -> pd.DataFrame:
-    labels = label_blocks(found.sites)
+def _table_of(inspection: Inspection) -> pd.DataFrame:
+    labels = label_blocks(inspection.sites)
     return pd.DataFrame(
         {
             "Block": labels[site.name],
@@ -252,7 +252,7 @@ def _table_of(found: Inspection) -> pd.DataFrame:
             "Range": f"{site.low:g} to {site.high:g}"
             + ("" if site.gain == 1 else f" (gate x {site.gain:g})"),
         }
-        for site in found.sites
+        for site in inspection.sites
     )
 
 
@@ -263,13 +263,13 @@ def _inspection(name: str, *, _card: NetworkCard) -> Inspection:
 
 def show_cache() -> None:
     """Say where downloads lie and what they take, with a button that deletes them."""
-    taken = cache_bytes()
-    st.caption(f"Downloads take {taken / 1e6:.0f} MB in {code(str(cache_folder()))}.")
+    size = cache_bytes()
+    st.caption(f"Downloads take {size / 1e6:.0f} MB in {code(str(cache_folder()))}.")
     if not _may_change_disk():
         return
-    with st.popover("Empty the cache", disabled=not taken):
+    with st.popover("Empty the cache", disabled=not size):
         st.markdown(
-            f"Delete {taken / 1e6:.0f} MB? Loaded networks keep working until the app restarts."
+            f"Delete {size / 1e6:.0f} MB? Loaded networks keep working until the app restarts."
         )
         st.button("Yes, delete all downloads", key=keys.EMPTY_CACHE, on_click=_empty)
 

@@ -137,6 +137,8 @@ SURGERY_SCOPE = "surgery-scope"
 SURGERY_WAY = "surgery-way"
 PICK = "pick"
 ANSWERS = "answers"
+MAP_BEFORE = "map-before"
+MAP_AFTER = "map-after"
 REACTION = "reaction"
 
 # Does it matter?

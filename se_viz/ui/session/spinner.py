@@ -39,7 +39,7 @@ def waiting(text: str, *, slow: bool = False) -> Iterator[Watch]:
     # Also where nothing is waited for: what follows would change its place on the page, and be
     # drawn from scratch.
     place = st.empty()
-    shown: list[int] = []
+    places: list[int] = []
     spinner = ExitStack()
 
     def watch(before: int) -> None:
@@ -47,8 +47,8 @@ def waiting(text: str, *, slow: bool = False) -> Iterator[Watch]:
         if slow:
             _stop_if_rechosen()
         # Once it has had a turn, the text stays: between slices places change too fast to be read.
-        if shown[-1:] not in ([0], [before]):
-            shown.append(before)
+        if places[-1:] not in ([0], [before]):
+            places.append(before)
             spinner.close()
             words = f"{text} {before} ahead of you" if before else text
             spinner.enter_context(place)
@@ -73,7 +73,8 @@ def _stop_if_rechosen() -> None:
     context = get_script_run_ctx(suppress_warning=True)
     if context is None or context.script_requests is None:
         return
-    fragment, requests = ThreadState.get().fragment_id, context.script_requests
+    fragment = ThreadState.get().fragment_id
+    requests = context.script_requests
     if (
         requests._state is ScriptRequestType.RERUN
         and fragment in requests._rerun_data.fragment_id_queue

@@ -16,7 +16,8 @@ from se_viz.ui.session.photos import get_photo
 from se_viz.ui.session.spinner import waiting
 
 _USUAL = View(192)
-_KEPT, _KEPT_BYTES = 6, 24 * 2**20
+_MOST_PHOTOS = 6
+_MOST_BYTES = 24 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +179,11 @@ def _choose(image: ChosenImage) -> None:
 
 def _keep(image: ChosenImage) -> None:
     """Add a photo to the session's gallery; the oldest go where they are too many or too large."""
-    kept = [photo for photo in keys.OWN_PHOTOS.get() if photo.digest != image.digest]
-    kept = [*kept, image][-_KEPT:]
-    while sum(len(photo.content) for photo in kept) > _KEPT_BYTES:
-        kept.pop(0)
-    keys.OWN_PHOTOS.set(tuple(kept))
+    photos = [photo for photo in keys.OWN_PHOTOS.get() if photo.digest != image.digest]
+    photos = [*photos, image][-_MOST_PHOTOS:]
+    while sum(len(photo.content) for photo in photos) > _MOST_BYTES:
+        photos.pop(0)
+    keys.OWN_PHOTOS.set(tuple(photos))
 
 
 @st.cache_resource(show_spinner=False)

@@ -99,12 +99,12 @@ def _held_here() -> int:
 
 def _make_room(manager: MemoryUploadedFileManager, session: str, size: int) -> None:
     files = dict(manager.file_storage.get(session, {}))
-    held = sum(len(file.data) for file in files.values())
+    total = sum(len(file.data) for file in files.values())
     for name, file in files.items():
-        if held + size <= SESSION:
+        if total + size <= SESSION:
             return
         manager.remove_file(session, name)
-        held -= len(file.data)
+        total -= len(file.data)
 
 
 def _held(manager: MemoryUploadedFileManager) -> int:

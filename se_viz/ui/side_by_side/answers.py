@@ -18,7 +18,7 @@ Answers: TypeAlias = Mapping[str, Attribution | SeVizError]
 
 def maps_of(answers: Answers) -> list[Attribution]:
     """Return the maps among what methods left."""
-    return [one for one in answers.values() if isinstance(one, Attribution)]
+    return [attribution for attribution in answers.values() if isinstance(attribution, Attribution)]
 
 
 def ask_method(
@@ -49,9 +49,10 @@ def list_remarks(choices: Choices, maps: Sequence[Attribution]) -> list[str]:
     Raises:
         OvertakenError: from the watch.
     """
-    shown, sharing = {one.method for one in maps}, dict[str, list[str]]()
+    methods = {attribution.method for attribution in maps}
+    sharing = dict[str, list[str]]()
     with waiting("Judging the methods…") as watch:
-        for method in filter(shown.__contains__, METHODS):
+        for method in filter(methods.__contains__, METHODS):
             words = answer(choices, JudgeMethod(method), watch).words
             sharing.setdefault(words, []).append(METHODS[method].title)
     return [f"**{', '.join(titles)}**: {words}" for words, titles in sharing.items() if words]

@@ -21,8 +21,8 @@ def colour_curves(ranked: Sequence[str]) -> dict[str, int]:
 
     Nobody having picked one of these, it is the best few.
     """
-    picked = [title for title in keys.PICKED_CURVES.get() if title in ranked]
-    colours = keep_colours(picked or ranked[:_AT_FIRST], keys.CURVE_COLOURS.get())
+    ticked_titles = [title for title in keys.PICKED_CURVES.get() if title in ranked]
+    colours = keep_colours(ticked_titles or ranked[:_AT_FIRST], keys.CURVE_COLOURS.get())
     keys.CURVE_COLOURS.set(colours)
     return colours
 
@@ -51,6 +51,6 @@ def pick_rows() -> None:
 
 def keep_colours(titles: Sequence[str], before: Mapping[str, int]) -> dict[str, int]:
     """Return a colour's number for each title: the one it had, or else the lowest that is free."""
-    kept = {title: before[title] for title in titles if title in before}
-    free = (number for number in range(MOST) if number not in kept.values())
-    return {title: kept[title] if title in kept else next(free) for title in titles}
+    colours = {title: before[title] for title in titles if title in before}
+    free = (number for number in range(MOST) if number not in colours.values())
+    return {title: colours[title] if title in colours else next(free) for title in titles}

@@ -21,7 +21,8 @@ from se_viz.ui.session import keys
 from se_viz.ui.side_by_side.scoring import Subject
 from se_viz.ui.widgets import current_palette, say_about, show_figure
 
-_SIDE, _OPACITY = 148, 0.8
+_SIDE = 148
+_OPACITY = 0.8
 _FIRST_STEP = "At *nothing*, an untouched copy, all values are 1. Points are one draw each."
 
 
@@ -79,7 +80,7 @@ def _offer(choices: Choices, subject: Subject, token: tuple) -> None:
         "weights; networks whose weights are all shuffled show how much change is chance."
     )
     st.button("Randomise a copy", on_click=_want, args=(token,), icon=":material/casino:")
-    time = say_about(runs * subject.found.seconds)
+    time = say_about(runs * subject.attribution.seconds)
     load = describe_load(get_engine().load(choices.device))
     st.caption(f"This takes {time}: the method runs {runs} times on a copy of the network.{load}")
 
@@ -92,9 +93,9 @@ def _show_maps(choices: Choices, subject: Subject, steps: Sequence[SanityStep]) 
     palette = current_palette()
     with st.container(horizontal=True, gap="small"):
         for step in steps:
-            found = Map(step.map.numpy(), subject.found.signed)
+            values = Map(step.map.numpy(), subject.attribution.signed)
             picture = paint_map(
-                choices.photo, found, palette, reach=fit_reach([found]), opacity=_OPACITY
+                choices.photo, values, palette, reach=fit_reach([values]), opacity=_OPACITY
             )
             with st.container(width=_SIDE, gap=None):
                 st.image(

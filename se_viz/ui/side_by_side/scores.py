@@ -126,7 +126,7 @@ def _draw(choices: Choices, exam: Exam, scored: Scored, colours: Mapping[str, in
 
 
 def _ask_sensitivities(choices: Choices, subjects: Sequence[Subject]) -> Mapping[str, float]:
-    seconds = SAMPLES * sum(subject.found.seconds for subject in subjects)
+    seconds = SAMPLES * sum(subject.attribution.seconds for subject in subjects)
     if not st.toggle("Measure sensitivity too", key=keys.SENSITIVITY.name, persist_state="session"):
         st.caption(f"Each method runs {SAMPLES} more times: {say_about(seconds)} in all.")
         return {}
@@ -140,22 +140,22 @@ def _forgo_sensitivity() -> None:
 def _show_table(
     table: pd.DataFrame, colours: Mapping[str, int], sensitivities: Mapping[str, float]
 ) -> None:
-    shown = pd.DataFrame(
+    display = pd.DataFrame(
         {"Map": table["map"]} | {title: table[key] for key, title in _MEASURES.items()}
     )
     if sensitivities:
         # Controls do not look at the image, so that they cannot move with it.
-        shown[_SENSITIVITY] = [sensitivities.get(title, 0.0) for title in table["map"]]
-    tick_rows(shown["Map"].tolist(), colours)
+        display[_SENSITIVITY] = [sensitivities.get(title, 0.0) for title in table["map"]]
+    tick_rows(display["Map"].tolist(), colours)
     st.dataframe(
-        shown.style.apply(partial(_dye, colours), axis=1),
+        display.style.apply(partial(_dye, colours), axis=1),
         hide_index=True,
         height="content",
         column_config={
             "Map": st.column_config.TextColumn(width=160),
             **{
                 name: st.column_config.NumberColumn(width=_WIDTHS[name], format="%.3f")
-                for name in shown.columns[1:]
+                for name in display.columns[1:]
             },
         },
         key=keys.SCORES_TABLE,
@@ -176,7 +176,8 @@ def _dye(colours: Mapping[str, int], row: pd.Series) -> list[str]:
     """Return the style of each cell of a row: a map's name has the colour of its curve, a control
     is grey.
     """
-    title, palette = str(row["Map"]), current_palette()
+    title = str(row["Map"])
+    palette = current_palette()
     if title in colours:
         return [
             f"color: {palette.series[colours[title]]}; font-weight: 600",

@@ -18,14 +18,14 @@ class Subject:
 
     question: Attribute
     """What made it."""
-    found: Attribution
+    attribution: Attribution
     """The map itself."""
 
     @property
     def title(self) -> str:
         """Return its method's name for people, and the stage where there is one."""
-        stage = "" if self.found.stage is None else f", stage {self.found.stage}"
-        return METHODS[self.found.method].title + stage
+        stage = "" if self.attribution.stage is None else f", stage {self.attribution.stage}"
+        return METHODS[self.attribution.method].title + stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +52,27 @@ def get_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> Sco
         OvertakenError: it was stopped, or is not wanted any more.
         SeVizError: too many wait, or there is too little memory; the text says what to do.
     """
-    done, whole = count_passes(exam), count_pictures(exam, subjects)
+    passes = count_passes(exam)
+    whole = count_pictures(exam, subjects)
     scores: dict[str, MapScore] = {}
     problems: dict[str, str] = {}
     work = (case_of(choices), exam, tuple(subject.question for subject in subjects))
     with progress("Scoring maps…", key=keys.SCORES, work=work) as (watch, report):
         yardstick = answer(
-            choices, MakeYardstick(exam), watch, part_of(report, before=0, weight=done, whole=whole)
+            choices,
+            MakeYardstick(exam),
+            watch,
+            part_of(report, before=0, weight=passes, whole=whole),
         )
         for subject in subjects:
-            part = part_of(report, before=done, weight=exam.passes, whole=whole)
+            part = part_of(report, before=passes, weight=exam.passes, whole=whole)
             try:
                 scores[subject.title] = answer(
                     choices, ScoreMap(subject.question, exam), watch, part
                 )
             except (AttributionError, TooLittleMemoryError) as problem:
                 problems[subject.title] = str(problem)
-            done += exam.passes
+            passes += exam.passes
     return Scored(yardstick, scores, problems)
 
 
@@ -81,11 +85,11 @@ def get_sensitivities(
         SeVizError: a method cannot run, or too many wait; the text says what to do.
     """
     weight = 100 // len(subjects)
-    found: dict[str, float] = {}
+    sensitivities: dict[str, float] = {}
     with progress("Moving the image…", key=keys.SENSITIVITY.name, stop=stop) as (watch, report):
         for place, subject in enumerate(subjects):
             part = part_of(report, before=weight * place, weight=weight, whole=100)
-            found[subject.title] = answer(
+            sensitivities[subject.title] = answer(
                 choices, MeasureSensitivity(subject.question), watch, part
             )
-    return found
+    return sensitivities

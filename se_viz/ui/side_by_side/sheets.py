@@ -21,7 +21,8 @@ def show_downloads(
     heading = (
         f"{name_target(choices, target)} · {choices.network.card.title} · {choices.image.name}"
     )
-    photo, palette = choices.photo, look.palette
+    photo = choices.photo
+    palette = look.palette
     offers = {
         "Picture": (
             ".png",
@@ -56,10 +57,18 @@ def show_downloads(
 def _tiles(photo: Image.Image, maps: Sequence[Attribution], look: Look) -> Iterator[Tile]:
     reach = reach_of(maps, look)
     yield Tile("The photo", photo, "The network's input.")
-    for one in maps:
-        row = METHODS[one.method]
-        shown = row.tell(dict(one.options), side=photo.width)
+    for attribution in maps:
+        row = METHODS[attribution.method]
+        words_of_map = row.tell(dict(attribution.options), side=photo.width)
         words = " ".join(
-            filter(None, [describe(one, look), describe_reach(one, look), shown, f"({row.source})"])
+            filter(
+                None,
+                [
+                    describe(attribution, look),
+                    describe_reach(attribution, look),
+                    words_of_map,
+                    f"({row.source})",
+                ],
+            )
         )
-        yield Tile(row.title, paint(photo, one, look, reach), words)
+        yield Tile(row.title, paint(photo, attribution, look, reach), words)

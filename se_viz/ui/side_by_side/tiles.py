@@ -35,7 +35,7 @@ class Look:
 
     sign: str
     """One of ``SIGNS``."""
-    shared: bool
+    one_scale: bool
     """Whether all maps are drawn on one scale."""
     opacity: float
     """Of the maps over the photo, 0 to 1."""
@@ -63,7 +63,8 @@ class Wall:
 
     def __init__(self, photo: Image.Image, look: Look, waits: Mapping[Request, str]) -> None:
         """Lay the places out; ``waits`` says for each request how long it takes."""
-        self._photo, self._look = photo, look
+        self._photo = photo
+        self._look = look
         self._waits = {request.method: words for request, words in waits.items()}
         self._places: dict[str, tuple[DeltaGenerator, DeltaGenerator]] = {}
         self._drawn: dict[str, float | None] = {}
@@ -97,27 +98,27 @@ class Wall:
         On one scale for all, a new map may change that of the others.
         """
         reach = reach_of(maps_of(answers), self._look)
-        for method, one in answers.items():
-            if isinstance(one, SeVizError):
-                self._places[method][0].info(as_markdown(one))
+        for method, attribution in answers.items():
+            if isinstance(attribution, SeVizError):
+                self._places[method][0].info(as_markdown(attribution))
                 self._places[method][1].empty()
             elif self._drawn.get(method, -1.0) != reach:
                 self._drawn[method] = reach
-                picture = paint(self._photo, one, self._look, reach)
+                picture = paint(self._photo, attribution, self._look, reach)
                 alt = f"{METHODS[method].title}, a map"
                 _fill(
                     self._places[method],
                     picture,
-                    describe(one, self._look),
+                    describe(attribution, self._look),
                     alt,
-                    describe_reach(one, self._look),
+                    describe_reach(attribution, self._look),
                 )
 
-    def note(self, found: Attribution, words: str) -> None:
+    def note(self, attribution: Attribution, words: str) -> None:
         """Add something to what stands below a map."""
-        reach = describe_reach(found, self._look)
-        self._places[found.method][1].caption(
-            f"{describe(found, self._look)} {words}", help=reach or None
+        reach = describe_reach(attribution, self._look)
+        self._places[attribution.method][1].caption(
+            f"{describe(attribution, self._look)} {words}", help=reach or None
         )
 
 
@@ -139,39 +140,43 @@ def reach_of(maps: Sequence[Attribution], look: Look) -> float | None:
 
     None where each has its own.
     """
-    shown = [one for one in maps if one.signed or look.sign != "against"] or maps
-    return fit_reach(map(_map, shown)) if look.shared and shown else None
+    drawable = [
+        attribution for attribution in maps if attribution.signed or look.sign != "against"
+    ] or maps
+    return fit_reach(map(_map, drawable)) if look.one_scale and drawable else None
 
 
-def paint(photo: Image.Image, found: Attribution, look: Look, reach: float | None) -> Image.Image:
+def paint(
+    photo: Image.Image, attribution: Attribution, look: Look, reach: float | None
+) -> Image.Image:
     """Return one map over the photo, on its own scale or on one that reaches as far as said."""
-    whole = _map(found)
+    whole = _map(attribution)
     reach = fit_reach([whole]) if reach is None else reach
     return paint_map(
         photo, take_sign(whole, look.sign), look.palette, reach=reach, opacity=look.opacity
     )
 
 
-def describe(found: Attribution, look: Look) -> str:
+def describe(attribution: Attribution, look: Look) -> str:
     """Say in one sentence how long a method took, its completeness error, and what its map
     lacks.
     """
-    words = [f"{found.seconds:.1f} s" if found.seconds >= _LEAST else "Under 0.1 s"]
-    if found.completeness_error is not None and found.explained is not None:
-        words.append(_describe_error(found.completeness_error, found.explained))
-    if _is_zero(found):
+    words = [f"{attribution.seconds:.1f} s" if attribution.seconds >= _LEAST else "Under 0.1 s"]
+    if attribution.completeness_error is not None and attribution.explained is not None:
+        words.append(_describe_error(attribution.completeness_error, attribution.explained))
+    if _is_zero(attribution):
         words.append("the map is 0 everywhere")
-    if look.sign == "against" and not found.signed:
+    if look.sign == "against" and not attribution.signed:
         words.append("this method does not separate positive from negative evidence")
     return f"{'; '.join(words)}."
 
 
-def describe_reach(found: Attribution, look: Look) -> str:
+def describe_reach(attribution: Attribution, look: Look) -> str:
     """Say how far the colours of a map reach that has a scale of its own and is not 0."""
     return (
         ""
-        if look.shared or _is_zero(found)
-        else f"Colours reach to {fit_reach([_map(found)]):.2g}."
+        if look.one_scale or _is_zero(attribution)
+        else f"Colours reach to {fit_reach([_map(attribution)]):.2g}."
     )
 
 
@@ -200,11 +205,15 @@ def show_legend(maps: Sequence[Attribution], look: Look) -> None:
     """Show the colours of the maps from end to end, with the values where they share one scale."""
     reach = reach_of(maps, look)
     if reach is None or all(map(_is_zero, maps)):
-        low, high = "", ""
+        low = ""
+        high = ""
     else:
-        low, high = f", -{reach:.2g}", f", {reach:.2g}"
+        low = f", -{reach:.2g}"
+        high = f", {reach:.2g}"
     with st.container(horizontal=True, gap="medium"):
-        for signed in sorted({one.signed and look.sign != "size" for one in maps}, reverse=True):
+        for signed in sorted(
+            {attribution.signed and look.sign != "size" for attribution in maps}, reverse=True
+        ):
             ends = (f"against{low}", f"for{high}") if signed else ("nothing", f"strongest{high}")
             _show_scale(ends, paint_scale(look.palette, signed=signed, opacity=look.opacity))
 
@@ -216,9 +225,9 @@ def _show_scale(ends: tuple[str, str], scale: Image.Image) -> None:
         st.caption(ends[1], width="content")
 
 
-def _is_zero(found: Attribution) -> bool:
-    return not found.map.any()
+def _is_zero(attribution: Attribution) -> bool:
+    return not attribution.map.any()
 
 
-def _map(found: Attribution) -> Map:
-    return Map(found.map.numpy(), found.signed)
+def _map(attribution: Attribution) -> Map:
+    return Map(attribution.map.numpy(), attribution.signed)

@@ -47,38 +47,42 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
             "No method is selected. Open **Methods and settings** above and select one or more."
         )
         return
-    status, waits = st.container(), {one: say_seconds(seconds) for one, seconds in requests.items()}
+    status = st.container()
+    waits = {request: say_seconds(seconds) for request, seconds in requests.items()}
     wall = Wall(choices.photo, look, waits)
     with status:
         answers = _collect(choices, target, list(requests), wall)
         maps = maps_of(answers)
         remarks = list_remarks(choices, maps)
-        _repeat(choices, target, {one: answers[one.method] for one in requests}, wall)
+        by_request = {request: answers[request.method] for request in requests}
+        _repeat(choices, target, by_request, wall)
     if not maps:
         return
     show_legend(maps, look)
-    name, logit = plain(name_target(choices, target)), target.read(analysis.logits[None]).item()
-    drawn = any(METHODS[one.method].drawn for one in maps)
+    name = plain(name_target(choices, target))
+    logit = target.read(analysis.logits[None]).item()
+    random = any(METHODS[attribution.method].drawn for attribution in maps)
     st.caption(
         f"All maps explain the same number, the logit of {name}: {logit:+.1f} for this photo. Look "
         "for places where methods agree: each answers a different question, in different units.",
-        help=_explain(look, drawn=drawn),
+        help=_explain(look, random=random),
     )
     for remark in remarks:
         words, more = split_words(remark)
         st.caption(words, help=more or None)
     show_downloads(choices, target, look, maps)
-    asked = {request.method: request.about(target) for request in requests}
-    show_scores(choices, target, baseline, [Subject(asked[one.method], one) for one in maps])
+    questions = {request.method: request.about(target) for request in requests}
+    subjects = [Subject(questions[attribution.method], attribution) for attribution in maps]
+    show_scores(choices, target, baseline, subjects)
 
 
-def _explain(look: Look, *, drawn: bool) -> str:
-    scale = "With a shared scale, maps of small values look faint." if look.shared else CLIPPED
+def _explain(look: Look, *, random: bool) -> str:
+    scale = "With a shared scale, maps of small values look faint." if look.one_scale else CLIPPED
     chance = (
         "Methods that draw at random also differ by chance: below their maps is the correlation "
         "with another seed. "
     )
-    return f"{chance * drawn}{scale}"
+    return f"{chance * random}{scale}"
 
 
 def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall: Wall) -> Answers:
@@ -86,31 +90,34 @@ def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall
     tokens = {request.method: (case, target, request) for request in requests}
     # What this session has seen done, and the error where there was no map: drawn first, and not
     # tried again.
-    seen: dict[tuple, AttributionError | None] = {**keys.ATTRIBUTED.get()}
-    known = [request for request in requests if tokens[request.method] in seen]
+    outcomes: dict[tuple, AttributionError | None] = {**keys.ATTRIBUTED.get()}
+    settled = [request for request in requests if tokens[request.method] in outcomes]
     passes = {
         request: count_passes(request, choices.photo.width)
         for request in requests
-        if request not in known
+        if request not in settled
     }
     new = sorted(passes, key=passes.__getitem__)
     wall.wait(request.method for request in new)
     answers: dict[str, Attribution | SeVizError] = {}
-    stop, text = partial(_untick, tokens), f"Computing {len(new)} of {len(requests)} maps…"
+    stop = partial(_untick, tokens)
+    text = f"Computing {len(new)} of {len(requests)} maps…"
     with progress(text, key=keys.ATTRIBUTIONS, stop=stop) as (watch, report):
-        for request in known:
-            answers[request.method] = seen[tokens[request.method]] or ask_method(
+        for request in settled:
+            answers[request.method] = outcomes[tokens[request.method]] or ask_method(
                 choices, target, request, watch
             )
         wall.show(answers)
-        for request, told in zip(
+        for request, part in zip(
             new, _share(report, [passes[request] for request in new]), strict=True
         ):
-            answer = answers[request.method] = ask_method(choices, target, request, watch, told)
+            answer = answers[request.method] = ask_method(choices, target, request, watch, part)
             # Others may pass, as a long line does.
             if isinstance(answer, Attribution | AttributionError):
-                seen[tokens[request.method]] = None if isinstance(answer, Attribution) else answer
-                keys.ATTRIBUTED.set({**seen})
+                outcomes[tokens[request.method]] = (
+                    None if isinstance(answer, Attribution) else answer
+                )
+                keys.ATTRIBUTED.set({**outcomes})
             wall.show(answers)
     return answers
 
@@ -125,25 +132,29 @@ def _repeat(
     both agree.
     """
     case = case_of(choices)
-    drawn = {one: found for one, found in answers.items() if METHODS[one.method].drawn}
-    maps = {one: found for one, found in drawn.items() if isinstance(found, Attribution)}
+    maps = {
+        request: answer
+        for request, answer in answers.items()
+        if METHODS[request.method].drawn and isinstance(answer, Attribution)
+    }
     tokens = {(case, target, request) for request in maps}
     unwanted = keys.UNREPEATED.get()
     passes = {request: count_passes(request, choices.photo.width) for request in maps}
     text = f"Repeating {len(maps)} maps with another seed…"
     with progress(text, key=keys.REPEATS, stop=partial(_leave_out, tokens)) as (watch, report):
-        for request, told in zip(maps, _share(report, list(passes.values())), strict=True):
+        for request, part in zip(maps, _share(report, list(passes.values())), strict=True):
             if (case, target, request) in unwanted:
                 wall.note(maps[request], "Not repeated with another seed: stopped.")
                 continue
-            other = ask_method(choices, target, reseed(request), watch, told)
-            if isinstance(other, Attribution):
-                wall.note(maps[request], describe_repeat(correlate(maps[request].map, other.map)))
+            repeat = ask_method(choices, target, reseed(request), watch, part)
+            if isinstance(repeat, Attribution):
+                wall.note(maps[request], describe_repeat(correlate(maps[request].map, repeat.map)))
 
 
 def _share(report: Report, weights: Sequence[int]) -> Iterator[Report]:
     """Yield for each of several runs, one after another, a report of its part of the whole."""
-    before, whole = 0, sum(weights)
+    before = 0
+    whole = sum(weights)
     for weight in weights:
         yield part_of(report, before=before, weight=weight, whole=whole)
         before += weight
@@ -155,8 +166,8 @@ def _leave_out(tokens: Collection[tuple]) -> None:
 
 
 def _untick(tokens: dict[str, tuple]) -> None:
-    seen = keys.ATTRIBUTED.get()
-    left = [method for method, token in tokens.items() if token not in seen]
-    for method in left:
+    outcomes = keys.ATTRIBUTED.get()
+    remaining = [method for method, token in tokens.items() if token not in outcomes]
+    for method in remaining:
         keys.set_value(tick_of(method), False)
-    keys.UNTICKED.set(tuple(METHODS[method].title for method in left))
+    keys.UNTICKED.set(tuple(METHODS[method].title for method in remaining))

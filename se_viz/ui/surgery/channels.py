@@ -37,26 +37,31 @@ def choose_channels(
     with st.container(horizontal=True):
         way = choose_option("Which channels", _WAYS, key=keys.SURGERY_WAY)
         order = choose_option("Sort by", _ORDERS, key=keys.SURGERY_ORDER)
-    here = table.loc[table["path"] == name]
+    block_rows = table.loc[table["path"] == name]
     # Another block, image or order is another figure: a box must not go on to pick what is now in
     # its place.
-    place = f"{name}-{order}-{hash(tuple(here['gate']))}"
+    place = f"{name}-{order}-{hash(tuple(block_rows['gate']))}"
     if way in ("picked", "clicked"):
-        rows = here.loc[here["channel"].isin(_picked(place))]
+        rows = block_rows.loc[block_rows["channel"].isin(_picked(place))]
     else:
         rows = {"value": _choose_by_value, "one": _choose_one, "all": _choose_all}[way](
-            table, here, span, change
+            table, block_rows, span, change
         )
-    _show_choice(here, rows, span, way=way, order=order, place=place)
+    _show_choice(block_rows, rows, span, way=way, order=order, place=place)
     return _targets(rows, table)
 
 
 def _show_choice(
-    here: pd.DataFrame, rows: pd.DataFrame, span: Span, *, way: str, order: str, place: str
+    block_rows: pd.DataFrame, rows: pd.DataFrame, span: Span, *, way: str, order: str, place: str
 ) -> None:
-    picked = rows.loc[rows["path"] == here["path"].iloc[0], "channel"].to_numpy()
+    channels = rows.loc[rows["path"] == block_rows["path"].iloc[0], "channel"].to_numpy()
     figure = draw_choice(
-        here, current_palette(), order=order, selection=picked, span=span, areas=way == "picked"
+        block_rows,
+        current_palette(),
+        order=order,
+        selection=channels,
+        span=span,
+        areas=way == "picked",
     )
     click = {
         "picked": partial(_note_area, place),
@@ -64,7 +69,8 @@ def _show_choice(
         "one": open_channel,
     }.get(way)
     with st.container(key=keys.PICK):
-        key, alt = f"{keys.PICK}-{place}-{way}", "Gates of the open block"
+        key = f"{keys.PICK}-{place}-{way}"
+        alt = "Gates of the open block"
         show_figure(figure, key, alt=alt, on_click=click, areas=way == "picked")
         if way == "clicked":
             st.caption(
@@ -91,9 +97,9 @@ def _note_click(place: str, chart: str) -> None:
 
 
 def _choose_by_value(
-    table: pd.DataFrame, here: pd.DataFrame, span: Span, _: Change
+    table: pd.DataFrame, block_rows: pd.DataFrame, span: Span, _: Change
 ) -> pd.DataFrame:
-    scope = _choose_all(table, here)
+    scope = _choose_all(table, block_rows)
     ends = float(span.low), float(span.high)
     # Another network's scale is another slider: a value kept from the first may lie outside of the
     # second.
@@ -103,15 +109,17 @@ def _choose_by_value(
     return scope.loc[scope["after"].between(low, high)]
 
 
-def _choose_one(_: pd.DataFrame, here: pd.DataFrame, span: Span, change: Change) -> pd.DataFrame:
-    last = len(here) - 1
+def _choose_one(
+    _: pd.DataFrame, block_rows: pd.DataFrame, span: Span, change: Change
+) -> pd.DataFrame:
+    last = len(block_rows) - 1
     keys.CHANNEL.set(min(max(int(keys.CHANNEL.get() or 0), 0), last))
     number, value = st.columns([2, 3])
     channel = int(
         number.number_input("Channel", 0, last, key=keys.CHANNEL.name, persist_state="session")
     )
-    row = here.loc[here["channel"] == channel]
-    key = f"{keys.SURGERY_GATE}-{here['path'].iloc[0]}-{channel}"
+    row = block_rows.loc[block_rows["channel"] == channel]
+    key = f"{keys.SURGERY_GATE}-{block_rows['path'].iloc[0]}-{channel}"
     # What it is now, whoever changed it: undo moves the handle too.
     keys.set_value(key, float(np.clip(row["after"].iloc[0], span.low, span.high)))
     block = _block_of(row).iloc[0]
@@ -126,18 +134,20 @@ def _choose_one(_: pd.DataFrame, here: pd.DataFrame, span: Span, change: Change)
     return row
 
 
-def _choose_all(table: pd.DataFrame, here: pd.DataFrame, *_: object) -> pd.DataFrame:
+def _choose_all(table: pd.DataFrame, block_rows: pd.DataFrame, *_: object) -> pd.DataFrame:
     scope = choose_option("Where", _SCOPES, key=keys.SURGERY_SCOPE)
-    stage = here["stage"].iloc[0]
-    return {"block": here, "stage": table.loc[table["stage"] == stage], "network": table}[scope]
+    stage = block_rows["stage"].iloc[0]
+    return {"block": block_rows, "stage": table.loc[table["stage"] == stage], "network": table}[
+        scope
+    ]
 
 
 def _targets(rows: pd.DataFrame, table: pd.DataFrame) -> Targets:
     width = table.groupby(_block_of(table))["channel"].nunique()
     channels = rows.groupby(_block_of(rows), sort=False)["channel"].unique()
     return {
-        str(block): None if len(chosen) == width[block] else tuple(map(int, chosen))
-        for block, chosen in channels.items()
+        str(block): None if len(numbers) == width[block] else tuple(map(int, numbers))
+        for block, numbers in channels.items()
     }
 
 

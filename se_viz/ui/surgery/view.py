@@ -86,8 +86,8 @@ def describe_answers(network: NetworkView, before: Analysis, after: Analysis) ->
     """Say the answer, and what edits made of it: with its probability, but for several independent
     classes.
     """
-    old, new = (plain(network.name_answer(one.logits)) for one in (before, after))
-    was, share = (_share_of_answer(network, one) for one in (before, after))
+    old, new = (plain(network.name_answer(look.logits)) for look in (before, after))
+    was, share = (_share_of_answer(network, look) for look in (before, after))
     if after is before:
         return f"**{old}**" + (f": {was}" if was else "")
     if old == new:
@@ -220,10 +220,10 @@ def _show_reaction(table: pd.DataFrame, span: Span, edits: Edits) -> None:
         alt="Change of every gate from the first edited block on",
         on_click=open_block,
     )
-    others = not {*table["path"].iloc[first:]} <= edited
+    reacting = not {*table["path"].iloc[first:]} <= edited
     st.caption(
         _describe_reaction(table, span),
-        help=" ".join(_explain_reaction(table, first, others=others)),
+        help=" ".join(_explain_reaction(table, first, reacting=reacting)),
     )
 
 
@@ -241,9 +241,9 @@ def _describe_reaction(table: pd.DataFrame, span: Span) -> str:
     return words
 
 
-def _explain_reaction(table: pd.DataFrame, first: int, *, others: bool) -> Iterator[str]:
+def _explain_reaction(table: pd.DataFrame, first: int, *, reacting: bool) -> Iterator[str]:
     yield "Gates after the edits minus gates before, channels in their order."
-    if others:
+    if reacting:
         yield (
             "The scale, symmetric about 0, is set by the unedited rows, which react to the changed "
             f"input. {CLIPPED}"
@@ -265,17 +265,18 @@ def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
     st.subheader("Where the answer comes from")
     target, method = _choose_map(choices, before)
     old, new = (
-        get_edited_attribution(choices, one, target=target, method=method) for one in ((), edits)
+        get_edited_attribution(choices, version, target=target, method=method)
+        for version in ((), edits)
     )
     pair = {
-        "map-before": ("**Before**", old.map.numpy()),
-        "map-after": ("**After**", new.map.numpy()),
+        keys.MAP_BEFORE: ("**Before**", old.map.numpy()),
+        keys.MAP_AFTER: ("**After**", new.map.numpy()),
     }
     title = "against ← 0 → for" if old.signed else "none → strongest"
     show_pair(choices.photo, pair, signed=old.signed, title=title)
     row = METHODS[method]
-    shown = row.tell(dict(old.options), side=len(old.map))
-    st.caption(f"{shown} Both maps share one scale.", help=f"{CLIPPED} ({row.source})")
+    words = row.tell(dict(old.options), side=len(old.map))
+    st.caption(f"{words} Both maps share one scale.", help=f"{CLIPPED} ({row.source})")
 
 
 def _choose_map(choices: Choices, before: Analysis) -> tuple[int, str]:

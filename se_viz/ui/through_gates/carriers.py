@@ -20,14 +20,14 @@ from se_viz.ui.session import keys, open_channel
 from se_viz.ui.through_gates.rise import name_set, say_error
 from se_viz.ui.widgets import announce, choose_block, current_palette, show_figure
 
-Asked: TypeAlias = tuple[Trace, str, str]
+Run: TypeAlias = tuple[Trace, str, str]
 """A trace, the set of gates that is shown of it, and its baseline."""
 
 _WAY = "way"
 _SHOWN = 8
 
 
-def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
+def show_carriers(choices: Choices, analysis: Analysis, run: Run) -> None:
     """Show gate against what came through it for the open block, the strongest channels, and other
     methods.
     """
@@ -47,7 +47,7 @@ def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
     )
     # A container, so that what was there before holds its place meanwhile.
     with st.container():
-        values, words, more = _values(choices, asked, method, analysis.record(block))
+        values, words, more = _values(choices, run, method, analysis.record(block))
     table = tabulate_effects(gates_of(analysis)[block], values)
     plot, numbers = st.columns([3, 2], gap="medium")
     with plot:
@@ -62,15 +62,13 @@ def show_carriers(choices: Choices, analysis: Analysis, asked: Asked) -> None:
         st.caption(words, help=more)
 
 
-def _values(
-    choices: Choices, asked: Asked, method: str, record: GateRecord
-) -> tuple[Gates, str, str]:
+def _values(choices: Choices, run: Run, method: str, record: GateRecord) -> tuple[Gates, str, str]:
     """Return a number for each gate, what it is, and how it was computed."""
-    trace, held, baseline = asked
+    trace, gate_set, baseline = run
     block = record.name
     if method == _WAY:
         # A block outside of the set is asked among all.
-        name = held if block in trace.flows[held].through else next(iter(trace.flows))
+        name = gate_set if block in trace.flows[gate_set].through else next(iter(trace.flows))
         words = (
             "The part through each gate on the path from the baseline; gates held: "
             f"{name_set(name).lower()}."
@@ -80,21 +78,24 @@ def _values(
             words,
             f"Together with the part past the gates, {say_error(trace)}.",
         )
-    row, question = GATE_METHODS[method], AttributeToGates(block, trace.target, method, baseline)
+    row = GATE_METHODS[method]
+    question = AttributeToGates(block, trace.target, method, baseline)
     if row.kind != "gradient":
         announce(choices, row.title, row.cost(record.gate.shape[1]), what="this block")
-    found = ask_with_bar(choices, question, "Computing the parts of the gates…", key=keys.CARRIERS)
-    return found.values, row.looks_for, f"{_say_bypass(found)}({row.source})"
+    attribution = ask_with_bar(
+        choices, question, "Computing the parts of the gates…", key=keys.CARRIERS
+    )
+    return attribution.values, row.looks_for, f"{_say_bypass(attribution)}({row.source})"
 
 
-def _say_bypass(found: "GateAttribution") -> str:
-    if found.bypass is None or found.error is None:
+def _say_bypass(attribution: GateAttribution) -> str:
+    if attribution.bypass is None or attribution.error is None:
         return ""
-    bypass = signed(found.bypass, count_decimals([found.bypass]))
+    bypass = signed(attribution.bypass, count_decimals([attribution.bypass]))
     return (
         f"{bypass} logits of the rise bypass this block's gates; the sum over steps misses the "
-        f"rest by {abs(found.error):.1g} logits. Captum adds up both as the convergence delta of a "
-        "layer. "
+        f"rest by {abs(attribution.error):.1g} logits. Captum adds up both as the convergence "
+        "delta of a layer. "
     )
 
 

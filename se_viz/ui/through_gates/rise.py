@@ -96,7 +96,8 @@ def _describe_network(trace: Trace) -> str:
     flow = trace.flows.get(_NETWORK)
     if flow is None:
         return ""
-    past, through = say_part(flow.bypass, trace), f"**{say_part(flow.carried, trace)}**"
+    past = say_part(flow.bypass, trace)
+    through = f"**{say_part(flow.carried, trace)}**"
     if 0 < abs(flow.carried) <= flow.doubt:
         return (
             f"The part through the gates, {through}, is no larger than its uncertainty "
@@ -122,10 +123,8 @@ def _describe_stages(trace: Trace) -> str:
     if len(stages) < 2:
         return ""
     most, second = sorted(stages, key=lambda name: -abs(stages[name].carried))[:2]
-    lead, doubt = (
-        abs(stages[most].carried) - abs(stages[second].carried),
-        stages[most].doubt + stages[second].doubt,
-    )
+    lead = abs(stages[most].carried) - abs(stages[second].carried)
+    doubt = stages[most].doubt + stages[second].doubt
     if lead < doubt:
         parts = f"{_say(stages[most], trace)} and {_say(stages[second], trace)}"
         return (

@@ -44,14 +44,14 @@ def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> 
         _show_stages(trace)
     with blocks:
         st.subheader("Block by block", anchor=False)
-        held = choose_option(
+        gate_set = choose_option(
             "Gates of", {name: name_set(name) for name in trace.flows}, key=keys.HELD_GATES
         )
-        _show_blocks(analysis, trace, held)
+        _show_blocks(analysis, trace, gate_set)
     st.header("Which pixels acted through the gates?", anchor=False, divider="gray")
-    _show_maps(choices, trace, held)
+    _show_maps(choices, trace, gate_set)
     st.header("Which gates carried the rise?", anchor=False, divider="gray")
-    show_carriers(choices, analysis, (trace, held, baseline))
+    show_carriers(choices, analysis, (trace, gate_set, baseline))
 
 
 def _show_stages(trace: Trace) -> None:
@@ -71,8 +71,9 @@ def _show_stages(trace: Trace) -> None:
     )
 
 
-def _show_blocks(analysis: Analysis, trace: Trace, held: str) -> None:
-    flow, labels = trace.flows[held], label_blocks(analysis.records)
+def _show_blocks(analysis: Analysis, trace: Trace, gate_set: str) -> None:
+    flow = trace.flows[gate_set]
+    labels = label_blocks(analysis.records)
     rows = [
         (labels[block], values.double().sum().item(), block)
         for block, values in flow.through.items()
@@ -92,11 +93,11 @@ def _show_blocks(analysis: Analysis, trace: Trace, held: str) -> None:
     )
 
 
-def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
-    flow = trace.flows[held]
+def _show_maps(choices: Choices, trace: Trace, gate_set: str) -> None:
+    flow = trace.flows[gate_set]
     parts = {
         PAST: (keys.FLOW_PAST, flow.bypass, flow.map),
-        THROUGH: (keys.FLOW_THROUGH, flow.carried, trace.gate_map(held)),
+        THROUGH: (keys.FLOW_THROUGH, flow.carried, trace.gate_map(gate_set)),
     }
     maps = {
         key: (f"**{way.capitalize()}**: {say_part(part, trace)}", sum_cells(pixels.numpy()))
@@ -106,7 +107,7 @@ def _show_maps(choices: Choices, trace: Trace, held: str) -> None:
     st.caption(
         "Regions only in the second map act on the answer solely through the gates. Both maps "
         "share one scale.",
-        help=f"{name_set(held)}. Past the gates: the effect of pixels with these gates held. "
+        help=f"{name_set(gate_set)}. Past the gates: the effect of pixels with these gates held. "
         "Through the gates: the "
         "effect of pixels by moving these gates, the rest of the integrated gradients. A cell is "
         f"the sum of its pixels. {CLIPPED}",

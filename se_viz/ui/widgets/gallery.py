@@ -21,7 +21,7 @@ def get_gallery(choices: Choices) -> list[tuple[Choices, Analysis]]:
         replace(choices, image=image, photo=get_photo(image.digest, view, image.content))
         for image in list_gallery()
     ]
-    return [(one, get_analysis(one)) for one in gallery]
+    return [(member, get_analysis(member)) for member in gallery]
 
 
 def get_lenders(choices: Choices) -> tuple[Lender, ...]:

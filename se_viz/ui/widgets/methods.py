@@ -53,11 +53,13 @@ def choose_methods(choices: Choices, baseline: str) -> dict[Request, float]:
     # The settings are asked first, and stand last: times depend on them.
     with st.expander("Methods and settings", icon=":material/checklist:"):
         ticks = st.container()
-        chosen = _choose_settings()
-    pace, side = get_pace(choices), choices.photo.width
-    requests = [_request(row, baseline, chosen) for row in METHODS.values()]
+        settings = _choose_settings()
+    pace = get_pace(choices)
+    side = choices.photo.width
+    requests = [_request(row, baseline, settings) for row in METHODS.values()]
     costs = {
-        one: pace.estimate(METHODS[one.method], dict(one.options), side=side) for one in requests
+        request: pace.estimate(METHODS[request.method], dict(request.options), side=side)
+        for request in requests
     }
     with ticks:
         _tick({request.method: seconds for request, seconds in costs.items()})
@@ -120,22 +122,22 @@ def _choose_settings() -> dict[str, Any]:
     return {"steps": steps, "window": window, "samples": float(samples), "superpixels": patches}
 
 
-def _request(row: Method, baseline: str, chosen: dict[str, Any]) -> Request:
-    side = chosen["window"]
-    wanted = {
-        "n_steps": chosen["steps"],
-        "superpixels": chosen["superpixels"],
+def _request(row: Method, baseline: str, settings: dict[str, Any]) -> Request:
+    side = settings["window"]
+    options = {
+        "n_steps": settings["steps"],
+        "superpixels": settings["superpixels"],
         "sliding_window_shapes": (3, side, side),
         "strides": (3, side // 2, side // 2),
         **{
-            name: round(row.options.get(name, 0) * chosen["samples"])
+            name: round(row.options.get(name, 0) * settings["samples"])
             for name in ("n_samples", "nt_samples")
         },
     }
-    changed = {
-        name: value for name, value in wanted.items() if row.options.get(name, value) != value
+    changes = {
+        name: value for name, value in options.items() if row.options.get(name, value) != value
     }
-    return Request(row.key, baseline if row.baseline else "mean", tuple(changed.items()))
+    return Request(row.key, baseline if row.baseline else "mean", tuple(changes.items()))
 
 
 def _tick(costs: dict[str, float]) -> None:

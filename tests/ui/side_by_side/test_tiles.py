@@ -17,7 +17,7 @@ from se_viz.ui.side_by_side.tiles import (
     reach_of,
 )
 
-LOOK = Look("both", shared=False, opacity=1.0, palette=LIGHT)
+LOOK = Look("both", one_scale=False, opacity=1.0, palette=LIGHT)
 COMPLETE = Attribution(
     method="integrated_gradients",
     target=0,
@@ -49,7 +49,7 @@ def test_what_shows_nothing_does_not_stretch_one_scale_for_all():
     """Saliency is left out of what speaks against, and its large values would fade what is
     drawn.
     """
-    shared, faint = replace(LOOK, shared=True), replace(COMPLETE, map=COMPLETE.map / 100)
+    shared, faint = replace(LOOK, one_scale=True), replace(COMPLETE, map=COMPLETE.map / 100)
     assert reach_of([faint, UNSIGNED], shared) == pytest.approx(1.0)
     against = replace(shared, sign="against")
     assert reach_of([faint, UNSIGNED], against) == pytest.approx(0.01)
@@ -81,7 +81,7 @@ def test_a_map_of_zeros_has_words_and_no_reach():
     assert describe(zero, LOOK) == "2.0 s; the map is 0 everywhere."
     assert describe_reach(zero, LOOK) == ""
     assert describe_reach(COMPLETE, LOOK) == "Colours reach to 1."
-    assert describe_reach(COMPLETE, replace(LOOK, shared=True)) == ""
+    assert describe_reach(COMPLETE, replace(LOOK, one_scale=True)) == ""
 
 
 def test_what_a_method_cannot_tell_is_said():
@@ -103,7 +103,7 @@ def test_one_scale_makes_equal_values_equally_strong():
     """
     photo = Image.new("RGB", (2, 2), "grey")
     strong = replace(COMPLETE, map=COMPLETE.map * 100)
-    shared = replace(LOOK, shared=True)
+    shared = replace(LOOK, one_scale=True)
     own = [
         np.asarray(paint(photo, one, LOOK, reach_of([COMPLETE, strong], LOOK)))
         for one in (COMPLETE, strong)
