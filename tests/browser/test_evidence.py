@@ -72,7 +72,7 @@ def test_a_long_method_is_stopped_and_another_one_chosen(visit: Callable[..., Vi
     open_gate(page)
     choose_method(page, "Shapley")
     page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("Stopped. Choose another method or channel, or go on.")).to_be_visible()
+    expect(page.get_by_text("Stopped. Choose something else, or go on.")).to_be_visible()
     expect_idle(page)
     choose_method(page, "Conductance")
     expect(

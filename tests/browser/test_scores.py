@@ -31,10 +31,7 @@ def test_maps_are_scored_and_a_copy_is_randomised(maps: Page):
     maps.get_by_role("button", name="Score these maps").click()
     expect(maps.get_by_text(re.compile(r"\d+ of \d+ · about \d+ s left"))).to_be_visible()
     maps.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
-    expect(maps.get_by_role("button", name="Score these maps")).to_be_visible()
-    expect_idle(maps)
-
-    maps.get_by_role("button", name="Score these maps").click()
+    maps.get_by_role("button", name="Go on").click()
     expect(figure(maps, "score-curves").locator(".main-svg").first).to_be_visible()
     expect(maps.get_by_test_id("stDataFrame")).to_be_visible()
     expect(maps.get_by_text("Scores of this image only")).to_be_visible()

@@ -10,7 +10,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from se_viz import edit_gates
-from se_viz.engine.questions import Case
+from se_viz.engine.questions import Case, ReplaceGates
 from se_viz.experiments.analysis import analyse
 from se_viz.experiments.counterfactuals import gates_of
 from se_viz.experiments.effects import SHUFFLES
@@ -173,11 +173,10 @@ def test_one_lender_can_be_looked_at_alone(matter: AppTest):
 def test_a_stopped_run_stays_stopped_until_it_is_told_to_go_on(matter: AppTest):
     """Otherwise the rerun that the button causes would begin anew; another choice needs no word."""
     case = Case("tiny", "cpu", matter.session_state["image"].digest)
-    matter.session_state["stopped"] = (case, "mean", "network")
+    work = (case, ReplaceGates("ones", "network", ()))
+    matter.session_state["stopped"] = {"counterfactuals-ones": work}
     clean(matter.run())
-    assert [info.value for info in matter.info] == [
-        "Stopped. Choose something else above, or go on."
-    ]
+    assert [info.value for info in matter.info] == ["Stopped. Choose something else, or go on."]
     next(button for button in matter.button if button.label == "Go on").click()
     clean(matter.run())
     assert not matter.info

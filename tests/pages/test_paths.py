@@ -156,14 +156,10 @@ def test_a_strong_channel_opens(page: AppTest):
 def test_a_stopped_run_stays_stopped_until_it_is_told_to_go_on(page: AppTest, best: int):
     """Otherwise the rerun that the button causes would begin anew."""
     digest = page.session_state["image"].digest
-    page.session_state["paths-stopped"] = (
-        Case("tiny", "cpu", digest),
-        TracePaths(Target(best), "mean"),
-    )
+    work = (Case("tiny", "cpu", digest), TracePaths(Target(best), "mean"))
+    page.session_state["stopped"] = {"paths": work}
     clean(page.run())
-    assert [info.value for info in page.info] == [
-        "Stopped. Choose another class, image or baseline, or go on."
-    ]
+    assert [info.value for info in page.info] == ["Stopped. Choose something else, or go on."]
     next(button for button in page.button if button.label == "Go on").click()
     clean(page.run())
     assert not page.info

@@ -282,14 +282,10 @@ def test_a_refusal_stands_in_the_maps_place(evidence: AppTest):
 def test_a_stopped_method_stays_stopped_until_it_is_told_to_go_on(evidence: AppTest):
     """Otherwise the rerun that the button causes would begin anew."""
     case = Case("tiny", "cpu", evidence.session_state["image"].digest)
-    evidence.session_state["gate-map-stopped"] = (
-        case,
-        AttributeGate(Neuron(BLOCK, CHANNEL), "occlusion"),
-    )
+    question = AttributeGate(Neuron(BLOCK, CHANNEL), "occlusion")
+    evidence.session_state["stopped"] = {"gate-map": (case, question)}
     pick(evidence, "occlusion")
-    assert [info.value for info in evidence.info] == [
-        "Stopped. Choose another method or channel, or go on."
-    ]
+    assert [info.value for info in evidence.info] == ["Stopped. Choose something else, or go on."]
     next(button for button in evidence.button if button.label == "Go on").click()
     clean(evidence.run())
     assert figure(evidence, "gate-map")
