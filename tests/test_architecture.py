@@ -156,8 +156,11 @@ def test_what_a_session_remembers_has_one_home(file: Path):
 def keys_of(call: ast.Call) -> Iterator[ast.expr]:
     """Yield what a call gives a widget or a figure as its key."""
     yield from (word.value for word in call.keywords if word.arg in ("key", "picker"))
-    if isinstance(call.func, ast.Name) and call.func.id in ("show_figure", "show_panel"):
+    name = call.func.id if isinstance(call.func, ast.Name) else ""
+    if name in ("show_figure", "show_panel", "show_gate_map"):
         yield call.args[1]
+    elif name == "show_channel_maps":
+        yield call.args[2]
 
 
 def is_written(key: ast.expr) -> bool:

@@ -215,10 +215,10 @@ def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     up, down = st.columns(2)
     with up:
         st.markdown("**Turned up:** the most open gates")
-        show_channel_maps(record, order[::-1][:_SHOWN], "most-open")
+        show_channel_maps(record, order[::-1][:_SHOWN], keys.MOST_OPEN)
     with down:
         st.markdown("**Turned down:** the most closed gates")
-        show_channel_maps(record, order[:_SHOWN], "most-closed")
+        show_channel_maps(record, order[:_SHOWN], keys.MOST_CLOSED)
 
 
 def show_numbers(analysis: Analysis) -> None:

@@ -97,8 +97,8 @@ def gates_are_new(network: str, digest: str) -> bool:
     """Return whether the session has not yet been shown this image's gates in this network, and
     from now on it has.
     """
-    before = st.session_state.get("gates_shown")
-    st.session_state.gates_shown = (network, digest)
+    before = keys.GATES_SHOWN.get()
+    keys.GATES_SHOWN.set((network, digest))
     return before != (network, digest)
 
 
@@ -125,7 +125,7 @@ def open_block_on(component: str) -> None:
 
 def open_channel_on(component: str) -> None:
     """Open the channel that was clicked on the component with this key."""
-    st.session_state.channel = int(st.session_state[component].channel)
+    keys.CHANNEL.set(int(keys.value_of(component).channel))
 
 
 def open_channel(chart: str) -> None:
