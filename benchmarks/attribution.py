@@ -6,9 +6,8 @@ saliency ...]
 
 Both explain the same class of the same photo with the same settings (steps, samples, squares,
 patches, seed). Captum's own batch sizes and whatever else it leaves open are as it has them, and it
-is given its patches, and the copy that a method with rules runs on, ready-made; se_viz makes its
-copies within each run. The greatest difference of the two maps stands beside, in shares of the
-greatest value of Captum's.
+is given its patches ready-made; se_viz makes its copies within each run. The greatest difference of
+the two maps stands beside, in shares of the greatest value of Captum's.
 """
 
 import argparse
@@ -26,7 +25,6 @@ from torch import Tensor
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, ratios, spread, time_pairs
 from se_viz.attribution.catalogue.pixels import METHODS, collapse
-from se_viz.attribution.passes.copies import copy_unrolled
 from se_viz.attribution.pixels.run import attribute
 from se_viz.attribution.pixels.superpixels import find_superpixels
 from se_viz.attribution.question.baselines import scatter
@@ -138,8 +136,7 @@ def _plain(network: Network, inputs: Tensor, key: str) -> Callable[[int], Tensor
     elif row.kind == "smooth":
         method = algorithm(captum.attr.Saliency(model))
     else:
-        # Captum's rules are wrong on a ReLU that is used twice: both get a network that has none.
-        method = algorithm(copy_unrolled(model, inputs) if row.copied else model)
+        method = algorithm(model)
     return lambda target: _call(
         method, inputs, target, settings, size=(inputs.shape[-2], inputs.shape[-1])
     )

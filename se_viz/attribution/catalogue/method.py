@@ -58,10 +58,15 @@ class Method:
 
     @property
     def copied(self) -> bool:
-        """Return whether it changes derivatives inside the network, and so runs on a copy of its
+        """Return whether Captum hangs rules on the network's modules, and so runs on a copy of its
         own.
         """
-        return self.kind == "rule"
+        return "differences" in self.needs
+
+    @property
+    def guided(self) -> bool:
+        """Return whether it changes how ReLU modules pass gradients back."""
+        return "relu" in self.needs
 
     @property
     def drawn(self) -> bool:

@@ -23,7 +23,14 @@ from se_viz.attribution.catalogue import (
 )
 from se_viz.attribution.gates.neuron_rules import Reader, check_way
 from se_viz.attribution.layers import LayerTask, TapRunner, run_in_memory
-from se_viz.attribution.passes import Slices, cap_piece, count_up, lend_model, load_captum
+from se_viz.attribution.passes import (
+    Slices,
+    cap_piece,
+    count_up,
+    guide,
+    lend_model,
+    load_captum,
+)
 from se_viz.attribution.pixels import (
     ROUNDING,
     Explanation,
@@ -66,7 +73,7 @@ def attribute_neuron(
 
     As `attribute` explains a logit of the answer: the gate is the output of a network that ends
     there, so that this is Captum's neuron attribution, without a hook that other passes on the
-    device could run through. Methods with rules run on a copy of the network. ``conductance`` alone
+    device could run through. DeepLift runs on a copy of the network. ``conductance`` alone
     explains a class, ``target``, by what came through the gate; through its logit came the same, as
     all of it goes on through the gate.
 
@@ -171,13 +178,13 @@ def _run(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explana
         reader, device, turn, most=cap_piece(asked.settings.get(row.piece, TOGETHER), device)
     )
     slices.note = count_up(report, asked.passes)
-    if not row.copied:
-        return explain(Task(row, slices, None, asked.inputs, 0), slices, asked.settings)
-    if "relu" in row.needs:
+    # Captum's hooks hang on the copy's own modules, and see one pass alone.
+    task = Task(row, reader if row.copied else slices, asked.inputs, 0)
+    if row.guided:
         with in_words(row.title, device):
             check_way(row, reader, asked.inputs)
-    # Captum's hooks hang on the copy's own modules, and see one pass alone.
-    return explain(Task(row, reader, None, asked.inputs, 0), slices, asked.settings)
+        task = replace(task, forward=guide(row, reader, model))
+    return explain(task, slices, asked.settings)
 
 
 def _conduct(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explanation:

@@ -3,7 +3,7 @@ pays.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 from torch import Tensor, nn
 
@@ -29,10 +29,12 @@ def lend_model(
     if row.copied:
         with in_words(row.title, network.device):
             twin = copy_unrolled(network.model, inputs)
-            if "relu" in row.needs:
-                check_relus(row.title, twin, inputs)
-        with Differences() if "differences" in row.needs else nullcontext():
+        with Differences():
             yield twin
+    elif row.guided:
+        with in_words(row.title, network.device):
+            check_relus(row.title, network.model, inputs)
+        yield network.model
     else:
         pays = passes >= LEAST and not row.layered
         yield swift_copy(network.model, inputs) if pays else network.model

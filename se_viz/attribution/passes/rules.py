@@ -1,20 +1,20 @@
-"""The ReLU modules of a copy, whose derivative guided methods replace, and what bends elsewhere.
+"""The ReLU modules of a network, whose derivative guided methods replace, and what bends elsewhere.
 
-Why: docs/decisions/016-rules-run-on-a-copy.md
+Why: docs/decisions/016-methods-with-rules.md
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from se_viz.attribution.passes.copies import stand_ins
 from se_viz.errors import AttributionError
+from se_viz.gates.hooks import Listener, listening
 
 _FUNCTIONS: dict[Any, str] = {
     **dict.fromkeys((F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_), "relu"),
@@ -31,7 +31,7 @@ _FUNCTIONS: dict[Any, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What one traced pass of a copy tells."""
+    """What one traced pass of a network tells."""
 
     modules: int
     """ReLU modules."""
@@ -50,38 +50,52 @@ class Facts:
         return f" ({names} instead)" if names else ""
 
 
-def check_relus(title: str, twin: nn.Module, images: Tensor) -> None:
-    """Refuse a method that replaces the derivative of ReLU modules on a copy, as `copy_unrolled`
-    makes it, without any.
+def check_relus(title: str, model: nn.Module, images: Tensor) -> None:
+    """Refuse a method that replaces the derivative of ReLU modules on a network without any.
 
     Raises:
         AttributionError: its map would be the plain gradient.
     """
-    if any(type(use) is nn.ReLU for use in _uses(twin)):
-        return
+    if not find_relus(model):
+        refuse_plain(title, model, images)
+
+
+def refuse_plain(title: str, model: nn.Module, images: Tensor) -> NoReturn:
+    """Refuse a method that replaces the derivative of ReLU modules where none runs.
+
+    Raises:
+        AttributionError: its map would be the plain gradient.
+    """
     raise AttributionError(
         f"{title} changes how ReLU modules pass gradients back, and this network runs "
-        f"none{trace_rules(twin, images).instead}: its map would be the plain gradient. Choose "
+        f"none{trace_rules(model, images).instead}: its map would be the plain gradient. Choose "
         "Saliency or Input x Gradient."
     )
 
 
-def trace_rules(twin: nn.Module, images: Tensor) -> Facts:
-    """Run a copy, as `copy_unrolled` makes it, and count its ReLU modules and other functions with
-    a bend.
-    """
-    with torch.no_grad(), _Calls() as calls:
-        twin(images)
-    uses = Counter(type(use) for use in _uses(twin))
-    for name, kind in (("relu", nn.ReLU), ("sigmoid", nn.Sigmoid)):
+def find_relus(model: nn.Module) -> list[nn.ReLU]:
+    """Return the modules whose derivative guided methods replace."""
+    return [module for module in model.modules() if isinstance(module, nn.ReLU)]
+
+
+def trace_rules(model: nn.Module, images: Tensor) -> Facts:
+    """Run a network, and count its ReLU modules and other functions with a bend."""
+    uses: Counter[nn.Module] = Counter()
+
+    def note(module: nn.Module, output: Tensor) -> Tensor:
+        uses[module] += 1
+        return output
+
+    kinds = {nn.ReLU: "relu", nn.Sigmoid: "sigmoid"}
+    counted = [module for module in model.modules() if isinstance(module, tuple(kinds))]
+    give = {module: partial(note, module) for module in counted}
+    with torch.no_grad(), listening(Listener(model, {}, give=give)), _Calls() as calls:
+        model(images)
+    for kind, name in kinds.items():
         # What a module with a rule called is seen as a call too.
-        calls.seen[name] -= uses[kind]
-    relus = [one for one in stand_ins(twin) if any(type(use) is nn.ReLU for use in one.uses)]
-    return Facts(len(relus), uses[nn.ReLU], +calls.seen)
-
-
-def _uses(model: nn.Module) -> Iterator[nn.Module]:
-    return (use for one in stand_ins(model) for use in one.uses)
+        calls.seen[name] -= sum(uses[module] for module in uses if isinstance(module, kind))
+    relus = [uses[module] for module in uses if isinstance(module, nn.ReLU)]
+    return Facts(len(relus), sum(relus), +calls.seen)
 
 
 class _Calls(TorchFunctionMode):

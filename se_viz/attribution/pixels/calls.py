@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from se_viz.attribution.catalogue import METHODS, Method
-from se_viz.attribution.passes import cap_piece, load_captum
+from se_viz.attribution.passes import Replay, cap_piece, load_captum
 from se_viz.attribution.pixels.superpixels import find_superpixels
 from se_viz.attribution.question import check_settings, make_baseline, scatter
 from se_viz.devices import fit_memory
@@ -32,9 +32,10 @@ class Task:
 
     row: Method
     forward: Callable[[Tensor], Tensor]
-    layer: nn.Module | None
     inputs: Tensor
     target: int
+    seen: Replay | None = None
+    """What the network was at the stage that it attributes to, or looks at besides."""
 
 
 def prepare(
@@ -119,10 +120,10 @@ def _call(task: Task, settings: dict[str, Any]) -> Tensor:
     if task.row.key == "feature_permutation":
         return _permute(task, settings)
     ask = _algorithm(task, settings).attribute
-    if not task.row.copied:
+    if task.row.kind != "rule":
         return ask(task.inputs, target=task.target, **settings)
     with warnings.catch_warnings():
-        # That hooks are set, for the copy: nobody else sees them.
+        # That hooks are set: on the copy for DeepLift, and on nothing for guided methods.
         warnings.filterwarnings("ignore", message=".*hooks", category=UserWarning)
         return _average(partial(ask, task.inputs, target=task.target), settings)
 
@@ -144,7 +145,13 @@ def _algorithm(task: Task, settings: dict[str, Any]) -> Any:
         return algorithm(getattr(captum, smoothed.algorithm)(task.forward))
     if task.row.key == "lime":
         return algorithm(task.forward, SkLearnLasso(alpha=settings.pop("alpha")))
-    return algorithm(task.forward) if task.layer is None else algorithm(task.forward, task.layer)
+    if task.seen is None:
+        return algorithm(task.forward)
+    found = algorithm(task.seen, task.seen.tap)
+    if task.row.guided:
+        # Grad-CAM is of the plain gradient, and what it multiplies is not.
+        found.guided_backprop = captum.GuidedBackprop(task.forward)
+    return found
 
 
 def _average(ask: Callable[..., Tensor], settings: dict[str, Any]) -> Tensor:

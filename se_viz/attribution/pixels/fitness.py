@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from se_viz.attribution.catalogue import REFUSED, Method, find_method
-from se_viz.attribution.passes import Facts, check_relus, copy_unrolled, trace_rules
+from se_viz.attribution.passes import Facts, refuse_plain, trace_rules
 from se_viz.attribution.pixels.run import ROUNDING, attribute_unproven
 from se_viz.attribution.question import NO_STAGE, make_baseline, stage_ends
 from se_viz.devices import line_of
@@ -57,7 +57,7 @@ def judge_method(network: Network, method: str) -> Fitness:
     row = find_method(method)
     if row.staged and not stage_ends(network.inspection.sites):
         return Fitness(False, NO_STAGE)
-    if not row.copied:
+    if row.kind != "rule":
         return Fitness(True, _REMARKS.get(method, ""))
     try:
         return Fitness(True, _remark(network, row))
@@ -68,14 +68,12 @@ def judge_method(network: Network, method: str) -> Fitness:
 def _remark(network: Network, row: Method) -> str:
     noise = _noise(network)
     with line_of(network.device).turn(), torch.no_grad():
-        twin = copy_unrolled(network.model, noise)
-        if "relu" in row.needs:
-            check_relus(row.title, twin, noise)
-        facts = trace_rules(twin, noise)
-    words = (
-        _remark_shares(network, row, noise) if "differences" in row.needs else _remark_guided(facts)
-    )
-    return f"{words} {_own_modules(facts)}".strip()
+        facts = trace_rules(network.model, noise)
+        if row.guided and not facts.relus:
+            refuse_plain(row.title, network.model, noise)
+    if row.guided:
+        return _remark_guided(facts)
+    return f"{_remark_shares(network, row, noise)} {_own_modules(facts)}".strip()
 
 
 def _remark_guided(facts: Facts) -> str:

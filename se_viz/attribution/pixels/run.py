@@ -13,11 +13,14 @@ from torch.nn import functional as F
 from se_viz.attribution.catalogue import METHODS, TOGETHER, Method, collapse, find_method
 from se_viz.attribution.passes import (
     MOST_ON_CPU,
+    Replay,
     Slices,
     cap_piece,
     count_up,
+    guide,
     lend_model,
     load_captum,
+    refuse_plain,
     view_spots,
 )
 from se_viz.attribution.pixels.calls import Task, call, prepare
@@ -149,9 +152,13 @@ def _attribute(
             slices.note = count_up(report, passes)
             started = time.perf_counter()
             # Captum's hooks must not see others: a method that sets some has a copy of its own.
-            task = Task(row, answer if row.copied else slices, None, inputs, 0)
-            task = _look_at(end, task, answer) if end else task
+            guided = guide(row, answer, network.model) if row.guided else None
+            task = Task(row, guided or (answer if row.copied else slices), inputs, 0)
+            if end:
+                task = replace(task, seen=_look_at(end, row, inputs, answer))
             found = explain(task, slices, settings, since=started)
+        if guided and not guided.uses:
+            refuse_plain(row.title, network.model, inputs)
     chosen = baseline if row.baseline and "baselines" not in options else None
     return _sum_up(row, goal, found, stage=stage, baseline=chosen, options=tuple(options.items()))
 
@@ -192,12 +199,9 @@ def _sum_up(row: Method, goal: Target, found: "Explanation", **asked: Any) -> At
     )
 
 
-def _look_at(end: Spot, task: Task, answer: TargetModel) -> Task:
-    if not task.row.layered:
-        return replace(task, layer=answer.model.get_submodule(end.path))
-    with in_words(task.row.title, task.inputs.device):
-        seen = view_spots(answer.model, answer.target, task.inputs, [end])[end]
-    return replace(task, forward=seen, layer=seen.tap)
+def _look_at(end: Spot, row: Method, inputs: Tensor, answer: TargetModel) -> Replay:
+    with in_words(row.title, inputs.device):
+        return view_spots(answer.model, answer.target, inputs, [end])[end]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from tests.support.reused import TwiceApart
 
 pytestmark = pytest.mark.slow
 
-COPIED = [key for key, row in NEURON_METHODS.items() if row.copied]
+RULED = [key for key, row in NEURON_METHODS.items() if row.kind == "rule"]
 GUIDED = ["guided_backprop", "deconvolution"]
 CHANNEL = 3
 FIRST = Neuron("layer1.0.bn3.1", CHANNEL)
@@ -120,7 +120,7 @@ KINDS = {
 
 SHARED = [
     (key, name, logit)
-    for key, name, logit in product(COPIED, KINDS, [False, True])
+    for key, name, logit in product(RULED, KINDS, [False, True])
     # Timm's own sigmoid has a rule here, and Captum passes it back by its slope.
     if logit or key in GUIDED or name not in ("timm", "eca")
 ]
@@ -228,7 +228,7 @@ def test_the_shares_of_deep_lift_add_up(image: Tensor, kind: Kind, block: str, l
     assert found.completeness_error < 1e-6
 
 
-@pytest.mark.parametrize("key", COPIED)
+@pytest.mark.parametrize("key", RULED)
 @pytest.mark.parametrize("logit", [False, True])
 def test_nothing_is_left_on_the_model(plain: Network, image: Tensor, key: str, logit: bool):
     """Its logit ends the pass early; rules, and what DeepLift notes, are on a copy that is gone
@@ -298,7 +298,7 @@ def test_the_logit_is_named_where_it_is_refused(image: Tensor):
         ask("deconvolution", seeded(Aside), Neuron("first", CHANNEL, logit=True), image)
 
 
-@pytest.mark.parametrize("key", COPIED)
+@pytest.mark.parametrize("key", RULED)
 def test_a_failure_leaves_nothing(plain: Network, image: Tensor, key: str):
     """A channel that is not there is found in a pass of the network itself."""
     with pytest.raises(CaptureError, match=r"^first has no channel 8\. Choose one from 0 to 7\.$"):

@@ -21,7 +21,7 @@ from tests.support.passes import Passes, batches, uploading
 
 pytestmark = pytest.mark.slow
 
-SLICED = [key for key, row in METHODS.items() if not row.layered and not row.copied]
+SLICED = [key for key, row in METHODS.items() if not row.layered and row.kind != "rule"]
 PIECES = [key for key, row in METHODS.items() if row.piece]
 
 

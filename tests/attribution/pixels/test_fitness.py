@@ -63,7 +63,7 @@ def powers() -> Network:
         return wrap(Powers())
 
 
-@pytest.mark.parametrize("key", [key for key, row in METHODS.items() if not row.copied])
+@pytest.mark.parametrize("key", [key for key, row in METHODS.items() if row.kind != "rule"])
 def test_methods_without_rules_run_everywhere(silu, key):
     """They need nothing but the network's answer and its gradient."""
     assert judge_method(silu, key).runs
@@ -182,7 +182,7 @@ def test_where_few_functions_are_relus_it_is_said(mobile, key):
 FUNCTIONS = (nn.ReLU, nn.Hardswish, nn.Hardsigmoid)
 
 
-@pytest.mark.parametrize("key", [*GUIDED, *SHARES])
+@pytest.mark.parametrize("key", SHARES)
 def test_a_relu_that_is_used_again_is_said(network, key):
     """16 units use one ReLU three times each, the stem and each SE block one once: 33 modules, 65
     uses.
