@@ -78,8 +78,8 @@ def _time_pass(network: Network, count: int) -> Rate:
         return (_now(network.device) - start) / count
 
     # The least: others on this machine make a pass longer, never shorter.
-    forward, both = (min(run(slope) for _ in range(_TRIES)) for slope in (False, True))
-    return Rate(forward, max(0.0, both - forward))
+    forward, round_trip = (min(run(slope) for _ in range(_TRIES)) for slope in (False, True))
+    return Rate(forward, max(0.0, round_trip - forward))
 
 
 def _now(device: torch.device) -> float:

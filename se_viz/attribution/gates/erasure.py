@@ -138,15 +138,15 @@ def check_region(
         BusyError: too many wait for the device.
     """
     regions = [region, *_elsewhere(region, seed)]
-    pictures = [photo, *(erase(network, photo, one, fill) for one in regions)]
+    pictures = [photo, *(erase(network, photo, area, fill) for area in regions)]
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():
-        read = Slices(
+        slices = Slices(
             lambda images: read_neuron(network.model, images, neuron), network.device, turn
         )
         inputs = (network.preprocess(picture, whole=True) for picture in pictures)
         with memory_in_words(network.device, network.card.title):
-            before, after, *others = [read(images).item() for images in inputs]
-    return Erasure(pictures[1], region.float().mean().item(), before, after, tuple(others))
+            before, after, *controls = [slices(images).item() for images in inputs]
+    return Erasure(pictures[1], region.float().mean().item(), before, after, tuple(controls))
 
 
 def _elsewhere(region: Tensor, seed: int) -> Iterator[Tensor]:

@@ -56,10 +56,10 @@ def check_way(row: Method, reader: Reader, inputs: Tensor) -> None:
 
 def _has_relu(reader: Reader, inputs: Tensor) -> bool:
     """Return whether the derivative of a gate passes through a ReLU module."""
-    met: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def note(output: Tensor) -> Tensor:
-        met.append(output)
+        outputs.append(output)
         return output
 
     relus: list[nn.Module] = [module for module in reader.modules() if type(module) is nn.ReLU]
@@ -67,4 +67,4 @@ def _has_relu(reader: Reader, inputs: Tensor) -> bool:
         value = reader(inputs).sum()
     slope = partial(torch.autograd.grad, value, retain_graph=True, allow_unused=True)
     # From the end: the block's own functions are next to its gate.
-    return any(slope(output)[0] is not None for output in reversed(met) if output.requires_grad)
+    return any(slope(output)[0] is not None for output in reversed(outputs) if output.requires_grad)

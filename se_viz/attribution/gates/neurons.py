@@ -66,7 +66,7 @@ def attribute_neuron(
     target: Target | int | None = None,
     baseline: str = "mean",
     watch: Watch = lambda _: None,
-    report: Report = lambda done, total: None,
+    report: Report = lambda *_: None,
     **options: Any,
 ) -> NeuronAttribution:
     """Explain one gate of a network, or its logit, for one image with a Captum method.
@@ -88,9 +88,12 @@ def attribute_neuron(
     row = find_neuron_method(method)
     goal = _aim(network, row, inputs, target)
     load_captum()
-    asked = {"baseline": baseline, "watch": watch, "report": report}
+    arguments = {"baseline": baseline, "watch": watch, "report": report}
     return run_with_options(
-        network, inputs, partial(_attribute, network, inputs, neuron, row, goal, **asked), options
+        network,
+        inputs,
+        partial(_attribute, network, inputs, neuron, row, goal, **arguments),
+        options,
     )
 
 
@@ -112,25 +115,27 @@ def _attribute(
         value = _read(network, row, inputs, neuron)
         passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
         with lend_model(network, row, inputs, passes=passes) as model:
-            asked = _Asked(network, row, inputs, neuron, goal, settings, passes)
-            found = _run(asked, model, turn, report)
+            task = _NeuronTask(network, row, inputs, neuron, goal, settings, passes)
+            explanation = _run(task, model, turn, report)
     if row.copied:
-        check_shares(row, found.error, found.explained, least=ROUNDING * max(1.0, abs(value)))
+        check_shares(
+            row, explanation.error, explanation.explained, least=ROUNDING * max(1.0, abs(value))
+        )
     return NeuronAttribution(
         method=row.key,
         neuron=neuron,
-        map=found.map,
+        map=explanation.map,
         signed=row.signed,
-        seconds=found.seconds,
+        seconds=explanation.seconds,
         value=value,
-        completeness_error=found.error,
-        explained=found.explained,
+        completeness_error=explanation.error,
+        explained=explanation.explained,
         target=goal,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _NeuronTask:
     """What one method is asked about one gate."""
 
     network: Network
@@ -168,42 +173,41 @@ def _read(network: Network, row: Method, inputs: Tensor, neuron: Neuron) -> floa
         return read_neuron(network.model, inputs, neuron).item()
 
 
-def _run(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explanation:
-    if asked.target:
-        return _conduct(asked, model, turn, report)
-    row = asked.row
-    reader = Reader(model, asked.neuron, asked.inputs.dtype)
-    device = asked.network.device
-    slices = Slices(
-        reader, device, turn, most=cap_piece(asked.settings.get(row.piece, TOGETHER), device)
-    )
-    slices.note = count_up(report, asked.passes)
+def _run(task: _NeuronTask, model: nn.Module, turn: Turn, report: Report) -> Explanation:
+    if task.target:
+        return _conduct(task, model, turn, report)
+    row = task.row
+    reader = Reader(model, task.neuron, task.inputs.dtype)
+    device = task.network.device
+    most = cap_piece(task.settings.get(row.piece, TOGETHER), device)
+    slices = Slices(reader, device, turn, most=most)
+    slices.note = count_up(report, task.passes)
     # Captum's hooks hang on the copy's own modules, and see one pass alone.
-    task = Task(row, reader if row.copied else slices, asked.inputs, 0)
+    pixels = Task(row, reader if row.copied else slices, task.inputs, 0)
     if row.guided:
         with in_words(row.title, device):
-            check_way(row, reader, asked.inputs)
-        task = replace(task, forward=guide(row, reader, model))
-    return explain(task, slices, asked.settings)
+            check_way(row, reader, task.inputs)
+        pixels = replace(pixels, forward=guide(row, reader, model))
+    return explain(pixels, slices, task.settings)
 
 
-def _conduct(asked: _Asked, model: nn.Module, turn: Turn, report: Report) -> Explanation:
-    assert asked.target
-    path, _, use = asked.neuron.block.partition("#")
+def _conduct(task: _NeuronTask, model: nn.Module, turn: Turn, report: Report) -> Explanation:
+    assert task.target
+    path, _, use = task.neuron.block.partition("#")
     gates = Spot(path, call=int(use or 1) - 1, gates=True)
-    passes = TapRunner(Tapped(model, [gates], asked.target.read), turn, report)
+    passes = TapRunner(Tapped(model, [gates], task.target.read), turn, report)
     # As a layer method runs that asks for passes of its own.
     row = replace(
-        LAYER_METHODS[asked.row.key],
-        algorithm=asked.row.algorithm,
+        LAYER_METHODS[task.row.key],
+        algorithm=task.row.algorithm,
         cost=lambda steps, _: (steps, steps),
     )
-    settings = {**asked.settings, "neuron_selector": asked.neuron.channel}
+    settings = {**task.settings, "neuron_selector": task.neuron.channel}
     started = time.perf_counter()
-    with in_words(asked.row.title, asked.network.device):
+    with in_words(task.row.title, task.network.device):
         values = run_in_memory(
-            LayerTask(asked.network, row, asked.inputs, asked.target, settings), passes
+            LayerTask(task.network, row, task.inputs, task.target, settings), passes
         )
-    check_numbers(asked.row, values)
-    heat = collapse(values, asked.row.channels).detach().float().cpu()
+    check_numbers(task.row, values)
+    heat = collapse(values, task.row.channels).detach().float().cpu()
     return Explanation(heat, time.perf_counter() - started - passes.away, None, None)

@@ -51,7 +51,7 @@ def attribute_gates(
     block: str,
     baseline: str = "mean",
     watch: Watch = lambda _: None,
-    report: Report = lambda done, total: None,
+    report: Report = lambda *_: None,
 ) -> GateAttribution:
     """Attribute a logit to the gates of one block, one number a channel.
 
@@ -80,10 +80,15 @@ def attribute_gates(
         names = ", ".join(site.name for site in network.inspection.sites)
         raise NoSEBlocksError(f"There is no SE block {block!r}. Choose among: {names}.")
     if not GATE_METHODS[method].algorithm:
-        asked = {"baseline": baseline, "sets": {block: [block]}, "watch": watch, "report": report}
-        flow = trace_paths(network, inputs, target, **asked).flows[block]
-        by = flow.through if method == "conductance" else flow.mean_slope
-        return GateAttribution(method, block, by[block], flow.bypass, flow.error)
+        arguments = {
+            "baseline": baseline,
+            "sets": {block: [block]},
+            "watch": watch,
+            "report": report,
+        }
+        flow = trace_paths(network, inputs, target, **arguments).flows[block]
+        values = flow.through if method == "conductance" else flow.mean_slope
+        return GateAttribution(method, block, values[block], flow.bypass, flow.error)
     load_captum()
     with turn_with_gradients(network.device, watch) as turn:
         image = inputs.detach().to(network_dtype(network), copy=True)
@@ -107,23 +112,26 @@ def _ask(
     scene: _Scene, row: GateMethod, start: Tensor, *, turn: Turn, report: Report
 ) -> GateAttribution:
     # Those with options run it many times.
-    scene = replace(scene, model=swift_copy(scene.model, scene.inputs)) if row.options else scene
+    if row.options:
+        scene = replace(scene, model=swift_copy(scene.model, scene.inputs))
     settings = dict(row.options)
     after, gates = _read(scene)
     slices = Slices(partial(_answer, scene), gates.device, turn, most=GATE_ROWS)
     slices.note = count_up(report, row.cost(gates.shape[1])[0])
     # The gates that were read count too: a bar ends where it said.
     slices.note(1 + row.from_baseline)
-    ask = getattr(load_captum(), row.algorithm)(slices).attribute
+    algorithm = getattr(load_captum(), row.algorithm)(slices)
     if not row.from_baseline:
-        found = ask(gates.requires_grad_(), **settings).detach()[0].float().cpu()
-        return GateAttribution(row.key, scene.site.name, found, None)
-    before, held = _read(replace(scene, inputs=start))
-    found = ask(gates.requires_grad_(), baselines=held, **settings).detach()[0].float().cpu()
+        values = algorithm.attribute(gates.requires_grad_(), **settings)
+        values = values.detach()[0].float().cpu()
+        return GateAttribution(row.key, scene.site.name, values, None)
+    before, start_gates = _read(replace(scene, inputs=start))
+    values = algorithm.attribute(gates.requires_grad_(), baselines=start_gates, **settings)
+    values = values.detach()[0].float().cpu()
     # Known without an integral: the image with the baseline's gates, less the baseline.
-    bypass = slices(held).item() - before
-    error = bypass + found.double().sum().item() - (after - before)
-    return GateAttribution(row.key, scene.site.name, found, bypass, error)
+    bypass = slices(start_gates).item() - before
+    error = bypass + values.double().sum().item() - (after - before)
+    return GateAttribution(row.key, scene.site.name, values, bypass, error)
 
 
 def _answer(scene: _Scene, gates: Tensor) -> Tensor:
@@ -139,15 +147,15 @@ def _answer(scene: _Scene, gates: Tensor) -> Tensor:
 @torch.no_grad()
 def _read(scene: _Scene) -> tuple[float, Tensor]:
     """Return what is explained, and a block's gates as they are."""
-    seen: list[Tensor] = []
+    copies: list[Tensor] = []
 
     def see(gates: Tensor) -> Tensor:
-        seen.append(gates.clone())
+        copies.append(gates.clone())
         return gates
 
     with edit_gates(scene.model, {scene.site.block: _at_use(scene.site, see)}):
         value = scene.target.read(scene.model(scene.inputs)).item()
-    return value, seen[0]
+    return value, copies[0]
 
 
 def _at_use(site: GateSite, edit: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

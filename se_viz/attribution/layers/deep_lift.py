@@ -60,23 +60,23 @@ def lift(tapped: Tapped, inputs: Tensor, settings: dict[str, Any]) -> Tensor:
         try:
             layer_deep_lift = load_captum().LayerDeepLift(private, private.taps[0])
             values = layer_deep_lift.attribute(inputs.requires_grad_(), **settings)
-            missed = _missed(private, inputs, settings["baselines"])
+            relative_error = _relative_error(private, inputs, settings["baselines"])
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             raise AttributionError(
                 f"DeepLift cannot run here: {error} Choose Integrated Gradients instead."
             ) from error
-    if missed > _SLACK:
+    if relative_error > _SLACK:
         raise AttributionError(
-            f"DeepLift's shares miss what the answer changes by {missed:.1%} of their size here: "
-            "this network runs functions that differences cannot be passed back through. Choose "
-            "Integrated Gradients, which needs no rules."
+            f"DeepLift's shares miss what the answer changes by {relative_error:.1%} of their size "
+            "here: this network runs functions that differences cannot be passed back through. "
+            "Choose Integrated Gradients, which needs no rules."
         )
     return values
 
 
-def _missed(private: Tapped, inputs: Tensor, baseline: Tensor) -> float:
+def _relative_error(private: Tapped, inputs: Tensor, baseline: Tensor) -> float:
     captum = load_captum()
     activation = captum.LayerActivation(private, private.taps[0])
     after = activation.attribute(inputs)
@@ -87,6 +87,6 @@ def _missed(private: Tapped, inputs: Tensor, baseline: Tensor) -> float:
     with torch.no_grad():
         end = rest(after)
         start = rest(before)
-    rounded = _ROUNDED * limits.eps * (end.abs() + start.abs())
-    missed = (shares.sum() - (end - start)).abs() - rounded
-    return (missed / shares.abs().sum().clamp_min(limits.tiny)).item()
+    rounding = _ROUNDED * limits.eps * (end.abs() + start.abs())
+    error = (shares.sum() - (end - start)).abs() - rounding
+    return (error / shares.abs().sum().clamp_min(limits.tiny)).item()

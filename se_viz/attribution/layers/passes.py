@@ -18,7 +18,7 @@ from se_viz.devices import Report, Turn, fit_memory, give_way
 from se_viz.gates.taps import Spot, Tapped
 from se_viz.networks import Network
 
-Found: TypeAlias = tuple[Tensor, Tensor, float]
+LayerResult: TypeAlias = tuple[Tensor, Tensor, float]
 """Values (1, channels, height, width), their map (height, width), and seconds."""
 
 
@@ -42,7 +42,7 @@ class TapRunner:
         self.tapped = tapped
         self._turn = turn
         self._report = report
-        self._done = 0
+        self._images = 0
         self.total = 1
         """About how many images will run."""
         self.away = 0.0
@@ -55,35 +55,35 @@ class TapRunner:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Call the network; before every pass but the first, let others run."""
-        if self._done:
-            self._report(self._done, max(self._done, self.total))
+        if self._images:
+            self._report(self._images, max(self._images, self.total))
             self.away += give_way(self._turn, images.device)
-        self._done += len(images)
+        self._images += len(images)
         return self.tapped(images)
 
 
-def share(task: LayerTask, spots: Sequence[Spot]) -> list[Found]:
+def share(task: LayerTask, spots: Sequence[Spot]) -> list[LayerResult]:
     """Run a method that asks for one pass of the image, at all spots.
 
     Its time is shared out evenly.
     """
     started = time.perf_counter()
-    seen = view_spots(task.network.model, task.target, task.inputs, spots)
-    values = [_ask(task, seen[spot]) for spot in spots]
-    maps = [_collapse(task.row, one) for one in values]
-    seconds = time.perf_counter() - started
-    return [(one, heat, seconds / len(spots)) for one, heat in zip(values, maps, strict=True)]
+    replays = view_spots(task.network.model, task.target, task.inputs, spots)
+    values = [_ask(task, replays[spot]) for spot in spots]
+    maps = [_collapse(task.row, cells) for cells in values]
+    seconds = (time.perf_counter() - started) / len(spots)
+    return [(cells, heat, seconds) for cells, heat in zip(values, maps, strict=True)]
 
 
-def run_alone(task: LayerTask, spot: Spot, turn: Turn, report: Report) -> Found:
+def run_alone(task: LayerTask, spot: Spot, turn: Turn, report: Report) -> LayerResult:
     """Run a method that makes passes of its own, at one spot; ``report`` is told of them."""
     passes = TapRunner(Tapped(task.network.model, [spot], task.target.read), turn, report)
     started = time.perf_counter()
     values = run_in_memory(task, passes)
-    heat = _collapse(
-        task.row,
-        values * _activation(passes, task.inputs) if task.row.collapse == "weigh" else values,
-    )
+    cells = values
+    if task.row.collapse == "weigh":
+        cells = values * _activation(passes, task.inputs)
+    heat = _collapse(task.row, cells)
     return values, heat, time.perf_counter() - started - passes.away
 
 
@@ -135,4 +135,5 @@ def _collapse(row: LayerMethod, values: Tensor) -> Tensor:
     """Make one map of all channels; for ``weigh`` the values are weighed already."""
     if row.collapse == "mean":
         return values[0].mean(0)
-    return values[0].sum(0).clamp_min(0) if row.collapse in ("relu", "weigh") else values[0].sum(0)
+    heat = values[0].sum(0)
+    return heat.clamp_min(0) if row.collapse in ("relu", "weigh") else heat

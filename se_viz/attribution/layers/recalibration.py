@@ -71,14 +71,18 @@ class Recalibration:
         return self.after - self.before
 
 
-def sum_up(found: LayerAttribution) -> Side:
+def sum_up(attribution: LayerAttribution) -> Side:
     """Return the sums of what a method found, over channels and over cells (the mean for plain
     activations).
 
     Without the ReLU of Grad-CAM, so that channels add up to the difference of two sides.
     """
-    count = len(found.values) if LAYER_METHODS[found.method].collapse == "mean" else 1
-    return Side(found.method, found.values.sum(0) / count, found.values.sum((1, 2)) / count)
+    count = len(attribution.values) if LAYER_METHODS[attribution.method].collapse == "mean" else 1
+    return Side(
+        attribution.method,
+        attribution.values.sum(0) / count,
+        attribution.values.sum((1, 2)) / count,
+    )
 
 
 def compare_sides(before: Side, after: Side, gates: Float[Tensor, "channels"]) -> Recalibration:

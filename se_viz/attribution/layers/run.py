@@ -37,7 +37,7 @@ def attribute_layer(
     layer: Layer,
     baseline: str = "mean",
     watch: Watch = lambda _: None,
-    report: Report = lambda done, total: None,
+    report: Report = lambda *_: None,
     **options: Any,
 ) -> LayerAttribution:
     """Explain an answer by one feature map of a network, for one image, with a Captum method.
@@ -54,8 +54,8 @@ def attribute_layer(
         TooLittleMemoryError: not even one image fits into a pass.
         BusyError: too many wait for the device.
     """
-    asked = {"baseline": baseline, "watch": watch, "report": report, **options}
-    return attribute_layers(network, inputs, target, method, layers=[layer], **asked)[0]
+    arguments = {"baseline": baseline, "watch": watch, "report": report, **options}
+    return attribute_layers(network, inputs, target, method, layers=[layer], **arguments)[0]
 
 
 def attribute_layers(
@@ -67,7 +67,7 @@ def attribute_layers(
     layers: Sequence[Layer],
     baseline: str = "mean",
     watch: Watch = lambda _: None,
-    report: Report = lambda done, total: None,
+    report: Report = lambda *_: None,
     **options: Any,
 ) -> list[LayerAttribution]:
     """Explain an answer by several feature maps, one after another, as `attribute_layer` does by
@@ -85,9 +85,9 @@ def attribute_layers(
         return []
     check_question(network, inputs, target)
     load_captum()
-    asked = {"layers": layers, "baseline": baseline, "watch": watch, "report": report}
+    arguments = {"layers": layers, "baseline": baseline, "watch": watch, "report": report}
     return run_with_options(
-        network, inputs, partial(_attribute, network, inputs, target, row, **asked), options
+        network, inputs, partial(_attribute, network, inputs, target, row, **arguments), options
     )
 
 
@@ -106,26 +106,32 @@ def _attribute(
     spots = [find_spot(network, layer) for layer in layers]
     with turn_with_gradients(network.device, watch) as turn:
         inputs = inputs.detach().to(network_dtype(network), copy=True)
-        settings = {
-            **row.options,
-            **({"baselines": make_baseline(network, inputs, baseline)} if row.baseline else {}),
-        }
-        check_steps(row.title, settings := settings | options)
+        settings = dict(row.options)
+        if row.baseline:
+            settings["baselines"] = make_baseline(network, inputs, baseline)
+        settings |= options
+        check_steps(row.title, settings)
         task = LayerTask(network, row, inputs, target, settings)
         with in_words(row.title, network.device):
-            found = (
-                share(task, spots)
-                if row.single
-                else [run_alone(task, spot, turn, report) for spot in spots]
-            )
-    if not all(values.isfinite().all() for values, _, _ in found):
+            if row.single:
+                results = share(task, spots)
+            else:
+                results = [run_alone(task, spot, turn, report) for spot in spots]
+    if not all(values.isfinite().all() for values, _, _ in results):
         raise RefusedError(row.title, "its values for this image are NaN or infinite")
-    chosen = baseline if row.baseline and "baselines" not in options else None
+    baseline_key = baseline if row.baseline and "baselines" not in options else None
     return [
         LayerAttribution(
-            row.key, target, chosen, layer, _bring(values[0]), _bring(heat), row.signed, seconds
+            row.key,
+            target,
+            baseline_key,
+            layer,
+            _bring(values[0]),
+            _bring(heat),
+            row.signed,
+            seconds,
         )
-        for layer, (values, heat, seconds) in zip(layers, found, strict=True)
+        for layer, (values, heat, seconds) in zip(layers, results, strict=True)
     ]
 
 

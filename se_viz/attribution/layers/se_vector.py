@@ -16,7 +16,7 @@ USUAL_Z = 1.282
 class SEVector:
     """The channels that a block has let through most for one image."""
 
-    kept: Bool[Tensor, "channels"]
+    mask: Bool[Tensor, "channels"]
     """Which channels these are: gate > threshold."""
     threshold: float
     """Mean of the block's gates plus Z of their standard deviations."""
@@ -40,14 +40,14 @@ def select_channels(
     """
     exact = gates.double()
     threshold = (exact.mean() + z * exact.std(correction=0)).item()
-    kept = exact > threshold
-    if not kept.any():
+    mask = exact > threshold
+    if not mask.any():
         raise AttributionError(
             f"No channel passes: the widest gate of this block is {exact.max().item():.3f}, and "
             f"mean + {z:g} standard deviations is {threshold:.3f}. Choose a smaller Z, or another "
             "block."
         )
-    return kept, threshold
+    return mask, threshold
 
 
 def make_se_vector(
@@ -66,15 +66,17 @@ def make_se_vector(
     Raises:
         AttributionError: no gate stands out.
     """
-    kept, threshold = select_channels(gates, z)
-    return SEVector(kept, threshold, (gates[:, None, None] * features)[kept].mean(0))
+    mask, threshold = select_channels(gates, z)
+    return SEVector(mask, threshold, (gates[:, None, None] * features)[mask].mean(0))
 
 
-def weigh_by_class(vector: SEVector, found: LayerAttribution) -> Float[Tensor, "height width"]:
+def weigh_by_class(
+    vector: SEVector, attribution: LayerAttribution
+) -> Float[Tensor, "height width"]:
     """Average the same channels, each times its Grad-CAM weight, and keep what is positive.
 
-    ``found`` is Grad-CAM on X~ of the same block: the weight is the mean gradient of what is
+    ``attribution`` is Grad-CAM on X~ of the same block: the weight is the mean gradient of what is
     explained by the cells of X~. The map is ReLU(mean of weight x X~ over the kept channels). This
     variant is ours, not the paper's.
     """
-    return found.values[vector.kept].mean(0).clamp_min(0)
+    return attribution.values[vector.mask].mean(0).clamp_min(0)

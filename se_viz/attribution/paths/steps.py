@@ -73,9 +73,9 @@ class Step:
 
     def slopes(self, name: str) -> dict[str, Tensor]:
         """Return the mean of both ends' derivatives by each gate of a set."""
-        left = self.left.ways[name].slopes
-        right = self.right.ways[name].slopes
-        return {block: (left[block] + right[block]) / 2 for block in left}
+        start = self.left.ways[name].slopes
+        end = self.right.ways[name].slopes
+        return {block: (start[block] + end[block]) / 2 for block in start}
 
     @cached_property
     def sizes(self) -> dict[str, tuple[float, float]]:

@@ -105,18 +105,16 @@ def trace_paths(
     """
     target = aim(target)
     check_question(network, inputs, target)
-    chosen = {_LIVE: (), **(gate_sets(network.inspection.sites) if sets is None else sets)}
-    _check(network, chosen, n_steps)
+    all_sets = {_LIVE: (), **(gate_sets(network.inspection.sites) if sets is None else sets)}
+    _check(network, all_sets, n_steps)
     with turn_with_gradients(network.device, watch) as turn:
         inputs = inputs.detach().to(network_dtype(network), copy=True)
-        start = (
-            make_baseline(network, inputs, baseline)
-            if isinstance(baseline, str)
-            else baseline.to(inputs)
-        )
-        path = _Path(
-            network, swift_copy(network.model, inputs), start, inputs - start, target, chosen, turn
-        )
+        if isinstance(baseline, str):
+            start = make_baseline(network, inputs, baseline)
+        else:
+            start = baseline.to(inputs)
+        model = swift_copy(network.model, inputs)
+        path = _Path(network, model, start, inputs - start, target, all_sets, turn)
         return _conclude(_walk(path.points, n_steps, report), target, path.seconds)
 
 
@@ -136,14 +134,14 @@ class _Path:
     def points(self, places: Sequence[float]) -> list[Point]:
         """Return points, as many in a pass as memory holds; others run in between."""
         rows = _ROWS if self.start.device.type == "cpu" else _ROWS_ON_GPU
-        found: list[Point] = []
+        points: list[Point] = []
         for first in range(0, len(places), rows):
             if self.seconds:
                 self.turn.give_way()
             started = time.perf_counter()
-            found += self._look(places[first : first + rows])
+            points += self._look(places[first : first + rows])
             self.seconds += time.perf_counter() - started
-        return found
+        return points
 
     def _look(self, places: Sequence[float]) -> list[Point]:
         subject = f"a pass back through {self.network.card.title}"
@@ -165,10 +163,11 @@ class _Path:
 
 
 def _check(network: Network, sets: Mapping[str, Collection[str]], n_steps: int | None) -> None:
-    known = [site.name for site in network.inspection.sites]
-    if unknown := sorted({block for blocks in sets.values() for block in blocks} - set(known)):
+    names = [site.name for site in network.inspection.sites]
+    unknown = sorted({block for blocks in sets.values() for block in blocks} - set(names))
+    if unknown:
         raise NoSEBlocksError(
-            f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(known)}."
+            f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(names)}."
         )
     if n_steps is not None:
         check_steps("The way through the gates", {"n_steps": n_steps})
@@ -211,7 +210,11 @@ def _walk(
 ) -> list[Step]:
     count = n_steps or _FIRST
     steps = walk(evaluate, [index / count for index in range(count + 1)])
-    while n_steps is None and len(steps) < MOST and (error := worst_error(steps)) > TOLERANCE:
+    while n_steps is None and len(steps) < MOST:
+        error = worst_error(steps)
+        # Written so that an error that is no number ends it too.
+        if not error > TOLERANCE:
+            break
         # The rule is of the second order, if it were not for kinks.
         report(len(steps), min(MOST, ceil(len(steps) * sqrt(error / TOLERANCE))))
         steps = refine(evaluate, steps, _ROWS)
@@ -242,16 +245,17 @@ def _flow(steps: list[Step], name: str) -> Flow:
         bypass=bypass,
         through=_add([step.through(name) for step in steps]),
         map=torch.stack([step.map(name) for step in steps]).sum(0),
-        mean_slope=_add(
-            [
-                {block: step.width * one for block, one in step.slopes(name).items()}
-                for step in steps
-            ]
-        ),
+        mean_slope=_add([_weigh_slopes(step, name) for step in steps]),
         error=error,
         doubt=max(abs(error), apart),
     )
 
 
+def _weigh_slopes(step: Step, name: str) -> Slopes:
+    return {block: step.width * slope for block, slope in step.slopes(name).items()}
+
+
 def _add(parts: Sequence[Slopes]) -> dict[str, Tensor]:
-    return {block: torch.stack([one[block] for one in parts]).sum(0).float() for block in parts[0]}
+    return {
+        block: torch.stack([part[block] for part in parts]).sum(0).float() for block in parts[0]
+    }

@@ -86,19 +86,19 @@ def _inner(row: Method, options: dict[str, Any]) -> Method:
 
 def _check_names(row: Method, inner: Method, options: dict[str, Any]) -> None:
     """Refuse options that nobody reads, which some of Captum's methods take in silence."""
-    read = {"baselines", *row.options, *inner.options}
-    for one in (row, inner):
-        read.update(signature(getattr(load_captum(), one.algorithm).attribute).parameters)
+    names = {"baselines", *row.options, *inner.options}
+    for method in (row, inner):
+        names.update(signature(getattr(load_captum(), method.algorithm).attribute).parameters)
     for name in options:
-        if name not in read - _GIVEN:
-            known = ", ".join({**inner.options, **row.options}) or "none"
+        if name not in names - _RESERVED:
+            choices = ", ".join({**inner.options, **row.options}) or "none"
             raise AttributionError(
-                f"{row.title} cannot run with these options: the method has {known}, and not "
+                f"{row.title} cannot run with these options: the method has {choices}, and not "
                 f"{name!r}. Change them."
             )
 
 
-_GIVEN = {"self", "inputs", "target", "kwargs"}
+_RESERVED = {"self", "inputs", "target", "kwargs"}
 """What Captum's methods are given here, whatever the options."""
 
 
@@ -179,26 +179,25 @@ def _permute(task: Task, settings: dict[str, Any]) -> Tensor:
     """
     count = settings.pop("donors")
     height, width = task.inputs.shape[-2:]
-    moved = [
-        task.inputs.roll(
-            (int(torch.randint(1, height, ())), int(torch.randint(1, width, ()))), (-2, -1)
-        )
-        for _ in range(count)
-    ]
+    donors = []
+    for _ in range(count):
+        down = int(torch.randint(1, height, ()))
+        right = int(torch.randint(1, width, ()))
+        donors.append(task.inputs.roll((down, right), (-2, -1)))
 
     def forward(batch: Tensor) -> Tensor:
-        asked = torch.arange(len(batch)) % (2 * count) < count
+        rows = torch.arange(len(batch)) % (2 * count) < count
         values = batch.new_zeros(len(batch), 1)
-        values[asked] = task.forward(batch[asked])
+        values[rows] = task.forward(batch[rows])
         return values
 
     def exchange(batch: Tensor, patch: Tensor) -> Tensor:
         return torch.where(patch, batch.roll(count, 0), batch)
 
-    ask = load_captum().FeaturePermutation(forward, exchange).attribute
-    return ask(torch.cat([*[task.inputs] * count, *moved]), target=task.target, **settings)[
-        :count
-    ].mean(0, keepdim=True)
+    algorithm = load_captum().FeaturePermutation(forward, exchange)
+    batch = torch.cat([*[task.inputs] * count, *donors])
+    values = algorithm.attribute(batch, target=task.target, **settings)
+    return values[:count].mean(0, keepdim=True)
 
 
 _DRAWS = (
@@ -236,6 +235,5 @@ class _Draws(TorchFunctionMode):
             (value.device for value in args if isinstance(value, Tensor)), torch.device("cpu")
         )
         args = [value.cpu() if isinstance(value, Tensor) else value for value in args]
-        return func(
-            *args, **{**kwargs, "generator": kwargs.get("generator") or self._generator}
-        ).to(device)
+        generator = kwargs.get("generator") or self._generator
+        return func(*args, **{**kwargs, "generator": generator}).to(device)

@@ -86,9 +86,9 @@ def _remark_guided(facts: Facts) -> str:
 
 
 def _remark_shares(network: Network, row: Method, noise: Tensor) -> str:
-    found = attribute_unproven(network, noise, 0, row.key)
-    error = found.completeness_error
-    explained = found.explained
+    attribution = attribute_unproven(network, noise, 0, row.key)
+    error = attribution.completeness_error
+    explained = attribution.explained
     assert error is not None
     assert explained is not None
     rule = (

@@ -18,7 +18,7 @@ from se_viz.networks import Network
 def measure_repeat(
     network: Network,
     inputs: Float[Tensor, "1 3 height width"],
-    found: Attribution,
+    attribution: Attribution,
     *,
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
@@ -28,27 +28,29 @@ def measure_repeat(
 
     It is Pearson's, over all pixels; what two maps of one method do not share is chance, and none
     of it says anything of the image. None: the method draws nothing, or one of the maps has the
-    same value everywhere. ``found`` is the map of ``inputs``. It takes as long as the map did. For
-    the errors see `attribute`.
+    same value everywhere. ``attribution`` is the map of ``inputs``. It takes as long as the map
+    did. For the errors see `attribute`.
     """
-    row = METHODS[found.method]
+    row = METHODS[attribution.method]
     if not row.drawn:
         return None
     # Here, so that a page that compares two maps does not wait for Captum.
-    options = dict(found.options)
+    options = dict(attribution.options)
     options["seed"] = options.get("seed", row.options["seed"]) + 1
-    other = replace(found, options=tuple(options.items()))
-    return correlate(found.map, attribute_again(network, inputs, other, watch=watch, report=report))
+    repeat = replace(attribution, options=tuple(options.items()))
+    return correlate(
+        attribution.map, attribute_again(network, inputs, repeat, watch=watch, report=report)
+    )
 
 
 def correlate(
-    one: Float[Tensor, "height width"], other: Float[Tensor, "height width"]
+    first: Float[Tensor, "height width"], second: Float[Tensor, "height width"]
 ) -> float | None:
     """Return the correlation of two maps over their pixels, -1 to 1.
 
     None where one has the same value everywhere.
     """
-    pairs = torch.stack([one.flatten(), other.flatten()]).double()
+    pairs = torch.stack([first.flatten(), second.flatten()]).double()
     if (pairs.amax(1) == pairs.amin(1)).any():
         return None
     return float(torch.corrcoef(pairs)[0, 1].clamp(-1, 1))

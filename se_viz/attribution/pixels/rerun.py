@@ -12,7 +12,7 @@ from se_viz.networks import Network
 def attribute_again(
     network: Network,
     inputs: Float[Tensor, "1 3 height width"],
-    found: Attribution,
+    attribution: Attribution,
     *,
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
@@ -24,14 +24,14 @@ def attribute_again(
     return attribute_unproven(
         network,
         inputs,
-        found.target,
-        found.method,
-        against=found.against,
-        baseline=found.baseline or "mean",
-        stage=found.stage,
+        attribution.target,
+        attribution.method,
+        against=attribution.against,
+        baseline=attribution.baseline or "mean",
+        stage=attribution.stage,
         watch=watch,
         report=report,
-        **dict(found.options),
+        **dict(attribution.options),
     ).map
 
 
@@ -40,4 +40,4 @@ def nth_of(runs: int, number: int, report: Report) -> Report:
 
     Numbers begin with 0.
     """
-    return lambda done, total: report(number * total + min(done, total), runs * total)
+    return lambda passes, total: report(number * total + min(passes, total), runs * total)

@@ -60,7 +60,7 @@ def attribute(
     baseline: str = "mean",
     stage: int | None = None,
     watch: Watch = lambda _: None,
-    report: Report = lambda done, total: None,
+    report: Report = lambda *_: None,
     **options: Any,
 ) -> Attribution:
     """Explain one logit of a network for one image with a Captum method.
@@ -78,7 +78,7 @@ def attribute(
         TooLittleMemoryError: not even one image fits into a pass.
         BusyError: too many wait for the device.
     """
-    asked = {
+    arguments = {
         "against": against,
         "baseline": baseline,
         "stage": stage,
@@ -86,16 +86,16 @@ def attribute(
         "report": report,
         **options,
     }
-    found = attribute_unproven(network, inputs, target, method, **asked)
+    attribution = attribute_unproven(network, inputs, target, method, **arguments)
     if METHODS[method].copied:
         check_shares(
             METHODS[method],
-            found.completeness_error,
-            found.explained,
+            attribution.completeness_error,
+            attribution.explained,
             unit=" logits",
             least=ROUNDING,
         )
-    return found
+    return attribution
 
 
 def attribute_unproven(
@@ -108,7 +108,7 @@ def attribute_unproven(
     baseline: str = "mean",
     stage: int | None = None,
     watch: Watch = lambda _: None,
-    report: Report = lambda done, total: None,
+    report: Report = lambda *_: None,
     **options: Any,
 ) -> Attribution:
     """Do what `attribute` does, also where the shares of a method with rules miss most of what
@@ -122,9 +122,9 @@ def attribute_unproven(
     goal = aim(target, against)
     check_question(network, inputs, goal)
     load_captum()
-    asked = {"baseline": baseline, "stage": stage, "watch": watch, "report": report}
+    arguments = {"baseline": baseline, "stage": stage, "watch": watch, "report": report}
     return run_with_options(
-        network, inputs, partial(_attribute, network, inputs, goal, row, **asked), options
+        network, inputs, partial(_attribute, network, inputs, goal, row, **arguments), options
     )
 
 
@@ -156,11 +156,13 @@ def _attribute(
             task = Task(row, guided or (answer if row.copied else slices), inputs, 0)
             if end:
                 task = replace(task, seen=_look_at(end, row, inputs, answer))
-            found = explain(task, slices, settings, since=started)
+            explanation = explain(task, slices, settings, since=started)
         if guided and not guided.uses:
             refuse_plain(row.title, network.model, inputs)
-    chosen = baseline if row.baseline and "baselines" not in options else None
-    return _sum_up(row, goal, found, stage=stage, baseline=chosen, options=tuple(options.items()))
+    baseline_key = baseline if row.baseline and "baselines" not in options else None
+    return _sum_up(
+        row, goal, explanation, stage=stage, baseline=baseline_key, options=tuple(options.items())
+    )
 
 
 def check_shares(
@@ -172,11 +174,9 @@ def check_shares(
     Raises:
         AttributionError: they do.
     """
-    if (
-        error is not None
-        and explained is not None
-        and error > max(least, MOST_MISSED * abs(explained))
-    ):
+    if error is None or explained is None:
+        return
+    if error > max(least, MOST_MISSED * abs(explained)):
         raise AttributionError(
             f"{row.title}'s shares miss {error:.2g} of the {abs(explained):.2g}{unit} that they "
             "should add up to on this image, too much for a map: this network runs functions that "
@@ -185,17 +185,17 @@ def check_shares(
         )
 
 
-def _sum_up(row: Method, goal: Target, found: "Explanation", **asked: Any) -> Attribution:
+def _sum_up(row: Method, goal: Target, explanation: "Explanation", **fields: Any) -> Attribution:
     return Attribution(
         method=row.key,
         target=goal.index,
-        map=found.map,
+        map=explanation.map,
         signed=row.signed,
-        seconds=found.seconds,
-        completeness_error=found.error,
-        explained=found.explained,
+        seconds=explanation.seconds,
+        completeness_error=explanation.error,
+        explained=explanation.explained,
         against=goal.against,
-        **asked,
+        **fields,
     )
 
 
@@ -251,21 +251,22 @@ def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, fl
     if task.row.layered:
         size = (task.inputs.shape[-2], task.inputs.shape[-1])
         return F.interpolate(values, size, mode="bilinear"), None, None
-    error = (
-        None if explained is None else abs(_total(values, settings.get("feature_mask")) - explained)
-    )
+    if explained is None:
+        return values, None, None
+    error = abs(_total(values, settings.get("feature_mask")) - explained)
     return values, error, explained
 
 
 @torch.no_grad()
 def _rise(task: Task, baselines: float | Tensor | None) -> float:
     start = torch.zeros_like(task.inputs) + (0.0 if baselines is None else baselines)
-    parts = (
-        [task.forward(part) for part in inputs.split(MOST_ON_CPU)]
-        for inputs in (start, task.inputs)
-    )
-    before, after = (torch.cat(values)[:, task.target].mean() for values in parts)
+    before, after = (_mean_output(task, inputs) for inputs in (start, task.inputs))
     return (after - before).item()
+
+
+def _mean_output(task: Task, inputs: Tensor) -> Tensor:
+    values = [task.forward(part) for part in inputs.split(MOST_ON_CPU)]
+    return torch.cat(values)[:, task.target].mean()
 
 
 def _total(values: Tensor, patches: Tensor | None) -> float:

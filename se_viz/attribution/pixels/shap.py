@@ -89,9 +89,9 @@ class PairedKernelShap(captum.attr.KernelShap):
         place = torch.randint(_PLACES, ()).item() / _PLACES
         while True:
             size = min(int(torch.searchsorted(shares, place, right=True)), patches - 1)
-            chosen = torch.zeros(1, patches, dtype=torch.long)
-            chosen[0, torch.randperm(patches)[:size]] = 1
-            yield chosen.to(device)
-            yield 1 - chosen.to(device)
+            coalition = torch.zeros(1, patches, dtype=torch.long)
+            coalition[0, torch.randperm(patches)[:size]] = 1
+            yield coalition.to(device)
+            yield 1 - coalition.to(device)
             # Steps of the golden ratio fill an interval evenly, however many there are.
             place = (place + _GOLDEN) % 1

@@ -18,16 +18,21 @@ def npz_bytes(attributions: Sequence[Attribution], classes: Sequence[str]) -> by
     ``completeness_error`` and ``stage`` are numbers, NaN where the method promises or has none.
     """
     columns: dict[str, Any] = {
-        "maps": np.stack([one.map.numpy() for one in attributions]),
-        "method": [one.method for one in attributions],
-        "title": [METHODS[one.method].title for one in attributions],
-        "target": [classes[one.target] for one in attributions],
-        "against": ["" if one.against is None else classes[one.against] for one in attributions],
-        "baseline": [one.baseline or "" for one in attributions],
-        "seconds": [one.seconds for one in attributions],
-        "explained": _numbers([one.explained for one in attributions]),
-        "completeness_error": _numbers([one.completeness_error for one in attributions]),
-        "stage": _numbers([one.stage for one in attributions]),
+        "maps": np.stack([attribution.map.numpy() for attribution in attributions]),
+        "method": [attribution.method for attribution in attributions],
+        "title": [METHODS[attribution.method].title for attribution in attributions],
+        "target": [classes[attribution.target] for attribution in attributions],
+        "against": [
+            "" if attribution.against is None else classes[attribution.against]
+            for attribution in attributions
+        ],
+        "baseline": [attribution.baseline or "" for attribution in attributions],
+        "seconds": [attribution.seconds for attribution in attributions],
+        "explained": _numbers([attribution.explained for attribution in attributions]),
+        "completeness_error": _numbers(
+            [attribution.completeness_error for attribution in attributions]
+        ),
+        "stage": _numbers([attribution.stage for attribution in attributions]),
     }
     file = BytesIO()
     np.savez_compressed(file, **columns)

@@ -44,20 +44,20 @@ def check_inputs(network: Network, inputs: Any) -> None:
             "it again."
         )
     if not isinstance(inputs, Tensor):
-        found = f"a {type(inputs).__name__}"
+        description = f"a {type(inputs).__name__}"
     elif inputs.ndim != 4 or inputs.shape[:2] != (1, 3) or not inputs.numel():
-        found = f"a tensor of {tuple(inputs.shape)}"
+        description = f"a tensor of {tuple(inputs.shape)}"
     elif inputs.dtype not in (torch.float32, like.dtype):
-        found = f"of {inputs.dtype}"
+        description = f"of {inputs.dtype}"
     elif inputs.device != like.device:
-        found = f"on {inputs.device}"
+        description = f"on {inputs.device}"
     elif not inputs.isfinite().all():
-        found = "one with values that are NaN or infinite"
+        description = "one with values that are NaN or infinite"
     else:
         return
     raise AttributionError(
         f"One image is needed, (1, 3, height, width) of {like.dtype} on {like.device}, and this is "
-        f"{found}. Make it with network.preprocess(image)."
+        f"{description}. Make it with network.preprocess(image)."
     )
 
 
@@ -108,7 +108,8 @@ def check_settings(row: Method, settings: Mapping[str, Any], inputs: Tensor) -> 
             f"{row.title} would run the network {passes:,} times, and the most here is "
             f"{MOST_PASSES:,}. Lower {_names(row)}."
         )
-    if (size := together * inputs.numel() * inputs.element_size()) > MOST_BYTES:
+    size = together * inputs.numel() * inputs.element_size()
+    if size > MOST_BYTES:
         raise AttributionError(
             f"{row.title} would hold {together:,} copies of the image at once, {size / 1e9:.0f} "
             f"GB, and the most is {MOST_BYTES / 1e9:.0f} GB. Lower {row.piece or _names(row)}."

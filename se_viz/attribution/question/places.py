@@ -87,31 +87,33 @@ def choose_end(network: Network, stage: int | None) -> tuple[int, Spot]:
     ends = end_spots(network.inspection.sites)
     if not ends:
         raise AttributionError(NO_STAGE)
-    chosen = max(ends) if stage is None else stage
-    if chosen not in ends:
+    if stage is None:
+        stage = max(ends)
+    if stage not in ends:
         raise AttributionError(
             f"There is no stage {stage} with SE blocks. Choose one of: {', '.join(map(str, ends))}."
         )
-    return chosen, ends[chosen]
+    return stage, ends[stage]
 
 
 def _shortest_own_path(site: GateSite, sites: Sequence[GateSite]) -> str | None:
     parts = site.block.split(".")
-    others = [other.block for other in sites if other.stage != site.stage]
-    paths = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
-    return next(
-        (path for path in paths if not any(f"{other}.".startswith(f"{path}.") for other in others)),
-        None,
-    )
+    strange = [row.block for row in sites if row.stage != site.stage]
+    for length in range(1, len(parts) + 1):
+        path = ".".join(parts[:length])
+        # With the dot: layer1 does not hold layer10.
+        if not any(f"{block}.".startswith(f"{path}.") for block in strange):
+            return path
+    return None
 
 
 def _end(network: Network, stage: str | int) -> Spot:
     sites = network.inspection.sites
-    here = [site for site in sites if site.stage == stage]
-    ends = {} if any(site.call or site.form in _TURNED for site in here) else stage_ends(sites)
+    members = [site for site in sites if site.stage == stage]
+    ends = {} if any(site.call or site.form in _TURNED for site in members) else stage_ends(sites)
     if stage in ends:
         return Spot(ends[int(stage)])
-    if here:
+    if members:
         raise AttributionError(
             f"No module ends stage {stage} alone: a block of it is used more than once in a pass, "
             "or has its channels last. Choose a block of it instead."
@@ -125,10 +127,10 @@ def _end(network: Network, stage: str | int) -> Spot:
 def _no_block(network: Network, name: str | int) -> str:
     inspection = network.inspection
     reason = {**inspection.refused, **inspection.others}.get(str(name), "")
-    known = ", ".join(_names(inspection.sites))
+    names = ", ".join(_names(inspection.sites))
     return (
         f"There is no SE block {name!r} that can be explained. "
-        f"{reason}{' ' if reason else ''}Choose among: {known}."
+        f"{reason}{' ' if reason else ''}Choose among: {names}."
     )
 
 

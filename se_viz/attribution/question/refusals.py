@@ -67,10 +67,9 @@ class RefusedError(AttributionError):
     """What PyTorch or Captum refused while a method ran, in words that blame no option."""
 
     def __init__(self, title: str, reason: str, step: str = "") -> None:
-        other = (
-            f"Choose another method, such as {'saliency' if title == 'Occlusion' else 'occlusion'}."
-        )
-        super().__init__(f"{title} cannot run on this network: {reason}. {step or other}")
+        method = "saliency" if title == "Occlusion" else "occlusion"
+        step = step or f"Choose another method, such as {method}."
+        super().__init__(f"{title} cannot run on this network: {reason}. {step}")
         self.title = title
         self.reason = reason
 

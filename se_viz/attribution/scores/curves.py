@@ -112,8 +112,8 @@ def trace_curves(
 
     def make(numbers: Tensor) -> Tensor:
         kinds = (numbers // len(edges)).to(inputs.device)
-        changed = places < edges[numbers % len(edges)].to(inputs.device).view(-1, 1, 1)
-        return torch.where(changed[:, None], after[kinds], before[kinds])
+        mask = places < edges[numbers % len(edges)].to(inputs.device).view(-1, 1, 1)
+        return torch.where(mask[:, None], after[kinds], before[kinds])
 
     logits = answer_pictures(network, make, exam.passes, watch=watch, report=report)
     shares = tuple((edges / values.numel()).tolist())

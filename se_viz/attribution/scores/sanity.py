@@ -128,7 +128,7 @@ _SEEDS = 1000
 def check_sanity(
     network: Network,
     inputs: Float[Tensor, "1 3 height width"],
-    found: Attribution,
+    attribution: Attribution,
     *,
     seed: int = 0,
     watch: Watch = lambda _: None,
@@ -158,7 +158,7 @@ def check_sanity(
     def explain(number: int, weights: Sequence[str]) -> Tensor:
         shuffle_weights(twin.model, weights, seed=_SEEDS * seed + number)
         return attribute_again(
-            twin, inputs, found, watch=watch, report=nth_of(runs, number, report)
+            twin, inputs, attribution, watch=watch, report=nth_of(runs, number, report)
         )
 
     steps: list[SanityStep] = []
@@ -167,14 +167,14 @@ def check_sanity(
         values = explain(number, weights)
         gates = _gates(twin, inputs, watch)
         first = first or gates
-        likeness = compare_maps(values, found.map)
+        likeness = compare_maps(values, attribution.map)
         changes = {stage: compare_gates(gates[stage], first[stage]) for stage in gates}
         steps.append(SanityStep(part, values, likeness, changes))
-        if is_flat(found.map):
+        if is_flat(attribution.map):
             return tuple(steps)
     weights = [name for names in parts.values() for name in names]
-    others = [explain(number, weights) for number in range(len(steps), runs)]
-    steps[-1] = replace(steps[-1], peers=compare_networks(found.map, [steps[-1].map, *others]))
+    maps = [explain(number, weights) for number in range(len(steps), runs)]
+    steps[-1] = replace(steps[-1], peers=compare_networks(attribution.map, [steps[-1].map, *maps]))
     return tuple(steps)
 
 
@@ -199,7 +199,8 @@ def tabulate_steps(steps: Sequence[SanityStep]) -> pd.DataFrame:
         for panel, values in (("map", _read(step.likeness, signed)), ("gates", _ranks(step.gates)))
         for measure, value in values.items()
     ]
-    if (peers := steps[-1].peers) and peers.pairs:
+    peers = steps[-1].peers
+    if peers and peers.pairs:
         between = (mean(peers.pairs), min(peers.pairs), max(peers.pairs))
         rows += [(name_part(step.part), "map", PAIRS, *between) for step in steps]
     columns = ["part", "panel", "measure", "value", "low", "high"]
@@ -306,33 +307,33 @@ def is_flat(values: Float[Tensor, "height width"]) -> bool:
     return not bool(values.isfinite().all()) or bool(values.min() == values.max())
 
 
-def compare_networks(values: Float[Tensor, "height width"], others: Sequence[Tensor]) -> Peers:
+def compare_networks(values: Float[Tensor, "height width"], peers: Sequence[Tensor]) -> Peers:
     """Compare a map with those of networks that have learned nothing, and these with each other.
 
     Were the network one of them, its map could be any of them. At most one of all is less like each
     other than any two others are like each other, so that the chance of being that one is one in
     all, or less.
     """
-    maps = [values, *(one for one in others if not is_flat(one))]
-    ranks = pd.DataFrame({place: one.abs().flatten().numpy() for place, one in enumerate(maps)})
-    table = ranks.corr(method="spearman").fillna(0.0).to_numpy(copy=True)
+    maps = [values, *(peer for peer in peers if not is_flat(peer))]
+    sizes = pd.DataFrame({place: heat.abs().flatten().numpy() for place, heat in enumerate(maps)})
+    table = sizes.corr(method="spearman").fillna(0.0).to_numpy(copy=True)
     # Sizes may be all alike where values are not.
     np.fill_diagonal(table, 1.0)
     pairs = table[1:, 1:][np.triu_indices(len(maps) - 1, 1)]
-    return Peers(tuple(table[0, 1:].tolist()), tuple(pairs.tolist()), len(others) + 1 - len(maps))
+    return Peers(tuple(table[0, 1:].tolist()), tuple(pairs.tolist()), len(peers) + 1 - len(maps))
 
 
 def compare_maps(
     values: Float[Tensor, "height width"], original: Float[Tensor, "height width"]
 ) -> MapLikeness:
     """Compare two maps by the order of their values, by that of their sizes, and by structure."""
-    one = values.numpy()
-    other = original.numpy()
+    first = values.numpy()
+    second = original.numpy()
     if is_flat(values) or is_flat(original):
         return MapLikeness(None, None, None)
-    sizes = [abs(one) / abs(one).max(), abs(other) / abs(other).max()]
+    sizes = [abs(first) / abs(first).max(), abs(second) / abs(second).max()]
     structure = np.asarray(structural_similarity(*sizes, data_range=1.0)).item()
-    return MapLikeness(_correlate(one, other), _correlate(*sizes), structure)
+    return MapLikeness(_correlate(first, second), _correlate(*sizes), structure)
 
 
 def compare_gates(gates: np.ndarray, original: np.ndarray) -> GateLikeness:
@@ -358,10 +359,10 @@ def _copy(network: Network, inputs: Tensor, watch: Watch) -> Network:
     ):
         twin = copy_modules(network.model, lend=False)
         with torch.no_grad():
-            _, shared = run_apart(twin, network.model, inputs.to(network_dtype(network)))
-        if shared:
+            _, modules = run_apart(twin, network.model, inputs.to(network_dtype(network)))
+        if modules:
             raise AttributionError(
-                f"The check runs on a copy of the network. {say_shared(network.model, shared)} "
+                f"The check runs on a copy of the network. {say_shared(network.model, modules)} "
                 "Give the network a class whose forward calls its own children."
             )
         return Network(twin, network.card, network.device)

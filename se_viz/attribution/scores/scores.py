@@ -88,21 +88,24 @@ def make_yardstick(
     whole = count_passes(exam)
     before = exam.squares + 1
     falls = measure_falls(
-        network, inputs, exam, watch=watch, report=lambda done, _: report(done, whole)
+        network, inputs, exam, watch=watch, report=lambda passes, _: report(passes, whole)
     )
     controls: dict[str, list[MapScore]] = {key: [] for key in CONTROLS}
-    drawn = make_controls(inputs.shape[-2], inputs.shape[-1], repeats=exam.repeats, seed=exam.seed)
-    for key, values in ((key, values) for key, maps in drawn.items() for values in maps):
-        score = score_map(
-            network,
-            inputs,
-            values,
-            falls,
-            watch=watch,
-            report=lambda done, _, before=before: report(before + done, whole),
-        )
-        controls[key].append(score)
-        before += exam.passes
+    control_maps = make_controls(
+        inputs.shape[-2], inputs.shape[-1], repeats=exam.repeats, seed=exam.seed
+    )
+    for key, maps in control_maps.items():
+        for values in maps:
+            score = score_map(
+                network,
+                inputs,
+                values,
+                falls,
+                watch=watch,
+                report=lambda passes, _, before=before: report(before + passes, whole),
+            )
+            controls[key].append(score)
+            before += exam.passes
     return Yardstick(falls, {key: tuple(scores) for key, scores in controls.items()})
 
 
@@ -133,9 +136,9 @@ def tabulate_scores(scores: Mapping[str, MapScore], yardstick: Yardstick) -> pd.
     network.
     """
     rows = [*((key, (score,), 0) for key, score in scores.items())]
-    rows += [(CONTROLS[key], drawn, len(drawn)) for key, drawn in yardstick.controls.items()]
+    rows += [(CONTROLS[key], sample, len(sample)) for key, sample in yardstick.controls.items()]
     return pd.DataFrame(
-        [{"map": name, "draws": draws, **_summarise(drawn)} for name, drawn, draws in rows]
+        [{"map": name, "draws": draws, **_summarise(sample)} for name, sample, draws in rows]
     )
 
 
@@ -144,25 +147,23 @@ def tabulate_curves(scores: Mapping[str, MapScore], yardstick: Yardstick) -> pd.
     their range.
     """
     rows = [*((key, False, (score,)) for key, score in scores.items())]
-    rows += [(CONTROLS[key], True, drawn) for key, drawn in yardstick.controls.items()]
-    parts = [
-        _tabulate([getattr(score, measure) for score in drawn]).assign(
-            map=name, control=control, curve=measure
-        )
-        for name, control, drawn in rows
-        for measure in ("deletion", "insertion")
-    ]
+    rows += [(CONTROLS[key], True, sample) for key, sample in yardstick.controls.items()]
+    parts = []
+    for name, control, sample in rows:
+        for measure in ("deletion", "insertion"):
+            table = _tabulate([getattr(score, measure) for score in sample])
+            parts.append(table.assign(map=name, control=control, curve=measure))
     return pd.concat(parts, ignore_index=True)
 
 
-def find_limit(drawn: Sequence[MapScore]) -> float:
+def find_limit(sample: Sequence[MapScore]) -> float:
     """Return the gap that a map must pass to be told from a control, in the units of the curves.
 
     For random maps it is the one-sided prediction bound of a further draw, mean + t s sqrt(1 + 1 /
     n), which one draw in 20 passes if gaps are normally distributed. A map without draws sets its
     own gap.
     """
-    gaps = [one.gap for one in drawn]
+    gaps = [score.gap for score in sample]
     return bound(mean(gaps), stdev(gaps) if len(gaps) > 1 else 0.0, len(gaps))
 
 
@@ -180,7 +181,7 @@ def find_unbeaten(score: MapScore, yardstick: Yardstick) -> list[str]:
     """Return the keys of the controls from which a map's gap cannot be told, or that have a wider
     one.
     """
-    return [key for key, drawn in yardstick.controls.items() if score.gap <= find_limit(drawn)]
+    return [key for key, sample in yardstick.controls.items() if score.gap <= find_limit(sample)]
 
 
 def describe_scores(scores: Mapping[str, MapScore], yardstick: Yardstick) -> list[str]:
@@ -208,8 +209,10 @@ def _describe(titles: Sequence[str], unbeaten: Sequence[str]) -> str:
     )
 
 
-def _summarise(drawn: Sequence[MapScore]) -> dict[str, float]:
-    numbers = pd.DataFrame([{measure: one.read(measure) for measure in MEASURES} for one in drawn])
+def _summarise(sample: Sequence[MapScore]) -> dict[str, float]:
+    numbers = pd.DataFrame(
+        [{measure: score.read(measure) for measure in MEASURES} for score in sample]
+    )
     spread = numbers.std().fillna(0.0).add_suffix("_std")
     return {
         str(name): float(value) for part in (numbers.mean(), spread) for name, value in part.items()

@@ -22,7 +22,7 @@ SAMPLES = 5
 def measure_sensitivity(
     network: Network,
     inputs: Float[Tensor, "1 3 height width"],
-    found: Attribution,
+    attribution: Attribution,
     *,
     seed: int = 0,
     watch: Watch = lambda _: None,
@@ -35,9 +35,9 @@ def measure_sensitivity(
     `SAMPLES` draws, uniform within `RADIUS`; 0 is best, and a map that does not look at the image
     has it too. The greatest of some draws is no more than the paper's greatest of all. Radius,
     draws and the division by the map's norm are Captum's, but for half as many draws, since each
-    runs the method again; and it is the map of pixels that is compared, not of colours. ``found``
-    is the map of ``inputs``. ``report`` is told of the method's passes. For the errors see
-    `attribute`.
+    runs the method again; and it is the map of pixels that is compared, not of colours.
+    ``attribution`` is the map of ``inputs``. ``report`` is told of the method's passes. For the
+    errors see `attribute`.
     """
     # Here, so that a page that offers it does not wait for Captum.
     from captum.metrics import sensitivity_max
@@ -46,19 +46,19 @@ def measure_sensitivity(
     run = count()
 
     def move(images: Tensor) -> Tensor:
-        return images + (RADIUS * (2 * torch.rand(images.shape, generator=generator) - 1)).to(
-            images
-        )
+        # Drawn on the CPU, so that the same seed moves images alike on every device.
+        noise = RADIUS * (2 * torch.rand(images.shape, generator=generator) - 1)
+        return images + noise.to(images)
 
     def explain(images: Tensor | tuple[Tensor]) -> tuple[Tensor]:
         # Captum wraps the image itself in a tuple, and would take a bare map for a tuple of its
         # rows.
         if not isinstance(images, Tensor):
-            return (found.map[None],)
-        told = nth_of(SAMPLES, next(run), report)
-        return (attribute_again(network, images, found, watch=watch, report=told)[None],)
+            return (attribution.map[None],)
+        progress = nth_of(SAMPLES, next(run), report)
+        return (attribute_again(network, images, attribution, watch=watch, report=progress)[None],)
 
-    moved = sensitivity_max(
+    sensitivity = sensitivity_max(
         explain, (inputs,), move, n_perturb_samples=SAMPLES, max_examples_per_batch=1
     )
-    return moved.item()
+    return sensitivity.item()

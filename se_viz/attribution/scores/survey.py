@@ -73,9 +73,8 @@ def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surve
         TooLittleMemoryError: the device has too little memory.
     """
     inputs = network.preprocess(image)
-    target = Target(
-        _best(network, inputs) if survey.target is None else survey.target, survey.against
-    )
+    index = _best(network, inputs) if survey.target is None else survey.target
+    target = Target(index, survey.against)
     # First: a class that is not there should not be told of once for each method.
     target.check(len(network.classes))
     exam = Exam(target, survey.baseline, seed=survey.seed)
@@ -85,11 +84,11 @@ def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surve
     problems: dict[str, str] = {}
     for method in dict.fromkeys(survey.methods):
         title = METHODS[method].title
-        asked = {"against": target.against, "baseline": survey.baseline}
+        arguments = {"against": target.against, "baseline": survey.baseline}
         try:
-            found = attribute(network, inputs, target.index, method, **asked)
-            moves[title] = measure_sensitivity(network, inputs, found, seed=survey.seed)
-            scores[title] = score_map(network, inputs, found.map, yardstick.falls)
+            attribution = attribute(network, inputs, target.index, method, **arguments)
+            moves[title] = measure_sensitivity(network, inputs, attribution, seed=survey.seed)
+            scores[title] = score_map(network, inputs, attribution.map, yardstick.falls)
         except (AttributionError, TooLittleMemoryError) as problem:
             problems[title] = str(problem)
     table = tabulate_scores(scores, yardstick)

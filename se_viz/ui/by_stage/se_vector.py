@@ -84,10 +84,10 @@ def _last_that_chooses(analysis: Analysis) -> str:
 def _show(choices: Choices, record: GateRecord, pair: tuple[SEVector, LayerAttribution]) -> None:
     vector, weights = pair
     gates, maps, weighed = st.columns(3, gap="small")
-    count = int(vector.kept.sum())
+    count = int(vector.mask.sum())
     with gates:
         st.markdown(
-            f"**{count} of {len(vector.kept)} channels kept**, gate above {vector.threshold:.3f}"
+            f"**{count} of {len(vector.mask)} channels kept**, gate above {vector.threshold:.3f}"
         )
         span = gate_span(choices.network.inspection.sites, record.gate.numpy())
         figure = draw_threshold(
