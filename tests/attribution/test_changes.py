@@ -180,8 +180,11 @@ def ask_pixels(network: Network, image: Tensor) -> dict[str, Tensor]:
     """Return maps of methods that run on the network itself, or on a copy with folded norms."""
     layers = [Layer("end", 4), Layer("end", 5)]
     maps = {key: map_of(network, image, key) for key in (*ONE_PASS, *FEW)}
-    found = attribute_layers(network, image, Target(1), layers=layers)
-    return {**maps, "layers": torch.cat([one.values.flatten() for one in found])}
+    attributions = attribute_layers(network, image, Target(1), layers=layers)
+    return {
+        **maps,
+        "layers": torch.cat([attribution.values.flatten() for attribution in attributions]),
+    }
 
 
 def ask_inside(network: Network, image: Tensor) -> dict[str, Tensor]:
@@ -253,9 +256,9 @@ def test_a_buffer_that_is_written_in_place_counts(network: Network, image: Tenso
         .attribute(image, target=1, n_steps=32)[0]
         .sum(0)
     )
-    found = attribute(network, image, 1, "integrated_gradients").map
+    heat = attribute(network, image, 1, "integrated_gradients").map
     torch.testing.assert_close(
-        found, expected.float(), rtol=0, atol=1e-3 * expected.abs().max().item()
+        heat, expected.float(), rtol=0, atol=1e-3 * expected.abs().max().item()
     )
 
 
@@ -264,13 +267,13 @@ def test_the_same_question_again_runs_again(network: Network, image: Tensor):
     bit.
     """
     first = attribute(network, image, 1, "saliency").map
-    kept = first.clone()
+    copy = first.clone()
     with Passes() as passes:
         again = attribute(network, image, 1, "saliency").map
     assert passes.sizes == [1]
-    assert torch.equal(again, kept)
+    assert torch.equal(again, copy)
     first.zero_()
-    assert torch.equal(attribute(network, image, 1, "saliency").map, kept)
+    assert torch.equal(attribute(network, image, 1, "saliency").map, copy)
 
 
 @pytest.mark.parametrize(
@@ -322,14 +325,14 @@ def test_a_sanity_check_of_a_copy_that_runs_the_network_is_refused(network: Netw
     """Its weights would be shuffled and the network's own would answer: "hardly depends on what it
     has learned".
     """
-    found = attribute(network, image, 1, "saliency")
+    attribution = attribute(network, image, 1, "saliency")
     before = network.model.forward
     network.model.forward = lambda images: before(images)
     with pytest.raises(
         AttributionError,
         match=r"^The check runs on a copy .* still runs the .* Give the network a class",
     ):
-        check_sanity(network, image, found)
+        check_sanity(network, image, attribution)
 
 
 def double(scale: float, _: nn.Module, __: Any, output: Tensor) -> Tensor:
@@ -341,8 +344,8 @@ def test_hooks_of_a_caller_count(network: Network, image: Tensor):
     module that does it.
     """
     handle = network.model.get_submodule("layer2").register_forward_hook(partial(double, 2.0))
-    found = map_of(network, image, "guided_backprop")
+    heat = map_of(network, image, "guided_backprop")
     handle.remove()
     layer = network.model.get_submodule("layer2")
     network.model.set_submodule("layer2", nn.Sequential(layer, Times(2.0)))
-    assert torch.equal(found, map_of(network, image, "guided_backprop"))
+    assert torch.equal(heat, map_of(network, image, "guided_backprop"))

@@ -56,11 +56,11 @@ def patches(network: Network, image: Tensor) -> Tensor:
     return find_superpixels(network, image, 40)
 
 
-def assert_same(found: Tensor, expected: Tensor, *, within: float = 1e-5) -> None:
+def assert_same(values: Tensor, expected: Tensor, *, within: float = 1e-5) -> None:
     """Compare maps on the scale of their greatest value: logits of a random network are small."""
     expected = expected.detach()
     assert expected.abs().max() > 0
-    torch.testing.assert_close(found, expected, rtol=0, atol=within * expected.abs().max().item())
+    torch.testing.assert_close(values, expected, rtol=0, atol=within * expected.abs().max().item())
 
 
 def seeded(run: Callable[[], Any]) -> Tensor:
@@ -86,8 +86,8 @@ def test_gradient_shap_is_captums(network, image):
     settings = {"n_samples": 24, "baselines": scatter(torch.zeros_like(image), 8)}
     direct = captum.attr.GradientShap(network.model)
     expected = seeded(lambda: direct.attribute(image, target=TARGET, **settings))
-    found = attribute(network, image, TARGET, "gradient_shap")
-    assert_same(found.map, expected[0].sum(0))
+    attribution = attribute(network, image, TARGET, "gradient_shap")
+    assert_same(attribution.map, expected[0].sum(0))
 
 
 def test_gradient_shap_neither_asks_nor_moves_a_generator_that_all_share(network, image):
@@ -138,11 +138,11 @@ def test_smoothed_gradients_are_the_papers(network, image, key):
     ]
     leaf = torch.cat(copies).requires_grad_()
     (slopes,) = torch.autograd.grad(network.model(leaf)[:, TARGET].sum(), leaf)
-    found = attribute(network, image, TARGET, key).map
-    assert_same(found, PAPERS[key](slopes).amax(0), within=1e-4)
+    heat = attribute(network, image, TARGET, key).map
+    assert_same(heat, PAPERS[key](slopes).amax(0), within=1e-4)
     sizes = PAPERS[key](slopes.abs()).amax(0)
     # The squares of sizes are those of values: there alone both are one.
-    assert torch.allclose(found, sizes, rtol=0.1, atol=0) == (key == "smoothgrad_sq")
+    assert torch.allclose(heat, sizes, rtol=0.1, atol=0) == (key == "smoothgrad_sq")
 
 
 def test_signs_that_cancel_leave_smoothgrad_dark(image):
@@ -183,11 +183,11 @@ def test_other_methods_can_be_smoothed(network, image, inner):
     direct = captum.attr.NoiseTunnel(getattr(captum.attr, inner)(network.model))
     settings = {"nt_type": "smoothgrad", "nt_samples": 4, "stdevs": 0.5, **more}
     expected = seeded(lambda: direct.attribute(image, target=TARGET, **settings))
-    found = attribute(
+    attribution = attribute(
         network, image, TARGET, "smoothgrad", over=key, nt_samples=4, stdevs=0.5, **more
     )
     # Where a value is about 0, another rounding may put it on the other side of a ReLU.
-    assert_same(found.map, expected[0].abs().amax(0), within=1e-3)
+    assert_same(attribution.map, expected[0].abs().amax(0), within=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -206,9 +206,9 @@ def test_guided_grad_cam_is_captums_on_a_network_without_reuse(network, image, s
     twin = write_out_relus(network.model)
     direct = captum.attr.GuidedGradCam(twin, twin.get_submodule("layer3" if stage else "layer4"))
     expected = quietly(lambda: direct.attribute(image.clone().requires_grad_(), target=TARGET))
-    found = attribute(network, image, TARGET, "guided_grad_cam", stage=stage)
-    assert_same(found.map, expected[0].sum(0))
-    assert found.stage == (stage or 5)
+    attribution = attribute(network, image, TARGET, "guided_grad_cam", stage=stage)
+    assert_same(attribution.map, expected[0].sum(0))
+    assert attribution.stage == (stage or 5)
 
 
 @pytest.fixture
@@ -231,12 +231,12 @@ def test_deep_lift_is_captums_where_products_are_written_as_squares(
     expected = quietly(
         lambda: direct.attribute(image.clone().requires_grad_(), start, target=TARGET)
     )
-    found = attribute(smooth, image, TARGET, "deep_lift", baseline=baseline)
-    assert_same(found.map, expected[0].sum(0).float())
+    attribution = attribute(smooth, image, TARGET, "deep_lift", baseline=baseline)
+    assert_same(attribution.map, expected[0].sum(0).float())
     with torch.no_grad():
         rise = (smooth.model(image) - smooth.model(start))[0, TARGET].item()
-    assert found.explained == pytest.approx(rise)
-    assert found.completeness_error == pytest.approx(0, abs=1e-9)
+    assert attribution.explained == pytest.approx(rise)
+    assert attribution.completeness_error == pytest.approx(0, abs=1e-9)
 
 
 def test_deep_lift_shap_is_captums_where_products_are_written_as_squares(
@@ -282,9 +282,9 @@ def test_methods_on_patches_are_captums(network, image, patches, key, name, opti
     expected = seeded(
         lambda: direct.attribute(image, target=TARGET, perturbations_per_eval=8, **settings)
     )
-    found = attribute(network, image, TARGET, key, baseline=baseline)
+    attribution = attribute(network, image, TARGET, key, baseline=baseline)
     # Small differences of logits in float32.
-    assert_same(found.map, expected[0, 1], within=1e-3)
+    assert_same(attribution.map, expected[0, 1], within=1e-3)
 
 
 def test_kernel_shap_is_captums_on_pairs(network, image, patches):
@@ -324,10 +324,10 @@ def test_pairs_of_sets_give_shapley_values_of_pairwise_games_exactly(seed):
     for kind in (PairedKernelShap, captum.attr.KernelShap):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            found = kind(play).attribute(
+            estimate = kind(play).attribute(
                 torch.ones(1, 12), target=0, n_samples=62, perturbations_per_eval=62
             )
-        errors[kind] = (found[0] - values).norm() / values.norm()
+        errors[kind] = (estimate[0] - values).norm() / values.norm()
     # Captum's regression is in float32, with a weight of a million.
     assert errors[PairedKernelShap] < 1e-2
     assert errors[captum.attr.KernelShap] > 10 * errors[PairedKernelShap]
@@ -358,9 +358,9 @@ def test_feature_permutation_is_the_fall_of_the_logit_for_patches_of_the_moved_p
         logit = network.model(image)[0, TARGET]
         for _ in range(4):
             down, right = (int(torch.randint(1, 64, (), generator=generator)) for _ in range(2))
-            moved = image.roll((down, right), (-2, -1))
+            donor = image.roll((down, right), (-2, -1))
             for patch in range(int(patches.max()) + 1):
-                mixed = torch.where(patches == patch, moved, image)
+                mixed = torch.where(patches == patch, donor, image)
                 expected[patches[0, 0] == patch] += (logit - network.model(mixed)[0, TARGET]) / 4
     # Small differences of logits in float32.
     assert_same(attribute(network, image, TARGET, "feature_permutation").map, expected, within=1e-3)
@@ -371,15 +371,17 @@ def test_why_this_and_not_that_is_the_difference_of_two_maps(network, image, key
     """These methods are linear in what they explain, and the lead over another class is a
     difference of logits.
     """
-    this, that = (attribute(network, image, target, key) for target in (TARGET, OTHER))
-    found = attribute(network, image, TARGET, key, against=OTHER)
-    assert (found.target, found.against) == (TARGET, OTHER)
+    for_target, for_rival = (attribute(network, image, target, key) for target in (TARGET, OTHER))
+    attribution = attribute(network, image, TARGET, key, against=OTHER)
+    assert (attribution.target, attribution.against) == (TARGET, OTHER)
     # Small differences of logits in float32.
-    assert_same(found.map, this.map - that.map, within=1e-3)
-    if found.explained is not None:
-        assert this.explained is not None
-        assert that.explained is not None
-        assert found.explained == pytest.approx(this.explained - that.explained, abs=1e-5)
+    assert_same(attribution.map, for_target.map - for_rival.map, within=1e-3)
+    if attribution.explained is not None:
+        assert for_target.explained is not None
+        assert for_rival.explained is not None
+        assert attribution.explained == pytest.approx(
+            for_target.explained - for_rival.explained, abs=1e-5
+        )
 
 
 def test_saliency_of_a_lead_is_the_gradient_of_the_difference(network, image):
@@ -399,15 +401,15 @@ def test_shapley_values_add_up_to_the_rise_of_the_logit(network, image, patches,
     """Efficiency (Shapley 1953): the patches' values, each counted once, sum to logit(image) -
     logit(baseline).
     """
-    found = attribute(network, image, TARGET, key)
+    attribution = attribute(network, image, TARGET, key)
     with torch.no_grad():
         rise = (network.model(image) - network.model(torch.zeros_like(image)))[0, TARGET].item()
     first = [
         int((patches.flatten() == patch).nonzero()[0]) for patch in range(int(patches.max()) + 1)
     ]
-    assert found.explained == pytest.approx(rise, abs=1e-6)
-    assert found.map.flatten()[first].sum().item() == pytest.approx(rise, abs=1e-4)
-    assert found.completeness_error == pytest.approx(0, abs=1e-4)
+    assert attribution.explained == pytest.approx(rise, abs=1e-6)
+    assert attribution.map.flatten()[first].sum().item() == pytest.approx(rise, abs=1e-4)
+    assert attribution.completeness_error == pytest.approx(0, abs=1e-4)
 
 
 @pytest.mark.parametrize("key", [key for key, row in METHODS.items() if row.baseline])
@@ -418,9 +420,9 @@ def test_the_baseline_is_what_the_image_is_compared_with(network, image, key):
     picture = make_baseline(network, image, "black")
     if draws := METHODS[key].options.get("draws"):
         picture = scatter(picture, draws)
-    given = attribute(network, image, TARGET, key, baselines=picture)
-    assert given.baseline is None
-    assert torch.equal(black.map, given.map)
+    attribution = attribute(network, image, TARGET, key, baselines=picture)
+    assert attribution.baseline is None
+    assert torch.equal(black.map, attribution.map)
     assert not torch.equal(black.map, attribute(network, image, TARGET, key).map)
 
 
@@ -435,7 +437,7 @@ def draw(_: int) -> None:
     torch.rand(3)
 
 
-def drawn() -> list[int]:
+def numpy_state() -> list[int]:
     """The state of NumPy's global generator."""
     state: Any = np.random.get_state()
     return state[1].tolist()
@@ -446,12 +448,12 @@ def test_the_same_call_gives_the_same_map(network, image, key):
     """Whatever others draw meanwhile, and without a trace in their generators; another seed gives
     another map.
     """
-    before = torch.get_rng_state(), drawn()
+    before = torch.get_rng_state(), numpy_state()
     # The logits of a random network are small, and so has Lime's penalty to be.
     options: dict[str, Any] = {"alpha": 1e-6} if key == "lime" else {}
     first = attribute(network, image, TARGET, key, **options)
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert drawn() == before[1]
+    assert numpy_state() == before[1]
     again = attribute(network, image, TARGET, key, watch=draw, **options)
     assert torch.equal(again.map, first.map)
     if key not in ("feature_ablation", "deep_lift_shap"):
@@ -465,13 +467,13 @@ def test_progress_is_told_up_to_the_end(network, image, key):
     """A bar fills steadily and never beyond its end; what is on it is about what the catalogue
     promised.
     """
-    told: list[tuple[int, int]] = []
-    attribute(network, image, TARGET, key, report=lambda done, total: told.append((done, total)))
+    reports: list[tuple[int, int]] = []
+    attribute(network, image, TARGET, key, report=lambda *numbers: reports.append(numbers))
     passes, _ = METHODS[key].passes(side=64)
-    assert {total for _, total in told} <= {passes}
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert {total for _, total in reports} <= {passes}
+    assert [count for count, _ in reports] == sorted(count for count, _ in reports)
     if METHODS[key].kind in ("gradient", "path", "smooth", "occlusion"):
-        assert told[-1] == (passes, passes)
+        assert reports[-1] == (passes, passes)
 
 
 @pytest.mark.parametrize("key", METHODS)
@@ -585,6 +587,6 @@ def test_values_that_are_no_numbers_are_not_drawn(network, image):
 def test_a_piece_larger_than_the_whole_is_the_whole(network, image):
     """All windows of this image go into one pass, however many would be let into one."""
     expected = attribute(network, image, TARGET, "occlusion", perturbations_per_eval=9)
-    found = attribute(network, image, TARGET, "occlusion", perturbations_per_eval=10**6)
+    attribution = attribute(network, image, TARGET, "occlusion", perturbations_per_eval=10**6)
     # Batches of other sizes add in another order, and the map is of small differences.
-    assert_same(found.map, expected.map, within=1e-3)
+    assert_same(attribution.map, expected.map, within=1e-3)

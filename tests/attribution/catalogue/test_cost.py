@@ -26,8 +26,8 @@ def test_the_time_of_passes_is_theirs_one_by_one():
 
 def test_squares_are_counted_for_the_size_of_the_photo():
     """32-pixel squares, 16 apart: 3 x 3 places on 64 pixels, 7 x 7 on 128, and the photo itself."""
-    found = [PACE.estimate(METHODS["occlusion"], {}, side=side) for side in (64, 128)]
-    assert found == pytest.approx([0.1, 0.5])
+    seconds = [PACE.estimate(METHODS["occlusion"], {}, side=side) for side in (64, 128)]
+    assert seconds == pytest.approx([0.1, 0.5])
 
 
 def test_a_measured_pace_leaves_the_network_as_it_was(network: Network):

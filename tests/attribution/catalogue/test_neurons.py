@@ -22,14 +22,14 @@ def test_captum_has_no_neuron_method_that_is_missing():
     """Its classes for neurons are those for networks, by name; a gradient is what Saliency and its
     product are of.
     """
-    offered = {row.algorithm.removeprefix("Neuron") for row in NEURON_METHODS.values()} | {
-        "Gradient"
-    }
-    theirs = {
+    names = {row.algorithm.removeprefix("Neuron") for row in NEURON_METHODS.values()} | {"Gradient"}
+    captum_names = {
         name.removeprefix("Neuron") for name in captum.attr.__all__ if name.startswith("Neuron")
     }
-    assert theirs - offered == {"Attribution"}, "the class that they all derive from, and no method"
-    assert len(theirs) == 10
+    assert captum_names - names == {"Attribution"}, (
+        "the class that they all derive from, and no method"
+    )
+    assert len(captum_names) == 10
 
 
 def test_every_method_explains_a_gate_or_is_refused_with_a_reason():

@@ -88,7 +88,7 @@ def test_passes_at_a_feature_map_are_those_that_run(network: Network, image: Ten
 def test_passes_at_gates_are_those_that_run(network: Network, image: Tensor, key: str):
     """For what follows the image's way: about, since steps are halved where it bends."""
     forward, _ = GATE_METHODS[key].cost(CHANNELS)
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     with batches(network.model) as sizes:
         attribute_gates(
             network,
@@ -96,13 +96,13 @@ def test_passes_at_gates_are_those_that_run(network: Network, image: Tensor, key
             2,
             key,
             block=LAST,
-            report=lambda done, total: told.append((done, total)),
+            report=lambda *numbers: reports.append(numbers),
         )
     if GATE_METHODS[key].algorithm:
         assert sum(sizes) == forward
-        assert {total for _, total in told} == {forward}
-        assert [done for done, _ in told] == sorted(done for done, _ in told)
-        assert told[-1] == (forward, forward)
+        assert {total for _, total in reports} == {forward}
+        assert [count for count, _ in reports] == sorted(count for count, _ in reports)
+        assert reports[-1] == (forward, forward)
     else:
         assert forward / 6 < sum(sizes) < 6 * forward
 
@@ -130,6 +130,6 @@ def test_passes_grow_with_photo_and_block():
     """
     small = tabulate_methods(side=64, channels=8)
     large = tabulate_methods(side=128, channels=512)
-    found = [table.set_index(["explains", "method"])["forward"] for table in (small, large)]
-    assert [one["image", "occlusion"] for one in found] == [3 * 3 + 1, 7 * 7 + 1]
-    assert [one["gates", "ablation"] for one in found] == [8 + 2, 512 + 2]
+    passes = [table.set_index(["explains", "method"])["forward"] for table in (small, large)]
+    assert [column["image", "occlusion"] for column in passes] == [3 * 3 + 1, 7 * 7 + 1]
+    assert [column["gates", "ablation"] for column in passes] == [8 + 2, 512 + 2]

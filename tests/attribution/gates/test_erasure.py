@@ -93,51 +93,51 @@ def test_the_gates_are_those_of_the_pictures(network, photo, region, fill):
     """The picture that is shown gives, captured by itself, the gate that is reported, bit for
     bit.
     """
-    found = check_region(network, photo, region, Neuron(LAST, 10), fill=fill)
-    assert found.before == gate_of(network, photo, 10)
-    assert found.after == gate_of(network, found.picture, 10)
-    assert found.share == pytest.approx(20 * 30 / 64**2)
-    assert found.before != found.after
+    erasure = check_region(network, photo, region, Neuron(LAST, 10), fill=fill)
+    assert erasure.before == gate_of(network, photo, 10)
+    assert erasure.after == gate_of(network, erasure.picture, 10)
+    assert erasure.share == pytest.approx(20 * 30 / 64**2)
+    assert erasure.before != erasure.after
 
 
 def test_controls_are_the_same_shape_moved(network, photo, region):
     """Each equals the gate with the region moved by whole eighths of 64 pixels; no place comes
     twice, nor its own.
     """
-    found = check_region(network, photo, region, Neuron(LAST, 10), seed=3)
+    erasure = check_region(network, photo, region, Neuron(LAST, 10), seed=3)
     steps = range(0, 64, 8)
     shifts = [(down, right) for down in steps for right in steps if down or right]
-    moved = [torch.from_numpy(np.roll(region.numpy(), shift, (0, 1))) for shift in shifts]
+    areas = [torch.from_numpy(np.roll(region.numpy(), shift, (0, 1))) for shift in shifts]
     # Counted, as two places may give one gate.
-    gates = Counter(gate_of(network, erase(network, photo, one, "blur"), 10) for one in moved)
-    assert (gates.total(), len(found.controls), REPEATS) == (63, 40, 40)
-    assert gates >= Counter(found.controls)
+    gates = Counter(gate_of(network, erase(network, photo, area, "blur"), 10) for area in areas)
+    assert (gates.total(), len(erasure.controls), REPEATS) == (63, 40, 40)
+    assert gates >= Counter(erasure.controls)
 
 
 def test_controls_are_drawn_with_the_seed(network, photo, region):
     """The same numbers come again in the next lecture, and another seed gives others."""
-    one, same, other = (
+    first, again, reseeded = (
         check_region(network, photo, region, Neuron(LAST, 10), seed=seed) for seed in (0, 0, 1)
     )
-    assert one.controls == same.controls
-    assert one.controls != other.controls
-    assert one.after == other.after
+    assert first.controls == again.controls
+    assert first.controls != reseeded.controls
+    assert first.after == reseeded.after
 
 
 def test_where_all_is_erased_the_place_cannot_matter(network, photo):
     """The whole photo, moved round, is the whole photo: every control equals the erased picture."""
-    found = check_region(network, photo, torch.ones(64, 64, dtype=torch.bool), Neuron(LAST, 10))
-    assert set(found.controls) == {found.after}
-    assert (found.beaten, found.spread, found.share) == (0, 0.0, 1.0)
+    erasure = check_region(network, photo, torch.ones(64, 64, dtype=torch.bool), Neuron(LAST, 10))
+    assert set(erasure.controls) == {erasure.after}
+    assert (erasure.beaten, erasure.spread, erasure.share) == (0, 0.0, 1.0)
 
 
 def test_the_comparison_is_mean_spread_and_rank():
     """By NumPy and by hand: 0.4 is lower than 0.5, 0.6 and 0.9, and not lower than 0.3."""
     controls = (0.5, 0.3, 0.6, 0.9)
-    found = Erasure(Image.new("RGB", (1, 1)), 0.1, 0.8, 0.4, controls)
-    assert found.mean == pytest.approx(np.mean(controls))
-    assert found.spread == pytest.approx(np.std(controls, ddof=1))
-    assert found.beaten == 3
+    erasure = Erasure(Image.new("RGB", (1, 1)), 0.1, 0.8, 0.4, controls)
+    assert erasure.mean == pytest.approx(np.mean(controls))
+    assert erasure.spread == pytest.approx(np.std(controls, ddof=1))
+    assert erasure.beaten == 3
 
 
 def test_the_turn_is_given_away_between_two_pictures(network, photo, region):

@@ -75,9 +75,9 @@ class Aside(Plain):
 class Apart(TwiceApart):
     """The network whose block is used twice, as one with a block for each use."""
 
-    def __init__(self, one: nn.Module) -> None:
+    def __init__(self, twice: nn.Module) -> None:
         super().__init__()
-        self.load_state_dict(one.state_dict())
+        self.load_state_dict(twice.state_dict())
         self.again = copy.deepcopy(self.se)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -160,11 +160,11 @@ def direct(key: str, network: Network, path: str, place: tuple[int, ...], image:
         return algorithm.attribute(image, place, **settings_of(key))[0].sum(0)
 
 
-def assert_same(found: Tensor, expected: Tensor) -> None:
+def assert_same(values: Tensor, expected: Tensor) -> None:
     """Compare maps on the scale of their greatest value: other batch sizes add in another order."""
     assert expected.any()
     torch.testing.assert_close(
-        found, expected.detach(), rtol=0, atol=1e-4 * expected.abs().max().item()
+        values, expected.detach(), rtol=0, atol=1e-4 * expected.abs().max().item()
     )
 
 
@@ -220,12 +220,12 @@ def test_the_shares_of_deep_lift_add_up(image: Tensor, kind: Kind, block: str, l
     too.
     """
     network = seeded(lambda: Plain(kind.build()))
-    found = ask("deep_lift", network, Neuron(block, CHANNEL, logit), image)
-    assert found.completeness_error is not None
-    assert found.explained
+    attribution = ask("deep_lift", network, Neuron(block, CHANNEL, logit), image)
+    assert attribution.completeness_error is not None
+    assert attribution.explained
     # What is explained is a difference of two numbers that are about 1, and rounded.
-    assert found.map.sum().item() == pytest.approx(found.explained, abs=1e-6)
-    assert found.completeness_error < 1e-6
+    assert attribution.map.sum().item() == pytest.approx(attribution.explained, abs=1e-6)
+    assert attribution.completeness_error < 1e-6
 
 
 @pytest.mark.parametrize("key", RULED)
@@ -244,12 +244,14 @@ def test_a_copy_that_ended_early_begins_anew(network: Network, image: Tensor):
     """
     twin = copy_unrolled(network.model, image)
     Reader(twin, FIRST)(image)
-    seen: list[nn.Module] = []
-    for one in (module for module in twin.modules() if isinstance(module, Unrolled)):
-        one.uses[0].register_forward_hook(lambda module, *_: seen.append(module))
+    calls: list[nn.Module] = []
+    for module in twin.modules():
+        if not isinstance(module, Unrolled):
+            continue
+        module.uses[0].register_forward_hook(lambda use, *_: calls.append(use))
         with torch.no_grad():
-            one(torch.zeros(1, 1, 4, 4))
-        assert seen[-1:] == [one.uses[0]]
+            module(torch.zeros(1, 1, 4, 4))
+        assert calls[-1:] == [module.uses[0]]
 
 
 def test_a_gate_after_a_map_of_the_answer_is_the_same(plain: Network, image: Tensor):
@@ -314,10 +316,10 @@ def test_a_logit_that_hardly_moves_has_a_map_of_hardly_anything(
     fc: Any = plain.model.get_submodule("first.fc2")
     with torch.no_grad():
         fc.weight[CHANNEL] *= 2e-7
-    found = ask(key, plain, Neuron("first", CHANNEL, logit=True), image)
-    assert found.completeness_error is not None
-    assert found.completeness_error > 0.5 * abs(found.explained or 0)
-    assert found.map.abs().max() < 1e-6
+    attribution = ask(key, plain, Neuron("first", CHANNEL, logit=True), image)
+    assert attribution.completeness_error is not None
+    assert attribution.completeness_error > 0.5 * abs(attribution.explained or 0)
+    assert attribution.map.abs().max() < 1e-6
 
 
 class Flat(nn.Module):

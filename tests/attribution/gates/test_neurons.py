@@ -54,9 +54,9 @@ def test_noise_of_full_precision_reaches_a_network_of_half(method, precision):
     inputs = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     expected = attribute_neuron(small, inputs, Neuron("se", 2), method).map
     small.model.to(precision)
-    found = attribute_neuron(small, inputs, Neuron("se", 2), method).map
+    heat = attribute_neuron(small, inputs, Neuron("se", 2), method).map
     assert expected.any()
-    assert torch.corrcoef(torch.stack([found.flatten(), expected.flatten()]))[0, 1] > 0.95
+    assert torch.corrcoef(torch.stack([heat.flatten(), expected.flatten()]))[0, 1] > 0.95
 
 
 class GatesAlone(nn.Module):
@@ -103,11 +103,11 @@ def modules(network: Any, path: str) -> dict[bool, nn.Module]:
     return {True: block.fc2, False: block.scale_activation}
 
 
-def assert_same(found: Tensor, expected: Tensor) -> None:
+def assert_same(values: Tensor, expected: Tensor) -> None:
     """Compare maps on the scale of their greatest value: other batch sizes add in another order."""
     assert expected.any()
     torch.testing.assert_close(
-        found, expected.detach(), rtol=0, atol=1e-4 * expected.abs().max().item()
+        values, expected.detach(), rtol=0, atol=1e-4 * expected.abs().max().item()
     )
 
 
@@ -117,9 +117,9 @@ def test_integrated_gradients_are_captums_of_the_neuron(network, image, path, lo
     """Called directly, with its hook on the gate's module: the reader of a paper would do so."""
     direct = captum.attr.NeuronIntegratedGradients(network.model, modules(network, path)[logit])
     expected = direct.attribute(image, (CHANNEL, 0, 0), n_steps=32, internal_batch_size=8)
-    found = attribute_neuron(network, image, Neuron(path, CHANNEL, logit))
-    assert_same(found.map, expected[0].sum(0))
-    assert found.map.abs().max() > 0
+    attribution = attribute_neuron(network, image, Neuron(path, CHANNEL, logit))
+    assert_same(attribution.map, expected[0].sum(0))
+    assert attribution.map.abs().max() > 0
 
 
 @pytest.mark.parametrize("logit", [False, True])
@@ -148,21 +148,21 @@ def test_the_map_sums_to_the_rise_of_the_gate(network, image, baseline):
         network.model(image)
         network.model(torch.full_like(image, baseline))
     after, before = [record.gate[0, CHANNEL].item() for record in records if record.block == LAST]
-    found = attribute_neuron(network, image, Neuron(LAST, CHANNEL), baselines=baseline)
-    assert found.value == after
-    assert found.explained == pytest.approx(after - before, abs=1e-6)
-    assert found.completeness_error == pytest.approx(
-        abs(found.map.sum().item() - (after - before)), abs=1e-5
+    attribution = attribute_neuron(network, image, Neuron(LAST, CHANNEL), baselines=baseline)
+    assert attribution.value == after
+    assert attribution.explained == pytest.approx(after - before, abs=1e-6)
+    assert attribution.completeness_error == pytest.approx(
+        abs(attribution.map.sum().item() - (after - before)), abs=1e-5
     )
     # 32 steps through a network with kinks.
-    assert found.completeness_error is not None
-    assert found.completeness_error < 0.1 * abs(after - before)
+    assert attribution.completeness_error is not None
+    assert attribution.completeness_error < 0.1 * abs(after - before)
 
 
 def test_a_method_that_promises_no_sum_reports_none(network, image):
     """A number there would be read as an error of a method that never promised one."""
-    found = attribute_neuron(network, image, Neuron(LAST, CHANNEL), "saliency")
-    assert (found.completeness_error, found.explained) == (None, None)
+    attribution = attribute_neuron(network, image, Neuron(LAST, CHANNEL), "saliency")
+    assert (attribution.completeness_error, attribution.explained) == (None, None)
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
@@ -170,20 +170,20 @@ def test_a_callers_gradient_mode_does_not_matter(network, image, mode):
     """Pages and notebooks wrap whole scripts in inference mode."""
     expected = attribute_neuron(network, image, Neuron(LAST, CHANNEL), n_steps=4)
     with mode():
-        found = attribute_neuron(network, image.clone(), Neuron(LAST, CHANNEL), n_steps=4)
-    assert torch.equal(found.map, expected.map)
+        attribution = attribute_neuron(network, image.clone(), Neuron(LAST, CHANNEL), n_steps=4)
+    assert torch.equal(attribution.map, expected.map)
 
 
 def test_others_run_in_between_and_change_nothing(network, image):
     """No hook is on the model between two slices: both get to the bit what each gets alone."""
     neuron = Neuron(MIDDLE, CHANNEL)
     alone = attribute_neuron(network, image, neuron)
-    with uploading(network) as others:
-        shared = attribute_neuron(network, image, neuron, watch=others.watch)
-        others.expect_alike()
-    assert torch.equal(shared.map, alone.map)
-    assert len(others.hooks) >= 4
-    assert not any(others.hooks)
+    with uploading(network) as uploads:
+        attribution = attribute_neuron(network, image, neuron, watch=uploads.watch)
+        uploads.expect_alike()
+    assert torch.equal(attribution.map, alone.map)
+    assert len(uploads.hooks) >= 4
+    assert not any(uploads.hooks)
 
 
 def test_feature_ablation_is_captums_of_the_neuron(network, image):
@@ -192,10 +192,10 @@ def test_feature_ablation_is_captums_of_the_neuron(network, image):
     patches = (4 * rows + columns)[None, None]
     direct = captum.attr.NeuronFeatureAblation(network.model, modules(network, LAST)[False])
     expected = direct.attribute(image, (CHANNEL, 0, 0), baselines=0, feature_mask=patches)
-    found = attribute_neuron(
+    attribution = attribute_neuron(
         network, image, Neuron(LAST, CHANNEL), "feature_ablation", feature_mask=patches
     )
-    assert_same(found.map, expected[0].mean(0))
+    assert_same(attribution.map, expected[0].mean(0))
 
 
 def test_gradient_shap_is_captums_of_the_neuron(network, image):
@@ -209,8 +209,8 @@ def test_gradient_shap_is_captums_of_the_neuron(network, image):
             image, (CHANNEL, 0, 0), scatter(torch.zeros_like(image), 8), n_samples=24
         )
     np.random.set_state(before)
-    found = attribute_neuron(network, image, Neuron(LAST, CHANNEL), "gradient_shap")
-    assert_same(found.map, expected[0].sum(0))
+    attribution = attribute_neuron(network, image, Neuron(LAST, CHANNEL), "gradient_shap")
+    assert_same(attribution.map, expected[0].sum(0))
 
 
 @pytest.mark.parametrize("against", [None, 3])
@@ -227,11 +227,16 @@ def test_conductance_is_captums_of_the_neuron(network, image, path, against):
             image, (MOVED[path], 0, 0), target=against, **settings
         )
     target = Target(1, against)
-    found = attribute_neuron(
+    attribution = attribute_neuron(
         network, image, Neuron(path, MOVED[path]), "conductance", target=target
     )
-    assert_same(found.map, expected[0].sum(0))
-    assert (found.target, found.signed, found.completeness_error, found.explained) == (
+    assert_same(attribution.map, expected[0].sum(0))
+    assert (
+        attribution.target,
+        attribution.signed,
+        attribution.completeness_error,
+        attribution.explained,
+    ) == (
         target,
         True,
         None,
@@ -246,18 +251,15 @@ def test_the_map_of_conductance_sums_to_what_came_through_the_gate(network, imag
     1): by pixel, and as the gate moves.
     """
     neuron = Neuron(path, MOVED[path])
-    found = (
-        attribute_neuron(network, image, neuron, "conductance", target=1, n_steps=128)
-        .map.sum()
-        .item()
-    )
+    heat = attribute_neuron(network, image, neuron, "conductance", target=1, n_steps=128).map
+    total = heat.sum().item()
     flow = trace_paths(network, image, 1, sets={path: [path]}, n_steps=256).flows[path]
     # Both are sums of a function with kinks.
-    assert found == pytest.approx(flow.through[path][MOVED[path]].item(), rel=0.01)
+    assert total == pytest.approx(flow.through[path][MOVED[path]].item(), rel=0.01)
     values = attribute_gates(network, image, 1, "conductance", block=path).values
     # It stops at an error of 1 % of what moves, by whatever way.
-    assert found == pytest.approx(values[MOVED[path]].item(), abs=0.01 * flow.size)
-    assert abs(found) > 1e-4
+    assert total == pytest.approx(values[MOVED[path]].item(), abs=0.01 * flow.size)
+    assert abs(total) > 1e-4
 
 
 def test_the_maps_of_all_gates_are_what_bypasses_none(image):
@@ -280,9 +282,9 @@ def test_conductance_through_a_gate_and_its_logit_are_one(network, image):
     """
     gate, logit = (
         attribute_neuron(
-            network, image, Neuron(LAST, MOVED[LAST], one), "conductance", target=1, n_steps=4
+            network, image, Neuron(LAST, MOVED[LAST], of_logit), "conductance", target=1, n_steps=4
         )
-        for one in (False, True)
+        for of_logit in (False, True)
     )
     assert torch.equal(gate.map, logit.map)
     assert gate.value == pytest.approx(torch.tensor(logit.value).sigmoid().item(), abs=1e-6)
@@ -301,8 +303,8 @@ def test_conductance_of_gates_in_other_spellings_is_captums(image, kind):
     expected = direct.attribute(
         image, place, target=2, n_steps=32, method="gausslegendre", internal_batch_size=8
     )
-    found = attribute_neuron(network, image, Neuron("se", 2), "conductance", target=2)
-    assert_same(found.map, expected[0].sum(0))
+    attribution = attribute_neuron(network, image, Neuron("se", 2), "conductance", target=2)
+    assert_same(attribution.map, expected[0].sum(0))
 
 
 @pytest.mark.parametrize("use", ["se", "se#2"])
@@ -311,11 +313,13 @@ def test_conductance_tells_the_uses_of_a_block_apart(image, use):
     use's gates live.
     """
     network = seeded(TwiceApart)
-    found = attribute_neuron(
+    attribution = attribute_neuron(
         network, image, Neuron(use, CHANNEL), "conductance", target=2, n_steps=64
     )
     flow = trace_paths(network, image, 2, sets={use: [use]}, n_steps=64).flows[use]
-    assert found.map.sum().item() == pytest.approx(flow.through[use][CHANNEL].item(), rel=0.01)
+    assert attribution.map.sum().item() == pytest.approx(
+        flow.through[use][CHANNEL].item(), rel=0.01
+    )
 
 
 def test_others_run_between_the_steps_of_conductance(network, image):
@@ -324,14 +328,14 @@ def test_others_run_between_the_steps_of_conductance(network, image):
     """
     neuron = Neuron(MIDDLE, MOVED[MIDDLE])
     alone = attribute_neuron(network, image, neuron, "conductance", target=1)
-    with uploading(network) as others:
-        shared = attribute_neuron(
-            network, image, neuron, "conductance", target=1, watch=others.watch
+    with uploading(network) as uploads:
+        attribution = attribute_neuron(
+            network, image, neuron, "conductance", target=1, watch=uploads.watch
         )
-        others.expect_alike()
-    assert torch.equal(shared.map, alone.map)
-    assert len(others.hooks) >= 4
-    assert not any(others.hooks)
+        uploads.expect_alike()
+    assert torch.equal(attribution.map, alone.map)
+    assert len(uploads.hooks) >= 4
+    assert not any(uploads.hooks)
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "conductance"])
@@ -355,14 +359,14 @@ def test_one_that_nobody_wants_stops_at_its_next_slice(network, image, method):
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion", "conductance"])
 def test_a_long_method_reports_how_far_it_is(network, image, method):
     """Numbers that rise, and a total that stays: what a bar is drawn from."""
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     target = 1 if method == "conductance" else None
-    report = lambda *numbers: told.append(numbers)  # noqa: E731
+    report = lambda *numbers: reports.append(numbers)  # noqa: E731
     attribute_neuron(network, image, Neuron(LAST, 0), method, target=target, report=report)
-    done, totals = zip(*told, strict=True)
-    assert [*done] == sorted(done)
+    counts, totals = zip(*reports, strict=True)
+    assert [*counts] == sorted(counts)
     assert len({*totals}) == 1
-    assert 0 < done[-1] <= totals[0]
+    assert 0 < counts[-1] <= totals[0]
 
 
 @pytest.mark.parametrize("most", [1, 2])
@@ -372,11 +376,11 @@ def test_conductance_takes_smaller_pieces_where_memory_runs_out(network, image, 
         network, image, Neuron(LAST, MOVED[LAST]), "conductance", target=1, n_steps=8
     ).map
     with batches(network.model, most) as sizes:
-        found = attribute_neuron(
+        heat = attribute_neuron(
             network, image, Neuron(LAST, MOVED[LAST]), "conductance", target=1, n_steps=8
         ).map
     assert max(size for size in sizes if size <= most) == most
-    assert_same(found, expected)
+    assert_same(heat, expected)
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,11 @@ def direct(network: Network, block: str, algorithm: str) -> Callable[..., Tensor
     return getattr(captum.attr, algorithm)(network.model, gate_module(network, block)).attribute
 
 
-def assert_same(found: Tensor, expected: Tensor, within: float = 1e-4) -> None:
+def assert_same(values: Tensor, expected: Tensor, within: float = 1e-4) -> None:
     """Compare on the scale of the greatest value: other batch sizes add in another order."""
     expected = expected.detach().flatten()
-    assert found.shape == expected.shape
-    torch.testing.assert_close(found, expected, rtol=0, atol=within * expected.abs().max().item())
+    assert values.shape == expected.shape
+    torch.testing.assert_close(values, expected, rtol=0, atol=within * expected.abs().max().item())
 
 
 @pytest.mark.parametrize("block", [MIDDLE, LAST])
@@ -71,11 +71,11 @@ def test_integrated_gradients_are_captums_of_the_layer(network: Network, image: 
     """
     ask = direct(network, MIDDLE, "LayerIntegratedGradients")
     expected, delta = ask(image, target=2, n_steps=32, return_convergence_delta=True)
-    found = attribute_gates(network, image, 2, "integrated_gradients", block=MIDDLE)
-    assert_same(found.values, expected)
-    assert found.bypass is not None
-    assert found.error is not None
-    assert found.error - found.bypass == pytest.approx(delta.item(), abs=1e-5)
+    attribution = attribute_gates(network, image, 2, "integrated_gradients", block=MIDDLE)
+    assert_same(attribution.values, expected)
+    assert attribution.bypass is not None
+    assert attribution.error is not None
+    assert attribution.error - attribution.bypass == pytest.approx(delta.item(), abs=1e-5)
     assert abs(delta.item()) > 1e-4
 
 
@@ -108,13 +108,15 @@ def test_what_bypasses_gates_is_known_apart_from_the_error_of_the_steps():
             before = network.model(start)[0, 1].item()
         after = network.model(image)[0, 1].item()
         with edit_gates(network.model, {"se": lambda gates: records[0].gate.view_as(gates)}):
-            held = network.model(image)[0, 1].item()
-    found = attribute_gates(network, image, 1, "integrated_gradients", block="se")
-    assert found.bypass == pytest.approx(held - before, abs=1e-6)
-    assert found.error == pytest.approx(found.values.sum().item() - (after - held), abs=1e-6)
+            middle = network.model(image)[0, 1].item()
+    attribution = attribute_gates(network, image, 1, "integrated_gradients", block="se")
+    assert attribution.bypass == pytest.approx(middle - before, abs=1e-6)
+    assert attribution.error == pytest.approx(
+        attribution.values.sum().item() - (after - middle), abs=1e-6
+    )
     # The jump is missed by more than a tenth, which would be called a bypass if both were one
     # number.
-    assert abs(found.error or 0.0) > 0.1 * (after - held)
+    assert abs(attribution.error or 0.0) > 0.1 * (after - middle)
 
 
 @pytest.mark.parametrize("method", ["conductance", "internal_influence"])
@@ -123,8 +125,8 @@ def test_the_error_on_the_images_way_is_that_of_its_trace(
 ):
     """Both parts are integrated by themselves there, and miss the rise by what the trace says."""
     flow = trace_paths(network, image, 2, sets={MIDDLE: [MIDDLE]}).flows[MIDDLE]
-    found = attribute_gates(network, image, 2, method, block=MIDDLE)
-    assert (found.bypass, found.error) == (flow.bypass, flow.error)
+    attribution = attribute_gates(network, image, 2, method, block=MIDDLE)
+    assert (attribution.bypass, attribution.error) == (flow.bypass, flow.error)
 
 
 @pytest.mark.parametrize("method", ["gradient_x_gate", "ablation"])
@@ -132,8 +134,8 @@ def test_methods_that_speak_of_no_rise_have_no_error_of_it(
     network: Network, image: Tensor, method: str
 ):
     """What promises no sum can miss none."""
-    found = attribute_gates(network, image, 2, method, block=LAST)
-    assert (found.bypass, found.error) == (None, None)
+    attribution = attribute_gates(network, image, 2, method, block=LAST)
+    assert (attribution.bypass, attribution.error) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -155,14 +157,14 @@ def test_methods_on_the_images_way_are_captums(
 
 def test_ablation_is_an_edited_gate(network: Network, image: Tensor):
     """The logit with the gate, minus the logit with 0 in its place."""
-    found = attribute_gates(network, image, Target(2, 0), "ablation", block=LAST).values
+    values = attribute_gates(network, image, Target(2, 0), "ablation", block=LAST).values
     with torch.no_grad():
         live = network.model(image)[0]
         for channel in (0, 5, 127):
             shut = {LAST: lambda gates, c=channel: gates.index_fill(1, torch.tensor([c]), 0)}
             with edit_gates(network.model, shut):
-                lost = live - network.model(image)[0]
-            assert found[channel].item() == pytest.approx((lost[2] - lost[0]).item(), abs=1e-5)
+                falls = live - network.model(image)[0]
+            assert values[channel].item() == pytest.approx((falls[2] - falls[0]).item(), abs=1e-5)
 
 
 def test_gradient_x_gate_is_the_summed_gradient_x_activation_of_the_block(
@@ -184,10 +186,10 @@ def test_grad_cam_at_a_gate_leaves_one_number_for_all_channels(network: Network,
     """The reason that is given, tried out: Captum's map has one channel and one place, and the sum
     of them all.
     """
-    found = direct(network, MIDDLE, "LayerGradCam")(image.clone().requires_grad_(), target=2)
-    assert found.shape == (1, 1, 1, 1)
+    values = direct(network, MIDDLE, "LayerGradCam")(image.clone().requires_grad_(), target=2)
+    assert values.shape == (1, 1, 1, 1)
     by_channel = attribute_gates(network, image, 2, "gradient_x_gate", block=MIDDLE).values
-    assert found.item() == pytest.approx(by_channel.sum().item(), abs=1e-6)
+    assert values.item() == pytest.approx(by_channel.sum().item(), abs=1e-6)
     with pytest.raises(
         AttributionError, match=r"^Grad-CAM is not run at gates.*Choose Gradient x gate"
     ):
@@ -205,10 +207,10 @@ def test_the_second_use_of_a_block_has_values_of_its_own(image: Tensor, method: 
     network = Network.from_model(model, input_size=64)
     with torch.no_grad():
         pooled = model.se(model.se(model.start(image)).tanh()).mean((2, 3))[0]
-    found = attribute_gates(network, image, 3, method, block="se#2").values
-    torch.testing.assert_close(found, pooled * model.end.weight[3].detach(), rtol=1e-4, atol=1e-6)
+    values = attribute_gates(network, image, 3, method, block="se#2").values
+    torch.testing.assert_close(values, pooled * model.end.weight[3].detach(), rtol=1e-4, atol=1e-6)
     assert not torch.allclose(
-        found, attribute_gates(network, image, 3, method, block="se").values, atol=1e-6
+        values, attribute_gates(network, image, 3, method, block="se").values, atol=1e-6
     )
 
 
@@ -218,30 +220,30 @@ def test_an_upload_in_between_changes_neither(network: Network, image: Tensor, m
     pass.
     """
     alone = attribute_gates(network, image, 1, method, block=LAST)
-    with uploading(network) as others:
-        shared = attribute_gates(network, image, 1, method, block=LAST, watch=others.watch)
-        others.expect_alike()
-    assert torch.equal(shared.values, alone.values)
+    with uploading(network) as uploads:
+        attribution = attribute_gates(network, image, 1, method, block=LAST, watch=uploads.watch)
+        uploads.expect_alike()
+    assert torch.equal(attribution.values, alone.values)
     # Gradient x gate is a single slice.
-    assert (len(others.running) > 1) == (method != "gradient_x_gate")
+    assert (len(uploads.running) > 1) == (method != "gradient_x_gate")
 
 
 def test_where_memory_runs_out_fewer_gates_are_asked_at_once(network: Network, image: Tensor):
     """16 and 8 do not fit, 4 do: the values are those of a large memory."""
     expected = attribute_gates(network, image, 1, "ablation", block=LAST)
     with batches(network.model, most=4) as sizes:
-        found = attribute_gates(network, image, 1, "ablation", block=LAST)
+        attribution = attribute_gates(network, image, 1, "ablation", block=LAST)
     assert sizes[-1] == 4
-    assert_same(found.values, expected.values)
+    assert_same(attribution.values, expected.values)
 
 
 @pytest.mark.parametrize("method", GATE_METHODS)
 def test_the_model_is_left_as_it_was(network: Network, image: Tensor, method: str):
     """No hook, no gradient; and a caller's inference mode does not matter."""
     with torch.inference_mode():
-        found = attribute_gates(network, image.clone(), 2, method, block=LAST)
-    assert found.values.shape == (128,)
-    assert not found.values.requires_grad
+        attribution = attribute_gates(network, image.clone(), 2, method, block=LAST)
+    assert attribution.values.shape == (128,)
+    assert not attribution.values.requires_grad
     assert sum(len(module._forward_hooks) for module in network.model.modules()) == 0
     assert not any(
         value.requires_grad or value.grad is not None for value in network.model.parameters()
@@ -249,7 +251,7 @@ def test_the_model_is_left_as_it_was(network: Network, image: Tensor, method: st
 
 
 @pytest.mark.parametrize(
-    ("asked", "error", "message"),
+    ("arguments", "error", "message"),
     [
         ((9, "ablation", LAST), AttributionError, r"^There is no class 9: .* Choose"),
         (
@@ -264,8 +266,8 @@ def test_the_model_is_left_as_it_was(network: Network, image: Tensor, method: st
         ),
     ],
 )
-def test_what_cannot_be_asked_is_said(network: Network, image: Tensor, asked, error, message):
+def test_what_cannot_be_asked_is_said(network: Network, image: Tensor, arguments, error, message):
     """Each refusal names the value and ends in what to do."""
-    target, method, block = asked
+    target, method, block = arguments
     with pytest.raises(error, match=message):
         attribute_gates(network, image, target, method, block=block)

@@ -32,7 +32,7 @@ TARGET = Target(2)
 def record(network: Network, images: Tensor) -> GateRecord:
     with capture_gates(network.model, keep_features=[BLOCK]) as records, torch.no_grad():
         network.model(images[:1])
-    return next(one for one in records if one.block == BLOCK)
+    return next(record for record in records if record.block == BLOCK)
 
 
 def sides(
@@ -58,12 +58,12 @@ def test_activations_differ_by_what_the_gates_take_away(
     4: its mean over channels, and each channel's part summed over cells.
     """
     assert record.features is not None
-    lost = ((record.gate[..., None, None] - 1) * record.features)[0]
-    found = compare(network, images, "activation", record)
-    torch.testing.assert_close(found.difference, lost.mean(0))
-    table = found.channels.sort_values("channel")
+    difference = ((record.gate[..., None, None] - 1) * record.features)[0]
+    recalibration = compare(network, images, "activation", record)
+    torch.testing.assert_close(recalibration.difference, difference.mean(0))
+    table = recalibration.channels.sort_values("channel")
     torch.testing.assert_close(
-        torch.tensor(table["difference"].to_numpy()), lost.sum((1, 2)) / len(lost)
+        torch.tensor(table["difference"].to_numpy()), difference.sum((1, 2)) / len(difference)
     )
     torch.testing.assert_close(torch.tensor(table["gate"].to_numpy()), record.gate[0])
 
@@ -74,12 +74,12 @@ def test_gradients_differ_by_what_runs_through_the_excitation(
     """dL/du = s dL/dx~ + dL/ds ds/dz dz/du: so per channel, U minus X~ is z_c times the sum over k
     of dL/ds_k J_kc.
     """
-    found = compare(network, images, "gradient_x_activation", record)
+    recalibration = compare(network, images, "gradient_x_activation", record)
     after = sides(network, images, "gradient_x_activation")[1].values.sum((1, 2)).double()
     # dL/ds_k, as s_k dL/ds_k is the sum of dL/dx~ x~ over the cells.
     slope = after / record.gate[0].double()
     through = record.squeeze[0].double() * (slope @ gate_jacobian(network.model, record).double())
-    table = found.channels.sort_values("channel")
+    table = recalibration.channels.sort_values("channel")
     difference = torch.tensor(table["difference"].to_numpy()).double()
     # Each difference is one of two nearly equal sums in float32.
     torch.testing.assert_close(
@@ -95,18 +95,20 @@ def test_channels_add_up_to_the_difference_of_the_maps(
     """The list explains the picture: its parts are the picture's sum, largest first, each channel
     once.
     """
-    found = compare(network, images, method, record)
-    total = found.channels["difference"].to_numpy().sum()
-    assert total == pytest.approx(found.difference.sum().item(), rel=1e-3, abs=1e-4)
+    recalibration = compare(network, images, method, record)
+    total = recalibration.channels["difference"].to_numpy().sum()
+    assert total == pytest.approx(recalibration.difference.sum().item(), rel=1e-3, abs=1e-4)
     torch.testing.assert_close(
-        torch.tensor((found.channels["after"] - found.channels["before"]).to_numpy()),
-        torch.tensor(found.channels["difference"].to_numpy()),
+        torch.tensor(
+            (recalibration.channels["after"] - recalibration.channels["before"]).to_numpy()
+        ),
+        torch.tensor(recalibration.channels["difference"].to_numpy()),
         atol=1e-5,
         rtol=1e-4,
     )
-    sizes = found.channels["difference"].abs().tolist()
+    sizes = recalibration.channels["difference"].abs().tolist()
     assert sizes == sorted(sizes, reverse=True)
-    assert sorted(found.channels["channel"]) == list(range(256))
+    assert sorted(recalibration.channels["channel"]) == list(range(256))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_what_does_not_add_up_is_refused(
 ):
     """A list whose parts are not those of the picture would be read as if they were."""
     layer = Layer("after", "layer4.2.bn3.1")
-    one, other = (
+    before, after = (
         sum_up(attribute_layer(network, images[:1], TARGET, method, layer=layer))
         for method in (first, second)
     )
@@ -125,7 +127,7 @@ def test_what_does_not_add_up_is_refused(
         AttributionError,
         match=r"no parts that add up on both sides of a gate\. Choose one of: grad_cam",
     ):
-        compare_sides(one, other, record.gate[0])
+        compare_sides(before, after, record.gate[0])
 
 
 class Scaled(nn.Module):

@@ -80,9 +80,9 @@ def settings_of(key: str, image: Tensor, channels: int) -> dict[str, Any]:
     return {**row.options, **mask, **baseline, **target}
 
 
-def assert_same(found: Tensor, expected: Tensor, *, within: float = 1e-5) -> None:
+def assert_same(values: Tensor, expected: Tensor, *, within: float = 1e-5) -> None:
     """Compare values on the scale of the greatest: logits of a random network are small."""
-    torch.testing.assert_close(found, expected, rtol=0, atol=within * expected.abs().max().item())
+    torch.testing.assert_close(values, expected, rtol=0, atol=within * expected.abs().max().item())
 
 
 @pytest.mark.parametrize("layer", PLACES, ids=str)
@@ -93,19 +93,19 @@ def test_values_are_captums(
     """What is shown has to be what calling Captum on the block's own module gives, where nothing
     is overwritten.
     """
-    found = attribute_layer(network, image, TARGET, key, layer=layer)
+    attribution = attribute_layer(network, image, TARGET, key, layer=layer)
     direct: Any = getattr(captum.attr, LAYER_METHODS[key].algorithm)(safe, module_of(safe, layer))
-    options = settings_of(key, image, len(found.values))
+    options = settings_of(key, image, len(attribution.values))
     expected = direct.attribute(
         image.clone().requires_grad_(), attribute_to_layer_input=layer.where == "before", **options
     )
     expected = expected[0] if isinstance(expected, tuple) else expected
     # Ablation takes small differences of logits.
     assert_same(
-        found.values, expected[0].detach(), within=1e-3 if key == "feature_ablation" else 1e-5
+        attribution.values, expected[0].detach(), within=1e-3 if key == "feature_ablation" else 1e-5
     )
-    assert found.values.abs().max() > 0
-    assert found.signed or found.map.min() >= 0
+    assert attribution.values.abs().max() > 0
+    assert attribution.signed or attribution.map.min() >= 0
 
 
 def test_captum_alone_cannot_integrate_behind_the_gates(network: Network, image: Tensor):
@@ -124,39 +124,39 @@ def slopes(network: Network, image: Tensor, block: str) -> tuple[Tensor, Tensor,
     """Return U, X~, and the logit's gradient by X~, with a clone of X~ from a plain hook as the
     leaf.
     """
-    kept: list[Tensor] = []
+    maps: list[Tensor] = []
 
     def keep(_module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-        kept.extend((inputs[0].detach(), output.detach().clone().requires_grad_()))
-        return kept[1].clone()
+        maps.extend((inputs[0].detach(), output.detach().clone().requires_grad_()))
+        return maps[1].clone()
 
     with network.model.get_submodule(block).register_forward_hook(keep):
         logit = network.model(image)[0, TARGET.index]
-    return kept[0], kept[1].detach(), torch.autograd.grad(logit, kept[1])[0]
+    return maps[0], maps[1].detach(), torch.autograd.grad(logit, maps[1])[0]
 
 
 def test_grad_cam_weighs_channels_by_their_mean_gradient(network: Network, image: Tensor):
     """Selvaraju et al., arXiv 1610.02391, eqs. 1 and 2, by hand at X~."""
     _, features, slope = slopes(network, image, MIDDLE)
     weights = slope.mean((2, 3), keepdim=True)
-    found = attribute_layer(network, image, TARGET, layer=Layer("after", MIDDLE))
-    assert_same(found.values, (weights * features)[0])
-    assert_same(found.map, F.relu((weights * features).sum(1))[0])
+    attribution = attribute_layer(network, image, TARGET, layer=Layer("after", MIDDLE))
+    assert_same(attribution.values, (weights * features)[0])
+    assert_same(attribution.map, F.relu((weights * features).sum(1))[0])
 
 
 def test_grad_cam_before_the_gates_goes_through_them(network: Network, image: Tensor):
     """Eqs. 1 and 2 at U by plain autograd from the block's input, its gates free to react."""
-    kept: list[Tensor] = []
+    leaves: list[Tensor] = []
 
     def keep(_module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-        kept.append(inputs[0].detach().clone().requires_grad_())
-        return (kept[0].clone(),)
+        leaves.append(inputs[0].detach().clone().requires_grad_())
+        return (leaves[0].clone(),)
 
     with network.model.get_submodule(MIDDLE).register_forward_pre_hook(keep):
         logit = network.model(image)[0, TARGET.index]
-    weights = torch.autograd.grad(logit, kept[0])[0].mean((2, 3), keepdim=True)
-    found = attribute_layer(network, image, TARGET, layer=Layer("before", MIDDLE))
-    assert_same(found.values, (weights * kept[0].detach())[0])
+    weights = torch.autograd.grad(logit, leaves[0])[0].mean((2, 3), keepdim=True)
+    attribution = attribute_layer(network, image, TARGET, layer=Layer("before", MIDDLE))
+    assert_same(attribution.values, (weights * leaves[0].detach())[0])
 
 
 @pytest.mark.parametrize("block", [MIDDLE, LAST])
@@ -173,28 +173,28 @@ def test_gradient_x_activation_sums_to_gradient_x_gate(network: Network, image: 
     with edit_gates(network.model, {block: mark}):
         logit = network.model(image)[0, TARGET.index]
     expected = (torch.autograd.grad(logit, leaves)[0] * leaves[0].detach())[0]
-    found = attribute_layer(
+    attribution = attribute_layer(
         network, image, TARGET, "gradient_x_activation", layer=Layer("after", block)
     )
-    assert_same(found.values.sum((1, 2)), expected)
+    assert_same(attribution.values.sum((1, 2)), expected)
 
 
 def test_ablation_equals_an_edited_gate(network: Network, image: Tensor):
     """A channel of X~ is 0 if its gate is: the fall of the logit is the same by either way, for
     each cell of it.
     """
-    found = attribute_layer(network, image, TARGET, "feature_ablation", layer=Layer("after", LAST))
+    attribution = attribute_layer(
+        network, image, TARGET, "feature_ablation", layer=Layer("after", LAST)
+    )
     with torch.no_grad():
         before = network.model(image)[0, TARGET.index]
         for channel in (0, 7, 127):
-            with edit_gates(
-                network.model,
-                {LAST: lambda gates, one=channel: gates.index_fill(1, torch.tensor(one), 0)},
-            ):
+            shut = {LAST: lambda gates, c=channel: gates.index_fill(1, torch.tensor(c), 0)}
+            with edit_gates(network.model, shut):
                 fall = before - network.model(image)[0, TARGET.index]
             # Small differences of logits in float32.
             torch.testing.assert_close(
-                found.values[channel], fall.expand(2, 2), rtol=1e-3, atol=2e-6
+                attribution.values[channel], fall.expand(2, 2), rtol=1e-3, atol=2e-6
             )
 
 
@@ -202,9 +202,11 @@ def test_the_map_of_ablation_weighs_activations_with_the_falls(network: Network,
     """Ablation-CAM: ReLU of the sum of w A, w being the fall of the logit (there divided by it,
     which only scales).
     """
-    found = attribute_layer(network, image, TARGET, "feature_ablation", layer=Layer("after", LAST))
+    attribution = attribute_layer(
+        network, image, TARGET, "feature_ablation", layer=Layer("after", LAST)
+    )
     _, features, _ = slopes(network, image, LAST)
-    assert_same(found.map, F.relu((found.values * features[0]).sum(0)))
+    assert_same(attribution.map, F.relu((attribution.values * features[0]).sum(0)))
 
 
 @pytest.mark.parametrize("key", ["integrated_gradients", "conductance"])
@@ -218,20 +220,20 @@ def test_all_that_changes_flows_through_the_end_of_a_stage(
         rise = (network.model(image) - network.model(torch.zeros_like(image)))[
             0, TARGET.index
         ].item()
-    found = attribute_layer(network, image, TARGET, key, layer=Layer("end", 4), n_steps=128)
+    attribution = attribute_layer(network, image, TARGET, key, layer=Layer("end", 4), n_steps=128)
     # 128 steps through a network with kinks.
-    assert found.values.sum().item() == pytest.approx(rise, rel=0.05)
+    assert attribution.values.sum().item() == pytest.approx(rise, rel=0.05)
 
 
 def test_a_difference_of_two_classes_is_the_difference_of_their_values(
     network: Network, image: Tensor
 ):
     """The gradient of a difference is the difference of gradients."""
-    both = attribute_layer(network, image, Target(2, 4), layer=PLACES[1])
-    one, other = (
+    difference = attribute_layer(network, image, Target(2, 4), layer=PLACES[1])
+    first, second = (
         attribute_layer(network, image, Target(index), layer=PLACES[1]) for index in (2, 4)
     )
-    assert_same(both.values, one.values - other.values)
+    assert_same(difference.values, first.values - second.values)
 
 
 def test_deep_lift_behind_the_last_gates_is_the_rescale_rule(network: Network, image: Tensor):
@@ -241,11 +243,13 @@ def test_deep_lift_behind_the_last_gates_is_the_rescale_rule(network: Network, i
     with capture_gates(network.model, keep_features=[LAST]) as records, torch.no_grad():
         sums: list[Tensor] = []
         shortcut = network.model.get_submodule("layer4.0.downsample")
-        with shortcut.register_forward_hook(lambda *seen: sums.append(seen[2])):
+        with shortcut.register_forward_hook(lambda *arguments: sums.append(arguments[2])):
             network.model(image)
             network.model(torch.zeros_like(image))
     after, before = [
-        one.features * one.gate[..., None, None] for one in records if one.features is not None
+        record.features * record.gate[..., None, None]
+        for record in records
+        if record.features is not None
     ]
     first = after + sums[0]
     second = before + sums[1]
@@ -254,9 +258,9 @@ def test_deep_lift_behind_the_last_gates_is_the_rescale_rule(network: Network, i
         network.model.get_submodule("fc").get_parameter("weight")[TARGET.index].reshape(1, -1, 1, 1)
     )
     expected = (after - before) * slope * weight / after[0, 0].numel()
-    found = attribute_layer(network, image, TARGET, "deep_lift", layer=Layer("after", LAST))
+    attribution = attribute_layer(network, image, TARGET, "deep_lift", layer=Layer("after", LAST))
     # Where both sums are nearly the same, Captum takes the slope at one of them.
-    assert_same(found.values, expected[0].detach(), within=1e-3)
+    assert_same(attribution.values, expected[0].detach(), within=1e-3)
 
 
 def test_deep_lift_is_captums_where_every_relu_is_used_once(network: Network, image: Tensor):
@@ -271,8 +275,8 @@ def test_deep_lift_is_captums_where_every_relu_is_used_once(network: Network, im
     expected = direct.attribute(
         image.clone().requires_grad_(), torch.zeros_like(image), target=TARGET.index
     )
-    found = attribute_layer(network, image, TARGET, "deep_lift", layer=Layer("end", 5))
-    assert_same(found.values, expected[0].detach())
+    attribution = attribute_layer(network, image, TARGET, "deep_lift", layer=Layer("end", 5))
+    assert_same(attribution.values, expected[0].detach())
 
 
 @pytest.mark.parametrize(
@@ -295,8 +299,8 @@ def test_deep_lift_before_gates_is_captums_where_products_are_written_as_squares
     expected = direct.attribute(
         image.requires_grad_(), start, target=TARGET.index, attribute_to_layer_input=entry
     )
-    found = attribute_layer(network, image, TARGET, "deep_lift", layer=layer)
-    assert_same(found.values, expected[0].detach().float())
+    attribution = attribute_layer(network, image, TARGET, "deep_lift", layer=layer)
+    assert_same(attribution.values, expected[0].detach().float())
 
 
 class Squared(nn.Module):
@@ -351,10 +355,14 @@ def test_deep_lift_is_not_refused_for_what_the_answer_rounds_off():
         network.model(image)
         network.model(torch.zeros_like(image))
     after, before = (
-        one.features * one.gate[..., None, None] for one in records if one.features is not None
+        record.features * record.gate[..., None, None]
+        for record in records
+        if record.features is not None
     )
-    found = attribute_layer(network, image, Target(0), "deep_lift", layer=Layer("after", "se"))
-    assert_same(found.values[0], (after - before)[0, 0] / 16**2)
+    attribution = attribute_layer(
+        network, image, Target(0), "deep_lift", layer=Layer("after", "se")
+    )
+    assert_same(attribution.values[0], (after - before)[0, 0] / 16**2)
 
 
 class Full(Steady):
@@ -413,7 +421,7 @@ def test_a_run_leaves_model_and_input_as_they_were(network: Network, image: Tens
     the middle.
     """
     before = state(network.model, image)
-    kept = image.clone()
+    copy = image.clone()
     attribute_layer(network, image, TARGET, key, layer=Layer("after", LAST))
 
     def stop(_: int) -> None:
@@ -422,7 +430,7 @@ def test_a_run_leaves_model_and_input_as_they_were(network: Network, image: Tens
     with pytest.raises(OvertakenError, match="Wait"):
         attribute_layer(network, image, TARGET, key, layer=Layer("after", LAST), watch=stop)
     assert state(network.model, image) == before
-    assert torch.equal(image, kept)
+    assert torch.equal(image, copy)
     assert not image.requires_grad
 
 
@@ -447,17 +455,17 @@ def test_progress_counts_images_up_to_the_total(network: Network, image: Tensor)
     """A bar needs parts that grow and a total that stands: 32 steps and the two ends, 8 at a
     time.
     """
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     attribute_layer(
         network,
         image,
         TARGET,
         "integrated_gradients",
         layer=Layer("after", LAST),
-        report=lambda done, total: told.append((done, total)),
+        report=lambda *numbers: reports.append(numbers),
     )
-    assert {total for _, total in told} == {34}
-    assert [done for done, _ in told] == [1, 2, 10, 18, 26]
+    assert {total for _, total in reports} == {34}
+    assert [count for count, _ in reports] == [1, 2, 10, 18, 26]
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
@@ -467,12 +475,12 @@ def test_a_callers_gradient_mode_does_not_matter(
     """Pages and notebooks wrap whole scripts in inference mode."""
     expected = attribute_layer(network, image, TARGET, layer=PLACES[0])
     with mode():
-        found = attribute_layer(network, image.clone(), TARGET, layer=PLACES[0])
-    assert torch.equal(found.values, expected.values)
+        attribution = attribute_layer(network, image.clone(), TARGET, layer=PLACES[0])
+    assert torch.equal(attribution.values, expected.values)
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("question", "words"),
     [
         ({"method": "magic"}, r"No method 'magic' explains a layer\. Choose one of: grad_cam"),
         ({"target": Target(9)}, r"There is no class 9"),
@@ -494,12 +502,12 @@ def test_a_callers_gradient_mode_does_not_matter(
     ],
 )
 def test_what_cannot_be_is_one_sentence(
-    network: Network, image: Tensor, asked: dict[str, Any], words: str
+    network: Network, image: Tensor, question: dict[str, Any], words: str
 ):
     """No traceback of Captum's reaches a page."""
-    asked = {"target": TARGET, "layer": PLACES[0], **asked}
+    question = {"target": TARGET, "layer": PLACES[0], **question}
     with pytest.raises(AttributionError, match=words):
-        attribute_layer(network, image, **asked)
+        attribute_layer(network, image, **question)
 
 
 def test_a_map_is_enlarged_as_captum_enlarges(image: Tensor):
@@ -522,7 +530,7 @@ def test_no_pass_on_a_cpu_holds_more_images_than_a_small_memory(network, image, 
     """A CPU raises no error when memory runs out: the system ends the whole program, and
     everybody's page with it.
     """
-    asked = {"internal_batch_size": 500, **options}
+    settings = {"internal_batch_size": 500, **options}
     with Passes() as passes:
-        attribute_layer(network, image, TARGET, key, layer=Layer("after", LAST), **asked)
+        attribute_layer(network, image, TARGET, key, layer=Layer("after", LAST), **settings)
     assert max(passes.sizes) <= MOST_ON_CPU

@@ -34,18 +34,18 @@ def test_the_usual_z_keeps_a_tenth_of_normal_gates():
 def test_gates_above_mean_and_z_deviations_are_kept():
     """By the standard library's population deviation: 0.5 + 1 x 0.25 for these five."""
     gates = [0.25, 0.25, 0.5, 0.5, 1.0]
-    kept, threshold = select_channels(torch.tensor(gates), 1.0)
+    mask, threshold = select_channels(torch.tensor(gates), 1.0)
     assert threshold == pytest.approx(mean(gates) + pstdev(gates))
-    assert kept.tolist() == [False, False, False, False, True]
+    assert mask.tolist() == [False, False, False, False, True]
 
 
 def test_a_gate_at_the_threshold_is_not_kept():
     """The paper keeps what is greater: with Z = 0 and two even halves the mean lies between, with
     one value at it.
     """
-    kept, threshold = select_channels(torch.tensor([0.25, 0.5, 0.75]), 0.0)
+    mask, threshold = select_channels(torch.tensor([0.25, 0.5, 0.75]), 0.0)
     assert threshold == 0.5
-    assert kept.tolist() == [False, False, True]
+    assert mask.tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -69,16 +69,16 @@ def test_the_map_is_the_mean_of_the_kept_channels_of_x(network: Network, images:
     )
     with hook, capture_gates(network.model, keep_features=[LAST]) as records, torch.no_grad():
         network.model(images[:1])
-    record = next(one for one in records if one.block == LAST)
+    record = next(record for record in records if record.block == LAST)
     assert record.features is not None
-    found = make_se_vector(record.gate[0], record.features[0])
+    vector = make_se_vector(record.gate[0], record.features[0])
     gates = record.gate[0].tolist()
     bound = mean(gates) + 1.282 * pstdev(gates)
-    chosen = [channel for channel, gate in enumerate(gates) if gate > bound]
-    assert found.kept.nonzero().flatten().tolist() == chosen
-    assert 0 < len(chosen) < len(gates)
+    channels = [channel for channel, gate in enumerate(gates) if gate > bound]
+    assert vector.mask.nonzero().flatten().tolist() == channels
+    assert 0 < len(channels) < len(gates)
     torch.testing.assert_close(
-        found.map, sum(outputs[0][0, channel] for channel in chosen) / len(chosen)
+        vector.map, sum(outputs[0][0, channel] for channel in channels) / len(channels)
     )
 
 
@@ -86,24 +86,28 @@ def test_the_class_weighs_the_same_channels(network: Network, images: Tensor):
     """ReLU of the mean of weight x X~: weights are mean gradients by autograd at a clone of X~, by
     hand.
     """
-    kept: list[Tensor] = []
+    leaves: list[Tensor] = []
 
     def keep(_module: object, _inputs: object, output: Tensor) -> Tensor:
-        kept.append(output.detach().clone().requires_grad_())
-        return kept[0].clone()
+        leaves.append(output.detach().clone().requires_grad_())
+        return leaves[0].clone()
 
     hook = network.model.get_submodule(LAST).register_forward_hook(keep)
     with hook, capture_gates(network.model, keep_features=[LAST]) as records:
         logits = network.model(images[:1])[0]
-    record = next(one for one in records if one.block == LAST)
+    record = next(heat for heat in records if heat.block == LAST)
     assert record.features is not None
     vector = make_se_vector(record.gate[0], record.features[0])
     maps = []
     for target, logit in enumerate(logits):
-        weights = torch.autograd.grad(logit, kept[0], retain_graph=True)[0].mean((2, 3))[0]
-        expected = (weights[:, None, None] * kept[0].detach()[0])[vector.kept].mean(0).clamp_min(0)
-        found = attribute_layer(network, images[:1], Target(target), layer=Layer("after", LAST))
-        maps.append(weigh_by_class(vector, found))
+        weights = torch.autograd.grad(logit, leaves[0], retain_graph=True)[0].mean((2, 3))[0]
+        expected = (
+            (weights[:, None, None] * leaves[0].detach()[0])[vector.mask].mean(0).clamp_min(0)
+        )
+        attribution = attribute_layer(
+            network, images[:1], Target(target), layer=Layer("after", LAST)
+        )
+        maps.append(weigh_by_class(vector, attribution))
         torch.testing.assert_close(maps[-1], expected)
     # Not the same for every class, as the map without weights is.
-    assert {bool(one.any()) for one in maps} == {True, False}
+    assert {bool(heat.any()) for heat in maps} == {True, False}

@@ -54,15 +54,15 @@ def test_each_use_has_a_module_of_its_own():
     assert uses(twin) == [3]
     assert not any(module.inplace for module in twin.modules() if isinstance(module, nn.ReLU))
     assert model.relu.inplace
-    seen: list[nn.Module] = []
+    calls: list[nn.Module] = []
     for module in twin.modules():
         if isinstance(module, nn.ReLU):
-            module.register_forward_hook(lambda module, *_: seen.append(module))
+            module.register_forward_hook(lambda module, *_: calls.append(module))
     for _ in range(2):
         assert torch.equal(twin(inputs.requires_grad_()), model(inputs))
-    assert len(seen) == 6
-    assert len(set(seen)) == 3
-    assert seen[:3] == seen[3:]
+    assert len(calls) == 6
+    assert len(set(calls)) == 3
+    assert calls[:3] == calls[3:]
 
 
 class Beside(nn.Module):
@@ -92,8 +92,8 @@ def test_what_comes_back_beside_a_relu_is_kept(algorithm):
     readers pass back.
     """
     inputs = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    found = algorithm(copy_unrolled(Beside(), inputs)).attribute(inputs, target=0)
-    assert torch.equal(found, torch.full_like(inputs, -3.0))
+    attribution = algorithm(copy_unrolled(Beside(), inputs)).attribute(inputs, target=0)
+    assert torch.equal(attribution, torch.full_like(inputs, -3.0))
 
 
 @pytest.mark.filterwarnings("ignore:Setting forward, backward hooks")
@@ -103,8 +103,8 @@ def test_shares_beside_a_relu_add_up():
     """
     inputs = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     twin = copy_unrolled(Beside(), inputs)
-    found = captum.attr.DeepLift(twin).attribute(inputs.requires_grad_(), target=0)
-    torch.testing.assert_close(found, -3 * inputs - 2 * (-inputs).relu())
+    attribution = captum.attr.DeepLift(twin).attribute(inputs.requires_grad_(), target=0)
+    torch.testing.assert_close(attribution, -3 * inputs - 2 * (-inputs).relu())
 
 
 def test_a_copy_has_captums_rules_where_they_are_the_chords():
@@ -114,8 +114,8 @@ def test_a_copy_has_captums_rules_where_they_are_the_chords():
     inputs = torch.randn(2, 3, 4, 4)
     model = nn.Sequential(nn.MaxPool2d(2), nn.Softmax(1), nn.Tanh())
     twin = copy_unrolled(model, inputs)
-    found = {type(module) for module in twin.modules()} & set(SUPPORTED_NON_LINEAR)
-    assert found == {nn.Tanh}
+    kinds = {type(module) for module in twin.modules()} & set(SUPPORTED_NON_LINEAR)
+    assert kinds == {nn.Tanh}
 
 
 def test_the_copy_of_a_network_answers_bit_for_bit(network, images):
@@ -181,8 +181,8 @@ def test_weights_that_a_hook_computes_are_copied_too(network, images, key):
     nn.utils.weight_norm(normed.model.get_submodule("fc"))
     normed.model.requires_grad_(True)
     normed.model(images)
-    found = attribute_unproven(normed, images[:1], 0, key).map
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4 * expected.abs().max().item())
+    heat = attribute_unproven(normed, images[:1], 0, key).map
+    torch.testing.assert_close(heat, expected, rtol=0, atol=1e-4 * expected.abs().max().item())
 
 
 class Curious(nn.Module):

@@ -50,7 +50,7 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
 
 def slope(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tensor, ...]:
     """The derivatives of the sum of what a function returns, under the rules."""
-    leaves = [one.clone().requires_grad_() for one in inputs]
+    leaves = [values.clone().requires_grad_() for values in inputs]
     with Differences():
         return torch.autograd.grad(function(*leaves).sum(), leaves)
 
@@ -62,17 +62,17 @@ def test_a_bend_passes_back_the_slope_of_the_chord(name):
     """
     image = draw(4, 3)
     start = draw(4, 3, seed=1)
-    found = slope(BENDS[name], torch.cat([image, start]))[0]
+    slopes = slope(BENDS[name], torch.cat([image, start]))[0]
     chord = (BENDS[name](image) - BENDS[name](start)) / (image - start)
-    torch.testing.assert_close(found, torch.cat([chord, chord]))
+    torch.testing.assert_close(slopes, torch.cat([chord, chord]))
 
 
 @pytest.mark.parametrize("name", BENDS)
 def test_where_nothing_differs_a_bend_passes_back_its_slope(name):
     """The chord's limit; a quotient of two zeros would be no number."""
-    both = torch.cat([draw(6), draw(6)]).requires_grad_()
-    expected = torch.autograd.grad(BENDS[name](both).sum(), both)[0]
-    torch.testing.assert_close(slope(BENDS[name], both.detach())[0], expected)
+    batch = torch.cat([draw(6), draw(6)]).requires_grad_()
+    expected = torch.autograd.grad(BENDS[name](batch).sum(), batch)[0]
+    torch.testing.assert_close(slope(BENDS[name], batch.detach())[0], expected)
 
 
 @pytest.mark.parametrize("function", [torch.mul, Tensor.mul, lambda x, s: x * s])
@@ -142,8 +142,8 @@ def test_a_product_is_what_captum_makes_of_the_same_product_written_as_squares(m
     start = draw(1, 3, 9, 9, seed=1)
     expected = lift(build(lambda: Gated(Squares())), image, start)
     with Differences():
-        found = lift(build(lambda: Gated(Product())), image, start)
-    torch.testing.assert_close(found, expected)
+        values = lift(build(lambda: Gated(Product())), image, start)
+    torch.testing.assert_close(values, expected)
     # Without the rule it is another map.
     assert not torch.allclose(
         lift(build(lambda: Gated(Product())), image, start), expected, rtol=1e-2
@@ -170,8 +170,8 @@ def test_a_max_pool_is_captums_where_its_windows_do_not_overlap():
     start = draw(1, 3, 10, 10, seed=1)
     expected = lift(build(lambda: Pool(2, module=True)), image, start)
     with Differences():
-        found = lift(build(lambda: Pool(2, module=False)), image, start)
-    torch.testing.assert_close(found, expected)
+        values = lift(build(lambda: Pool(2, module=False)), image, start)
+    torch.testing.assert_close(values, expected)
 
 
 def test_overlapping_windows_share_a_cell():
@@ -183,8 +183,8 @@ def test_overlapping_windows_share_a_cell():
     """
     image = torch.tensor([[[[3.0, 1.0, 4.0]]]])
     start = torch.tensor([[[[0.0, 2.0, 2.5]]]])
-    found = slope(lambda x: F.max_pool2d(x, (1, 2), 1), torch.cat([image, start]))[0]
-    torch.testing.assert_close(found[0], torch.tensor([[[1 / 3, 0.0, 1.0]]]))
+    slopes = slope(lambda x: F.max_pool2d(x, (1, 2), 1), torch.cat([image, start]))[0]
+    torch.testing.assert_close(slopes[0], torch.tensor([[[1 / 3, 0.0, 1.0]]]))
 
 
 def test_a_window_that_falls_gives_all_to_the_baselines_largest():
@@ -193,8 +193,8 @@ def test_a_window_that_falls_gives_all_to_the_baselines_largest():
     """
     image = torch.tensor([[[[2.0, 3.0]]]])
     start = torch.tensor([[[[5.0, 1.0]]]])
-    found = slope(lambda x: F.max_pool2d(x, (1, 2)), torch.cat([image, start]))[0]
-    torch.testing.assert_close(found[0], torch.tensor([[[2 / 3, 0.0]]]))
+    slopes = slope(lambda x: F.max_pool2d(x, (1, 2)), torch.cat([image, start]))[0]
+    torch.testing.assert_close(slopes[0], torch.tensor([[[2 / 3, 0.0]]]))
 
 
 @pytest.mark.parametrize("bend", [nn.Identity(), nn.ReLU()])
@@ -207,9 +207,9 @@ def test_a_max_pools_shares_add_up(kernel, bend):
     def pool(x: Tensor) -> Tensor:
         return F.max_pool2d(x, kernel, 2, padding=1)
 
-    found = slope(pool, torch.cat([image, start]))[0].chunk(2)[0]
+    slopes = slope(pool, torch.cat([image, start]))[0].chunk(2)[0]
     torch.testing.assert_close(
-        (found * (image - start)).sum((2, 3)), (pool(image) - pool(start)).sum((2, 3))
+        (slopes * (image - start)).sum((2, 3)), (pool(image) - pool(start)).sum((2, 3))
     )
 
 
@@ -218,19 +218,19 @@ def test_a_max_pools_shares_add_up(kernel, bend):
 )
 def test_values_stay_as_they_are(function):
     """To the bit: what is explained is the network."""
-    both = draw(4, 2, 4, 4).float()
+    batch = draw(4, 2, 4, 4).float()
     with Differences():
-        found = function(both.requires_grad_())
-    assert torch.equal(found, function(both.detach()))
+        values = function(batch.requires_grad_())
+    assert torch.equal(values, function(batch.detach()))
 
 
 def test_a_functions_input_may_be_named():
     """A call says the same with its arguments in their places and by their names."""
     features = draw(4, 3)
     gates = draw(4, 3, seed=1)
-    named = slope(lambda x, s: torch.mul(input=torch.sigmoid(input=x), other=s), features, gates)
+    slopes = slope(lambda x, s: torch.mul(input=torch.sigmoid(input=x), other=s), features, gates)
     torch.testing.assert_close(
-        named, slope(lambda x, s: torch.mul(torch.sigmoid(x), s), features, gates)
+        slopes, slope(lambda x, s: torch.mul(torch.sigmoid(x), s), features, gates)
     )
 
 
@@ -244,9 +244,11 @@ def test_what_has_no_halves_keeps_its_slope(shape: tuple[int, ...]):
 
 def test_a_pass_without_gradients_may_hold_one_image():
     """The answer to image and baseline is asked in passes of one each."""
-    one = draw(1, 2, 4, 4)
+    features = draw(1, 2, 4, 4)
     with Differences(), torch.no_grad():
-        assert torch.equal(one.requires_grad_() * torch.relu(one), one * torch.relu(one))
+        assert torch.equal(
+            features.requires_grad_() * torch.relu(features), features * torch.relu(features)
+        )
 
 
 WRITES: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor], Tensor]]] = {
@@ -271,10 +273,10 @@ def test_a_bend_may_write_over_its_input(name):
         write(x)
         return x
 
-    both = draw(6)
-    torch.testing.assert_close(slope(read, both)[0], slope(function, both)[0])
+    batch = draw(6)
+    torch.testing.assert_close(slope(read, batch)[0], slope(function, batch)[0])
     with Differences():
-        assert torch.equal(read(both.requires_grad_()), function(both.detach()))
+        assert torch.equal(read(batch.requires_grad_()), function(batch.detach()))
 
 
 @pytest.mark.parametrize("write", [lambda x, s: x.mul_(s), lambda x, s: x.__imul__(s)])
@@ -288,9 +290,9 @@ def test_a_product_may_write_over_its_factor(write):
 
     features = draw(4, 3, 5, 5)
     gates = draw(4, 3, 1, 1, seed=1)
-    found = slope(read, features, gates)
+    slopes = slope(read, features, gates)
     expected = slope(torch.mul, features, gates)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(slopes, expected)
     with Differences():
         assert torch.equal(
             read(features.requires_grad_(), gates.requires_grad_()), (features * gates).detach()
@@ -299,9 +301,9 @@ def test_a_product_may_write_over_its_factor(write):
 
 def test_the_rules_end_with_the_block():
     """Nothing is left for the next pass."""
-    both = draw(4).requires_grad_()
-    slope(torch.relu, both.detach())
-    assert torch.equal(torch.autograd.grad(torch.relu(both).sum(), both)[0], (both > 0).double())
+    batch = draw(4).requires_grad_()
+    slope(torch.relu, batch.detach())
+    assert torch.equal(torch.autograd.grad(torch.relu(batch).sum(), batch)[0], (batch > 0).double())
 
 
 NETWORKS = {
@@ -328,10 +330,10 @@ def test_shares_add_up_on_networks_of_every_spelling(name):
             randomise(model)
     network = Network.from_model(model.double(), input_size=64)
     image = draw(1, 3, 64, 64)
-    found = attribute(network, image, 1, "deep_lift")
+    attribution = attribute(network, image, 1, "deep_lift")
     with torch.no_grad():
         rise = (network.model(image) - network.model(torch.zeros_like(image)))[0, 1].item()
     # The map has float32, and values of both signs.
-    near = 1e-6 * found.map.abs().sum().item()
+    near = 1e-6 * attribution.map.abs().sum().item()
     assert abs(rise) > 100 * near
-    assert found.map.double().sum().item() == pytest.approx(rise, abs=near)
+    assert attribution.map.double().sum().item() == pytest.approx(rise, abs=near)

@@ -34,9 +34,9 @@ def norms(model: nn.Module) -> int:
 
 
 @torch.no_grad()
-def difference(one: nn.Module, other: nn.Module, images: Tensor) -> float:
-    expected = other(images)
-    return ((one(images) - expected).abs().max() / expected.abs().max()).item()
+def difference(model: nn.Module, reference: nn.Module, images: Tensor) -> float:
+    expected = reference(images)
+    return ((model(images) - expected).abs().max() / expected.abs().max()).item()
 
 
 def test_it_answers_as_the_model_without_its_norms(network, swift, images):
@@ -56,14 +56,14 @@ def test_its_gates_are_the_models(network, swift, images):
     model.
     """
     assert find_gates(swift, size=64) == find_gates(network.model, size=64)
-    with torch.no_grad(), capture_gates(swift) as found:
+    with torch.no_grad(), capture_gates(swift) as records:
         swift(images)
     with torch.no_grad(), capture_gates(network.model) as expected:
         network.model(images)
-    for one, other in zip(found, expected, strict=True):
-        assert one.block == other.block
+    for record, reference in zip(records, expected, strict=True):
+        assert record.block == reference.block
         # Gates are between 0 and 1, and rounded as logits are.
-        torch.testing.assert_close(one.gate, other.gate, rtol=0, atol=TOLERANCE)
+        torch.testing.assert_close(record.gate, reference.gate, rtol=0, atol=TOLERANCE)
 
 
 def test_the_model_keeps_its_own_modules(network, image):
@@ -112,9 +112,9 @@ def test_a_changed_model_is_folded_anew(network, image, change: Callable[[nn.Mod
         .attribute(image, target=1, n_steps=32)[0]
         .sum(0)
     )
-    found = attribute(network, image, 1, "integrated_gradients").map
+    heat = attribute(network, image, 1, "integrated_gradients").map
     torch.testing.assert_close(
-        found, expected.float(), rtol=0, atol=1e-3 * expected.abs().max().item()
+        heat, expected.float(), rtol=0, atol=1e-3 * expected.abs().max().item()
     )
 
 

@@ -51,23 +51,26 @@ def test_one_pass_serves_all_feature_maps(network: Network, image: Tensor, passe
     """Four stages and both sides of a gate: each method that is asked about them runs the network
     once.
     """
-    found = {key: attribute_layers(network, image, TARGET, key, layers=LAYERS) for key in SINGLE}
+    attributions = {
+        key: attribute_layers(network, image, TARGET, key, layers=LAYERS) for key in SINGLE
+    }
     assert passes == [1] * len(SINGLE)
-    for key, maps in found.items():
-        for layer, one in zip(LAYERS, maps, strict=True):
+    for key, maps in attributions.items():
+        for layer, attribution in zip(LAYERS, maps, strict=True):
             alone = attribute_layer(network, image, TARGET, key, layer=layer)
-            assert (one.layer, one.method) == (layer, key)
-            assert torch.equal(one.values, alone.values)
-            assert torch.equal(one.map, alone.map)
+            assert (attribution.layer, attribution.method) == (layer, key)
+            assert torch.equal(attribution.values, alone.values)
+            assert torch.equal(attribution.map, alone.map)
 
 
 def test_methods_with_steps_go_from_one_feature_map_to_the_next(network: Network, image: Tensor):
     """Each point on the way is a pass of its own; the values are those of one feature map alone."""
-    asked: dict[str, Any] = {"method": "integrated_gradients", "n_steps": 4}
-    found = attribute_layers(network, image, TARGET, layers=LAYERS[:2], **asked)
-    for layer, one in zip(LAYERS, found, strict=False):
+    settings: dict[str, Any] = {"method": "integrated_gradients", "n_steps": 4}
+    attributions = attribute_layers(network, image, TARGET, layers=LAYERS[:2], **settings)
+    for layer, attribution in zip(LAYERS, attributions, strict=False):
         assert torch.equal(
-            one.values, attribute_layer(network, image, TARGET, layer=layer, **asked).values
+            attribution.values,
+            attribute_layer(network, image, TARGET, layer=layer, **settings).values,
         )
 
 
@@ -80,10 +83,10 @@ def test_no_feature_map_is_no_question(network: Network, image: Tensor, passes: 
 def test_what_others_saw_is_not_written_to(network: Network, image: Tensor):
     """Who changes a map, or asks for its graph, must not change that of the next one."""
     expected = attribute_layer(network, image, TARGET, layer=LAYERS[0])
-    kept = expected.values.clone()
+    values = expected.values.clone()
     expected.values.zero_()
     again = attribute_layer(network, image, TARGET, layer=LAYERS[0])
-    assert torch.equal(again.values, kept)
+    assert torch.equal(again.values, values)
     assert not again.values.requires_grad
 
 
@@ -91,10 +94,13 @@ def test_inside_a_capture_every_pass_runs(network: Network, image: Tensor, passe
     """It would record nothing otherwise, and see the gates of before."""
     expected = attribute_layers(network, image, TARGET, layers=LAYERS)
     with capture_gates(network.model) as records:
-        found = attribute_layers(network, image, TARGET, layers=LAYERS)
+        attributions = attribute_layers(network, image, TARGET, layers=LAYERS)
     assert passes == [1, 1]
     assert len(records) == 16
-    assert all(torch.equal(one.map, other.map) for one, other in zip(found, expected, strict=True))
+    assert all(
+        torch.equal(attribution.map, reference.map)
+        for attribution, reference in zip(attributions, expected, strict=True)
+    )
 
 
 class Aside(nn.Module):

@@ -69,10 +69,10 @@ def test_grad_cam_keeps_its_turn(network, image):
 def test_an_upload_in_between_changes_neither(network, image, key):
     """What two people get is to the bit what each gets alone, also where their passes alternate."""
     alone = attribute(network, image, 1, key)
-    with uploading(network) as others:
-        shared = attribute(network, image, 1, key, watch=others.watch)
-        others.expect_alike()
-    assert torch.equal(shared.map, alone.map)
+    with uploading(network) as uploads:
+        attribution = attribute(network, image, 1, key, watch=uploads.watch)
+        uploads.expect_alike()
+    assert torch.equal(attribution.map, alone.map)
 
 
 @pytest.mark.parametrize("key", SLICED)
@@ -85,12 +85,12 @@ def test_an_edit_in_force_stays_with_its_thread_between_slices(network, image, k
     options: dict[str, Any] = {"alpha": 1e-6} if key == "lime" else {}
     with edit_gates(network.model, changes):
         alone = attribute(network, image, 1, key, **options)
-    with uploading(network) as others:
+    with uploading(network) as uploads:
         with edit_gates(network.model, changes):
-            shared = attribute(network, image, 1, key, watch=others.watch, **options)
-        others.expect_alike()
-    assert torch.equal(shared.map, alone.map)
-    assert not torch.equal(shared.map, attribute(network, image, 1, key, **options).map)
+            attribution = attribute(network, image, 1, key, watch=uploads.watch, **options)
+        uploads.expect_alike()
+    assert torch.equal(attribution.map, alone.map)
+    assert not torch.equal(attribution.map, attribute(network, image, 1, key, **options).map)
     assert hooks_on(network.model) == 0
 
 
@@ -120,14 +120,14 @@ def test_where_memory_runs_out_half_as_many_images_go_into_a_pass(network, image
     """8 and 4 do not fit, 2 do: the map is the one that a large memory gives."""
     expected = attribute(network, image, 2, key)
     with batches(network.model, most=2) as passes:
-        found = attribute(network, image, 2, key)
+        attribution = attribute(network, image, 2, key)
     # Feature Permutation begins with the image itself, once for each that lends its patches.
     assert [size for size in passes if size > 2] == (
         [4] if key == "feature_permutation" else [8, 4]
     )
     # Other batch sizes add in another order, and Occlusion takes small differences of logits.
     torch.testing.assert_close(
-        found.map, expected.map, rtol=0, atol=1e-3 * expected.map.abs().max().item()
+        attribution.map, expected.map, rtol=0, atol=1e-3 * expected.map.abs().max().item()
     )
 
 

@@ -92,16 +92,16 @@ def test_a_block_with_a_linear_gate_is_integrated_by_hand(picture: Tensor):
     """
     network = network_of(Chain(SELayer(W, B), head=V))
     z = picture.mean((2, 3))[0]
-    found = trace_paths(network, picture, 0, n_steps=2)
-    flow = found.flows[NETWORK]
+    trace = trace_paths(network, picture, 0, n_steps=2)
+    flow = trace.flows[NETWORK]
     torch.testing.assert_close(flow.through["blocks.0"], V[0] * W * z**2 / 2)
     assert flow.bypass == pytest.approx((V[0] * (W * z**2 / 2 + B * z)).sum().item(), rel=1e-5)
-    assert found.rise == pytest.approx((V[0] * (W * z + B) * z).sum().item(), rel=1e-5)
+    assert trace.rise == pytest.approx((V[0] * (W * z + B) * z).sum().item(), rel=1e-5)
     # The mean gate along the path times a pixel's part in the channel's mean.
     expected = ((V[0] * (W * z / 2 + B))[:, None, None] * picture[0]).sum(0) / 64
     torch.testing.assert_close(flow.map, expected)
     torch.testing.assert_close(
-        found.gate_map(NETWORK), ((V[0] * W * z / 2)[:, None, None] * picture[0]).sum(0) / 64
+        trace.gate_map(NETWORK), ((V[0] * W * z / 2)[:, None, None] * picture[0]).sum(0) / 64
     )
     torch.testing.assert_close(flow.mean_slope["blocks.0"], V[0] * z / 2)
 
@@ -112,12 +112,12 @@ def test_from_another_baseline_to_a_difference_of_classes(picture: Tensor):
     head = V[1] - V[0]
     start = torch.full_like(picture, 0.25)
     z = picture.mean((2, 3))[0]
-    found = trace_paths(network, picture, Target(1, 0), baseline=start, n_steps=3)
+    trace = trace_paths(network, picture, Target(1, 0), baseline=start, n_steps=3)
     torch.testing.assert_close(
-        found.flows[NETWORK].through["blocks.0"], head * W * (z**2 - 0.25**2) / 2
+        trace.flows[NETWORK].through["blocks.0"], head * W * (z**2 - 0.25**2) / 2
     )
     expected = head * (W * (z**2 - 0.25**2) / 2 + B * (z - 0.25))
-    assert found.flows[NETWORK].bypass == pytest.approx(expected.sum().item(), rel=1e-5)
+    assert trace.flows[NETWORK].bypass == pytest.approx(expected.sum().item(), rel=1e-5)
 
 
 def test_two_blocks_share_the_rise_by_the_power_of_the_squeeze(picture: Tensor):
@@ -130,25 +130,25 @@ def test_two_blocks_share_the_rise_by_the_power_of_the_squeeze(picture: Tensor):
     weights = torch.ones(3)
     model = Chain(SELayer(weights, 0 * B), SELayer(weights, 0 * B), head=V)
     sets = {"both": ["blocks.0", "blocks.1"], "first": ["blocks.0"], "second": ["blocks.1"]}
-    found = trace_paths(network_of(model), picture, 0, sets=sets, n_steps=256)
+    trace = trace_paths(network_of(model), picture, 0, sets=sets, n_steps=256)
     whole = V[0] * picture.mean((2, 3))[0] ** 4
-    both, first, second = (found.flows[name] for name in sets)
+    pair, first, second = (trace.flows[name] for name in sets)
     # Trapezoids under a cubic: 1 / (2 n^2) of the whole.
     close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
-    close(both.through["blocks.0"], whole / 4)
-    close(both.through["blocks.1"], whole / 2)
-    assert both.bypass == pytest.approx(whole.sum().item() / 4, rel=1e-4)
+    close(pair.through["blocks.0"], whole / 4)
+    close(pair.through["blocks.1"], whole / 2)
+    assert pair.bypass == pytest.approx(whole.sum().item() / 4, rel=1e-4)
     close(first.through["blocks.0"], whole / 2)
     close(second.through["blocks.1"], whole / 2)
 
 
 def test_through_gates_that_do_not_move_nothing_comes(picture: Tensor):
     """Constant gates are weights: all of the rise is the pixels'."""
-    found = trace_paths(network_of(Chain(SELayer(0 * W, B), head=V)), picture, 0)
-    flow = found.flows[NETWORK]
+    trace = trace_paths(network_of(Chain(SELayer(0 * W, B), head=V)), picture, 0)
+    flow = trace.flows[NETWORK]
     assert not flow.through["blocks.0"].any()
-    assert flow.bypass == pytest.approx(found.rise, rel=1e-6)
-    assert not found.gate_map(NETWORK).any()
+    assert flow.bypass == pytest.approx(trace.rise, rel=1e-6)
+    assert not trace.gate_map(NETWORK).any()
 
 
 class OnlyGate(nn.Module):
@@ -166,11 +166,11 @@ class OnlyGate(nn.Module):
 def test_past_a_gate_that_is_the_logit_nothing_comes(picture: Tensor):
     """F = s = w z + b: the rise is w (z - z0), and all of it came through."""
     start = torch.full_like(picture, 0.5)
-    found = trace_paths(network_of(OnlyGate()), picture, 1, baseline=start)
+    trace = trace_paths(network_of(OnlyGate()), picture, 1, baseline=start)
     rise = (W[1] * (picture.mean((2, 3))[0, 1] - 0.5)).item()
-    assert found.flows[NETWORK].carried == pytest.approx(rise, rel=1e-5)
-    assert found.flows[NETWORK].bypass == pytest.approx(0, abs=1e-6)
-    torch.testing.assert_close(found.flows[NETWORK].through["se"][[0, 2]], torch.zeros(2))
+    assert trace.flows[NETWORK].carried == pytest.approx(rise, rel=1e-5)
+    assert trace.flows[NETWORK].bypass == pytest.approx(0, abs=1e-6)
+    torch.testing.assert_close(trace.flows[NETWORK].through["se"][[0, 2]], torch.zeros(2))
 
 
 class Smooth(nn.Module):
@@ -215,10 +215,10 @@ def test_both_parts_are_what_replaced_gates_and_images_give(name: str, image: Te
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
         network = network_of(CASES[name](), 64)
-    held = [network.inspection.sites[-1].name]
+    names = [network.inspection.sites[-1].name]
     image = image + 2
-    flow = trace_paths(network, image, 1, sets={"last": held}, n_steps=32).flows["last"]
-    past, through = by_moving(network, [image * (index / 32) for index in range(33)], held)
+    flow = trace_paths(network, image, 1, sets={"last": names}, n_steps=32).flows["last"]
+    past, through = by_moving(network, [image * (index / 32) for index in range(33)], names)
     assert min(abs(past), abs(through)) > 1e-4
     # Two rules of the second order.
     assert flow.bypass == pytest.approx(past, rel=2e-3)
@@ -226,12 +226,12 @@ def test_both_parts_are_what_replaced_gates_and_images_give(name: str, image: Te
 
 
 @torch.no_grad()
-def by_moving(network: Network, points: list[Tensor], held: list[str]) -> tuple[float, float]:
+def by_moving(network: Network, points: list[Tensor], names: list[str]) -> tuple[float, float]:
     """Return what the image alone and the gates alone do, step by step, by plain passes with
     replaced gates.
     """
     gates = [
-        {name: gate for name, gate in read_gates(network, point).items() if name in held}
+        {name: gate for name, gate in read_gates(network, point).items() if name in names}
         for point in points
     ]
     past = through = 0.0
@@ -245,13 +245,16 @@ def by_moving(network: Network, points: list[Tensor], held: list[str]) -> tuple[
 
 
 def read_gates(network: Network, point: Tensor) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
-    answer(network, point, {}, seen=found)
-    return found
+    gates: dict[str, Tensor] = {}
+    answer(network, point, {}, record=gates)
+    return gates
 
 
 def answer(
-    network: Network, point: Tensor, gates: dict[str, Tensor], seen: dict[str, Tensor] | None = None
+    network: Network,
+    point: Tensor,
+    gates: dict[str, Tensor],
+    record: dict[str, Tensor] | None = None,
 ) -> float:
     """Return the logit with some uses' gates replaced; what each use has in the end is seen."""
     uses: dict[str, int] = {}
@@ -259,8 +262,8 @@ def answer(
     def edit(block: str, live: Tensor) -> Tensor:
         uses[block] = uses.get(block, 0) + 1
         name = block if uses[block] == 1 else f"{block}#{uses[block]}"
-        if seen is not None:
-            seen[name] = live.clone()
+        if record is not None:
+            record[name] = live.clone()
         return gates.get(name, live)
 
     blocks = {site.block for site in network.inspection.sites}
@@ -281,30 +284,30 @@ def test_one_block_alone_is_captums_conductance(network: Network, image: Tensor)
     direct = captum.attr.LayerConductance(
         network.model, network.model.get_submodule(f"{MIDDLE}.scale_activation")
     )
-    theirs, delta = direct.attribute(
+    expected, delta = direct.attribute(
         image, target=2, n_steps=256, internal_batch_size=32, return_convergence_delta=True
     )
     flow = trace_paths(network, image, 2, sets={"one": [MIDDLE]}, n_steps=128).flows["one"]
-    assert isinstance(theirs, Tensor)
+    assert isinstance(expected, Tensor)
     size = flow.through[MIDDLE].abs().max().item()
     # Two rules for a function with kinks.
     torch.testing.assert_close(
-        flow.through[MIDDLE], theirs.flatten().detach(), rtol=0, atol=0.02 * size
+        flow.through[MIDDLE], expected.flatten().detach(), rtol=0, atol=0.02 * size
     )
     assert flow.bypass == pytest.approx(-delta.item(), abs=0.03 * flow.size)
 
 
 def test_the_whole_map_is_integrated_gradients(network: Network, image: Tensor):
     """With no gate held it is the plain method, here by Captum with as many equal steps."""
-    found = trace_paths(network, image, 2, n_steps=64)
+    trace = trace_paths(network, image, 2, n_steps=64)
     direct = captum.attr.IntegratedGradients(network.model)
-    theirs = direct.attribute(image, target=2, n_steps=65, method="riemann_trapezoid")[0].sum(0)
+    expected = direct.attribute(image, target=2, n_steps=65, method="riemann_trapezoid")[0].sum(0)
     # Captum's weights for 65 points add up to 64 / 65.
-    theirs = theirs * 65 / 64
+    expected = expected * 65 / 64
     torch.testing.assert_close(
-        found.map, theirs.detach().float(), rtol=0, atol=1e-3 * theirs.abs().max().item()
+        trace.map, expected.detach().float(), rtol=0, atol=1e-3 * expected.abs().max().item()
     )
-    assert found.error == pytest.approx(found.map.double().sum().item() - found.rise, abs=1e-5)
+    assert trace.error == pytest.approx(trace.map.double().sum().item() - trace.rise, abs=1e-5)
 
 
 @pytest.mark.parametrize("baseline", ["mean", "black"])
@@ -314,7 +317,7 @@ def test_both_parts_add_up_to_the_rise_of_two_plain_passes(
     """Each is integrated by itself, so that the sum is a check; it ends within 1 % of what moves,
     or with all steps.
     """
-    found = trace_paths(network, image, Target(2, 0), baseline=baseline)
+    trace = trace_paths(network, image, Target(2, 0), baseline=baseline)
     start = torch.zeros_like(image)
     if baseline == "black":
         mean, std = (
@@ -322,13 +325,13 @@ def test_both_parts_add_up_to_the_rise_of_two_plain_passes(
         )
         start = (start - mean) / std
     with torch.no_grad():
-        before, after = (network.model(one)[0] for one in (start, image))
-    assert found.before == pytest.approx((before[2] - before[0]).item(), abs=1e-5)
-    assert found.after == pytest.approx((after[2] - after[0]).item(), abs=1e-5)
-    assert found.steps <= MOST + 4
-    largest = max(flow.size for flow in found.flows.values())
-    for flow in found.flows.values():
-        assert flow.bypass + flow.carried - found.rise == pytest.approx(flow.error, abs=1e-5)
+        before, after = (network.model(picture)[0] for picture in (start, image))
+    assert trace.before == pytest.approx((before[2] - before[0]).item(), abs=1e-5)
+    assert trace.after == pytest.approx((after[2] - after[0]).item(), abs=1e-5)
+    assert trace.steps <= MOST + 4
+    largest = max(flow.size for flow in trace.flows.values())
+    for flow in trace.flows.values():
+        assert flow.bypass + flow.carried - trace.rise == pytest.approx(flow.error, abs=1e-5)
         assert abs(flow.error) <= TOLERANCE * largest
         assert flow.map.double().sum().item() == pytest.approx(flow.bypass, abs=1e-5)
 
@@ -337,18 +340,18 @@ def test_the_error_that_is_left_is_told_in_logits_and_as_a_share(network: Networ
     """By its definition, of the worst set; with one step it is far more than the 1 % that a trace
     ends at.
     """
-    found = trace_paths(network, image, 2, n_steps=1)
+    trace = trace_paths(network, image, 2, n_steps=1)
     errors = [
-        found.error,
-        *(flow.bypass + flow.carried - found.rise for flow in found.flows.values()),
+        trace.error,
+        *(flow.bypass + flow.carried - trace.rise for flow in trace.flows.values()),
     ]
     moved = [
-        abs(found.rise + found.error),
-        *(abs(flow.bypass) + abs(flow.carried) for flow in found.flows.values()),
+        abs(trace.rise + trace.error),
+        *(abs(flow.bypass) + abs(flow.carried) for flow in trace.flows.values()),
     ]
-    assert found.miss == pytest.approx(max(map(abs, errors)), abs=1e-6)
-    assert found.miss_share == pytest.approx(found.miss / max(moved), rel=1e-4)
-    assert found.miss_share > TOLERANCE
+    assert trace.miss == pytest.approx(max(map(abs, errors)), abs=1e-6)
+    assert trace.miss_share == pytest.approx(trace.miss / max(moved), rel=1e-4)
+    assert trace.miss_share > TOLERANCE
     assert trace_paths(network, image, 2).miss_share <= TOLERANCE
 
 
@@ -380,8 +383,8 @@ def test_every_stage_and_the_network_are_split(session_network: Network, image: 
     """A ResNet has its gates in stages 2 to 5, of 3, 4, 6 and 3 blocks (arXiv 1709.01507, Table
     1).
     """
-    found = trace_paths(session_network, image, 2, n_steps=1)
-    assert {name: len(flow.through) for name, flow in found.flows.items()} == {
+    trace = trace_paths(session_network, image, 2, n_steps=1)
+    assert {name: len(flow.through) for name, flow in trace.flows.items()} == {
         NETWORK: 16,
         **{stage_key(stage): count for stage, count in ((2, 3), (3, 4), (4, 6), (5, 3))},
     }
@@ -404,8 +407,8 @@ def test_a_callers_gradient_mode_does_not_matter(network: Network, image: Tensor
     """Pages and notebooks wrap whole scripts in inference mode."""
     expected = trace_paths(network, image, 2, n_steps=2)
     with mode():
-        found = trace_paths(network, image.clone(), 2, n_steps=2)
-    assert torch.equal(found.map, expected.map)
+        trace = trace_paths(network, image.clone(), 2, n_steps=2)
+    assert torch.equal(trace.map, expected.map)
 
 
 def test_others_run_in_between_and_change_nothing(network: Network, image: Tensor):
@@ -413,12 +416,12 @@ def test_others_run_in_between_and_change_nothing(network: Network, image: Tenso
     alone.
     """
     alone = trace_paths(network, image, 2, n_steps=9)
-    with uploading(network) as others:
-        shared = trace_paths(network, image, 2, n_steps=9, watch=others.watch)
-        others.expect_alike()
-    assert len(others.hooks) >= 3
-    assert not any(others.hooks)
-    assert torch.equal(shared.flows[NETWORK].map, alone.flows[NETWORK].map)
+    with uploading(network) as uploads:
+        trace = trace_paths(network, image, 2, n_steps=9, watch=uploads.watch)
+        uploads.expect_alike()
+    assert len(uploads.hooks) >= 3
+    assert not any(uploads.hooks)
+    assert torch.equal(trace.flows[NETWORK].map, alone.flows[NETWORK].map)
 
 
 def test_one_that_nobody_wants_leaves_nothing(network: Network, image: Tensor):
@@ -440,11 +443,11 @@ def test_one_that_nobody_wants_leaves_nothing(network: Network, image: Tensor):
 
 def test_progress_counts_steps(network: Network, image: Tensor):
     """What is done goes forward only, and never beyond what it is said to take."""
-    told: list[tuple[int, int]] = []
-    trace_paths(network, image, 2, report=lambda done, total: told.append((done, total)))
-    assert told
-    assert [done for done, _ in told] == sorted({done for done, _ in told})
-    assert all(0 < done <= total <= MOST for done, total in told)
+    reports: list[tuple[int, int]] = []
+    trace_paths(network, image, 2, report=lambda *numbers: reports.append(numbers))
+    assert reports
+    assert [count for count, _ in reports] == sorted({count for count, _ in reports})
+    assert all(0 < count <= total <= MOST for count, total in reports)
 
 
 @pytest.mark.parametrize(

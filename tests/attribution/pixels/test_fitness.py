@@ -107,8 +107,8 @@ def test_without_relu_modules_the_map_would_be_the_plain_gradient(silu, images, 
     image = images[:1].clone().requires_grad_()
     slope = torch.autograd.grad(silu.model(image)[0, 1], image)[0]
     with pytest.warns(UserWarning, match="hooks"):
-        found = getattr(captum.attr, algorithm)(silu.model).attribute(image, target=1)
-    assert torch.equal(found, slope)
+        attribution = getattr(captum.attr, algorithm)(silu.model).attribute(image, target=1)
+    assert torch.equal(attribution, slope)
 
 
 class Bends(nn.Module):
@@ -140,14 +140,14 @@ def test_where_captum_has_no_rule_it_gives_the_gradient_times_the_difference(ben
     image = images[:1].clone().requires_grad_()
     start = torch.zeros_like(images[:1])
     with pytest.warns(UserWarning, match="hooks"):
-        found = captum.attr.DeepLift(bends.model).attribute(image, start, target=1)
+        values = captum.attr.DeepLift(bends.model).attribute(image, start, target=1)
     slope = torch.autograd.grad(bends.model(image)[0, 1], image)[0]
-    torch.testing.assert_close(found, slope * (image - start))
-    here = attribute(bends, images[:1], 1, "deep_lift")
-    assert here.explained is not None
+    torch.testing.assert_close(values, slope * (image - start))
+    attribution = attribute(bends, images[:1], 1, "deep_lift")
+    assert attribution.explained is not None
     # float32; Captum's misses a thousand times as much.
-    assert here.completeness_error == pytest.approx(0, abs=1e-7)
-    assert abs(found.sum().item() - here.explained) > 1e-4
+    assert attribution.completeness_error == pytest.approx(0, abs=1e-7)
+    assert abs(values.sum().item() - attribution.explained) > 1e-4
 
 
 @pytest.mark.parametrize(
@@ -198,16 +198,17 @@ def test_a_relu_that_is_used_again_is_said(network, key):
 @pytest.mark.parametrize("key", SHARES)
 def test_what_the_shares_miss_is_measured(network, powers, key):
     """The sum of the map on the named picture, against two plain passes."""
-    for one, words in (
-        (powers, "the shares miss {missed:.2g} of {rise:.2g} logits: "),
+    for subject, words in (
+        (powers, "the shares miss {error:.2g} of {rise:.2g} logits: "),
         (network, "the shares sum to all {rise:.2g} logits."),
     ):
-        noise = make_baseline(one, torch.zeros(1, 3, 64, 64), "noise")
-        found = attribute_unproven(one, noise, 0, key)
-        assert found.explained is not None
-        missed = abs(found.map.sum().item() - found.explained)
+        noise = make_baseline(subject, torch.zeros(1, 3, 64, 64), "noise")
+        attribution = attribute_unproven(subject, noise, 0, key)
+        assert attribution.explained is not None
+        error = abs(attribution.map.sum().item() - attribution.explained)
         assert (
-            words.format(missed=missed, rise=abs(found.explained)) in judge_method(one, key).words
+            words.format(error=error, rise=abs(attribution.explained))
+            in judge_method(subject, key).words
         )
 
 
@@ -228,17 +229,18 @@ def test_it_is_the_product_that_captums_deep_lift_misses(network, images):
 
     def misses() -> tuple[float, float]:
         twin = copy_unrolled(network.model, image)
-        found = attribute(network, image, 1, "deep_lift")
+        attribution = attribute(network, image, 1, "deep_lift")
         with pytest.warns(UserWarning, match="hooks"):
             direct = captum.attr.DeepLift(twin).attribute(image.clone().requires_grad_(), target=1)
-        assert found.explained is not None
-        assert found.completeness_error is not None
-        alone = abs(direct.sum().item() - found.explained)
-        return alone / abs(found.explained), found.completeness_error / abs(found.explained)
+        assert attribution.explained is not None
+        assert attribution.completeness_error is not None
+        size = abs(attribution.explained)
+        captums = abs(direct.sum().item() - attribution.explained)
+        return captums / size, attribution.completeness_error / size
 
-    alone, here = misses()
+    captums, ours = misses()
     # float32 through 50 layers.
-    assert here < 1e-4 < 3e-3 < alone
+    assert ours < 1e-4 < 3e-3 < captums
     for site in network.inspection.sites:
         network.model.get_submodule(site.block).scale_activation = Constant()
     assert max(misses()) < 1e-4
@@ -258,18 +260,20 @@ def test_shares_that_miss_most_of_their_sum_are_no_map(powers, images, key, monk
     """A wrong picture helps nobody: beyond the limit stands a sentence with both numbers, up to it
     the map.
     """
-    found = attribute_unproven(powers, images[:1], 1, key)
-    assert found.completeness_error
-    assert found.explained
-    share = found.completeness_error / abs(found.explained)
+    attribution = attribute_unproven(powers, images[:1], 1, key)
+    assert attribution.completeness_error
+    assert attribution.explained
+    share = attribution.completeness_error / abs(attribution.explained)
     assert share > run.MOST_MISSED
-    numbers = rf"miss {found.completeness_error:.2g} of the {abs(found.explained):.2g} logits"
+    numbers = (
+        rf"miss {attribution.completeness_error:.2g} of the {abs(attribution.explained):.2g} logits"
+    )
     with pytest.raises(
         AttributionError, match=numbers.replace("+", r"\+") + ".* Choose Integrated Gradients"
     ):
         attribute(powers, images[:1], 1, key)
     monkeypatch.setattr(run, "MOST_MISSED", 1.01 * share)
-    assert torch.equal(attribute(powers, images[:1], 1, key).map, found.map)
+    assert torch.equal(attribute(powers, images[:1], 1, key).map, attribution.map)
 
 
 @pytest.mark.parametrize("key", SHARES)
@@ -329,8 +333,8 @@ def test_captums_rule_for_a_max_pool_fails_after_a_relu_and_where_windows_overla
     image = images[:1].requires_grad_()
     start = images[1:] if colourful else torch.zeros_like(images[1:])
     with pytest.warns(UserWarning, match="hooks"):
-        _, missed = captum.attr.DeepLift(model).attribute(
+        _, error = captum.attr.DeepLift(model).attribute(
             image, start, target=1, return_convergence_delta=True
         )
     # float32; what fails misses a thousand times as much.
-    assert (missed.abs().item() < 1e-6) == complete
+    assert (error.abs().item() < 1e-6) == complete

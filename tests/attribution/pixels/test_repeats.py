@@ -52,8 +52,8 @@ def test_methods_that_draw_are_known():
     """Those whose options have a seed and a number of draws; Feature Ablation has a seed and draws
     nothing.
     """
-    drawn = {key for key, row in METHODS.items() if row.drawn}
-    assert drawn == {
+    keys = {key for key, row in METHODS.items() if row.drawn}
+    assert keys == {
         *("gradient_shap", "smoothgrad", "smoothgrad_sq", "vargrad", "deep_lift_shap"),
         *("feature_permutation", "shapley", "lime", "kernel_shap"),
     }
@@ -61,10 +61,10 @@ def test_methods_that_draw_are_known():
 
 def test_it_is_the_correlation_with_the_map_of_the_next_seed(shallow: Network, image: Tensor):
     """By NumPy, of two plain calls; the options of the map are kept, a seed among them."""
-    found = attribute(shallow, image, 1, "gradient_shap", n_samples=6, seed=4)
-    other = attribute(shallow, image, 1, "gradient_shap", n_samples=6, seed=5)
-    expected = np.corrcoef(found.map.flatten(), other.map.flatten())[0, 1]
-    assert measure_repeat(shallow, image, found) == pytest.approx(expected, abs=1e-6)
+    attribution = attribute(shallow, image, 1, "gradient_shap", n_samples=6, seed=4)
+    repeat = attribute(shallow, image, 1, "gradient_shap", n_samples=6, seed=5)
+    expected = np.corrcoef(attribution.map.flatten(), repeat.map.flatten())[0, 1]
+    assert measure_repeat(shallow, image, attribution) == pytest.approx(expected, abs=1e-6)
     assert abs(expected) < 0.999
 
 

@@ -35,20 +35,20 @@ def gradient(logit: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
     return torch.autograd.grad(logit(image).sum(), image)[0]
 
 
-def assert_same(found: Tensor, expected: Tensor, *, within: float = 1e-5) -> None:
+def assert_same(values: Tensor, expected: Tensor, *, within: float = 1e-5) -> None:
     """Compare maps on the scale of their greatest value: logits of a random network are small."""
-    torch.testing.assert_close(found, expected, rtol=0, atol=within * expected.abs().max().item())
+    torch.testing.assert_close(values, expected, rtol=0, atol=within * expected.abs().max().item())
 
 
 def test_an_attribution_keeps_its_options_and_can_be_cached(network, image):
     """The app's cache pickles what it keeps, and records with other options are other keys."""
-    found = attribute(
+    attribution = attribute(
         network, image, TARGET, "occlusion", sliding_window_shapes=(3, 32, 32), strides=(3, 32, 32)
     )
-    again = pickle.loads(pickle.dumps(found))
+    again = pickle.loads(pickle.dumps(attribution))
     assert again.options == (("sliding_window_shapes", (3, 32, 32)), ("strides", (3, 32, 32)))
-    assert hash(again.options) == hash(found.options)
-    assert torch.equal(again.map, found.map)
+    assert hash(again.options) == hash(attribution.options)
+    assert torch.equal(again.map, attribution.map)
 
 
 @pytest.mark.parametrize("key", ["integrated_gradients", "input_x_gradient"])
@@ -68,8 +68,8 @@ def test_grad_cam_is_captums(network, image):
     coarse = direct.attribute(image.clone().requires_grad_(), target=TARGET, relu_attributions=True)
     assert isinstance(coarse, Tensor)
     expected = captum.attr.LayerAttribution.interpolate(coarse, (64, 64), "bilinear")
-    found = attribute(network, image, TARGET, "grad_cam", stage=4)
-    assert_same(found.map, expected[0, 0].detach())
+    attribution = attribute(network, image, TARGET, "grad_cam", stage=4)
+    assert_same(attribution.map, expected[0, 0].detach())
 
 
 def test_occlusion_is_captums_for_one_colour(network, image):
@@ -88,10 +88,10 @@ def test_saliency_is_the_greatest_magnitude_of_the_gradient(network, image, logi
     """Simonyan et al., arXiv 1312.6034, section 3.1: w of a pixel is the maximum over colours of
     |gradient|.
     """
-    found = attribute(network, image, TARGET, "saliency")
-    assert_same(found.map, gradient(logit, image)[0].abs().amax(0))
-    assert not found.signed
-    assert found.map.min() >= 0
+    attribution = attribute(network, image, TARGET, "saliency")
+    assert_same(attribution.map, gradient(logit, image)[0].abs().amax(0))
+    assert not attribution.signed
+    assert attribution.map.min() >= 0
 
 
 def test_input_x_gradient_is_the_product_summed_over_colours(network, image, logit):
@@ -106,10 +106,10 @@ def test_integrated_gradients_is_the_average_gradient_times_the_way(network, ima
     """Sundararajan et al., arXiv 1703.01365, eq. 1, by a plain mid-point sum of 64 steps."""
     steps = [(index + 0.5) / 64 for index in range(64)]
     average = torch.stack([gradient(logit, image * share) for share in steps]).mean(0)
-    found = attribute(network, image, TARGET, "integrated_gradients", n_steps=64)
+    attribution = attribute(network, image, TARGET, "integrated_gradients", n_steps=64)
     expected = (average * image)[0].sum(0)
     # Two quadrature rules of a function with kinks.
-    assert_same(found.map, expected, within=0.02)
+    assert_same(attribution.map, expected, within=0.02)
 
 
 @pytest.mark.parametrize("baseline", [0.0, -1.0])
@@ -117,20 +117,22 @@ def test_integrated_gradients_explains_the_change_of_the_logit(network, image, l
     """Completeness (arXiv 1703.01365, proposition 1): the map sums to F(x) - F(x'), up to the
     reported error.
     """
-    found = attribute(network, image, TARGET, "integrated_gradients", baselines=baseline)
+    attribution = attribute(network, image, TARGET, "integrated_gradients", baselines=baseline)
     change = (logit(image) - logit(torch.full_like(image, baseline))).item()
     # Another memory layout adds in another order.
-    assert found.explained == pytest.approx(change, abs=1e-6)
-    assert found.completeness_error == pytest.approx(abs(found.map.sum().item() - change), abs=1e-6)
+    assert attribution.explained == pytest.approx(change, abs=1e-6)
+    assert attribution.completeness_error == pytest.approx(
+        abs(attribution.map.sum().item() - change), abs=1e-6
+    )
     # 32 steps through a network with kinks.
-    assert found.completeness_error < 0.1 * abs(change)
+    assert attribution.completeness_error < 0.1 * abs(change)
 
 
 @pytest.mark.parametrize("key", [key for key in METHODS if not METHODS[key].complete])
 def test_methods_that_promise_no_completeness_report_none(shallow, image, key):
     """A number there would be read as an error of a method that never promised a sum."""
-    found = attribute(shallow, image, TARGET, key)
-    assert (found.completeness_error, found.explained) == (None, None)
+    attribution = attribute(shallow, image, TARGET, key)
+    assert (attribution.completeness_error, attribution.explained) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -143,23 +145,23 @@ def test_grad_cam_weighs_the_channels_of_a_stage_by_their_mean_gradient(
 
     1 and 2, then bilinear enlargement; own hook, own gradient.
     """
-    kept = []
+    outputs = []
     module = network.model.get_submodule(layer)
-    with module.register_forward_hook(lambda _module, _inputs, output: kept.append(output)):
+    with module.register_forward_hook(lambda _module, _inputs, output: outputs.append(output)):
         value = network.model(image.clone().requires_grad_())[0, TARGET]
-    weights = torch.autograd.grad(value, kept[0])[0].mean((2, 3), keepdim=True)
-    coarse = F.relu((weights * kept[0]).sum(1, keepdim=True))
+    weights = torch.autograd.grad(value, outputs[0])[0].mean((2, 3), keepdim=True)
+    coarse = F.relu((weights * outputs[0]).sum(1, keepdim=True))
     expected = F.interpolate(coarse, (64, 64), mode="bilinear")[0, 0].detach()
-    found = attribute(network, image, TARGET, "grad_cam", stage=stage)
-    assert found.stage == stage
-    assert_same(found.map, expected)
+    attribution = attribute(network, image, TARGET, "grad_cam", stage=stage)
+    assert attribution.stage == stage
+    assert_same(attribution.map, expected)
 
 
 def test_grad_cam_takes_the_last_stage_by_default(network, image):
     """Gradients through fewer layers, and the strongest meaning: what the paper uses."""
-    found = attribute(network, image, TARGET, "grad_cam")
-    assert found.stage == 5
-    assert_same(found.map, attribute(network, image, TARGET, "grad_cam", stage=5).map)
+    attribution = attribute(network, image, TARGET, "grad_cam")
+    assert attribution.stage == 5
+    assert_same(attribution.map, attribute(network, image, TARGET, "grad_cam", stage=5).map)
 
 
 def test_occlusion_is_the_fall_of_the_logit_averaged_over_the_squares_on_a_pixel(
@@ -171,16 +173,16 @@ def test_occlusion_is_the_fall_of_the_logit_averaged_over_the_squares_on_a_pixel
     """
     fall = torch.zeros(64, 64)
     count = torch.zeros(64, 64)
-    for top in (0, 16, 32):
-        for left in (0, 16, 32):
+    for row in (0, 16, 32):
+        for column in (0, 16, 32):
             covered = image.clone()
-            covered[..., top : top + 32, left : left + 32] = 0
-            fall[top : top + 32, left : left + 32] += (logit(image) - logit(covered)).item()
-            count[top : top + 32, left : left + 32] += 1
+            covered[..., row : row + 32, column : column + 32] = 0
+            fall[row : row + 32, column : column + 32] += (logit(image) - logit(covered)).item()
+            count[row : row + 32, column : column + 32] += 1
     assert (count[0, 0], count[32, 32]) == (1, 4)
-    found = attribute(network, image, TARGET, "occlusion")
+    attribution = attribute(network, image, TARGET, "occlusion")
     # Small differences of logits in float32.
-    assert_same(found.map, fall / count, within=1e-3)
+    assert_same(attribution.map, fall / count, within=1e-3)
 
 
 def test_stages_of_a_resnet_end_where_its_layers_end(se_net):
@@ -289,8 +291,8 @@ def test_a_callers_gradient_mode_does_not_matter(shallow, image, key):
     expected = attribute(shallow, image, TARGET, key).map
     for mode in (torch.inference_mode, torch.no_grad):
         with mode():
-            found = attribute(shallow, image.clone(), TARGET, key).map
-        assert torch.equal(found, expected), mode
+            heat = attribute(shallow, image.clone(), TARGET, key).map
+        assert torch.equal(heat, expected), mode
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ def test_noise_is_a_random_colour_a_pixel_and_always_the_same(network, image):
 
 def test_a_blur_is_a_gaussian_of_a_sixteenth_of_the_side(network, images):
     """Colour by colour, by SciPy; a picture of one colour stays as it is."""
-    found = make_baseline(network, images, "blur")
-    for image, blurred in zip(images, found, strict=True):
+    baseline = make_baseline(network, images, "blur")
+    for image, blurred in zip(images, baseline, strict=True):
         expected = [gaussian_filter(colour.numpy(), 4.0, mode="nearest") for colour in image]
         torch.testing.assert_close(
             blurred, torch.stack([torch.as_tensor(colour) for colour in expected])
@@ -55,8 +55,12 @@ def test_a_baseline_is_like_the_inputs_and_leaves_them_alone(network, images, ke
     not.
     """
     before = images.clone()
-    found = make_baseline(network, images.requires_grad_(), key)
-    assert (found.shape, found.dtype, found.requires_grad) == (images.shape, images.dtype, False)
+    baseline = make_baseline(network, images.requires_grad_(), key)
+    assert (baseline.shape, baseline.dtype, baseline.requires_grad) == (
+        images.shape,
+        images.dtype,
+        False,
+    )
     assert torch.equal(images, before)
     assert BASELINES[key].title
     assert BASELINES[key].sentence.endswith(".")
@@ -74,8 +78,8 @@ def test_an_unknown_baseline_is_said(network, image):
 def test_scattered_baselines_lie_around_the_one_they_were_made_of():
     """Normal noise of 0.2 on every value: mean and spread, and the same at every call."""
     start = torch.full((1, 3, 64, 64), 2.0)
-    found = scatter(start, 8)
-    assert found.shape == (8, 3, 64, 64)
-    assert found.mean().item() == pytest.approx(2.0, abs=0.01)
-    assert found.std().item() == pytest.approx(0.2, abs=0.01)
-    assert torch.equal(found, scatter(start, 8))
+    baselines = scatter(start, 8)
+    assert baselines.shape == (8, 3, 64, 64)
+    assert baselines.mean().item() == pytest.approx(2.0, abs=0.01)
+    assert baselines.std().item() == pytest.approx(0.2, abs=0.01)
+    assert torch.equal(baselines, scatter(start, 8))

@@ -21,7 +21,7 @@ BROKEN[0, 1, 2, 3] = float("nan")
 
 
 @pytest.mark.parametrize(
-    ("inputs", "found"),
+    ("inputs", "description"),
     [
         (GOOD.numpy(), "a ndarray"),
         (GOOD[0], "a tensor of (3, 8, 8)"),
@@ -37,15 +37,15 @@ BROKEN[0, 1, 2, 3] = float("nan")
         (GOOD / 0, "one with values that are NaN or infinite"),
     ],
 )
-def test_what_is_no_image_for_the_network_is_said(network: Network, inputs: Any, found: str):
+def test_what_is_no_image_for_the_network_is_said(network: Network, inputs: Any, description: str):
     """A batch of two would otherwise get the map of its first image, and the rest an error of
     PyTorch's.
     """
     with pytest.raises(AttributionError) as refusal:
         check_inputs(network, inputs)
     assert str(refusal.value) == (
-        f"One image is needed, (1, 3, height, width) of torch.float32 on cpu, and this is {found}. "
-        "Make it with network.preprocess(image)."
+        "One image is needed, (1, 3, height, width) of torch.float32 on cpu, and this is "
+        f"{description}. Make it with network.preprocess(image)."
     )
 
 

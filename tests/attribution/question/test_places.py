@@ -81,7 +81,7 @@ def test_both_sides_and_ends_work_for_other_spellings(name: str):
             Layer("after", site.name),
             Layer("end", site.stage),
         ):
-            found = attribute_layer(network, inputs, Target(0), "activation", layer=layer)
-            assert found.map.shape == (64 >> site.stage, 64 >> site.stage)
+            attribution = attribute_layer(network, inputs, Target(0), "activation", layer=layer)
+            assert attribution.map.shape == (64 >> site.stage, 64 >> site.stage)
             if layer.where != "end":
-                assert len(found.values) == site.channels
+                assert len(attribution.values) == site.channels

@@ -80,10 +80,10 @@ def test_methods_run_in_the_networks_precision(small_image: Tensor, dtype: torch
     """
     network = network_of(lambda model: model.to(dtype))
     plain = network_of()
-    found, expected = (attribute(one, small_image, 1, key).map for one in (network, plain))
-    assert found.dtype == torch.float32
+    heat, expected = (attribute(subject, small_image, 1, key).map for subject in (network, plain))
+    assert heat.dtype == torch.float32
     slack = 1e-4 if dtype == torch.float64 else 0.2
-    torch.testing.assert_close(found, expected, rtol=0, atol=slack * expected.abs().max().item())
+    torch.testing.assert_close(heat, expected, rtol=0, atol=slack * expected.abs().max().item())
 
 
 CASES = {

@@ -60,17 +60,17 @@ def test_a_copy_as_it_is_gives_the_same_map_and_gates(
     assert torch.equal(first.map, attribute(network, image, 2, "input_x_gradient").map)
     assert (first.likeness.signed, first.likeness.absolute, first.likeness.structure) == (1, 1, 1)
     assert list(first.gates) == [2, 3, 4, 5]
-    assert all((one.ranks, one.distance) == (1, 0) for one in first.gates.values())
+    assert all((likeness.ranks, likeness.distance) == (1, 0) for likeness in first.gates.values())
 
 
 def test_a_map_with_options_is_made_again_with_them(shallow: Network, image: Tensor):
     """Other options would make another map, and the likeness to it would be blamed on the
     weights.
     """
-    found = attribute(shallow, image, 2, "integrated_gradients", n_steps=3, baseline="black")
-    assert check_sanity(shallow, image, found)[0].likeness.absolute == 1
+    attribution = attribute(shallow, image, 2, "integrated_gradients", n_steps=3, baseline="black")
+    assert check_sanity(shallow, image, attribution)[0].likeness.absolute == 1
     assert not torch.equal(
-        found.map, attribute(shallow, image, 2, "integrated_gradients", baseline="black").map
+        attribution.map, attribute(shallow, image, 2, "integrated_gradients", baseline="black").map
     )
 
 
@@ -92,9 +92,9 @@ def test_maps_lose_their_likeness_from_the_classifier_back(steps: tuple[SanitySt
 def test_the_network_itself_is_not_touched(shallow: Network, image: Tensor):
     """Every session runs on it: weights bit for bit, modes, hooks and frozen parameters stay."""
     before = {name: value.clone() for name, value in shallow.model.state_dict().items()}
-    found = attribute(shallow, image, 2, "grad_cam")
+    attribution = attribute(shallow, image, 2, "grad_cam")
     with torch.inference_mode():
-        check_sanity(shallow, image, found)
+        check_sanity(shallow, image, attribution)
     assert all(
         torch.equal(value, before[name]) for name, value in shallow.model.state_dict().items()
     )
@@ -107,23 +107,23 @@ def test_the_network_itself_is_not_touched(shallow: Network, image: Tensor):
 
 def test_the_same_seed_gives_the_same_steps(shallow: Network, image: Tensor):
     """A figure in a lecture must come out again; another seed is another draw."""
-    found = attribute(shallow, image, 2, "saliency")
-    one, again, other = (
-        check_sanity(shallow, image, found, seed=seed)[-1].map for seed in (3, 3, 4)
+    attribution = attribute(shallow, image, 2, "saliency")
+    first, again, reseeded = (
+        check_sanity(shallow, image, attribution, seed=seed)[-1].map for seed in (3, 3, 4)
     )
-    assert torch.equal(one, again)
-    assert not torch.equal(one, other)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, reseeded)
 
 
 def test_the_passes_of_all_steps_are_told_in_one_row(shallow: Network, image: Tensor):
     """A bar over the whole must grow and end at its end."""
-    told: list[tuple[int, int]] = []
-    found = attribute(shallow, image, 2, "integrated_gradients", n_steps=4)
-    check_sanity(shallow, image, found, report=lambda done, total: told.append((done, total)))
-    done = [now for now, _ in told]
-    assert len({total for _, total in told}) == 1
-    assert done == sorted(done)
-    assert done[-1] == told[-1][1]
+    reports: list[tuple[int, int]] = []
+    attribution = attribute(shallow, image, 2, "integrated_gradients", n_steps=4)
+    check_sanity(shallow, image, attribution, report=lambda *numbers: reports.append(numbers))
+    counts = [count for count, _ in reports]
+    assert len({total for _, total in reports}) == 1
+    assert counts == sorted(counts)
+    assert counts[-1] == reports[-1][1]
 
 
 def test_shuffled_weights_keep_their_values_and_lose_their_places(se_net: nn.Module):
@@ -215,32 +215,32 @@ def test_weights_are_ordered_by_use_not_by_registration():
 def test_likeness_of_maps_is_spearmans_of_values_and_of_sizes():
     """By SciPy; a map turned upside down has the same sizes, and a constant one has no order."""
     generator = np.random.default_rng(0)
-    one, other = (torch.from_numpy(generator.normal(size=(20, 20))).float() for _ in range(2))
-    found = compare_maps(one, other)
-    signed, _ = spearmanr(one.ravel(), other.ravel())
-    absolute, _ = spearmanr(one.abs().ravel(), other.abs().ravel())
-    assert (found.signed, found.absolute) == pytest.approx((signed, absolute))
-    upside = compare_maps(-one, one)
+    first, second = (torch.from_numpy(generator.normal(size=(20, 20))).float() for _ in range(2))
+    likeness = compare_maps(first, second)
+    signed, _ = spearmanr(first.ravel(), second.ravel())
+    absolute, _ = spearmanr(first.abs().ravel(), second.abs().ravel())
+    assert (likeness.signed, likeness.absolute) == pytest.approx((signed, absolute))
+    upside = compare_maps(-first, first)
     assert (upside.signed, upside.absolute, upside.structure) == pytest.approx((-1, 1, 1))
-    assert compare_maps(torch.zeros(20, 20), one) == MapLikeness(None, None, None)
+    assert compare_maps(torch.zeros(20, 20), first) == MapLikeness(None, None, None)
 
 
 def test_likeness_of_gates_is_by_order_and_by_distance():
     """By hand: the same order, each gate 0.1 and 0.3 away."""
-    found = compare_gates(np.array([0.1, 0.5, 0.6, 0.9]), np.array([0.2, 0.4, 0.9, 1.2]))
-    assert found.ranks == pytest.approx(1)
-    assert found.distance == pytest.approx(0.2)
+    likeness = compare_gates(np.array([0.1, 0.5, 0.6, 0.9]), np.array([0.2, 0.4, 0.9, 1.2]))
+    assert likeness.ranks == pytest.approx(1)
+    assert likeness.distance == pytest.approx(0.2)
 
 
 def test_edited_gates_are_not_known_to_a_copy(network: Network, image: Tensor):
     """The check would show another network than the one that is edited."""
-    found = attribute(network, image, 2, "saliency")
+    attribution = attribute(network, image, 2, "saliency")
     edits = {"layer1.0.bn3.1": torch.ones_like}
     with (
         edit_gates(network.model, edits),
         pytest.raises(AttributionError, match=r"Undo the edits first\.$"),
     ):
-        check_sanity(network, image, found)
+        check_sanity(network, image, attribution)
 
 
 def test_first_gates_are_those_of_the_network(
@@ -257,12 +257,13 @@ def test_first_gates_are_those_of_the_network(
     with torch.no_grad(), capture_gates(network.model) as after:
         network.model(image)
     for stage, gates in steps[-1].gates.items():
-        pairs = [
-            (one.gate, other.gate)
-            for one, other in zip(before, after, strict=True)
-            if one.stage == stage
-        ]
-        differences = torch.cat([(one - other).abs()[0] for one, other in pairs])
+        differences = torch.cat(
+            [
+                (record.gate - shuffled.gate).abs()[0]
+                for record, shuffled in zip(before, after, strict=True)
+                if record.stage == stage
+            ]
+        )
         assert gates.distance == pytest.approx(differences.mean().item(), rel=1e-5)
 
 
@@ -282,7 +283,7 @@ def peers(own: tuple[float, float], pairs: tuple[float, float], *, count: int = 
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("ranks", "words"),
     [
         (
             peers((0.0, 0.1), (0.2, 0.4)),
@@ -305,13 +306,13 @@ def peers(own: tuple[float, float], pairs: tuple[float, float], *, count: int = 
         ),
     ],
 )
-def test_the_verdict_compares_with_networks_that_have_learned_nothing(found: Peers, words: str):
+def test_the_verdict_compares_with_networks_that_have_learned_nothing(ranks: Peers, words: str):
     """Learned is what tells a map from all of theirs; what they share shows the photo; the rest
     says nothing.
     """
-    verdict, gates = describe_steps("Map", [step(NOTHING, 1.0), step(2, 0.1, found)])
+    verdict, gates = describe_steps("Map", [step(NOTHING, 1.0), step(2, 0.1, ranks)])
     assert verdict.startswith(words)
-    assert ("on the learned weights**" in verdict) == found.apart
+    assert ("on the learned weights**" in verdict) == ranks.apart
     assert gates.endswith("have moved by 0.10, 0.20 on average, in one draw of the shuffle.")
 
 
@@ -333,8 +334,8 @@ def test_a_map_without_an_order_is_called_what_it_is(values: torch.Tensor, words
 
 def test_a_map_of_zeros_ends_the_check_at_once(shallow: Network, image: Tensor):
     """Nothing would be compared: the method does not run two dozen times for it."""
-    found = replace(attribute(shallow, image, 2, "saliency"), map=torch.zeros(64, 64))
-    (only,) = check_sanity(shallow, image, found)
+    attribution = replace(attribute(shallow, image, 2, "saliency"), map=torch.zeros(64, 64))
+    (only,) = check_sanity(shallow, image, attribution)
     assert only.likeness == MapLikeness(None, None, None)
 
 
@@ -346,18 +347,18 @@ def test_a_map_among_others_is_compared_by_spearman_two_by_two():
         torch.from_numpy(base + 0.3 * generator.normal(size=(12, 12))).float() for _ in range(3)
     ]
     odd = torch.from_numpy(generator.normal(size=(12, 12))).float()
-    found = compare_networks(odd, [*alike, torch.ones(12, 12), torch.full((12, 12), torch.nan)])
-    expected = [spearmanr(odd.abs().ravel(), one.abs().ravel())[0] for one in alike]
-    assert found.own == pytest.approx(expected)
+    peers = compare_networks(odd, [*alike, torch.ones(12, 12), torch.full((12, 12), torch.nan)])
+    expected = [spearmanr(odd.abs().ravel(), heat.abs().ravel())[0] for heat in alike]
+    assert peers.own == pytest.approx(expected)
     pairs = [
         spearmanr(a.abs().ravel(), b.abs().ravel())[0]
         for a, b in ((alike[0], alike[1]), (*alike[1:],))
     ]
-    assert found.pairs[::2] == pytest.approx(pairs)
-    assert (found.flat, found.chance) == (2, 1 / 4)
-    assert max(found.own) < min(found.pairs)
+    assert peers.pairs[::2] == pytest.approx(pairs)
+    assert (peers.flat, peers.chance) == (2, 1 / 4)
+    assert max(peers.own) < min(peers.pairs)
     # Of four, one is apart in a quarter of all cases: no word.
-    assert not found.apart
+    assert not peers.apart
 
 
 def test_of_twenty_maps_at_most_one_is_apart():
@@ -373,8 +374,8 @@ def test_of_twenty_maps_at_most_one_is_apart():
         ]
         maps.append(torch.from_numpy(generator.normal(size=(8, 8))).float())
         apart = [
-            compare_networks(one, [*maps[:place], *maps[place + 1 :]]).apart
-            for place, one in enumerate(maps)
+            compare_networks(heat, [*maps[:place], *maps[place + 1 :]]).apart
+            for place, heat in enumerate(maps)
         ]
         assert sum(apart) <= 1
         assert apart[-1] == (spread == 0.1)
@@ -388,15 +389,15 @@ def test_the_table_of_steps_has_a_row_a_measure(steps: tuple[SanityStep, ...]):
     assert len(table) == 6 * (3 + 4 + 1)
     assert list(table["measure"].unique()[:3]) == ["ranks of values", SIZES, "structure (SSIM)"]
     last = table.loc[(table["measure"] == SIZES)].iloc[-1]
-    found = steps[-1].peers
-    assert found is not None
+    peers = steps[-1].peers
+    assert peers is not None
     assert [last["value"], last["low"], last["high"]] == [
-        np.mean(found.own),
-        min(found.own),
-        max(found.own),
+        np.mean(peers.own),
+        min(peers.own),
+        max(peers.own),
     ]
     chance = table.loc[table["measure"] == PAIRS]
-    assert set(chance["low"]) == {min(found.pairs)}
+    assert set(chance["low"]) == {min(peers.pairs)}
     assert table.loc[~table["measure"].isin([SIZES, PAIRS]), "low"].isna().all()
 
 

@@ -102,17 +102,17 @@ def test_deletion_of_a_linear_model_takes_off_the_largest_parts_first(
     """
     deletion, _ = trace_curves(linear, photo, exact, LEAD)
     parts = np.sort(exact.double().numpy().ravel())[::-1]
-    left = parts.sum() - np.concatenate([[0], parts.cumsum()])
-    expected = left[:: SIDE * SIDE // LEAD.steps]
+    remainder = parts.sum() - np.concatenate([[0], parts.cumsum()])
+    expected = remainder[:: SIDE * SIDE // LEAD.steps]
     # Sums of 432 products in float32.
     np.testing.assert_allclose(deletion.values, expected, atol=1e-4)
     np.testing.assert_allclose(deletion.shares, np.linspace(0, 1, SIDE + 1))
     assert deletion.area == pytest.approx(area(expected), abs=1e-4)
-    others = [
-        trace_curves(linear, photo, other, LEAD)[0].area
-        for other in (-exact, exact.abs(), torch.rand(12, 12))
+    areas = [
+        trace_curves(linear, photo, values, LEAD)[0].area
+        for values in (-exact, exact.abs(), torch.rand(12, 12))
     ]
-    assert deletion.area < min(others)
+    assert deletion.area < min(areas)
 
 
 def test_insertion_begins_with_a_blur_and_ends_with_the_image(
@@ -131,11 +131,11 @@ def test_insertion_begins_with_a_blur_and_ends_with_the_image(
     ordered = np.sort(gain.numpy().ravel())[::-1]
     expected = start + np.concatenate([[0], ordered.cumsum()])[:: SIDE * SIDE // LEAD.steps]
     np.testing.assert_allclose(insertion.values, expected, atol=1e-4)
-    others = [
-        trace_curves(linear, photo, other, LEAD)[1].area
-        for other in (-gain.float(), torch.rand(12, 12))
+    areas = [
+        trace_curves(linear, photo, values, LEAD)[1].area
+        for values in (-gain.float(), torch.rand(12, 12))
     ]
-    assert insertion.area > max(others)
+    assert insertion.area > max(areas)
 
 
 def test_curves_are_probabilities_where_one_class_is_explained(network: Network, images: Tensor):
@@ -146,8 +146,8 @@ def test_curves_are_probabilities_where_one_class_is_explained(network: Network,
     with torch.no_grad():
         black, blur = (make_baseline(network, images[:1], key) for key in ("black", "blur"))
         ends = [
-            network.model(one).softmax(1)[0, 2].item()
-            for one in (images[:1], black, blur, images[:1])
+            network.model(picture).softmax(1)[0, 2].item()
+            for picture in (images[:1], black, blur, images[:1])
         ]
     assert [curve.values[place] for curve in curves for place in (0, -1)] == pytest.approx(
         ends, abs=1e-6
@@ -208,27 +208,23 @@ def test_pixels_go_by_value_and_equal_ones_at_random_but_always_the_same():
     assert sorted(first.flatten().tolist()) == list(range(400))
     assert torch.equal(first, rank_pixels(flat, seed=1))
     assert not torch.equal(first, rank_pixels(flat, seed=2))
-    others = first.flatten()[first.flatten() > 0].double()
-    assert abs(np.corrcoef(others, np.arange(399))[0, 1]) < 0.2
+    ties = first.flatten()[first.flatten() > 0].double()
+    assert abs(np.corrcoef(ties, np.arange(399))[0, 1]) < 0.2
 
 
 def test_the_size_of_a_batch_does_not_matter(network, images, monkeypatch):
     """Pictures are made for their numbers, not for their place in a batch."""
     values = torch.rand(64, 64, generator=torch.Generator().manual_seed(3))
     exam = Exam(Target(1), steps=5, squares=7)
-    found = [
-        trace_curves(network, images[:1], values, exam),
-        measure_falls(network, images[:1], exam),
-    ]
+    curves = trace_curves(network, images[:1], values, exam)
+    falls = measure_falls(network, images[:1], exam)
     monkeypatch.setitem(pictures._ROWS, "cpu", 3)
-    again = [
-        trace_curves(network, images[:1], values, exam),
-        measure_falls(network, images[:1], exam),
-    ]
-    for one, other in zip(found[0], again[0], strict=True):
+    small_curves = trace_curves(network, images[:1], values, exam)
+    small_falls = measure_falls(network, images[:1], exam)
+    for curve, small in zip(curves, small_curves, strict=True):
         # PyTorch adds in another order for another number of images.
-        assert one.values == pytest.approx(other.values, abs=1e-5)
-    assert found[1].losses == pytest.approx(again[1].losses, abs=1e-5)
+        assert curve.values == pytest.approx(small.values, abs=1e-5)
+    assert falls.losses == pytest.approx(small_falls.losses, abs=1e-5)
 
 
 def test_a_linear_models_exact_map_foretells_every_square(
@@ -275,12 +271,12 @@ def test_infidelity_is_captums_for_the_same_squares(network: Network, images: Te
     masks = torch.zeros(6, 3, 64, 64)
     for mask, square in zip(masks, squares, strict=True):
         square.cut(mask)[:] = 1
-    found = attribute(network, image, 2, "occlusion").map
+    heat = attribute(network, image, 2, "occlusion").map
 
     def remove(inputs: Tensor) -> tuple[Tensor, Tensor]:
         return masks, inputs * (1 - masks)
 
-    spread = found.expand(1, 3, 64, 64) / 3
+    spread = heat.expand(1, 3, 64, 64) / 3
     with torch.no_grad():
         losses = network.model(image)[0, 2] - network.model(image * (1 - masks))[:, 2]
     direct = captum.metrics.infidelity(
@@ -291,7 +287,7 @@ def test_infidelity_is_captums_for_the_same_squares(network: Network, images: Te
     assert falls.losses == pytest.approx(losses.tolist(), abs=1e-5)
     assert falls.moved == pytest.approx(losses.abs().mean().item(), abs=1e-5)
     # Small differences of logits in float32.
-    assert infidelity(found, falls) == pytest.approx(share, abs=1e-3)
+    assert infidelity(heat, falls) == pytest.approx(share, abs=1e-3)
     assert 0 < share < 1
 
 
@@ -306,7 +302,7 @@ def test_squares_lie_inside_and_differ_in_size():
 
 
 @pytest.mark.parametrize(
-    ("method", "asked"),
+    ("method", "options"),
     [
         ("saliency", {}),
         ("integrated_gradients", {"n_steps": 3, "baseline": "black"}),
@@ -314,19 +310,21 @@ def test_squares_lie_inside_and_differ_in_size():
     ],
 )
 def test_sensitivity_is_the_greatest_change_of_a_map_as_a_share_of_it(
-    network: Network, images: Tensor, method: str, asked: dict[str, Any]
+    network: Network, images: Tensor, method: str, options: dict[str, Any]
 ):
     """The definition in a plain loop over the same draws, with the options that the map was made
     with.
     """
-    found = attribute(network, images[:1], 2, method, **asked)
+    attribution = attribute(network, images[:1], 2, method, **options)
     generator = torch.Generator().manual_seed(0)
-    moved = []
+    changes = []
     for _ in range(SAMPLES):
         noise = RADIUS * (2 * torch.rand(1, 3, 64, 64, generator=generator) - 1)
-        again = attribute(network, images[:1] + noise, 2, method, **asked).map
-        moved.append(((again - found.map).norm() / found.map.norm()).item())
-    assert measure_sensitivity(network, images[:1], found) == pytest.approx(max(moved), rel=1e-5)
+        again = attribute(network, images[:1] + noise, 2, method, **options).map
+        changes.append(((again - attribution.map).norm() / attribution.map.norm()).item())
+    assert measure_sensitivity(network, images[:1], attribution) == pytest.approx(
+        max(changes), rel=1e-5
+    )
 
 
 def test_a_map_that_cannot_move_has_no_sensitivity(linear: Network, photo: Tensor):
@@ -356,8 +354,10 @@ def test_sensitivity_is_captums(network: Network, images: Tensor):
     direct = captum.metrics.sensitivity_max(
         explain, (images[:1],), move, n_perturb_samples=SAMPLES, max_examples_per_batch=1
     )
-    found = attribute(network, images[:1], 2, "input_x_gradient")
-    assert measure_sensitivity(network, images[:1], found) == pytest.approx(direct.item(), rel=1e-4)
+    attribution = attribute(network, images[:1], 2, "input_x_gradient")
+    assert measure_sensitivity(network, images[:1], attribution) == pytest.approx(
+        direct.item(), rel=1e-4
+    )
 
 
 def test_random_maps_score_as_chance_does(linear: Network, photo: Tensor):
@@ -367,8 +367,8 @@ def test_random_maps_score_as_chance_does(linear: Network, photo: Tensor):
     exam = Exam(Target(1, against=0), steps=SIDE, repeats=40)
     lead = exam.target.read(linear.model(photo)).item()
     areas = [
-        trace_curves(linear, photo, one, exam)[0].area
-        for one in make_controls(12, 12, repeats=40)["pixels"]
+        trace_curves(linear, photo, values, exam)[0].area
+        for values in make_controls(12, 12, repeats=40)["pixels"]
     ]
     error = np.std(areas, ddof=1) / np.sqrt(len(areas))
     assert abs(np.mean(areas) - lead / 2) < 4 * error
@@ -387,7 +387,10 @@ def test_controls_know_nothing_but_are_always_the_same():
     assert controls.keys() == CONTROLS.keys()
     again = make_controls(30, 40, repeats=3, seed=7)
     for key, maps in controls.items():
-        assert all(torch.equal(one, other) for one, other in zip(maps, again[key], strict=True))
+        assert all(
+            torch.equal(values, reference)
+            for values, reference in zip(maps, again[key], strict=True)
+        )
     assert not torch.equal(controls["pixels"][0], controls["pixels"][1])
     blob = controls["blob"][0]
     assert torch.allclose(blob, blob.flip(0))
@@ -397,14 +400,14 @@ def test_controls_know_nothing_but_are_always_the_same():
 
 def test_all_passes_are_told_in_one_row(linear: Network, photo: Tensor):
     """A bar over the whole must grow and end at its end."""
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     exam = Exam(Target(1), steps=20, squares=20, repeats=2)
-    make_yardstick(linear, photo, exam, report=lambda done, total: told.append((done, total)))
+    make_yardstick(linear, photo, exam, report=lambda *numbers: reports.append(numbers))
     whole = 20 + 1 + 5 * 2 * 21
     assert count_passes(exam) == whole
-    assert {total for _, total in told} == {whole}
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert told[-1][0] == whole
+    assert {total for _, total in reports} == {whole}
+    assert [count for count, _ in reports] == sorted(count for count, _ in reports)
+    assert reports[-1][0] == whole
 
 
 @pytest.mark.parametrize(
@@ -460,7 +463,7 @@ BEATS = "every control map, by more than their draws differ; by chance this happ
 
 
 @pytest.fixture
-def drawn(yardstick: Yardstick) -> Yardstick:
+def four_draws(yardstick: Yardstick) -> Yardstick:
     """Return controls of four draws: gaps of pixels 0.1 to 0.25, of patches 0 to 0.3, of the blob
     0.2.
     """
@@ -472,14 +475,14 @@ def drawn(yardstick: Yardstick) -> Yardstick:
     return Yardstick(yardstick.falls, controls)
 
 
-def test_a_map_has_to_pass_the_bound_of_a_further_draw(drawn: Yardstick):
+def test_a_map_has_to_pass_the_bound_of_a_further_draw(four_draws: Yardstick):
     """By the printed table of t: 2.353 at three degrees of freedom, times sqrt(1 + 1/4) deviations
     over the mean.
     """
     for key, deviation, middle in (("pixels", 0.0645497, 0.175), ("patches", 0.1290994, 0.15)):
         expected = middle + 2.353 * deviation * 1.25**0.5
-        assert find_limit(drawn.controls[key]) == pytest.approx(expected, abs=1e-4)
-    assert find_limit(drawn.controls["blob"]) == pytest.approx(0.2)
+        assert find_limit(four_draws.controls[key]) == pytest.approx(expected, abs=1e-4)
+    assert find_limit(four_draws.controls["blob"]) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(
@@ -496,15 +499,15 @@ def test_a_map_has_to_pass_the_bound_of_a_further_draw(drawn: Yardstick):
     ],
 )
 def test_a_map_is_better_only_beyond_what_draws_differ_by(
-    drawn: Yardstick, score: MapScore, words: str
+    four_draws: Yardstick, score: MapScore, words: str
 ):
     """Bounds by hand: pixels 0.345, patches 0.490, and the blob's own 0.2; better than the best
     draw is not enough.
     """
-    assert describe_scores({"Map": score}, drawn) == [words]
+    assert describe_scores({"Map": score}, four_draws) == [words]
 
 
-def test_maps_of_one_verdict_share_a_sentence(drawn: Yardstick):
+def test_maps_of_one_verdict_share_a_sentence(four_draws: Yardstick):
     """Of twenty maps nobody reads twenty sentences; the widest gap stands first, also within a
     sentence.
     """
@@ -514,7 +517,7 @@ def test_maps_of_one_verdict_share_a_sentence(drawn: Yardstick):
         "C": scored(0.3, 0.1),
         "D": scored(0.1, 0.8),
     }
-    assert describe_scores(scores, drawn) == [
+    assert describe_scores(scores, four_draws) == [
         f"**D** and **B** beat {BEATS}",
         "**A** and **C** are not clearly better than random pixels, random patches and the centred "
         "blob.",

@@ -67,15 +67,13 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
         best = int(network.model(inputs).argmax())
     exam = Exam(Target(best))
     yardstick = make_yardstick(network, inputs, exam)
-    found = score_map(
-        network, inputs, attribute(network, inputs, best, "saliency").map, yardstick.falls
-    )
+    saliency = attribute(network, inputs, best, "saliency")
+    expected = score_map(network, inputs, saliency.map, yardstick.falls)
     rows = table[(table["image"] == str(folder / COFFEE.name))].set_index("map")
     assert rows.loc["Saliency", "class"] == network.classes[best]
     assert rows.loc["Saliency", list(MEASURES)].tolist() == pytest.approx(
-        [found.read(one) for one in MEASURES]
+        [expected.read(measure) for measure in MEASURES]
     )
-    saliency = attribute(network, inputs, best, "saliency")
     assert rows.loc["Saliency", "sensitivity"] == pytest.approx(
         measure_sensitivity(network, inputs, saliency)
     )
@@ -161,9 +159,9 @@ def test_a_named_class_is_explained_against_another(run, tmp_path: Path):
 
 def test_without_methods_the_usual_ones_are_scored(network: Network):
     """Those that the page offers where there is room for few."""
-    found = survey_scores(network, open_image(CAT), Survey())
-    assert found.scores["map"].tolist()[: len(COMMON)] == [
-        METHODS[key].title for key in COMMON if METHODS[key].title not in found.problems
+    survey = survey_scores(network, open_image(CAT), Survey())
+    assert survey.scores["map"].tolist()[: len(COMMON)] == [
+        METHODS[key].title for key in COMMON if METHODS[key].title not in survey.problems
     ]
 
 
@@ -172,9 +170,9 @@ def test_a_map_without_an_order_is_left_out_with_its_reason(network: Network, ca
     with torch.no_grad():
         se_net.fc.weight.zero_()
     blank = Network(se_net.requires_grad_(False), card, torch.device("cpu"))
-    found = survey_scores(blank, open_image(CAT), Survey(("saliency",)))
-    assert found.scores["map"].tolist() == CONTROLS
-    assert found.problems["Saliency"].startswith("This map is 0 everywhere")
+    survey = survey_scores(blank, open_image(CAT), Survey(("saliency",)))
+    assert survey.scores["map"].tolist() == CONTROLS
+    assert survey.problems["Saliency"].startswith("This map is 0 everywhere")
 
 
 def test_a_broken_image_is_left_out(run, tmp_path: Path, capsys):
