@@ -136,17 +136,14 @@ def _pass(network: Network, changes: _Changes, items: Sequence[_Item]) -> list[A
     # Outside inference mode, so that the records may be used in autograd.
     with torch.inference_mode(False):
         shares = network.probabilities(logits)
-        return [
-            Analysis(
-                shares[row].clone(),
-                tuple(
-                    multiply_record(_row(record, row, keep), gains[record.block])
-                    for record in records
-                ),
-                logits[row].clone(),
+        analyses = []
+        for row, keep in enumerate(keeps):
+            image_records = tuple(
+                multiply_record(_row(record, row, keep), gains[record.block]) for record in records
             )
-            for row, keep in enumerate(keeps)
-        ]
+            # Cloned for the same reason as the records are in `_row`.
+            analyses.append(Analysis(shares[row].clone(), image_records, logits[row].clone()))
+        return analyses
 
 
 def _row(record: GateRecord, row: int, keep: frozenset[str]) -> GateRecord:

@@ -129,9 +129,11 @@ def list_places(sites: Sequence[GateSite], scope: str) -> tuple[GateSet, ...]:
         return tuple(GateSet(labels[site.name], (site.name,)) for site in sites)
     if scope == "network":
         return (GateSet("Network", tuple(labels)),)
-    stages = sorted({site.stage for site in sites})
-    members = {stage: tuple(site.name for site in sites if site.stage == stage) for stage in stages}
-    return tuple(GateSet(f"Stage {stage}", names) for stage, names in members.items())
+    places = []
+    for stage in sorted({site.stage for site in sites}):
+        names = tuple(site.name for site in sites if site.stage == stage)
+        places.append(GateSet(f"Stage {stage}", names))
+    return tuple(places)
 
 
 def gates_of(analysis: Analysis) -> Gates:
@@ -181,10 +183,7 @@ def run_counterfactuals(
     repeats = question.repeats if question.kind == "shuffle" else 1
     trials = [(place, repeat) for place in places for repeat in range(repeats)]
     values = [_replacements(question, gates, sites, repeat) for repeat in range(repeats)]
-    variants: list[Variant] = [
-        {name: partial(_replace, values[repeat][name]) for name in place.names}
-        for place, repeat in trials
-    ]
+    variants = [_variant(place, values[repeat]) for place, repeat in trials]
     answers = run_variants(network, image, variants, whole=whole, watch=watch, report=report)
     return tuple(_compare(network, question.kind, trials, answers))
 
@@ -214,13 +213,11 @@ def run_lenders(
         _check(lender.gates, sites)
     counterfactuals: list[Counterfactual] = []
     places = list_places(sites, question.scope)
+    # By place and not by lender: variants that begin at the same block share what comes before it.
     for number, place in enumerate(places):
         before = number * len(lenders)
         all_rows = len(places) * len(lenders)
-        variants: list[Variant] = [
-            {name: partial(_replace, lender.gates[name]) for name in place.names}
-            for lender in lenders
-        ]
+        variants = [_variant(place, lender.gates) for lender in lenders]
         tell = partial(_report_after, report, before, all_rows)
         answers = run_variants(network, image, variants, whole=whole, watch=watch, report=tell)
         trials = [(place, row) for row in range(len(lenders))]
@@ -307,6 +304,10 @@ def _replacements(
     return {
         site.name: gates[site.name][torch.randperm(site.channels, generator=dice)] for site in sites
     }
+
+
+def _variant(place: GateSet, gates: Gates) -> Variant:
+    return {name: partial(_replace, gates[name]) for name in place.names}
 
 
 def _replace(value: Tensor, gates: Tensor) -> Tensor:

@@ -78,17 +78,17 @@ def run_variants(
         TooLittleMemoryError: it has too little memory.
     """
     order = {site.name: place for place, site in enumerate(network.inspection.sites)}
-    unknown = sorted({name for variant in variants for name in variant} - order.keys())
+    names = {name for variant in variants for name in variant}
+    unknown = sorted(names - order.keys())
     if unknown:
         raise NoSEBlocksError(
             f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(order)}."
         )
     inputs = network.preprocess(image, whole=whole)
-    first = min(
-        (name for variant in variants for name in variant), key=order.__getitem__, default=""
-    )
+    first = min(names, key=order.__getitem__, default="")
     parts: list[Tensor] = []
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():
+        # Where no block comes before the first that changes, there is nothing to run once for all.
         spread = (
             len(variants) >= _LEAST
             and bool(order.get(first))

@@ -78,7 +78,8 @@ def _time_pass(network: Network, count: int) -> Rate:
         return (_now(network.device) - start) / count
 
     # The least: others on this machine make a pass longer, never shorter.
-    forward, round_trip = (min(run(slope) for _ in range(_TRIES)) for slope in (False, True))
+    forward = min(run(False) for _ in range(_TRIES))
+    round_trip = min(run(True) for _ in range(_TRIES))
     return Rate(forward, max(0.0, round_trip - forward))
 
 

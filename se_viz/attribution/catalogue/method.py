@@ -95,17 +95,20 @@ class Method:
         side.
         """
         merged = {**self.options, **(settings or {})}
-        runs = (
-            _windows(merged, side)
-            if "strides" in merged
-            else prod(merged.get(name, 1) for name in self.repeats)
-        )
-        extra = (self.kind in ("occlusion", "superpixel")) + self.complete * (
-            1 + merged.get("draws", 1)
-        )
+        if "strides" in merged:
+            runs = _windows(merged, side)
+        else:
+            runs = prod(merged.get(name, 1) for name in self.repeats)
         # With a baseline, or with the gradient at a stage.
-        twice = 2 if self.kind == "rule" and (self.baseline or self.staged) else 1
-        return twice * runs + extra, 0 if self.kind in ("occlusion", "superpixel") else twice * runs
+        if self.kind == "rule" and (self.baseline or self.staged):
+            runs *= 2
+        forward_only = self.kind in ("occlusion", "superpixel")
+        # What covers or switches off compares with the image as it is.
+        extra = int(forward_only)
+        if self.complete:
+            # The rise that the map must sum to: the image, and each baseline.
+            extra += 1 + merged.get("draws", 1)
+        return runs + extra, 0 if forward_only else runs
 
 
 _SAMPLES = ("n_samples", "nt_samples", "draws", "donors")

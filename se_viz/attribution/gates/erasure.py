@@ -137,6 +137,7 @@ def check_region(
         CaptureError: the network has no such gate.
         BusyError: too many wait for the device.
     """
+    # The region itself first: what follows is its comparison.
     regions = [region, *_elsewhere(region, seed)]
     pictures = [photo, *(erase(network, photo, area, fill) for area in regions)]
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():
@@ -152,6 +153,7 @@ def check_region(
 def _elsewhere(region: Tensor, seed: int) -> Iterator[Tensor]:
     """Yield the region moved by steps of a grid, each time by others, and never by none."""
     height, width = region.shape
+    # From 1 on: step 0 of the grid is the region where it is.
     places = 1 + torch.randperm(_GRID**2 - 1, generator=torch.Generator().manual_seed(seed))
     for place in places[:REPEATS].tolist():
         down, right = divmod(place, _GRID)

@@ -87,6 +87,7 @@ def attribute_neuron(
     """
     row = find_neuron_method(method)
     goal = _aim(network, row, inputs, target)
+    # Before the turn: its first import takes more than a second.
     load_captum()
     arguments = {"baseline": baseline, "watch": watch, "report": report}
     return run_with_options(
@@ -110,6 +111,7 @@ def _attribute(
     **options: Any,
 ) -> NeuronAttribution:
     with turn_with_gradients(network.device, watch) as turn:
+        # A copy: no gradient may come to the tensor of the caller.
         inputs = inputs.detach().to(network_dtype(network), copy=True).requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
         value = _read(network, row, inputs, neuron)
@@ -193,6 +195,7 @@ def _run(task: _NeuronTask, model: nn.Module, turn: Turn, report: Report) -> Exp
 
 def _conduct(task: _NeuronTask, model: nn.Module, turn: Turn, report: Report) -> Explanation:
     assert task.target
+    # The name of a block's second use is that of the block and #2.
     path, _, use = task.neuron.block.partition("#")
     gates = Spot(path, call=int(use or 1) - 1, gates=True)
     passes = TapRunner(Tapped(model, [gates], task.target.read), turn, report)

@@ -89,6 +89,7 @@ def attribute_gates(
         flow = trace_paths(network, inputs, target, **arguments).flows[block]
         values = flow.through if method == "conductance" else flow.mean_slope
         return GateAttribution(method, block, values[block], flow.bypass, flow.error)
+    # Before the turn: its first import takes more than a second.
     load_captum()
     with turn_with_gradients(network.device, watch) as turn:
         image = inputs.detach().to(network_dtype(network), copy=True)

@@ -115,6 +115,7 @@ def _run(task: LayerTask, passes: TapRunner) -> Tensor:
     if "differences" in row.needs:
         return lift(passes.tapped, task.inputs, task.settings)
     if row.kind == "channel":
+        # One group a channel: without a mask Captum would ablate each cell alone.
         channels = _activation(passes, task.inputs).shape[1]
         mask = torch.arange(channels, device=task.inputs.device)[None, :, None, None]
         task = replace(task, settings={"layer_mask": mask, **task.settings})

@@ -84,6 +84,7 @@ def attribute_layers(
     if not layers:
         return []
     check_question(network, inputs, target)
+    # Before the turn: its first import takes more than a second.
     load_captum()
     arguments = {"layers": layers, "baseline": baseline, "watch": watch, "report": report}
     return run_with_options(
@@ -103,8 +104,10 @@ def _attribute(
     report: Report,
     **options: Any,
 ) -> list[LayerAttribution]:
+    # All of them before the first pass: a feature map that is not there ends the call at once.
     spots = [find_spot(network, layer) for layer in layers]
     with turn_with_gradients(network.device, watch) as turn:
+        # A copy: methods may ask for its gradient.
         inputs = inputs.detach().to(network_dtype(network), copy=True)
         settings = dict(row.options)
         if row.baseline:

@@ -81,9 +81,8 @@ class Trace:
         """Return what the parts of a set miss the rise by, in logits, of the set where that is
         most.
         """
-        return max(
-            abs(error) for error in (self.error, *(flow.error for flow in self.flows.values()))
-        )
+        errors = [self.error, *(flow.error for flow in self.flows.values())]
+        return max(abs(error) for error in errors)
 
     @property
     def miss_share(self) -> float:
@@ -91,8 +90,10 @@ class Trace:
 
         0 where nothing moves.
         """
-        moved = max([abs(self.rise + self.error), *(flow.size for flow in self.flows.values())])
-        return self.miss / moved if moved else 0.0
+        # Rise plus error is the sum of the whole map: with every gate live it is all bypass.
+        sizes = [abs(self.rise + self.error), *(flow.size for flow in self.flows.values())]
+        size = max(sizes)
+        return self.miss / size if size else 0.0
 
     def gate_map(self, name: str) -> Float[Tensor, "height width"]:
         """Return what pixels did by way of the gates of one set: the whole map minus what bypassed

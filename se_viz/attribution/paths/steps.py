@@ -80,13 +80,11 @@ class Step:
     @cached_property
     def sizes(self) -> dict[str, tuple[float, float]]:
         """Return bypass and the sum of what came through, for each set."""
-        return {
-            name: (
-                self.bypass(name),
-                sum((values.sum().item() for values in self.through(name).values()), 0.0),
-            )
-            for name in self.left.ways
-        }
+        sizes = {}
+        for name in self.left.ways:
+            through = sum((values.sum().item() for values in self.through(name).values()), 0.0)
+            sizes[name] = (self.bypass(name), through)
+        return sizes
 
     @cached_property
     def defect(self) -> float:
@@ -112,25 +110,30 @@ def refine(evaluate: Evaluate, steps: list[Step], number: int) -> list[Step]:
     that is worst.
     """
     worst = nlargest(number, steps, key=lambda step: step.defect)
-    middles = iter(evaluate([(step.left.place + step.right.place) / 2 for step in worst]))
-    halves = {step.left.place: next(middles) for step in worst}
-    return [half for step in steps for half in _halve(step, halves.get(step.left.place))]
+    # In one call: points that are asked for together share a pass.
+    middles = evaluate([(step.left.place + step.right.place) / 2 for step in worst])
+    halves = {step.left.place: middle for step, middle in zip(worst, middles, strict=True)}
+    shorter: list[Step] = []
+    for step in steps:
+        shorter.extend(_halve(step, halves.get(step.left.place)))
+    return shorter
 
 
 def sum_up(steps: Sequence[Step], name: str) -> tuple[float, float, float]:
     """Return what came past the gates of a set, what came through them, and the error of both
     together.
     """
-    bypass, through = (sum(step.sizes[name][part] for step in steps) for part in (0, 1))
-    return bypass, through, bypass + through - (steps[-1].right.value - steps[0].left.value)
+    bypass = sum(step.sizes[name][0] for step in steps)
+    through = sum(step.sizes[name][1] for step in steps)
+    rise = steps[-1].right.value - steps[0].left.value
+    return bypass, through, bypass + through - rise
 
 
 def halve_steps(steps: Sequence[Step]) -> list[Step]:
     """Return half as many steps: two and two as one, and what is left over as it is."""
     pairs = zip(steps[::2], steps[1::2], strict=False)
-    return [Step(first.left, second.right) for first, second in pairs] + list(
-        steps[len(steps) // 2 * 2 :]
-    )
+    rest = steps[len(steps) // 2 * 2 :]
+    return [*(Step(first.left, second.right) for first, second in pairs), *rest]
 
 
 def worst_error(steps: Sequence[Step]) -> float:
@@ -138,8 +141,9 @@ def worst_error(steps: Sequence[Step]) -> float:
     any set.
     """
     sums = [sum_up(steps, name) for name in steps[0].left.ways]
-    moved = max(abs(bypass) + abs(through) for bypass, through, _ in sums)
-    return max(abs(error) for *_, error in sums) / moved if moved else 0.0
+    # Without signs: two large parts that cancel are still known no better than their steps allow.
+    size = max(abs(bypass) + abs(through) for bypass, through, _ in sums)
+    return max(abs(error) for *_, error in sums) / size if size else 0.0
 
 
 def _halve(step: Step, middle: Point | None) -> tuple[Step, ...]:

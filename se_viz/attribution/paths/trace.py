@@ -60,14 +60,10 @@ def gate_sets(sites: Sequence[GateSite]) -> dict[str, tuple[str, ...]]:
     """Return the sets that a trace splits at by default: the network's gates, and those of each
     stage.
     """
-    stages = {
-        stage_key(site.stage): site.stage for site in sorted(sites, key=lambda site: site.stage)
-    }
-    by_stage = {
-        key: tuple(site.name for site in sites if site.stage == stage)
-        for key, stage in stages.items()
-    }
-    return {NETWORK: tuple(site.name for site in sites), **by_stage}
+    sets = {NETWORK: tuple(site.name for site in sites)}
+    for stage in sorted({site.stage for site in sites}):
+        sets[stage_key(stage)] = tuple(site.name for site in sites if site.stage == stage)
+    return sets
 
 
 def trace_paths(
@@ -105,9 +101,11 @@ def trace_paths(
     """
     target = aim(target)
     check_question(network, inputs, target)
+    # A set without gates holds none: what bypasses it is the whole rise, as one map.
     all_sets = {_LIVE: (), **(gate_sets(network.inspection.sites) if sets is None else sets)}
     _check(network, all_sets, n_steps)
     with turn_with_gradients(network.device, watch) as turn:
+        # A copy: what the caller holds stays as it is.
         inputs = inputs.detach().to(network_dtype(network), copy=True)
         if isinstance(baseline, str):
             start = make_baseline(network, inputs, baseline)
@@ -136,6 +134,7 @@ class _Path:
         rows = _ROWS if self.start.device.type == "cpu" else _ROWS_ON_GPU
         points: list[Point] = []
         for first in range(0, len(places), rows):
+            # Not before the first pass, for which the turn has just come.
             if self.seconds:
                 self.turn.give_way()
             started = time.perf_counter()
@@ -187,18 +186,15 @@ def _points(
         raise AttributionError(
             "Between baseline and image the logit is NaN or infinite. Choose another baseline."
         )
-    return [
-        Point(
-            place=place,
-            value=value,
-            gates=_row(gates, row),
-            ways={
-                name: Way(maps[row], maps[row].double().sum().item(), _row(slopes, row))
-                for name, (maps, slopes) in ways.items()
-            },
-        )
-        for row, (place, value) in enumerate(zip(places.tolist(), values.tolist(), strict=True))
-    ]
+    points = []
+    for row, (place, value) in enumerate(zip(places.tolist(), values.tolist(), strict=True)):
+        row_ways = {
+            # Summed in double precision: thousands of pixels of both signs nearly cancel.
+            name: Way(maps[row], maps[row].double().sum().item(), _row(slopes, row))
+            for name, (maps, slopes) in ways.items()
+        }
+        points.append(Point(place=place, value=value, gates=_row(gates, row), ways=row_ways))
+    return points
 
 
 def _row(values: Mapping[str, Tensor], row: int) -> dict[str, Tensor]:
@@ -256,6 +252,8 @@ def _weigh_slopes(step: Step, name: str) -> Slopes:
 
 
 def _add(parts: Sequence[Slopes]) -> dict[str, Tensor]:
-    return {
-        block: torch.stack([part[block] for part in parts]).sum(0).float() for block in parts[0]
-    }
+    sums = {}
+    for block in parts[0]:
+        # Rounded once, after the sum in double precision.
+        sums[block] = torch.stack([part[block] for part in parts]).sum(0).float()
+    return sums

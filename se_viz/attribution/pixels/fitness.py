@@ -71,6 +71,7 @@ def _remark(network: Network, row: Method) -> str:
         facts = trace_rules(network.model, noise)
         if row.guided and not facts.relus:
             refuse_plain(row.title, network.model, noise)
+    # Outside the turn: a method takes one of its own.
     if row.guided:
         return _remark_guided(facts)
     return f"{_remark_shares(network, row, noise)} {_own_modules(facts)}".strip()

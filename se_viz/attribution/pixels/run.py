@@ -87,6 +87,7 @@ def attribute(
         **options,
     }
     attribution = attribute_unproven(network, inputs, target, method, **arguments)
+    # Here and not below, where `judge_method` measures how much the shares miss.
     if METHODS[method].copied:
         check_shares(
             METHODS[method],
@@ -121,6 +122,7 @@ def attribute_unproven(
     row = _method(method, stage)
     goal = aim(target, against)
     check_question(network, inputs, goal)
+    # Before the turn: its first import takes more than a second.
     load_captum()
     arguments = {"baseline": baseline, "stage": stage, "watch": watch, "report": report}
     return run_with_options(
@@ -141,6 +143,7 @@ def _attribute(
     **options: Any,
 ) -> Attribution:
     with turn_with_gradients(network.device, watch) as turn:
+        # A copy: no gradient may come to the tensor of the caller.
         inputs = inputs.detach().to(network_dtype(network), copy=True).requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
         stage, end = choose_end(network, stage) if row.staged else (None, None)
@@ -249,6 +252,7 @@ def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, fl
         values = call(task, settings)
         explained = _rise(task, settings.get("baselines", 0.0)) if task.row.complete else None
     if task.row.layered:
+        # On the grid of a stage: the cells sum to no logit's rise.
         size = (task.inputs.shape[-2], task.inputs.shape[-1])
         return F.interpolate(values, size, mode="bilinear"), None, None
     if explained is None:

@@ -27,9 +27,9 @@ def find_superpixels(
     mean, std = (
         torch.tensor(values).view(3, 1, 1) for values in (network.card.mean, network.card.std)
     )
-    photo = (
-        (inputs[0].detach().cpu() * std + mean).clamp(0, 1).permute(1, 2, 0).float().contiguous()
-    )
+    # The photo's own colours again: SLIC measures distances between colours as people see them.
+    colours = (inputs[0].detach().cpu() * std + mean).clamp(0, 1)
+    photo = colours.permute(1, 2, 0).float().contiguous()
     patches, labels = _divide(photo.numpy().tobytes(), tuple(photo.shape), count)
     if patches < 2:
         raise AttributionError(

@@ -72,7 +72,8 @@ def measure_falls(
     def make(numbers: Tensor) -> Tensor:
         pictures = inputs.repeat(len(numbers), 1, 1, 1)
         # The first picture is the image itself.
-        for picture, square in zip(pictures, [None, *squares][int(numbers[0]) :], strict=False):
+        first = int(numbers[0])
+        for picture, square in zip(pictures, [None, *squares][first:], strict=False):
             if square:
                 square.cut(picture)[:] = square.cut(baseline[0])
         return pictures
@@ -102,9 +103,9 @@ def infidelity(values: Float[Tensor, "height width"], falls: Falls) -> float:
     whole = losses.square().sum()
     if not whole:
         return 0.0
-    best = (
-        foretold @ losses / foretold.square().sum().clamp_min(torch.finfo(torch.float64).tiny)
-    ).clamp_min(0)
+    # Not less than the smallest number: a map of zeros foretells nothing, and 0 / 0 is no number.
+    power = foretold.square().sum().clamp_min(torch.finfo(torch.float64).tiny)
+    best = (foretold @ losses / power).clamp_min(0)
     return ((best * foretold - losses).square().sum() / whole).item()
 
 

@@ -170,8 +170,10 @@ def check_sanity(
         likeness = compare_maps(values, attribution.map)
         changes = {stage: compare_gates(gates[stage], first[stage]) for stage in gates}
         steps.append(SanityStep(part, values, likeness, changes))
+        # The first step is enough: nothing is like a map without an order, whatever the weights.
         if is_flat(attribution.map):
             return tuple(steps)
+    # The last step has one network with every weight shuffled: here come the rest of them.
     weights = [name for names in parts.values() for name in names]
     maps = [explain(number, weights) for number in range(len(steps), runs)]
     steps[-1] = replace(steps[-1], peers=compare_networks(attribution.map, [steps[-1].map, *maps]))
@@ -193,12 +195,13 @@ def tabulate_steps(steps: Sequence[SanityStep]) -> pd.DataFrame:
     two networks with every weight shuffled have in common.
     """
     signed = any(bool((step.map < 0).any()) for step in steps)
-    rows = [
-        (name_part(step.part), panel, measure, *_spread(step, measure, value))
-        for step in steps
-        for panel, values in (("map", _read(step.likeness, signed)), ("gates", _ranks(step.gates)))
-        for measure, value in values.items()
-    ]
+    rows = []
+    for step in steps:
+        part = name_part(step.part)
+        for measure, value in _read(step.likeness, signed).items():
+            rows.append((part, "map", measure, *_spread(step, measure, value)))
+        for measure, value in _ranks(step.gates).items():
+            rows.append((part, "gates", measure, *_spread(step, measure, value)))
     peers = steps[-1].peers
     if peers and peers.pairs:
         between = (mean(peers.pairs), min(peers.pairs), max(peers.pairs))
@@ -295,6 +298,7 @@ def shuffle_weights(model: nn.Module, names: Sequence[str], *, seed: int) -> Non
     itself.
     """
     weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    # Drawn on the CPU, so that a seed gives the same network on every device.
     generator = torch.Generator().manual_seed(seed)
     for name in names:
         values = weights[name]
@@ -372,8 +376,8 @@ def _gates(twin: Network, inputs: Tensor, watch: Watch) -> _Gates:
     capture = capture_gates(twin.model, blocks={site.block for site in twin.inspection.sites})
     with line_of(twin.device).turn(watch), torch.inference_mode(), capture as records:
         twin.model(inputs)
-    stages = sorted({record.stage for record in records})
-    return {
-        stage: torch.cat([record.gate[0] for record in records if record.stage == stage]).numpy()
-        for stage in stages
-    }
+    gates = {}
+    for stage in sorted({record.stage for record in records}):
+        rows = [record.gate[0] for record in records if record.stage == stage]
+        gates[stage] = torch.cat(rows).numpy()
+    return gates

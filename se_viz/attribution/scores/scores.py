@@ -85,6 +85,7 @@ def make_yardstick(
 
     For errors see `answer_pictures`.
     """
+    # One bar over all that follows: each part tells what came before it, too.
     whole = count_passes(exam)
     before = exam.squares + 1
     falls = measure_falls(
@@ -210,13 +211,12 @@ def _describe(titles: Sequence[str], unbeaten: Sequence[str]) -> str:
 
 
 def _summarise(sample: Sequence[MapScore]) -> dict[str, float]:
-    numbers = pd.DataFrame(
-        [{measure: score.read(measure) for measure in MEASURES} for score in sample]
-    )
-    spread = numbers.std().fillna(0.0).add_suffix("_std")
-    return {
-        str(name): float(value) for part in (numbers.mean(), spread) for name, value in part.items()
-    }
+    numbers = pd.DataFrame({key: [score.read(key) for score in sample] for key in MEASURES})
+    means = numbers.mean()
+    # A single draw has no sample deviation, which pandas calls NaN.
+    spreads = numbers.std().fillna(0.0).add_suffix("_std")
+    columns = [*means.items(), *spreads.items()]
+    return {str(name): float(value) for name, value in columns}
 
 
 def _tabulate(curves: Sequence[Curve]) -> pd.DataFrame:

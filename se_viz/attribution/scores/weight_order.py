@@ -22,12 +22,13 @@ class _Uses(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: dict[int, None] = {}
+        # A dictionary, for its order: each tensor stands where it was first used.
+        self.order: dict[int, None] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Note every tensor among the arguments, and call the function."""
         for value in _tensors([*args, *(kwargs or {}).values()]):
-            self.seen.setdefault(id(value))
+            self.order.setdefault(id(value))
         return func(*args, **(kwargs or {}))
 
 
@@ -40,7 +41,7 @@ def order_weights(model: nn.Module, inputs: Tensor) -> list[str]:
     names = {id(value): name for name, value in [*model.named_parameters(), *model.named_buffers()]}
     with torch.no_grad(), _Uses() as uses:
         model(inputs)
-    return [names[key] for key in uses.seen if key in names]
+    return [names[key] for key in uses.order if key in names]
 
 
 def split_stages(names: Sequence[str], sites: Sequence[GateSite]) -> dict[int | str, list[str]]:
