@@ -164,6 +164,7 @@ class LocalEngine:
     def residents(self, device: str) -> Residents[Network]:
         """Return the networks that are loaded on a device."""
         with self._lock:
+            # Under the lock: two threads would otherwise load a network twice.
             if device not in self._residents:
                 self._residents[device] = Residents(setting("SE_VIZ_NETWORKS"), _move_out)
             return self._residents[device]
@@ -193,6 +194,7 @@ class LocalEngine:
         result = self._recent.get(_key(case, question))
         if result is not None:
             return result
+        # Its passes are none of the question that a bar is drawn for.
         return self._answer(replace(work, digest=digest, report=lambda *_: None), case, question)
 
 
@@ -210,6 +212,7 @@ class _Callbacks:
 
     def report(self, done: int, total: int) -> None:
         """Tell how far it is."""
+        # Kept for `watch`, which tells them again while others run.
         self._done = done
         self._total = total
         self._progress(done, total, 0)

@@ -56,6 +56,7 @@ def find_dead(
         analysis = analyse(network, image, keep_features=blocks, whole=whole, watch=watch)
         for record in analysis.records:
             if record.features is not None:
+                # Once alive is alive: a channel is dead only if no image has a value there.
                 active = record.features[0].flatten(1).any(1)
                 alive[record.name] = active | alive.get(record.name, False)
     return {name: int((~channels).sum()) for name, channels in alive.items()}

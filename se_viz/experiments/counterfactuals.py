@@ -209,6 +209,7 @@ def run_lenders(
     """
     question = Replacement("other", scope)
     sites = network.inspection.sites
+    # All lenders before the first pass: the last one could end minutes of work.
     for lender in lenders:
         _check(lender.gates, sites)
     counterfactuals: list[Counterfactual] = []
@@ -322,6 +323,7 @@ def _compare(
         network.probabilities(logits.double()) for logits in (answers.live, answers.edited)
     )
     for row, (place, repeat) in enumerate(trials):
+        # By the live row of the same pass, so that rounding between passes is no change.
         predicted = int(answers.live[row].argmax())
         labels = network.labels(answers.live[row]), network.labels(answers.edited[row])
         yield Counterfactual(

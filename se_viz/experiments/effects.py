@@ -81,6 +81,7 @@ class SlopeTest:
     def standing(self) -> str:
         """Return one of ``STANDINGS``: whether the value lies below the band, inside or above."""
         low, high = self.band
+        # Beyond rounding: a value on the edge of the band is inside.
         return STANDINGS[int(self.value > high + _ROUNDING) - int(self.value < low - _ROUNDING)]
 
 
@@ -251,6 +252,7 @@ def find_outliers(table: pd.DataFrame, number: int = 4) -> tuple[pd.DataFrame, p
     the second the largest ones in the quarter with the narrowest.
     """
     quarter = max(1, len(table) // 4)
+    # Stable: channels with equal values keep their order in every run.
     ordered = table.assign(size=table["effect"].abs()).sort_values("gate", kind="stable")
     useless = ordered.tail(quarter).sort_values("size", kind="stable").head(number)
     decisive = (

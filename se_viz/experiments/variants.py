@@ -129,6 +129,7 @@ def _try_spreading(network: Network, inputs: Tensor, name: str) -> bool:
     """Return whether shut and halved gates of a use of a block change the answer alike with one
     image before it.
     """
+    # Two edits that differ: how far they do is the scale on which an error is judged.
     probes = [{name: torch.zeros_like}, {name: lambda gates: gates / 2}]
     try:
         whole, spread = (_pass(network, inputs, probes, first) for first in ("", name))

@@ -79,7 +79,9 @@ def judge(counterfactuals: Sequence[Counterfactual]) -> Verdict:
     grades: dict[tuple[str, int], int] = {}
     changes: dict[str, list[float]] = {}
     for counterfactual in counterfactuals:
+        # Two images may have one name: their number tells them apart.
         lender = counterfactual.lender, counterfactual.repeat
+        # A lender counts by the place where it moves the answer most.
         grades[lender] = max(grades.get(lender, 0), grade(counterfactual))
         changes.setdefault(counterfactual.place.label, []).append(counterfactual.change)
     counts = Counter(grades.values())
@@ -87,6 +89,7 @@ def judge(counterfactuals: Sequence[Counterfactual]) -> Verdict:
         (words for level, words in enumerate(VERDICTS) if _agree(counts[level], len(grades))),
         UNTOLD,
     )
+    # By the median: one odd lender alone names no place.
     place = max(changes, key=lambda name: abs(np.median(changes[name])))
     low, middle, high = np.quantile(changes[place], [0.25, 0.5, 0.75]).tolist()
     return Verdict(

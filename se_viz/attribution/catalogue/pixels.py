@@ -74,29 +74,33 @@ _GRADIENTS = (
 )
 
 
+_SMOOTHING = (
+    (
+        "smoothgrad",
+        "SmoothGrad",
+        "Smilkov et al., arXiv 1706.03825",
+        "The gradient, averaged with its sign over copies of the image with a little noise: "
+        "what points now up, now down cancels; its size is shown.",
+    ),
+    (
+        "smoothgrad_sq",
+        "SmoothGrad-Sq",
+        "Hooker et al., arXiv 1806.10758",
+        "The square of the gradient, averaged over copies of the image with a little noise.",
+    ),
+    (
+        "vargrad",
+        "VarGrad",
+        "Adebayo et al., arXiv 1810.03307",
+        "How much the gradient, with its sign, varies over copies of the image with a little "
+        "noise.",
+    ),
+)
+"""Methods that average over noisy copies: key, title, source, and what to look for."""
+
+
 def _smoothed() -> Iterator[Method]:
-    for key, title, source, looks_for in (
-        (
-            "smoothgrad",
-            "SmoothGrad",
-            "Smilkov et al., arXiv 1706.03825",
-            "The gradient, averaged with its sign over copies of the image with a little noise: "
-            "what points now up, now down cancels; its size is shown.",
-        ),
-        (
-            "smoothgrad_sq",
-            "SmoothGrad-Sq",
-            "Hooker et al., arXiv 1806.10758",
-            "The square of the gradient, averaged over copies of the image with a little noise.",
-        ),
-        (
-            "vargrad",
-            "VarGrad",
-            "Adebayo et al., arXiv 1810.03307",
-            "How much the gradient, with its sign, varies over copies of the image with a little "
-            "noise.",
-        ),
-    ):
+    for key, title, source, looks_for in _SMOOTHING:
         yield Method(
             key,
             title,

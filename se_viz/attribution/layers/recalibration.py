@@ -104,5 +104,6 @@ def compare_sides(before: Side, after: Side, gates: Float[Tensor, "channels"]) -
     table["after"] = after.channels.numpy()
     difference = after.channels - before.channels
     table["difference"] = difference.numpy()
+    # Stable: channels that differ by the same keep their order.
     order = difference.abs().argsort(descending=True, stable=True).numpy()
     return Recalibration(before.cells, after.cells, table.iloc[order].reset_index(drop=True))

@@ -38,6 +38,7 @@ def select_channels(
     Raises:
         AttributionError: no gate is above it.
     """
+    # In double precision: a gate at the threshold must not pass by rounding.
     exact = gates.double()
     threshold = (exact.mean() + z * exact.std(correction=0)).item()
     mask = exact > threshold

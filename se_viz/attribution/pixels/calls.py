@@ -57,9 +57,9 @@ def prepare(
     start = make_baseline(network, inputs, baseline)
     if inner.baseline:
         draws = settings.pop("draws", 0)
-        settings.setdefault(
-            "baselines", scatter(start, draws, seed=settings["seed"]) if draws else start
-        )
+        if draws:
+            start = scatter(start, draws, seed=settings["seed"])
+        settings.setdefault("baselines", start)
     if row.kind == "superpixel":
         count = settings.pop("superpixels")
         if "feature_mask" not in settings:
@@ -68,7 +68,9 @@ def prepare(
         # Captum takes sizes first: noise would then be averaged, and not cancel as in the papers.
         settings.setdefault("abs", False)
     if "noise" in settings:
-        settings.setdefault("stdevs", settings.pop("noise") * (inputs.max() - inputs.min()).item())
+        # A share of the image's own range, as SmoothGrad's paper has it.
+        spread = (inputs.max() - inputs.min()).item()
+        settings.setdefault("stdevs", settings.pop("noise") * spread)
     return settings
 
 

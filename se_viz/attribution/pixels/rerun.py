@@ -40,4 +40,5 @@ def nth_of(runs: int, number: int, report: Report) -> Report:
 
     Numbers begin with 0.
     """
+    # Not beyond its part: a total is what a run is expected to take.
     return lambda passes, total: report(number * total + min(passes, total), runs * total)

@@ -70,6 +70,7 @@ def check_steps(title: str, settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         for number in value if isinstance(value, tuple) else (value,):
             if (
+                # True is a whole number to Python, and any whole number is a seed.
                 isinstance(number, int)
                 and name != "seed"
                 and not isinstance(number, bool)

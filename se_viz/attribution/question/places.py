@@ -62,6 +62,7 @@ def stage_ends(sites: Sequence[GateSite]) -> dict[int, str]:
     ``layer3`` for the fourth stage of a ResNet. A stage is left out whose last block is used in
     another one too.
     """
+    # Sites are in forward order: the last one of a stage stays.
     last = {site.stage: site for site in sites}
     paths = {stage: _shortest_own_path(site, sites) for stage, site in last.items()}
     return {stage: path for stage, path in paths.items() if path}

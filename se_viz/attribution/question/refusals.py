@@ -136,6 +136,7 @@ def _check_plainly(network: Network, inputs: Tensor, method: str) -> None:
     with line_of(network.device).turn(), torch.no_grad():
         try:
             answer = network.model(images)
+        # Whatever the network's own code raises.
         except Exception as error:
             reason, *step = _read(error)
             size = (

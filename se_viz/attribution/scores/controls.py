@@ -27,6 +27,7 @@ def make_controls(
     one blob.
     """
     generator = torch.Generator().manual_seed(seed)
+    # One generator for both: what is drawn depends on the order below.
     size = (height, width)
     return {
         "pixels": tuple(torch.rand(size, generator=generator) for _ in range(repeats)),

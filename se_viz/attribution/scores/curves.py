@@ -72,6 +72,7 @@ def rank_pixels(
     """
     generator = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(values.numel(), generator=generator)
+    # Stable: where values are equal, the shuffled order stays.
     order = shuffled[values.flatten()[shuffled].argsort(descending=True, stable=True)]
     places = torch.empty_like(order)
     places[order] = torch.arange(len(order))
@@ -106,6 +107,7 @@ def trace_curves(
     """
     check_map(values, inputs)
     places = rank_pixels(values, exam.seed).to(inputs.device)
+    # Steps of one size, within a pixel.
     edges = torch.linspace(0, values.numel(), exam.steps + 1, dtype=torch.float64).round().long()
     before = torch.cat([inputs, make_baseline(network, inputs, START)])
     after = torch.cat([make_baseline(network, inputs, exam.baseline), inputs])

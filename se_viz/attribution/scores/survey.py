@@ -120,6 +120,7 @@ def count_better(table: pd.DataFrame) -> dict[str, int]:
     """
     limits: dict[str, float] = {}
     better: dict[str, int] = {}
+    # Controls first: a map is compared with the bounds of all of them.
     rows = table.sort_values("draws", ascending=False).to_dict("records")
     for row in rows:
         image = row["image"]

@@ -41,6 +41,7 @@ def attribute_several(question: AttributeLayers, work: Work) -> tuple[Sight | st
     """Return what each feature map shows, from the one pass that all share, or the sentence why it
     cannot.
     """
+    # First: one feature map that cannot be explained must not end all others.
     refusals = {layer: explain_refusal(work.network, layer) for layer in question.layers}
     layers = [layer for layer in question.layers if not refusals[layer]]
     maps = attribute_layers(

@@ -62,6 +62,15 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
     titles = ["Saliency", "Input x Gradient"]
     assert table["map"].tolist() == 2 * [*titles, *CONTROLS]
     assert table["image"].unique().tolist() == [str(folder / path.name) for path in (CAT, COFFEE)]
+    rows = table[(table["image"] == str(folder / COFFEE.name))].set_index("map")
+    check_saliency(rows, network)
+    check_printed(capsys.readouterr().out, table, titles)
+    assert "<script src=" not in plot.read_text()
+    assert "pixels changed, in the order of the map" in json.dumps(plot.read_text())
+
+
+def check_saliency(rows: pd.DataFrame, network: Network) -> None:
+    """Compare the rows of one image with what the library's functions give for it."""
     inputs = network.preprocess(open_image(COFFEE))
     with torch.no_grad():
         best = int(network.model(inputs).argmax())
@@ -69,7 +78,6 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
     yardstick = make_yardstick(network, inputs, exam)
     saliency = attribute(network, inputs, best, "saliency")
     expected = score_map(network, inputs, saliency.map, yardstick.falls)
-    rows = table[(table["image"] == str(folder / COFFEE.name))].set_index("map")
     assert rows.loc["Saliency", "class"] == network.classes[best]
     assert rows.loc["Saliency", list(MEASURES)].tolist() == pytest.approx(
         [expected.read(measure) for measure in MEASURES]
@@ -81,7 +89,10 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
     pixels = [score.read("insertion") for score in yardstick.controls["pixels"]]
     assert rows.loc["Random pixels", "insertion"] == pytest.approx(np.mean(pixels))
     assert rows.loc["Random pixels", "insertion_std"] == pytest.approx(np.std(pixels, ddof=1))
-    printed = capsys.readouterr().out
+
+
+def check_printed(printed: str, table: pd.DataFrame, titles: list[str]) -> None:
+    """Compare the printed summary with means of the table."""
     gaps = table[table["map"] == "Saliency"]["gap"]
     assert re.search(rf"Saliency +2 +{gaps.mean():.3f} ± {gaps.std():.3f} ", printed)
     lines = printed.splitlines()[1:6]
@@ -98,8 +109,6 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
         for name, line in zip(order, lines, strict=True)
         if name in better
     )
-    assert "<script src=" not in plot.read_text()
-    assert "pixels changed, in the order of the map" in json.dumps(plot.read_text())
 
 
 def test_the_summary_is_over_images():
