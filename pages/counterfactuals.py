@@ -17,8 +17,8 @@ analysis = get_analysis(choices)
 st.markdown(
     "A gate that differs between images need not matter to the answer. Replace the gates, and see."
 )
-chosen = choose_counterfactual(choices)
-show_counterfactuals(choices, analysis, chosen)
+selection = choose_counterfactual(choices)
+show_counterfactuals(choices, analysis, selection)
 
 st.header("A gate is not importance", anchor=False, divider="gray")
 show_effects(choices, analysis)

@@ -20,13 +20,13 @@ gates, pixels = st.columns([3, 2], gap="medium")
 with gates:
     st.subheader("Recalibration, stage by stage")
     selected = explore.show_gates(choices, analysis)
-opened = st.container()
+block_place = st.container()
 
 st.subheader("Numbers")
 explore.show_numbers(analysis)
 explore.show_downloads(choices, analysis)
 
-with opened:
+with block_place:
     explore.show_block(choices, analysis, selected)
 # Late, although it stands beside the gates: it takes both cores, which the browser needs to paint
 # them.

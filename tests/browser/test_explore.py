@@ -231,7 +231,8 @@ def test_choices_survive_a_look_at_the_guide(tour: Visit, photo: Path):
 
 def test_a_broken_file_is_a_sentence_and_work_goes_on(visit: Callable[..., Visit], photo: Path):
     """The earlier image stays until a file comes that can be shown; then the sentence goes."""
-    page, sentence = visit().page, "The image file is damaged or cut short."
+    page = visit().page
+    sentence = "The image file is damaged or cut short."
     upload(page, photo, area="stMain")
     upload(page, file_named("half.jpg", photo.read_bytes()[:3000]))
     expect(page.get_by_text(sentence)).to_be_visible()

@@ -49,10 +49,8 @@ def test_maps_are_scored_and_a_copy_is_randomised(maps: Page):
 def test_a_tick_takes_the_colour_of_a_curve_and_gives_it_back(maps: Page):
     """The best map is in the first row; what knows nothing, in the second, cannot be ticked."""
     maps.get_by_role("button", name="Score these maps").click()
-    legend, table = (
-        figure(maps, "score-curves").locator(".legendtext"),
-        maps.get_by_test_id("stDataFrame"),
-    )
+    legend = figure(maps, "score-curves").locator(".legendtext")
+    table = maps.get_by_test_id("stDataFrame")
     grey = ["Random pixels", "Random patches", "Centred blob"]
     expect(legend).to_have_text(["Grad-CAM, stage 5", "Saliency", "Integrated Gradients", *grey])
     tick(table, 1)

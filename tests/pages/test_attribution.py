@@ -134,7 +134,8 @@ def test_without_a_tick_the_page_says_what_to_do(look: AppTest):
 @pytest.mark.usefixtures("bundled")
 def test_how_maps_are_drawn_is_no_reason_to_compute(look: AppTest, passes: list[int]):
     """Scale, sign and opacity are paint: a lecturer drags the slider in front of a class."""
-    look.session_state["map-scale"], look.session_state["map-sign"] = "shared", "against"
+    look.session_state["map-scale"] = "shared"
+    look.session_state["map-sign"] = "against"
     look.slider(key="map-opacity").set_value(0.3)
     clean(look.run())
     assert passes == []
@@ -215,7 +216,8 @@ def test_each_photo_keeps_the_class_that_was_chosen_for_it(look: AppTest, networ
     """Another photo begins with its own answer, in the same pickers; back at the first one, its
     choice stands.
     """
-    first, best = look.session_state["image"], look.selectbox[0].value
+    first = look.session_state["image"]
+    best = look.selectbox[0].value
     other = next(index for index in range(5) if index != best)
     clean(look.selectbox[0].set_value(other).run())
     clean(look.selectbox[1].set_value(best).run())

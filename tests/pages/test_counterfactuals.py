@@ -154,10 +154,8 @@ def test_a_scope_has_a_row_for_each_place_or_kind(matter: AppTest, scope: str, r
 
 def test_one_lender_can_be_looked_at_alone(matter: AppTest):
     """Another lender, another row; the verdict is by all of them, whoever is shown."""
-    everybody, sentence = (
-        choose(matter, "counterfactual", "other").dataframe[0].value,
-        matter.markdown[1].value,
-    )
+    everybody = choose(matter, "counterfactual", "other").dataframe[0].value
+    sentence = matter.markdown[1].value
     matter.selectbox(key="other").select(0).run()
     first = clean(matter).dataframe[0].value
     matter.selectbox(key="other").select(1).run()
@@ -236,7 +234,8 @@ def test_what_was_asked_before_a_stop_stays(matter: AppTest):
     """Sixty of 128 channels were shut: these are drawn, the others are not, and a click asks
     them.
     """
-    block, channels = "layer2.0.bn3.1", 128
+    block = "layer2.0.bn3.1"
+    channels = 128
     matter.session_state["block"] = block
     whole = drawn(choose(matter, "measure", "exact"))
     assert sorted(whole) == list(range(channels))

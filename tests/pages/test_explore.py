@@ -25,7 +25,8 @@ BLOCKS = [
     for unit in range(1, units + 1)
 ]
 """Every block of an SE-ResNet-50 by stage and position (arXiv 1709.01507, Fig. 5)."""
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
 
 
 @pytest.fixture
@@ -295,7 +296,8 @@ def test_a_photo_takes_one_forward_pass(explore: AppTest, network_passes: list[i
     """
     first = explore.session_state["image"]
     second = pages.chosen(Image.effect_noise((64, 64), 60).convert("RGB"), "next.png")
-    explore.session_state["image"], explore.session_state["own_photos"] = second, (first, second)
+    explore.session_state["image"] = second
+    explore.session_state["own_photos"] = (first, second)
     clean(explore.run())
     assert network_passes == [1]
 

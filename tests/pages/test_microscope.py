@@ -16,8 +16,10 @@ from tests.support.pages import captions, chosen, clean, figure, session
 
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
-BLOCK, CHANNEL = "layer3.2.bn3.1", 17
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+BLOCK = "layer3.2.bn3.1"
+CHANNEL = 17
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
 
 
 @pytest.fixture
@@ -49,7 +51,8 @@ def drawn(page: AppTest) -> dict[str, Any]:
 
 def features_of(network: Network, pixels: np.ndarray) -> np.ndarray:
     """Return U of the block, seen by a hook of the test's own."""
-    normal, seen = (pixels / 255 - np.array(MEAN)) / np.array(STD), []
+    normal = (pixels / 255 - np.array(MEAN)) / np.array(STD)
+    seen = []
     block = network.model.get_submodule(BLOCK)
     handle = block.register_forward_pre_hook(
         lambda _, args: seen.append(args[0][0].double().numpy())
@@ -91,7 +94,8 @@ def test_every_number_drawn_is_the_papers_arithmetic(
     page: AppTest, network: Network, pixels: np.ndarray
 ):
     """Map, mean, hidden units, weights, logits and gates by NumPy from the network's input on."""
-    data, expected = drawn(run(page)), by_hand(network, pixels)
+    data = drawn(run(page))
+    expected = by_hand(network, pixels)
     for name in ("map", "z", "before", "biases", "hidden", "weights", "logits", "gates"):
         # Six digits are sent; the network before the block computes in float32.
         np.testing.assert_allclose(data[name], expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
@@ -103,7 +107,8 @@ def test_lines_are_the_largest_terms_of_each_hidden_unit(
     page: AppTest, network: Network, pixels: np.ndarray
 ):
     """|w1_kj z_j| from the largest down, each with the weight that the equation shows."""
-    data, expected = drawn(run(page)), by_hand(network, pixels)
+    data = drawn(run(page))
+    expected = by_hand(network, pixels)
     for unit, inputs in enumerate(data["inputs"]):
         order = np.argsort(-np.abs(expected["terms"][unit]))[:8]
         assert [channel for channel, _ in inputs] == order.tolist()
@@ -191,7 +196,8 @@ def test_a_block_of_another_form_shows_what_goes_in_and_out(page: AppTest):
         .residents("cpu")
         .borrow("eca", lambda: Network.from_model(model, input_size=64), lambda: None)
     ):
-        page.session_state["network"], page.session_state["channel"] = "eca", 5
+        page.session_state["network"] = "eca"
+        page.session_state["channel"] = 5
         run(page)
     assert (
         "1 (timm EcaModule) makes its gates by Conv1d, Sigmoid, not by the paper's"

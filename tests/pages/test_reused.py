@@ -16,7 +16,8 @@ from tests.support.pages import channel_maps, chosen, clean, figure, noise, sess
 
 pytestmark = pytest.mark.slow
 
-FIRST, SECOND = "layer3.1.bn3.1", "layer3.1.bn3.1#2"
+FIRST = "layer3.1.bn3.1"
+SECOND = "layer3.1.bn3.1#2"
 LABELS = ["SE_4_1", "SE_4_2", "SE_4_3", "SE_4_4", "SE_4_5", "SE_4_6"]
 
 

@@ -85,11 +85,14 @@ def test_every_stage_has_its_map_its_grid_and_its_focus(
             network, network.preprocess(photo), target, layer=Layer("end", stage)
         )
         large = F.interpolate(found.map[None, None], (128, 128), mode="bilinear")[0, 0]
-        total, count, collected = sum(large.double().flatten().tolist()), 0, 0.0
+        total = sum(large.double().flatten().tolist())
+        count = 0
+        collected = 0.0
         for value in sorted(large.double().flatten().tolist(), reverse=True):
             if collected >= total / 2:
                 break
-            collected, count = collected + value, count + 1
+            collected = collected + value
+            count = count + 1
         focus = (
             f"Half of the positive evidence lies in **{count / large.numel():.0%}**"
             if total
@@ -164,7 +167,8 @@ def test_both_sides_and_their_difference_share_a_scale(view: AppTest):
 
 def ask(network: Network, photo: Image.Image, method: str, where: str) -> LayerAttribution | str:
     """Ask the library for a map at the block, or for the sentence why there is none."""
-    inputs, target = network.preprocess(photo), predicted(network, photo)
+    inputs = network.preprocess(photo)
+    target = predicted(network, photo)
     try:
         return attribute_layer(network, inputs, target, method, layer=Layer(where, BLOCK))
     except AttributionError as refusal:
@@ -235,10 +239,8 @@ def test_one_side_alone_shows_its_map_beside_a_sentence(
     """DeepLift may fit one side of a block and miss at the other; here one is kept, and nothing
     more is allowed.
     """
-    case, target = (
-        Case("tiny", "cpu", view.session_state["image"].digest),
-        predicted(network, photo),
-    )
+    case = Case("tiny", "cpu", view.session_state["image"].digest)
+    target = predicted(network, photo)
     answer_case(
         case,
         {case.digest: photo},
@@ -268,7 +270,8 @@ def test_a_long_method_at_a_block_says_how_long_it_takes(view: AppTest, method: 
     choose(view, "side-method", "integrated_gradients")
     with everywhere() as sizes:
         choose(view, "side-method", method)
-    title, count = LAYER_METHODS[method].title, sum(sizes)
+    title = LAYER_METHODS[method].title
+    count = sum(sizes)
     assert re.search(rf"{title} takes .*\d\ss: about {count} passes for both sides", words(view))
     assert not view.get("progress")
     with everywhere() as sizes:
@@ -284,7 +287,8 @@ def test_a_newer_choice_ends_a_long_run_without_a_word(view: AppTest):
     asked: list[str] = []
 
     def choose_again(module: nn.Module, _: Any) -> None:
-        context, fragment = get_script_run_ctx(suppress_warning=True), ThreadState.get().fragment_id
+        context = get_script_run_ctx(suppress_warning=True)
+        fragment = ThreadState.get().fragment_id
         if (
             not asked
             and hasattr(module, "layer4")
@@ -318,7 +322,8 @@ def test_the_channels_that_make_the_difference_are_named(
     """The ten with the largest difference of Grad-CAM on X~ and on U, summed over the cells; by
     the library.
     """
-    inputs, target = network.preprocess(photo), predicted(network, photo)
+    inputs = network.preprocess(photo)
+    target = predicted(network, photo)
     before, after = (
         attribute_layer(network, inputs, target, layer=Layer(where, BLOCK)).values.sum((1, 2))
         for where in ("before", "after")
@@ -340,7 +345,8 @@ def test_the_open_channel_has_a_bar_in_any_case(
     """A link below the figure names it: it stands in its place, or last where ten others make
     more.
     """
-    inputs, target = network.preprocess(photo), predicted(network, photo)
+    inputs = network.preprocess(photo)
+    target = predicted(network, photo)
     before, after = (
         attribute_layer(network, inputs, target, layer=Layer(where, BLOCK)).values.sum((1, 2))
         for where in ("before", "after")

@@ -22,7 +22,8 @@ from tests.support.pages import captions, clean
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 PAGE = ROOT / "pages" / "surgery.py"
-BLOCK, WIDTH = "layer3.2.bn3.1", 256
+BLOCK = "layer3.2.bn3.1"
+WIDTH = 256
 """SE_4_3 of the tiny network, and how many channels it has."""
 
 
@@ -30,7 +31,8 @@ BLOCK, WIDTH = "layer3.2.bn3.1", 256
 def page() -> AppTest:
     """Return the page in a session that has chosen network and image, with SE_4_3 open."""
     page = AppTest.from_file(str(PAGE), default_timeout=300)
-    page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
+    page.session_state["network"] = "tiny"
+    page.session_state["device"] = "cpu"
     page.session_state["image"] = sample(3)
     page.session_state["block"] = BLOCK
     return page

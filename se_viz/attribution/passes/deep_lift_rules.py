@@ -67,7 +67,8 @@ def _pool(function: Callable[..., Any], features: Tensor, *args: Any, **kwargs: 
     if kwargs.get("return_indices") or len(args) > 5:
         return function(features, *args, **kwargs)
     found, places = F.max_pool2d(features, *args, **{**kwargs, "return_indices": True})
-    (after, before), (image, start) = found.detach().chunk(2), places.flatten(2).chunk(2)
+    (after, before) = found.detach().chunk(2)
+    (image, start) = places.flatten(2).chunk(2)
     places = _twice(torch.where((after > before).flatten(2), image, start))
     largest = features.flatten(2).gather(2, places).view_as(found)
     near = _blurred(largest)

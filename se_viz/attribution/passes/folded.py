@@ -78,7 +78,8 @@ def _fold(model: nn.Module, pairs: Mapping[str, str]) -> nn.Module:
         norm: Any = twin.get_submodule(path)
         convolution: Any = twin.get_submodule(before)
         folded = fuse_conv_bn_eval(convolution, norm)
-        convolution.weight, convolution.bias = folded.weight, folded.bias
+        convolution.weight = folded.weight
+        convolution.bias = folded.bias
         # What some norms do besides: timm's have an activation as a child.
         twin.set_submodule(path, nn.Sequential(*norm.children()))
     return twin.requires_grad_(False).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

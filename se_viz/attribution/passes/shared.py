@@ -24,7 +24,9 @@ class Replay(nn.Module):
     def __init__(self, answer: Tensor, features: Tensor, slopes: Tensor) -> None:
         super().__init__()
         self.tap: nn.Module = nn.Identity()
-        self._answer, self._features, self._slopes = answer, features, slopes
+        self._answer = answer
+        self._features = features
+        self._slopes = slopes
 
     def forward(self, _: Tensor) -> Tensor:
         """Return the answer, (1, 1), whatever the image."""

@@ -55,7 +55,10 @@ class Slices:
         *,
         most: int | None = None,
     ) -> None:
-        self._forward, self._device, self._turn, self._most = forward, device, turn, most
+        self._forward = forward
+        self._device = device
+        self._turn = turn
+        self._most = most
         self._runs = 0
         self.note: Callable[[int], None] = lambda _: None
         """Told after each slice how many images it held."""

@@ -32,7 +32,9 @@ from tests.support import pages
 
 BLOCK = "layer3.0.bn3.1"
 CASE = Case("tiny", "cpu", "a file")
-TARGET, LAYER, EDITS = Target(0, 1), Layer("after", BLOCK), (set_gates({BLOCK: (0, 2)}, 0.5),)
+TARGET = Target(0, 1)
+LAYER = Layer("after", BLOCK)
+EDITS = (set_gates({BLOCK: (0, 2)}, 0.5),)
 MAP = Attribute(TARGET, "integrated_gradients", "mean", (("n_steps", 2),), 3)
 GATE_MAP = AttributeGate(Neuron(BLOCK, 3), "conductance", TARGET)
 EXAM = Exam(TARGET)
@@ -138,7 +140,8 @@ def test_an_analysis_is_known_by_image_network_and_block(bundled: Path, network:
     """Analyses are shared by all sessions, feature maps are bounded in bytes: each has a cache of
     its own.
     """
-    analysis, asked = analyse(network, pages.noise(), keep_features=[BLOCK]), list[int]()
+    analysis = analyse(network, pages.noise(), keep_features=[BLOCK])
+    asked = list[int]()
 
     def look() -> Analysis:
         asked.append(0)

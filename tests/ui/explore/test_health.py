@@ -43,7 +43,8 @@ def open_part() -> AppTest:
         show_health(choices, get_analysis(choices))
 
     part = AppTest.from_function(script, default_timeout=300)
-    part.session_state["network"], part.session_state["device"] = "tiny", "cpu"
+    part.session_state["network"] = "tiny"
+    part.session_state["device"] = "cpu"
     return clean(part.run())
 
 

@@ -26,7 +26,8 @@ def chosen() -> ChosenImage:
 def page() -> AppTest:
     """Return the Explore page in a session that has chosen a network, and no image yet."""
     page = AppTest.from_file(str(PAGE), default_timeout=300)
-    page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
+    page.session_state["network"] = "tiny"
+    page.session_state["device"] = "cpu"
     return page
 
 
@@ -85,7 +86,8 @@ def test_a_dropped_photo_leads_to_its_answer(page: AppTest, chosen: ChosenImage)
 
 def test_without_a_network_one_sentence_says_what_to_do(page: AppTest, chosen: ChosenImage):
     """An empty checkpoints folder leaves nothing to choose; the page ends there, in words."""
-    page.session_state["network"], page.session_state["image"] = None, chosen
+    page.session_state["network"] = None
+    page.session_state["image"] = chosen
     clean(page.run())
     assert [info.value for info in page.info] == [
         "No network is chosen yet. Choose one in the sidebar."

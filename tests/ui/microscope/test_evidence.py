@@ -31,7 +31,8 @@ from tests.support.pages import captions, clean, figure, get_network
 
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
-BLOCK, CHANNEL = "layer4.0.bn3.1", 7
+BLOCK = "layer4.0.bn3.1"
+CHANNEL = 7
 
 
 def page() -> None:
@@ -154,7 +155,8 @@ def test_the_numbers_are_those_of_the_erased_pictures(
     """Region, pictures and gates again by the library, from Captum's own map."""
     region = mark_strongest(torch.from_numpy(direct_map(network, photo)), 0.1)
     found = check_region(network, photo, region, Neuron(BLOCK, CHANNEL))
-    mean, spread = np.mean(found.controls), np.std(found.controls, ddof=1)
+    mean = np.mean(found.controls)
+    spread = np.std(found.controls, ddof=1)
     assert [value for value, _ in metrics(evidence)] == [
         f"{found.before:.3f}",
         f"{found.after:.3f}",

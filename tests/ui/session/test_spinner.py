@@ -161,7 +161,8 @@ def test_past_the_bound_the_page_says_how_many_wait(monkeypatch: pytest.MonkeyPa
 
         get_analysis(choices(Image.new("RGB", (64, 64))))
 
-    line, stands = runtime.line_of(torch.device("cpu")), threading.Event()
+    line = runtime.line_of(torch.device("cpu"))
+    stands = threading.Event()
 
     def stand_in_line() -> None:
         with line.turn(lambda _: stands.set()):
@@ -211,7 +212,8 @@ def test_the_footer_says_what_runs_where():
         show_footer()
 
     page = AppTest.from_function(script, default_timeout=300)
-    page.session_state["network"], page.session_state["device"] = "tiny", "cpu"
+    page.session_state["network"] = "tiny"
+    page.session_state["device"] = "cpu"
     before, after = (caption.value.split(" · ") for caption in page.run().caption)
     assert not page.exception
     reason = runtime.choose_device("cpu").reason.rstrip(".")

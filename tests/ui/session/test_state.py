@@ -110,7 +110,8 @@ def test_what_the_app_opened_by_itself_goes_with_its_photo(
     """The channel that changes most in one photo may stand open in the next; a choice stays, to be
     compared.
     """
-    changed.session_state["chosen"], changed.session_state["photo"] = chosen, photo
+    changed.session_state["chosen"] = chosen
+    changed.session_state["photo"] = photo
     assert not changed.run().exception
     assert changed.session_state["left"] == {"block": block, "channel": channel}
 
@@ -158,7 +159,8 @@ def test_a_block_that_does_not_choose_in_this_photo_gives_way(
     """Half as far as in the block where gates differ most is enough: its maps have come with the
     photo's pass.
     """
-    reopened.session_state["spread"], reopened.session_state["chosen"] = spread, chosen
+    reopened.session_state["spread"] = spread
+    reopened.session_state["chosen"] = chosen
     assert not reopened.run().exception
     assert reopened.session_state["opened"] == opened
 

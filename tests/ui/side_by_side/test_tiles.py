@@ -49,7 +49,8 @@ def test_what_shows_nothing_does_not_stretch_one_scale_for_all():
     """Saliency is left out of what speaks against, and its large values would fade what is
     drawn.
     """
-    shared, faint = replace(LOOK, one_scale=True), replace(COMPLETE, map=COMPLETE.map / 100)
+    shared = replace(LOOK, one_scale=True)
+    faint = replace(COMPLETE, map=COMPLETE.map / 100)
     assert reach_of([faint, UNSIGNED], shared) == pytest.approx(1.0)
     against = replace(shared, sign="against")
     assert reach_of([faint, UNSIGNED], against) == pytest.approx(0.01)
@@ -123,7 +124,9 @@ def test_a_sign_does_not_move_the_scale(sign: str):
     """
     photo = Image.new("RGB", (2, 2), "grey")
     picture = np.asarray(paint(photo, COMPLETE, replace(LOOK, sign=sign), None)).tolist()
-    high, low, grey = [200, 60, 0], [10, 70, 220], [128] * 3
+    high = [200, 60, 0]
+    low = [10, 70, 220]
+    grey = [128] * 3
     assert (
         picture
         == {
