@@ -108,8 +108,8 @@ def test_passes_at_gates_are_those_that_run(network: Network, image: Tensor, key
 
 
 def test_guided_grad_cam_runs_there_and_back_twice(network: Network, image: Tensor):
-    """Grad-CAM asks for one gradient and Guided Backprop for another; the model itself runs to
-    prove the copy alone.
+    """Grad-CAM asks for one gradient and Guided Backprop for another; nothing has to be proven,
+    since both run on the network itself.
     """
     sizes: list[int] = []
 
@@ -119,9 +119,7 @@ def test_guided_grad_cam_runs_there_and_back_twice(network: Network, image: Tens
 
     with register_module_forward_pre_hook(note):
         attribute(network, image, 1, "guided_grad_cam")
-    # One of the network and one of the copy, to prove that it answers the same.
-    proof = 2
-    assert METHODS["guided_grad_cam"].passes() == (sum(sizes) - proof, 2)
+    assert METHODS["guided_grad_cam"].passes() == (sum(sizes), 2)
 
 
 def test_passes_grow_with_photo_and_block():
