@@ -149,7 +149,7 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, selection: Select
         st.markdown(plain(fixed))
     if selection.lender >= 0:
         results["other"] = _only(results["other"], selection.groups[-1][selection.lender])
-    plot, numbers = st.columns([4, 3], gap="medium")
+    plot, numbers = st.columns([11, 10], gap="medium")
     with plot:
         _show_depth(choices, results, selection)
     with numbers:
@@ -216,13 +216,13 @@ def _show_table(choices: Choices, results: Results, selection: Selection) -> Non
         "divergence",
     ]
     config = {
-        "kind": st.column_config.TextColumn("Gates", pinned=True),
+        "kind": st.column_config.TextColumn("Gates", pinned=True, width=100),
         "place": st.column_config.TextColumn("Replaced", pinned=True),
-        "change": st.column_config.NumberColumn("Points", width="small", format="%+.1f"),
-        "change_low": st.column_config.NumberColumn("from", width="small", format="%+.1f"),
-        "change_high": st.column_config.NumberColumn("to", width="small", format="%+.1f"),
-        "divergence": st.column_config.NumberColumn("KL (nats)", width="small", format="%.4f"),
-        "label": st.column_config.TextColumn("Label"),
+        "change": st.column_config.NumberColumn("Points", width=62, format="%+.1f"),
+        "change_low": st.column_config.NumberColumn("from", width=56, format="%+.1f"),
+        "change_high": st.column_config.NumberColumn("to", width=56, format="%+.1f"),
+        "divergence": st.column_config.NumberColumn("KL (nats)", width=74, format="%.4f"),
+        "label": st.column_config.TextColumn("Label", width=96),
     }
     key = f"{keys.REPLACED_PLACES}-{selection.kind}-{selection.scope}"
     show_rows(
