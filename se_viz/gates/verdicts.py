@@ -94,8 +94,8 @@ def _describe_mixed(blocks: Sequence[BlockHealth]) -> Iterator[str]:
     elif not undecided:
         yield f"All {count} blocks are flagged." if count > 1 else "The one block is flagged."
     if undecided:
-        blocks = "block" if undecided == 1 else "blocks"
-        more = f"the gates of {undecided} more {blocks}" if healthy else "the other gates"
+        plural = "" if undecided == 1 else "s"
+        more = f"the gates of {undecided} more block{plural}" if healthy else "the other gates"
         which = "the gates" if undecided == count else more
         few = f"Add images: {ENOUGH} are enough for most blocks."
         near = "Their variance between images is near the limit: add images, or move the limit."
