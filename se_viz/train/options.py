@@ -59,6 +59,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compile", action="store_true", help="compile the network: a minute a size, then faster"
     )
+    _add_recipe(parser)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
     recipe = parser.add_argument_group(
         "recipe", "settings that shape the weights; a run goes on with the same recipe only"
     )

@@ -85,8 +85,8 @@ def rewind(twin: nn.Module) -> None:
     """Let the next pass of a copy begin with the first use of each module, where one has ended
     early.
     """
-    for one in stand_ins(twin):
-        one.rewind()
+    for stand_in in stand_ins(twin):
+        stand_in.rewind()
 
 
 def stand_ins(twin: nn.Module) -> Iterator[Unrolled]:
@@ -161,7 +161,7 @@ def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"
     twin = _unroll(copy_modules(model))
     with torch.no_grad():
         expected = model(inputs)
-        found, shared = run_apart(twin, model, inputs)
+        answer_of_twin, shared = run_apart(twin, model, inputs)
     if shared:
         raise AttributionError(
             f"This method runs on a private copy of the network. {say_shared(model, shared)} "
@@ -169,7 +169,7 @@ def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"
         )
     for stand_in in stand_ins(twin):
         stand_in.counting = False
-    if not _same(found, expected):
+    if not _same(answer_of_twin, expected):
         raise AttributionError(
             f"{type(model).__name__} answers otherwise when each use of a ReLU has a module of its "
             "own, so that this method would explain another network. Choose a method without "
@@ -204,15 +204,15 @@ def say_shared(model: nn.Module, shared: Sequence[nn.Module]) -> str:
     )
 
 
-def _same(found: object, expected: object) -> bool:
+def _same(answer_of_twin: object, expected: object) -> bool:
     if (
-        not isinstance(found, Tensor)
+        not isinstance(answer_of_twin, Tensor)
         or not isinstance(expected, Tensor)
-        or found.shape != expected.shape
+        or answer_of_twin.shape != expected.shape
     ):
         return False
     # What is no number in both is the network's own, and not the copy's.
-    return bool(((found == expected) | (found.isnan() & expected.isnan())).all())
+    return bool(((answer_of_twin == expected) | (answer_of_twin.isnan() & expected.isnan())).all())
 
 
 def _unroll(model: nn.Module) -> nn.Module:

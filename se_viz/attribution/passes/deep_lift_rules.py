@@ -39,41 +39,42 @@ class Differences(TorchFunctionMode):
 
 
 def _bend(function: Callable[..., Tensor], features: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    writes = kwargs.pop("inplace", False) or any(one is True for one in args)
-    args = tuple(one for one in args if one is not True)
+    writes = kwargs.pop("inplace", False) or any(arg is True for arg in args)
+    args = tuple(arg for arg in args if arg is not True)
     alone = features.detach().requires_grad_()
-    found = function(alone, *args, **kwargs)
-    near = _blurred(features) | _blurred(found)
-    chord = _difference(found) / _difference(features).masked_fill(near, 1)
+    output = function(alone, *args, **kwargs)
+    near = _blurred(features) | _blurred(output)
+    chord = _difference(output) / _difference(features).masked_fill(near, 1)
     # Here, so that of each bend no more is kept for the way back than one slope.
-    (slope,) = torch.autograd.grad(found.sum(), alone)
-    bent = _tie(found, (features, torch.where(_twice(near), slope, _twice(chord))))
+    (slope,) = torch.autograd.grad(output.sum(), alone)
+    bent = _tie(output, (features, torch.where(_twice(near), slope, _twice(chord))))
     return features.copy_(bent) if writes else bent
 
 
-def _multiply(function: Callable[..., Tensor], one: Tensor, other: Any, **kwargs: Any) -> Tensor:
-    found = function(one, other, **kwargs)
-    if not _differs(other) or len(one) != len(other) or one.ndim != other.ndim or kwargs:
-        return found
-    return _tie(found, (one, _twice(_mean(other))), (other, _twice(_mean(one))))
+# `other` is PyTorch's name, by which it may be passed.
+def _multiply(function: Callable[..., Tensor], values: Tensor, other: Any, **kwargs: Any) -> Tensor:
+    output = function(values, other, **kwargs)
+    if not _differs(other) or len(values) != len(other) or values.ndim != other.ndim or kwargs:
+        return output
+    return _tie(output, (values, _twice(_mean(other))), (other, _twice(_mean(values))))
 
 
 def _write(rule: Callable[..., Tensor], function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Return the rule of what writes a function's values over its input."""
-    return lambda _, one, *args, **kwargs: one.copy_(rule(function, one, *args, **kwargs))
+    return lambda _, values, *args, **kwargs: values.copy_(rule(function, values, *args, **kwargs))
 
 
 def _pool(function: Callable[..., Any], features: Tensor, *args: Any, **kwargs: Any) -> Any:
     if kwargs.get("return_indices") or len(args) > 5:
         return function(features, *args, **kwargs)
-    found, places = F.max_pool2d(features, *args, **{**kwargs, "return_indices": True})
-    (after, before) = found.detach().chunk(2)
+    output, places = F.max_pool2d(features, *args, **{**kwargs, "return_indices": True})
+    (after, before) = output.detach().chunk(2)
     (image, start) = places.flatten(2).chunk(2)
     places = _twice(torch.where((after > before).flatten(2), image, start))
-    largest = features.flatten(2).gather(2, places).view_as(found)
+    largest = features.flatten(2).gather(2, places).view_as(output)
     near = _blurred(largest)
     slope = ((after - before) / _difference(largest).masked_fill(near, 1)).masked_fill(near, 1)
-    return _tie(found, (largest, _twice(slope)))
+    return _tie(output, (largest, _twice(slope)))
 
 
 def _tie(values: Tensor, *ties: tuple[Tensor, Tensor]) -> Tensor:

@@ -31,17 +31,10 @@ def show_upload(card: NetworkCard | None) -> None:
     file = st.file_uploader(
         f"Weights (up to {MAX_BYTES // 2**30} GB)",
         type=["safetensors", "pt", "pth", "bin"],
-        key=f"{keys.OWN_WEIGHTS}-{count}" if count else "own-weights",
+        key=f"{keys.OWN_WEIGHTS}-{count}" if count else keys.OWN_WEIGHTS,
     )
     labels = st.text_area("Labels, one a line (optional)", key=keys.OWN_LABELS, height=100)
-    multi_label = st.checkbox(
-        "Multi-label: any number of classes may be true",
-        key=keys.OWN_MULTI_LABEL,
-        help="Each class then has a probability of its own, the sigmoid of its logit, as trained "
-        "with "
-        "`BCEWithLogitsLoss`. Otherwise probabilities are a softmax. A single class is always a "
-        "yes or no.",
-    )
+    multi_label = _choose_multi_label()
     for_all = is_private() and st.checkbox(
         "Keep the network, for everybody who uses this app", key=keys.OWN_FOR_ALL
     )
@@ -64,6 +57,16 @@ def show_upload(card: NetworkCard | None) -> None:
     keys.OWN_NOTE.set(network.card.notes)
     use_network(own_card.name)
     st.rerun()
+
+
+def _choose_multi_label() -> bool:
+    return st.checkbox(
+        "Multi-label: any number of classes may be true",
+        key=keys.OWN_MULTI_LABEL,
+        help="Each class then has a probability of its own, the sigmoid of its logit, as trained "
+        "with `BCEWithLogitsLoss`. Otherwise probabilities are a softmax. A single class is always "
+        "a yes or no.",
+    )
 
 
 def _show_note() -> None:
