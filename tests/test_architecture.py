@@ -165,6 +165,8 @@ def keys_of(call: ast.Call) -> Iterator[ast.expr]:
 
 def is_written(key: ast.expr) -> bool:
     """Tell whether a key is written out, or begins with what is."""
+    if isinstance(key, ast.IfExp):
+        return is_written(key.body) or is_written(key.orelse)
     start = key.values[0] if isinstance(key, ast.JoinedStr) else key
     return isinstance(start, ast.Constant)
 
