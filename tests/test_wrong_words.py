@@ -88,6 +88,27 @@ def test_pixels_that_hold_a_gate_open_are_said_to(place: tuple[int, int]):
     assert HELD not in describe_erasure(dark_result, "gate")
 
 
+def test_pixels_that_hold_a_gate_down_are_said_to():
+    """A bright square is all that closes the gate: without it the gate rises, and in the words of
+    opening nothing is said.
+    """
+    model = Bright()
+    with torch.no_grad():
+        model.se.get_parameter("fc2.weight").fill_(-0.3)
+        model.se.get_parameter("fc2.bias").fill_(3.5)
+    network = Network.from_model(model.eval().requires_grad_(False), input_size=SIDE)
+    pixels = np.full((SIDE, SIDE, 3), 60, dtype=np.uint8)
+    pixels[4:10, 20:26] = 255
+    values = torch.zeros(SIDE, SIDE)
+    values[4:10, 20:26] = -1
+    region = mark_strongest(values, 1.0, sign=-1)
+    arguments = (network, Image.fromarray(pixels), region, Neuron("se", 0))
+    closed = check_region(*arguments, fill="mean", sign=-1)
+    assert "these pixels held it down" in describe_erasure(closed, "gate")
+    opened = check_region(*arguments, fill="mean")
+    assert "no sign** that these pixels opened it" in describe_erasure(opened, "gate")
+
+
 def test_the_chance_in_the_sentence_is_that_of_its_places():
     """One of all places is furthest, and nothing makes it the map's: 1 in 41."""
     controls = tuple(0.5 + 0.001 * place for place in range(REPEATS))

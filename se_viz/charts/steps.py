@@ -13,7 +13,7 @@ from se_viz.gates import Excitation, GateRecord, GateSite
 from se_viz.gates.gains import plain_record
 
 _DIGITS = 6
-_INPUTS = 8
+_INPUTS = 10
 _THUMB = 16
 
 

@@ -142,9 +142,12 @@ class Erase:
     map: AttributeGate
     """What made the map."""
     share: float
-    """Share of its positive pixels that is erased, the highest first."""
+    """Share of its pixels of one sign that is erased, the strongest first."""
     fill: str
     """What takes their place, one of ``FILLS``."""
+    sign: int = 1
+    """1 for the pixels that raise the gate, -1 for those that lower it; a map without signs marks
+    the same pixels for both."""
 
 
 @dataclass(frozen=True, slots=True)

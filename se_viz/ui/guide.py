@@ -99,7 +99,7 @@ PIXELS = (
         "The **completeness error** is the difference. A small error means the integral "
         "converged, not that the map is correct.\n\n"
         "The same methods explain **one gate**. Then erase the marked pixels: unless the gate "
-        "falls further than with the same shape erased at any of 40 other places, which is 1 in "
+        "moves further than with the same shape erased at any of 40 other places, which is 1 in "
         "41 by chance, the map is no proof.",
     ),
     Passage(

@@ -46,7 +46,7 @@ def test_a_gate_is_explained_and_put_to_the_test(visit: Callable[..., Visit]):
     before = numbers(page)
     share = page.get_by_role("slider", name=re.compile("Erase the strongest"))
     share.focus()
-    share.press("End")
+    share.press("Home")
     expect(page.get_by_test_id("stMetricValue").nth(1)).not_to_have_text(before[1])
     expect_idle(page)
     after = numbers(page)

@@ -18,11 +18,20 @@ from se_viz import (
     open_image,
 )
 
-from .steps import Visit, box, channel_maps, expect_idle, open_visit, upload
+from .steps import (
+    Visit,
+    box,
+    channel_maps,
+    choose_sample,
+    expect_idle,
+    go_to,
+    open_visit,
+    upload,
+)
 
 pytestmark = pytest.mark.browser
 
-WORDS = ("U", "Squeeze", "FC · W₁", "ReLU", "FC · W₂", "Sigmoid", "Scale → X̃")
+WORDS = ("U", "Squeeze", "FC · W₁", "ReLU", "FC · W₂", "Sigmoid", "Scale → X")
 """Steps of the block as the paper draws it (arXiv 1709.01507, Fig. 2 and 3)."""
 
 
@@ -65,7 +74,12 @@ def go(page: Page, step: str) -> None:
 
 def number(page: Page, mark: str) -> float:
     """Return the last number of the equation that stands for something: the result."""
-    text = page.locator(f".words [data-mark='{mark}'] mn").last.text_content() or ""
+    text = page.locator(f".words [data-mark='{mark}'] .number").last.text_content() or ""
+    return read(text)
+
+
+def read(text: str) -> float:
+    """Return a number as the page writes it."""
     return float(text.replace("−", "-"))
 
 
@@ -116,14 +130,69 @@ def test_bars_of_the_logit_are_the_largest_terms(microscope: Visit, opened: Call
     _, excitation, channel = shown(page, opened)
     go(page, "FC · W₂")
     units, values = excitation.terms(channel)
-    for unit, value in zip(units[:7].tolist(), values[:7].tolist(), strict=True):
+    for unit, value in zip(units[:10].tolist(), values[:10].tolist(), strict=True):
         text = page.locator(f".picture text[data-mark='h{unit}']").last.text_content() or ""
-        # Three digits are shown.
-        assert float(text.replace("−", "-")) == pytest.approx(value, rel=6e-3)
+        # As many digits as the logit needs, whose last one may be off by half.
+        digits = len(text.partition(".")[2])
+        assert read(text) == pytest.approx(value, abs=0.51 * 10**-digits)
     assert (
         page.locator(".picture text[data-mark=rest]").first.text_content()
-        == f"{len(units) - 7} other units"
+        == f"{len(units) - 10} more"
     )
+
+
+@pytest.mark.parametrize(("step", "terms"), [("FC · W₁", 12), ("FC · W₂", 5)])
+def test_the_terms_that_are_shown_add_up_to_the_number_that_is_shown(
+    microscope: Visit, step: str, terms: int
+):
+    """The largest ones, all others in one, and the bias: a reader adds them up digit by digit."""
+    page = microscope.page
+    go(page, step)
+    shown = page.locator(".words .sum > [data-mark]:not(.whole)")
+    expect(shown).to_have_count(terms)
+    names = shown.locator("small").all_text_contents()
+    assert re.fullmatch(r"\d+ more", names[-2])
+    assert names[-1] == "bias"
+    values = [read(text) for text in shown.locator(".number").all_text_contents()]
+    total = read(page.locator(".words .sum .whole .number").text_content() or "")
+    assert sum(values) == pytest.approx(total, abs=1e-9)
+
+
+def test_bars_of_the_logit_add_up_to_the_logit(microscope: Visit):
+    """Thirteen rows of one figure: the last one is the sum of all above it."""
+    page = microscope.page
+    go(page, "FC · W₂")
+    texts = page.locator(".picture text").all_text_contents()
+    values = [read(text) for text in texts if re.fullmatch(r"[+−]\d+\.\d+", text)]
+    assert len(values) == 13
+    assert sum(values[:-1]) == pytest.approx(values[-1], abs=1e-9)
+
+
+def test_gates_are_counted_that_no_softmax_would_allow(microscope: Visit, opened: Callable):
+    """Of shares of one whole at most one can be above a half; gates are no shares."""
+    page = microscope.page
+    record, _, _ = shown(page, opened)
+    gates = record.gate[0]
+    go(page, "Sigmoid")
+    expect(page.locator(".words p")).to_contain_text(
+        f"{int((gates > 0.5).sum())} of {len(gates)} gates are above 0.5 at once; a softmax would "
+        "allow at most one."
+    )
+
+
+def test_formulas_have_the_fonts_of_streamlits_own(microscope: Visit):
+    """A browser without a mathematics font sets MathML's indices in one line with the letters."""
+    page = microscope.page
+    go(page, "Scale")
+    expect(page.locator(".words math")).to_have_count(0)
+    for text, font in ((".words .maths b", "KaTeX_Main"), (".words .maths i", "KaTeX_Math")):
+        assert font in page.locator(text).first.evaluate(
+            "part => getComputedStyle(part).fontFamily"
+        )
+        loaded = "font => document.fonts.load(`20px ${font}`).then(faces => faces.length)"
+        assert page.evaluate(loaded, font)
+    letter, index = (box(page.locator(f".words .letter{part}").first) for part in ("", " sub"))
+    assert index["y"] + index["height"] / 2 > letter["y"] + letter["height"] / 2
 
 
 def test_keys_step_and_space_plays_and_pauses(microscope: Visit):
@@ -169,3 +238,31 @@ def test_a_click_on_a_squeeze_opens_its_channel_and_keeps_the_step(microscope: V
     page.mouse.up()
     expect(page.get_by_role("spinbutton")).to_have_value(pointed[1])
     expect(page.locator(".controls .where")).to_have_text("Step 2 of 7")
+
+
+def test_a_lecture_sees_all_of_a_step_at_once(visit: Callable[..., Visit]):
+    """A projector has 720 lines: steps, Play, picture and words stand there without scrolling, the
+    controls first; full screen makes all of it larger, and the same key ends it.
+    """
+    page = visit(viewport={"width": 1280, "height": 720}).page
+    choose_sample(page, "Cat")
+    go_to(page, "Open a gate")
+    expect(page.locator(".flow")).to_be_visible()
+    expect_idle(page)
+    for step in WORDS[:-1]:
+        go(page, step)
+        for part in (".flow", ".picture svg", ".words", ".controls"):
+            place = box(page.locator(part).first)
+            assert place["y"] >= 0, (step, part)
+            assert place["y"] + place["height"] <= 720, (step, part)
+    assert box(page.locator(".controls"))["y"] < box(page.locator(".picture"))["y"]
+    before = box(page.locator(".picture svg"))
+    page.locator(".controls").get_by_role("button", name="Full screen").click()
+    expect(page.locator(".microscope:fullscreen")).to_be_visible()
+    larger = re.compile(r"zoom: 1\.[23]")
+    expect(page.locator(".microscope")).to_have_attribute("style", larger)
+    assert box(page.locator(".picture svg"))["height"] > 1.2 * before["height"]
+    page.locator(".microscope").press("f")
+    expect(page.locator(".microscope:fullscreen")).to_have_count(0)
+    expect(page.locator(".microscope")).not_to_have_attribute("style", larger)
+    assert box(page.locator(".picture svg"))["height"] == before["height"]

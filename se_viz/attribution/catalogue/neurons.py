@@ -57,4 +57,6 @@ def say_of_gate(row: Method, word: str) -> str:
     if row is CONDUCTANCE:
         return row.looks_for
     # What rows say of a class's logit holds for any number that a network comes to.
-    return row.looks_for.replace("the class", f"what moves the {word}").replace("logit", word)
+    words = row.looks_for.replace("the class", f"what moves the {word}").replace("logit", word)
+    # A gate may as well fall on the way from the baseline.
+    return words.replace(f"{word}'s rise", f"{word}'s change")

@@ -24,6 +24,9 @@ FILLS = {"blur": "a blur", "mean": "the mean colour"}
 REPEATS = 40
 """Places that the same shape is erased at, for comparison."""
 
+LEAST = {"gate": 0.02, "logit": 0.1}
+"""Of less than this no word is said: neither of what a map shares out, nor of what erasing does."""
+
 CHANCE = 0.05
 """Highest chance of a map that knows nothing at which a word is said."""
 
@@ -46,6 +49,23 @@ class Erasure:
     """Value without the region."""
     controls: tuple[float, ...]
     """Value with the same shape erased elsewhere, one for each place."""
+    sign: int = 1
+    """1: the region is said to raise the value, so that it should fall; -1: to lower it."""
+    least: float = LEAST["gate"]
+    """Less than this is no change."""
+
+    @property
+    def move(self) -> float:
+        """Return how far the value went where the map points: down without pixels that raise it,
+        up without pixels that lower it.
+        """
+        return self.sign * (self.before - self.after)
+
+    @property
+    def is_clear(self) -> bool:
+        """Tell whether the value moved at all, either way."""
+        # Three digits are shown: a change that reads as the least one is one.
+        return round(abs(self.move), 3) >= self.least
 
     @property
     def mean(self) -> float:
@@ -59,38 +79,39 @@ class Erasure:
 
     @property
     def beaten(self) -> int:
-        """Return at how many other places the value fell less than where the map pointed."""
-        return sum(value > self.after for value in self.controls)
+        """Return at how many other places the value moved less than where the map pointed."""
+        return sum(self.sign * value > self.sign * self.after for value in self.controls)
 
     @property
     def chance(self) -> float:
-        """Return how often a map that knows nothing falls furthest of all its places."""
+        """Return how often a map that knows nothing moves the value furthest of all its places."""
         return 1 / (1 + len(self.controls))
 
     @property
     def holds(self) -> bool:
-        """Tell whether these pixels held the value up: it falls furthest without them, which is
-        rare by chance.
-
-        A fall that no shown digit tells is none.
+        """Tell whether these pixels held the value where it is: it moves furthest without them,
+        which is rare by chance.
         """
-        falls = round(self.before - self.after, 3) > 0
-        return falls and self.beaten == len(self.controls) and self.chance <= CHANCE
+        moves = self.is_clear and self.move > 0
+        return moves and self.beaten == len(self.controls) and self.chance <= CHANCE
 
 
 def mark_strongest(
-    values: Float[Tensor, "height width"], share: float
+    values: Float[Tensor, "height width"], share: float, *, sign: int = 1
 ) -> Bool[Tensor, "height width"]:
     """Mark the highest ``share`` of a map's positive values, one at least.
 
+    With a ``sign`` of -1 the lowest of its negative values.
+
     Raises:
-        AttributionError: no value is positive, so that there is nothing to mark.
+        AttributionError: no value has this sign, so that there is nothing to mark.
     """
+    values = sign * values
     positive = int((values > 0).sum())
     if not positive:
         raise AttributionError(
-            "No pixel of this map is positive, so that there is nothing to erase. Choose the "
-            "logit, another method or another channel."
+            f"No pixel of this map is {'positive' if sign > 0 else 'negative'}, so that there is "
+            "nothing to erase. Choose the logit, another method or another channel."
         )
     marked = torch.zeros(values.numel(), dtype=torch.bool)
     marked[values.flatten().topk(ceil(share * positive)).indices] = True
@@ -120,6 +141,7 @@ def check_region(
     neuron: Neuron,
     *,
     fill: str = "blur",
+    sign: int = 1,
     seed: int = 0,
     watch: Watch = lambda _: None,
 ) -> Erasure:
@@ -128,9 +150,9 @@ def check_region(
 
     The region is moved around the photo, and what leaves it at one side comes in at the other, so
     that size and texture stay. The places are drawn with ``seed`` from a grid that an eighth of a
-    side lies between. A region that lies anywhere on it by chance falls furthest of all once in
-    ``REPEATS + 1`` times, by symmetry. Each picture runs alone, no further than to the gate; other
-    passes on the device run in between.
+    side lies between. A region that lies anywhere on it by chance moves the gate furthest of all
+    once in ``REPEATS + 1`` times, by symmetry: down, or with a ``sign`` of -1 up. Each picture runs
+    alone, no further than to the gate; other passes on the device run in between.
 
     Raises:
         TooLittleMemoryError: the device has too little memory.
@@ -147,7 +169,9 @@ def check_region(
         inputs = (network.preprocess(picture, whole=True) for picture in pictures)
         with memory_in_words(network.device, network.card.title):
             before, after, *controls = [slices(images).item() for images in inputs]
-    return Erasure(pictures[1], region.float().mean().item(), before, after, tuple(controls))
+    least = LEAST["logit" if neuron.logit else "gate"]
+    share = region.float().mean().item()
+    return Erasure(pictures[1], share, before, after, tuple(controls), sign, least)
 
 
 def _elsewhere(region: Tensor, seed: int) -> Iterator[Tensor]:

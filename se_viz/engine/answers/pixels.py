@@ -52,7 +52,13 @@ def attribute_gate(question: AttributeGate, work: Work) -> NeuronAttribution:
 def erase(question: Erase, work: Work) -> Erasure:
     """Erase what a gate's map marks, and read the gate again."""
     gate_map: NeuronAttribution = work.recall(question.map, work.digest)
-    region = mark_strongest(gate_map.map, question.share)
+    sign = question.sign if gate_map.signed else 1
     return check_region(
-        work.network, work.photo, region, question.map.neuron, fill=question.fill, watch=work.watch
+        work.network,
+        work.photo,
+        mark_strongest(gate_map.map, question.share, sign=sign),
+        question.map.neuron,
+        fill=question.fill,
+        sign=question.sign,
+        watch=work.watch,
     )

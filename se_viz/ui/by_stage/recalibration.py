@@ -36,6 +36,7 @@ Sides: TypeAlias = Mapping[str, Sight | str]
 """What a method shows before and after the gates, or the sentence why it cannot there."""
 
 _SHOWN = 10
+_TILDE = r"$\tilde{X}$"
 _DIFFERENCE = "The difference, after - before"
 
 
@@ -87,8 +88,9 @@ def describe_sides(method: str) -> str:
             "every pixel. The maps are means over the channels, whatever the class."
         )
     return (
-        "X~ shows the effect of the channels after their gates; the difference shows what runs "
-        "through squeeze and excitation. Where the difference is pale, the gates hardly took part."
+        f"{_TILDE} shows the effect of the channels after their gates; the difference shows what "
+        "runs through squeeze and excitation. Where the difference is pale, the gates hardly took "
+        "part."
     )
 
 
@@ -98,8 +100,8 @@ def describe_scale(method: str, count: int) -> str:
         return CLIPPED if count else ""
     if method in APART and not APART[method].same_unit:
         return (
-            "Each map has its own scale: it weighs activations, which are smaller in X~ by the "
-            f"gates alone. Compare where maps are bright, not how bright. {CLIPPED}"
+            f"Each map has its own scale: it weighs activations, which are smaller in {_TILDE} by "
+            f"the gates alone. Compare where maps are bright, not how bright. {CLIPPED}"
         )
     return f"{'All three' if count == 3 else 'Both'} share one scale. {CLIPPED}"
 
@@ -119,7 +121,7 @@ def _show_maps(
     spans = {name: fit_span(cells, signed=signed) for name, cells in large.items()}
     for place, (name, cells) in zip(st.columns(3, gap="small"), maps.items(), strict=True):
         with place:
-            st.markdown(f"**{name}**")
+            st.markdown(f"**{name.replace('X~', _TILDE)}**")
             if isinstance(cells, str):
                 st.info(as_markdown(cells))
                 continue

@@ -121,7 +121,7 @@ def _draw(choices: Choices, values: np.ndarray, key: str) -> None:
 def _describe(choices: Choices, target: Target) -> str:
     name = plain(name_target(choices, target))
     return (
-        "**The gates alone**: the mean of X~ over the channels with the largest gates, which "
-        "**does not depend on the class**. **Weighed by class**: the same channels by their "
+        r"**The gates alone**: the mean of $\tilde{X}$ over the channels with the largest gates, "
+        "which **does not depend on the class**. **Weighed by class**: the same channels by their "
         f"Grad-CAM weight for {name}; where both maps agree, the largest gates serve this class."
     )

@@ -28,8 +28,8 @@ from se_viz.ui.words import as_markdown
 
 _PLACES = {
     "end": "the stage's end",
-    "after": "X~ of its last block",
-    "before": "U of its last block",
+    "after": r"$\tilde{X}$ of its last block",
+    "before": "$U$ of its last block",
 }
 
 

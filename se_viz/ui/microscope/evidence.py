@@ -1,4 +1,4 @@
-"""Evidence for one gate: which pixels opened it, what erasing them does, and where its channel
+"""Evidence for one gate: which pixels moved it, what erasing them does, and where its channel
 looks.
 """
 
@@ -8,7 +8,7 @@ import streamlit as st
 
 from se_viz.attribution.catalogue import CONDUCTANCE, NEURON_METHODS, NEURON_REFUSED, say_of_gate
 from se_viz.attribution.question import NeuronAttribution, Target
-from se_viz.charts import CLIPPED, Palette, draw_overlay, fit_span
+from se_viz.charts import CLIPPED, draw_overlay, fit_span
 from se_viz.engine.questions import AttributeGate
 from se_viz.errors import SeVizError
 from se_viz.experiments import Analysis
@@ -18,22 +18,20 @@ from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, ask_with_bar, attempt, page_part
 from se_viz.ui.microscope.erasing import show_erasing
 from se_viz.ui.microscope.sights import show_sights
+from se_viz.ui.microscope.signs import find_sign, name_ends, name_level, say_what_moved
 from se_viz.ui.session import keys
 from se_viz.ui.widgets import choose_option, current_palette, get_pace, say_about, show_figure
 from se_viz.ui.words import as_markdown, plain
 
 _FIRST = "integrated_gradients"
-_END = 0.01
-# Less than this is no opening or closing worth a word.
-_SAME = {"gate": 0.02, "logit": 0.1}
 
 
 def show_evidence(choices: Choices, analysis: Analysis, block: str, channel: int) -> None:
-    """Show which pixels opened a gate, let people erase them, and show what the gate's channel
+    """Show which pixels moved a gate, let people erase them, and show what the gate's channel
     looks at.
     """
     label = f"Channel {channel} of {label_blocks(analysis.records)[block]}."
-    st.header("Which pixels opened this gate?", anchor=False)
+    st.header("Which pixels moved this gate?", anchor=False)
     st.caption(label)
     _show_pixels(choices, Target(analysis.top(1)[0][0]), (block, channel))
     st.header("What the channel looks at", anchor=False)
@@ -106,7 +104,7 @@ def _find_map(
 
 
 def _draw(choices: Choices, gate_map: NeuronAttribution) -> None:
-    word = _word(gate_map)
+    word = name_level(gate_map)
     values = gate_map.map.numpy()
     span = fit_span(values, signed=gate_map.signed)
     figure = draw_overlay(
@@ -115,17 +113,21 @@ def _draw(choices: Choices, gate_map: NeuronAttribution) -> None:
         current_palette(),
         span=span,
         opacity=0.85,
-        title=_name_ends(gate_map),
+        title=name_ends(gate_map),
     )
     show_figure(
         figure,
         keys.GATE_MAP,
         alt=f"{NEURON_METHODS[gate_map.method].title} for a {word} over the photo",
     )
-    sites = {site.name: site for site in choices.network.inspection.sites}
     st.caption(_describe(gate_map, choices.network.classes), help=_describe_run(gate_map))
-    if remark := _remark(gate_map, sites[gate_map.neuron.block], current_palette()):
-        st.info(remark)
+    if words := say_what_moved(gate_map, _site(choices, gate_map), current_palette()):
+        st.info(words)
+
+
+def _site(choices: Choices, gate_map: NeuronAttribution) -> GateSite:
+    sites = choices.network.inspection.sites
+    return next(site for site in sites if site.name == gate_map.neuron.block)
 
 
 @page_part
@@ -133,31 +135,16 @@ def _test(choices: Choices, gate_map: NeuronAttribution) -> None:
     if gate_map.target:
         st.info(
             "No erasing test for this method: its pixels moved the class through the gate, perhaps "
-            "by closing it. Choose another method to find pixels that held the gate open, then "
-            "erase those."
+            "by closing it. Choose another method to find pixels that moved the gate, then erase "
+            "those."
         )
         return
-    show_erasing(choices, gate_map)
-
-
-def _word(gate_map: NeuronAttribution) -> str:
-    return "logit" if gate_map.neuron.logit else "gate"
-
-
-def _name_ends(gate_map: NeuronAttribution) -> str:
-    """Say what the two ends of the colour scale mean."""
-    if not gate_map.signed:
-        return "none → strongest"
-    if gate_map.target:
-        return "lowers the logit ← 0 → raises it"
-    # Slopes, and no shares of what there is.
-    slopes = "relu" in NEURON_METHODS[gate_map.method].needs
-    return "darker opens it ← 0 → brighter opens it" if slopes else "closes it ← 0 → opens it"
+    show_erasing(choices, gate_map, find_sign(gate_map, _site(choices, gate_map)))
 
 
 def _describe(gate_map: NeuronAttribution, classes: tuple[str, ...]) -> str:
     row = NEURON_METHODS[gate_map.method]
-    word = _word(gate_map)
+    word = name_level(gate_map)
     words = say_of_gate(row, word)
     if gate_map.target:
         total = gate_map.map.sum().item()
@@ -186,31 +173,3 @@ def _describe_run(gate_map: NeuronAttribution) -> str:
     elif gate_map.explained is not None:
         words.append(f"The map should sum to {gate_map.explained:+.3f}.")
     return " ".join([*words, f"Took {gate_map.seconds:.2f} s.", CLIPPED, f"({row.source})"])
-
-
-def _remark(gate_map: NeuronAttribution, site: GateSite, palette: Palette) -> str:
-    """Say what keeps a map from showing what opened a gate, if anything does."""
-    word = _word(gate_map)
-    if word == "gate" and not gate_map.target and _is_saturated(gate_map.value, site):
-        return "This gate is saturated (near-zero gradient): explain its logit instead."
-    if gate_map.explained is None:
-        return ""
-    if abs(gate_map.explained) < _SAME[word]:
-        return (
-            f"A mean-coloured picture has the same {word}: pixels that raise it and pixels that "
-            "lower it cancel out."
-        )
-    if gate_map.explained < 0:
-        return (
-            f"A mean-coloured picture has a higher {word} than this photo: look at the "
-            f"{palette.low_name} pixels."
-        )
-    return ""
-
-
-def _is_saturated(gate: float, site: GateSite) -> bool:
-    # A site's range is that of gate x gain, and a method explains the gate alone.
-    low = site.low / site.gain
-    high = site.high / site.gain
-    margin = _END * (high - low)
-    return gate < low + margin or gate > high - margin

@@ -37,10 +37,11 @@ def show_sights(choices: Choices, block: str, channel: int) -> None:
     with place:
         _show_places(choices, get_analysis(choices, block).record(block), channel)
     with gallery:
-        sights = [
-            _sight(subject, analysis.record(block), channel)
-            for subject, analysis in get_gallery(choices)
-        ]
+        gallery = get_gallery(choices)
+        if all(subject.image.digest != choices.image.digest for subject, _ in gallery):
+            # Not among the last ones that are kept; this photo is compared all the same.
+            gallery = [*gallery, (choices, get_analysis(choices))]
+        sights = [_sight(subject, analysis.record(block), channel) for subject, analysis in gallery]
         _show_gallery(choices, sights)
         _show_strip(choices, sights)
 
@@ -80,25 +81,43 @@ def _show_gallery(choices: Choices, sights: list[_Sight]) -> None:
 
 
 def _show_thumbnails(choices: Choices, ranked: list[_Sight], value: str) -> None:
-    ends = ranked if len(ranked) <= 2 * _ENDS else [*ranked[:_ENDS], *ranked[-_ENDS:]]
+    last = -1
     with st.container(horizontal=True, gap="small"):
-        for sight in ends:
-            mark = "◆ " if sight.subject.image.digest == choices.image.digest else ""
-            caption = f"{mark}{getattr(sight, value):.3f}"
-            # Inside the page: a file on the server may be gone before the browser asks, when clicks
-            # come quickly.
-            picture = to_uri(ImageOps.contain(sight.subject.photo, (2 * _SIDE, 2 * _SIDE)))
-            st.image(
-                picture,
-                caption=caption,
-                alt=f"{sight.subject.image.name}, {value} {caption}",
-                width=_SIDE,
-            )
+        for place in choose_ends(len(ranked), _place_of(choices, ranked)):
+            if place > last + 1:
+                st.caption(f"… {place - last - 1} more …", width="content")
+            last = place
+            _show_thumbnail(choices, ranked[place], value)
+
+
+def choose_ends(count: int, own: int) -> list[int]:
+    """Return which places of a ranked list are shown: both of its ends, and always ``own``."""
+    if count <= 2 * _ENDS:
+        return [*range(count)]
+    return sorted({*range(_ENDS), own, *range(count - _ENDS, count)})
+
+
+def _place_of(choices: Choices, ranked: list[_Sight]) -> int:
+    digests = [sight.subject.image.digest for sight in ranked]
+    return digests.index(choices.image.digest)
+
+
+def _show_thumbnail(choices: Choices, sight: _Sight, value: str) -> None:
+    mark = "◆ " if sight.subject.image.digest == choices.image.digest else ""
+    caption = f"{mark}{getattr(sight, value):.3f}"
+    # Inside the page: a file on the server may be gone before the browser asks, when clicks come
+    # quickly.
+    picture = to_uri(ImageOps.contain(sight.subject.photo, (2 * _SIDE, 2 * _SIDE)))
+    st.image(
+        picture,
+        caption=caption,
+        alt=f"{sight.subject.image.name}, {value} {caption}",
+        width=_SIDE,
+    )
 
 
 def _show_strip(choices: Choices, sights: list[_Sight]) -> None:
-    digests = [sight.subject.image.digest for sight in sights]
-    marked = digests.index(choices.image.digest) if choices.image.digest in digests else -1
+    marked = _place_of(choices, sights)
     sites = choices.network.inspection.sites
     values = [sight.gate for sight in sights]
     span = gate_span(sites, np.array(values))

@@ -1,9 +1,10 @@
 // One SE block drawn step by step from the numbers of one image; nothing here computes a gate or asks the server.
 
-const PACE = 5000, TERMS = 7, PARTS = 3, HEIGHT = 350;
+const PACE = 5000, TERMS = 10, PARTS = 3, HEIGHT = 300, MAP = 226;
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
   back: "M15 4 6 12l9 8z", on: "m9 4 9 8-9 8z", play: "M7 3v18l14-9z", pause: "M6 4h4v16H6zm8 0h4v16h-4z",
+  full: "M4 4h6v2H6v4H4zm10 0h6v6h-2V6h-4zM4 14h2v4h4v2H4zm14 0h2v6h-6v-2h4z",
 };
 
 // --- numbers and colours ---------------------------------------------------------------------------------------------
@@ -46,28 +47,53 @@ const draw = (name, settings = {}, ...inside) => {
 };
 const label = (words, x, y, settings = {}) => draw("text", { x, y, ...settings }, words);
 
-const i = (name) => `<mi>${name}</mi>`;
-const o = (sign) => `<mo>${sign}</mo>`;
-const n = (value, digits) => `<mn>${typeof value === "string" ? value : text(value, digits)}</mn>`;
-const sub = (name, index) => `<msub>${i(name)}<mrow>${index}</mrow></msub>`;
-const bold = (name) => `<mi mathvariant="normal" style="font-weight:700">${name}</mi>`;
-const frac = (top, bottom) => `<mfrac><mrow>${top}</mrow><mrow>${bottom}</mrow></mfrac>`;
-const over = (name) => `<mover accent="true">${name}<mo>~</mo></mover>`;
-const mark = (name, inside) => `<mrow data-mark="${name}">${inside}</mrow>`;
-const maths = (...parts) =>
-  `<div class="maths">${parts.map((part) => `<span class="term"><math displaystyle="true">${part}</math></span>`).join(" ")}</div>`;
+// Letters of formulas: HTML in the fonts that Streamlit's own formulas bring, since a browser without a mathematics font
+// sets MathML's indices and accents wrong.
+const i = (name) => `<i>${name}</i>`;
+const o = (sign) => `<span class="sign">${sign}</span>`;
+const n = (value, digits) => `<span class="number">${typeof value === "string" ? value : text(value, digits)}</span>`;
+const sub = (name, index) => `<span class="letter">${name}<sub>${index}</sub></span>`;
+const sup = (name, power) => `<span class="letter">${name}<sup>${power}</sup></span>`;
+const bold = (name) => `<b>${name}</b>`;
+const frac = (top, bottom) => `<span class="fraction"><span>${top}</span><span>${bottom}</span></span>`;
+const tilde = (letter, name) => `<span class="tilde" role="img" aria-label="${name} tilde">${letter}</span>`;
+const mark = (name, inside) => `<span data-mark="${name}">${inside}</span>`;
+const maths = (...parts) => `<div class="maths">${parts.map((part) => `<span class="term">${part}</span>`).join(" ")}</div>`;
+
+// --- sums: what is shown adds up to the number that is shown ------------------------------------------------------------
+
+// Digits behind the point with which a number has four that count.
+const decimals = (value) => clamp(3 - Math.floor(Math.log10(Math.abs(value) || 1)), 0, 6);
+const fixed = (value, digits) => (Number(value.toFixed(digits)) + 0).toFixed(digits).replace("-", "−");
+const withSign = (value, digits) => (fixed(value, digits).startsWith("−") ? "" : "+") + fixed(value, digits);
+
+// The first terms of a sum, all others in one, and the bias, rounded to one number of digits; what rounding leaves over is
+// in the term of the others.
+const addUp = (total, bias, shown, others) => {
+  const digits = decimals(total), round = (value) => Number(value.toFixed(digits));
+  const terms = [...shown.map((term) => ({ ...term, value: round(term.value) })), ...(others ? [{ mark: "rest", name: `${others} more`, others: true }] : []), { mark: "bias", name: "bias", value: round(bias) }];
+  const known = sum(terms.filter((term) => !term.others).map((term) => term.value));
+  const rest = terms.find((term) => term.others);
+  if (rest) rest.value = round(total) - known;
+  return { digits, terms, total: fixed(total, digits) };
+};
+const spell = (left, { digits, terms, total }, result) =>
+  `<div class="sum maths"><span class="whole">${left}</span>${terms.map((term) =>
+    `<span data-mark="${term.mark}"><span class="number">${withSign(term.value, digits)}</span><small>${term.name}</small></span>`).join("")}` +
+  `<span class="whole" data-mark="${result}">=&nbsp;<span class="number">${total}</span></span></div>`;
 
 // --- what stands beside each step: the equation, the equation with this channel's numbers, and what to look for -------
 
-const signed = (value, first) => (value < 0 ? o("−") : first ? "" : o("+")) + n(Math.abs(value));
-const product = (name, left, right, first) => mark(name, signed(left, first) + o("·") + (right < 0 ? o("(") : "") + n(right) + (right < 0 ? o(")") : ""));
+// Gates are no shares of one whole; said where half of their range is 0.5.
+const crowd = (d) => d.range[0] === 0 && d.range[1] === 1
+  ? ` ${d.gates.filter((gate) => gate > .5).length} of ${d.channels} gates are above 0.5 at once; a softmax would allow at most one.` : "";
 
 const STEPS = {
   input: {
     name: () => "U", size: (d) => `${d.channels} × ${d.size.join(" × ")}`,
     words: (d) => [
-      maths(bold("U") + o("=") + `<msub>${bold("F")}<mi>tr</mi></msub>` + o("(") + bold("X") + o(")")),
-      maths(sub("u", n(`${d.channel}`)) + o("∈") + `<msup><mi>ℝ</mi><mrow>${n(`${d.size[0]}`)}${o("×")}${n(`${d.size[1]}`)}</mrow></msup>`),
+      maths(bold("U") + o("=") + sub(bold("F"), "tr") + "(" + bold("X") + ")"),
+      maths(sub(i("u"), d.channel) + o("∈") + sup('<span class="board">ℝ</span>', d.size.join(" × "))),
       `What the layers before make of the image: ${d.channels} maps. This one is channel ${d.channel}.`,
     ],
     note: (d) => `Above 0 the map is ${d.names[1]}, below 0 ${d.names[0]}. Point at the map to read it.`,
@@ -75,11 +101,11 @@ const STEPS = {
   squeeze: {
     name: () => "Squeeze", size: (d) => `1 × 1 × ${d.channels}`,
     words: (d) => [
-      maths(`<msub>${i("z")}${i("c")}</msub>` + o("=") + (d.averaged
-        ? frac(n("1"), i("H") + i("W")) + `<munder>${o("∑")}<mrow>${i("i")}<mo>,</mo>${i("j")}</mrow></munder>` +
-          sub("u", i("c")) + o("(") + i("i") + o(",") + i("j") + o(")")
-        : sub("F", "<mtext>sq</mtext>") + o("(") + sub("u", i("c")) + o(")"))),
-      maths(mark(`z${d.channel}`, sub("z", n(`${d.channel}`))) + o("="),
+      maths(sub(i("z"), i("c")) + o("=") + (d.averaged
+        ? frac("1", i("H") + i("W")) + `<span class="total"><span>∑</span><small>${i("i")}, ${i("j")}</small></span>` +
+          sub(i("u"), i("c")) + `(${i("i")}, ${i("j")})`
+        : sub(bold("F"), "sq") + "(" + sub(i("u"), i("c")) + ")")),
+      maths(mark(`z${d.channel}`, sub(i("z"), d.channel)) + o("="),
         ...(d.averaged ? [frac(mark("map", n(d.z[d.channel] * d.map.length)), n(`${d.map.length}`)) + o("=")] : []),
         mark(`z${d.channel}`, n(d.z[d.channel], 4))),
       d.averaged ? "Each map becomes one number, its mean. Spatial position is discarded."
@@ -90,13 +116,11 @@ const STEPS = {
   reduce: {
     name: () => "FC · W₁", size: (d) => `1 × 1 × ${d.before.length}`,
     words: (d, unit) => {
-      const inputs = d.inputs[unit].slice(0, PARTS);
-      const rest = d.before[unit] - d.biases[unit] - sum(inputs.map(([at, weight]) => weight * d.z[at]));
+      const shown = d.inputs[unit].map(([at, weight]) => ({ mark: `z${at}`, name: `z${at}`, value: weight * d.z[at] }));
       return [
-        maths(bold("a") + o("=") + sub("W", n("1")) + bold("z") + o("+") + sub("b", n("1"))),
-        maths(mark(`h${unit}`, sub("a", n(`${unit}`))) + o("="), ...inputs.map(([at, weight], place) => product(`z${at}`, weight, d.z[at], !place)),
-          signed(rest) + "<mtext>\u00a0(rest)</mtext>", signed(d.biases[unit]), o("=") + mark(`h${unit}`, n(d.before[unit], 4))),
-        `All ${d.channels} numbers are weighed into ${d.before.length}. Here unit ${unit}, its ${inputs.length} largest terms first.`,
+        maths(bold("a") + o("=") + sub(i("W"), "1") + bold("z") + o("+") + sub(bold("b"), "1")),
+        spell(mark(`h${unit}`, sub(i("a"), unit)) + o("="), addUp(d.before[unit], d.biases[unit], shown, d.channels - shown.length), `h${unit}`),
+        `All ${d.channels} numbers are weighed into ${d.before.length}. Here unit ${unit}, its largest terms first.`,
       ];
     },
     note: (d) => `Lines: the largest terms of one hidden unit; ${d.names[1]} adds, ${d.names[0]} subtracts. Point at a bar for another unit.`,
@@ -104,9 +128,9 @@ const STEPS = {
   delta: {
     name: (d) => d.delta, size: (d) => `${d.hidden.filter((value) => value > 0).length} of ${d.hidden.length} on`,
     words: (d, unit) => [
-      maths(bold("h") + o("=") + i("δ") + o("(") + bold("a") + o(")")),
-      maths(mark(`h${unit}`, sub("h", n(`${unit}`))) + o("="),
-        (d.delta === "ReLU" ? i("max") + o("(") + n("0") + o(",") : `<mtext>${d.delta}</mtext>` + o("(")) + mark(`h${unit}`, n(d.before[unit], 4)) + o(")"),
+      maths(bold("h") + o("=") + i("δ") + "(" + bold("a") + ")"),
+      maths(mark(`h${unit}`, sub(i("h"), unit)) + o("="),
+        (d.delta === "ReLU" ? "max(0, " : `${d.delta}(`) + mark(`h${unit}`, n(d.before[unit], 4)) + ")",
         o("=") + mark(`h${unit}`, n(d.hidden[unit], 4))),
       `${d.hidden.filter((value) => value > 0).length} of ${d.hidden.length} hidden units are above 0 for this image. ` +
         (d.delta === "ReLU" ? "The others are 0 and change no channel." : "δ makes the others small or negative."),
@@ -116,13 +140,12 @@ const STEPS = {
   expand: {
     name: () => "FC · W₂", size: (d) => `1 × 1 × ${d.channels}`,
     words: (d, unit) => {
-      const shown = d.terms.slice(0, PARTS);
-      if (!shown.some((term) => term.unit === unit)) shown.push(d.terms.find((term) => term.unit === unit));
-      const rest = d.logits[d.channel] - d.bias - sum(shown.map((term) => term.value));
+      const first = d.terms.slice(0, PARTS);
+      if (!first.some((term) => term.unit === unit)) first.push(d.terms.find((term) => term.unit === unit));
+      const shown = first.map((term) => ({ mark: `h${term.unit}`, name: `h${term.unit}`, value: term.value }));
       return [
-        maths(bold("ℓ") + o("=") + sub("W", n("2")) + bold("h") + o("+") + sub("b", n("2"))),
-        maths(mark("logit", sub("ℓ", n(`${d.channel}`))) + o("="), ...shown.map((term, place) => product(`h${term.unit}`, term.weight, d.hidden[term.unit], !place)),
-          mark("rest", signed(rest) + "<mtext>\u00a0(rest)</mtext>"), mark("bias", signed(d.bias)), o("=") + mark("logit", n(d.logits[d.channel], 4))),
+        maths(bold("ℓ") + o("=") + sub(i("W"), "2") + bold("h") + o("+") + sub(bold("b"), "2")),
+        spell(mark("logit", sub("ℓ", d.channel)) + o("="), addUp(d.logits[d.channel], d.bias, shown, d.terms.length - shown.length), "logit"),
         `Each hidden unit that is on pushes channel ${d.channel} up or down, by its weight in row ${d.channel} of W₂.`,
       ];
     },
@@ -131,21 +154,21 @@ const STEPS = {
   sigma: {
     name: (d) => d.sigma, size: (d) => `${d.channels} gates`,
     words: (d) => [
-      maths(bold("s") + o("=") + i("σ") + o("(") + bold("ℓ") + o(")")),
-      maths(mark("gate", sub("s", n(`${d.channel}`))) + o("="),
-        d.sigma === "Sigmoid" ? frac(n("1"), n("1") + o("+") + `<msup>${i("e")}<mrow>${o("−")}${o("(")}${mark("logit", n(d.logits[d.channel], 4))}${o(")")}</mrow></msup>`)
-          : `<mtext>${d.sigma}</mtext>` + o("(") + mark("logit", n(d.logits[d.channel], 4)) + o(")"),
+      maths(bold("s") + o("=") + i("σ") + "(" + bold("ℓ") + ")"),
+      maths(mark("gate", sub(i("s"), d.channel)) + o("="),
+        d.sigma === "Sigmoid" ? frac("1", "1" + o("+") + sup(i("e"), `−(${mark("logit", n(d.logits[d.channel], 4))})`))
+          : `${d.sigma}(` + mark("logit", n(d.logits[d.channel], 4)) + ")",
         o("=") + mark("gate", n(d.gates[d.channel], 4))),
-      d.sigma === "Sigmoid" ? "The sigmoid holds every gate between 0 and 1. A logit of 0 gives 0.5: neither up nor down."
-        : `${d.sigma} makes each logit a gate.`,
+      (d.sigma === "Sigmoid" ? "The sigmoid holds every gate between 0 and 1. A logit of 0 gives 0.5: neither up nor down."
+        : `${d.sigma} makes each logit a gate.`) + crowd(d),
     ],
     note: () => "The large point is this channel, the small ones all others of the block.",
   },
   gate: {
     name: () => "Excitation", size: (d) => `${d.channels} gates`,
     words: (d) => [
-      maths(bold("s") + o("=") + `<msub>${bold("F")}<mi>ex</mi></msub>` + o("(") + bold("z") + o(")")),
-      maths(mark("gate", sub("s", n(`${d.channel}`))) + o("="), mark("gate", n(d.gates[d.channel], 4))),
+      maths(bold("s") + o("=") + sub(bold("F"), "ex") + "(" + bold("z") + ")"),
+      maths(mark("gate", sub(i("s"), d.channel)) + o("="), mark("gate", n(d.gates[d.channel], 4))),
       "This block makes its gates in another way than by the paper's two layers: only what goes in and what comes out is shown.",
     ],
     note: () => "Every gate of the block. Point at a bar to see its channel's map; click to open that channel.",
@@ -153,8 +176,8 @@ const STEPS = {
   scale: {
     name: () => "Scale", size: (d) => `${d.channels} × ${d.size.join(" × ")}`,
     words: (d) => [
-      maths(`<msub>${over(bold("x"))}${i("c")}</msub>` + o("=") + (d.gain === 1 ? "" : n(`${d.gain}`) + o("·")) + sub("s", i("c")) + sub("u", i("c"))),
-      maths(`<msub>${over(bold("x"))}${n(`${d.channel}`)}</msub>` + o("="), (d.gain === 1 ? "" : n(`${d.gain}`) + o("·")) + mark("gate", n(d.gates[d.channel], 4)) + o("·") + mark("map", sub("u", n(`${d.channel}`)))),
+      maths(sub(tilde(bold("x"), "x"), i("c")) + o("=") + (d.gain === 1 ? "" : d.gain + o("·")) + sub(i("s"), i("c")) + o("·") + sub(bold("u"), i("c"))),
+      maths(sub(tilde(bold("x"), "x"), d.channel) + o("="), (d.gain === 1 ? "" : d.gain + o("·")) + mark("gate", n(d.gates[d.channel], 4)) + o("·") + mark("map", sub(bold("u"), d.channel))),
       "The whole map is multiplied by its gate: the same at every place, another for every image." +
         (d.gain === 1 ? "" : ` This network multiplies by ${d.gain} once more, so that a gate of ${1 / d.gain} leaves the map unchanged.`),
     ],
@@ -229,7 +252,7 @@ class Picture {
   }
 
   input() {
-    const side = Math.min(250, (this.width - 40) / 2), x = (this.width - 2 * side - 40) / 2, y = 30;
+    const side = Math.min(MAP, (this.width - 40) / 2), x = (this.width - 2 * side - 40) / 2, y = 30;
     this.add(draw("image", { href: this.d.photo, x, y, width: side, height: side }), label("the image X", x, y - 10, { class: "quiet" }));
     this.map(this.d.map, x + side + 40, y, side, "input");
     this.add(label(`its channel ${this.d.channel} here`, x + side + 40, y - 10, { class: "quiet" }));
@@ -237,12 +260,12 @@ class Picture {
   }
 
   squeeze() {
-    const d = this.d, side = Math.min(150, this.width / 3);
+    const d = this.d, side = Math.min(120, this.width / 3);
     this.map(d.map, 0, 4, side, "squeeze");
     this.add(label(d.averaged ? "mean" : "summary", side + 34, 4 + side / 2 - 10, { class: "quiet", "text-anchor": "middle" }),
       draw("path", { class: "axis", d: `M${side + 10} ${4 + side / 2}h48m-8 -5l8 5l-8 5`, style: "stroke: var(--quiet); stroke-width: 1.5" }),
       label(text(d.z[d.channel], 4), side + 72, 12 + side / 2, { class: "big", "data-mark": `z${d.channel}` }));
-    this.strip("z", d.z, 205, 115, `z: all ${d.channels} channels, by index`);
+    this.strip("z", d.z, 175, 100, `z: all ${d.channels} channels, by index`);
   }
 
   strip(kind, values, y, height, words) {
@@ -253,9 +276,9 @@ class Picture {
 
   gate() {
     const d = this.d;
-    this.strip("z", d.z, 30, 105, `z: what goes in`);
-    this.add(label("s: what comes out, the gates by index", 0, 198, { class: "quiet" }));
-    this.bars(d.gates, { y: 210, height: 105, kind: "s", own: d.channel, span: Math.max(1, most(d.gates)), colour: () => "var(--quiet)" });
+    this.strip("z", d.z, 30, 85, `z: what goes in`);
+    this.add(label("s: what comes out, the gates by index", 0, 160, { class: "quiet" }));
+    this.bars(d.gates, { y: 172, height: 100, kind: "s", own: d.channel, span: Math.max(1, most(d.gates)), colour: () => "var(--quiet)" });
   }
 
   units(values, y, height, words, span = most(values)) {
@@ -264,14 +287,14 @@ class Picture {
   }
 
   reduce() {
-    const d = this.d, z = this.strip("z", d.z, 26, 84, `z: all ${d.channels} channels`);
-    const a = this.units(d.before, 232, 106, `a: ${d.before.length} hidden units before δ`);
+    const d = this.d, z = this.strip("z", d.z, 26, 70, `z: all ${d.channels} channels`);
+    const a = this.units(d.before, 196, 92, `a: ${d.before.length} hidden units before δ`);
     const lines = this.add(draw("g", { fill: "none" }));
     this.link = (unit) => {
       const high = Math.abs(d.inputs[unit][0][1] * d.z[d.inputs[unit][0][0]]) || 1;
       lines.replaceChildren(...d.inputs[unit].map(([at, weight]) => {
         const term = weight * d.z[at], [from, to] = [z.x(at), a.x(unit)];
-        return draw("path", { d: `M${from} 124C${from} 172 ${to} 160 ${to} 208`, stroke: this.signed(term < 0 ? -.6 : .6), "stroke-width": .8 + 3.5 * Math.abs(term) / high });
+        return draw("path", { d: `M${from} 110C${from} 150 ${to} 134 ${to} 172`, stroke: this.signed(term < 0 ? -.6 : .6), "stroke-width": .8 + 3.5 * Math.abs(term) / high });
       }));
       this.reach.h(unit);
     };
@@ -280,33 +303,30 @@ class Picture {
 
   delta() {
     const d = this.d, span = most(d.before);
-    this.units(d.before, 30, 140, "a: before δ", span);
+    this.units(d.before, 30, 116, "a: before δ", span);
     const top = most(d.hidden);
-    this.add(label("h = δ(a): after it", 0, 214, { class: "quiet" }));
-    this.bars(d.hidden, { y: 224, height: 110, kind: "after", span: top, colour: (value) => this.signed(value > 0 ? .3 + .7 * value / top : -.6) });
+    this.add(label("h = δ(a): after it", 0, 182, { class: "quiet" }));
+    this.bars(d.hidden, { y: 192, height: 96, kind: "after", span: top, colour: (value) => this.signed(value > 0 ? .3 + .7 * value / top : -.6) });
     this.link = (unit) => { this.reach.h(unit); this.reach.after(unit); };
     this.link(this.view.unit);
   }
 
   expand() {
-    const d = this.d, shown = d.terms.slice(0, TERMS), hidden = d.terms.slice(TERMS);
-    const rows = [
-      ...shown.map((term) => ({ words: `${text(term.weight)} · ${text(d.hidden[term.unit])}`, head: `h${term.unit}`, value: term.value, mark: `h${term.unit}` })),
-      ...(hidden.length ? [{ words: `${hidden.length} other units`, head: "", value: sum(hidden.map((term) => term.value)), mark: "rest" }] : []),
-      { words: "bias", head: "", value: d.bias, mark: "bias" },
-    ];
+    const d = this.d, first = d.terms.slice(0, TERMS);
+    const shown = first.map((term) => ({ ...term, mark: `h${term.unit}`, head: `h${term.unit}`, name: `${text(term.weight)} · ${text(d.hidden[term.unit])}` }));
+    const { digits, terms: rows } = addUp(d.logits[d.channel], d.bias, shown, d.terms.length - shown.length);
     let total = 0;
     const ends = rows.map((row) => [total, total += row.value]);
     const all = [0, ...ends.flat()], [low, high] = [Math.min(...all), Math.max(...all)];
     const left = 172, right = this.width - 58, place = (value) => left + (value - low) / (high - low || 1) * (right - left), height = (HEIGHT - 8) / (rows.length + 1);
     this.add(draw("path", { class: "axis", d: `M${place(0)} 0V${HEIGHT - 8}` }));
-    [...rows, { words: `logit of channel ${d.channel}`, head: "", value: total, mark: "logit", whole: true }].forEach((row, at) => {
+    [...rows, { name: `logit of channel ${d.channel}`, value: total, mark: "logit", whole: true }].forEach((row, at) => {
       const [from, to] = row.whole ? [0, total] : ends[at], y = at * height;
       if (row.head) this.add(label(row.head, 0, y + height / 2 + 5, { "data-mark": row.mark, style: "font-weight: 600" }));
-      this.add(label(row.words, row.head ? 40 : 0, y + height / 2 + 5, { "data-mark": row.mark, ...(row.whole ? { style: "font-weight: 600" } : {}) }),
-        draw("rect", { x: Math.min(place(from), place(to)), y: y + 4, width: Math.max(Math.abs(place(to) - place(from)), 1.5), height: height - 8, rx: 1, fill: this.signed(row.value < 0 ? -.65 : .65), "data-mark": row.mark, class: "grow", style: `animation-delay: ${60 * at}ms` }),
-        label((row.value < 0 ? "" : "+") + text(row.value), Math.max(place(from), place(to)) + 6, y + height / 2 + 5, { "data-mark": row.mark }));
-      if (!row.whole) this.add(draw("path", { class: "axis", d: `M${place(to)} ${y + 4}v${height}` }));
+      this.add(label(row.name, row.head ? 40 : 0, y + height / 2 + 5, { "data-mark": row.mark, ...(row.whole ? { style: "font-weight: 600" } : {}) }),
+        draw("rect", { x: Math.min(place(from), place(to)), y: y + 3, width: Math.max(Math.abs(place(to) - place(from)), 1.5), height: height - 6, rx: 1, fill: this.signed(row.value < 0 ? -.65 : .65), "data-mark": row.mark, class: "grow", style: `animation-delay: ${60 * at}ms` }),
+        label(withSign(row.value, digits), Math.max(place(from), place(to)) + 6, y + height / 2 + 5, { "data-mark": row.mark }));
+      if (!row.whole) this.add(draw("path", { class: "axis", d: `M${place(to)} ${y + 3}v${height}` }));
       const target = this.add(draw("rect", { class: "target", x: 0, y, width: this.width, height, style: "cursor: default" }));
       target.onpointerenter = () => (row.head ? this.view.touch("h", Number(row.head.slice(1))) : this.view.light(row.mark));
       target.onpointerleave = () => this.view.light();
@@ -332,10 +352,10 @@ class Picture {
   }
 
   scale() {
-    const d = this.d, gap = clamp(this.width / 5, 84, 110), side = Math.min(250, (this.width - gap) / 2), x = (this.width - 2 * side - gap) / 2, y = 30;
+    const d = this.d, gap = clamp(this.width / 5, 84, 110), side = Math.min(MAP, (this.width - gap) / 2), x = (this.width - 2 * side - gap) / 2, y = 30;
     this.map(d.map, x, y, side, "scale");
     this.map(d.map.map((value) => value * d.gain * d.gates[d.channel]), x + side + gap, y, side, "scale");
-    this.add(label("before: u", x, y - 10, { class: "quiet" }), label("after: x̃", x + side + gap, y - 10, { class: "quiet" }),
+    this.add(label("before: u", x, y - 10, { class: "quiet" }), label("after: s · u", x + side + gap, y - 10, { class: "quiet" }),
       label(`× ${d.gain === 1 ? "" : `${d.gain} · `}${text(d.gates[d.channel])}`, x + side + gap / 2, y + side / 2, { "text-anchor": "middle", style: "font-size: 16px; font-weight: 600", "data-mark": "gate" }),
       draw("path", { class: "axis", d: `M${x + side + 16} ${y + side / 2 + 16}h${gap - 32}m-8 -5l8 5l-8 5`, style: "stroke: var(--quiet); stroke-width: 1.5" }));
     this.key(x, y + side + 14, side);
@@ -363,16 +383,21 @@ class View {
   }
 
   frame() {
-    this.root.innerHTML = `<div class="flow" role="group" aria-label="Steps of the block" style="--steps: ${this.steps.length}">
-        <div class="bypass"><span>U goes on unchanged, to be scaled</span></div></div>
-      <div class="stage"><div class="picture"></div><div class="words" aria-live="polite"></div><p class="note"></p></div>
-      <div class="controls"></div>`;
+    this.root.innerHTML = `<div class="head"><div class="controls"></div>
+        <div class="flow" role="group" aria-label="Steps of the block" style="--steps: ${this.steps.length}">
+          <div class="bypass"><span>U goes on unchanged, to be scaled</span></div></div></div>
+      <div class="stage"><div class="picture"></div><div class="words" aria-live="polite"></div><p class="note"></p></div>`;
     this.root.style.setProperty("--pace", `${PACE}ms`);
     [this.box, this.words, this.note, this.controls, this.flow] = [".picture", ".words", ".note", ".controls", ".flow"].map((name) => this.root.querySelector(name));
     this.nodes = this.steps.map((step, at) => this.node(step, at));
     this.flow.append(...this.nodes);
     this.buttons = [["Step back", ICONS.back, () => this.go(this.memory.step - 1)], ["Play", ICONS.play, () => this.play(!this.timer)], ["Step forward", ICONS.on, () => this.go(this.memory.step + 1)]].map(([name, icon, act]) => this.button(name, icon, act));
-    this.controls.append(...this.buttons, Object.assign(document.createElement("span"), { className: "where" }), Object.assign(document.createElement("span"), { className: "keys", textContent: "← → step · ↑ ↓ hidden unit · space plays" }));
+    const full = this.button("Full screen", ICONS.full, () => this.fill());
+    full.hidden = !document.fullscreenEnabled;
+    this.controls.append(...this.buttons, full, Object.assign(document.createElement("span"), { className: "where" }));
+    this.controls.title = "← → step · ↑ ↓ hidden unit · space plays · F full screen";
+    this.root.onfullscreenchange = () => this.enlarge();
+    this.enlarge();
     this.words.onpointerover = (event) => { const part = event.target.closest("[data-mark]"); if (part) this.touchMark(part.dataset.mark); };
     this.words.onpointerleave = () => this.light();
     this.root.onkeydown = (event) => this.press(event);
@@ -382,7 +407,7 @@ class View {
     const button = Object.assign(document.createElement("button"), { type: "button", onclick: () => this.go(at) });
     const { name, size } = STEPS[step];
     button.innerHTML = `<span class="glyph"></span><span class="name"></span><span class="size"></span><span class="bar"><i></i></span>`;
-    button.querySelector(".name").textContent = step === "scale" ? "Scale → X̃" : name(this.d);
+    button.querySelector(".name").innerHTML = step === "scale" ? `Scale → ${tilde("X", "X")}` : name(this.d);
     button.querySelector(".size").textContent = size(this.d);
     button.querySelector(".glyph").append(this.glyph(step));
     return button;
@@ -440,6 +465,15 @@ class View {
     this.words.querySelector("p").textContent = sentence;
   }
 
+  fill() {
+    if (this.isFull) document.exitFullscreen(); else this.root.requestFullscreen().then(() => this.root.focus());
+  }
+
+  get isFull() { return this.root.matches(":fullscreen"); }
+
+  // A projector's whole screen: all of it larger, type too.
+  enlarge() { this.root.style.zoom = this.isFull ? clamp(Math.min(innerWidth / 980, innerHeight / 540), 1, 3) : ""; }
+
   go(at) {
     if (at < 0 || at >= this.steps.length) return;
     this.memory.step = at;
@@ -468,6 +502,7 @@ class View {
       const order = this.d.terms.map((term) => term.unit);
       this.touch("h", order[(order.indexOf(this.unit) + turn + order.length) % order.length]);
     } else if (event.key === " ") this.play(!this.timer);
+    else if (event.key === "f" && !event.ctrlKey && !event.metaKey && !event.altKey) this.fill();
     else return;
     event.preventDefault();
   }
@@ -480,7 +515,7 @@ class View {
   touch(kind, at) {
     const d = this.d;
     if (kind === "z" || kind === "s") {
-      this.light(`${kind}${at}`, `Channel ${at}: z = ${text(d.z[at], 4)}, gate ${text(d.gates[at], 4)}. ` + (at === d.channel ? "It is the open one." : kind === "z" ? "Click the bar to open it." : ""), at);
+      this.light(`${kind}${at}`, `Channel ${at}: z = ${text(d.z[at], 4)}, gate ${text(d.gates[at], 4)}. ` + (at === d.channel ? "It is the open one." : kind === "z" ? "Click the bar to open it." : "") + this.weigh(kind, at), at);
       this.picture.reach[kind]?.(at);
       return;
     }
@@ -488,6 +523,11 @@ class View {
     this.unit = at;
     if (changed) { this.write(); this.picture.link?.(at); }
     this.light(`h${at}`, `Hidden unit ${at}: ${text(d.before[at], 4)} before δ, ${text(d.hidden[at], 4)} after. Its weight on channel ${d.channel} is ${text(d.weights[at])}, so it adds ${text(d.weights[at] * d.hidden[at])} to the logit.`);
+  }
+
+  weigh(kind, at) {
+    const input = kind === "z" && this.step === "reduce" && this.d.inputs[this.unit].find(([channel]) => channel === at);
+    return input ? ` Its weight for hidden unit ${this.unit} is ${text(input[1])}, so it adds ${text(input[1] * this.d.z[at])}.` : "";
   }
 
   light(name, words, thumb) {

@@ -16,6 +16,9 @@ from se_viz.ui.session import is_chosen, keys, open_first_block, open_first_chan
 
 Option = TypeVar("Option", str, int)
 
+_WIDE = 0.5
+_SATURATED = 0.99
+
 _ENOUGH = 0.5
 """How far gates have to differ in a block that stays open, as a share of where they differ most."""
 
@@ -59,16 +62,24 @@ def choose_block(analysis: Analysis) -> str:
 
 
 def open_channel_of(record: GateRecord) -> int:
-    """Return the session's open channel; where a block has none of that number, open one first.
-
-    That is the channel whose mean the block changes most: a gate of 1 changes nothing that could be
-    seen.
-    """
+    """Return the session's open channel; where a block has none of that number, open one first."""
     channel = keys.CHANNEL.get()
     if channel is None or not 0 <= channel < record.gate.shape[1]:
-        channel = int(((1 - record.gate[0]) * record.squeeze[0]).abs().argmax())
+        channel = find_wide_channel(record)
         open_first_channel(channel)
     return channel
+
+
+def find_wide_channel(record: GateRecord) -> int:
+    """Return the channel of a wide gate that lets most pass: |gate x squeeze| is largest.
+
+    Wide are gates in the upper half of a sigmoid's range, short of its end, where no pixel moves
+    them; where there is none, the widest gate of all.
+    """
+    gate = record.gate[0] / record.gain
+    passed = (gate * record.squeeze[0]).abs()
+    wide = (gate >= _WIDE) & (gate <= _SATURATED)
+    return int((passed if wide.any() else gate).where(wide | ~wide.any(), -1.0).argmax())
 
 
 def choose_channel(record: GateRecord) -> int:

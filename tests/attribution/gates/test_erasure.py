@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,6 +139,40 @@ def test_the_comparison_is_mean_spread_and_rank():
     assert erasure.mean == pytest.approx(np.mean(controls))
     assert erasure.spread == pytest.approx(np.std(controls, ddof=1))
     assert erasure.beaten == 3
+
+
+def test_the_lowest_of_the_negative_values_are_marked_with_the_other_sign():
+    """What lowers a gate is marked as what raises it is: the mirrored map marks the same pixels."""
+    values = torch.randn(20, 30, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(mark_strongest(values, 0.1, sign=-1), mark_strongest(-values, 0.1))
+    with pytest.raises(AttributionError, match=r"^No pixel of this map is negative"):
+        mark_strongest(values.abs(), 0.1, sign=-1)
+
+
+@pytest.mark.parametrize(
+    ("sign", "after", "beaten", "holds"),
+    [(1, 0.4, 40, True), (1, 0.6, 0, False), (-1, 0.6, 40, True), (-1, 0.4, 0, False)],
+)
+def test_a_gate_is_held_either_way(sign: int, after: float, beaten: int, holds: bool):
+    """Down without the pixels that raise it, up without those that lower it: further than at 40
+    places, or no further than at any.
+    """
+    controls = (0.5,) * REPEATS
+    erasure = Erasure(Image.new("RGB", (1, 1)), 0.1, 0.5, after, controls, sign)
+    assert (erasure.beaten, erasure.holds) == (beaten, holds)
+    assert erasure.move == pytest.approx(0.1 if holds else -0.1)
+
+
+@pytest.mark.parametrize(("logit", "least"), [(False, 0.02), (True, 0.1)])
+def test_less_than_the_least_change_holds_nothing(
+    network, photo, region, logit: bool, least: float
+):
+    """A gate that falls by a thousandth further than elsewhere was not held open."""
+    found = check_region(network, photo, region, Neuron(LAST, 10, logit=logit), sign=-1)
+    assert (found.sign, found.least) == (-1, least)
+    small = replace(found, before=0.5 + 0.9 * least, after=0.5, controls=(0.5 + least,) * REPEATS)
+    large = replace(small, before=0.5 + 1.1 * least)
+    assert [replace(one, sign=1).holds for one in (small, large)] == [False, True]
 
 
 def test_the_turn_is_given_away_between_two_pictures(network, photo, region):

@@ -49,6 +49,7 @@ ASKED: tuple[Question, ...] = (
     questions.JudgeMethod("saliency"),
     GATE_MAP,
     questions.Erase(GATE_MAP, 0.1, "blur"),
+    questions.Erase(GATE_MAP, 0.1, "blur", -1),
     AttributeLayer(LAYER, TARGET, "deep_lift", "mean"),
     AttributeLayer(Layer("end", 4), TARGET, "deep_lift", "mean"),
     questions.AttributeLayers((LAYER, Layer("before", BLOCK)), TARGET, "grad_cam"),

@@ -25,7 +25,8 @@ from se_viz.gates.records import GateSite
 from se_viz.images.reading import centre_square, list_samples, open_image
 from se_viz.networks import Network
 from se_viz.ui.microscope.erasing import describe_erasure
-from se_viz.ui.microscope.evidence import _is_saturated
+from se_viz.ui.microscope.sights import choose_ends
+from se_viz.ui.microscope.signs import is_saturated
 from se_viz.ui.session.state import ChosenImage
 from tests.support.pages import captions, clean, figure, get_network
 
@@ -153,6 +154,7 @@ def test_the_numbers_are_those_of_the_erased_pictures(
     evidence: AppTest, network: Network, photo: Image.Image
 ):
     """Region, pictures and gates again by the library, from Captum's own map."""
+    # The gate is turned up, and that of a mean-coloured picture too: the pixels that raise it.
     region = mark_strongest(torch.from_numpy(direct_map(network, photo)), 0.1)
     found = check_region(network, photo, region, Neuron(BLOCK, CHANNEL))
     mean = np.mean(found.controls)
@@ -228,7 +230,8 @@ def test_a_method_says_what_its_map_shows_of_a_gate(evidence: AppTest, method: s
     row = NEURON_METHODS[method]
     assert figure(evidence, "gate-map")
     assert row.source in captions(evidence)
-    assert row.looks_for.replace("the logit", f"the {level}") in captions(evidence)
+    told = row.looks_for.replace("the logit", f"the {level}").replace("'s rise", "'s change")
+    assert told in captions(evidence)
     assert len(evidence.metric) == 3
 
 
@@ -314,19 +317,22 @@ def test_the_places_are_those_of_the_feature_map(
 def test_the_gallery_is_ranked_by_gate_and_by_activation(
     evidence: AppTest, network: Network, photo: Image.Image
 ):
-    """Three highest and three lowest of seven images, by the numbers of captures of the test's
-    own.
+    """Three highest and three lowest of seven images, and the photo itself wherever it stands, by
+    the numbers of captures of the test's own.
     """
     pairs = list(gallery(network, photo))
-    shown = [image.proto.imgs[0].caption for image in evidence.get("image")]
-    numbers = [
-        float(text.removeprefix("◆ ")) for text in shown if re.fullmatch(r"(◆ )?-?\d+\.\d{3}", text)
-    ]
-    expected: list[float] = []
-    for values in ([gate for _, gate in pairs], [squeeze for squeeze, _ in pairs]):
+    shown = [image.proto.imgs[0] for image in evidence.get("image")]
+    for name, values in (
+        ("gate", [gate for _, gate in pairs]),
+        ("squeeze", [squeeze for squeeze, _ in pairs]),
+    ):
+        row = [image.caption for image in shown if f", {name} " in image.alt]
+        numbers = [float(text.removeprefix("◆ ")) for text in row]
         ranked = sorted(values, reverse=True)
-        expected += ranked[:3] + ranked[-3:]
-    assert numbers == pytest.approx(expected, abs=6e-4)
+        assert numbers[:3] + numbers[-3:] == pytest.approx(ranked[:3] + ranked[-3:], abs=6e-4)
+        # The fourth of seven, which stands between the ends, is shown if it is the photo.
+        assert [text for text in row[3:-3] if not text.startswith("◆")] == []
+        assert len([text for text in row if text.startswith("◆")]) == 1
     assert "all 7 images of the gallery, 1 of them your own" in captions(evidence)
 
 
@@ -366,7 +372,10 @@ def test_a_gate_that_nothing_moves_says_what_to_choose(evidence: AppTest):
     ("after", "controls", "words"),
     [
         (0.9, (0.8,) * 40, r"does not fall: \*\*no sign\*\* that these pixels opened it"),
-        (0.6996, (0.7,) * 40, r"does not fall"),
+        (0.6996, (0.7,) * 40, r"moves by less than 0\.02: \*\*nothing clear was found\*\*"),
+        (0.681, (0.7,) * 40, r"moves by less than 0\.02: \*\*nothing clear was found\*\*"),
+        (0.68, (0.7,) * 40, r"in 1 of 41 cases: \*\*these pixels held it open\*\*"),
+        (0.719, (0.7,) * 40, r"moves by less than 0\.02: \*\*nothing clear was found\*\*"),
         (
             0.3,
             (0.5,) * 40,
@@ -391,8 +400,8 @@ def test_a_gate_that_nothing_moves_says_what_to_choose(evidence: AppTest):
     ],
 )
 def test_one_sentence_says_what_erasing_did(after: float, controls: tuple[float, ...], words: str):
-    """Risen, fallen by less than is shown, furthest of many, beaten once, furthest of few, and no
-    further.
+    """Risen, moved by less than the page takes for a change and just by as much, furthest of many,
+    beaten once, furthest of few, and no further.
     """
     result = Erasure(Image.new("RGB", (1, 1)), 0.1, 0.7, after, controls)
     sentence = describe_erasure(result, "gate")
@@ -400,9 +409,54 @@ def test_one_sentence_says_what_erasing_did(after: float, controls: tuple[float,
     assert ("held it open" in sentence) == result.holds
 
 
+@pytest.mark.parametrize(
+    ("after", "words"),
+    [
+        (0.5, r"rises further than .* in 1 of 41 cases: \*\*these pixels held it down\*\*"),
+        (0.1, r"does not rise: \*\*no sign\*\* that these pixels closed it"),
+        (0.215, r"nothing clear was found"),
+    ],
+)
+def test_what_held_a_gate_down_is_told_by_its_rise(after: float, words: str):
+    """The same test the other way round, and never in words of opening."""
+    result = Erasure(Image.new("RGB", (1, 1)), 0.1, 0.2, after, (0.21,) * 40, sign=-1)
+    sentence = describe_erasure(result, "gate")
+    assert re.search(words, sentence)
+    assert "open" not in sentence
+    assert ("held it down" in sentence) == result.holds
+
+
+@pytest.mark.parametrize("own", range(9))
+def test_a_ranked_list_never_drops_this_photo(own: int):
+    """Of nine six are shown, three at either end, and one of the middle if it is this one."""
+    places = choose_ends(9, own)
+    assert own in places
+    assert {0, 1, 2, 6, 7, 8} <= {*places}
+    assert len(places) == 6 + (own in (3, 4, 5))
+    assert choose_ends(6, own % 6) == [0, 1, 2, 3, 4, 5]
+
+
+def test_the_gap_of_a_ranked_list_is_marked(evidence: AppTest):
+    """Seven images: where the photo is not the fourth, a gap says that one more lies there."""
+    shown = [image.proto.imgs[0].caption for image in evidence.get("image")]
+    rows = [text for text in shown if re.fullmatch(r"(◆ )?-?\d+\.\d{3}", text)]
+    gaps = [caption.value for caption in evidence.caption if "more …" in caption.value]
+    assert gaps == ["… 1 more …"] * (14 - len(rows))
+    assert sum(text.startswith("◆") for text in rows) == 2
+
+
+def test_a_photo_that_the_gallery_no_longer_has_is_compared_all_the_same(evidence: AppTest):
+    """Six more photos push it out of those that are kept; it is still the photo that is shown."""
+    evidence.session_state["own_photos"] = ()
+    clean(evidence.run())
+    shown = [image.proto.imgs[0].caption for image in evidence.get("image")]
+    assert sum(text.startswith("◆") for text in shown) == 2
+    assert "all 7 images of the gallery, 0 of them your own" in captions(evidence)
+
+
 def test_the_end_of_a_range_is_that_of_the_gate_alone():
     """Norm-free networks multiply by 2 beside the block: their gates still end at 1, and half of 2
     is no end.
     """
     site = GateSite("se", 2, 8, "Sigmoid", low=0.0, high=2.0, gain=2.0)
-    assert [_is_saturated(gate, site) for gate in (0.001, 0.5, 0.999)] == [True, False, True]
+    assert [is_saturated(gate, site) for gate in (0.001, 0.5, 0.999)] == [True, False, True]
