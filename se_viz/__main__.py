@@ -42,10 +42,10 @@ def _answer(words: list[str], output: Stream) -> int:
                 getattr(arguments, "out", None) or getattr(arguments, "plot", None)
             )
             keep_freed_memory()
-            # Only now: it may bring PyTorch, and a slip of the pen should be told at once.
-            from se_viz.commands import find_command
+            # First what is told at once: most commands bring PyTorch, which takes seconds.
+            from se_viz.commands import check, find_command
 
-            return find_command(command)(arguments)
+            return find_command(command)(arguments) if check(arguments) else 2
     except SeVizError as error:
         complain(error)
         return 2

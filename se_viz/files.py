@@ -8,7 +8,7 @@ Why: docs/decisions/038-files-are-whole-or-not-there.md
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
 from pathlib import Path
@@ -20,6 +20,8 @@ try:
 except ImportError:  # Windows, where an open file cannot be replaced and so needs no lock.
     fcntl = None
 
+SUFFIXES = (".csv", ".parquet", ".json", ".npz")
+"""File name endings that tables are written to."""
 _KINDS = {
     stat.S_IFIFO: "it is a pipe, which may never end",
     stat.S_IFCHR: "it is a device, which may never end",
@@ -107,6 +109,32 @@ def check_writable(path: Path) -> None:
     part = path.with_name(f"{path.name}.part")
     with suppress(_TriedError), _begin(part):
         raise _TriedError
+
+
+def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
+    """Check before anything slow is done that a file can be written.
+
+    Raises:
+        DataError: the ending is not one of ``suffixes``, the folder does not exist, or the file
+            cannot be written.
+    """
+    check_name(path, suffixes)
+    with told(path):
+        check_writable(path)
+
+
+def check_name(path: Path, suffixes: Sequence[str]) -> None:
+    """Check the ending of a file that is to be written, and its folder.
+
+    Raises:
+        DataError: the ending is not one of ``suffixes``, or the folder does not exist.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise DataError(
+            f"{path.name} ends in none of {', '.join(suffixes)}. Name the file with one of these."
+        )
+    if not os.path.isdir(path.parent):
+        raise DataError(f"There is no folder {path.parent}. Create it or name another one.")
 
 
 @contextmanager

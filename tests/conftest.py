@@ -30,8 +30,8 @@ if find_spec("beartype"):
 torch.set_num_threads(1)
 
 from se_viz.networks import Network, NetworkCard, checkpoints, load_network  # noqa: E402
-from se_viz.networks.checkpoints import save_checkpoint  # noqa: E402
 from se_viz.networks.resnet import build_se_resnet  # noqa: E402
+from se_viz.networks.weights import save_checkpoint  # noqa: E402
 
 # A property that Plotly does not know is an error here, and costs nothing in the app.
 if find_spec("plotly"):

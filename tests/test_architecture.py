@@ -16,7 +16,7 @@ HOMES = {
     "captum": ("se_viz/attribution/",),
     "huggingface_hub": ("se_viz/networks/hubs.py",),
     "plotly": ("se_viz/charts/",),
-    "safetensors": ("se_viz/networks/checkpoints.py",),
+    "safetensors": ("se_viz/networks/weights.py",),
     # The command that starts the server, and nothing else of the command line.
     "streamlit": ("app.py", "pages/", "se_viz/ui/", "se_viz/commands/app.py"),
     "timm": ("se_viz/networks/",),
@@ -114,7 +114,7 @@ BEHIND_THE_SEAM = (
         f"se_viz.devices.{name}"
         for name in ("line", "Line", "Turn", "Residents", "residents", "teams", "line_of")
     ),
-    *("se_viz.networks.load_network", "se_viz.networks.zoo.load_network"),
+    *("se_viz.networks.load_network", "se_viz.networks.loading.load_network"),
 )
 """What no page may import: pages ask the engine, and know of a network what its view tells."""
 

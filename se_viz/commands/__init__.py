@@ -3,10 +3,15 @@
 from argparse import Namespace
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from se_viz.commands.arguments import parse
+from se_viz.lazy import import_on_first_use
 
-__all__ = ["HOMES", "find_command", "parse"]
+if TYPE_CHECKING:
+    from se_viz.commands.checks import check
+
+__all__ = ["HOMES", "check", "find_command", "parse"]
 
 HOMES = {
     "app": "app",
@@ -31,3 +36,6 @@ def find_command(name: str) -> Callable[[Namespace], int]:
     Most bring PyTorch, which `app` does not wait for.
     """
     return getattr(import_module(f"se_viz.commands.{HOMES[name]}"), name)
+
+
+__getattr__ = import_on_first_use(__name__, {"checks": ("check",)})

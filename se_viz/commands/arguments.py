@@ -109,6 +109,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--data", type=read_path, help="folder with train and val (default: download Imagenette v2)"
     )
     info = commands.add_parser("info", help="versions, devices and networks")
+    info.add_argument(
+        "--check", action="store_true", help="ask PyTorch itself for the devices (takes seconds)"
+    )
     for command in (gates, health, counterfactuals, score, methods, evaluate):
         command.add_argument(
             "--network", help="name of the network (default: the first of `se_viz networks`)"
@@ -157,7 +160,18 @@ def _add_gates(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "images", nargs="+", type=read_path, metavar="IMAGE_OR_FOLDER", help=_IMAGES
     )
     command.add_argument("--out", type=read_path, help=_TABLE)
+    _add_batch(command)
     return command
+
+
+def _add_batch(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--batch",
+        type=read_count,
+        default=8,
+        metavar="IMAGES",
+        help="images a pass (default: 8); with 1 each is alone, to the last digit",
+    )
 
 
 def _add_health(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -172,6 +186,7 @@ def _add_health(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="where a flag begins, e.g. constant=0.05",
     )
+    _add_batch(command)
     return command
 
 

@@ -1,15 +1,19 @@
 """`gates` and `health`: what the gates of images do."""
 
 import argparse
-import sys
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
-from tqdm import tqdm
+from PIL import Image
 
-from se_viz.commands.inputs import check_targets, end, gather_images, leave_out, load, write
+from se_viz.commands.inputs import load, write
+from se_viz.commands.progress import Work, end, whole, work_on
 from se_viz.errors import DataError, ImageError, SeVizError
-from se_viz.experiments import analyse, check_network, read_limits
+from se_viz.experiments import Analysis, analyse_together, check_network, read_limits
 from se_viz.gates.health import tabulate_health
 from se_viz.gates.tables import TableWriter, open_table, summarise_blocks, tabulate_gates
 from se_viz.gates.verdicts import describe_block, describe_network
@@ -19,28 +23,28 @@ from se_viz.networks import Network
 
 _NPZ_ROWS = 5_000_000
 """Rows that a file is given which is built in memory."""
+_DECODERS = 2
+"""Images that are decoded at a time, while others run."""
 
 
 def gates(arguments: argparse.Namespace) -> int:
     """Show or write every gate for each image; return 1 if an image was left out, 2 if all were."""
-    check_targets(arguments)
-    images, missing = gather_images(arguments.images)
-    if not images:
-        return 2
     network = load(arguments)
     if not arguments.out:
-        count = sum(_gates_of(network, path) for path in images)
-        return end(count, len(images) + missing)
-    _check_rows(network, images, arguments.out)
+        return end(_write_gates(network, arguments, None), arguments.missing)
+    _check_rows(network, arguments.images, arguments.out)
     with open_table(arguments.out) as table:
-        count = sum(_gates_of(network, path, table) for path in _progress(images))
-        if not count:
+        work = _write_gates(network, arguments, table)
+        if work.stopped and not work.done:
+            # An older table stays.
+            raise KeyboardInterrupt
+        if not work.done:
             raise ImageError(
                 f"No image could be used: {show_path(arguments.out)} is not written. Name other "
                 "images."
             )
     print(f"{table.rows} gates written to {show_path(arguments.out)}")
-    return end(count, len(images) + missing)
+    return end(work, arguments.missing, files=f"{arguments.out.name} holds")
 
 
 def health(arguments: argparse.Namespace) -> int:
@@ -48,20 +52,17 @@ def health(arguments: argparse.Namespace) -> int:
 
     Return 1 if an image was left out, 2 if all were.
     """
-    check_targets(arguments)
     limits = read_limits(arguments.limit)
-    images, missing = gather_images(arguments.images)
-    if not images:
-        return 2
     network = load(arguments)
     records = {}
-    for path in _progress(images):
-        try:
-            records[path] = analyse(network, open_image(path)).records
-        except SeVizError as error:
-            leave_out(path, error)
+
+    def note(path: Path, analysis: Analysis) -> None:
+        records[path] = analysis.records
+
+    with work_on(arguments.images) as work:
+        _analyse_all(network, arguments, work, note)
     if not records:
-        return 2
+        return end(work, arguments.missing)
     blocks = check_network(network, records, limits)
     print(
         f"{network.card.name}, {len(records)} {'image' if len(records) == 1 else 'images'}: "
@@ -71,30 +72,78 @@ def health(arguments: argparse.Namespace) -> int:
         write(tabulate_health(blocks), arguments.out, "blocks")
     else:
         print(*map(describe_block, blocks), sep="\n")
-    return end(len(records), len(images) + missing)
+    return end(work, arguments.missing, files="the numbers are of")
 
 
-def _gates_of(network: Network, path: Path, table: TableWriter | None = None) -> bool:
-    """Show the answer to one image, and add its gates to a table or show them.
+def _write_gates(
+    network: Network, arguments: argparse.Namespace, table: TableWriter | None
+) -> Work:
+    with work_on(arguments.images) as work:
 
-    Return whether it could be used.
-    """
-    try:
-        analysis = analyse(network, open_image(path))
-    except SeVizError as error:
-        leave_out(path, error)
-        return False
+        def show(path: Path, analysis: Analysis) -> None:
+            work.say(_describe(network, path, analysis))
+            if table:
+                table.add(tabulate_gates(analysis.records, images=[name_path(path)]))
+            else:
+                summary = summarise_blocks(analysis.records)
+                work.say(summary.to_string(index=False, float_format="{:.3f}".format))
+
+        _analyse_all(network, arguments, work, show)
+    return work
+
+
+def _describe(network: Network, path: Path, analysis: Analysis) -> str:
     answer = ", ".join(f"{network.classes[index]} {share:.1%}" for index, share in analysis.top(3))
     if network.card.independent:
         answer = f"{network.name_answer(analysis.logits)} ({answer})"
-    print(f"{show_path(path)}: {show_text(answer)}")
-    if table:
-        table.add(tabulate_gates(analysis.records, images=[name_path(path)]))
-    else:
-        print(
-            summarise_blocks(analysis.records).to_string(index=False, float_format="{:.3f}".format)
-        )
-    return True
+    return f"{show_path(path)}: {show_text(answer)}"
+
+
+def _analyse_all(
+    network: Network,
+    arguments: argparse.Namespace,
+    work: Work,
+    take: Callable[[Path, Analysis], object],
+) -> None:
+    """Give what each image leads to, in order, to ``take``; several images go into one pass."""
+    with closing(_squares(network, arguments, work)) as squares:
+        while batch := [*islice(squares, arguments.batch)]:
+            try:
+                analyses = analyse_together(network, [square for _, square in batch], whole=True)
+            except SeVizError as error:
+                for path, _ in batch:
+                    work.leave_out(path, error)
+                continue
+            with whole():
+                for (path, _), analysis in zip(batch, analyses, strict=True):
+                    take(path, analysis)
+                    work.finish()
+
+
+def _squares(
+    network: Network, arguments: argparse.Namespace, work: Work
+) -> Generator[tuple[Path, Image.Image], None, None]:
+    """Yield what the network sees of each file; those of the next pass are made meanwhile."""
+
+    def see(path: Path) -> Image.Image:
+        return network.crop(open_image(path))
+
+    paths = iter(arguments.images)
+    pending: deque[tuple[Path, Future[Image.Image]]] = deque()
+    with ThreadPoolExecutor(_DECODERS) as pool:
+        try:
+            while True:
+                for path in islice(paths, arguments.batch + _DECODERS - len(pending)):
+                    pending.append((path, pool.submit(see, path)))
+                if not pending:
+                    return
+                path, square = pending.popleft()
+                try:
+                    yield path, square.result()
+                except SeVizError as error:
+                    work.leave_out(path, error)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _check_rows(network: Network, images: Sequence[Path], out: Path) -> None:
@@ -105,8 +154,3 @@ def _check_rows(network: Network, images: Sequence[Path], out: Path) -> None:
             f"{len(images)} images have {rows:,} gates, and an .npz file, which is made in memory, "
             f"is given up to {_NPZ_ROWS:,}. Write a .parquet or .csv file, or name fewer images."
         )
-
-
-def _progress(images: Sequence[Path]) -> Iterable[Path]:
-    # Lines on the same screen tell the progress, too.
-    return tqdm(images, leave=False, disable=sys.stdout.isatty() or None)

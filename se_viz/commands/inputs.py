@@ -1,39 +1,23 @@
-"""What commands share: the network and the images that were asked for, and writing what they
+"""What commands share: the network that was asked for, its classes by name, and writing what was
 found.
 """
 
 import argparse
+import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
 
-from se_viz.errors import ImageError, NetworkError
+from se_viz.commands.checks import cards_of
+from se_viz.errors import AttributionError
 from se_viz.files import told, write_file
-from se_viz.gates.tables import check_target, write_table
-from se_viz.images import find_images
+from se_viz.gates.tables import write_table
 from se_viz.names import show_path
-from se_viz.networks import Network, NetworkCard, list_networks, load_network
+from se_viz.networks import Network, load_network
 from se_viz.networks.labels import read_labels
-from se_viz.networks.zoo import damaged_networks
 from se_viz.terminal import complain
-
-
-def cards_of(arguments: argparse.Namespace) -> tuple[NetworkCard, ...]:
-    """Return the networks to choose from.
-
-    Raises:
-        NetworkError: there are none.
-    """
-    cards = list_networks(arguments.checkpoints)
-    if not cards:
-        for reason in damaged_networks(arguments.checkpoints).values():
-            complain(reason)
-        place = arguments.checkpoints or "this installation"
-        raise NetworkError(
-            f"There is no network in {place}. Train one, or name a folder with --checkpoints."
-        )
-    return cards
 
 
 def load(arguments: argparse.Namespace) -> Network:
@@ -61,47 +45,56 @@ def _load_own(arguments: argparse.Namespace) -> Network:
     return network
 
 
-def gather_images(paths: Sequence[Path]) -> tuple[list[Path], int]:
-    """Return the image files that were named, each once, and how many names lead to none.
+def find_class(network: Network, words: str | None) -> int | None:
+    """Return the index of the class with a name or number.
 
-    Each of these is told.
-    """
-    images: dict[Path, None] = {}
-    missing = 0
-    for path in paths or find_images([]):
-        try:
-            images.update(dict.fromkeys(find_images([path])))
-        except ImageError as error:
-            complain(error)
-            missing += 1
-    return [*images], missing
-
-
-def leave_out(path: Path, error: Exception) -> None:
-    """Tell why an image is left out."""
-    complain(f"{show_path(path)}: {error}")
-
-
-def end(count: int, total: int) -> int:
-    """Return the exit status: 1 if an image was left out, 2 if all were.
-
-    And say how many, if several.
-    """
-    if count and total - count > 1:
-        complain(f"{total - count} of {total} were left out; the reason of each is above.")
-    return 2 if not count else int(count < total)
-
-
-def check_targets(arguments: argparse.Namespace) -> None:
-    """Find out before anything slow whether the table and the plot can be written.
+    A name comes first, and a number that it hides is told.
 
     Raises:
-        DataError: one of them cannot.
+        AttributionError: there is none, or several have the name.
     """
-    if arguments.out:
-        check_target(arguments.out)
-    if getattr(arguments, "plot", None):
-        check_target(arguments.plot, (".html",))
+    if words is None:
+        return None
+    classes = network.classes
+    index = _read_index(words, len(network.classes))
+    exact = [number for number, name in enumerate(classes) if name == words]
+    matches = exact or [
+        number for number, name in enumerate(classes) if name.lower() == words.strip().lower()
+    ]
+    if len(matches) > 1:
+        numbers = ", ".join(map(str, matches))
+        raise AttributionError(
+            f"{len(matches)} classes of {network.card.title} are named {words!r}: {numbers}. Give "
+            "one of these numbers."
+        )
+    if matches:
+        if index not in (None, matches[0]):
+            complain(
+                f"{words} is taken for the class of that name, number {matches[0]}. Class number "
+                f"{words} is {classes[index]!r}: give this name to choose it."
+            )
+        return matches[0]
+    if index is None:
+        raise AttributionError(
+            f"{network.card.title} has no class {words!r}. Try: {_near(classes, words)}."
+        )
+    return index
+
+
+def _read_index(words: str, count: int) -> int | None:
+    # Only as numbers are written: 010 may be the beginning of a name.
+    return (
+        int(words) if re.fullmatch(r"0|[1-9]\d*", words, re.ASCII) and int(words) < count else None
+    )
+
+
+def _near(classes: Sequence[str], words: str) -> str:
+    lower = {name.lower(): name for name in classes}
+    begin = (
+        [name for key, name in lower.items() if key.startswith(words.lower())][:3] if words else []
+    )
+    near = begin or [lower[key] for key in get_close_matches(words.lower(), lower)]
+    return ", ".join(near) or f"a number from 0 to {len(classes) - 1}"
 
 
 def write(table: pd.DataFrame, path: Path, what: str = "gates") -> None:

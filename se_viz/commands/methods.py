@@ -5,7 +5,7 @@ from textwrap import fill
 
 from se_viz.attribution.catalogue import EXPLAINED, METHODS, NEEDS, REFUSED, tabulate_methods
 from se_viz.attribution.pixels import judge_method
-from se_viz.commands.inputs import check_targets, load, write
+from se_viz.commands.inputs import load, write
 from se_viz.networks import Network
 
 
@@ -14,8 +14,6 @@ def methods(arguments: argparse.Namespace) -> int:
 
     For a network that is named, also what each is worth there.
     """
-    # Here, so that other commands do not wait for Captum.
-    check_targets(arguments)
     network = load(arguments) if arguments.network or arguments.weights else None
     table = tabulate_methods(side=network.card.input_size) if network else tabulate_methods()
     for explains, words in EXPLAINED.items():

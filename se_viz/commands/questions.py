@@ -2,21 +2,12 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
-from se_viz.commands.inputs import (
-    check_targets,
-    end,
-    gather_images,
-    leave_out,
-    load,
-    write,
-    write_page,
-)
+from se_viz.commands.inputs import load, write, write_page
+from se_viz.commands.progress import end, whole, work_on
 from se_viz.errors import CheckpointError, SeVizError
 from se_viz.experiments import (
     Counterfactual,
@@ -45,23 +36,40 @@ def counterfactuals(arguments: argparse.Namespace) -> int:
         Replacement(kind, arguments.scope, arguments.repeats, arguments.seed)
         for kind in dict.fromkeys(arguments.kinds)
     ]
-    check_targets(arguments)
-    paths, missing = gather_images(arguments.images)
-    if not paths:
-        return 2
     network = load(arguments)
-    images = [image for image in map(partial(_see, network), paths) if image]
+    images, left_out = _see_all(network, arguments.images)
+    missing = arguments.missing + left_out
     if not images:
         return 2
     gallery = _gather_lenders(network, images, arguments)
-    results = {
-        image: survey_image(
-            network, image, choose_lenders(image.digest, gallery, arguments.lenders), questions
-        )
-        for image in tqdm(images, leave=False)
-    }
-    _tell(network, results, arguments)
-    return end(len(images), len(paths) + missing)
+    results: dict[Seen, Sequence[Counterfactual]] = {}
+    with work_on(images) as work:
+        for image in images:
+            lenders = choose_lenders(image.digest, gallery, arguments.lenders)
+            answers = survey_image(network, image, lenders, questions)
+            with whole():
+                results[image] = answers
+                work.finish()
+    if results:
+        _tell(network, results, arguments)
+    return end(work, missing, files="the numbers are of")
+
+
+def _see_all(network: Network, paths: Sequence[Path]) -> tuple[list[Seen], int]:
+    """Return the images with their gates, and how many were left out."""
+    images = list[Seen]()
+    with work_on(paths) as work:
+        for path in paths:
+            try:
+                images.append(see_image(network, path))
+            except SeVizError as error:
+                work.leave_out(path, error)
+            else:
+                work.finish()
+    if work.stopped:
+        # Each image lends its gates to all others: none has an answer before all were seen.
+        raise KeyboardInterrupt
+    return images, work.left_out
 
 
 def _gather_lenders(
@@ -79,14 +87,6 @@ def _gather_lenders(
     if len(gallery) <= arguments.lenders:
         gallery += [see_image(network, path).lender for path in find_images([])]
     return gallery
-
-
-def _see(network: Network, path: Path) -> Seen | None:
-    try:
-        return see_image(network, path)
-    except SeVizError as error:
-        leave_out(path, error)
-        return None
 
 
 def _tell(

@@ -1,29 +1,23 @@
 """`score`: how maps stand their tests, over several images and beside controls."""
 
 import argparse
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from tqdm import tqdm
 
 from se_viz.commands.inputs import (
-    check_targets,
-    end,
-    gather_images,
-    leave_out,
+    find_class,
     load,
     write,
     write_page,
 )
-from se_viz.errors import AttributionError, SeVizError
+from se_viz.commands.progress import end, whole, work_on
+from se_viz.errors import SeVizError
 from se_viz.images import open_image
 from se_viz.names import name_path, show_path, show_text
-from se_viz.networks import Network
 from se_viz.terminal import complain
 
 if TYPE_CHECKING:
@@ -47,16 +41,12 @@ def score(arguments: argparse.Namespace) -> int:
     from se_viz.attribution.question import Target
     from se_viz.attribution.scores import Survey, survey_scores
 
-    check_targets(arguments)
     # At once: a method that is not there should be told before the network is loaded.
     methods = tuple(arguments.methods or COMMON)
     survey = Survey(methods, baseline=arguments.baseline, seed=arguments.seed)
-    paths, missing = gather_images(arguments.images)
-    if not paths:
-        return 2
     network = load(arguments)
     target, against = (
-        _find_class(network, words) for words in (arguments.target, arguments.against)
+        find_class(network, words) for words in (arguments.target, arguments.against)
     )
     if target is not None:
         Target(target, against).check(len(network.classes))
@@ -65,67 +55,19 @@ def score(arguments: argparse.Namespace) -> int:
         if index is not None:
             print(f"{role}: {show_text(network.classes[index])} (class {index})")
     surveys: dict[Path, Surveyed] = {}
-    for path in tqdm(paths, leave=False, disable=None):
-        try:
-            surveys[path] = survey_scores(network, open_image(path), survey)
-        except SeVizError as error:
-            leave_out(path, error)
-    if not surveys:
-        return 2
-    _tell(surveys, arguments)
-    return end(len(surveys), len(paths) + missing)
-
-
-def _find_class(network: Network, words: str | None) -> int | None:
-    """Return the index of the class with a name or number.
-
-    A name comes first, and a number that it hides is told.
-
-    Raises:
-        AttributionError: there is none, or several have the name.
-    """
-    if words is None:
-        return None
-    classes = network.classes
-    index = _read_index(words, len(network.classes))
-    exact = [number for number, name in enumerate(classes) if name == words]
-    matches = exact or [
-        number for number, name in enumerate(classes) if name.lower() == words.strip().lower()
-    ]
-    if len(matches) > 1:
-        numbers = ", ".join(map(str, matches))
-        raise AttributionError(
-            f"{len(matches)} classes of {network.card.title} are named {words!r}: {numbers}. Give "
-            "one of these numbers."
-        )
-    if matches:
-        if index not in (None, matches[0]):
-            complain(
-                f"{words} is taken for the class of that name, number {matches[0]}. Class number "
-                f"{words} is {classes[index]!r}: give this name to choose it."
-            )
-        return matches[0]
-    if index is None:
-        raise AttributionError(
-            f"{network.card.title} has no class {words!r}. Try: {_near(classes, words)}."
-        )
-    return index
-
-
-def _read_index(words: str, count: int) -> int | None:
-    # Only as numbers are written: 010 may be the beginning of a name.
-    return (
-        int(words) if re.fullmatch(r"0|[1-9]\d*", words, re.ASCII) and int(words) < count else None
-    )
-
-
-def _near(classes: Sequence[str], words: str) -> str:
-    lower = {name.lower(): name for name in classes}
-    begin = (
-        [name for key, name in lower.items() if key.startswith(words.lower())][:3] if words else []
-    )
-    near = begin or [lower[key] for key in get_close_matches(words.lower(), lower)]
-    return ", ".join(near) or f"a number from 0 to {len(classes) - 1}"
+    with work_on(arguments.images) as work:
+        for path in arguments.images:
+            try:
+                surveyed = survey_scores(network, open_image(path), survey)
+            except SeVizError as error:
+                work.leave_out(path, error)
+                continue
+            with whole():
+                surveys[path] = surveyed
+                work.finish()
+    if surveys:
+        _tell(surveys, arguments)
+    return end(work, arguments.missing, files="the scores are of")
 
 
 def _tell(surveys: "dict[Path, Surveyed]", arguments: argparse.Namespace) -> None:

@@ -7,13 +7,13 @@ from fnmatch import fnmatch
 from importlib.metadata import version
 
 from se_viz import __version__
-from se_viz.commands.inputs import cards_of
-from se_viz.devices import available_devices, choose_device
+from se_viz.commands.checks import cards_of
+from se_viz.devices import Devices, ask_driver
 from se_viz.errors import NetworkError
 from se_viz.names import show_name
 from se_viz.networks import NetworkCard, downloads, list_networks
-from se_viz.networks.architectures import has_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
+from se_viz.networks.libraries import has_library
 from se_viz.networks.zoo import damaged_networks, find_card, is_on_disk
 from se_viz.terminal import OutputError, TerminatedError, complain
 
@@ -67,15 +67,25 @@ def cache(arguments: argparse.Namespace) -> int:
 
 
 def info(arguments: argparse.Namespace) -> int:
-    """Print versions, devices and networks."""
+    """Print versions, devices and networks; with ``--check`` ask PyTorch itself for the devices."""
     packages = ("torch", "torchvision", "captum", "streamlit", "plotly")
     print(f"se_viz {__version__}, Python {sys.version.split()[0]}")
     print(", ".join(f"{package} {version(package)}" for package in packages))
-    print(f"devices: {', '.join(available_devices())}; used: {choose_device().reason}")
+    devices = _ask_pytorch() if arguments.check else ask_driver()
+    print(f"devices: {', '.join(devices.names)}; used: {devices.reason}")
+    if not arguments.check:
+        print("  as the driver tells them; `python -m se_viz info --check` asks PyTorch itself")
     cards = cards_of(arguments)
     print(f"networks: {len(cards)}; on this disk:")
     _print_cards([card for card in cards if is_on_disk(card)])
     return 0
+
+
+def _ask_pytorch() -> Devices:
+    # Here, so that nobody else waits for PyTorch.
+    from se_viz.devices import available_devices, choose_device
+
+    return Devices(available_devices(), choose_device().reason)
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -22,17 +22,20 @@ if TYPE_CHECKING:
         setting,
         turn_with_gradients,
     )
+    from se_viz.devices.driver import Devices, ask_driver
     from se_viz.devices.holdings import Holdings
     from se_viz.devices.line import Line, Report, Turn, Watch
     from se_viz.devices.residents import Residents
 
 __all__ = [
+    "Devices",
     "Holdings",
     "Line",
     "Report",
     "Residents",
     "Turn",
     "Watch",
+    "ask_driver",
     "available_devices",
     "choose_device",
     "fit_memory",
@@ -64,6 +67,7 @@ __getattr__ = import_on_first_use(
             "setting",
             "turn_with_gradients",
         ),
+        "driver": ("Devices", "ask_driver"),
         "holdings": ("Holdings",),
         "line": (
             "Line",

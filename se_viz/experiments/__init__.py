@@ -2,7 +2,7 @@
 verdicts.
 """
 
-from se_viz.experiments.analysis import Analysis, analyse, compare_answers
+from se_viz.experiments.analysis import Analysis, analyse, analyse_together, compare_answers
 from se_viz.experiments.checkup import check_network, find_dead, lend_records, read_limits
 from se_viz.experiments.counterfactuals import (
     KINDS,
@@ -55,6 +55,7 @@ __all__ = [
     "SlopeTest",
     "ablate_channels",
     "analyse",
+    "analyse_together",
     "check_network",
     "choose_lenders",
     "compare_answers",

@@ -103,6 +103,30 @@ def analyse(
     )
 
 
+def analyse_together(
+    network: Network,
+    images: Sequence[Image.Image],
+    *,
+    edits: Sequence[GateEdit] = (),
+    whole: bool = False,
+    watch: Watch = lambda _: None,
+) -> list[Analysis]:
+    """Run several images through a network in one pass; see `analyse`, which takes one.
+
+    Faster than one after the other, and the same up to the last digits; one image alone is the same
+    to the bit. Where memory runs out, fewer images go into one pass.
+
+    Raises:
+        EditError: an edit does not fit the network.
+        BusyError: too many wait for the device.
+        TooLittleMemoryError: the device has too little memory for one of them.
+    """
+    changes = compile_edits(edits, network.inspection.sites)
+    items = [(network.preprocess(image, whole=whole), frozenset[str]()) for image in images]
+    with line_of(network.device).turn(watch):
+        return _analyse(network, changes, items)
+
+
 def _kind(
     network: Network, inputs: Tensor, strange: frozenset[str], edits: tuple[GateEdit, ...]
 ) -> Hashable:

@@ -1,7 +1,6 @@
 """Records to tables: one row a gate, one row a block; and tables to files."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import pandas as pd
 import torch
 
 from se_viz.errors import DataError
-from se_viz.files import check_writable, replace_file, told
+from se_viz.files import SUFFIXES, check_name, replace_file, told
 from se_viz.gates.records import GateRecord, GateSite
 
 NEAR_ZERO = 0.1
@@ -22,8 +21,6 @@ NEAR_HALF = (0.45, 0.55)
 NEAR_ONE = 0.9
 """A gate is near 0 below the first, near 0.5 within the second, near 1 above the third."""
 
-SUFFIXES = (".csv", ".parquet", ".json", ".npz")
-"""File name endings that tables are written to."""
 _GROUP = 500_000
 """Rows that a Parquet file has in one group, and that wait in memory for it."""
 
@@ -126,7 +123,7 @@ def open_table(path: Path) -> Iterator["TableWriter"]:
     Raises:
         DataError: as of `write_table`.
     """
-    _check_name(path, SUFFIXES)
+    check_name(path, SUFFIXES)
     with told(path), replace_file(path) as file:
         writer = _WRITERS[path.suffix.lower()](file)
         try:
@@ -136,27 +133,6 @@ def open_table(path: Path) -> Iterator["TableWriter"]:
             if isinstance(writer, _Parquet):
                 writer.drop()
             raise
-
-
-def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
-    """Check before anything slow is done that a file can be written.
-
-    Raises:
-        DataError: the ending is not one of ``suffixes``, the folder does not exist, or the file
-            cannot be written.
-    """
-    _check_name(path, suffixes)
-    with told(path):
-        check_writable(path)
-
-
-def _check_name(path: Path, suffixes: Sequence[str]) -> None:
-    if path.suffix.lower() not in suffixes:
-        raise DataError(
-            f"{path.name} ends in none of {', '.join(suffixes)}. Name the file with one of these."
-        )
-    if not os.path.isdir(path.parent):
-        raise DataError(f"There is no folder {path.parent}. Create it or name another one.")
 
 
 def table_bytes(table: pd.DataFrame, suffix: str) -> bytes:

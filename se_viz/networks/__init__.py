@@ -9,8 +9,9 @@ from se_viz.lazy import import_on_first_use
 
 if TYPE_CHECKING:
     from se_viz.networks.card import NetworkCard, View
+    from se_viz.networks.loading import load_network
     from se_viz.networks.network import Network
-    from se_viz.networks.zoo import list_networks, load_network
+    from se_viz.networks.zoo import list_networks
 
 __all__ = ["Network", "NetworkCard", "View", "list_networks", "load_network"]
 
@@ -18,7 +19,8 @@ __getattr__ = import_on_first_use(
     __name__,
     {
         "card": ("NetworkCard", "View"),
+        "loading": ("load_network",),
         "network": ("Network",),
-        "zoo": ("list_networks", "load_network"),
+        "zoo": ("list_networks",),
     },
 )

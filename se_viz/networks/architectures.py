@@ -3,7 +3,6 @@ timm's.
 """
 
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ from torch import nn
 from se_viz.errors import CheckpointError, NetworkError, SeVizError
 from se_viz.names import show_name
 from se_viz.networks.card import NetworkCard
-from se_viz.networks.checkpoints import check_fit, read_tensors
 from se_viz.networks.families import build_untrained
 from se_viz.networks.hubs import DamagedError, check_hash
+from se_viz.networks.libraries import require_library
+from se_viz.networks.weights import check_fit, read_tensors
 
 
 def build(card: NetworkCard, *, num_classes: int) -> nn.Module:
@@ -79,23 +79,6 @@ def shapes(card: NetworkCard, *, num_classes: int) -> nn.Module:
     except NotImplementedError:
         # torchvision's RegNet computes its widths with tensors, which have to have values.
         return build(card, num_classes=num_classes).to("meta")
-
-
-def has_library(card: NetworkCard) -> bool:
-    """Tell whether the library that builds a network is installed."""
-    return card.library != "timm" or find_spec("timm") is not None
-
-
-def require_library(card: NetworkCard) -> None:
-    """Check that the library that builds a network is installed.
-
-    Raises:
-        NetworkError: it is not.
-    """
-    if not has_library(card):
-        raise NetworkError(
-            f"{card.name} is built by timm, which is not installed. Install it: `pip install timm`."
-        )
 
 
 def _torchvision(card: NetworkCard, num_classes: int) -> nn.Module:

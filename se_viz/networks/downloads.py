@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 from se_viz.errors import DownloadError
 from se_viz.files import hold
 from se_viz.networks import hubs
-from se_viz.networks.architectures import require_library
 from se_viz.networks.cache import cache_folder, files_folder, find_files
 from se_viz.networks.card import NetworkCard
+from se_viz.networks.libraries import require_library
 
 Progress = Callable[[int, int], object]
 """Called about five times a second with the bytes that have come and the bytes there are."""

@@ -8,6 +8,7 @@ from se_viz.files import read_file
 
 MAX_BYTES = 4 << 20
 """Largest list of labels that is read."""
+_IMAGENET = Path(__file__).with_name("imagenet.txt")
 
 
 @cache
@@ -18,9 +19,8 @@ def imagenet_classes(count: int) -> tuple[str, ...]:
     0`` and so on.
     """
     if count == 1000:
-        from torchvision.models import ResNet50_Weights
-
-        return tuple(ResNet50_Weights.DEFAULT.meta["categories"])
+        # A file: torchvision has the same names, and brings PyTorch.
+        return tuple(_IMAGENET.read_text(encoding="utf-8").splitlines())
     return _timm_classes(count) or numbered_classes(count)
 
 

@@ -20,7 +20,7 @@ from se_viz.names import show_name
 from se_viz.networks.architectures import build, shapes
 from se_viz.networks.cache import find_files, own_folder
 from se_viz.networks.card import MAX_CLASSES, MAX_LABEL, NetworkCard
-from se_viz.networks.checkpoints import check_fit, differences, read_cards, refuse, save_checkpoint
+from se_viz.networks.checkpoints import read_cards
 from se_viz.networks.cost import measure_cost
 from se_viz.networks.families import list_architectures
 from se_viz.networks.fit import Match, find_matches, is_whole, split_rest
@@ -28,6 +28,7 @@ from se_viz.networks.labels import numbered_classes
 from se_viz.networks.listing import Listing, read_listing
 from se_viz.networks.network import Network
 from se_viz.networks.pickles import DTYPES, refusal
+from se_viz.networks.weights import check_fit, differences, refuse, save_checkpoint
 from se_viz.networks.zoo import OWN, list_networks
 
 MAX_BYTES = 2**30

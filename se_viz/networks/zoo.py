@@ -1,20 +1,20 @@
-"""Networks that can be loaded by name: bundled, brought by users, torchvision's and timm's."""
+"""Networks that can be loaded by name: bundled, brought by users, torchvision's and timm's.
+
+Free of PyTorch, so that names can be looked up at once; `loading` loads one.
+"""
 
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from se_viz.devices import choose_device
 from se_viz.errors import CheckpointError, DownloadError, NetworkError
 from se_viz.names import show_name
-from se_viz.networks import downloads, hubs
-from se_viz.networks.architectures import build, build_trained, has_library, require_library
+from se_viz.networks import hubs
 from se_viz.networks.cache import own_folder
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.catalogue import list_catalogue
-from se_viz.networks.checkpoints import damaged_cards, read_cards, read_weights
-from se_viz.networks.labels import imagenet_classes
-from se_viz.networks.network import Network
+from se_viz.networks.checkpoints import damaged_cards, read_cards
+from se_viz.networks.libraries import has_library, require_library
 
 OWN = "own/"
 """What the names of networks that users brought begin with."""
@@ -64,34 +64,6 @@ def is_on_disk(card: NetworkCard) -> bool:
     return not card.source or hubs.find_weights(card) is not None
 
 
-def load_network(
-    name: str, device: str | None = None, *, folder: Path | None = None, download: bool = False
-) -> Network:
-    """Load a network by name, or one of ``folder``, to a device (default: the best there is).
-
-    A network of the zoo that is not on this disk is fetched only with ``download=True``.
-
-    Raises:
-        NetworkError: there is no network of this name, or the library that builds it is not
-            installed.
-        DownloadError: its weights are not on this disk, or could not be fetched.
-        CheckpointError: its weights are missing, damaged or do not fit.
-        DeviceError: the device is not on this machine.
-    """
-    card = find_card(name, folder)
-    place = choose_device(device).device
-    if card.source:
-        path = downloads.download(card) if download else _require(card)
-        card = replace(card, classes=card.classes or imagenet_classes(card.num_classes))
-        model = build_trained(card, path)
-    else:
-        model = build(card, num_classes=len(card.classes))
-        own = folder is None and card.name.startswith(OWN)
-        file = replace(card, name=card.name.removeprefix(OWN)) if own else card
-        read_weights(model, file, own_folder() if own else folder)
-    return Network(model.eval().requires_grad_(False).to(place), card, place)
-
-
 def find_card(name: str, folder: Path | None = None) -> NetworkCard:
     """Return the card of a network by its name.
 
@@ -119,7 +91,13 @@ def find_card(name: str, folder: Path | None = None) -> NetworkCard:
     )
 
 
-def _require(card: NetworkCard) -> Path:
+def find_file(card: NetworkCard) -> Path:
+    """Return where the weights of a network of the zoo lie on this disk.
+
+    Raises:
+        NetworkError: the library that builds it is not installed.
+        DownloadError: they are not there.
+    """
     require_library(card)
     if path := hubs.find_weights(card):
         return path

@@ -1,6 +1,5 @@
 """Images for training and evaluation: a folder per class, kept decoded in memory."""
 
-import os
 import shutil
 import tarfile
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from se_viz.errors import DataError
 from se_viz.files import check_ordinary, hold
+from se_viz.train.options import check_folder
 from se_viz.train.recipe import Recipe
 
 MEAN = (0.485, 0.456, 0.406)
@@ -54,11 +54,7 @@ def find_data(folder: Path | None) -> Path:
         folder = Path("data", "imagenette2-320")
         if not folder.is_dir():
             _download(folder)
-    if not all(os.path.isdir(folder / part) for part in ("train", "val")):
-        raise DataError(
-            f"{folder} has no folders train and val. Name one that holds a folder per class in "
-            "each."
-        )
+    check_folder(folder)
     return folder
 
 

@@ -11,10 +11,10 @@ import torch
 from se_viz.errors import DataError
 from se_viz.files import told
 from se_viz.networks.card import NetworkCard
-from se_viz.networks.checkpoints import save_checkpoint
 from se_viz.networks.cost import measure_cost
 from se_viz.networks.families import build_untrained
-from se_viz.networks.zoo import Network
+from se_viz.networks.network import Network
+from se_viz.networks.weights import save_checkpoint
 from se_viz.train.data import MEAN, STD, Pictures
 from se_viz.train.evaluate import evaluate
 from se_viz.train.loop import architecture_options, read_state

@@ -21,7 +21,7 @@ from se_viz.errors import DataError, NetworkError
 from se_viz.files import check_ordinary, told, write_file
 from se_viz.networks.families import build_untrained, find_family
 from se_viz.networks.listing import read_listing
-from se_viz.networks.zoo import Network
+from se_viz.networks.network import Network
 from se_viz.train.data import Pictures, normalise, training_batches, validation_batches
 from se_viz.train.recipe import Recipe
 

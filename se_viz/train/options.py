@@ -5,12 +5,13 @@ Free of PyTorch, so that every command starts fast.
 
 import argparse
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-from se_viz.errors import OptionError
+from se_viz.errors import DataError, OptionError
 from se_viz.train.recipe import Recipe
 
 NAME = "se_resnet50_half_imagenette"
@@ -100,6 +101,19 @@ def check_recipe(arguments: argparse.Namespace) -> None:
         raise OptionError(
             f"--sizes names {len(arguments.sizes)} sizes for {arguments.epochs} epochs, and each "
             "takes an epoch at least. Name fewer sizes, or add epochs."
+        )
+
+
+def check_folder(folder: Path) -> None:
+    """Check that a folder holds images to train on and others to evaluate with.
+
+    Raises:
+        DataError: it has no folders ``train`` and ``val``.
+    """
+    if not all(os.path.isdir(folder / part) for part in ("train", "val")):
+        raise DataError(
+            f"{folder} has no folders train and val. Name one that holds a folder per class in "
+            "each."
         )
 
 

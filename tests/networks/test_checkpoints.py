@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from se_viz.errors import CheckpointError
 from se_viz.networks import Network, NetworkCard, list_networks, load_network
-from se_viz.networks.checkpoints import damaged_cards, read_cards, read_weights, save_checkpoint
+from se_viz.networks.checkpoints import damaged_cards, read_cards
+from se_viz.networks.weights import read_weights, save_checkpoint
 from se_viz.networks.zoo import damaged_networks
 
 WEIGHTS = "tiny.safetensors"

@@ -452,7 +452,7 @@ def test_timm_is_asked_for_where_it_is_needed(hub: Hub, monkeypatch: pytest.Monk
     """Without the extra its networks are listed, and choosing one says what to install; nothing is
     fetched.
     """
-    monkeypatch.setattr("se_viz.networks.architectures.find_spec", lambda name: None)
+    monkeypatch.setattr("se_viz.networks.libraries.find_spec", lambda name: None)
     with pytest.raises(
         NetworkError, match=r"built by timm, which is not installed\. .*pip install timm"
     ):

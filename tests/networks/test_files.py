@@ -25,8 +25,8 @@ from se_viz.confined import address_space
 from se_viz.errors import CheckpointError
 from se_viz.names import show_name
 from se_viz.networks import formats
-from se_viz.networks.checkpoints import read_tensors
 from se_viz.networks.listing import Listing, read_listing
+from se_viz.networks.weights import read_tensors
 
 LEGACY_HEAD = b"".join(
     pickle.dumps(value, 2)

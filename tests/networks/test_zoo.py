@@ -9,7 +9,8 @@ from torch import nn
 
 from se_viz.errors import CheckpointError, DeviceError, NetworkError
 from se_viz.networks import Network, NetworkCard, list_networks, load_network
-from se_viz.networks.checkpoints import FOLDER, read_cards, save_checkpoint
+from se_viz.networks.checkpoints import FOLDER, read_cards
+from se_viz.networks.weights import save_checkpoint
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from se_viz.errors import AttributionError
 from se_viz.networks import Network, NetworkCard, load_network
 from se_viz.networks.architectures import build
 from se_viz.networks.cache import own_folder
-from se_viz.networks.checkpoints import save_checkpoint
+from se_viz.networks.weights import save_checkpoint
 from se_viz.ui.widgets.methods import TICKED, Request, sum_up
 from tests.support.pages import chosen, clean, noise, session, words
 from tests.support.passes import everywhere

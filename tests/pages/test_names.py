@@ -13,7 +13,7 @@ from torch import nn
 
 from se_viz.experiments.analysis import analyse
 from se_viz.networks import NetworkCard
-from se_viz.networks.checkpoints import save_checkpoint
+from se_viz.networks.weights import save_checkpoint
 from se_viz.ui.words import plain
 from tests.conftest import serve
 from tests.support.pages import PAGES as FOLDER

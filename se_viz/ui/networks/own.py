@@ -4,9 +4,9 @@ import streamlit as st
 
 from se_viz.errors import SeVizError
 from se_viz.networks import NetworkCard, list_networks
-from se_viz.networks.architectures import has_library
 from se_viz.networks.families import list_architectures
 from se_viz.networks.labels import parse_labels
+from se_viz.networks.libraries import has_library
 from se_viz.networks.own import MAX_BYTES, forget, keep, read_own
 from se_viz.networks.zoo import OWN
 from se_viz.ui.frame import bring, give_up, is_mine, is_private, is_shown

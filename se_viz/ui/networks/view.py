@@ -9,8 +9,8 @@ from se_viz.errors import SeVizError
 from se_viz.gates import Inspection
 from se_viz.gates.tables import label_blocks
 from se_viz.networks import NetworkCard, downloads, list_networks
-from se_viz.networks.architectures import has_library, require_library
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
+from se_viz.networks.libraries import has_library, require_library
 from se_viz.networks.zoo import OWN, damaged_networks, is_on_disk, list_on_disk
 from se_viz.ui.asking import get_engine
 from se_viz.ui.frame import is_shown

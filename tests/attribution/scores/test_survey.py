@@ -27,7 +27,7 @@ from se_viz.attribution.scores.survey import (
 )
 from se_viz.images.reading import list_samples
 from se_viz.networks import Network
-from se_viz.networks.checkpoints import save_checkpoint
+from se_viz.networks.weights import save_checkpoint
 
 pytestmark = pytest.mark.slow
 

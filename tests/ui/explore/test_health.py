@@ -13,8 +13,8 @@ from torch import nn
 from se_viz.gates import Limits, capture_gates
 from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import Network, NetworkCard
-from se_viz.networks.checkpoints import save_checkpoint
 from se_viz.networks.lenders import Lender, write_lenders
+from se_viz.networks.weights import save_checkpoint
 from tests.gates.test_variance import estimate_share_by_loops
 from tests.support.pages import clean
 

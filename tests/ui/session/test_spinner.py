@@ -16,6 +16,7 @@ from torch import nn
 
 from se_viz.devices import choice as runtime
 from se_viz.networks import NetworkCard, checkpoints
+from se_viz.networks.weights import save_checkpoint
 from se_viz.ui.asking import analysis as cached
 from se_viz.ui.asking.engine import get_engine
 from tests.support.pages import choices, get_network
@@ -30,7 +31,7 @@ def bundled(
     monkeypatch: pytest.MonkeyPatch, network_folder: Path, se_net: nn.Module, card: NetworkCard
 ) -> None:
     """The app finds two small networks, and nothing that another test has cached."""
-    checkpoints.save_checkpoint(se_net, replace(card, name="other"), network_folder)
+    save_checkpoint(se_net, replace(card, name="other"), network_folder)
     monkeypatch.setattr(checkpoints, "FOLDER", network_folder)
     st.cache_data.clear()
     st.cache_resource.clear()

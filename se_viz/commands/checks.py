@@ -1,0 +1,121 @@
+"""What is wrong with the words of a command, told before PyTorch, which takes seconds, is
+imported.
+"""
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from se_viz.devices import ask_driver
+from se_viz.errors import CheckpointError, DeviceError, ImageError, NetworkError
+from se_viz.files import check_ordinary, check_target
+from se_viz.images import find_images
+from se_viz.names import show_name, show_path
+from se_viz.networks import NetworkCard, list_networks
+from se_viz.networks.labels import read_labels
+from se_viz.networks.zoo import damaged_networks, find_card, find_file
+from se_viz.terminal import complain
+from se_viz.train.options import check_folder
+
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
+
+
+def check(arguments: argparse.Namespace) -> bool:
+    """Find out before anything slow whether a command can be done.
+
+    Put the images that were named in the place of their names, each once, and in ``missing`` how
+    many names lead to none; each of these is told. Return whether there is anything to do.
+
+    Raises:
+        SeVizError: it cannot; the text says why and what to do.
+    """
+    _check_targets(arguments)
+    if "images" in arguments:
+        arguments.images, arguments.missing = _gather_images(arguments.images)
+        if not arguments.images:
+            return False
+    if "network" in arguments and arguments.command != "download":
+        _check_network(arguments)
+    if "data" in arguments and arguments.data:
+        check_folder(arguments.data)
+    if getattr(arguments, "initial", ""):
+        find_card(arguments.initial, arguments.out)
+    if getattr(arguments, "device", None):
+        _check_device(arguments.device)
+    return True
+
+
+def cards_of(arguments: argparse.Namespace) -> tuple[NetworkCard, ...]:
+    """Return the networks to choose from.
+
+    Raises:
+        NetworkError: there are none.
+    """
+    cards = list_networks(arguments.checkpoints)
+    if not cards:
+        for reason in damaged_networks(arguments.checkpoints).values():
+            complain(reason)
+        place = arguments.checkpoints or "this installation"
+        raise NetworkError(
+            f"There is no network in {place}. Train one, or name a folder with --checkpoints."
+        )
+    return cards
+
+
+def _check_targets(arguments: argparse.Namespace) -> None:
+    if arguments.command not in ("app", "train") and getattr(arguments, "out", None):
+        check_target(arguments.out)
+    if getattr(arguments, "plot", None):
+        check_target(arguments.plot, (".html",))
+
+
+def _gather_images(paths: Sequence[Path]) -> tuple[list[Path], int]:
+    images: dict[Path, None] = {}
+    missing = 0
+    for path in paths or find_images([]):
+        try:
+            found = find_images([path])
+            _check_existence(found)
+        except ImageError as error:
+            complain(error)
+            missing += 1
+        else:
+            images.update(dict.fromkeys(found))
+    return [*images], missing
+
+
+def _check_existence(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if not os.path.lexists(path):
+            raise ImageError(f"There is no file {show_path(path)}. Check the name.")
+
+
+def _check_network(arguments: argparse.Namespace) -> None:
+    if getattr(arguments, "weights", None):
+        _check_weights(arguments)
+    elif arguments.network:
+        card = find_card(arguments.network, arguments.checkpoints)
+        if card.source:
+            find_file(card)
+    elif arguments.command != "methods":
+        cards_of(arguments)
+
+
+def _check_weights(arguments: argparse.Namespace) -> None:
+    try:
+        check_ordinary(arguments.weights)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(
+            f"{show_name(arguments.weights)} cannot be read: {reason}. Check the name."
+        ) from error
+    if arguments.labels:
+        read_labels(arguments.labels)
+
+
+def _check_device(name: str) -> None:
+    if not _DEVICE.fullmatch(name):
+        names = ", ".join(ask_driver().names)
+        raise DeviceError(f"There is no device {name!r} on this machine. Choose one of: {names}.")
