@@ -123,6 +123,18 @@ def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
         check_writable(path)
 
 
+def check_folder_target(folder: Path) -> None:
+    """Check before anything slow is done that files can be written into a folder; make it.
+
+    Raises:
+        DataError: it cannot be made or written into.
+    """
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is write-protected", str(folder))
+
+
 def check_name(path: Path, suffixes: Sequence[str]) -> None:
     """Check the ending of a file that is to be written, and its folder.
 

@@ -15,6 +15,7 @@ __all__ = ["HOMES", "check", "find_command", "parse"]
 
 HOMES = {
     "app": "app",
+    "attribute": "maps",
     "cache": "zoo",
     "counterfactuals": "questions",
     "download": "zoo",

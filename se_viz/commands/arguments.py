@@ -83,10 +83,13 @@ def make_parser() -> argparse.ArgumentParser:
     score = _add_score(
         commands.add_parser("score", help="scores of attribution maps beside control maps")
     )
+    attribute = _add_attribute(
+        commands.add_parser("attribute", help="attribution maps of images: numbers and pictures")
+    )
     methods = _add_methods(
         commands.add_parser("methods", help="attribution methods: questions, cost and needs")
     )
-    for command in (gates, health, counterfactuals, score, methods):
+    for command in (gates, health, counterfactuals, score, attribute, methods):
         _add_own_weights(command)
         command.epilog = (
             "Exit status: 0; 1 if an image was left out, and named; 2 if nothing could be done. "
@@ -112,12 +115,13 @@ def make_parser() -> argparse.ArgumentParser:
     info.add_argument(
         "--check", action="store_true", help="ask PyTorch itself for the devices (takes seconds)"
     )
-    for command in (gates, health, counterfactuals, score, methods, evaluate):
+    for command in (gates, health, counterfactuals, score, attribute, methods, evaluate):
         command.add_argument(
             "--network", help="name of the network (default: the first of `se_viz networks`)"
         )
         command.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
-    for command in (gates, health, counterfactuals, score, methods, networks, evaluate, info):
+    users = (gates, health, counterfactuals, score, attribute, methods, networks, evaluate, info)
+    for command in users:
         command.add_argument(
             "--checkpoints", type=read_path, help="folder of the networks (default: all there are)"
         )
@@ -226,15 +230,7 @@ def _add_score(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
         metavar="METHOD",
         help="e.g. saliency grad_cam (default: quick ones)",
     )
-    command.add_argument(
-        "--target",
-        metavar="CLASS",
-        help="name or number, from 0; a name comes first where both fit (default: each image's "
-        "most probable class)",
-    )
-    command.add_argument(
-        "--against", metavar="CLASS", help="explain how far the target leads this class"
-    )
+    _add_target(command)
     command.add_argument(
         "--baseline", default="mean", help="replacement of masked pixels (default: mean)"
     )
@@ -246,6 +242,56 @@ def _add_score(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "--plot", type=read_path, metavar="FILE.html", help="file for the mean curves"
     )
     return command
+
+
+def _add_attribute(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    _add_images(command)
+    command.add_argument(
+        "--method",
+        "--methods",
+        dest="methods",
+        nargs="+",
+        action="extend",
+        metavar="METHOD",
+        help="e.g. saliency grad_cam; `se_viz methods` lists all (default: integrated_gradients)",
+    )
+    _add_target(command)
+    command.add_argument(
+        "--baseline",
+        default="mean",
+        help="what the image is compared with, where a method does that (default: mean)",
+    )
+    command.add_argument(
+        "--stage", type=read_count, help="stage that Grad-CAM and its like look at (default: last)"
+    )
+    command.add_argument(
+        "--option",
+        dest="options",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="option of the methods that have it, e.g. n_steps=64 or seed=1",
+    )
+    command.add_argument(
+        "--out",
+        type=read_path,
+        required=True,
+        metavar="FOLDER",
+        help="folder for the maps (.npz), pictures (.png) and the table attributions.csv",
+    )
+    return command
+
+
+def _add_target(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--target",
+        metavar="CLASS",
+        help="name or number, from 0; a name comes first where both fit (default: each image's "
+        "most probable class)",
+    )
+    command.add_argument(
+        "--against", metavar="CLASS", help="explain how far the target leads this class"
+    )
 
 
 def _add_images(command: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from se_viz.devices import ask_driver
 from se_viz.errors import CheckpointError, DeviceError, ImageError, NetworkError
-from se_viz.files import check_ordinary, check_target
+from se_viz.files import check_folder_target, check_ordinary, check_target
 from se_viz.images import find_images
 from se_viz.names import show_name, show_path
 from se_viz.networks import NetworkCard, list_networks
@@ -65,7 +65,9 @@ def cards_of(arguments: argparse.Namespace) -> tuple[NetworkCard, ...]:
 
 
 def _check_targets(arguments: argparse.Namespace) -> None:
-    if arguments.command not in ("app", "train") and getattr(arguments, "out", None):
+    if arguments.command == "attribute":
+        check_folder_target(arguments.out)
+    elif arguments.command not in ("app", "train") and getattr(arguments, "out", None):
         check_target(arguments.out)
     if getattr(arguments, "plot", None):
         check_target(arguments.plot, (".html",))

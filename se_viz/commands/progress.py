@@ -25,9 +25,10 @@ class Work:
     minute.
     """
 
-    def __init__(self, total: int) -> None:
-        """Begin with nothing done of ``total`` images."""
+    def __init__(self, total: int, what: str = "images") -> None:
+        """Begin with nothing done of ``total`` images, or ``what`` else comes one by one."""
         self.total = total
+        self.what = what
         self.done = 0
         """Images with a result."""
         self.left_out = 0
@@ -37,7 +38,7 @@ class Work:
         self._started = self._told = time.monotonic()
         self._bar = tqdm(
             total=total,
-            unit="image",
+            unit=what.removesuffix("s"),
             leave=False,
             disable=None,
             file=sys.stderr,
@@ -49,12 +50,12 @@ class Work:
         self.done += count
         self._advance(count)
 
-    def leave_out(self, path: Path, error: Exception) -> None:
-        """Tell why an image is left out."""
+    def leave_out(self, path: Path, error: Exception, count: int = 1) -> None:
+        """Tell why an image is left out, and all ``count`` that would have come of it."""
         self._bar.clear()
         complain(f"{show_path(path)}: {error}")
-        self.left_out += 1
-        self._advance(1)
+        self.left_out += count
+        self._advance(count)
 
     def say(self, text: str) -> None:
         """Print text to the output, above the bar."""
@@ -76,16 +77,16 @@ class Work:
             self._told = now
             so_far = self.done + self.left_out
             rest = (now - self._started) / so_far * (self.total - so_far)
-            complain(f"{so_far} of {self.total} images, about {_duration(rest)} to go")
+            complain(f"{so_far} of {self.total} {self.what}, about {_duration(rest)} to go")
 
 
 @contextmanager
-def work_on(images: Sequence[object]) -> Iterator[Work]:
+def work_on(images: Sequence[object], what: str = "images") -> Iterator[Work]:
     """Show how far the work on some images is.
 
     Ctrl-C ends the block, and is noted: what was done is kept.
     """
-    work = Work(len(images))
+    work = Work(len(images), what)
     try:
         yield work
     except KeyboardInterrupt:
@@ -122,7 +123,7 @@ def end(work: Work, missing: int = 0, *, files: str = "") -> int:
     """
     if work.stopped:
         kept = f"; {files} these" if files and work.done else ""
-        complain(f"Stopped after {work.done} of {work.total} images{kept}.")
+        complain(f"Stopped after {work.done} of {work.total} {work.what}{kept}.")
         return 128 + signal.SIGINT
     total = work.total + missing
     left_out = work.left_out + missing

@@ -1,7 +1,7 @@
 """What a method is asked, whether it can be, and what it leaves behind."""
 
 from se_viz.attribution.question.baselines import BASELINES, find_baseline, make_baseline, scatter
-from se_viz.attribution.question.files import npz_bytes
+from se_viz.attribution.question.files import map_bytes, npz_bytes, settings_of
 from se_viz.attribution.question.limits import (
     check_inputs,
     check_question,
@@ -46,9 +46,11 @@ __all__ = [
     "find_spot",
     "in_words",
     "make_baseline",
+    "map_bytes",
     "network_dtype",
     "npz_bytes",
     "run_with_options",
     "scatter",
+    "settings_of",
     "stage_ends",
 ]

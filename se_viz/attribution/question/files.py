@@ -1,5 +1,6 @@
 """Maps as a file of numbers, for those who want to compute with them."""
 
+import json
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
@@ -37,6 +38,40 @@ def npz_bytes(attributions: Sequence[Attribution], classes: Sequence[str]) -> by
     file = BytesIO()
     np.savez_compressed(file, **columns)
     return file.getvalue()
+
+
+def map_bytes(attribution: Attribution, classes: Sequence[str], **about: Any) -> bytes:
+    """Return one attribution as an ``.npz`` file: ``values`` is (height, width) float32.
+
+    ``class``, ``against``, ``method`` and ``title`` are texts; ``settings`` is JSON, with every
+    option of the method, the baseline and the stage; ``explained`` and ``completeness_error`` are
+    NaN where the method promises nothing. ``about`` adds texts and numbers of one's own.
+    """
+    against = attribution.against
+    file = BytesIO()
+    np.savez_compressed(
+        file,
+        values=attribution.map.numpy(),
+        signed=attribution.signed,
+        method=attribution.method,
+        title=METHODS[attribution.method].title,
+        settings=json.dumps(settings_of(attribution)),
+        index=attribution.target,
+        explained=_numbers([attribution.explained])[0],
+        completeness_error=_numbers([attribution.completeness_error])[0],
+        seconds=attribution.seconds,
+        **{"class": classes[attribution.target]},
+        **({} if against is None else {"against": classes[against]}),
+        **about,
+    )
+    return file.getvalue()
+
+
+def settings_of(attribution: Attribution) -> dict[str, Any]:
+    """Return all that a map depends on beside image, network and class, as plain JSON values."""
+    settings = {**METHODS[attribution.method].options, **dict(attribution.options)}
+    places = {"baseline": attribution.baseline, "stage": attribution.stage}
+    return {**settings, **{name: value for name, value in places.items() if value is not None}}
 
 
 def _numbers(values: Sequence[int | float | None]) -> np.ndarray:
