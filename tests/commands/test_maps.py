@@ -41,7 +41,8 @@ def test_maps_are_those_of_the_library(run, network: Network, tmp_path):
     assert table["method"].tolist() == ["integrated_gradients", "saliency"] * 2
     for row in table.to_dict("records"):
         inputs = network.preprocess(open_image(row["image"]))
-        options = {"n_steps": 4} if row["method"] == "integrated_gradients" else {}
+        steps = {"n_steps": 4}
+        options: dict[str, Any] = steps if row["method"] == "integrated_gradients" else {}
         expected = attribute(network, inputs, 1, row["method"], **options)
         with torch.no_grad():
             logit = network.model(inputs)[0, 1].item()
