@@ -76,8 +76,7 @@ def scan_model(model: nn.Module) -> Scan:
     compiled: list[tuple[str, nn.Module]] = []
     suspects: list[tuple[str, nn.Module]] = []
     for path, module in _walk(model):
-        # A class is looked up once, however many modules it has.
-        kind = kinds.get(type(module)) or kinds.setdefault(type(module), _kind(type(module), rows))
+        kind = _kind_of(type(module), rows, kinds)
         may_be_compiled = (
             kind.compiled
             or kind.in_class
@@ -98,6 +97,13 @@ def scan_model(model: nn.Module) -> Scan:
     if scan.compiled and not scan.blocks:
         raise NoSEBlocksError(next(iter(scan.compiled.values())))
     return scan
+
+
+def look_up(path: str, module: nn.Module) -> Place | None:
+    """Return the SE block that one module is by its class, or None; no other module is looked up."""
+    rows, kinds = _tables(tuple(spellings.SPELLINGS))
+    row = _kind_of(type(module), rows, kinds).row
+    return _place(path, module, row) if row else None
 
 
 def choose_blocks(
@@ -200,6 +206,13 @@ def _walk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def _tables(rows: tuple[Spelling, ...]) -> tuple[dict[object, Spelling], dict[type, _Kind]]:
     # A changed table is another key, so that nothing learned from the old one stays.
     return {row.kind: row for row in rows}, {}
+
+
+def _kind_of(
+    kind: type[nn.Module], rows: dict[object, Spelling], kinds: dict[type, _Kind]
+) -> _Kind:
+    # A class is looked up once, however many modules it has.
+    return kinds.get(kind) or kinds.setdefault(kind, _kind(kind, rows))
 
 
 def _kind(kind: type[nn.Module], rows: dict[object, Spelling]) -> _Kind:

@@ -15,7 +15,7 @@ from se_viz.errors import CaptureError
 from se_viz.gates.edits import edit_gates
 from se_viz.gates.hooks import listening
 from se_viz.gates.listeners import Listener
-from se_viz.gates.places import scan_model
+from se_viz.gates.places import look_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,6 @@ class Tapped(nn.Module):
         """Tap a model, whose answers go through ``read``.
 
         Raises:
-            NoSEBlocksError: the model is compiled, so that hooks would be ignored.
             AttributeError: it has no module of such a path.
         """
         super().__init__()
@@ -58,8 +57,7 @@ class Tapped(nn.Module):
         self.spots = tuple(spots)
         self.read = read
         self.taps = nn.ModuleList(nn.Identity() for _ in spots)
-        blocks = scan_model(model).blocks
-        places = [blocks.get(model.get_submodule(spot.path)) for spot in spots]
+        places = [look_up(spot.path, model.get_submodule(spot.path)) for spot in spots]
         self._last = [place is not None and place.row.channels_last for place in places]
 
     def forward(self, images: Tensor) -> Tensor:
