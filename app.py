@@ -2,9 +2,16 @@
 
 import streamlit as st
 
-from se_viz.ui.frame import show_image_choice, show_problem, show_welcome
+from se_viz.ui.frame import (
+    show_address,
+    show_heading,
+    show_image_choice,
+    show_link_problems,
+    show_problem,
+    show_welcome,
+)
 from se_viz.ui.navigation import PAGES
-from se_viz.ui.session import bound_uploads, chosen_image, keys
+from se_viz.ui.session import begin_address, bound_uploads, chosen_image, keys, take_link
 
 bound_uploads()
 st.set_page_config(page_title="se_viz", page_icon="🎚️", layout="wide")
@@ -15,12 +22,16 @@ pages = {
 }
 page = st.navigation(list(pages.values()))
 keys.PAGES.set(pages)
-row = next(row for name, row in PAGES.items() if pages[name] == page)
+name = next(name for name in PAGES if pages[name] == page)
+row = PAGES[name]
+take_link()
+begin_address(name)
 show_image_choice()
 show_problem()
+link_problems = st.container()
 welcomes = row.needs == "photo" and chosen_image() is None
 if welcomes:
-    st.title("What did the gates do?")
+    show_heading(row)
     show_welcome()
 
 # Not above: they load PyTorch, for which nobody should wait before the first picture.
@@ -37,4 +48,7 @@ try:
         page.run()
 finally:
     # Also where a page ends early.
+    with link_problems:
+        show_link_problems()
     show_footer()
+    show_address()

@@ -2,8 +2,6 @@
 gates.
 """
 
-import streamlit as st
-
 from se_viz.ui.asking import get_analysis
 from se_viz.ui.by_stage import show_stages
 from se_viz.ui.frame import enter, require_choices
@@ -14,7 +12,6 @@ from se_viz.ui.widgets import choose_option, choose_target
 
 enter(__file__)
 
-st.title("Where did it look?")
 choices = require_choices()
 analysis = get_analysis(choices)
 target, baseline = choose_target(choices, analysis)

@@ -10,7 +10,6 @@ from se_viz.ui.frame import enter, require_choices
 
 enter(__file__)
 
-st.title("Does it matter?")
 choices = require_choices()
 analysis = get_analysis(choices)
 

@@ -9,7 +9,6 @@ from se_viz.ui.widgets import block_kept_open
 
 enter(__file__)
 
-st.title("What did the gates do?")
 choices = require_choices()
 # With the maps of the block that is open: one pass for all that the page shows of the photo.
 analysis = get_analysis(choices, block_kept_open(choices.network.inspection.sites))

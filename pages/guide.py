@@ -7,7 +7,6 @@ from se_viz.ui.frame import enter
 
 enter(__file__)
 
-st.title("How to read it")
 st.markdown(guide.INTRODUCTION, width=760)
 
 for column, step in zip(st.columns(3, border=True), guide.STEPS, strict=True):

@@ -11,11 +11,9 @@ from se_viz.ui.widgets import block_kept_open, choose_block, choose_channel
 
 enter(__file__)
 
-# In one row, so that the block below is seen whole without scrolling.
-heading, left, right, hint = st.columns([7, 4, 4, 5], vertical_alignment="bottom")
-heading.title("Open a gate")
 choices = require_choices()
 analysis = get_analysis(choices, block_kept_open(choices.network.inspection.sites))
+left, right, hint = st.columns([4, 4, 5], vertical_alignment="bottom")
 with left:
     block = choose_block(analysis)
 record = get_analysis(choices, block).record(block)

@@ -9,7 +9,6 @@ from se_viz.ui.frame import enter
 
 enter(__file__)
 
-st.title("Networks")
 card = networks.choose_card()
 if card:
     networks.show_details(card)

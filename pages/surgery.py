@@ -2,14 +2,11 @@
 it.
 """
 
-import streamlit as st
-
 from se_viz.ui.asking import get_analysis
 from se_viz.ui.frame import enter, require_choices
 from se_viz.ui.surgery import show_surgery
 
 enter(__file__)
 
-st.title("Change the gates")
 choices = require_choices()
 show_surgery(choices, get_analysis(choices))

@@ -171,6 +171,13 @@ def is_written(key: ast.expr) -> bool:
     return isinstance(start, ast.Constant)
 
 
+@pytest.mark.parametrize("file", [file for file in UI if file.name != "address.py"], ids=str)
+def test_the_address_follows_every_part_that_runs_by_itself(file: Path):
+    """A bare fragment changes what is shown, and the address goes on with what was."""
+    names = [node.attr for node in ast.walk(tree_of(file)) if isinstance(node, ast.Attribute)]
+    assert "fragment" not in names
+
+
 def test_keys_of_a_session_differ():
     """Two widgets of one key on a page end it; two memories of one key mix."""
     tree = tree_of(KEYS)

@@ -100,7 +100,7 @@ def scan_model(model: nn.Module) -> Scan:
 
 
 def look_up(path: str, module: nn.Module) -> Place | None:
-    """Return the SE block that one module is by its class, or None; no other module is looked up."""
+    """Return the SE block that a module is by its class, or None; looks at no other module."""
     rows, kinds = _tables(tuple(spellings.SPELLINGS))
     row = _kind_of(type(module), rows, kinds).row
     return _place(path, module, row) if row else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import streamlit as st
@@ -21,10 +22,12 @@ class PageRow:
     """Its script, from the repository's root; its address is the file's name."""
     needs: Literal["photo", "network", "nothing"]
     """What has to be chosen before it can show anything: a photo needs a network too."""
+    heading: str = ""
+    """What stands above everything else on it, where that is not its title."""
 
 
 PAGES: Mapping[str, PageRow] = {
-    "explore": PageRow("Explore", "🔍", "pages/explore.py", "photo"),
+    "explore": PageRow("Explore", "🔍", "pages/explore.py", "photo", "What did the gates do?"),
     "microscope": PageRow("Open a gate", "🔬", "pages/microscope.py", "photo"),
     "surgery": PageRow("Change the gates", "🎛️", "pages/surgery.py", "photo"),
     "counterfactuals": PageRow("Does it matter?", "⚖️", "pages/counterfactuals.py", "photo"),
@@ -33,6 +36,11 @@ PAGES: Mapping[str, PageRow] = {
     "guide": PageRow("How to read it", "📖", "pages/guide.py", "nothing"),
 }
 """Every page by name, in the order of the navigation; the first is the app's own address."""
+
+
+def path_of(name: str) -> str:
+    """Return the last part of a page's address; the first page has none."""
+    return "" if name == next(iter(PAGES)) else Path(PAGES[name].file).stem
 
 
 def link_page(name: str, label: str) -> None:

@@ -45,7 +45,11 @@ def run(page: AppTest) -> AppTest:
 
 def drawn(page: AppTest) -> dict[str, Any]:
     """Return the numbers that the browser is given to draw the block with."""
-    (element,) = page.get("bidi_component")
+    (element,) = (
+        element
+        for element in page.get("bidi_component")
+        if element.proto.component_name != "se_viz_copy_link"
+    )
     return json.loads(element.proto.json)
 
 

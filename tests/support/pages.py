@@ -52,7 +52,7 @@ def session(page: str, **state: Any) -> AppTest:
 
 def clean(page: AppTest) -> AppTest:
     """Check that a run ended without a traceback and without a complaint."""
-    assert not page.exception
+    assert not page.exception, page.exception[0].proto
     assert not page.error
     return page
 

@@ -15,7 +15,7 @@ from se_viz.engine.questions import AttributeLayer, AttributeLayers
 from se_viz.errors import SeVizError
 from se_viz.experiments import Analysis
 from se_viz.ui.asking import Choices, answer, ask, attempt, case_of, part_of, progress
-from se_viz.ui.session import Report, Watch
+from se_viz.ui.session import Report, Watch, link_option
 from se_viz.ui.widgets import announce
 
 Place = TypeVar("Place", int, str)
@@ -23,6 +23,7 @@ Place = TypeVar("Place", int, str)
 
 def choose_method(key: str) -> str:
     """Offer every method that explains a feature map."""
+    link_option(key, LAYER_METHODS, next(iter(LAYER_METHODS)))
     return st.selectbox(
         "Method",
         list(LAYER_METHODS),

@@ -21,6 +21,7 @@ from se_viz.ui.by_stage.layer_maps import (
     find_sights,
     name_scale,
 )
+from se_viz.ui.frame import live_part
 from se_viz.ui.session import keys, open_channel
 from se_viz.ui.widgets import (
     choose_block,
@@ -40,7 +41,7 @@ _TILDE = r"$\tilde{X}$"
 _DIFFERENCE = "The difference, after - before"
 
 
-@st.fragment
+@live_part
 @page_part
 def show_recalibration(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
     """Show one method on U and X~ of the open block, and the channels by which the two maps

@@ -22,7 +22,8 @@ from se_viz.experiments import Analysis
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, ask, attempt, get_analysis, page_part
-from se_viz.ui.session import keys
+from se_viz.ui.frame import live_part
+from se_viz.ui.session import keys, link_number, link_option
 from se_viz.ui.widgets import current_palette, name_target, show_panel
 from se_viz.ui.words import as_markdown, plain
 
@@ -34,7 +35,7 @@ _EXPLAINED = (
 )
 
 
-@st.fragment
+@live_part
 @page_part
 def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None:
     """Show where the channels with the widest gates are active, whatever the class, and weighed by
@@ -56,15 +57,19 @@ def show_se_vector(choices: Choices, analysis: Analysis, target: Target) -> None
 def _choose(choices: Choices, analysis: Analysis) -> tuple[str, float]:
     labels = label_blocks(analysis.records)
     left, right = st.columns(2)
+    key = f"{keys.VECTOR_BLOCK}-{choices.name}"
+    first = _last_that_chooses(analysis)
+    link_option(key, labels, first)
     block = left.selectbox(
         "Block",
         list(labels),
-        index=list(labels).index(_last_that_chooses(analysis)),
+        index=list(labels).index(first),
         format_func=labels.__getitem__,
-        key=f"{keys.VECTOR_BLOCK}-{choices.name}",
+        key=key,
         persist_state="session",
     )
     words = "Z: keep gates above mean + Z x standard deviation"
+    link_number(keys.VECTOR_Z, low=0.0, high=3.0, default=USUAL_Z)
     return block, right.slider(
         words, 0.0, 3.0, USUAL_Z, 0.001, key=keys.VECTOR_Z, persist_state="session"
     )

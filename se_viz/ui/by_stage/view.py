@@ -22,6 +22,7 @@ from se_viz.ui.by_stage.layer_maps import (
 )
 from se_viz.ui.by_stage.recalibration import show_recalibration
 from se_viz.ui.by_stage.se_vector import show_se_vector
+from se_viz.ui.frame import live_part
 from se_viz.ui.session import keys
 from se_viz.ui.widgets import choose_option, current_palette, show_panel
 from se_viz.ui.words import as_markdown
@@ -45,7 +46,7 @@ def show_stages(choices: Choices, analysis: Analysis, target: Target, baseline: 
     show_se_vector(choices, analysis, target)
 
 
-@st.fragment
+@live_part
 @page_part
 def _show_depth(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
     method, where = _choose()

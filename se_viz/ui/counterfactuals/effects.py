@@ -22,6 +22,7 @@ from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, ask, case_of, page_part
 from se_viz.ui.counterfactuals.ablation import get_ablation, show_rest
+from se_viz.ui.frame import live_part
 from se_viz.ui.session import keys, open_channel
 from se_viz.ui.widgets import (
     choose_block,
@@ -37,7 +38,7 @@ from se_viz.ui.words import plain
 _MEASURES = {"estimate": "Gradient x gate", "exact": "Exact ablation"}
 
 
-@st.fragment
+@live_part
 @page_part
 def show_effects(choices: Choices, analysis: Analysis) -> None:
     """Show gate against effect for one block and class: rank correlation, scatter, and channels

@@ -26,7 +26,7 @@ from se_viz.experiments import (
     tabulate_counterfactuals,
 )
 from se_viz.ui.asking import Choices, answer, case_of, page_part, progress
-from se_viz.ui.session import ChosenImage, keys, open_block
+from se_viz.ui.session import ChosenImage, keys, link_option, open_block
 from se_viz.ui.widgets import (
     choose_option,
     current_palette,
@@ -99,6 +99,7 @@ def choose_counterfactual(choices: Choices) -> Selection:
             _EVERYBODY: "All",
             **{place: lender.name for place, lender in enumerate(groups[-1])},
         }
+        link_option(keys.LENDER, names, _EVERYBODY)
         lender = st.selectbox(
             "Show the gates of",
             list(names),

@@ -30,7 +30,8 @@ from se_viz.gates.records import GateRecord
 from se_viz.gates.variance import LEVEL
 from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
 from se_viz.ui.asking import Choices, answer_case
-from se_viz.ui.session import keys, waiting
+from se_viz.ui.frame import live_part
+from se_viz.ui.session import keys, link_number, waiting
 from se_viz.ui.widgets import get_gallery, get_lenders, link_block, open_block_of, show_rows
 from se_viz.ui.words import as_markdown
 
@@ -104,7 +105,7 @@ def _lent_records(choices: Choices, digests: set[str]) -> list[GateRecord]:
     return lend_records(lenders, choices.network.inspection.sites)
 
 
-@st.fragment
+@live_part
 def _show(
     analysis: Analysis,
     block_before: str,
@@ -138,6 +139,7 @@ def _choose_limits() -> Limits:
     values = {}
     for name, (label, most) in _LIMITS.items():
         value = getattr(defaults, name)
+        link_number(f"{keys.LIMIT}-{name}", low=0.0, high=most, default=value)
         values[name] = st.slider(
             label, 0.0, most, value, 0.01, key=f"{keys.LIMIT}-{name}", persist_state="session"
         )

@@ -29,7 +29,8 @@ from se_viz.ui.explore.remarks import (
     describe_squeeze,
     name_the_undrawn,
 )
-from se_viz.ui.session import gates_are_new, keys
+from se_viz.ui.frame import live_part
+from se_viz.ui.session import gates_are_new, keys, link_number, link_option
 from se_viz.ui.widgets import (
     Request,
     choose_block,
@@ -140,12 +141,13 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
     return selected
 
 
-@st.fragment
+@live_part
 @page_part
 def show_attribution(choices: Choices, analysis: Analysis) -> None:
     """Show which pixels the answer for one class came from."""
     names = choices.network.classes
     target, request = _choose_attribution(choices, analysis)
+    link_number(keys.OPACITY, low=0.0, high=1.0, default=0.8)
     opacity = st.slider(
         "Opacity of the map", 0.0, 1.0, 0.8, 0.05, key=keys.OPACITY, persist_state="session"
     )
@@ -168,6 +170,7 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
 
 def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, Request]:
     left, right = st.columns(2)
+    link_option(keys.METHOD, COMMON, COMMON[0])
     method = left.selectbox(
         "Method",
         COMMON,

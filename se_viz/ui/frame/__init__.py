@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from se_viz.lazy import import_on_first_use
 
 if TYPE_CHECKING:
+    from se_viz.ui.frame.address import live_part, show_address
     from se_viz.ui.frame.brought import bring, give_up, is_mine, is_private, is_shown
     from se_viz.ui.frame.choices import require_choices, require_network
-    from se_viz.ui.frame.entry import enter
+    from se_viz.ui.frame.entry import enter, show_heading
     from se_viz.ui.frame.footer import show_footer
     from se_viz.ui.frame.network_choice import load_ahead, show_network_choice
-    from se_viz.ui.frame.sidebar import show_image_choice, show_problem
+    from se_viz.ui.frame.sidebar import show_image_choice, show_link_problems, show_problem
     from se_viz.ui.frame.welcome import show_welcome
 
 __all__ = [
@@ -23,11 +24,15 @@ __all__ = [
     "is_mine",
     "is_private",
     "is_shown",
+    "live_part",
     "load_ahead",
     "require_choices",
     "require_network",
+    "show_address",
     "show_footer",
+    "show_heading",
     "show_image_choice",
+    "show_link_problems",
     "show_network_choice",
     "show_problem",
     "show_welcome",
@@ -36,6 +41,7 @@ __all__ = [
 __getattr__ = import_on_first_use(
     __name__,
     {
+        "address": ("live_part", "show_address"),
         "brought": (
             "bring",
             "give_up",
@@ -44,7 +50,7 @@ __getattr__ = import_on_first_use(
             "is_shown",
         ),
         "choices": ("require_choices", "require_network"),
-        "entry": ("enter",),
+        "entry": ("enter", "show_heading"),
         "footer": ("show_footer",),
         "network_choice": (
             "load_ahead",
@@ -52,6 +58,7 @@ __getattr__ = import_on_first_use(
         ),
         "sidebar": (
             "show_image_choice",
+            "show_link_problems",
             "show_problem",
         ),
         "welcome": ("show_welcome",),

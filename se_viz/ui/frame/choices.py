@@ -4,6 +4,7 @@ import streamlit as st
 
 from se_viz.errors import SeVizError
 from se_viz.ui.asking import Choices, get_view
+from se_viz.ui.frame.linked import use_linked
 from se_viz.ui.frame.welcome import show_welcome
 from se_viz.ui.session import chosen_image, get_photo, keys
 from se_viz.ui.words import as_markdown
@@ -29,7 +30,9 @@ def require_choices() -> Choices:
     try:
         network = get_view(name, device)
         photo = get_photo(image.digest, network.card.view, image.content)
-        return Choices(image, network, name, device, photo)
+        choices = Choices(image, network, name, device, photo)
+        use_linked(choices)
+        return choices
     except SeVizError as error:
         st.error(as_markdown(error))
         st.stop()

@@ -3,12 +3,19 @@
 Why: docs/decisions/029-the-first-page-loads-no-pytorch.md
 """
 
+from pathlib import Path
+
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from se_viz.ui.frame.address import show_copy_link
+from se_viz.ui.navigation import PAGES, PageRow
+
 
 def enter(file: str) -> None:
-    """Start over with `app.py` where Streamlit runs the file of a page by itself.
+    """Begin a page with its heading and the button that copies its link.
+
+    Start over with `app.py` where Streamlit runs the file of a page by itself.
 
     It takes a folder named `pages` for the whole app until `st.navigation` has been called once.
     """
@@ -17,3 +24,11 @@ def enter(file: str) -> None:
         # unknown one then.
         st.navigation(["app.py", file], position="hidden")
         st.rerun()
+    show_heading(next(row for row in PAGES.values() if Path(row.file).name == Path(file).name))
+
+
+def show_heading(row: PageRow) -> None:
+    """Show what a page asks, and the button that copies its link."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title(row.heading or row.title, width="stretch")
+        show_copy_link()

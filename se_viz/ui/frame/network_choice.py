@@ -1,16 +1,18 @@
 """The sidebar's second half, which all pages share: network and device. It loads PyTorch."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 import streamlit as st
 
 from se_viz.devices import available_devices, choose_device
 from se_viz.errors import SeVizError
+from se_viz.networks import NetworkCard
 from se_viz.networks.zoo import OWN, damaged_networks, list_on_disk
 from se_viz.ui.asking import get_view
 from se_viz.ui.frame.brought import is_shown
 from se_viz.ui.navigation import link_page
-from se_viz.ui.session import keys
+from se_viz.ui.session import keys, note, refuse, take
 from se_viz.ui.words import as_markdown, plain
 
 
@@ -46,6 +48,8 @@ def _choose() -> None:
     if not cards:
         _say_why_there_is_none()
         return
+    note(keys.NETWORK.name, keys.NETWORK.get)
+    _use_linked(cards)
     if next_name := keys.NEXT_NETWORK.pop():
         keys.NETWORK.set(next_name)
     if keys.NETWORK.get() not in cards:
@@ -61,6 +65,20 @@ def _choose() -> None:
     st.caption(f"{card.parameters / 1e6:.1f} M parameters{origin}.")
     device = st.selectbox("Device", available_devices(), key=keys.DEVICE.name)
     st.caption(choose_device(device).reason)
+
+
+def _use_linked(cards: Mapping[str, NetworkCard]) -> None:
+    """Choose the network that the link names, which opened the session."""
+    name = take(keys.NETWORK.name)
+    if name in cards:
+        keys.NETWORK.set(name)
+    elif name is not None:
+        first = next(iter(cards.values()))
+        refuse(
+            keys.NETWORK.name,
+            name,
+            f"{first.title} is shown: the page Networks fetches others, and takes own weights.",
+        )
 
 
 def _say_why_there_is_none() -> None:

@@ -1,9 +1,20 @@
 """The sidebar's first half, which all pages share: the image."""
 
+import sys
+
 import streamlit as st
+from streamlit.runtime.scriptrunner import RerunException
 
 from se_viz.ui.frame.welcome import show_samples, show_upload
-from se_viz.ui.session import choose_file, chosen_image, image_problem, keys, read_file
+from se_viz.ui.session import (
+    choose_file,
+    choose_linked_photo,
+    chosen_image,
+    image_problem,
+    keys,
+    note_photo,
+    read_file,
+)
 from se_viz.ui.words import as_markdown, plain
 
 _SOURCES = ("Upload", "Samples", "Camera")
@@ -13,7 +24,9 @@ def show_image_choice() -> None:
     """Let people choose the image; read a file that was chosen."""
     # On the page, where a phone shows it too, and before the uploader, which is another one after
     # each photo.
+    choose_linked_photo()
     read_file()
+    note_photo()
     with st.sidebar:
         st.subheader("Image")
         source = st.segmented_control(
@@ -32,6 +45,17 @@ def show_problem() -> None:
     """Say above the page, where a phone shows it too, why the last file could not be used."""
     if problem := image_problem():
         st.error(as_markdown(problem))
+
+
+def show_link_problems() -> None:
+    """Say what of the link that opened the session could not be used, until the next click."""
+    problems = [as_markdown(sentence) for sentence in keys.LINK_PROBLEMS.get()]
+    if problems:
+        words = problems[0] if len(problems) == 1 else "\n".join(f"- {words}" for words in problems)
+        st.warning(words, icon=":material/link_off:")
+    # A run that is about to start over has not been read.
+    if not isinstance(sys.exception(), RerunException):
+        keys.LINK_PROBLEMS.pop()
 
 
 def _camera() -> None:

@@ -15,12 +15,19 @@ from se_viz.images import (
     open_image,
     warm_up,
 )
+from se_viz.ui.navigation import PAGES
 from se_viz.ui.session import choose_file, choose_sample, keys
 from se_viz.ui.words import plain
 
 
 def show_welcome() -> None:
-    """Say what the app shows, and offer an uploader and the samples."""
+    """Say what the app shows, and offer an uploader and the samples.
+
+    On all pages but the first, say which one waits for the photo.
+    """
+    page = PAGES.get(keys.PAGE.get())
+    if page and page != next(iter(PAGES.values())):
+        st.info(f"*{page.title}* needs a photo: choose one, and this page opens.")
     st.markdown(
         "A squeeze-and-excitation network turns each of its channels up or down, anew for every "
         "image. See how it does that for yours: every gate of every block, and the pixels the "

@@ -8,7 +8,7 @@ from se_viz.charts import to_uri
 from se_viz.engine.questions import AttributeGate, Erase
 from se_viz.ui.asking import Choices, ask
 from se_viz.ui.microscope.signs import name_level
-from se_viz.ui.session import keys
+from se_viz.ui.session import keys, link_number
 from se_viz.ui.widgets import choose_option, current_palette
 
 _MOST = 50
@@ -26,6 +26,7 @@ def show_erasing(choices: Choices, gate_map: NeuronAttribution, sign: int) -> No
         SeVizError: the map marks nothing, or too many wait; the text says what to do.
     """
     left, right = st.columns([1, 1])
+    link_number(keys.ERASE_SHARE, low=1, high=_MOST, default=10)
     percent = left.slider(
         f"Erase the strongest {_name_marked(gate_map, sign)}pixels (%)",
         1,

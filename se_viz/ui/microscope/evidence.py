@@ -16,10 +16,11 @@ from se_viz.gates.neurons import Neuron
 from se_viz.gates.records import GateSite
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, ask_with_bar, attempt, page_part
+from se_viz.ui.frame import live_part
 from se_viz.ui.microscope.erasing import show_erasing
 from se_viz.ui.microscope.sights import show_sights
 from se_viz.ui.microscope.signs import find_sign, name_ends, name_level, say_what_moved
-from se_viz.ui.session import keys
+from se_viz.ui.session import keys, link_option
 from se_viz.ui.widgets import choose_option, current_palette, get_pace, say_about, show_figure
 from se_viz.ui.words import as_markdown, plain
 
@@ -39,7 +40,7 @@ def show_evidence(choices: Choices, analysis: Analysis, block: str, channel: int
     show_sights(choices, block, channel)
 
 
-@st.fragment
+@live_part
 @page_part
 def _show_pixels(choices: Choices, target: Target, place: tuple[str, int]) -> None:
     costs = _estimate(choices)
@@ -79,6 +80,7 @@ def _choose_method(costs: dict[str, float]) -> str:
             f"{words if words.startswith('under') else f'at most {words}'}"
         )
 
+    link_option(keys.GATE_METHOD, costs, _FIRST)
     return st.selectbox(
         "Method",
         list(costs),

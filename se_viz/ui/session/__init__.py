@@ -1,17 +1,33 @@
 """What one browser session remembers; needs no PyTorch."""
 
 from se_viz.ui.session import keys
+from se_viz.ui.session.address import (
+    OTHERS,
+    begin_address,
+    came_by_link,
+    complain,
+    link_number,
+    link_option,
+    note,
+    refuse,
+    take,
+    take_link,
+    write_address,
+)
 from se_viz.ui.session.photos import get_photo
 from se_viz.ui.session.spinner import Report, Watch, stop_if_unwanted, waiting
 from se_viz.ui.session.state import (
+    OWN_PHOTO,
     ChosenImage,
     choose_file,
+    choose_linked_photo,
     choose_sample,
     chosen_image,
     gates_are_new,
     image_problem,
     is_chosen,
     list_gallery,
+    note_photo,
     open_block,
     open_block_on,
     open_channel,
@@ -24,19 +40,29 @@ from se_viz.ui.session.state import (
 from se_viz.ui.session.uploads import bound_uploads
 
 __all__ = [
+    "OTHERS",
+    "OWN_PHOTO",
     "ChosenImage",
     "Report",
     "Watch",
+    "begin_address",
     "bound_uploads",
+    "came_by_link",
     "choose_file",
+    "choose_linked_photo",
     "choose_sample",
     "chosen_image",
+    "complain",
     "gates_are_new",
     "get_photo",
     "image_problem",
     "is_chosen",
     "keys",
+    "link_number",
+    "link_option",
     "list_gallery",
+    "note",
+    "note_photo",
     "open_block",
     "open_block_on",
     "open_channel",
@@ -44,7 +70,11 @@ __all__ = [
     "open_first_block",
     "open_first_channel",
     "read_file",
+    "refuse",
     "stop_if_unwanted",
+    "take",
+    "take_link",
     "use_network",
     "waiting",
+    "write_address",
 ]

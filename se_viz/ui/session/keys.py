@@ -4,7 +4,7 @@ A `Key` is read or written by code. A plain name belongs to one widget, whose va
 returns; where several widgets are of a kind, a number or a name follows it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -54,6 +54,8 @@ def set_value(widget: str, value: Any) -> None:
 IMAGE: "Key[ChosenImage | None]" = Key("image", None)
 IMAGE_PROBLEM: Key[str | None] = Key("image_problem", None)
 """Why the last file could not be used."""
+PHOTO = "photo"
+"""Name of a sample in an address."""
 OWN_PHOTOS: "Key[tuple[ChosenImage, ...]]" = Key("own_photos", ())
 UNREAD_FILE: Key[tuple[str, bytes] | None] = Key("unread_file", None)
 """Name and content of a file that was chosen and is not decoded yet."""
@@ -65,6 +67,20 @@ NEXT_NETWORK: Key[str | None] = Key("next_network", None)
 DEVICE: Key[str | None] = Key("device", None)
 SOURCE = "source"
 CAMERA = "camera"
+
+# The address of a page.
+LINK: Key[Mapping[str, str]] = Key("link", {})
+"""What the address that opened the session holds, and nothing has used yet."""
+LINK_TAKEN: Key[bool] = Key("link-taken", False)
+LINK_PROBLEMS: Key[tuple[str, ...]] = Key("link-problems", ())
+"""Sentences about that address, to be said once."""
+ADDRESS: Key[Mapping[str, tuple[Callable[[], object], object]]] = Key("address", {})
+"""What this page keeps in its address: how each value is read, and its default."""
+PAGE: Key[str] = Key("page", "")
+"""Name of the page that is shown, as in the table of pages."""
+ADDRESS_NUMBER: Key[int] = Key("address-number", 0)
+"""How often the browser was told an address: an older one never replaces a newer one."""
+COPY_LINK = "copy-link"
 
 PAGES: "Key[Mapping[str, StreamlitPage]]" = Key("pages", {})
 """The app's pages by name; empty where a page runs by itself."""
@@ -233,3 +249,9 @@ OWN_NOTE: Key[str] = Key("own-note", "")
 """What is to be said once of the network that was brought last."""
 OWN_WEIGHTS = "own-weights"
 FORGET = "forget"
+
+
+def list_names() -> tuple[str, ...]:
+    """Return every name of this module: that of each key, and each plain one."""
+    values = [value for name, value in globals().items() if name.isupper()]
+    return tuple(value.name if isinstance(value, Key) else value for value in values)

@@ -12,9 +12,12 @@ from se_viz.errors import BusyError, ImageError
 from se_viz.images import Sample, list_samples
 from se_viz.networks import View
 from se_viz.ui.session import keys
+from se_viz.ui.session.address import complain, note, refuse, take
 from se_viz.ui.session.photos import get_photo
 from se_viz.ui.session.spinner import waiting
 
+OWN_PHOTO = "upload"
+"""What a link holds in place of a photo of one's own."""
 _USUAL = View(192)
 _MOST_PHOTOS = 6
 _MOST_BYTES = 24 * 2**20
@@ -32,6 +35,14 @@ class ChosenImage:
     """SHA-256 of the content; keys every cache."""
     credit: str = ""
     """Who made it, for samples."""
+    sample: str = ""
+    """Name of the sample in a link; empty for a photo of one's own."""
+
+
+def note_photo() -> None:
+    """Keep the photo in the address of every page."""
+    image = chosen_image()
+    note(keys.PHOTO, lambda: (image.sample or OWN_PHOTO) if image else None)
 
 
 def chosen_image() -> ChosenImage | None:
@@ -55,6 +66,26 @@ def choose_sample(sample: Sample) -> None:
     """Look at a sample image from now on."""
     keys.UNREAD_FILE.pop()
     _choose(_read(sample))
+
+
+def choose_linked_photo() -> None:
+    """Look at the sample that the link names, which opened the session.
+
+    An own photo cannot be in a link: a sample stands in, and the page says so.
+    """
+    name = take(keys.PHOTO)
+    if name is None:
+        return
+    samples = {sample.name: sample for sample in list_samples()}
+    first = next(iter(samples.values()))
+    choose_sample(samples.get(name, first))
+    if name == OWN_PHOTO:
+        complain(
+            f"The link was made with an uploaded photo, which no link can hold: the sample "
+            f"{first.title} stands in. Upload the photo again in the sidebar."
+        )
+    elif name not in samples:
+        refuse(keys.PHOTO, name, f"{first.title} is shown: choose another in the sidebar.")
 
 
 def choose_file(widget: str) -> None:
@@ -193,4 +224,5 @@ def _samples() -> tuple[ChosenImage, ...]:
 
 def _read(sample: Sample) -> ChosenImage:
     content = sample.path.read_bytes()
-    return ChosenImage(sample.title, content, hashlib.sha256(content).hexdigest(), sample.credit)
+    digest = hashlib.sha256(content).hexdigest()
+    return ChosenImage(sample.title, content, digest, sample.credit, sample.name)

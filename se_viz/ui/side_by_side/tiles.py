@@ -14,7 +14,7 @@ from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.question import Attribution
 from se_viz.charts import SIGNS, Map, Palette, fit_reach, paint_map, paint_scale, take_sign, to_uri
 from se_viz.errors import SeVizError
-from se_viz.ui.session import keys
+from se_viz.ui.session import keys, link_number
 from se_viz.ui.side_by_side.answers import Answers, maps_of
 from se_viz.ui.widgets import Request, choose_option, current_palette
 from se_viz.ui.words import as_markdown
@@ -52,6 +52,7 @@ def choose_look() -> Look:
         scale = choose_option(
             "Colour scale", {"own": "Each map's own", "shared": "One for all"}, key=keys.MAP_SCALE
         )
+    link_number(keys.MAP_OPACITY, low=0.0, high=1.0, default=0.8)
     opacity = third.slider(
         "Opacity of the maps", 0.0, 1.0, 0.8, 0.05, key=keys.MAP_OPACITY, persist_state="session"
     )

@@ -14,6 +14,7 @@ from se_viz.charts import CLIPPED
 from se_viz.errors import AttributionError, SeVizError
 from se_viz.experiments import Analysis
 from se_viz.ui.asking import Choices, case_of, page_part, part_of, progress
+from se_viz.ui.frame import live_part
 from se_viz.ui.session import Report, keys
 from se_viz.ui.side_by_side.answers import Answers, ask_method, list_remarks, maps_of
 from se_viz.ui.side_by_side.scores import show_scores
@@ -32,7 +33,7 @@ from se_viz.ui.widgets import (
 from se_viz.ui.words import plain, split_words
 
 
-@st.fragment
+@live_part
 @page_part
 def show_attributions(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
     """Show the ticked methods side by side, each with its time, what it misses, and its reason

@@ -5,10 +5,12 @@ from typing import TypeAlias
 
 from se_viz.attribution.question import Attribution, Target
 from se_viz.engine.questions import AnalyseEdited, AttributeEdited
+from se_viz.errors import EditError
 from se_viz.experiments import Analysis
-from se_viz.gates.surgery import GateEdit
+from se_viz.gates.edit_text import read_edits, write_edits
+from se_viz.gates.surgery import GateEdit, compile_edits
 from se_viz.ui.asking import Choices, ask
-from se_viz.ui.session import keys
+from se_viz.ui.session import complain, keys, note, take
 from se_viz.ui.widgets import Request, get_attribution
 
 _STEPS = 100
@@ -55,6 +57,23 @@ def history_of(name: str) -> History:
 def keep_history(name: str, history: History) -> None:
     """Remember what this session has done to a network."""
     keys.EDITS.set({**keys.EDITS.get(), name: history})
+
+
+def use_linked_edits(choices: Choices) -> None:
+    """Put the edits in force that the link holds, which opened the session; from then on the
+    address of this page holds those in force.
+    """
+    note(keys.EDITS.name, lambda: write_edits(history_of(choices.name).now), "")
+    text = take(keys.EDITS.name)
+    if not text:
+        return
+    try:
+        edits = read_edits(text)
+        compile_edits(edits, choices.network.inspection.sites)
+    except EditError as error:
+        complain(f"The edits of the link were left out. {error}")
+        return
+    keep_history(choices.name, history_of(choices.name).go(edits))
 
 
 def get_edited(choices: Choices, edits: Edits) -> Analysis:

@@ -24,7 +24,8 @@ from se_viz.gates.surgery import (
     set_gates,
 )
 from se_viz.ui.asking import Choices, page_part
-from se_viz.ui.session import keys, open_block
+from se_viz.ui.frame import live_part
+from se_viz.ui.session import keys, link_number, link_option, open_block
 from se_viz.ui.surgery.channels import Targets, choose_channels
 from se_viz.ui.surgery.edits import (
     Edits,
@@ -33,6 +34,7 @@ from se_viz.ui.surgery.edits import (
     get_edited_attribution,
     history_of,
     keep_history,
+    use_linked_edits,
 )
 from se_viz.ui.widgets import choose_class, current_palette, link_block, show_figure, show_pair
 from se_viz.ui.words import as_markdown, plain
@@ -42,11 +44,12 @@ _TITLES = {key: METHODS[key].title for key in COMMON}
 edit."""
 
 
-@st.fragment
+@live_part
 def show_surgery(choices: Choices, before: Analysis) -> None:
     """Show the gates to change on the left, and on the right what the network makes of the edits
     in force.
     """
+    use_linked_edits(choices)
     edits = history_of(choices.name).now
     desk, effect = st.columns(2, gap="large")
     try:
@@ -158,6 +161,7 @@ def _show_desk(choices: Choices, before: Analysis, table: pd.DataFrame, span: Sp
             ("Set to their mean", "mean", lambda: level_gates(targets)),
         ):
             _button(label, key, targets, lambda make=make: change(make()))
+    link_number(keys.SURGERY_AMOUNT, low=0.0, high=3.0, default=0.5)
     amount = st.slider(
         "Amount", 0.0, 3.0, 0.5, 0.05, key=keys.SURGERY_AMOUNT, persist_state="session"
     )
@@ -282,6 +286,7 @@ def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
 def _choose_map(choices: Choices, before: Analysis) -> tuple[int, str]:
     methods = list(_TITLES)
     left, right = st.columns(2)
+    link_option(keys.SURGERY_METHOD, methods, "grad_cam")
     method = left.selectbox(
         "Method",
         methods,

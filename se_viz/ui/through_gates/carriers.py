@@ -16,7 +16,7 @@ from se_viz.experiments import Analysis, gates_of, tabulate_effects
 from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, ask_with_bar
-from se_viz.ui.session import keys, open_channel
+from se_viz.ui.session import keys, link_option, open_channel
 from se_viz.ui.through_gates.rise import name_set, say_error
 from se_viz.ui.widgets import announce, choose_block, current_palette, show_figure
 
@@ -37,6 +37,7 @@ def show_carriers(choices: Choices, analysis: Analysis, run: Run) -> None:
     first, second = st.columns(2)
     with first:
         block = choose_block(analysis)
+    link_option(keys.GATE_ATTRIBUTION, titles, _WAY)
     method = second.selectbox(
         "By",
         list(titles),

@@ -12,13 +12,14 @@ from se_viz.engine.questions import TracePaths
 from se_viz.experiments import Analysis
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, ask_with_bar, page_part
+from se_viz.ui.frame import live_part
 from se_viz.ui.session import keys, open_block
 from se_viz.ui.through_gates.carriers import show_carriers
 from se_viz.ui.through_gates.rise import describe_rise, is_still, name_set, say_error, say_part
 from se_viz.ui.widgets import choose_option, current_palette, show_figure, show_pair
 
 
-@st.fragment
+@live_part
 @page_part
 def show_paths(choices: Choices, analysis: Analysis, target: Target, baseline: str) -> None:
     """Show what came through the gates and past them: by stage, by block, by pixel, and by

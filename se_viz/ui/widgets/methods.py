@@ -13,7 +13,7 @@ from se_viz.attribution.question import Attribution, Target
 from se_viz.engine.questions import Attribute, MeasurePace
 from se_viz.errors import SeVizError
 from se_viz.ui.asking import Choices, ask, describe_load, get_engine
-from se_viz.ui.session import keys
+from se_viz.ui.session import keys, note, refuse, take
 from se_viz.ui.widgets.pickers import choose_option
 from se_viz.ui.words import as_markdown
 
@@ -141,6 +141,7 @@ def _request(row: Method, baseline: str, settings: dict[str, Any]) -> Request:
 
 
 def _tick(costs: dict[str, float]) -> None:
+    _use_linked_ticks()
     columns = st.columns(_COLUMNS, gap="medium")
     kinds = [kind for kind in KINDS if any(row.kind == kind for row in METHODS.values())]
     for place, kind in enumerate(kinds):
@@ -157,6 +158,26 @@ def _tick(costs: dict[str, float]) -> None:
                 )
     with columns[kinds.index("rule") % _COLUMNS]:
         _name_the_refused()
+
+
+def _use_linked_ticks() -> None:
+    """Tick the methods that the link names, which opened the session; the address holds those
+    that are ticked.
+    """
+    usual = ",".join(method for method in METHODS if method in TICKED)
+    note(keys.TICK, _list_ticked, usual)
+    link = take(keys.TICK)
+    if link is None:
+        return
+    titles = set(filter(None, link.split(",")))
+    for method in METHODS:
+        keys.set_value(tick_of(method), method in titles)
+    if unknown := sorted(titles - METHODS.keys()):
+        refuse(keys.TICK, unknown[0], "Select methods under Methods and settings.")
+
+
+def _list_ticked() -> str:
+    return ",".join(method for method in METHODS if keys.value_of(tick_of(method)))
 
 
 def _name_the_refused() -> None:

@@ -12,7 +12,14 @@ from se_viz.experiments import Analysis
 from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices
-from se_viz.ui.session import is_chosen, keys, open_first_block, open_first_channel
+from se_viz.ui.session import (
+    is_chosen,
+    keys,
+    link_option,
+    note,
+    open_first_block,
+    open_first_channel,
+)
 
 Option = TypeVar("Option", str, int)
 
@@ -50,6 +57,7 @@ def open_block_of(analysis: Analysis) -> str:
 def choose_block(analysis: Analysis) -> str:
     """Offer every block; return the name of the open one, which a click may have set."""
     labels = label_blocks(analysis.records)
+    note(keys.BLOCK.name, keys.BLOCK.get)
     # Also where it is the same: a page that is new to the browser would begin with the first block.
     keys.BLOCK.set(open_block_of(analysis))
     return st.selectbox(
@@ -63,6 +71,7 @@ def choose_block(analysis: Analysis) -> str:
 
 def open_channel_of(record: GateRecord) -> int:
     """Return the session's open channel; where a block has none of that number, open one first."""
+    note(keys.CHANNEL.name, keys.CHANNEL.get)
     channel = keys.CHANNEL.get()
     if channel is None or not 0 <= channel < record.gate.shape[1]:
         channel = find_wide_channel(record)
@@ -116,6 +125,7 @@ def choose_class(choices: Choices, analysis: Analysis, label: str = "Class") -> 
     # Set also where it is the same, as for the block.
     keys.TARGET.set(ranked[0] if target is None else target)
     keys.TARGET_OF.set(token)
+    note(keys.TARGET.name, keys.TARGET.get, ranked[0])
     target = st.selectbox(
         label, ranked, format_func=names.__getitem__, key=keys.TARGET.name, persist_state="session"
     )
@@ -128,12 +138,14 @@ def choose_option(
 ) -> Option:
     """Offer a few options in one row.
 
-    The choice, at first ``default`` or the first one, survives the page.
+    The choice, at first ``default`` or the first one, survives the page and stands in its address.
     """
+    first = next(iter(options)) if default is None else default
+    link_option(key, options, first)
     return st.segmented_control(
         label,
         list(options),
-        default=next(iter(options)) if default is None else default,
+        default=first,
         required=True,
         format_func=options.__getitem__,
         key=key,

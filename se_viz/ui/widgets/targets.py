@@ -5,7 +5,7 @@ import streamlit as st
 from se_viz.attribution.question import BASELINES, Target
 from se_viz.experiments import Analysis
 from se_viz.ui.asking import Choices
-from se_viz.ui.session import keys
+from se_viz.ui.session import keys, link_option, note
 from se_viz.ui.widgets.pickers import choose_class
 
 
@@ -19,6 +19,7 @@ def choose_target(choices: Choices, analysis: Analysis) -> tuple[Target, str]:
         index = choose_class(choices, analysis, "Why this class")
     with second:
         against = _choose_other(choices, analysis, index)
+    link_option(keys.BASELINE, BASELINES, next(iter(BASELINES)))
     baseline = third.selectbox(
         "Compared with",
         list(BASELINES),
@@ -39,6 +40,7 @@ def _choose_other(choices: Choices, analysis: Analysis, index: int) -> int | Non
     rival = keys.AGAINST.get() if keys.AGAINST_OF.get() == token else rivals.get(token)
     keys.AGAINST.set(rival if rival in ranked else None)
     keys.AGAINST_OF.set(token)
+    note(keys.AGAINST.name, keys.AGAINST.get)
     rival = st.selectbox(
         "And not that class",
         ranked,
