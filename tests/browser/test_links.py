@@ -13,14 +13,14 @@ pytestmark = pytest.mark.browser
 
 COMMON = {"photo": "coffee", "network": "se_resnet50_half_imagenette"}
 SIGHTS = {
-    "": {"block": "layer3.1.bn3.1", "channel": "7", "value": "squeeze", "order": "index"}
+    "": {"block": "layer3.1.bn3.1", "channel": "7", "value": "squeeze", "order": "channel"}
     | {"method": "saliency", "target": "2", "opacity": "0.5"},
     "microscope": {"block": "layer2.0.bn3.1", "channel": "11", "gate-method": "saliency"}
-    | {"erase-fill": "mean", "jacobian-view": "all"},
+    | {"erase-fill": "mean", "jacobian-view": "strongest"},
     "surgery": {"block": "layer4.2.bn3.1", "channel": "3", "surgery-way": "one"}
     | {"edits": "set0@layer3.1.bn3.1;scale1.5@layer4.2.bn3.1:0-99", "surgery-amount": "1.25"},
     "counterfactuals": {"block": "layer4.0.bn3.1", "channel": "5", "target": "4"}
-    | {"scope": "stage", "measure": "estimate"},
+    | {"scope": "stage", "counterfactual": "shuffle"},
     "attribution": {"target": "1", "against": "2", "baseline": "black", "tick": "saliency"}
     | {"map-sign": "against"},
 }
@@ -100,7 +100,7 @@ def test_the_address_follows_what_is_chosen_and_the_history_does_not(open_link):
     page = open_link("?photo=chelsea")
     entries = page.evaluate("history.length")
     page.get_by_test_id("stMain").get_by_text("index", exact=True).click()
-    expect(page).to_have_url(re.compile("order=index"))
+    expect(page).to_have_url(re.compile("order=channel"))
     # Inside a part of the page that runs by itself.
     page.get_by_role("combobox", name="Method").click()
     page.get_by_role("option", name="Saliency", exact=True).click()
@@ -110,7 +110,7 @@ def test_the_address_follows_what_is_chosen_and_the_history_does_not(open_link):
     expect(page).to_have_url(re.compile("/networks"))
     page.go_back()
     expect(page.get_by_role("heading", name="What did the gates do?")).to_be_visible()
-    expect(page).to_have_url(re.compile("order=index.*method=saliency"))
+    expect(page).to_have_url(re.compile("order=channel.*method=saliency"))
 
 
 def test_f5_keeps_the_edits(open_link):
