@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from jaxtyping import Float, install_import_hook
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import init
 from torchvision.models.resnet import Bottleneck
@@ -26,7 +26,9 @@ gc.disable()
 # Before the first import of se_viz: a module that is already loaded stays unchecked. A machine that
 # is lent for its GPU may have no more than PyTorch.
 if find_spec("beartype"):
-    install_import_hook("se_viz", "beartype.beartype")
+    from tests.support.checked import check_calls
+
+    check_calls("se_viz")
 torch.set_num_threads(1)
 
 from se_viz.networks import Network, NetworkCard, checkpoints, load_network  # noqa: E402
