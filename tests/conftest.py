@@ -6,6 +6,7 @@ import shutil
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +33,7 @@ if find_spec("beartype"):
 torch.set_num_threads(1)
 
 from se_viz.networks import Network, NetworkCard, checkpoints, load_network  # noqa: E402
+from se_viz.networks.architectures import build  # noqa: E402
 from se_viz.networks.resnet import build_se_resnet  # noqa: E402
 from se_viz.networks.weights import save_checkpoint  # noqa: E402
 
@@ -211,6 +213,34 @@ def shallow(session_shallow: Network) -> Network:
     third of the time.
     """
     return copy.deepcopy(session_shallow)
+
+
+@pytest.fixture(scope="session")
+def quick_card(card: NetworkCard) -> NetworkCard:
+    """Return the card of the smallest network that can be saved: what is scored does not depend on
+    the size, and its time does.
+    """
+    return replace(card, library="timm", architecture="test_efficientnet", arguments={})
+
+
+@pytest.fixture(scope="session")
+def quick_model(quick_card: NetworkCard) -> nn.Module:
+    """Return that network itself, which no test may change."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build(quick_card, num_classes=len(quick_card.classes))
+        randomise(model)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def quick_folder(
+    quick_model: nn.Module, quick_card: NetworkCard, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return the folder that holds it, into which nobody may write."""
+    folder = tmp_path_factory.mktemp("quick")
+    save_checkpoint(quick_model, quick_card, folder)
+    return folder
 
 
 def _residual(channels: int, *, stride: int) -> nn.Sequential:

@@ -53,7 +53,11 @@ def contrast(one: str, other: str) -> float:
 
 
 def style(element: Locator, name: str) -> str:
-    return element.first.evaluate(f"element => getComputedStyle(element).{name}")
+    """Return one computed style of the first such element, which must be one that all have."""
+    # A figure may be drawn once more just then: what is no longer in the page has no styles.
+    while not (value := element.first.evaluate(f"element => getComputedStyle(element).{name}")):
+        element.first.wait_for()
+    return value
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

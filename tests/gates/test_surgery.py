@@ -79,7 +79,11 @@ def test_a_gate_set_to_zero_is_what_captum_ablates(se_net: nn.Module, images: Te
     """
     gate = se_net.get_submodule(f"{path}.scale_activation")
     count = gates(se_net, images)[path].shape[1]
-    mask = torch.arange(count).reshape(1, -1, 1, 1)
+    # One feature for each channel that is compared, and one for all others, each of which would
+    # cost a pass.
+    channels = (0, 7, count - 1)
+    mask = torch.full((1, count, 1, 1), len(channels))
+    mask[0, channels, 0, 0] = torch.arange(len(channels))
     image = images[:1]
     with torch.no_grad():
         fallen = captum.attr.LayerFeatureAblation(se_net, gate).attribute(
@@ -87,7 +91,7 @@ def test_a_gate_set_to_zero_is_what_captum_ablates(se_net: nn.Module, images: Te
         )
     assert isinstance(fallen, Tensor)
     plain = answer(se_net, image)[0, 2]
-    for channel in (0, 7, count - 1):
+    for channel in channels:
         edited = answer(se_net, image, set_gates(path, 0.0, channels=[channel]))[0, 2]
         assert torch.equal(fallen[0, channel, 0, 0], plain - edited)
     assert fallen.any()

@@ -2,8 +2,10 @@
 loopback.
 """
 
+import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -355,40 +357,72 @@ def test_rests_of_killed_downloads_are_swept(hub: Hub, tmp_path: Path):
     assert (folder / "young.pth.2.partial").exists()
 
 
-CHILD = """
-import sys
+# Forks, because importing PyTorch anew for each download is most of the time.
+OTHERS = """
+import json, os, sys
 from pathlib import Path
 from se_viz.networks import catalogue, downloads
 from se_viz.networks.cache import files_folder
 from se_viz.networks.zoo import find_card
 
-catalogue.TABLE = Path(sys.argv[1])
-
 def tell(come, total):
     if list(files_folder().glob("*.partial")):
-        print("begun", flush=True)
+        print("begun", os.getpid(), flush=True)
 
-downloads.download(find_card(sys.argv[2]), tell)
+for line in sys.stdin:
+    table, name, cache = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.environ["SE_VIZ_CACHE"] = cache
+        catalogue.TABLE = Path(table)
+        downloads.download(find_card(name), tell)
+        os._exit(0)
+    print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
+@pytest.fixture(scope="module")
+def others() -> Iterator[subprocess.Popen[str]]:
+    """An interpreter that starts another process for each download that it is told of."""
+    words = [sys.executable, "-c", OTHERS]
+    with subprocess.Popen(
+        words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+
+
+def read_end(others: subprocess.Popen[str]) -> int:
+    """Wait for the process that was started last; return its exit code."""
+    assert others.stdout is not None
+    return next(int(line.split()[1]) for line in others.stdout if line.startswith("ended"))
+
+
 @pytest.mark.parametrize("killed", [True, False])
-def test_two_processes_download_one_file_in_turn(hub: Hub, killed: bool):
+def test_two_processes_download_one_file_in_turn(
+    hub: Hub, others: subprocess.Popen[str], killed: bool
+):
     """The second waits and finds the first one's file; where the first is killed it begins anew
     and leaves no rest.
     """
     hub.silence = threading.Event()
-    words = [sys.executable, "-c", CHILD, str(catalogue.TABLE), FILE]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "begun\n"
-        second = threading.Thread(target=download, args=(find_card(FILE),))
-        second.start()
-        if killed:
-            first.kill()
-            first.wait()
-        hub.silence.set()
-        second.join()
+    assert others.stdin is not None
+    assert others.stdout is not None
+    print(
+        json.dumps([str(catalogue.TABLE), FILE, os.environ["SE_VIZ_CACHE"]]),
+        file=others.stdin,
+        flush=True,
+    )
+    begun, first = others.stdout.readline().split()
+    assert begun == "begun"
+    second = threading.Thread(target=download, args=(find_card(FILE),))
+    second.start()
+    if killed:
+        os.kill(int(first), signal.SIGKILL)
+        assert read_end(others) == -signal.SIGKILL
+    hub.silence.set()
+    second.join()
+    if not killed:
+        assert read_end(others) == 0
     assert is_on_disk(find_card(FILE))
     assert [method for method, _, _ in hub.requests].count("GET") == 1 + killed
     assert [name for name in files() if not name.endswith(".pth")] == []

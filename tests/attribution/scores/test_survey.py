@@ -1,5 +1,6 @@
 """Scores of many images, in the library and on the command line."""
 
+import copy
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from se_viz import attribute, open_image
 from se_viz.__main__ import main
@@ -26,7 +28,7 @@ from se_viz.attribution.scores.survey import (
     survey_scores,
 )
 from se_viz.images.reading import list_samples
-from se_viz.networks import Network
+from se_viz.networks import Network, NetworkCard, load_network
 from se_viz.networks.weights import save_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -38,14 +40,14 @@ CONTROLS = ["Random pixels", "Random patches", "Centred blob"]
 
 
 @pytest.fixture
-def run(network_folder: Path) -> Callable[..., int]:
+def run(quick_folder: Path) -> Callable[..., int]:
     """Run the command on the small network; words come before its options."""
     return lambda *words: main(
-        ["score", *map(str, words), "--checkpoints", str(network_folder), "--device", "cpu"]
+        ["score", *map(str, words), "--checkpoints", str(quick_folder), "--device", "cpu"]
     )
 
 
-def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path, capsys):
+def test_the_written_table_is_the_librarys(run, quick_folder: Path, tmp_path: Path, capsys):
     """Two images, two methods and three controls; every number equals the library's for the most
     probable class.
     """
@@ -63,7 +65,7 @@ def test_the_written_table_is_the_librarys(run, network: Network, tmp_path: Path
     assert table["map"].tolist() == 2 * [*titles, *CONTROLS]
     assert table["image"].unique().tolist() == [str(folder / path.name) for path in (CAT, COFFEE)]
     rows = table[(table["image"] == str(folder / COFFEE.name))].set_index("map")
-    check_saliency(rows, network)
+    check_saliency(rows, load_network("tiny", "cpu", folder=quick_folder))
     check_printed(capsys.readouterr().out, table, titles)
     assert "<script src=" not in plot.read_text()
     assert "pixels changed, in the order of the map" in json.dumps(plot.read_text())
@@ -166,20 +168,19 @@ def test_a_named_class_is_explained_against_another(run, tmp_path: Path):
     assert {row["class"] for row in json.loads(out.read_text())} == {"dog"}
 
 
-def test_without_methods_the_usual_ones_are_scored(network: Network):
+def test_without_methods_the_usual_ones_are_scored(shallow: Network):
     """Those that the page offers where there is room for few."""
-    survey = survey_scores(network, open_image(CAT), Survey())
+    survey = survey_scores(shallow, open_image(CAT), Survey())
     assert survey.scores["map"].tolist()[: len(COMMON)] == [
         METHODS[key].title for key in COMMON if METHODS[key].title not in survey.problems
     ]
 
 
-def test_a_map_without_an_order_is_left_out_with_its_reason(network: Network, card, se_net):
+def test_a_map_without_an_order_is_left_out_with_its_reason(shallow: Network):
     """The other methods of the image still count."""
     with torch.no_grad():
-        se_net.fc.weight.zero_()
-    blank = Network(se_net.requires_grad_(False), card, torch.device("cpu"))
-    survey = survey_scores(blank, open_image(CAT), Survey(("saliency",)))
+        shallow.model.get_parameter("fc.weight").zero_()
+    survey = survey_scores(shallow, open_image(CAT), Survey(("saliency",)))
     assert survey.scores["map"].tolist() == CONTROLS
     assert survey.problems["Saliency"].startswith("This map is 0 everywhere")
 
@@ -227,11 +228,14 @@ def test_wrong_words_are_refused_before_anything_is_computed(
     assert capsys.readouterr().err.startswith(f"se_viz: {sentence}")
 
 
-def test_what_holds_for_every_image_is_said_once(card, se_net, tmp_path: Path, capsys):
+def test_what_holds_for_every_image_is_said_once(
+    quick_card: NetworkCard, quick_model: nn.Module, tmp_path: Path, capsys
+):
     """A folder of photos would bury its table under one sentence."""
+    blank = copy.deepcopy(quick_model)
     with torch.no_grad():
-        se_net.fc.weight.zero_()
-    save_checkpoint(se_net, card, tmp_path)
+        blank.get_parameter("classifier.weight").zero_()
+    save_checkpoint(blank, quick_card, tmp_path)
     words = [
         str(CAT),
         str(COFFEE),

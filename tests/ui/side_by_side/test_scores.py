@@ -2,6 +2,8 @@
 for what fails.
 """
 
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
@@ -16,13 +18,25 @@ from se_viz.attribution.scores.curves import Exam
 from se_viz.attribution.scores.scores import make_yardstick, score_map
 from se_viz.attribution.scores.sensitivity import measure_sensitivity
 from se_viz.charts.palettes import LIGHT
-from se_viz.networks import Network
+from se_viz.networks import Network, load_network
 from se_viz.ui.session.keys import SCORES_TABLE as TABLE
 from tests.support.pages import chosen, clean, figure, noise, session, words
 
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
 
 TITLES = ["Saliency", "Input x Gradient"]
+
+
+@pytest.fixture(scope="module")
+def saved(quick_folder: Path) -> Path:
+    """Let the app find the smallest network: a hundred times the curves of a map are traced."""
+    return quick_folder
+
+
+@pytest.fixture(scope="module")
+def session_network(saved: Path) -> Network:
+    """Return that network, too."""
+    return load_network("tiny", "cpu", folder=saved)
 
 
 @pytest.fixture
@@ -176,28 +190,6 @@ def test_another_class_has_to_be_asked_for_anew(page: AppTest):
     assert page.dataframe
     page.selectbox[0].select_index(1)
     assert not clean(page.run()).dataframe
-
-
-def test_randomising_shows_map_and_gates_part_by_part(page: AppTest):
-    """Six steps: an untouched copy, whose likenesses are 1, the classifier, and four stages."""
-    press(page, "Randomise a copy")
-    traces = {trace["name"]: trace for trace in figure(page, "sanity-steps")["data"]}
-    assert list(traces)[-4:] == [f"stage {stage}" for stage in (2, 3, 4, 5)]
-    assert "two shuffled networks" in traces
-    assert all(
-        len(trace["text"]) == 6 for name, trace in traces.items() if name != "two shuffled networks"
-    )
-    assert traces["stage 2"]["text"] == [
-        "nothing",
-        "classifier",
-        "stage 5",
-        "stage 4",
-        "stage 3",
-        "stage 2",
-    ]
-    # The network of these tests was never trained: nothing in its maps was learned.
-    assert "on the learned weights**: the sizes" not in words(page)
-    assert "with the maps of 19 networks whose weights are all shuffled" in words(page)
 
 
 def test_a_stopped_run_offers_itself_again(page: AppTest):
