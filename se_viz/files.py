@@ -22,6 +22,8 @@ except ImportError:  # Windows, where an open file cannot be replaced and so nee
 
 SUFFIXES = (".csv", ".parquet", ".json", ".npz")
 """File name endings that tables are written to."""
+FIGURES = (".svg", ".pdf", ".png", ".html")
+"""File name endings that figures are written to."""
 _KINDS = {
     stat.S_IFIFO: "it is a pipe, which may never end",
     stat.S_IFCHR: "it is a device, which may never end",

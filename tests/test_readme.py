@@ -34,6 +34,19 @@ def test_library_examples_run_as_printed(tmp_path, monkeypatch, capsys):
     assert compared == f"({side}, {side})"
 
 
+def test_examples_of_figures_run_as_printed(tmp_path, monkeypatch):
+    """Each family of figures has one, and each leaves a page below a megabyte."""
+    shutil.copy(list_samples()[0].path, tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        exec(compile(block, "figures.md", "exec"), names)
+    pages = sorted(tmp_path.glob("*.html"))
+    assert len(pages) == 7
+    assert all(page.stat().st_size < 1_000_000 for page in pages)
+
+
 def test_commands_are_spelled_as_the_command_line_takes_them():
     """Every `python -m se_viz` line of the README has to be accepted; argparse ends the process on
     a wrong one.

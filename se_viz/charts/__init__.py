@@ -1,4 +1,4 @@
-"""Tables and maps to figures; the only Plotly import."""
+"""Tables and maps to figures, and figures to files; the only Plotly import."""
 
 from se_viz.charts.attributions import SIGNS, Map, fit_reach, paint_map, paint_scale, take_sign
 from se_viz.charts.channel import draw_places, draw_strip
@@ -6,10 +6,11 @@ from se_viz.charts.channel_maps import lay_out_channels
 from se_viz.charts.counterfactuals import draw_counterfactuals
 from se_viz.charts.dress import literal
 from se_viz.charts.effects import draw_effects, draw_shuffles
+from se_viz.charts.export import can_draw, figure_bytes, save_figure, to_html
 from se_viz.charts.gate_map import lay_out_gates
 from se_viz.charts.gates import ORDERS, draw_gates
 from se_viz.charts.influence import CELLS, draw_cells, draw_row, draw_strongest
-from se_viz.charts.maps import Figure, draw_channels, draw_overlay, to_html
+from se_viz.charts.maps import Figure, draw_channels, draw_overlay
 from se_viz.charts.numbers import count_decimals, signed
 from se_viz.charts.palettes import DARK, LIGHT, Palette
 from se_viz.charts.paths import PAST, THROUGH, draw_flows, sum_cells
@@ -37,6 +38,7 @@ __all__ = [
     "Palette",
     "Span",
     "Tile",
+    "can_draw",
     "count_decimals",
     "draw_answers",
     "draw_cells",
@@ -58,6 +60,7 @@ __all__ = [
     "draw_strip",
     "draw_strongest",
     "draw_threshold",
+    "figure_bytes",
     "fit_reach",
     "fit_span",
     "gate_span",
@@ -67,6 +70,7 @@ __all__ = [
     "literal",
     "paint_map",
     "paint_scale",
+    "save_figure",
     "signed",
     "sum_cells",
     "take_sign",

@@ -126,21 +126,6 @@ def _axes(
     return {f"xaxis{number}": {"visible": False, **x}, f"yaxis{number}": {**y, **square, **words}}
 
 
-def to_html(figure: Figure, palette: Palette) -> bytes:
-    """Return a figure as one HTML file that needs no network, in the colours of the page it comes
-    from.
-    """
-    # A copy: on the page the same figure goes on with Streamlit's colours.
-    alone = Figure(figure).update_layout(
-        template="none", paper_bgcolor=palette.page, font_color=palette.ink
-    )
-    return (
-        alone.update_layout(margin={"l": 70, "r": 30, "t": 60, "b": 60})
-        .to_html(include_plotlyjs=True)
-        .encode()
-    )
-
-
 def photo_layer(photo: Image.Image, width: int, height: int) -> dict[str, Any]:
     """Return the layout of a photo in grey below a map of this size."""
     place = {"x": -0.5, "y": -0.5, "sizex": width, "sizey": height}

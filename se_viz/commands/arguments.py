@@ -10,6 +10,7 @@ from se_viz.errors import OptionError
 from se_viz.train.options import add_options, check_recipe, read_count, read_path, read_seed
 
 _TABLE = "file for the table: .csv, .parquet, .json or .npz"
+_PLOT = ".html, or .svg, .pdf, .png by the extra `figures`"
 _IMAGES = "images, folders and patterns such as *.jpg"
 
 
@@ -216,7 +217,10 @@ def _add_counterfactuals(command: argparse.ArgumentParser) -> argparse.ArgumentP
     )
     command.add_argument("--out", type=read_path, help=_TABLE)
     command.add_argument(
-        "--plot", type=read_path, metavar="FILE.html", help="file for the plot over depth"
+        "--plot",
+        type=read_path,
+        metavar="FILE",
+        help="file for the plot over depth: .html, or .svg, .pdf, .png with se_viz[figures]",
     )
     return command
 
@@ -239,7 +243,10 @@ def _add_score(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     )
     command.add_argument("--out", type=read_path, help=_TABLE)
     command.add_argument(
-        "--plot", type=read_path, metavar="FILE.html", help="file for the mean curves"
+        "--plot",
+        type=read_path,
+        metavar="FILE",
+        help="file for the mean curves: .html, or .svg, .pdf, .png with se_viz[figures]",
     )
     return command
 

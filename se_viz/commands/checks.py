@@ -6,11 +6,12 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from se_viz.devices import ask_driver
-from se_viz.errors import CheckpointError, DeviceError, ImageError, NetworkError
-from se_viz.files import check_folder_target, check_ordinary, check_target
+from se_viz.errors import CheckpointError, DeviceError, ImageError, NetworkError, OptionError
+from se_viz.files import FIGURES, check_folder_target, check_ordinary, check_target
 from se_viz.images import find_images
 from se_viz.names import show_name, show_path
 from se_viz.networks import NetworkCard, list_networks
@@ -70,7 +71,12 @@ def _check_targets(arguments: argparse.Namespace) -> None:
     elif arguments.command not in ("app", "train") and getattr(arguments, "out", None):
         check_target(arguments.out)
     if getattr(arguments, "plot", None):
-        check_target(arguments.plot, (".html",))
+        check_target(arguments.plot, FIGURES)
+        if arguments.plot.suffix.lower() != ".html" and not find_spec("kaleido"):
+            raise OptionError(
+                f"{arguments.plot.name} would be drawn by kaleido, which is not installed. Install "
+                "it: pip install 'se_viz[figures]', or name an .html file."
+            )
 
 
 def _gather_images(paths: Sequence[Path]) -> tuple[list[Path], int]:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from se_viz.commands.checks import cards_of
 from se_viz.errors import AttributionError
-from se_viz.files import told, write_file
 from se_viz.gates.tables import write_table
 from se_viz.names import show_path
 from se_viz.networks import Network, load_network
@@ -105,13 +104,3 @@ def write(table: pd.DataFrame, path: Path, what: str = "gates") -> None:
     """
     write_table(table, path)
     print(f"{len(table)} {what} written to {show_path(path)}")
-
-
-def write_page(path: Path, content: bytes) -> None:
-    """Write a plot as a page that works offline.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    with told(path):
-        write_file(path, content)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from se_viz.commands.inputs import load, write, write_page
+from se_viz.commands.inputs import load, write
 from se_viz.commands.progress import end, whole, work_on
 from se_viz.errors import CheckpointError, SeVizError
 from se_viz.experiments import (
@@ -108,7 +108,7 @@ def _tell(
         write(table, arguments.out, "counterfactuals")
     if arguments.plot:
         # Here, so that other commands do not wait for Plotly.
-        from se_viz.charts import LIGHT, draw_counterfactuals, to_html
+        from se_viz.charts import LIGHT, draw_counterfactuals, save_figure
 
-        write_page(arguments.plot, to_html(draw_counterfactuals(summary, LIGHT, dots=table), LIGHT))
+        save_figure(draw_counterfactuals(summary, LIGHT, dots=table), arguments.plot)
         print(f"The plot over depth is written to {show_path(arguments.plot)}")

@@ -12,7 +12,6 @@ from se_viz.commands.inputs import (
     find_class,
     load,
     write,
-    write_page,
 )
 from se_viz.commands.progress import end, whole, work_on
 from se_viz.errors import SeVizError
@@ -122,7 +121,7 @@ def _plot(
     tables: Sequence[pd.DataFrame], best: Sequence[str], arguments: argparse.Namespace
 ) -> None:
     from se_viz.attribution.scores import average_curves
-    from se_viz.charts import LIGHT, draw_curves, to_html
+    from se_viz.charts import LIGHT, draw_curves, save_figure
 
     compares = arguments.against is not None
     unit = "lead of the class<br>(logits)" if compares else "probability<br>of the class"
@@ -130,7 +129,7 @@ def _plot(
     table = average_curves(tables)
     table["colour"] = [colours.get(name) for name in table["map"]]
     figure = draw_curves(table, LIGHT, unit=unit, fixed=not compares)
-    write_page(arguments.plot, to_html(figure, LIGHT))
+    save_figure(figure, arguments.plot)
     print(
         f"The mean of each curve is drawn in {show_path(arguments.plot)}; bands are its standard "
         "error over images."

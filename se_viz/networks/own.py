@@ -18,18 +18,18 @@ from se_viz.errors import CheckpointError, NetworkError
 from se_viz.files import read_file
 from se_viz.names import show_name
 from se_viz.networks.architectures import build, shapes
+from se_viz.networks.blueprints import find_architecture
 from se_viz.networks.cache import find_files, own_folder
 from se_viz.networks.card import MAX_CLASSES, MAX_LABEL, NetworkCard
 from se_viz.networks.checkpoints import read_cards
 from se_viz.networks.cost import measure_cost
-from se_viz.networks.families import list_architectures
 from se_viz.networks.fit import Match, find_matches, is_whole, split_rest
 from se_viz.networks.labels import numbered_classes
 from se_viz.networks.listing import Listing, read_listing
 from se_viz.networks.network import Network
 from se_viz.networks.pickles import DTYPES, refusal
 from se_viz.networks.weights import check_fit, differences, refuse, save_checkpoint
-from se_viz.networks.zoo import OWN, list_networks
+from se_viz.networks.zoo import OWN
 
 MAX_BYTES = 2**30
 """Largest file of weights that is read."""
@@ -47,17 +47,15 @@ def read_own(
     multi_label: bool = False,
     watch: Callable[[], None] = lambda: None,
 ) -> Network:
-    """Load a user's weights into a listed architecture, with as many classes as their classifier
-    has.
+    """Load a user's weights into an architecture, with as many classes as their classifier has.
 
     ``source`` is a safetensors file or what ``torch.save`` wrote, or its bytes (then ``name`` is
     what messages call it). The network's tensors may lie in it under any prefix, beside anything
-    else; the card's ``notes`` say what was chosen or left out. ``architecture`` is a network's name
-    (``timm/seresnet50.ra2_in1k``), or that without its weights (``timm/seresnet50``), or a depth of
-    se_viz at full width (``se_resnet50``). Without ``labels`` classes are numbered. With
-    ``multi_label`` each class has a probability of its own, as one alone always has. Nothing in the
-    file is run, it is read in a process of its own, and nothing is kept: see `keep`. ``watch`` is
-    called while that works, and may raise.
+    else; the card's ``notes`` say what was chosen or left out. ``architecture`` is a name that
+    `find_architecture` knows, such as ``timm/seresnet50``. Without ``labels`` classes are numbered.
+    With ``multi_label`` each class has a probability of its own, as one alone always has. Nothing
+    in the file is run, it is read in a process of its own, and nothing is kept: see `keep`.
+    ``watch`` is called while that works, and may raise.
 
     Raises:
         NetworkError: there is no such architecture.
@@ -67,7 +65,7 @@ def read_own(
     name = name or (source.name if isinstance(source, Path) else "The file")
     title = show_name(name)
     place = choose_device(device).device
-    card = _architecture(architecture)
+    card = find_architecture(architecture)
     content = _content(source, title)
     listing = read_listing(content, title, watch=watch)
     fit = _find(listing, card)
@@ -197,23 +195,6 @@ def _content(source: bytes | Path, name: str) -> bytes:
             "reads. Save the weights alone, without the optimiser, in half precision."
         )
     return content
-
-
-def _architecture(name: str) -> NetworkCard:
-    cards = list_networks()
-    for card in cards:
-        # With arguments of its own, such as a width, it is not what the architecture's name alone
-        # means.
-        plain = () if card.arguments else (f"{card.library}/{card.architecture}", card.architecture)
-        if name in (card.name, *plain):
-            return card
-    if name in list_architectures():
-        usual = next(card for card in cards if card.library == "torchvision")
-        return replace(usual, name=name, library="se_viz", architecture=name, weights="", source="")
-    raise NetworkError(
-        f"There is no architecture {show_name(name)!r}. Choose the name of a network in `python -m "
-        f"se_viz networks`, or one of: {', '.join(list_architectures())}."
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from se_viz.networks import Network, load_network
 from se_viz.networks.checkpoints import FOLDER
 from se_viz.train.data import READABLE, Pictures, find_data
 from se_viz.train.export import Naming, export
-from se_viz.train.loop import Run, train
+from se_viz.train.loop import Run, train, untrained_card
 from se_viz.train.options import DATA_NAME, recipe_of
 
 
@@ -32,6 +32,8 @@ def run(arguments: argparse.Namespace) -> None:
     recipe = recipe_of(arguments)
     out = arguments.out or FOLDER
     device = choose_device(arguments.device).device
+    # First: a name that is mistyped should be told before the images are read.
+    untrained_card(recipe)
     _check_folders(arguments, out)
     with _alone(arguments.run):
         training, validation = _read_data(find_data(arguments.data), batch=recipe.batch)

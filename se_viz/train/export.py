@@ -10,14 +10,14 @@ import torch
 
 from se_viz.errors import DataError
 from se_viz.files import told
+from se_viz.networks.architectures import build
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.cost import measure_cost
-from se_viz.networks.families import build_untrained
 from se_viz.networks.network import Network
 from se_viz.networks.weights import save_checkpoint
 from se_viz.train.data import MEAN, STD, Pictures
 from se_viz.train.evaluate import evaluate
-from se_viz.train.loop import architecture_options, read_state
+from se_viz.train.loop import read_state, untrained_card
 from se_viz.train.recipe import Recipe
 
 
@@ -58,15 +58,16 @@ def export(
 
 
 def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: dict) -> Network:
-    options = architecture_options(recipe)
-    model = build_untrained(recipe.architecture, num_classes=len(classes), **options)
+    plan = untrained_card(recipe)
+    model = build(plan, num_classes=len(classes))
     model.load_state_dict(_averaged(state))
     model.half().float().eval().requires_grad_(False)
     card = NetworkCard(
         name=naming.name,
         title=naming.title,
-        architecture=recipe.architecture,
-        arguments=options,
+        architecture=plan.architecture,
+        library=plan.library,
+        arguments=plan.arguments,
         classes=classes,
         input_size=naming.input_size,
         mean=MEAN,

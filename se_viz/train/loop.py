@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torchvision.ops import SqueezeExcitation
 from torchvision.transforms import v2
 from tqdm import tqdm
 
 from se_viz.errors import DataError, NetworkError
 from se_viz.files import check_ordinary, told, write_file
-from se_viz.networks.families import build_untrained, find_family
+from se_viz.gates.places import scan_model
+from se_viz.names import show_name
+from se_viz.networks.architectures import build
+from se_viz.networks.blueprints import find_architecture
+from se_viz.networks.card import NetworkCard
+from se_viz.networks.families import find_family
 from se_viz.networks.listing import read_listing
 from se_viz.networks.network import Network
 from se_viz.train.data import Pictures, normalise, training_batches, validation_batches
 from se_viz.train.recipe import Recipe
 
+QUICK_SIZE = 192
+"""Side of the images that a run looks at its progress with, in pixels."""
 _COLUMNS = "epoch,size,learning_rate,training_loss,validation_top1,seconds"
 
 
@@ -41,10 +47,10 @@ class Run:
         device: torch.device,
         initial: Network | None = None,
     ) -> None:
+        card = untrained_card(recipe)
         torch.manual_seed(recipe.seed)
-        model = build_untrained(
-            recipe.architecture, num_classes=classes, **architecture_options(recipe)
-        )
+        model = build(card, num_classes=classes)
+        _check_sizes(model, recipe, card)
         if initial:
             _begin_with(model, initial)
         self.recipe = recipe
@@ -115,8 +121,11 @@ class Run:
             ) from error
 
     def _fits(self, state: dict[str, Any]) -> bool:
-        classes = len(state["model"]["fc.bias"]) == len(self.model.state_dict()["fc.bias"])
-        return classes and state["schedule"]["total_steps"] == self.schedule.total_steps
+        shapes = all(
+            state["model"][name].shape == value.shape
+            for name, value in self.model.state_dict().items()
+        )
+        return shapes and state["schedule"]["total_steps"] == self.schedule.total_steps
 
 
 def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
@@ -208,7 +217,7 @@ def _train_epoch(
 
 @torch.inference_mode()
 def quick_accuracy(
-    model: nn.Module, pictures: Pictures, device: torch.device, *, size: int = 192
+    model: nn.Module, pictures: Pictures, device: torch.device, *, size: int = QUICK_SIZE
 ) -> float:
     """Return the top-1 share under bf16: a guide while training, not the number for the card."""
     model.eval()
@@ -220,11 +229,40 @@ def quick_accuracy(
     return right / len(pictures)
 
 
-def architecture_options(recipe: Recipe) -> dict[str, Any]:
-    """Return the options that the recipe's architecture takes, as its builder and its card name
-    them.
+def untrained_card(recipe: Recipe) -> NetworkCard:
+    """Return the card of a recipe's architecture, with the options that it takes.
+
+    Raises:
+        NetworkError: there is no such architecture, or it has no SE block.
     """
-    return {name: getattr(recipe, name) for name in find_family(recipe.architecture).options}
+    name = recipe.architecture
+    card = find_architecture(name)
+    options: dict[str, Any] = {}
+    if card.library == "se_viz":
+        # Not a network that has a width of its own: the recipe says the width.
+        options = {option: getattr(recipe, option) for option in find_family(name).options}
+    return replace(card, arguments=options, weights="", source="")
+
+
+def _check_sizes(model: nn.Module, recipe: Recipe, card: NetworkCard) -> None:
+    """Try every size: some architectures of timm run at one alone.
+
+    Raises:
+        NetworkError: it does not run at one of them.
+    """
+    if card.library == "se_viz":
+        return
+    model.eval()
+    for size in sorted({*recipe.sizes, QUICK_SIZE}):
+        try:
+            with torch.inference_mode():
+                model(torch.zeros(1, 3, size, size))
+        except Exception as error:
+            # Libraries raise anything on images of another size than they expect.
+            raise NetworkError(
+                f"{card.name} cannot be trained here: it does not run at {size} pixels "
+                f"({show_name(error)}). Choose an architecture that runs at any size."
+            ) from error
 
 
 def _begin_with(model: nn.Module, network: Network) -> None:
@@ -238,7 +276,7 @@ def _begin_with(model: nn.Module, network: Network) -> None:
 
 
 def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    blocks = [module for module in model.modules() if isinstance(module, SqueezeExcitation)]
+    blocks = scan_model(model).blocks
     gates = {id(value) for block in blocks for value in block.parameters()}
     weights = [value for value in model.parameters() if id(value) not in gates]
     return [

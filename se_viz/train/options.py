@@ -97,6 +97,12 @@ def check_recipe(arguments: argparse.Namespace) -> None:
             raise OptionError(
                 f"--{option} {value:g} is out of its range. Give a number from {low:g} to {high:g}."
             )
+    for name in ("width", "reduction"):
+        if name in arguments.option_names and "/" in arguments.architecture:
+            raise OptionError(
+                f"--{name} is for se_viz's own architectures, and {arguments.architecture} has its "
+                f"own. Leave --{name} out."
+            )
     if "sizes" in arguments.option_names and len(arguments.sizes) > arguments.epochs:
         raise OptionError(
             f"--sizes names {len(arguments.sizes)} sizes for {arguments.epochs} epochs, and each "

@@ -8,11 +8,12 @@ class Recipe:
     """Everything that shapes the weights; two runs with equal recipes may be joined."""
 
     architecture: str = "se_resnet50"
-    """Architecture to train."""
+    """Architecture to train: a depth of se_viz, or what torchvision or timm builds with SE
+    blocks."""
     width: float = 0.5
-    """Channels of stages 2 to 5, as a share of the paper's."""
+    """Channels of stages 2 to 5, as a share of the paper's; of se_viz's own architectures."""
     reduction: int = 16
-    """The paper's r."""
+    """The paper's r; of se_viz's own architectures."""
     initial: str = ""
     """Name of a network whose weights the run begins with; random ones when empty."""
     epochs: int = 50

@@ -1,5 +1,4 @@
 import base64
-from html.parser import HTMLParser
 from io import BytesIO
 from typing import Any
 
@@ -8,23 +7,9 @@ import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
-from se_viz.charts.maps import draw_channels, draw_overlay, to_html
+from se_viz.charts.maps import draw_channels, draw_overlay
 from se_viz.charts.palettes import DARK, LIGHT, Palette
 from se_viz.charts.scales import Span, fit_span
-
-
-class Addresses(HTMLParser):
-    """Collects every address that a browser would load while it reads a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note what a tag loads; the text of scripts is no tag."""
-        self.found += [
-            value for name, value in attrs if name in ("src", "href", "srcset", "data") and value
-        ]
 
 
 @pytest.fixture
@@ -242,33 +227,3 @@ def test_axes_hold_still(photo: Image.Image):
             if name[1:].startswith("axis")
         ]
         assert {axis["fixedrange"] for axis in axes} == {True}
-
-
-def test_a_figure_alone_needs_no_network(photo: Image.Image):
-    """A file that is opened in a train has to draw: Plotly's script is inside, and no tag loads
-    anything else.
-    """
-    page = to_html(overlay(photo, np.zeros((4, 6))), LIGHT).decode()
-    addresses = Addresses()
-    addresses.feed(page)
-    assert [address for address in addresses.found if not address.startswith("data:")] == []
-    assert "plotly.js v" in page
-    assert "Plotly.newPlot" in page
-
-
-@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
-def test_a_figure_alone_has_the_colours_of_its_page(photo: Image.Image, palette: Palette):
-    """Without the page around it, dark ink on a browser's white would be light ink on white at
-    night.
-    """
-    page = to_html(overlay(photo, np.zeros((4, 6))), palette).decode()
-    assert f'"paper_bgcolor":"{palette.page}"' in page
-    assert f'"color":"{palette.ink}"' in page
-
-
-def test_a_figure_on_the_page_is_not_changed_by_saving_it(photo: Image.Image):
-    """The download is made from the very figure that is shown."""
-    figure = overlay(photo, np.zeros((4, 6)))
-    before = figure.to_json()
-    to_html(figure, DARK)
-    assert figure.to_json() == before

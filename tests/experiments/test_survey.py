@@ -168,8 +168,8 @@ def test_a_broken_image_is_left_out(
         ),
         (("--scope", "layer"), "There is no 'layer' here. Choose one of: network, stage, block."),
         (
-            ("--plot", "plot.png"),
-            "plot.png ends in none of .html. Name the file with one of these.",
+            ("--plot", "plot.gif"),
+            "plot.gif ends in none of .svg, .pdf, .png, .html. Name the file with one of these.",
         ),
         (("--out", "table.xlsx"), "table.xlsx ends in none of .csv"),
     ],

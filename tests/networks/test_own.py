@@ -23,6 +23,7 @@ from se_viz.gates import capture_gates
 from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import Network, list_networks, load_network, own
 from se_viz.networks.architectures import build
+from se_viz.networks.blueprints import find_architecture
 from se_viz.networks.cache import own_folder
 from se_viz.networks.checkpoints import FOLDER
 from se_viz.networks.labels import parse_labels, read_labels
@@ -251,7 +252,7 @@ def test_what_is_kept_for_now_goes_with_its_process(model: nn.Module):
 
 
 def _untrained(architecture: str, classes: int) -> dict[str, Tensor]:
-    return build(own._architecture(architecture), num_classes=classes).state_dict()
+    return build(find_architecture(architecture), num_classes=classes).state_dict()
 
 
 def test_half_precision_is_read_in_single(model: nn.Module):

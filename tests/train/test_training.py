@@ -217,7 +217,7 @@ def test_evaluate_prints_the_number_on_the_card(squares, finished, capsys):
             r"train holds 16 images, fewer than one batch of 17\. Add images, or name a smaller "
             r"--batch\.",
         ),
-        ({"architecture": "vgg"}, r"There is no architecture 'vgg'\. Choose one of: se_resnet18"),
+        ({"architecture": "vgg"}, r"There is no architecture 'vgg'\. .*or one of: se_resnet18"),
         ({"device": "tpu"}, r"There is no device 'tpu' on this machine\."),
         ({"data": "nowhere"}, r"nowhere has no folders train and val\."),
     ],
@@ -228,6 +228,34 @@ def test_what_cannot_be_trained_is_said(squares, finished, capsys, changes, mess
     assert main(words(squares, finished, **changes)) == 2
     assert re.search(rf"^se_viz: .*{message}", capsys.readouterr().err, re.MULTILINE)
     assert (finished / "run" / "last.pt").stat().st_mtime_ns == before
+
+
+def test_an_architecture_of_timm_is_trained(squares, tmp_path, capsys):
+    """Also one that nobody has published weights of: it is found, trained, written and loaded."""
+    command = words(squares, tmp_path, architecture="timm/efficientnet_b0_gn", epochs=1)
+    place = command.index("--width")
+    assert main(command) == 2
+    assert "--width is for se_viz's own architectures" in capsys.readouterr().err
+    del command[place : place + 2]
+    assert main(command) == 0
+    network = load_network("squares", "cpu", folder=tmp_path / "out")
+    assert (network.card.library, network.card.architecture) == ("timm", "efficientnet_b0_gn")
+    assert network.classes == ("blue", "red")
+    assert len(network.inspection.sites) == 16
+    # As everywhere: gates have a step of their own, and no value is left out or trained twice.
+    state = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+    groups = [len(group["params"]) for group in state["optimiser"]["param_groups"]]
+    assert sum(groups) == len([*network.model.parameters()])
+    assert groups[2] == 4 * 16
+
+
+def test_an_architecture_that_cannot_run_at_a_size_is_said(squares, tmp_path, capsys):
+    """Some of timm's run at one size alone: told before the first step."""
+    command = words(squares, tmp_path, architecture="timm/coatnet_nano_cc_224", epochs=1)
+    place = command.index("--width")
+    del command[place : place + 2]
+    assert main(command) == 2
+    assert "does not run at 32 pixels" in capsys.readouterr().err
 
 
 def test_a_damaged_state_is_said(squares, finished, tmp_path, capsys):

@@ -2,12 +2,23 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
 from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.attribution.question import Attribution, Target
-from se_viz.charts import CLIPPED, ORDERS, draw_overlay, fit_span, gate_span, to_uri
+from se_viz.charts import (
+    CLIPPED,
+    ORDERS,
+    can_draw,
+    draw_gates,
+    draw_overlay,
+    figure_bytes,
+    fit_span,
+    gate_span,
+    to_uri,
+)
 from se_viz.experiments import Analysis
 from se_viz.gates.tables import (
     NEAR_HALF,
@@ -274,6 +285,31 @@ def show_downloads(choices: Choices, analysis: Analysis) -> None:
         column.download_button(
             f"Gates as {suffix[1:].upper() if suffix != '.parquet' else 'Parquet'}",
             lambda suffix=suffix: table_bytes(tabulate_gates(records, images=[name]), suffix),
+            file_name=stem + suffix,
+            mime=mime,
+            key=f"{keys.DOWNLOAD}{suffix}",
+            on_click="ignore",
+            width="stretch",
+        )
+    if can_draw():
+        _offer_graphics(choices, analysis, stem)
+
+
+def _offer_graphics(choices: Choices, analysis: Analysis, stem: str) -> None:
+    """Offer the picture of all gates as vector graphics, whose words stay words."""
+    palette = current_palette()
+
+    def draw(suffix: str) -> bytes:
+        table = gather_gates(analysis.records)
+        span = gate_span(choices.network.inspection.sites, table["gate"])
+        return figure_bytes(draw_gates(table, palette, gates=span), suffix, palette)
+
+    for column, (suffix, mime) in zip(
+        st.columns(3), ((".svg", "image/svg+xml"), (".pdf", "application/pdf")), strict=False
+    ):
+        column.download_button(
+            f"Picture of gates as {suffix[1:].upper()}",
+            partial(draw, suffix),
             file_name=stem + suffix,
             mime=mime,
             key=f"{keys.DOWNLOAD}{suffix}",

@@ -214,8 +214,8 @@ def test_a_broken_image_is_left_out(run, tmp_path: Path, capsys):
             "There is no baseline 'white'. Choose one of: mean, black, blur, noise.",
         ),
         (
-            ("--plot", "plot.png"),
-            "plot.png ends in none of .html. Name the file with one of these.",
+            ("--plot", "plot.gif"),
+            "plot.gif ends in none of .svg, .pdf, .png, .html. Name the file with one of these.",
         ),
         (("--out", "table.xlsx"), "table.xlsx ends in none of .csv"),
     ],
