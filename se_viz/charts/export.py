@@ -114,7 +114,7 @@ def figure_bytes(
     options = {
         "format": suffix.removeprefix("."),
         "width": width,
-        "height": height or alone.layout.height or 500,
+        "height": height or _layout(alone).get("height", 500),
         "scale": scale if suffix == ".png" else 1,
     }
     return _draw(alone, options)
@@ -131,7 +131,7 @@ def to_html(figure: Figure, palette: Palette) -> bytes:
     from.
     """
     alone = stand_alone(figure, palette)
-    words = alone.layout.title.text or "se_viz"
+    words = _layout(alone).get("title", {}).get("text") or "se_viz"
     return _PAGE.format(
         title=escape(words),
         page=palette.page,
@@ -149,6 +149,10 @@ def stand_alone(figure: Figure, palette: Palette) -> Figure:
         template="none", paper_bgcolor=palette.page, font_color=palette.ink
     )
     return alone.update_layout(margin={"l": 70, "r": 30, "t": 60, "b": 60})
+
+
+def _layout(figure: Figure) -> dict[str, Any]:
+    return figure.to_plotly_json()["layout"]
 
 
 def library_version() -> str:

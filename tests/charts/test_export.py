@@ -2,7 +2,7 @@
 
 import ast
 import gzip
-import importlib
+import importlib.util
 import json
 import os
 import re
