@@ -1,6 +1,6 @@
 """Figures as files: pages that draw themselves, vector graphics and pictures.
 
-Why: docs/decisions/041-figures-as-files.md
+Why: docs/decisions/042-figures-as-files.md
 """
 
 import gzip
