@@ -23,6 +23,13 @@ pytestmark = pytest.mark.slow
 
 SLICED = [key for key, row in METHODS.items() if not row.layered and row.kind != "rule"]
 PIECES = [key for key, row in METHODS.items() if row.piece]
+FEWER: dict[str, dict[str, Any]] = {
+    "lime": {"n_samples": 40},
+    "kernel_shap": {"n_samples": 40},
+    "shapley": {"n_samples": 2},
+}
+"""What is drawn hundreds of times by default: where a run is cut does not depend on how long it
+is."""
 
 
 class GoneError(Exception):
@@ -53,7 +60,7 @@ def test_the_turn_is_given_away_between_any_two_passes(network, image, key):
     """
     looks: list[int] = []
     with batches(network.model) as passes:
-        attribute(network, image, 0, key, watch=looks.append)
+        attribute(network, image, 0, key, watch=looks.append, **FEWER.get(key, {}))
     assert looks == [0] * len(passes)
     assert max(passes) <= 8
 
@@ -68,9 +75,10 @@ def test_grad_cam_keeps_its_turn(network, image):
 @pytest.mark.parametrize("key", SLICED)
 def test_an_upload_in_between_changes_neither(network, image, key):
     """What two people get is to the bit what each gets alone, also where their passes alternate."""
-    alone = attribute(network, image, 1, key)
+    options = FEWER.get(key, {})
+    alone = attribute(network, image, 1, key, **options)
     with uploading(network) as uploads:
-        attribution = attribute(network, image, 1, key, watch=uploads.watch)
+        attribution = attribute(network, image, 1, key, watch=uploads.watch, **options)
         uploads.expect_alike()
     assert torch.equal(attribution.map, alone.map)
 
@@ -82,7 +90,7 @@ def test_an_edit_in_force_stays_with_its_thread_between_slices(network, image, k
     """
     changes = compile_edits([set_gates("layer2.0.bn3.1", 0.0)], network.inspection.sites)
     # The logits of a random network are small, and so has Lime's penalty to be.
-    options: dict[str, Any] = {"alpha": 1e-6} if key == "lime" else {}
+    options = {**FEWER.get(key, {}), **({"alpha": 1e-6} if key == "lime" else {})}
     with edit_gates(network.model, changes):
         alone = attribute(network, image, 1, key, **options)
     with uploading(network) as uploads:
@@ -118,9 +126,10 @@ def test_one_that_nobody_wants_stops_at_its_next_slice(network, image, photo, ke
 @pytest.mark.parametrize("key", PIECES)
 def test_where_memory_runs_out_half_as_many_images_go_into_a_pass(network, image, key):
     """8 and 4 do not fit, 2 do: the map is the one that a large memory gives."""
-    expected = attribute(network, image, 2, key)
+    options = FEWER.get(key, {})
+    expected = attribute(network, image, 2, key, **options)
     with batches(network.model, most=2) as passes:
-        attribution = attribute(network, image, 2, key)
+        attribution = attribute(network, image, 2, key, **options)
     # Feature Permutation begins with the image itself, once for each that lends its patches.
     assert [size for size in passes if size > 2] == (
         [4] if key == "feature_permutation" else [8, 4]
