@@ -39,6 +39,14 @@ class Passes(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+FEWER: dict[str, dict[str, Any]] = {
+    "lime": {"n_samples": 40},
+    "kernel_shap": {"n_samples": 40},
+    "shapley": {"n_samples": 2},
+}
+"""Options of methods that draw hundreds of times by default, for what does not depend on it."""
+
+
 @contextmanager
 def batches(model: nn.Module, most: int = 999) -> Iterator[list[int]]:
     """Note the images of each pass; one with more than ``most`` fails as on a GPU whose memory is

@@ -22,6 +22,7 @@ from se_viz.attribution.pixels.superpixels import find_superpixels
 from se_viz.attribution.question.baselines import make_baseline, scatter
 from se_viz.errors import AttributionError
 from se_viz.networks import Network
+from tests.support.passes import FEWER
 from tests.support.written_out import teach_squares, write_out_products, write_out_relus
 
 pytestmark = pytest.mark.slow
@@ -415,15 +416,16 @@ def test_shapley_values_add_up_to_the_rise_of_the_logit(network, image, patches,
 @pytest.mark.parametrize("key", [key for key, row in METHODS.items() if row.baseline])
 def test_the_baseline_is_what_the_image_is_compared_with(network, image, key):
     """A key and the picture it stands for give the same map; another key gives another one."""
-    black = attribute(network, image, TARGET, key, baseline="black")
+    fewer = FEWER.get(key, {})
+    black = attribute(network, image, TARGET, key, baseline="black", **fewer)
     assert black.baseline == "black"
     picture = make_baseline(network, image, "black")
     if draws := METHODS[key].options.get("draws"):
         picture = scatter(picture, draws)
-    attribution = attribute(network, image, TARGET, key, baselines=picture)
+    attribution = attribute(network, image, TARGET, key, baselines=picture, **fewer)
     assert attribution.baseline is None
     assert torch.equal(black.map, attribution.map)
-    assert not torch.equal(black.map, attribute(network, image, TARGET, key).map)
+    assert not torch.equal(black.map, attribute(network, image, TARGET, key, **fewer).map)
 
 
 @pytest.mark.parametrize("key", [key for key, row in METHODS.items() if not row.baseline])
@@ -450,7 +452,7 @@ def test_the_same_call_gives_the_same_map(network, image, key):
     """
     before = torch.get_rng_state(), numpy_state()
     # The logits of a random network are small, and so has Lime's penalty to be.
-    options: dict[str, Any] = {"alpha": 1e-6} if key == "lime" else {}
+    options = {**FEWER.get(key, {}), **({"alpha": 1e-6} if key == "lime" else {})}
     first = attribute(network, image, TARGET, key, **options)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert numpy_state() == before[1]

@@ -2,8 +2,6 @@
 memory there is.
 """
 
-from typing import Any
-
 import pytest
 import torch
 from PIL import Image
@@ -17,19 +15,12 @@ from se_viz.experiments.analysis import analyse
 from se_viz.gates import edit_gates
 from se_viz.gates.surgery import compile_edits, set_gates
 from se_viz.networks import Network
-from tests.support.passes import Passes, batches, uploading
+from tests.support.passes import FEWER, Passes, batches, uploading
 
 pytestmark = pytest.mark.slow
 
 SLICED = [key for key, row in METHODS.items() if not row.layered and row.kind != "rule"]
 PIECES = [key for key, row in METHODS.items() if row.piece]
-FEWER: dict[str, dict[str, Any]] = {
-    "lime": {"n_samples": 40},
-    "kernel_shap": {"n_samples": 40},
-    "shapley": {"n_samples": 2},
-}
-"""What is drawn hundreds of times by default: where a run is cut does not depend on how long it
-is."""
 
 
 class GoneError(Exception):
