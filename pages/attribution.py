@@ -2,13 +2,15 @@
 gates.
 """
 
+import streamlit as st
+
 from se_viz.ui.asking import get_analysis
 from se_viz.ui.by_stage import show_stages
 from se_viz.ui.frame import enter, require_choices
-from se_viz.ui.session import keys
+from se_viz.ui.session import keys, link_option
 from se_viz.ui.side_by_side import show_attributions
 from se_viz.ui.through_gates import show_paths
-from se_viz.ui.widgets import choose_option, choose_target
+from se_viz.ui.widgets import choose_target
 
 enter(__file__)
 
@@ -17,9 +19,18 @@ analysis = get_analysis(choices)
 target, baseline = choose_target(choices, analysis)
 
 views = {
-    "Side by side": show_attributions,
-    "Stage by stage": show_stages,
-    "Through the gates": show_paths,
+    "Side by side": ("Which pixels count, by several methods?", show_attributions),
+    "Stage by stage": ("How does the evidence change with depth?", show_stages),
+    "Through the gates": ("How much came through the gates?", show_paths),
 }
-view = choose_option("View", {name: name for name in views}, key=keys.ATTRIBUTION_VIEW)
-views[view](choices, analysis, target, baseline)
+link_option(keys.ATTRIBUTION_VIEW, views, "Side by side")
+view = st.radio(
+    "Question",
+    list(views),
+    captions=[question for question, _ in views.values()],
+    horizontal=True,
+    key=keys.ATTRIBUTION_VIEW,
+    persist_state="session",
+)
+_, show = views[view]
+show(choices, analysis, target, baseline)

@@ -9,9 +9,10 @@ from se_viz.ui.frame import enter
 
 enter(__file__)
 
-card = networks.choose_card()
+card, place = networks.choose_card()
 if card:
-    networks.show_details(card)
+    with place:
+        networks.show_details(card)
     networks.show_blocks(card)
 
 yours, disk = st.columns(2, gap="large")

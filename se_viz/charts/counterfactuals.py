@@ -15,6 +15,8 @@ _FAINT = 0.35
 _STRIP = 0.3
 _COLUMNS = {"change": (100, "points"), "divergence": (1, "nats")}
 """What is drawn, from the top, with the factor to its unit."""
+_FINEST = {"change": 10.0, "divergence": 0.1}
+"""How far axes reach at least, in these units: as far as what a verdict calls much."""
 
 
 def draw_counterfactuals(
@@ -130,9 +132,9 @@ def _frame(
     if lenders is not None:
         ends = {name: np.append(values, lenders[name].abs()) for name, values in ends.items()}
     reach, top = (float(ends[name].max()) for name in _COLUMNS)
-    # Where nothing moved, axes still need a range.
-    reach = 110 * reach or 1.0
-    top = 1.1 * top or 0.01
+    # Never finer: nothing must not look like something.
+    reach = max(110 * reach, _FINEST["change"])
+    top = max(1.1 * top, _FINEST["divergence"])
     depth = {
         "range": [-0.6, len(places) - 0.4],
         "tickvals": list(range(len(places))),

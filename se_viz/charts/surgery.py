@@ -161,10 +161,22 @@ def draw_reaction(
         marked, palette, value="change", order="channel", selected=selected, gates=span
     )
     # The means too, or those of the rows that react would all lie on one line.
-    groups = table.loc[~by_hand].groupby("path", sort=False)["change"]
-    reach = 1.2 * float((groups.mean().abs() + groups.std(ddof=0)).max()) if free.size else 0.0
+    rows = table.loc[~by_hand] if free.size else table
+    changes = [group.to_numpy() for _, group in rows.groupby("path", sort=False)["change"]]
+    reach = max(float(abs(change.mean()) + change.std()) for change in changes)
     figure.update_traces(cliponaxis=True, selector={"cliponaxis": False})
-    return figure.update_layout(xaxis2_range=[-reach, reach] if reach else None)
+    return figure.update_layout(xaxis2=_side_axis(reach)) if reach else figure
+
+
+def _side_axis(reach: float) -> dict[str, Any]:
+    """Return the axis of means and spreads: a number at either end, as they are read by."""
+    end = float(f"{reach:.1g}")
+    return {
+        "title": {"text": "change: mean ± std"},
+        "range": [-1.2 * max(reach, end), 1.2 * max(reach, end)],
+        "tickvals": [-end, 0, end],
+        "ticktext": [f"{-end:.1g}".replace("-", "−"), "0", f"+{end:.1g}"],
+    }
 
 
 def _short(name: str) -> str:

@@ -34,7 +34,8 @@ from se_viz.experiments.effects import (
 from se_viz.experiments.survey import Seen, choose_lenders, see_image, survey_image
 from se_viz.experiments.verdicts import (
     THRESHOLDS,
-    describe_fixed,
+    UNITS,
+    describe_kind,
     describe_many,
     describe_verdict,
     judge,
@@ -46,6 +47,7 @@ __all__ = [
     "SCOPES",
     "SHUFFLES",
     "THRESHOLDS",
+    "UNITS",
     "Analysis",
     "Counterfactual",
     "Effects",
@@ -60,7 +62,7 @@ __all__ = [
     "choose_lenders",
     "compare_answers",
     "compare_slopes",
-    "describe_fixed",
+    "describe_kind",
     "describe_many",
     "describe_slopes",
     "describe_verdict",

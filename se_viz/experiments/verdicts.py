@@ -36,6 +36,26 @@ MOST = 0.75
 FEWEST = next(number for number in range(1, 1000) if MOST**number <= 1 - SURE)
 """Lenders from which all of them together can show it."""
 
+UNITS = (
+    "Points are percentage points of probability: from 90 % to 80 % is −10 points. Nats measure "
+    "how far all probabilities together moved, KL(live || replaced): 0 is no change, "
+    f"{MUCH:g} is much."
+)
+"""The two units, for a help mark."""
+
+_LEADS = {
+    "mean": "With mean gates",
+    "other": "With the gates of {lender}",
+    "shuffle": "With shuffled gates",
+    "ones": "With all gates at 1",
+}
+_MOVES = ("stays as it is", "moves a little", "moves much")
+"""What becomes of an answer, by `grade`."""
+_NO_IMAGE = (
+    "This alone does not show that the network needs its gates: no image has such gates, so later "
+    "layers get inputs unlike their training inputs."
+)
+
 THRESHOLDS = (
     "A lender is another image whose gates this image gets. A lender moves the answer *much* if "
     f"the label flips, the probability moves by at least {100 * MUCH:.0f} points, or KL(live || "
@@ -89,12 +109,58 @@ def judge(counterfactuals: Sequence[Counterfactual]) -> Verdict:
         (words for level, words in enumerate(VERDICTS) if _agree(counts[level], len(grades))),
         UNTOLD,
     )
-    # By the median: one odd lender alone names no place.
-    place = max(changes, key=lambda name: abs(np.median(changes[name])))
+    place = find_furthest(counterfactuals)
     low, middle, high = np.quantile(changes[place], [0.25, 0.5, 0.75]).tolist()
     return Verdict(
         words, (counts[0], counts[1], counts[2]), place, (low, middle, high), len(changes)
     )
+
+
+def find_furthest(counterfactuals: Sequence[Counterfactual]) -> str:
+    """Return the place where the answer moves most: the one whose mark is drawn furthest from 0.
+
+    By the median over lenders or shuffles: one odd lender alone names no place.
+    """
+    changes: dict[str, list[float]] = {}
+    for counterfactual in counterfactuals:
+        changes.setdefault(counterfactual.place.label, []).append(counterfactual.change)
+    return max(changes, key=lambda name: abs(np.median(changes[name])))
+
+
+def describe_kind(
+    counterfactuals: Sequence[Counterfactual], classes: Sequence[str]
+) -> tuple[str, str]:
+    """Say what one kind of replacement, or the gates of one lender, do to the answer.
+
+    Return what became of it, in the words of the verdict, and how far it moved where it moved most.
+    """
+    rows: dict[str, list[Counterfactual]] = {}
+    for counterfactual in counterfactuals:
+        rows.setdefault(counterfactual.place.label, []).append(counterfactual)
+    # As a whole by the middle one of several: so is each mark that is drawn.
+    level = max(sorted(map(grade, place))[len(place) // 2] for place in rows.values())
+    furthest = rows[find_furthest(counterfactuals)]
+    kind = counterfactuals[0].kind
+    lead = _LEADS[kind].format(lender=counterfactuals[0].lender)
+    where = f"most in {furthest[0].place.label}, where " if len(rows) > 1 else ""
+    parts = [f"{where}{_say_repeats(furthest, classes)}."]
+    flipped = sum(not all(row.kept for row in place) for place in rows.values())
+    if len(rows) > 1 and flipped:
+        parts.append(f"The label flips in {flipped} of {len(rows)} places.")
+    if kind == "ones" and level:
+        parts.append(_NO_IMAGE)
+    return f"{lead} the answer {_MOVES[level]}", " ".join(parts)
+
+
+def _say_repeats(rows: Sequence[Counterfactual], classes: Sequence[str]) -> str:
+    if len(rows) == 1:
+        return _say(rows[0], classes)
+    # Never -0.0.
+    middle = round(100 * float(np.median([row.change for row in rows])), 1) + 0.0
+    flips = sum(not row.kept for row in rows)
+    label = f"the label flips in {flips} of them" if flips else "the label stays"
+    name = classes[rows[0].predicted]
+    return f"{name} moves by {middle:+.1f} points in the median of {len(rows)} shuffles and {label}"
 
 
 def grade(counterfactual: Counterfactual) -> int:
@@ -156,11 +222,7 @@ def describe_fixed(
     worst = max(ones, key=_size, default=None)
     if worst is not None and grade(worst):
         where = f" in {worst.place.label}" if len(ones) > 1 else ""
-        sentences.append(
-            f"All ones{where}: {_say(worst, classes)}. This alone does not show that the network "
-            "needs its gates: no image has such gates, so later layers get inputs unlike their "
-            "training inputs."
-        )
+        sentences.append(f"All ones{where}: {_say(worst, classes)}. {_NO_IMAGE}")
     return sentences
 
 

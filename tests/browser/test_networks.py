@@ -2,7 +2,7 @@
 does it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,20 @@ from se_viz.networks import list_networks
 from se_viz.networks.architectures import build
 from se_viz.networks.checkpoints import FOLDER
 from se_viz.networks.zoo import find_card
+from se_viz.ui.networks.view import _NAMES
 from tests.support.loopback import Hub, run_hub
 
-from .steps import BLOCKS, expect_answer, expect_idle, gate_map, gate_row, go_to, open_visit
+from .steps import (
+    BLOCKS,
+    Visit,
+    box,
+    expect_answer,
+    expect_idle,
+    gate_map,
+    gate_row,
+    go_to,
+    open_visit,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -125,8 +136,9 @@ def test_own_weights_lead_to_their_gates(page: Page):
     page.get_by_role("button", name="Check and use these weights").click()
     expect(page.get_by_role("heading", name=f"{name}-")).to_be_visible()
     expect(page.get_by_text("In use on all pages")).to_be_visible()
+    expect(page.get_by_text("fits, with 10 classes: it is in use on all pages.")).to_be_visible()
     expect_idle(page)
-    go_to(page, "Explore")
+    page.get_by_test_id("stMain").get_by_role("link", name="See its gates on Explore").click()
     # Only then: this page has an uploader too.
     expect(page.get_by_role("button", name="Cat", exact=True)).to_be_visible()
     expect_idle(page)
@@ -150,3 +162,26 @@ def test_a_file_of_no_weights_is_a_sentence(page: Page, tmp_path: Path):
     expect(page.get_by_test_id("stAlert")).to_contain_text(
         "cat.pt is neither a safetensors file nor a state dict"
     )
+
+
+def test_names_are_whole_and_what_is_picked_is_in_view(visit: Callable[..., Visit]):
+    """At 1280 x 720 the details of the network in use stand above the table, and a row that is
+    picked shows its own there without scrolling; the longest name has room.
+    """
+    page = visit(viewport={"width": 1280, "height": 720}).page
+    go_to(page, "Networks")
+    expect_page(page)
+    search(page, "torchvision b0")
+    heading = page.get_by_role("heading", name="efficientnet_b0 · IMAGENET1K_V1 (torchvision)")
+    expect(heading).to_be_in_viewport()
+    expect(page.get_by_test_id("stMetric").last).to_be_in_viewport()
+    table = page.get_by_test_id("stDataFrame").first
+    assert box(heading)["y"] < box(table)["y"] < 720
+    longest = max((card.name for card in list_networks()), key=len)
+    width = page.evaluate(
+        """words => { const pen = document.createElement('canvas').getContext('2d');
+            pen.font = "14px 'Source Sans', sans-serif"; return pen.measureText(words).width; }""",
+        longest,
+    )
+    # The padding of a cell on either side.
+    assert width + 16 <= _NAMES

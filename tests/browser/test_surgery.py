@@ -97,3 +97,30 @@ def click(page: Page, point: Locator) -> None:
     layer.hover(position=place)
     expect(page.locator(".st-key-pick .hoverlayer .hovertext")).to_be_visible()
     layer.click(position=place)
+
+
+def test_cause_and_effect_stand_on_one_screen(visit: Callable[..., Visit]):
+    """At 1280 x 720 all that is pressed and the answer are seen at once; one slider changes every
+    gate of the open block, and the answer beside it follows.
+    """
+    page = visit(viewport={"width": 1280, "height": 720}).page
+    choose_sample(page, "Cat")
+    go_to(page, "Change the gates")
+    expect(answers(page)).to_have_count(10)
+    expect_idle(page)
+    names = ("Set to 0", "Set to 1", "Set to their mean", "Set to 0.5", "Multiply by 0.5")
+    buttons = [page.get_by_role("button", name=name, exact=True) for name in names]
+    slider = page.get_by_role("slider", name="All its gates times")
+    for part in (*buttons, slider, figure(page, "answers")):
+        place = box(part.last)
+        assert place["y"] >= 0
+        assert place["y"] + place["height"] <= 720
+    top = box(page.locator(".st-key-pick").last)["y"]
+    assert all(box(button)["y"] < top for button in buttons)
+    old = answers(page).all_text_contents()
+    slider.focus()
+    slider.press("ArrowLeft")
+    expect(page.get_by_text(re.compile(r"all channels multiplied by 0\.95$"))).to_be_visible()
+    expect(answers(page).nth(1)).to_contain_text("→")
+    expect_idle(page)
+    assert answers(page).all_text_contents() != old

@@ -111,13 +111,24 @@ def test_each_lender_is_a_dot(summary: pd.DataFrame):
 
 
 def test_nothing_moved_still_has_axes(summary: pd.DataFrame):
-    """A block whose gates are constant changes nothing; an axis from 0 to 0 cannot be drawn."""
+    """A block whose gates are constant changes nothing: an axis from 0 to 0 cannot be drawn, and
+    one that fitted rounding would look like an effect.
+    """
     columns = [f"{name}{end}" for name in ("change", "divergence") for end in ("", "_low", "_high")]
     still = summary.assign(**dict.fromkeys(columns, 0.0))
     figure: Any = draw_counterfactuals(still, LIGHT)
     layout = figure.layout
-    assert layout.yaxis.range[1] > 0
-    assert layout.yaxis2.range[1] > 0
+    assert tuple(layout.yaxis.range) == (-10, 10)
+    assert layout.yaxis2.range[1] == 0.1
+
+
+@pytest.mark.parametrize("share", [0.01, 0.08])
+def test_axes_are_never_finer_than_what_counts_as_much(summary: pd.DataFrame, share: float):
+    """A tenth of a point that fills a figure would be taken for a change."""
+    columns = [f"{name}{end}" for name in ("change", "divergence") for end in ("", "_low", "_high")]
+    figure: Any = draw_counterfactuals(summary.assign(**dict.fromkeys(columns, share)), LIGHT)
+    assert tuple(figure.layout.yaxis.range) == (-10, 10)
+    assert figure.layout.yaxis2.range[1] == 0.1
 
 
 def test_every_channel_is_drawn_once_at_its_gate_and_effect(effects: pd.DataFrame):

@@ -151,6 +151,19 @@ def test_the_means_of_what_reacts_can_be_read(network: pd.DataFrame):
     assert 0.04 < high < 0.06
 
 
+def test_the_side_plot_has_numbers_at_its_ends(network: pd.DataFrame):
+    """Without them nobody knows whether gates moved by a half or by a thousandth: -0.01 ± 0.03 lies
+    within 0.04, and of an edited network the means are those of the edits.
+    """
+    layout: Any = draw_reaction(network, LIGHT, edited={"a"}, selected=None).layout
+    assert list(layout.xaxis2.ticktext) == ["−0.04", "0", "+0.04"]
+    assert list(layout.xaxis2.tickvals) == [-0.04, 0, 0.04]
+    assert layout.xaxis2.range[0] < -0.04 < 0.04 < layout.xaxis2.range[1]
+    every: Any = draw_reaction(network, LIGHT, edited={"a", "b", "c"}, selected=None).layout
+    # Block a: -0.9 and 0, so -0.45 ± 0.45.
+    assert list(every.xaxis2.ticktext) == ["−0.9", "0", "+0.9"]
+
+
 def test_where_every_block_was_edited_the_scale_is_theirs(network: pd.DataFrame):
     """A whole network set to 0 leaves no untouched row to fit."""
     layout: Any = draw_reaction(network, LIGHT, edited={"a", "b", "c"}, selected="b").layout

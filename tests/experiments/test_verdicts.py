@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from se_viz.experiments.verdicts import (
     UNTOLD,
     VERDICTS,
     describe,
+    describe_kind,
     describe_many,
+    find_furthest,
     grade,
     judge,
 )
@@ -291,3 +294,48 @@ def test_docs_state_the_rule():
     words = " ".join((ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8").split())
     assert "at least 90 % of the lenders" in words
     assert f"from {FEWEST} lenders on" in words
+
+
+def test_one_kind_is_told_by_what_it_does():
+    """Of one replacement: what becomes of the answer, and from where to where."""
+    words, reasons = describe_kind([moved("mean", to=0.75, divergence=0.02)], CLASSES)
+    assert words == "With mean gates the answer moves a little"
+    assert reasons == "the label stays and ant goes from 80.0% to 75.0% (KL 0.020 nats)."
+    assert describe_kind([moved("mean", to=0.801)], CLASSES)[0].endswith("stays as it is")
+    one = describe_kind([moved(to=0.1, answer=1)], CLASSES)
+    assert one[0] == "With the gates of lender 0 the answer moves much"
+    assert one[1].startswith("the label turns to bee and ant goes from 80.0% to 10.0%")
+
+
+def test_of_several_places_the_furthest_is_named_and_flips_are_counted():
+    """-0.3 is further from 0 than 0.1, wherever a label flips."""
+    rows = [
+        moved("ones", to=0.9, place="SE_2_1", answer=1),
+        moved("ones", to=0.5, place="SE_2_2"),
+        moved("ones", to=0.8, place="SE_3_1"),
+    ]
+    words, reasons = describe_kind(rows, CLASSES)
+    assert words == "With all gates at 1 the answer moves much"
+    assert reasons.startswith("most in SE_2_2, where the label stays and ant goes from 80.0% to 50")
+    assert "The label flips in 1 of 3 places." in reasons
+    assert "no image has such gates" in reasons
+
+
+def test_shuffles_are_told_by_their_median():
+    """0.8 to 0.1, 0.7, 0.72, 0.79 and 0.8: the middle one of five moves by -8 points, a little."""
+    rows = [
+        replace(moved("shuffle", to=to, answer=int(to < 0.5)), repeat=number)
+        for number, to in enumerate((0.1, 0.7, 0.72, 0.79, 0.8))
+    ]
+    words, reasons = describe_kind(rows, CLASSES)
+    assert words == "With shuffled gates the answer moves a little"
+    assert reasons == (
+        "ant moves by -8.0 points in the median of 5 shuffles and the label flips in 1 of them."
+    )
+
+
+def test_furthest_is_by_the_median_over_lenders():
+    """One odd lender names no place."""
+    rows = [*lent([0, 0, 2], "SE_2_1"), *lent([1, 1, 1], "SE_2_2")]
+    assert find_furthest(rows) == "SE_2_2"
+    assert judge(rows).place == "SE_2_2"

@@ -137,6 +137,67 @@ def test_all_ones_show_what_the_network_without_a_block_answers(
             )
 
 
+LEADS = {
+    "mean": "With mean gates the answer",
+    "shuffle": "With shuffled gates the answer",
+    "ones": "With all gates at 1 the answer",
+    "other": "nput-dependent gating",
+}
+"""How the bold sentence begins that is about each kind."""
+
+
+@pytest.mark.parametrize("kind", LEADS)
+def test_the_first_sentence_is_about_the_kind_that_is_selected(matter: AppTest, kind: str):
+    """Whoever selects all ones asks what these do, not what other images' gates do; the verdict,
+    which is by these, stands below and says so.
+    """
+    choose(matter, "counterfactual", kind)
+    first, second = (text.value for text in matter.markdown[1:3])
+    assert first.startswith("**")
+    assert LEADS[kind] in first.split(":")[0]
+    assert matter.markdown[1].help.startswith("Points are percentage points")
+    others = second.startswith("By all other images' gates: ")
+    assert others == (kind != "other")
+    assert matter.selectbox(key="other").disabled == (kind != "other")
+
+
+def test_the_verdicts_own_kind_is_selected_at_first(matter: AppTest):
+    """So that the first sentence, the figure and the table are of one thing."""
+    assert matter.segmented_control(key="counterfactual").value == "other"
+    assert "moves by" in matter.markdown[1].value
+
+
+@pytest.mark.parametrize("kind", ["mean", "other", "shuffle", "ones"])
+def test_where_it_moved_most_is_the_row_that_stands_out(matter: AppTest, kind: str):
+    """The row that is named is that of the mark furthest from 0, in the figure and in the table."""
+    matter.session_state["scope"] = "block"
+    choose(matter, "counterfactual", kind)
+    names = {
+        "mean": "Mean gates",
+        "other": "Other images'",
+        "shuffle": "Shuffled",
+        "ones": "All ones",
+    }
+    marks = next(
+        trace
+        for trace in figure(matter, "depth")["data"]
+        if trace["name"] == names[kind] and "lines" in trace["mode"] and trace["yaxis"] == "y"
+    )
+    place = BLOCKS[int(np.argmax(np.abs(decoded(marks["y"]))))]
+    table = matter.dataframe[0].value
+    # The table has three digits, which several rows may share.
+    sizes = dict(zip(table["place"], table["change"].abs(), strict=True))
+    assert sizes[place] == max(sizes.values())
+    assert plain(f"most in {place}") in matter.markdown[1].value
+
+
+def test_units_are_explained_where_they_stand(matter: AppTest):
+    """In the table's heads too: 'points' of a probability are not per cent of it."""
+    columns = json.loads(matter.dataframe[0].proto.columns)
+    helps = [columns[name]["help"] for name in ("change", "divergence")]
+    assert all("percentage points" in words and "Nats" in words for words in helps)
+
+
 def test_shuffles_show_their_spread(matter: AppTest):
     """One value of a random thing tells nothing: table and plot carry the middle half."""
     choose(matter, "counterfactual", "shuffle")
@@ -155,7 +216,8 @@ def test_a_scope_has_a_row_for_each_place_or_kind(matter: AppTest, scope: str, r
 def test_one_lender_can_be_looked_at_alone(matter: AppTest):
     """Another lender, another row; the verdict is by all of them, whoever is shown."""
     everybody = choose(matter, "counterfactual", "other").dataframe[0].value
-    sentence = matter.markdown[1].value
+    judgement = matter.markdown[1].value.removeprefix("**").split(":")[0]
+    assert "nput-dependent gating mattered" in judgement
     matter.selectbox(key="other").select(0).run()
     first = clean(matter).dataframe[0].value
     matter.selectbox(key="other").select(1).run()
@@ -165,7 +227,9 @@ def test_one_lender_can_be_looked_at_alone(matter: AppTest):
         frame["change"][row] for frame, row in zip((everybody, first, second), other, strict=True)
     ]
     assert len(set(rows)) == 3
-    assert matter.markdown[1].value == sentence
+    gates = f"With the gates of {matter.selectbox(key='other').options[2]} the answer"
+    assert gates in matter.markdown[1].value
+    assert matter.markdown[2].value == f"By all other images' gates: {judgement}."
 
 
 def test_a_stopped_run_stays_stopped_until_it_is_told_to_go_on(matter: AppTest):

@@ -18,6 +18,7 @@ from se_viz.networks.architectures import build
 from se_viz.networks.catalogue import read_rows, write_rows
 from se_viz.networks.own import MAX_BYTES
 from se_viz.networks.zoo import find_card, is_on_disk
+from se_viz.ui.words import plain
 from tests import ROOT
 from tests.support.loopback import Hub, run_hub
 
@@ -130,6 +131,13 @@ def test_the_table_says_what_each_network_costs(page: AppTest):
     assert not row["here"]
 
 
+def test_details_stand_above_the_table(page: AppTest):
+    """Below a table of 433 rows nobody sees what a click has shown."""
+    run(page)
+    kinds = [type(element).__name__ for element in page.main]
+    assert kinds.index("Metric") < kinds.index("Dataframe")
+
+
 def test_a_search_and_a_library_narrow_the_table(page: AppTest):
     """All words have to fit, in any order; nothing found is a sentence."""
     run(page).text_input(key="network-search").set_value("small mobilenet").run()
@@ -202,9 +210,13 @@ def test_own_weights_are_checked_kept_and_used(page: AppTest):
     assert not errors(page)
     name = page.session_state["network"]
     assert name.startswith("own/mine-")
+    assert [text.value for text in page.success] == [
+        f"**{plain(find_card(name).title)}** fits, with 3 classes: it is in use on all pages."
+    ]
     page.button(key=f"forget-{name}").click()
     run(page)
     assert page.session_state["network"] == "tiny"
+    assert not page.success
 
 
 def test_own_weights_that_do_not_fit_are_one_sentence(page: AppTest, tmp_path: Path):

@@ -3,6 +3,7 @@ missing.
 """
 
 import base64
+import re
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from streamlit.testing.v1 import AppTest
 from se_viz.attribution.gates.run import GATE_METHODS, attribute_gates
 from se_viz.attribution.paths.trace import NETWORK, trace_paths
 from se_viz.attribution.question.targets import Target
+from se_viz.charts.scales import Span, fit_span
 from se_viz.engine.questions import Case, TracePaths
 from se_viz.networks import Network
-from se_viz.ui.through_gates.rise import say_error, say_part
+from se_viz.ui.through_gates.rise import describe_scales, say_error, say_part
 from tests.support.pages import chosen, clean, figure, noise, session, words
 
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
@@ -112,6 +114,65 @@ def test_both_maps_share_one_scale(page: AppTest, network: Network, photo: Image
     cells = maps.reshape(2, 32, 2, 32, 2).sum((2, 4)).abs().flatten()
     assert cells.quantile(0.995) <= float(bars[0]["ticktext"][-1]) * 1.05
     assert float(bars[0]["ticktext"][-1]) <= cells.max() * 1.05
+
+
+def test_each_map_can_have_its_own_scale(
+    page: AppTest, network: Network, photo: Image.Image, best: int
+):
+    """Half of a rise may be pale beside the other half: by choice each map's colours reach as far
+    as its own cells, and a sentence says by how much the two differ.
+    """
+    page.session_state["flow-scale"] = "own"
+    clean(page.run())
+    trace = trace_paths(network, network.preprocess(photo), best)
+    maps = {"past": trace.flows[NETWORK].map, "through": trace.gate_map(NETWORK)}
+    tops = {}
+    for way, pixels in maps.items():
+        bar = figure(page, f"flow-{way}")["layout"]["coloraxis"]["colorbar"]
+        cells = pixels.reshape(32, 2, 32, 2).sum((1, 3)).numpy()
+        tops[way] = fit_span(cells, signed=True).high
+        assert float(bar["ticktext"][-1]) == pytest.approx(tops[way], rel=0.06)
+    factor = max(tops.values()) / min(tops.values())
+    sentence = next(text.value for text in page.markdown if "its own scale" in text.value)
+    told = re.search(r"about \*\*([\d.]+)\*\* times", sentence)
+    assert (told is not None) == (factor >= 1.5)
+    assert told is None or float(told[1]) == pytest.approx(factor, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("past", "through", "shared", "words"),
+    [
+        (Span(-8.0, 8.0), Span(-0.5, 0.5), True, "values through the gates are about **16** times"),
+        (
+            Span(-8.0, 8.0),
+            Span(-0.5, 0.5),
+            False,
+            "about **16** times less through the gates than past",
+        ),
+        (
+            Span(-1.0, 1.0),
+            Span(-2.5, 2.5),
+            True,
+            "values past the gates are about **2.5** times smaller",
+        ),
+        (Span(-1.0, 1.0), Span(-1.2, 1.2), True, "of about the same size"),
+        (Span(-1.0, 1.0), Span(-1.0, 1.0, empty=True), True, "nothing came through the gates"),
+    ],
+)
+def test_the_factor_between_two_scales_is_told(past: Span, through: Span, shared: bool, words: str):
+    """A blank map is not a map of nothing: the sentence says how much smaller its values are."""
+    spans = {"past the gates": past, "through the gates": through}
+    sentence = describe_scales(spans, shared=shared)
+    assert words in sentence
+    assert sentence.startswith("Both maps share one" if shared else "Each map has its own")
+
+
+def test_the_three_views_are_questions(page: AppTest):
+    """Whoever opens the page for the first time reads what each view answers."""
+    view = clean(page.run()).radio(key="attribution-view")
+    assert view.options == ["Side by side", "Stage by stage", "Through the gates"]
+    assert len(view.proto.captions) == 3
+    assert all(question.endswith("?") for question in view.proto.captions)
 
 
 @pytest.mark.parametrize("method", GATE_METHODS)

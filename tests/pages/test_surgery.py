@@ -15,7 +15,7 @@ from se_viz.images.reading import list_samples, open_image
 from se_viz.networks import Network
 from se_viz.networks.crop import crop_image
 from se_viz.ui.session.state import ChosenImage
-from se_viz.ui.surgery.edits import History
+from se_viz.ui.surgery.edits import History, rescale, scale_of
 from tests import ROOT
 from tests.support.pages import captions, clean
 
@@ -205,6 +205,42 @@ def test_one_gate_follows_its_slider(page: AppTest):
     assert edits(page) == ["1. SE_4_3: channel 7 set to 0.75"]
     press(press(page, "undo"), "undo")
     assert page.slider(key=key).value == before
+
+
+def test_all_gates_of_the_open_block_follow_one_slider(page: AppTest, network: Network):
+    """Nothing has to be chosen first; moving it twice is one edit, undo moves the handle back, and
+    1 is no edit.
+    """
+    key = f"surgery-live-{BLOCK}"
+    clean(page.run())
+    assert page.slider(key=key).value == 1
+    assert [button.key for button in page.button if button.key == "surgery-zero"]
+    for factor in (0.25, 0.5):
+        clean(page.slider(key=key).set_value(factor).run())
+    assert edits(page) == ["1. SE_4_3: all channels multiplied by 0.5"]
+    assert bars(page) == pytest.approx(
+        expected_bars(network, sample(3), scale_gates(BLOCK, 0.5)), rel=1e-4
+    )
+    press(page, "undo")
+    assert page.slider(key=key).value == 0.25
+    clean(page.slider(key=key).set_value(1.0).run())
+    assert edits(page) == []
+    assert bars(page) == pytest.approx(expected_bars(network, sample(3)), rel=1e-4)
+
+
+def test_the_slider_of_a_block_leaves_all_other_edits_alone():
+    """The last edit that does just that is replaced in its place, since edits act in their
+    order.
+    """
+    zero = set_gates(BLOCK, 0.0, channels=[3])
+    other = scale_gates("layer4.0.bn3.1", 2.0)
+    scaled = (scale_gates(BLOCK, 0.5), zero, other)
+    assert rescale(scaled, BLOCK, 0.8) == (scale_gates(BLOCK, 0.8), zero, other)
+    assert rescale(scaled, BLOCK, 1.0) == (zero, other)
+    assert rescale((zero, other), BLOCK, 0.8) == (zero, other, scale_gates(BLOCK, 0.8))
+    assert rescale((zero,), BLOCK, 1.0) == (zero,)
+    assert scale_of(scaled, BLOCK) == 0.5
+    assert scale_of((zero, scale_gates(BLOCK, 0.5, channels=[1])), BLOCK) == 1
 
 
 def test_a_box_in_the_figure_picks_what_it_holds(page: AppTest):

@@ -17,9 +17,10 @@ from se_viz.experiments import (
     REPEATS,
     SCOPES,
     THRESHOLDS,
+    UNITS,
     Analysis,
     Counterfactual,
-    describe_fixed,
+    describe_kind,
     describe_verdict,
     judge,
     summarise_counterfactuals,
@@ -91,7 +92,10 @@ def choose_counterfactual(choices: Choices) -> Selection:
     """Offer what replaces the live gates, where, and whose gates are looked at alone."""
     # Not columns, which cut the rows of options where they are narrow.
     with st.container(horizontal=True, gap="medium"):
-        kind = choose_option("Replace the live gates by", KINDS, key=keys.COUNTERFACTUAL)
+        # At first the kind that the verdict is by.
+        kind = choose_option(
+            "Replace the live gates by", KINDS, key=keys.COUNTERFACTUAL, default="other"
+        )
         scope = choose_option("In", SCOPES, key=keys.SCOPE)
         gallery = {member.image: member.photo for member, _ in get_gallery(choices)}
         groups = _gather_lenders(choices, scope, [*gallery])
@@ -107,9 +111,11 @@ def choose_counterfactual(choices: Choices) -> Selection:
             key=keys.LENDER,
             persist_state="session",
             width=220,
+            disabled=kind != "other",
         )
     photos = {image.digest: photo for image, photo in gallery.items()}
-    return Selection(kind, scope, groups, _EVERYBODY if lender is None else lender, photos)
+    alone = lender if kind == "other" and lender is not None else _EVERYBODY
+    return Selection(kind, scope, groups, alone, photos)
 
 
 def _gather_lenders(
@@ -141,15 +147,10 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, selection: Select
     # One container, so that what was there before holds its place meanwhile.
     with st.container():
         results = {kind: _ask(choices, selection, kind=kind) for kind in kinds}
-    verdict = judge(results["other"])
-    words, reasons = describe_verdict(verdict).split(":", 1)
-    st.markdown(f"**{words}:** {plain(reasons)}")
-    for fixed in describe_fixed(
-        choices.network.classes, mean=results["mean"], ones=results["ones"]
-    ):
-        st.markdown(plain(fixed))
+    verdict = describe_verdict(judge(results["other"]))
     if selection.lender >= 0:
         results["other"] = _only(results["other"], selection.groups[-1][selection.lender])
+    _say_what_it_does(choices, results[selection.kind], selection, verdict)
     plot, numbers = st.columns([11, 10], gap="medium")
     with plot:
         _show_depth(choices, results, selection)
@@ -159,6 +160,22 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, selection: Select
         link_block(analysis)
     with st.expander("How the verdict is reached"):
         st.markdown(THRESHOLDS)
+
+
+def _say_what_it_does(
+    choices: Choices,
+    results: tuple[Counterfactual, ...],
+    selection: Selection,
+    verdict: str,
+) -> None:
+    """Say first what the chosen replacement does; the verdict is by all other images' gates."""
+    judgement, counts = verdict.split(":", 1)
+    if selection.kind == "other" and selection.lender < 0:
+        st.markdown(f"**{judgement}:** {plain(counts)}", help=UNITS)
+        return
+    words, reasons = describe_kind(results, choices.network.classes)
+    st.markdown(f"**{plain(words)}:** {plain(reasons)}", help=UNITS)
+    st.markdown(f"By all other images' gates: {judgement}.")
 
 
 def _only(results: tuple[Counterfactual, ...], lender: LendingImage) -> tuple[Counterfactual, ...]:
@@ -189,7 +206,7 @@ def _show_depth(choices: Choices, results: Results, selection: Selection) -> Non
         "Look for places where the chosen replacement leaves 0, and for the spread over lenders. "
         "Hollow marks: the label flipped.",
         help="Each dot is a lender, marks are medians, bars enclose the middle "
-        f"half.{later}{opens}",
+        f"half.{later}{opens} {UNITS}",
     )
 
 
@@ -219,10 +236,12 @@ def _show_table(choices: Choices, results: Results, selection: Selection) -> Non
     config = {
         "kind": st.column_config.TextColumn("Gates", pinned=True, width=100),
         "place": st.column_config.TextColumn("Replaced", pinned=True),
-        "change": st.column_config.NumberColumn("Points", width=62, format="%+.1f"),
+        "change": st.column_config.NumberColumn("Points", width=62, format="%+.1f", help=UNITS),
         "change_low": st.column_config.NumberColumn("from", width=56, format="%+.1f"),
         "change_high": st.column_config.NumberColumn("to", width=56, format="%+.1f"),
-        "divergence": st.column_config.NumberColumn("KL (nats)", width=74, format="%.4f"),
+        "divergence": st.column_config.NumberColumn(
+            "KL (nats)", width=74, format="%.4f", help=UNITS
+        ),
         "label": st.column_config.TextColumn("Label", width=96),
     }
     key = f"{keys.REPLACED_PLACES}-{selection.kind}-{selection.scope}"

@@ -8,10 +8,11 @@ from se_viz.networks.families import list_architectures
 from se_viz.networks.labels import parse_labels
 from se_viz.networks.libraries import has_library
 from se_viz.networks.own import MAX_BYTES, forget, keep, read_own
-from se_viz.networks.zoo import OWN
+from se_viz.networks.zoo import OWN, find_card
 from se_viz.ui.frame import bring, give_up, is_mine, is_private, is_shown
+from se_viz.ui.navigation import link_page
 from se_viz.ui.session import keys, stop_if_unwanted, use_network
-from se_viz.ui.words import as_markdown
+from se_viz.ui.words import as_markdown, plain
 
 
 def show_upload(card: NetworkCard | None) -> None:
@@ -38,11 +39,9 @@ def show_upload(card: NetworkCard | None) -> None:
     for_all = is_private() and st.checkbox(
         "Keep the network, for everybody who uses this app", key=keys.OWN_FOR_ALL
     )
-    _show_note()
-    if (
-        not st.button("Check and use these weights", type="primary", disabled=file is None)
-        or file is None
-    ):
+    pressed = st.button("Check and use these weights", type="primary", disabled=file is None)
+    if not pressed or file is None:
+        _show_success()
         return
     try:
         with st.spinner("Checking the weights…"):
@@ -55,6 +54,7 @@ def show_upload(card: NetworkCard | None) -> None:
         return
     keys.OWN_COUNT.set(count + 1)
     keys.OWN_NOTE.set(network.card.notes)
+    keys.OWN_ADDED.set(own_card.name)
     use_network(own_card.name)
     st.rerun()
 
@@ -69,7 +69,17 @@ def _choose_multi_label() -> bool:
     )
 
 
-def _show_note() -> None:
+def _show_success() -> None:
+    """Say below the button what came of it, as long as that network is in use, and lead on."""
+    name = keys.OWN_ADDED.get()
+    if name and name == keys.NETWORK.get():
+        card = find_card(name)
+        count = len(card.classes)
+        st.success(
+            f"**{plain(card.title)}** fits, with {count} class{'es' * (count != 1)}: it is in use "
+            "on all pages."
+        )
+        link_page("explore", "See its gates on Explore")
     if note := keys.OWN_NOTE.pop():
         st.info(as_markdown(note))
 

@@ -4,6 +4,7 @@ cache.
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from se_viz.errors import SeVizError
 from se_viz.gates import Inspection
@@ -18,9 +19,12 @@ from se_viz.ui.networks.permissions import describe_refusal, may_download
 from se_viz.ui.session import keys, use_network
 from se_viz.ui.words import as_markdown, code, plain
 
+_ROWS = 8
+_NAMES = 430
+"""Pixels that the longest name takes."""
 _ADDED = "What the SE blocks add to the rest of the network"
 _COLUMNS = {
-    "name": st.column_config.TextColumn("Network", pinned=True, width=250),
+    "name": st.column_config.TextColumn("Network", pinned=True, width=_NAMES),
     "here": st.column_config.TextColumn("On disk", alignment="center"),
     "parameters": st.column_config.NumberColumn("Params, M", format="%.1f"),
     "gflops": st.column_config.NumberColumn(
@@ -39,18 +43,23 @@ _COLUMNS = {
 }
 
 
-def choose_card() -> NetworkCard | None:
-    """Let people search, sort and pick; return the network picked, or the one in use, or None."""
+def choose_card() -> tuple[NetworkCard | None, DeltaGenerator]:
+    """Let people search, sort and pick.
+
+    Return the network picked, or the one in use, or None; and a place above the table, where what
+    is told of it is in view.
+    """
     try:
         cards = tuple(filter(is_shown, list_networks()))
         on_disk = {card.name for card in list_on_disk()}
     except SeVizError as error:
         st.error(as_markdown(error))
-        return None
+        return None, st.container()
     for name, reason in damaged_networks().items():
         # Plain text: the name of a file is a stranger's word.
         st.text(f"⚠ {name} is left out: {reason}")
     matches = _filtered(cards, on_disk)
+    place = st.container()
     if not matches:
         st.info("No network fits. Try a shorter part of its name, or another library.")
     else:
@@ -60,8 +69,8 @@ def choose_card() -> NetworkCard | None:
         )
         card = _pick(matches, on_disk)
         if card:
-            return card
-    return next((card for card in cards if card.name == keys.NETWORK.get()), None)
+            return card, place
+    return next((card for card in cards if card.name == keys.NETWORK.get()), None), place
 
 
 def _filtered(cards: tuple[NetworkCard, ...], on_disk: set[str]) -> list[NetworkCard]:
@@ -96,7 +105,7 @@ def _pick(cards: list[NetworkCard], on_disk: set[str]) -> NetworkCard | None:
         table,
         column_config=_COLUMNS,
         hide_index=True,
-        height="content" if len(cards) <= 10 else 420,
+        height="content" if len(cards) <= _ROWS else 36 * _ROWS,
         on_select="rerun",
         selection_mode="single-row",
         placeholder="–",

@@ -9,12 +9,12 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from se_viz.charts import Span, draw_choice
-from se_viz.experiments import Analysis
 from se_viz.gates.surgery import GateEdit, set_gates
 from se_viz.ui.session import keys, open_channel
-from se_viz.ui.widgets import choose_block, choose_option, current_palette, show_figure
+from se_viz.ui.widgets import choose_option, current_palette, show_figure
 
 _WAYS = {"picked": "By box", "clicked": "By click", "value": "By value", "one": "One", "all": "All"}
 _SCOPES = {"block": "This block", "stage": "Its stage", "network": "Whole network"}
@@ -25,17 +25,17 @@ Change: TypeAlias = Callable[[GateEdit], None]
 
 
 def choose_channels(
-    before: Analysis, table: pd.DataFrame, span: Span, *, change: Change
+    name: str, table: pd.DataFrame, span: Span, *, change: Change, picture: DeltaGenerator
 ) -> Targets:
-    """Let people choose gates of a table of `compare_gates`.
+    """Let people choose gates of a table of `compare_gates`, beginning with those of one block.
 
     Return the channels of each block, None for all.
 
-    ``change`` is given the edit that the slider of a single gate stands for.
+    ``change`` is given the edit that the slider of a single gate stands for; ``picture`` is where
+    the gates are drawn.
     """
-    name = choose_block(before)
-    with st.container(horizontal=True):
-        way = choose_option("Which channels", _WAYS, key=keys.SURGERY_WAY)
+    way = choose_option("Which channels", _WAYS, key=keys.SURGERY_WAY)
+    with picture:
         order = choose_option("Sort by", _ORDERS, key=keys.SURGERY_ORDER)
     block_rows = table.loc[table["path"] == name]
     # Another block, image or order is another figure: a box must not go on to pick what is now in
@@ -47,7 +47,8 @@ def choose_channels(
         rows = {"value": _choose_by_value, "one": _choose_one, "all": _choose_all}[way](
             table, block_rows, span, change
         )
-    _show_choice(block_rows, rows, span, way=way, order=order, place=place)
+    with picture:
+        _show_choice(block_rows, rows, span, way=way, order=order, place=place)
     return _targets(rows, table)
 
 

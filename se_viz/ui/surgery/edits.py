@@ -8,7 +8,7 @@ from se_viz.engine.questions import AnalyseEdited, AttributeEdited
 from se_viz.errors import EditError
 from se_viz.experiments import Analysis
 from se_viz.gates.edit_text import read_edits, write_edits
-from se_viz.gates.surgery import GateEdit, compile_edits
+from se_viz.gates.surgery import GateEdit, compile_edits, scale_gates
 from se_viz.ui.asking import Choices, ask
 from se_viz.ui.session import complain, keys, note, take
 from se_viz.ui.widgets import Request, get_attribution
@@ -16,6 +16,25 @@ from se_viz.ui.widgets import Request, get_attribution
 _STEPS = 100
 
 Edits: TypeAlias = tuple[GateEdit, ...]
+
+
+def scale_of(edits: Edits, block: str) -> float:
+    """Return by what all gates of a block are multiplied; 1 where no edit does just that."""
+    return next((edit.amount for edit in reversed(edits) if _is_scale(edit, block)), 1.0)
+
+
+def rescale(edits: Edits, block: str, factor: float) -> Edits:
+    """Return the edits with all gates of a block multiplied by another factor; by 1, no longer.
+
+    It takes the place of the last edit that did just that, or comes last.
+    """
+    last = max((at for at, edit in enumerate(edits) if _is_scale(edit, block)), default=len(edits))
+    new = (scale_gates(block, factor),) if factor != 1 else ()
+    return (*edits[:last], *new, *edits[last + 1 :])
+
+
+def _is_scale(edit: GateEdit, block: str) -> bool:
+    return edit.action == "scale" and edit.targets == ((block, None),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ makes of it.
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -26,7 +27,7 @@ from se_viz.gates.surgery import (
 from se_viz.ui.asking import Choices, page_part
 from se_viz.ui.frame import live_part
 from se_viz.ui.session import keys, link_number, link_option, open_block
-from se_viz.ui.surgery.channels import Targets, choose_channels
+from se_viz.ui.surgery.channels import Change, Targets, choose_channels
 from se_viz.ui.surgery.edits import (
     Edits,
     History,
@@ -34,11 +35,22 @@ from se_viz.ui.surgery.edits import (
     get_edited_attribution,
     history_of,
     keep_history,
+    rescale,
+    scale_of,
     use_linked_edits,
 )
-from se_viz.ui.widgets import choose_class, current_palette, link_block, show_figure, show_pair
+from se_viz.ui.widgets import (
+    choose_block,
+    choose_class,
+    current_palette,
+    link_block,
+    show_figure,
+    show_pair,
+)
 from se_viz.ui.words import as_markdown, plain
 
+_MOST = 3.0
+"""Largest factor that is offered."""
 _TITLES = {key: METHODS[key].title for key in COMMON}
 """Methods that reach edited gates; at first one of a single pass, so that the maps follow every
 edit."""
@@ -151,9 +163,44 @@ def _show_step(label: str, icon: str, name: str, history: History | None) -> Non
 
 def _show_desk(choices: Choices, before: Analysis, table: pd.DataFrame, span: Span) -> None:
     change = partial(_change, choices.name)
-    targets = choose_channels(before, table, span, change=change)
-    _say_what_is_chosen(choices, targets)
-    link_block(before)
+    left, right = st.columns([2, 3])
+    with left:
+        name = choose_block(before)
+    with right:
+        _show_live_scale(choices, name.partition("#")[0])
+    # All that is pressed stands above the figure, beside the answer that it changes.
+    controls = st.container()
+    picture = st.container()
+    with controls:
+        targets = choose_channels(name, table, span, change=change, picture=picture)
+        _say_what_is_chosen(choices, targets)
+        _show_buttons(targets, span, change)
+    with picture:
+        link_block(before)
+
+
+def _show_live_scale(choices: Choices, block: str) -> None:
+    key = f"{keys.SURGERY_LIVE}-{block}"
+    # What it is now, whoever changed it: undo moves the handle too.
+    factor = scale_of(history_of(choices.name).now, block)
+    keys.set_value(key, float(np.clip(factor, 0.0, _MOST)))
+    st.slider(
+        "All its gates times",
+        0.0,
+        _MOST,
+        step=0.05,
+        key=key,
+        on_change=_rescale,
+        args=(choices.name, block, key),
+    )
+
+
+def _rescale(name: str, block: str, key: str) -> None:
+    history = history_of(name)
+    keep_history(name, history.go(rescale(history.now, block, keys.value_of(key))))
+
+
+def _show_buttons(targets: Targets, span: Span, change: Change) -> None:
     with st.container(horizontal=True):
         for label, key, make in (
             ("Set to 0", "zero", lambda: set_gates(targets, 0.0)),
@@ -161,11 +208,18 @@ def _show_desk(choices: Choices, before: Analysis, table: pd.DataFrame, span: Sp
             ("Set to their mean", "mean", lambda: level_gates(targets)),
         ):
             _button(label, key, targets, lambda make=make: change(make()))
-    link_number(keys.SURGERY_AMOUNT, low=0.0, high=3.0, default=0.5)
-    amount = st.slider(
-        "Amount", 0.0, 3.0, 0.5, 0.05, key=keys.SURGERY_AMOUNT, persist_state="session"
-    )
-    with st.container(horizontal=True):
+    link_number(keys.SURGERY_AMOUNT, low=0.0, high=_MOST, default=0.5)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        amount = st.slider(
+            "Amount",
+            0.0,
+            _MOST,
+            0.5,
+            0.05,
+            key=keys.SURGERY_AMOUNT,
+            persist_state="session",
+            width=120,
+        )
         inside = span.low <= amount <= span.high
         _button(
             f"Set to {amount:g}",

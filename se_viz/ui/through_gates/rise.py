@@ -1,10 +1,10 @@
 """A trace in a sentence: what rose, and how much of it came through the gates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from se_viz.attribution.paths import TOLERANCE, Flow, Trace
 from se_viz.attribution.question import Target
-from se_viz.charts import count_decimals, signed
+from se_viz.charts import Span, count_decimals, signed
 from se_viz.ui.words import plain
 
 _PICTURES = {
@@ -19,6 +19,9 @@ _STILL = 1e-4
 # Below this share of what moves by either way, a total is what cancels, and shares of it mean
 # nothing.
 _TINY = 0.1
+# Ranges of two maps within this factor need no word; from the second on it has no decimals.
+_ALIKE = 1.5
+_WHOLE = 10.0
 
 
 def name_set(name: str) -> str:
@@ -85,6 +88,27 @@ def describe_rise(trace: Trace, classes: Sequence[str], baseline: str) -> str:
     size = say_part(abs(trace.rise), trace).lstrip("+")
     parts = f"{_describe_network(trace)} {_describe_stages(trace)}"
     return f"{start} {word} by **{size}**. {parts}".strip()
+
+
+def describe_scales(spans: Mapping[str, Span], *, shared: bool) -> str:
+    """Say on which scale two maps are drawn, and by how much their values differ.
+
+    ``spans`` holds the range that each would have by itself, by the name of its way.
+    """
+    weak, strong = sorted(spans, key=lambda way: (not spans[way].empty, spans[way].high))
+    lead = "Both maps share one scale" if shared else "Each map has its own scale"
+    if spans[weak].empty:
+        return f"{lead}: nothing came {weak}." if not spans[strong].empty else f"{lead}."
+    factor = spans[strong].high / spans[weak].high
+    if factor < _ALIKE:
+        return f"{lead}, and their values are of about the same size."
+    times = f"**{factor:.0f}**" if factor >= _WHOLE else f"**{factor:.1f}**"
+    if shared:
+        return (
+            f"{lead}: values {weak} are about {times} times smaller than values {strong}. Choose "
+            "*each its own* where that map is pale."
+        )
+    return f"{lead}: one colour stands for about {times} times less {weak} than {strong}."
 
 
 def _name(target: Target, classes: Sequence[str]) -> str:

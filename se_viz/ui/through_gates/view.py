@@ -7,7 +7,7 @@ import streamlit as st
 
 from se_viz.attribution.paths import Trace
 from se_viz.attribution.question import Target
-from se_viz.charts import CLIPPED, PAST, THROUGH, draw_flows, sum_cells
+from se_viz.charts import CLIPPED, PAST, THROUGH, draw_flows, fit_span, sum_cells
 from se_viz.engine.questions import TracePaths
 from se_viz.experiments import Analysis
 from se_viz.gates.tables import label_blocks
@@ -15,8 +15,17 @@ from se_viz.ui.asking import Choices, ask_with_bar, page_part
 from se_viz.ui.frame import live_part
 from se_viz.ui.session import keys, open_block
 from se_viz.ui.through_gates.carriers import show_carriers
-from se_viz.ui.through_gates.rise import describe_rise, is_still, name_set, say_error, say_part
+from se_viz.ui.through_gates.rise import (
+    describe_rise,
+    describe_scales,
+    is_still,
+    name_set,
+    say_error,
+    say_part,
+)
 from se_viz.ui.widgets import choose_option, current_palette, show_figure, show_pair
+
+_SCALES = {"shared": "shared", "own": "each its own"}
 
 
 @live_part
@@ -104,10 +113,16 @@ def _show_maps(choices: Choices, trace: Trace, gate_set: str) -> None:
         key: (f"**{way.capitalize()}**: {say_part(part, trace)}", sum_cells(pixels.numpy()))
         for way, (key, part, pixels) in parts.items()
     }
-    show_pair(choices.photo, maps, signed=True, title="lowers the logit ← 0 → raises it")
+    scale = choose_option("Scale", _SCALES, key=keys.FLOW_SCALE)
+    spans = {
+        way: fit_span(values, signed=True)
+        for way, (_, values) in zip(parts, maps.values(), strict=True)
+    }
+    st.markdown(describe_scales(spans, shared=scale == "shared"))
+    title = "lowers the logit ← 0 → raises it"
+    show_pair(choices.photo, maps, signed=True, title=title, shared=scale == "shared")
     st.caption(
-        "Regions only in the second map act on the answer solely through the gates. Both maps "
-        "share one scale.",
+        "Regions only in the second map act on the answer solely through the gates.",
         help=f"{name_set(gate_set)}. Past the gates: the effect of pixels with these gates held. "
         "Through the gates: the "
         "effect of pixels by moving these gates, the rest of the integrated gradients. A cell is "
