@@ -19,7 +19,7 @@ def open_view(page: Page) -> None:
     """Choose a sample, and open the view."""
     choose_sample(page, "Cat")
     go_to(page, "Where did it look?")
-    page.get_by_test_id("stMain").get_by_role("radio", name="Stage by stage").click()
+    page.get_by_test_id("stMain").get_by_text("Stage by stage", exact=True).click()
     expect(figure(page, "vector-class").locator(".heatmaplayer image")).to_have_count(1)
     expect_idle(page)
 

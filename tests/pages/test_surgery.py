@@ -211,7 +211,7 @@ def test_all_gates_of_the_open_block_follow_one_slider(page: AppTest, network: N
     """Nothing has to be chosen first; moving it twice is one edit, undo moves the handle back, and
     1 is no edit.
     """
-    key = f"surgery-live-{BLOCK}"
+    key = "surgery-live"
     clean(page.run())
     assert page.slider(key=key).value == 1
     assert [button.key for button in page.button if button.key == "surgery-zero"]

@@ -149,7 +149,8 @@ PICKED: Key[tuple[str, tuple[int, ...]]] = Key("picked", ("", ()))
 SURGERY = "surgery"
 SURGERY_AMOUNT = "surgery-amount"
 SURGERY_GATE = "surgery-gate"
-SURGERY_LIVE = "surgery-live"
+SURGERY_LIVE: Key[float] = Key("surgery-live", 1.0)
+"""By what all gates of the open block are multiplied."""
 SURGERY_METHOD = "surgery-method"
 SURGERY_ORDER = "surgery-order"
 SURGERY_RANGE = "surgery-range"

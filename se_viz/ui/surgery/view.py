@@ -180,24 +180,23 @@ def _show_desk(choices: Choices, before: Analysis, table: pd.DataFrame, span: Sp
 
 
 def _show_live_scale(choices: Choices, block: str) -> None:
-    key = f"{keys.SURGERY_LIVE}-{block}"
     # What it is now, whoever changed it: undo moves the handle too.
     factor = scale_of(history_of(choices.name).now, block)
-    keys.set_value(key, float(np.clip(factor, 0.0, _MOST)))
+    keys.SURGERY_LIVE.set(float(np.clip(factor, 0.0, _MOST)))
     st.slider(
         "All its gates times",
         0.0,
         _MOST,
         step=0.05,
-        key=key,
+        key=keys.SURGERY_LIVE.name,
         on_change=_rescale,
-        args=(choices.name, block, key),
+        args=(choices.name, block),
     )
 
 
-def _rescale(name: str, block: str, key: str) -> None:
+def _rescale(name: str, block: str) -> None:
     history = history_of(name)
-    keep_history(name, history.go(rescale(history.now, block, keys.value_of(key))))
+    keep_history(name, history.go(rescale(history.now, block, keys.SURGERY_LIVE.get())))
 
 
 def _show_buttons(targets: Targets, span: Span, change: Change) -> None:
