@@ -9,19 +9,19 @@ from se_viz.ui.asking import get_analysis
 from se_viz.ui.frame import enter, require_choices
 from se_viz.ui.widgets import block_kept_open, choose_block, choose_channel
 
-enter(__file__)
+beside = enter(__file__)
 
 choices = require_choices()
 analysis = get_analysis(choices, block_kept_open(choices.network.inspection.sites))
-left, right, hint = st.columns([4, 4, 5], vertical_alignment="bottom")
-with left:
+# Beside the heading: the block below is then seen whole without scrolling.
+with beside, st.container(width=150):
     block = choose_block(analysis)
 record = get_analysis(choices, block).record(block)
-with right:
+with beside, st.container(width=160):
     channel = choose_channel(record)
-hint.caption(microscope.describe_channel(record, channel))
 
 microscope.show_steps(choices, analysis, record, channel)
+st.caption(microscope.describe_channel(record, channel))
 
 st.header("Which channels move this gate?", anchor=False)
 microscope.show_influence(choices, record, channel)

@@ -6,14 +6,17 @@ Why: docs/decisions/029-the-first-page-loads-no-pytorch.md
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.pages_manager import PagesManager
 
 from se_viz.ui.frame.address import show_copy_link
 from se_viz.ui.navigation import PAGES, PageRow
 
 
-def enter(file: str) -> None:
+def enter(file: str) -> DeltaGenerator:
     """Begin a page with its heading and the button that copies its link.
+
+    Return the place between the two, for what has to stand in the first screen.
 
     Start over with `app.py` where Streamlit runs the file of a page by itself.
 
@@ -24,11 +27,18 @@ def enter(file: str) -> None:
         # unknown one then.
         st.navigation(["app.py", file], position="hidden")
         st.rerun()
-    show_heading(next(row for row in PAGES.values() if Path(row.file).name == Path(file).name))
+    return show_heading(
+        next(row for row in PAGES.values() if Path(row.file).name == Path(file).name)
+    )
 
 
-def show_heading(row: PageRow) -> None:
-    """Show what a page asks, and the button that copies its link."""
+def show_heading(row: PageRow) -> DeltaGenerator:
+    """Show what a page asks, and the button that copies its link.
+
+    Return the place between the two.
+    """
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title(row.heading or row.title, width="stretch")
+        place = st.container(horizontal=True, vertical_alignment="bottom", width="content")
         show_copy_link()
+    return place
