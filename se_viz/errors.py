@@ -78,5 +78,9 @@ class OvertakenError(SeVizError):
     """An answer that the same person does not wait for any more."""
 
 
+class BundleError(SeVizError):
+    """A replay bundle that cannot be read or run again."""
+
+
 class DownloadError(SeVizError):
     """Weights that are not on this disk, or could not be fetched."""

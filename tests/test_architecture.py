@@ -32,6 +32,7 @@ LAYERS = (
     {"networks"},
     {"experiments"},
     {"attribution", "charts", "train"},
+    {"replay"},
     {"engine"},
     {"commands", "ui"},
     {"pages", "app.py", "__main__"},

@@ -25,6 +25,7 @@ HOMES = {
     "info": "zoo",
     "methods": "methods",
     "networks": "zoo",
+    "replay": "replays",
     "score": "scores",
     "train": "training",
 }

@@ -87,6 +87,9 @@ def make_parser() -> argparse.ArgumentParser:
     attribute = _add_attribute(
         commands.add_parser("attribute", help="attribution maps of images: numbers and pictures")
     )
+    replay = _add_replay(
+        commands.add_parser("replay", help="a replay bundle, run again and compared")
+    )
     methods = _add_methods(
         commands.add_parser("methods", help="attribution methods: questions, cost and needs")
     )
@@ -97,6 +100,11 @@ def make_parser() -> argparse.ArgumentParser:
             "Tables and plots are written beside their place and renamed: a command that ends "
             "early leaves the older file."
         )
+    _add_own_weights(replay)
+    replay.epilog = (
+        "Exit status: 0 if gates, logits and maps are the same within the tolerance, 1 if not, 2 "
+        "if the bundle could not be run. Nothing in a bundle is run but what se_viz does itself."
+    )
     networks = commands.add_parser("networks", help="the networks that can be loaded")
     networks.add_argument(
         "pattern", nargs="?", default="", help="part of a name, e.g. regnet, or 'timm/se*'"
@@ -116,13 +124,13 @@ def make_parser() -> argparse.ArgumentParser:
     info.add_argument(
         "--check", action="store_true", help="ask PyTorch itself for the devices (takes seconds)"
     )
-    for command in (gates, health, counterfactuals, score, attribute, methods, evaluate):
+    for command in (gates, health, counterfactuals, score, attribute, replay, methods, evaluate):
         command.add_argument(
             "--network", help="name of the network (default: the first of `se_viz networks`)"
         )
         command.add_argument("--device", help="cuda, cuda:1, cpu … (default: the best there is)")
-    users = (gates, health, counterfactuals, score, attribute, methods, networks, evaluate, info)
-    for command in users:
+    users = (gates, health, counterfactuals, score, attribute, replay, methods)
+    for command in (*users, networks, evaluate, info):
         command.add_argument(
             "--checkpoints", type=read_path, help="folder of the networks (default: all there are)"
         )
@@ -287,6 +295,32 @@ def _add_attribute(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="folder for the maps (.npz), pictures (.png) and the table attributions.csv",
     )
     return command
+
+
+def _add_replay(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    command.add_argument("bundle", type=read_path, metavar="BUNDLE.zip")
+    command.add_argument(
+        "--photo", type=read_path, metavar="FILE", help="the photo, where the bundle has it not"
+    )
+    command.add_argument(
+        "--tolerance",
+        type=_read_share,
+        default=1e-4,
+        metavar="SHARE",
+        help="largest difference that counts as the same, as a share of the largest value "
+        "(default: %(default)s)",
+    )
+    return command
+
+
+def _read_share(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{word} is no number from 0 to 1")
+    return value
 
 
 def _add_target(command: argparse.ArgumentParser) -> None:

@@ -10,7 +10,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from se_viz.devices import ask_driver
-from se_viz.errors import CheckpointError, DeviceError, ImageError, NetworkError, OptionError
+from se_viz.errors import (
+    BundleError,
+    CheckpointError,
+    DeviceError,
+    ImageError,
+    NetworkError,
+    OptionError,
+    SeVizError,
+)
 from se_viz.files import FIGURES, check_folder_target, check_ordinary, check_target
 from se_viz.images import find_images
 from se_viz.names import show_name, show_path
@@ -37,6 +45,9 @@ def check(arguments: argparse.Namespace) -> bool:
         arguments.images, arguments.missing = _gather_images(arguments.images)
         if not arguments.images:
             return False
+    for name in ("bundle", "photo"):
+        if getattr(arguments, name, None):
+            _check_file(getattr(arguments, name), BundleError)
     if "network" in arguments and arguments.command != "download":
         _check_network(arguments)
     if "data" in arguments and arguments.data:
@@ -107,20 +118,22 @@ def _check_network(arguments: argparse.Namespace) -> None:
         card = find_card(arguments.network, arguments.checkpoints)
         if card.source:
             find_file(card)
-    elif arguments.command != "methods":
+    elif arguments.command not in ("methods", "replay"):
         cards_of(arguments)
 
 
 def _check_weights(arguments: argparse.Namespace) -> None:
-    try:
-        check_ordinary(arguments.weights)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CheckpointError(
-            f"{show_name(arguments.weights)} cannot be read: {reason}. Check the name."
-        ) from error
+    _check_file(arguments.weights, CheckpointError)
     if arguments.labels:
         read_labels(arguments.labels)
+
+
+def _check_file(path: Path, kind: type[SeVizError]) -> None:
+    try:
+        check_ordinary(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise kind(f"{show_name(path)} cannot be read: {reason}. Check the name.") from error
 
 
 def _check_device(name: str) -> None:

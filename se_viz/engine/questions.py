@@ -13,6 +13,7 @@ from se_viz.attribution.question import Layer, Target
 from se_viz.attribution.scores import Exam
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.surgery import GateEdit
+from se_viz.replay import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +299,14 @@ class CheckSanity:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What a replay bundle holds, computed now in a pass alone; see `run_settings`."""
+
+    settings: Settings
+    """What is asked; where it is computed comes back filled in."""
+
+
+@dataclass(frozen=True, slots=True)
 class MeasurePace:
     """How long a pass takes; see `measure_pace`."""
 
@@ -331,6 +340,7 @@ Question: TypeAlias = (
     | ScoreMap
     | MeasureSensitivity
     | CheckSanity
+    | RunSettings
     | MeasurePace
     | ReadLenders
 )

@@ -45,6 +45,19 @@ def save_checkpoint(
     return card
 
 
+def hash_weights(model: nn.Module) -> str:
+    """Return the SHA-256 of a model's weights and buffers, of their names, kinds and shapes.
+
+    Of what is in memory: wherever it comes from, the same hash answers alike.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(raw.numpy().data)
+    return digest.hexdigest()
+
+
 def read_weights(model: nn.Module, card: NetworkCard, folder: Path | None = None) -> None:
     """Fill a model with the weights of a card, in place and in the model's own precision.
 

@@ -42,6 +42,7 @@ from se_viz.engine.questions import (
     Question,
     ReadLenders,
     ReplaceGates,
+    RunSettings,
     ScoreMap,
     TracePaths,
     WeighChannels,
@@ -49,6 +50,7 @@ from se_viz.engine.questions import (
 from se_viz.errors import AttributionError, NetworkError, OvertakenError
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.surgery import set_gates
+from se_viz.replay import MapSettings, Settings
 from tests.engine.remote import RemoteEngine
 from tests.support.photos import noise
 
@@ -64,6 +66,13 @@ EXAM = Exam(Target(1), steps=2, squares=2, repeats=2)
 EDITS = (set_gates({BLOCK: (0, 2)}, 0.5),)
 MAP = Attribute(TARGET, "saliency")
 GATE_MAP = AttributeGate(Neuron(BLOCK, 3), "saliency")
+SETTINGS = Settings(
+    "tiny",
+    "",
+    PHOTO,
+    maps=(MapSettings(1, "integrated_gradients", options=(("n_steps", 4),)),),
+    edits=EDITS,
+)
 LENDERS = (LendingImage("noise 5", "lender 5"), LendingImage("mine", "another photo"))
 ASKED = (
     Analyse(),
@@ -95,6 +104,7 @@ ASKED = (
     ScoreMap(MAP, EXAM),
     MeasureSensitivity(MAP),
     CheckSanity(MAP),
+    RunSettings(SETTINGS),
     MeasurePace(),
     ReadLenders(),
 )

@@ -37,6 +37,7 @@ ANSWERS: Mapping[type, Callable[[Any, Work], Any]] = {
     questions.ScoreMap: scores.score,
     questions.MeasureSensitivity: scores.measure_sensitivity,
     questions.CheckSanity: scores.check_sanity,
+    questions.RunSettings: experiments.run,
     questions.MeasurePace: experiments.measure,
     questions.ReadLenders: experiments.read,
 }

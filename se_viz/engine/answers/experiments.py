@@ -16,6 +16,7 @@ from se_viz.engine.questions import (
     MeasurePace,
     ReadLenders,
     ReplaceGates,
+    RunSettings,
 )
 from se_viz.experiments import (
     Counterfactual,
@@ -29,6 +30,7 @@ from se_viz.experiments import (
     run_lenders,
 )
 from se_viz.networks.lenders import Lender, read_lenders
+from se_viz.replay import Bundle, run_settings
 
 
 def estimate(question: EstimateEffects, work: Work) -> Float[Tensor, "channels"]:
@@ -65,6 +67,11 @@ def replace_gates(question: ReplaceGates, work: Work) -> tuple[Counterfactual, .
     return run_counterfactuals(
         work.network, work.photo, replacement, gates, whole=True, **work.callbacks
     )
+
+
+def run(question: RunSettings, work: Work) -> Bundle:
+    """Compute what a replay bundle holds."""
+    return run_settings(work.network, work.photo, question.settings, **work.callbacks)
 
 
 def measure(question: MeasurePace, work: Work) -> Pace:

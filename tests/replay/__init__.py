@@ -1,0 +1,1 @@
+"""Tests of `se_viz.replay`."""
