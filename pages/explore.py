@@ -24,6 +24,7 @@ block_place = st.container()
 st.subheader("Numbers")
 explore.show_numbers(analysis)
 explore.show_downloads(choices, analysis)
+explore.show_bundles(choices, analysis)
 
 with block_place:
     explore.show_block(choices, analysis, selected)

@@ -25,13 +25,15 @@ def test_library_examples_run_as_printed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for block in _blocks("python"):
         exec(compile(block, "README.md", "exec"), {})
-    *blocks, answer, blocks_line, edited, compared = capsys.readouterr().out.splitlines()
+    *blocks, answer, blocks_line, edited, compared, equal = capsys.readouterr().out.splitlines()
     assert len(blocks) == 16
     side = list_networks()[0].input_size
     assert f"({side}, {side})" in answer
     assert blocks_line == "16 blocks for 4 images"
     assert edited in list_networks()[0].classes
     assert compared == f"({side}, {side})"
+    # Gates, logits and one map, on the machine that made them.
+    assert equal == "[True, True, True]"
 
 
 def test_examples_of_figures_run_as_printed(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """The parts of the page *Explore*."""
 
+from se_viz.ui.explore.bundles import show_bundles
 from se_viz.ui.explore.health import show_health
 from se_viz.ui.explore.view import (
     show_answer,
@@ -14,6 +15,7 @@ __all__ = [
     "show_answer",
     "show_attribution",
     "show_block",
+    "show_bundles",
     "show_downloads",
     "show_gates",
     "show_health",

@@ -13,6 +13,7 @@ import streamlit as st
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
+    from se_viz.replay import Replayed
     from se_viz.ui.session.state import ChosenImage
 
 T = TypeVar("T")
@@ -123,6 +124,15 @@ MOST_OPEN = "most-open"
 MOST_CLOSED = "most-closed"
 NUMBERS = "numbers"
 HEALTH = "health"
+BUNDLE = "bundle"
+BUNDLE_PHOTO = "bundle-photo"
+BUNDLE_FILE = "bundle-file"
+BUNDLE_RUN = "bundle-run"
+BUNDLE_SAVE = "bundle-save"
+BUNDLE_MADE: Key[tuple[object, bytes] | None] = Key("bundle-made", None)
+"""The last bundle that was made, and of what."""
+BUNDLE_RESULT: "Key[tuple[str, Replayed] | None]" = Key("bundle-result", None)
+"""What came of the last bundle that was run again, and its file."""
 ATTRIBUTION = "attribution"
 DOWNLOAD = "download"
 HTML = "html"

@@ -25,6 +25,7 @@ from se_viz.experiments.analysis import Analysis, analyse
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.surgery import set_gates
 from se_viz.networks import Network
+from se_viz.replay import MapSettings, Settings
 from se_viz.ui.asking import analysis as cached
 from se_viz.ui.asking.bounds import BOUNDS
 from se_viz.ui.asking.questions import _CACHES, answer_case, tell_apart
@@ -63,6 +64,11 @@ ASKED: tuple[Question, ...] = (
     questions.ScoreMap(MAP, EXAM),
     questions.MeasureSensitivity(MAP),
     questions.CheckSanity(MAP),
+    questions.RunSettings(
+        Settings(
+            "a name", "a hash", "a file", maps=(MapSettings(1, "saliency", 2, options=(("a", 1),)),)
+        )
+    ),
     questions.MeasurePace(),
     questions.ReadLenders(),
 )
