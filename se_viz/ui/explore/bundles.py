@@ -36,10 +36,10 @@ _COMPUTING = "Computing gates, logits and the map in a pass alone…"
 @page_part
 def show_bundles(choices: Choices, analysis: Analysis) -> None:
     """Offer what is shown as a replay bundle, and run one that somebody brings."""
-    _offer(choices, analysis)
-    # Open as long as a file lies in it: a run begins the page anew.
-    brought = keys.value_of(keys.BUNDLE_FILE) is not None
-    with st.expander("Open a replay bundle", icon=":material/replay:", expanded=brought):
+    made, brought = st.columns([2, 3], gap="medium")
+    with made:
+        _offer(choices, analysis)
+    with brought:
         _open(choices)
 
 
@@ -50,7 +50,7 @@ def _offer(choices: Choices, analysis: Analysis) -> None:
             key=keys.BUNDLE,
             icon=":material/inventory_2:",
             help="One file with settings, versions, gates, logits and the map that is shown. "
-            "`se_viz replay` or *Open a replay bundle* compute them again and compare.",
+            "`se_viz replay`, or this page, computes them again and compares.",
         )
         with_photo = st.checkbox("with the photo", key=keys.BUNDLE_PHOTO)
         place = st.container()
@@ -95,7 +95,7 @@ def _settings(choices: Choices, analysis: Analysis) -> Settings:
 
 def _open(choices: Choices) -> None:
     file = st.file_uploader(
-        "Replay bundle",
+        "Open a replay bundle",
         type=["zip"],
         key=keys.BUNDLE_FILE,
         help="Nothing in it is run. Its network has to be on this disk; a photo that it does not "

@@ -66,7 +66,11 @@ ASKED: tuple[Question, ...] = (
     questions.CheckSanity(MAP),
     questions.RunSettings(
         Settings(
-            "a name", "a hash", "a file", maps=(MapSettings(1, "saliency", 2, options=(("a", 1),)),)
+            "a name",
+            "a hash",
+            "a file",
+            maps=(MapSettings(1, "saliency", 2, options=(("a", 1),)),),
+            block="a block",
         )
     ),
     questions.MeasurePace(),
