@@ -399,15 +399,17 @@ def test_the_command_says_equal_where_it_is(run, bundle: Bundle, tmp_path: Path,
 
 
 def test_the_command_says_what_differs(run, bundle: Bundle, tmp_path: Path, capsys):
-    """The difference by hand: a logit was moved by a quarter."""
+    """The difference by hand: the largest logit was doubled."""
     logits = bundle.answers.logits.copy()
-    logits[0] += 0.25
+    best = abs(logits).argmax()
+    gap = abs(float(logits[best]))
+    logits[best] *= 2
     answers = replace(bundle.answers, logits=logits)
     write_bundle(tmp_path / "cat.zip", replace(bundle, answers=answers, content=None))
     assert run(tmp_path / "cat.zip", "--photo", CAT) == 1
     out = capsys.readouterr().out
     assert (
-        f"  logits: largest difference 0.25, of values up to {abs(logits).max():.3g}  <- dif" in out
+        f"  logits: largest difference {gap:.3g}, of values up to {2 * gap:.3g}  <- differs" in out
     )
     assert out.endswith("Not the same within 0.0001 of the largest value.\n")
     assert run(tmp_path / "cat.zip", "--photo", CAT, "--tolerance", "1") == 0

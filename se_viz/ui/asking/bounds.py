@@ -45,7 +45,7 @@ BOUNDS: Mapping[type, Bound] = {
     questions.ScoreMap: Bound(2048, "32MB"),
     questions.MeasureSensitivity: Bound(2048, "8MB"),
     questions.CheckSanity: Bound(256, "256MB"),
-    questions.RunSettings: Bound(16, "64MB"),
+    questions.RunSettings: Bound(64, "64MB"),
     questions.MeasurePace: Bound(64),
     questions.ReadLenders: Bound(4, shared=True),
 }
