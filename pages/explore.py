@@ -13,23 +13,24 @@ choices = require_choices()
 # With the maps of the block that is open: one pass for all that the page shows of the photo.
 analysis = get_analysis(choices, block_kept_open(choices.network.inspection.sites))
 
-explore.show_answer(choices, analysis)
-
-gates, pixels = st.columns([3, 2], gap="medium")
+answer, gates = st.columns([2, 5], gap="medium")
+# Before the photo and its answer, which the browser draws in less time than it takes to send them.
 with gates:
-    st.subheader("Recalibration, stage by stage")
     selected = explore.show_gates(choices, analysis)
-block_place = st.container()
+with answer:
+    explore.show_answer(choices, analysis)
+
+pixels, block = st.columns([2, 5], gap="medium")
+with block:
+    explore.show_block(choices, analysis, selected)
 
 st.subheader("Numbers")
 explore.show_numbers(analysis)
 explore.show_downloads(choices, analysis)
 explore.show_bundles(choices, analysis)
 
-with block_place:
-    explore.show_block(choices, analysis, selected)
-# Late, although it stands beside the gates: it takes both cores, which the browser needs to paint
-# them.
+# Late, although it stands beside the block: it takes both cores, which the browser needs to paint
+# the gates.
 with pixels:
     st.subheader("Where the answer came from")
     explore.show_attribution(choices, analysis)

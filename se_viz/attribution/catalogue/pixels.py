@@ -189,8 +189,9 @@ METHODS = {
 }
 """Every method, by key, in the order they are offered."""
 
-COMMON = ("integrated_gradients", "saliency", "input_x_gradient", "grad_cam", "occlusion")
-"""The methods that are offered where there is room for few."""
+COMMON = ("grad_cam", "saliency", "input_x_gradient", "integrated_gradients", "occlusion")
+"""The methods that are offered where there is room for few; the first shows a place, and takes one
+pass."""
 
 REFUSED = {
     "lrp": (

@@ -1,6 +1,6 @@
 // The gate map, painted on one canvas: a row a block, a cell a channel. Nothing here computes a gate.
 
-const HEAD = 50, FOOT = 44, SPLIT = 0.75, GAP = 0.045, EDGE = 8, SIZE = 12;
+const HEAD = 36, FOOT = 44, ABOVE = 210, LEAST = 13, SPLIT = 0.75, GAP = 0.045, EDGE = 8, SIZE = 12;
 const MISSING = 65535, COLOURS = 127;
 
 // --- numbers and words -----------------------------------------------------------------------------
@@ -53,15 +53,18 @@ class GateMap {
     this.values = unpack(values);
     this.colours = Uint32Array.from({ length: COLOURS }, (_, at) => pixel(blend(data.colours.scale, at / (COLOURS - 1))));
     const sorting = keys ? unpack(keys) : this.values;
+    // As high as the window allows, so that all rows stand on one screen.
+    const room = window.innerHeight - ABOVE - HEAD - FOOT;
+    this.line = Math.max(LEAST, Math.min(data.line, Math.floor(room / rows.at(-1).place)));
     let first = 0;
     this.rows = rows.map((row) => {
       const channels = Uint32Array.from({ length: row.channels }, (_, at) => first + at);
       const key = (at) => Number.isNaN(sorting[at]) ? -Infinity : sorting[at];
       if (data.sorted) channels.sort((one, other) => key(other) - key(one) || one - other);
       first += row.channels;
-      return { ...row, channels, first: first - row.channels, top: HEAD + (row.place - 1) * data.line };
+      return { ...row, channels, first: first - row.channels, top: HEAD + (row.place - 1) * this.line };
     });
-    this.height = HEAD + rows.at(-1).place * data.line + FOOT;
+    this.height = HEAD + rows.at(-1).place * this.line + FOOT;
     this.root.style.height = `${this.height}px`;
     this.tabulate();
     this.touch(null);
@@ -75,7 +78,7 @@ class GateMap {
       element.className = "row";
       element.id = `row-${at}`;
       element.dataset.at = at;
-      element.style.cssText = `top: ${row.top}px; height: ${this.data.line}px`;
+      element.style.cssText = `top: ${row.top}px; height: ${this.line}px`;
       element.setAttribute("role", "option");
       element.setAttribute("aria-selected", row.path === this.data.selected);
       element.setAttribute("aria-label", `${row.block}: ${row.channels} channels, ${this.mean(row)}`);
@@ -131,7 +134,7 @@ class GateMap {
   // One pixel shows the one channel at its middle, which is also the one that is named there.
   paintRow(row) {
     const { context, scale, heat } = this;
-    const width = Math.round(heat.width * scale), height = Math.round((this.data.line - 2) * scale);
+    const width = Math.round(heat.width * scale), height = Math.round((this.line - 2) * scale);
     const picture = context.createImageData(width, height), pixels = new Uint32Array(picture.data.buffer);
     const crosses = [];
     for (let at = 0; at < width; at += 1) {
@@ -162,7 +165,7 @@ class GateMap {
     }
   }
 
-  middle(row) { return row.top + this.data.line / 2; }
+  middle(row) { return row.top + this.line / 2; }
 
   write(text, x, y, align = "left", weight = 400) {
     const { context } = this;
@@ -174,7 +177,7 @@ class GateMap {
   }
 
   paintHeading({ place, words: [name, blocks] }) {
-    const { context, heat } = this, y = HEAD + (place - 0.45) * this.data.line;
+    const { context, heat } = this, y = HEAD + (place - 0.45) * this.line;
     this.write(name, heat.left, y, "left", 600);
     const start = heat.left + context.measureText(`${name}  `).width;
     context.font = `${SIZE}px ${this.family}`;
@@ -183,15 +186,16 @@ class GateMap {
 
   paintBar() {
     const { context, heat, data } = this, width = 0.4 * heat.width, [low, high] = data.span;
-    this.write(data.texts.length > 1 ? data.value : data.texts[0], heat.left, 8);
+    if (data.texts.length > 1) this.write(data.value, heat.left - 8, 8, "right");
+    else this.write(data.texts[0], heat.left + width + 8, 8);
     for (let at = 0; at < COLOURS; at += 1) {
       const colour = data.texts.length > 1 ? at / (COLOURS - 1) : -low / (high - low);
       context.fillStyle = `rgb(${blend(data.colours.scale, colour)})`;
-      context.fillRect(heat.left + at / COLOURS * width, 18, width / COLOURS + 0.5, 8);
+      context.fillRect(heat.left + at / COLOURS * width, 4, width / COLOURS + 0.5, 8);
     }
     if (data.texts.length < 2) return;
     const aligns = ["left", "center", "right"];
-    data.texts.forEach((text, at) => this.write(text.replace("-", "−"), heat.left + at / 2 * width, 36, aligns[at]));
+    data.texts.forEach((text, at) => this.write(text.replace("-", "−"), heat.left + at / 2 * width, 22, aligns[at]));
   }
 
   paintAxes() {
@@ -221,11 +225,11 @@ class GateMap {
     for (const row of this.rows) {
       const y = this.middle(row);
       // Not across the headings, which it would cross out.
-      line([[x(rule), row.top], [x(rule), row.top + data.line]], data.colours.faint, 1, [2, 3]);
+      line([[x(rule), row.top], [x(rule), row.top + this.line]], data.colours.faint, 1, [2, 3]);
       line([[x(row.mean - row.spread), y], [x(row.mean + row.spread), y]], data.colours.faint, 1.5);
       context.fillStyle = data.colours.ink;
       context.beginPath();
-      context.arc(x(row.mean), y, Math.min(4.5, data.line / 3), 0, 2 * Math.PI);
+      context.arc(x(row.mean), y, Math.min(4.5, this.line / 3), 0, 2 * Math.PI);
       context.fill();
     }
   }
@@ -234,7 +238,7 @@ class GateMap {
     const { context, heat } = this;
     context.strokeStyle = this.data.colours.ink;
     context.lineWidth = 2;
-    context.strokeRect(heat.left, row.top, heat.width, this.data.line);
+    context.strokeRect(heat.left, row.top, heat.width, this.line);
   }
 
   // --- pointing, keys, files ---------------------------------------------------------------------
@@ -260,11 +264,11 @@ class GateMap {
       const channel = row.channels[place], wide = Math.max(size, 5);
       words.push(["span", `channel ${channel - row.first}: ${data.value} ${digits(this.values[channel])}`]);
       this.cell.style.cssText =
-        `left: ${left + size / 2 - wide / 2}px; top: ${row.top}px; width: ${wide}px; height: ${data.line}px`;
+        `left: ${left + size / 2 - wide / 2}px; top: ${row.top}px; width: ${wide}px; height: ${this.line}px`;
     }
     words.push(["span", this.mean(row)], ["span", "click to open the block"]);
     this.tip.replaceChildren(...words.map(([name, text]) => Object.assign(document.createElement(name), { textContent: text })));
-    const below = row.top + data.line + 6, high = this.tip.offsetHeight;
+    const below = row.top + this.line + 6, high = this.tip.offsetHeight;
     this.tip.style.top = `${below + high > this.height ? row.top - high - 6 : below}px`;
     const middle = place === null ? this.side.left : left + size / 2;
     this.tip.style.left = `${Math.max(0, Math.min(this.width - 190, middle - 60))}px`;

@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from se_viz.attribution.catalogue import COMMON, METHODS
-from se_viz.attribution.question import Attribution, Target
+from se_viz.attribution.question import Attribution, Target, stage_ends
 from se_viz.charts import (
     CLIPPED,
     ORDERS,
@@ -31,7 +31,7 @@ from se_viz.gates.tables import (
     tabulate_gates,
 )
 from se_viz.networks.labels import numbered_classes
-from se_viz.ui.asking import Choices, get_analysis, page_part
+from se_viz.ui.asking import Choices, ask_with_bar, get_analysis, page_part
 from se_viz.ui.explore.channel_maps import show_channel_maps
 from se_viz.ui.explore.gate_map import show_gate_map
 from se_viz.ui.explore.remarks import (
@@ -48,16 +48,18 @@ from se_viz.ui.widgets import (
     choose_class,
     choose_option,
     current_palette,
-    get_attribution,
+    get_pace,
     link_attributions,
     link_block,
     link_channel,
+    say_seconds,
     show_figure,
     show_rows,
 )
 from se_viz.ui.words import code, plain
 
 _SHOWN = 4
+_LISTED = 20
 _HEAD_START = 0.1
 """Seconds in which a browser paints new gates, before it is given all that stands below them. What
 comes at once is laid out first, and takes it several times as long."""
@@ -80,28 +82,30 @@ def show_answer(choices: Choices, analysis: Analysis) -> None:
     """Show the photo as the network sees it and its five most probable classes, and an answer of
     independent ones.
     """
-    photo, answer = st.columns([1, 3], vertical_alignment="center")
-    caption = f"Network input: {choices.photo.width} x {choices.photo.height} pixels"
+    side = f"{choices.photo.width} x {choices.photo.height} pixels"
     # Inside the page: a file on the server may be gone before the browser asks, when clicks come
     # quickly.
-    photo.image(to_uri(choices.photo), caption=caption, alt="The cropped photo")
-    for index, share in analysis.top(5):
-        answer.progress(
-            min(share, 1.0), text=f"{plain(choices.network.classes[index])} · {share:.1%}"
-        )
+    st.image(to_uri(choices.photo), alt=f"The photo as the network sees it: {side}")
+    with st.container(gap=None):
+        for index, share in analysis.top(5):
+            name = plain(choices.network.classes[index])
+            st.progress(min(share, 1.0), text=f"{name} · {share:.1%}")
     if choices.network.card.independent:
-        answer.markdown(f"Answer: **{plain(choices.network.name_answer(analysis.logits))}**")
-    answer.caption(
-        describe_classes(choices.network.classes, multi_label=choices.network.card.multi_label)
+        st.markdown(f"Answer: **{plain(choices.network.name_answer(analysis.logits))}**")
+    words, names = describe_classes(
+        choices.network.classes, multi_label=choices.network.card.multi_label
     )
+    st.caption(words, help=f"{names} Network input: {side}.".strip())
 
 
-def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> str:
-    """Say among which classes a network chooses, or that each is a yes or no by itself."""
+def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> tuple[str, str]:
+    """Say among which classes a network chooses, or that each is a yes or no by itself; and which
+    classes these are, where they are few.
+    """
     count = len(classes)
-    single = len(classes) == 1
-    words = f"Probabilities (softmax over {count} classes)."
-    if single:
+    names = "" if count > _LISTED or count == 1 else f"Classes: {', '.join(map(plain, classes))}."
+    words = f"Probabilities (softmax over the {count} classes that this network knows)."
+    if count == 1:
         words = (
             "The probability of this one class: the sigmoid of the only logit, yes from 50 % on."
         )
@@ -110,19 +114,12 @@ def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> st
             f"Each of {count} classes is a yes or no by itself (a sigmoid, yes from 50 % on): any "
             "number of classes may be true of one photo."
         )
-    if tuple(classes) == numbered_classes(count):
-        return (
-            f"{words} Class names are unknown, so classes are numbered from 0: upload a label list "
-            "with the weights on the Networks page."
-        )
-    if count > 20 or single:
-        return words
-    knows = (
-        f"has only these {count} classes"
-        if multi_label
-        else f"can only answer one of these {count} classes"
-    )
-    return f"{words} The network {knows}: {', '.join(map(plain, classes))}."
+    if tuple(classes) != numbered_classes(count):
+        return words, names
+    return (
+        f"{words} Class names are unknown, so classes are numbered from 0: upload a label list "
+        "with the weights on the Networks page."
+    ), ""
 
 
 def show_gates(choices: Choices, analysis: Analysis) -> str:
@@ -132,7 +129,7 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
     """
     # Not columns, which cut the rows of options where they are narrow.
     with st.container(horizontal=True):
-        selected = choose_block(analysis)
+        selected = choose_block(analysis, width=180)
         value = choose_option("Show", {"gate": "gate", "squeeze": "squeeze"}, key=keys.VALUE)
         order = choose_option("Sort by", ORDERS, key=keys.ORDER)
     inspection = choices.network.inspection
@@ -162,7 +159,8 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     opacity = st.slider(
         "Opacity of the map", 0.0, 1.0, 0.8, 0.05, key=keys.OPACITY, persist_state="session"
     )
-    result = get_attribution(choices, Target(target), request)
+    question = request.about(Target(target))
+    result = ask_with_bar(choices, question, "Computing the map…", key=keys.ATTRIBUTION)
     unit = "against ← 0 → for" if result.signed else "none → strongest"
     values = result.map.numpy()
     span = fit_span(values, signed=result.signed)
@@ -180,17 +178,23 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
 
 
 def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, Request]:
-    left, right = st.columns(2)
-    link_option(keys.METHOD, COMMON, COMMON[0])
-    method = left.selectbox(
+    # Where no module ends a stage, Grad-CAM has nothing to look at.
+    methods = COMMON if stage_ends(choices.network.inspection.sites) else COMMON[1:]
+    pace = get_pace(choices)
+    side = choices.photo.width
+    times = {
+        key: say_seconds(pace.estimate(METHODS[key], METHODS[key].options, side=side))
+        for key in methods
+    }
+    link_option(keys.METHOD, methods, methods[0])
+    method = st.selectbox(
         "Method",
-        COMMON,
-        format_func=lambda key: METHODS[key].title,
+        methods,
+        format_func=lambda key: f"{METHODS[key].title} · {times[key]}",
         key=keys.METHOD,
         persist_state="session",
     )
-    with right:
-        target = choose_class(choices, analysis)
+    target = choose_class(choices, analysis)
     if not METHODS[method].layered:
         return target, Request(method)
     stages = {stage: str(stage) for stage in sorted({record.stage for record in analysis.records})}

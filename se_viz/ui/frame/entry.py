@@ -32,11 +32,15 @@ def enter(file: str) -> DeltaGenerator:
     )
 
 
+_STYLE = Path(__file__).with_name("page.css")
+
+
 def show_heading(row: PageRow) -> DeltaGenerator:
     """Show what a page asks, and the button that copies its link.
 
     Return the place between the two.
     """
+    st.html(_STYLE)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title(row.heading or row.title, width="stretch")
         place = st.container(horizontal=True, vertical_alignment="bottom", width="content")

@@ -4,7 +4,7 @@ Why: docs/decisions/032-pickers-keep-their-key.md
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import streamlit as st
 
@@ -54,7 +54,7 @@ def open_block_of(analysis: Analysis) -> str:
     return block
 
 
-def choose_block(analysis: Analysis) -> str:
+def choose_block(analysis: Analysis, *, width: int | Literal["stretch"] = "stretch") -> str:
     """Offer every block; return the name of the open one, which a click may have set."""
     labels = label_blocks(analysis.records)
     note(keys.BLOCK.name, keys.BLOCK.get)
@@ -66,6 +66,7 @@ def choose_block(analysis: Analysis) -> str:
         format_func=labels.__getitem__,
         key=keys.BLOCK.name,
         persist_state="session",
+        width=width,
     )
 
 
