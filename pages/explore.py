@@ -2,10 +2,12 @@
 
 import streamlit as st
 
-from se_viz.ui import explore
+from se_viz.gates.tables import label_blocks
+from se_viz.ui import explore, microscope
 from se_viz.ui.asking import get_analysis
 from se_viz.ui.frame import enter, require_choices
-from se_viz.ui.widgets import block_kept_open
+from se_viz.ui.session import keys
+from se_viz.ui.widgets import block_kept_open, open_channel_of
 
 enter(__file__)
 
@@ -20,7 +22,17 @@ with gates:
 with answer:
     explore.show_answer(choices, analysis)
 
-pixels, block = st.columns([2, 5], gap="medium")
+record = get_analysis(choices, selected).record(selected)
+channel = open_channel_of(record)
+label = label_blocks(analysis.records)[selected]
+steps = st.expander(
+    f"Channel {channel} of {label}, step by step", key=keys.STEPS, on_change="rerun"
+)
+if steps.open:
+    with steps:
+        microscope.show_steps(choices, analysis, record, channel)
+
+pixels, block = st.columns([3, 4], gap="medium")
 with block:
     explore.show_block(choices, analysis, selected)
 
@@ -34,6 +46,9 @@ explore.show_bundles(choices, analysis)
 with pixels:
     st.subheader("Where the answer came from")
     explore.show_attribution(choices, analysis)
+
+st.subheader("Another photo beside it")
+explore.show_comparison(choices, analysis)
 
 # After all else: it takes a pass for each image of the gallery.
 st.subheader("Are these gates healthy?")

@@ -20,6 +20,7 @@ from se_viz.gates.tables import name_stage
 ORDERS = {"gate": "gate", "squeeze": "squeeze", "channel": "index"}
 """What channels can be sorted by: column of the gate table, and its name on the axis."""
 
+_NAMES = ORDERS | {"first": "the first photo's gate"}
 _BINS = 32
 # Where the mean of each block begins, and the gap before it, as shares of the width.
 _SPLIT = 0.75
@@ -151,7 +152,7 @@ def describe_stage(rows: Sequence[GateRow]) -> tuple[str, str]:
 
 def name_axis(order: str) -> str:
     """Return the title of the axis along a row whose channels have this order."""
-    sorting = f"channels, sorted by {ORDERS[order]}" if order != "channel" else "channels, by index"
+    sorting = f"channels, sorted by {_NAMES[order]}" if order != "channel" else "channels, by index"
     return f"{sorting} (% of the block)"
 
 

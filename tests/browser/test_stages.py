@@ -41,7 +41,7 @@ def test_a_channel_behind_the_difference_is_opened_under_the_microscope(
     assert channel is not None
     click_mark(page, "makers", figure(page, "makers").locator(".barlayer .point path").first)
     link = page.get_by_role(
-        "link", name=re.compile(rf"^Open channel {channel[1]} of SE_\d_\d under the microscope")
+        "link", name=re.compile(rf"Open a gate: channel {channel[1]} of SE_\d_\d")
     )
     expect(link).to_be_visible()
     expect_idle(page)

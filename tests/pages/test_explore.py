@@ -109,7 +109,7 @@ def test_one_page_holds_answer_gates_pixels_block_and_numbers(
     opened = BLOCKS[spreads.index(max(spreads))]
     assert explore.title[0].value == "What did the gates do?"
     assert {heading.value for heading in explore.subheader} == {
-        "Recalibration, stage by stage",
+        "Another photo beside it",
         "Where the answer came from",
         f"Block {opened}",
         "Numbers",
@@ -141,7 +141,7 @@ def test_probabilities_are_the_softmax_of_the_logits(
 def test_the_answer_names_what_the_network_can_say(explore: AppTest):
     """A network of five classes calls every image one of them, and a reader has to know that."""
     assert (
-        "The network can only answer one of these 5 classes: ant, bee, cat, dog, elk."
+        "(softmax over the 5 classes that this network knows). Classes: ant, bee, cat, dog, elk."
         in captions(explore)
     )
 
@@ -150,17 +150,14 @@ def test_classes_without_names_are_said_to_have_none():
     """A number that stands like a name would be taken for one; who brought the weights can bring
     the labels too.
     """
-    assert "Class names are unknown" in describe_classes(["class 0", "class 1", "class 2"])
-    assert "Class names are unknown" in describe_classes(
-        [f"class {index}" for index in range(1000)]
-    )
-    assert describe_classes(["cat", "dog"]).endswith(
-        "The network can only answer one of these 2 classes: cat, dog."
-    )
-    assert (
-        describe_classes([str(index) for index in range(21)])
-        == "Probabilities (softmax over 21 classes)."
-    )
+    for count in (3, 1000):
+        words, names = describe_classes([f"class {index}" for index in range(count)])
+        assert "Class names are unknown" in words
+        assert names == ""
+    assert describe_classes(["cat", "dog"])[1] == "Classes: cat, dog."
+    words, names = describe_classes([f"breed {index}" for index in range(21)])
+    assert words == "Probabilities (softmax over the 21 classes that this network knows)."
+    assert names == ""
 
 
 def test_all_sixteen_blocks_stand_in_figure_list_and_summary(explore: AppTest):
@@ -205,6 +202,7 @@ def test_grad_cam_can_look_at_the_end_of_every_stage(explore: AppTest):
     """Stages 2 to 5 have SE blocks; only this method has a stage to choose, and each gives another
     map.
     """
+    explore.selectbox(key="method").set_value("saliency").run()
     assert "stage-tiny" not in {group.key for group in explore.button_group}
     explore.selectbox(key="method").set_value("grad_cam").run()
     maps = []
@@ -216,6 +214,7 @@ def test_grad_cam_can_look_at_the_end_of_every_stage(explore: AppTest):
 
 def test_every_class_can_be_explained(explore: AppTest, network: Network):
     """The map answers for one class: the chosen one is named, and five classes give five maps."""
+    explore.selectbox(key="method").set_value("integrated_gradients").run()
     key = class_key(explore)
     seen = {}
     for target in range(5):
@@ -272,21 +271,30 @@ def test_choosing_a_block_opens_and_frames_it(explore: AppTest):
     """The heading below, the path and the frame in the gate map all tell the same block."""
     clean(explore.selectbox(key="block").set_value("layer2.0.bn3.1").run())
     assert "Block SE_3_1" in [heading.value for heading in explore.subheader]
-    assert "`layer2.0.bn3.1`: 8 of 128 channels" in captions(explore)
+    assert "`layer2.0.bn3.1`: a few of 128 channels" in captions(explore)
     assert gate_map(explore)["selected"] == "layer2.0.bn3.1"
 
 
 def test_the_opened_block_shows_its_extreme_gates(
     explore: AppTest, network: Network, inputs: Tensor
 ):
-    """Four largest and four smallest gates of the last block, as its gate function put them out."""
+    """Four largest and four smallest gates of the last block, as its gate function put them out;
+    the open channel stands after those of its half.
+    """
     clean(explore.selectbox(key="block").set_value("layer4.2.bn3.1").run())
     gate = gates_of(network, inputs)[-1].numpy()
     order = np.argsort(gate)
-    for key, channels in (("most-open", order[::-1][:4]), ("most-closed", order[:4])):
+    opened = int(explore.session_state["channel"])
+    upper = list(order).index(opened) >= len(order) / 2
+    for key, extreme, own in (
+        ("most-open", order[::-1][:4], upper),
+        ("most-closed", order[:4], not upper),
+    ):
+        channels = [*extreme, *([opened] if own and opened not in extreme else [])]
         data = channel_maps(explore)[key]
-        assert data["channels"] == channels.tolist()
+        assert data["channels"] == channels
         assert data["gates"] == [f"{gate[channel]:.2f}" for channel in channels]
+        assert data["open"] == opened
 
 
 @pytest.mark.usefixtures("bundled")

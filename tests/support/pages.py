@@ -66,18 +66,18 @@ def figure(page: AppTest, key: str) -> dict[str, Any]:
 
 def gate_map(page: AppTest) -> dict[str, Any]:
     """Return what the browser is given to paint the gate map."""
-    (data,) = _component(page, "se_viz_gate_map")
-    return data
+    return components(page, "se_viz_gate_map")[0]
 
 
 def channel_maps(page: AppTest) -> dict[str, dict[str, Any]]:
     """Return what the browser is given to paint channels of the open block, by the component's
     key.
     """
-    return {data["name"]: data for data in _component(page, "se_viz_channel_maps")}
+    return {data["name"]: data for data in components(page, "se_viz_channel_maps")}
 
 
-def _component(page: AppTest, name: str) -> list[dict[str, Any]]:
+def components(page: AppTest, name: str) -> list[dict[str, Any]]:
+    """Return what the browser is given for each component of a name, from top to bottom."""
     protos = (element.proto for element in page.get("bidi_component"))
     return [json.loads(proto.json) for proto in protos if proto.component_name == name]
 

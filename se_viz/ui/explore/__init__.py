@@ -1,6 +1,7 @@
 """The parts of the page *Explore*."""
 
 from se_viz.ui.explore.bundles import show_bundles
+from se_viz.ui.explore.comparison import show_comparison
 from se_viz.ui.explore.health import show_health
 from se_viz.ui.explore.view import (
     show_answer,
@@ -16,6 +17,7 @@ __all__ = [
     "show_attribution",
     "show_block",
     "show_bundles",
+    "show_comparison",
     "show_downloads",
     "show_gates",
     "show_health",

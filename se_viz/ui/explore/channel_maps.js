@@ -36,9 +36,10 @@ class ChannelMaps {
         this.paint(map.getContext("2d"), codes.subarray(first, first + size));
         this.maps.push(map);
       });
-      const button = make("button", `1 / ${column + 2} / 4`, { type: "button", title: `click to choose channel ${channel}` });
+      const button = make("button", `1 / ${column + 2} / 4`, { type: "button", title: `click to open channel ${channel}` });
       button.dataset.channel = channel;
-      button.setAttribute("aria-label", `Channel ${channel}, gate ${data.gates[column]}: choose it`);
+      button.setAttribute("aria-pressed", channel === data.open);
+      button.setAttribute("aria-label", `Channel ${channel}, gate ${data.gates[column]}: open it`);
       return button;
     });
     this.fill([...this.texts, ...this.maps, ...buttons]);

@@ -11,7 +11,7 @@ from streamlit.components.v2 import component
 from se_viz.charts import draw_channels, lay_out_channels
 from se_viz.gates.records import GateRecord
 from se_viz.ui.explore.canvas import CAMERA, read_asset
-from se_viz.ui.session import open_channel_on
+from se_viz.ui.session import keys, open_channel_on
 from se_viz.ui.widgets import current_palette, offer_html
 
 _canvases = component(
@@ -31,7 +31,8 @@ def show_channel_maps(record: GateRecord, channels: Sequence[int], key: str) -> 
     features, gates = _arrays(record)
     palette = current_palette()
     data = lay_out_channels(features, gates, channels, palette)
-    _canvases(key=key, data={**data, "name": key}, on_channel_change=partial(open_channel_on, key))
+    data |= {"name": key, "open": keys.CHANNEL.get()}
+    _canvases(key=key, data=data, on_channel_change=partial(open_channel_on, key))
     offer_html(key, partial(draw_channels, features, gates, channels, palette))
 
 

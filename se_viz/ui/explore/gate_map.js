@@ -205,8 +205,10 @@ class GateMap {
     }
     this.write(shorten(this.context, data.axis, heat.width), heat.left + heat.width / 2, this.bottom + 31, "center");
     ticks.forEach((tick) => {
-      const x = side.left + (tick - low) / (high - low || 1) * side.width;
-      this.write(`${Number(tick.toPrecision(3))}`.replace("-", "−"), x, this.bottom + 11, "center");
+      const text = `${Number(tick.toPrecision(3))}`.replace("-", "−"), half = this.context.measureText(text).width / 2;
+      // A number at the end of the axis would be cut at the frame.
+      const x = Math.min(this.width - half, side.left + (tick - low) / (high - low || 1) * side.width);
+      this.write(text, x, this.bottom + 11, "center");
     });
     this.write("mean ± std", side.left + side.width / 2, this.bottom + 31, "center");
   }
@@ -239,6 +241,14 @@ class GateMap {
     context.strokeStyle = this.data.colours.ink;
     context.lineWidth = 2;
     context.strokeRect(heat.left, row.top, heat.width, this.line);
+    const place = row.channels.indexOf(row.first + this.data.channel);
+    if (place < 0) return;
+    // The open channel: a pin that is wider than its cell, and seen on any colour.
+    const x = heat.left + (place + 0.5) / row.channels.length * heat.width;
+    [[this.data.colours.page, 3, 3], [this.data.colours.ink, 1.5, 4]].forEach(([colour, half, out]) => {
+      context.fillStyle = colour;
+      context.fillRect(x - half, row.top - out, 2 * half, this.line + 2 * out);
+    });
   }
 
   // --- pointing, keys, files ---------------------------------------------------------------------
@@ -266,7 +276,7 @@ class GateMap {
       this.cell.style.cssText =
         `left: ${left + size / 2 - wide / 2}px; top: ${row.top}px; width: ${wide}px; height: ${this.line}px`;
     }
-    words.push(["span", this.mean(row)], ["span", "click to open the block"]);
+    words.push(["span", this.mean(row)], ["span", `click to open the ${place === null ? "block" : "channel"}`]);
     this.tip.replaceChildren(...words.map(([name, text]) => Object.assign(document.createElement(name), { textContent: text })));
     const below = row.top + this.line + 6, high = this.tip.offsetHeight;
     this.tip.style.top = `${below + high > this.height ? row.top - high - 6 : below}px`;
@@ -293,7 +303,9 @@ class GateMap {
   }
 
   open(at) {
-    if (at !== undefined) this.send("block", this.rows[at].path);
+    if (at === undefined) return;
+    const row = this.rows[at], place = this.touched?.at === Number(at) ? this.touched.place : null;
+    this.send("place", { block: row.path, channel: place === null ? null : row.channels[place] - row.first });
   }
 
   save() {

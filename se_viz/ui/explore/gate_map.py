@@ -11,7 +11,7 @@ from streamlit.components.v2 import component
 
 from se_viz.charts import draw_gates, lay_out_gates
 from se_viz.ui.explore.canvas import CAMERA, read_asset
-from se_viz.ui.session import open_block_on
+from se_viz.ui.session import open_place_on
 from se_viz.ui.widgets import current_palette, offer_html
 
 _canvas = component(
@@ -27,11 +27,14 @@ _canvas = component(
 )
 
 
-def show_gate_map(table: Mapping[str, np.ndarray], key: str, **choices: Any) -> None:
-    """Show a gate table's columns with their downloads; a click opens a block.
+def show_gate_map(
+    table: Mapping[str, np.ndarray], key: str, *, channel: int = -1, **choices: Any
+) -> None:
+    """Show a gate table's columns with their downloads; a click opens a block, and on a cell its
+    channel too.
 
-    Choices are those of `draw_gates`.
+    Choices are those of `draw_gates`; ``channel`` is the one that is marked in the framed row.
     """
-    data = lay_out_gates(table, current_palette(), **choices)
-    _canvas(key=key, data=data, on_block_change=partial(open_block_on, key))
+    data = lay_out_gates(table, current_palette(), **choices) | {"channel": channel}
+    _canvas(key=key, data=data, on_place_change=partial(open_place_on, key))
     offer_html(key, partial(draw_gates, table, current_palette(), **choices))

@@ -20,6 +20,7 @@ from se_viz.charts import (
     to_uri,
 )
 from se_viz.experiments import Analysis
+from se_viz.gates.records import GateRecord
 from se_viz.gates.tables import (
     NEAR_HALF,
     NEAR_ONE,
@@ -52,6 +53,7 @@ from se_viz.ui.widgets import (
     link_attributions,
     link_block,
     link_channel,
+    open_channel_of,
     say_seconds,
     show_figure,
     show_rows,
@@ -68,8 +70,8 @@ _EVEN = (
     "treats its channels differently for this image."
 )
 _FRAME = (
-    "The framed row is the open block, at first the block whose gates differ most. Click a row to "
-    "open its block."
+    "The framed row is the open block, at first the block whose gates differ most; the pin marks "
+    "the open channel. Click a row to open its block, or a cell to open its channel."
 )
 _SQUEEZE = (
     "Each row is a block, first block on top. Each cell is a squeeze: {squeeze}, in units of the "
@@ -135,7 +137,16 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
     inspection = choices.network.inspection
     gates = gather_gates(analysis.records)
     span = gate_span(inspection.sites, gates["gate"])
-    show_gate_map(gates, keys.GATES, value=value, order=order, selected=selected, gates=span)
+    channel = open_channel_of(analysis.record(selected))
+    show_gate_map(
+        gates,
+        keys.GATES,
+        channel=channel,
+        value=value,
+        order=order,
+        selected=selected,
+        gates=span,
+    )
     if value == "gate":
         words = _EVEN.format(colours=describe_colours(span, current_palette()))
         st.caption(words, help=f"{describe_scale(inspection.sites, span)} {_FRAME}".strip())
@@ -215,7 +226,9 @@ def _describe(result: Attribution) -> str:
 
 
 def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
-    """Show one block's most open and most closed channels, before and after scaling."""
+    """Show one block's most open and most closed channels and the open one, before and after
+    scaling.
+    """
     record = analysis.record(path)
     if record.features is None:
         # Only now is it known which block is open: a session's first photo opens one.
@@ -224,19 +237,27 @@ def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     st.subheader(f"Block {label}")
     channels = record.gate.shape[1]
     st.caption(
-        f"{code(path)}: {min(2 * _SHOWN, channels)} of {channels} channels, by number; click a "
-        "channel to select it. Only the gate s changes from top to bottom.",
+        f"{code(path)}: a few of {channels} channels, by number; click a channel to open it. Only "
+        "the gate s changes from top to bottom.",
         help="Each pair shares one scale, symmetric about 0.",
     )
     link_channel(record, label)
+    most_open, most_closed = list_shown(record, open_channel_of(record))
+    st.markdown("**Turned up:** the most open gates")
+    show_channel_maps(record, most_open, keys.MOST_OPEN)
+    st.markdown("**Turned down:** the most closed gates")
+    show_channel_maps(record, most_closed, keys.MOST_CLOSED)
+
+
+def list_shown(record: GateRecord, channel: int) -> tuple[list[int], list[int]]:
+    """Return the most open and the most closed channels of a block; the open channel stands in the
+    half that it belongs to.
+    """
     order = record.gate[0].argsort().tolist()
-    up, down = st.columns(2)
-    with up:
-        st.markdown("**Turned up:** the most open gates")
-        show_channel_maps(record, order[::-1][:_SHOWN], keys.MOST_OPEN)
-    with down:
-        st.markdown("**Turned down:** the most closed gates")
-        show_channel_maps(record, order[:_SHOWN], keys.MOST_CLOSED)
+    groups = order[::-1][:_SHOWN], order[:_SHOWN]
+    if channel not in groups[0] + groups[1]:
+        groups[order.index(channel) < len(order) / 2].append(channel)
+    return groups
 
 
 def show_numbers(analysis: Analysis) -> None:

@@ -149,9 +149,15 @@ def open_block(chart: str) -> None:
         keys.BLOCK.set(data)
 
 
-def open_block_on(component: str) -> None:
-    """Open the block that was clicked on the component with this key."""
-    keys.BLOCK.set(keys.value_of(component).block)
+def open_place_on(component: str) -> None:
+    """Open the block that was clicked on the component with this key; on a cell, also its channel,
+    step by step.
+    """
+    place = keys.value_of(component).place
+    keys.BLOCK.set(place["block"])
+    if place["channel"] is not None:
+        keys.CHANNEL.set(int(place["channel"]))
+        keys.set_value(keys.STEPS, True)
 
 
 def open_channel_on(component: str) -> None:

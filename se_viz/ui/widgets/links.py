@@ -16,9 +16,9 @@ from se_viz.ui.widgets.pickers import open_block_of, open_channel_of
 
 
 def link_channel(record: GateRecord, label: str) -> None:
-    """Show a link that opens the chosen channel of a block under the microscope."""
+    """Show a link to the page that opens the chosen channel of a block."""
     channel = open_channel_of(record)
-    link_page("microscope", f"Open channel {channel} of {label} under the microscope")
+    link_page("microscope", f"Open a gate: channel {channel} of {label}")
 
 
 def link_block(analysis: Analysis) -> None:
