@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, expect
 
-from .steps import Visit, choose_sample, gate_map
+from .steps import Visit, box, choose_sample, gate_map
 
 pytestmark = pytest.mark.browser
 
@@ -86,3 +86,14 @@ def test_a_phone_shows_everything_without_scrolling_sideways(visit: Callable[...
     expect(network).not_to_be_in_viewport()
     page.get_by_test_id("stExpandSidebarButton").click()
     expect(network).to_be_in_viewport()
+
+
+def test_photo_answer_and_all_gates_stand_on_one_projector_screen(visit: Callable[..., Visit]):
+    """The point of the first page is seen without scrolling, at 1280 x 720."""
+    page = visit(viewport={"width": 1280, "height": 720}).page
+    choose_sample(page, "Cat")
+    photo = page.get_by_role("img", name="The photo as the network sees it")
+    for part in (photo, page.get_by_role("progressbar").nth(4), gate_map(page).locator("canvas")):
+        place = box(part)
+        assert place["y"] >= 0, part
+        assert place["y"] + place["height"] <= 720, part
