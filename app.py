@@ -10,14 +10,15 @@ from se_viz.ui.frame import (
     show_problem,
     show_welcome,
 )
-from se_viz.ui.navigation import PAGES
+from se_viz.ui.navigation import ICON, PAGES
 from se_viz.ui.session import begin_address, bound_uploads, chosen_image, keys, take_link
 
 bound_uploads()
-st.set_page_config(page_title="se_viz", page_icon="🎚️", layout="wide")
+st.set_page_config(page_title="se_viz", page_icon=str(ICON), layout="wide")
 # Navigation first: with a widget above it, the first interaction after the server's start was lost.
+first = next(iter(PAGES))
 pages = {
-    name: st.Page(row.file, title=row.title, icon=row.icon, default=name == next(iter(PAGES)))
+    name: st.Page(row.file, title=row.title, icon=f":material/{row.icon}:", default=name == first)
     for name, row in PAGES.items()
 }
 page = st.navigation(list(pages.values()))

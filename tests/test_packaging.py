@@ -189,4 +189,3 @@ def test_the_theme_is_that_of_the_figures():
     for name, palette in (("light", LIGHT), ("dark", DARK)):
         assert theme[name]["backgroundColor"] == palette.page
         assert theme[name]["textColor"] == palette.ink
-    assert theme["dark"]["primaryColor"] == DARK.accent

@@ -53,10 +53,8 @@ def make_figure(data: Sequence[dict[str, Any]], layout: dict[str, Any], palette:
     }
     for note in (notes := [dict(note) for note in layout.get("annotations", ())]):
         note["font"] = {"color": palette.ink, **note.get("font", {})}
-    whole = {
-        "data": data,
-        "layout": {**dressed, "annotations": notes, "font": {"color": palette.ink}},
-    }
+    font = {"color": palette.ink, "size": palette.text_size}
+    whole = {"data": data, "layout": {**dressed, "annotations": notes, "font": font}}
     return Figure(whole, _validate=validated)
 
 

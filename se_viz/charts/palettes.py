@@ -39,6 +39,8 @@ class Palette:
     """Above the shown range."""
     series: tuple[str, str, str, str]
     """Lines and points of up to four kinds, which also differ in shape; after Okabe and Ito."""
+    text_size: int = 12
+    """Pixels of type in figures."""
 
 
 _VEIL: Scale = [

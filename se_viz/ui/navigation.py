@@ -17,7 +17,7 @@ class PageRow:
     title: str
     """Its name in the navigation."""
     icon: str
-    """What stands before it there."""
+    """What stands before it there: a Material symbol."""
     file: str
     """Its script, from the repository's root; its address is the file's name."""
     needs: Literal["photo", "network", "nothing"]
@@ -26,14 +26,17 @@ class PageRow:
     """What stands above everything else on it, where that is not its title."""
 
 
+ICON = Path(__file__).with_name("icon.png")
+"""The app in a browser's tab: three gates."""
+
 PAGES: Mapping[str, PageRow] = {
-    "explore": PageRow("Explore", "🔍", "pages/explore.py", "photo", "What did the gates do?"),
-    "microscope": PageRow("Open a gate", "🔬", "pages/microscope.py", "photo"),
-    "surgery": PageRow("Change the gates", "🎛️", "pages/surgery.py", "photo"),
-    "counterfactuals": PageRow("Does it matter?", "⚖️", "pages/counterfactuals.py", "photo"),
-    "attribution": PageRow("Where did it look?", "🗺️", "pages/attribution.py", "photo"),
-    "networks": PageRow("Networks", "🗂️", "pages/networks.py", "nothing"),
-    "guide": PageRow("How to read it", "📖", "pages/guide.py", "nothing"),
+    "explore": PageRow("Explore", "search", "pages/explore.py", "photo", "What did the gates do?"),
+    "microscope": PageRow("Open a gate", "biotech", "pages/microscope.py", "photo"),
+    "surgery": PageRow("Change the gates", "tune", "pages/surgery.py", "photo"),
+    "counterfactuals": PageRow("Does it matter?", "balance", "pages/counterfactuals.py", "photo"),
+    "attribution": PageRow("Where did it look?", "map", "pages/attribution.py", "photo"),
+    "networks": PageRow("Networks", "hub", "pages/networks.py", "nothing"),
+    "guide": PageRow("How to read it", "menu_book", "pages/guide.py", "nothing"),
 }
 """Every page by name, in the order of the navigation; the first is the app's own address."""
 

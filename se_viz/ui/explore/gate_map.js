@@ -25,6 +25,9 @@ const shorten = (context, text, width) => {
   return `${text.slice(0, end)}…`;
 };
 
+// A page that is shown to a class is enlarged.
+const zoomOf = (element) => element.currentCSSZoom ?? 1;
+
 // --- the picture ----------------------------------------------------------------------------------
 
 class GateMap {
@@ -54,7 +57,7 @@ class GateMap {
     this.colours = Uint32Array.from({ length: COLOURS }, (_, at) => pixel(blend(data.colours.scale, at / (COLOURS - 1))));
     const sorting = keys ? unpack(keys) : this.values;
     // As high as the window allows, so that all rows stand on one screen.
-    const room = window.innerHeight - ABOVE - HEAD - FOOT;
+    const room = window.innerHeight / zoomOf(this.root) - ABOVE - HEAD - FOOT;
     this.line = Math.max(LEAST, Math.min(data.line, Math.floor(room / rows.at(-1).place)));
     let first = 0;
     this.rows = rows.map((row) => {
@@ -92,7 +95,7 @@ class GateMap {
 
   show() {
     if (!this.width || !this.data) return;
-    const scale = window.devicePixelRatio;
+    const scale = window.devicePixelRatio * zoomOf(this.root);
     this.canvas.width = Math.round(this.width * scale);
     this.canvas.height = Math.round(this.height * scale);
     this.paint(this.canvas.getContext("2d"), scale);
@@ -256,7 +259,8 @@ class GateMap {
   point(event) {
     const at = event.target.dataset.at;
     if (at === undefined) return this.touch(null);
-    const share = (event.clientX - this.root.getBoundingClientRect().left - this.heat.left) / this.heat.width;
+    const x = (event.clientX - this.root.getBoundingClientRect().left) / zoomOf(this.root);
+    const share = (x - this.heat.left) / this.heat.width;
     const row = this.rows[at];
     const place = share >= 0 && share < 1 ? Math.floor(share * row.channels.length) : null;
     return this.touch({ at: Number(at), place });

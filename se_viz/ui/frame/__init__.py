@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from se_viz.ui.frame.address import live_part, show_address
     from se_viz.ui.frame.brought import bring, give_up, is_mine, is_private, is_shown
     from se_viz.ui.frame.choices import require_choices, require_network
-    from se_viz.ui.frame.entry import enter, show_heading
+    from se_viz.ui.frame.entry import enter
     from se_viz.ui.frame.footer import show_footer
+    from se_viz.ui.frame.heading import show_heading, show_jumps
     from se_viz.ui.frame.network_choice import load_ahead, show_network_choice
     from se_viz.ui.frame.sidebar import show_image_choice, show_link_problems, show_problem
     from se_viz.ui.frame.welcome import show_welcome
@@ -32,6 +33,7 @@ __all__ = [
     "show_footer",
     "show_heading",
     "show_image_choice",
+    "show_jumps",
     "show_link_problems",
     "show_network_choice",
     "show_problem",
@@ -50,8 +52,9 @@ __getattr__ = import_on_first_use(
             "is_shown",
         ),
         "choices": ("require_choices", "require_network"),
-        "entry": ("enter", "show_heading"),
+        "entry": ("enter",),
         "footer": ("show_footer",),
+        "heading": ("show_heading", "show_jumps"),
         "network_choice": (
             "load_ahead",
             "show_network_choice",

@@ -1,4 +1,4 @@
-"""The address bar follows what the page shows, and a button copies it."""
+"""The address bar follows what the page shows."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,31 +10,15 @@ from streamlit.components.v2 import component
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 
 from se_viz.ui.navigation import PAGES, path_of
-from se_viz.ui.session import OTHERS, OWN_PHOTO, keys, write_address
+from se_viz.ui.session import OTHERS, keys, write_address
 
 P = ParamSpec("P")
 
 _HERE = Path(__file__).parent
-_WORDS = {
-    "copied": "Link copied.",
-    "own": "Link copied. It opens with a sample: an uploaded photo is not in it.",
-    "failed": "The browser does not allow it: copy the address bar instead.",
-}
 
 _address = component(
     "se_viz_address", js=(_HERE / "address.js").read_text(encoding="utf-8"), html="<div></div>"
 )
-_copy = component(
-    "se_viz_copy_link",
-    html='<div class="copy-link"><span role="status"></span><button>Copy link</button></div>',
-    css=(_HERE / "copy_link.css").read_text(encoding="utf-8"),
-    js=(_HERE / "copy_link.js").read_text(encoding="utf-8"),
-)
-
-
-def show_copy_link() -> None:
-    """Show the button that copies the address of what the page shows."""
-    _copy(key=keys.COPY_LINK, data={"own": OWN_PHOTO, "words": _WORDS}, width="content")
 
 
 def show_address(place: str = "page") -> None:

@@ -9,12 +9,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.pages_manager import PagesManager
 
-from se_viz.ui.frame.address import show_copy_link
-from se_viz.ui.navigation import PAGES, PageRow
+from se_viz.ui.frame.heading import show_heading
+from se_viz.ui.navigation import PAGES
 
 
 def enter(file: str) -> DeltaGenerator:
-    """Begin a page with its heading and the button that copies its link.
+    """Begin a page with its heading and the buttons beside it.
 
     Return the place between the two, for what has to stand in the first screen.
 
@@ -30,19 +30,3 @@ def enter(file: str) -> DeltaGenerator:
     return show_heading(
         next(row for row in PAGES.values() if Path(row.file).name == Path(file).name)
     )
-
-
-_STYLE = Path(__file__).with_name("page.css")
-
-
-def show_heading(row: PageRow) -> DeltaGenerator:
-    """Show what a page asks, and the button that copies its link.
-
-    Return the place between the two.
-    """
-    st.html(_STYLE)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(row.heading or row.title, width="stretch")
-        place = st.container(horizontal=True, vertical_alignment="bottom", width="content")
-        show_copy_link()
-    return place

@@ -81,7 +81,10 @@ PAGE: Key[str] = Key("page", "")
 """Name of the page that is shown, as in the table of pages."""
 ADDRESS_NUMBER: Key[int] = Key("address-number", 0)
 """How often the browser was told an address: an older one never replaces a newer one."""
-COPY_LINK = "copy-link"
+TOOLS = "tools"
+JUMPS = "jumps"
+PRESENTING: Key[bool] = Key("presenting", False)
+"""Whether the page is shown to a class: larger type, no sidebar."""
 
 PAGES: "Key[Mapping[str, StreamlitPage]]" = Key("pages", {})
 """The app's pages by name; empty where a page runs by itself."""

@@ -1,0 +1,58 @@
+async function copy(text) {
+  // Where the app is served without TLS to other machines, browsers have no clipboard to write to.
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = document.createElement("textarea");
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const copied = document.execCommand("copy");
+  field.remove();
+  if (!copied) throw new Error();
+}
+
+const links = () => [...document.querySelectorAll('[data-testid="stSidebarNavLink"]')];
+
+// A phone's navigation lay over the page that had been chosen in it.
+function closeNavigation(event) {
+  if (innerWidth > 768 || !event.target.closest?.('[data-testid="stSidebarNavLink"]')) return;
+  setTimeout(() => document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click(), 0);
+}
+
+// Clickers for slides send these keys.
+function turnPage(event) {
+  const step = { PageDown: 1, PageUp: -1 }[event.key];
+  if (!step || !document.documentElement.dataset.presenting) return;
+  if (event.target.closest?.("input, textarea, select, [role=listbox], [role=slider]")) return;
+  const here = links().findIndex((link) => link.getAttribute("aria-current") === "page");
+  const next = links()[here + step];
+  if (!next) return;
+  event.preventDefault();
+  next.click();
+}
+
+export default function ({ parentElement, data, setTriggerValue }) {
+  const root = parentElement.querySelector(".tools");
+  const [copying, presenting] = root.querySelectorAll("button"), status = root.querySelector("[role=status]");
+  copying.onclick = async () => {
+    const own = new URLSearchParams(location.search).get("photo") === data.own;
+    try {
+      await copy(location.href);
+      status.textContent = own ? data.words.own : data.words.copied;
+    } catch {
+      status.textContent = data.words.failed;
+    }
+    setTimeout(() => { status.textContent = ""; }, 6000);
+  };
+  presenting.textContent = data.presenting ? "End" : "Present";
+  presenting.title = data.words.present;
+  presenting.setAttribute("aria-pressed", data.presenting);
+  presenting.onclick = () => setTriggerValue("present", !data.presenting);
+  document.documentElement.dataset.presenting = data.presenting ? "yes" : "";
+  // Once a window, however often this runs.
+  document.addEventListener("click", closeNavigation);
+  document.addEventListener("keydown", turnPage);
+  return () => {
+    document.removeEventListener("click", closeNavigation);
+    document.removeEventListener("keydown", turnPage);
+  };
+}
