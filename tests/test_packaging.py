@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -9,6 +10,7 @@ import tomllib
 from pathlib import Path
 from zipfile import ZipFile
 
+import numpy as np
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -181,6 +183,35 @@ def test_workflows_run_every_python_from_the_lowest():
         "jobs"
     ]
     assert PROJECT["requires-python"] == f">={jobs['test']['strategy']['matrix']['python'][0]}"
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_text_stands_out_from_what_lies_behind_it(name: str):
+    """By WCAG 2.2, 1.4.3: text at full strength, captions at 78 % of it, and the colour of what is
+    selected.
+    """
+    theme = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))["theme"]
+    colours = {**theme, **theme[name]}
+    text, brand = (_read_colour(colours[key]) for key in ("textColor", "primaryColor"))
+    style = (ROOT / "se_viz/ui/frame/page.css").read_text(encoding="utf-8")
+    (share,) = re.findall(r"currentColor (\d+)%", style)
+    for key in ("backgroundColor", "secondaryBackgroundColor"):
+        behind = _read_colour(colours[key])
+        caption = (int(share) * text + (100 - int(share)) * behind) / 100
+        assert min(_contrast(ink, behind) for ink in (text, caption, brand)) >= 4.5, key
+
+
+def _read_colour(code: str) -> np.ndarray:
+    return np.array([int(code[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+
+
+def _contrast(one: np.ndarray, other: np.ndarray) -> float:
+    linear = [
+        np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+        for colour in (one, other)
+    ]
+    low, high = sorted(float(colour @ [0.2126, 0.7152, 0.0722]) for colour in linear)
+    return (high + 0.05) / (low + 0.05)
 
 
 def test_the_theme_is_that_of_the_figures():
