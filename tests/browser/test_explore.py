@@ -38,6 +38,7 @@ def file_named(name: str, content: bytes) -> FilePayload:
 
 def test_a_photo_gets_five_answers(tour: Visit):
     """Five bars, best first, and shares of one whole cannot sum to more than it."""
+    expect(tour.page.get_by_test_id("stProgress")).to_have_count(5)
     texts = tour.page.get_by_test_id("stProgress").all_inner_texts()
     shares = [float(match[1]) for text in texts if (match := re.search(r"\S · (\d+\.\d)%", text))]
     assert len(shares) == 5
@@ -48,7 +49,7 @@ def test_a_photo_gets_five_answers(tour: Visit):
 
 def test_the_photo_of_a_phone_stands_upright(tour: Visit):
     """What is shown is the centre of the upright sample, not of the pixels as the sensor lay."""
-    shown = tour.page.get_by_test_id("stImage").get_by_role("img", name="The cropped photo")
+    shown = tour.page.get_by_test_id("stImage").get_by_role("img", name="The photo as the network sees it")
     content = b64decode(str(shown.get_attribute("src")).partition(",")[2])
     picture = np.asarray(Image.open(BytesIO(content)).convert("RGB"), dtype=float)
     upright = Image.open(list_samples()[0].path).convert("RGB")
@@ -92,6 +93,8 @@ def test_the_attribution_says_its_time_and_its_error(tour: Visit):
     run time.
     """
     expect(figure(tour.page, "attribution").locator(".heatmaplayer image")).to_have_count(1)
+    tour.page.get_by_role("combobox", name=re.compile("Method")).click()
+    tour.page.get_by_role("option", name=re.compile("Integrated Gradients")).click()
     error = r"Completeness error: \d+\.\d{3} of the -?\d+\.\d\d logits between baseline and image\."
     caption = tour.page.get_by_test_id("stCaptionContainer").filter(has_text=re.compile(error))
     expect(caption).to_be_visible()
@@ -188,7 +191,7 @@ def test_a_channel_is_chosen_by_keys(tour: Visit):
     channel = re.search(r"Channel (\d+), gate", str(button.get_attribute("aria-label")))
     assert channel
     button.press("Enter")
-    link = tour.page.get_by_role("link", name=f"Open channel {channel[1]} of SE_")
+    link = tour.page.get_by_role("link", name=f"Open a gate: channel {channel[1]} of SE_")
     expect(link.first).to_be_visible()
 
 

@@ -61,7 +61,7 @@ def test_a_flagged_block_is_two_clicks_from_the_microscope(
     table.click(position={"x": 40, "y": 35 * 4 + 17})
     expect_open(page, "SE_3_1")
     expect_idle(page)
-    page.get_by_role("link", name=re.compile(r"Open channel \d+ of SE_3_1")).last.click()
+    page.get_by_role("link", name=re.compile(r"Open a gate: channel \d+ of SE_3_1")).last.click()
     expect(page.locator(".flow")).to_be_visible()
     expect(page.get_by_role("combobox", name=re.compile("Open block"))).to_have_value("SE_3_1")
 
@@ -81,7 +81,7 @@ def test_a_phone_shows_all_parts_of_an_own_photo_one_below_the_other(
     verdict(page)
     expect(page.get_by_test_id("stDataFrame")).to_have_count(2)
     parts = [
-        page.get_by_role("img", name="The cropped photo"),
+        page.get_by_role("img", name="The photo as the network sees it"),
         *page.get_by_test_id("stProgress").all(),
         gate_map(page),
         figure(page, "attribution"),

@@ -59,7 +59,7 @@ def microscope(browser: Browser, address: str, photo: Path) -> Iterator[Visit]:
         title = maps.locator(".head").first.text_content() or ""
         channel = re.search(r"#(\d+)", title)
         assert channel
-        page.get_by_role("link", name=f"Open channel {channel[1]} of SE_").first.click()
+        page.get_by_role("link", name=f"Open a gate: channel {channel[1]} of SE_").first.click()
         expect(page.get_by_role("spinbutton")).to_have_value(channel[1])
         expect(page.locator(".flow")).to_be_visible()
         expect_idle(page)
