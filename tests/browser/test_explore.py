@@ -49,7 +49,9 @@ def test_a_photo_gets_five_answers(tour: Visit):
 
 def test_the_photo_of_a_phone_stands_upright(tour: Visit):
     """What is shown is the centre of the upright sample, not of the pixels as the sensor lay."""
-    shown = tour.page.get_by_test_id("stImage").get_by_role("img", name="The photo as the network sees it")
+    shown = tour.page.get_by_test_id("stImage").get_by_role(
+        "img", name="The photo as the network sees it"
+    )
     content = b64decode(str(shown.get_attribute("src")).partition(",")[2])
     picture = np.asarray(Image.open(BytesIO(content)).convert("RGB"), dtype=float)
     upright = Image.open(list_samples()[0].path).convert("RGB")

@@ -48,7 +48,7 @@ def drawn(page: AppTest) -> dict[str, Any]:
     (element,) = (
         element
         for element in page.get("bidi_component")
-        if element.proto.component_name != "se_viz_copy_link"
+        if element.proto.component_name != "se_viz_tools"
     )
     return json.loads(element.proto.json)
 
