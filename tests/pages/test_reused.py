@@ -61,8 +61,8 @@ def test_explore_draws_the_use_that_is_open(gates: np.ndarray):
     assert "Block SE_4_3" in [heading.value for heading in page.subheader]
     order = gates[1].argsort()[::-1][:4]
     data = channel_maps(page)["most-open"]
-    assert data["channels"] == order.tolist()
-    assert data["gates"] == [f"{gates[1][channel]:.2f}" for channel in order]
+    assert data["channels"][:4] == order.tolist()
+    assert data["gates"][:4] == [f"{gates[1][channel]:.2f}" for channel in order]
     assert not np.allclose(gates[0], gates[1], atol=1e-4)
 
 

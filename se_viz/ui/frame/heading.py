@@ -1,4 +1,7 @@
-"""What stands above every page: its heading, the page's style, and the buttons beside it."""
+"""What stands above every page: its heading, the page's style, and the buttons beside it.
+
+Why: docs/decisions/043-one-style-sheet.md
+"""
 
 from pathlib import Path
 
