@@ -64,7 +64,7 @@ def test_gates_are_changed_without_a_mouse(visit: Callable[..., Visit]):
     walk(page, "Tab", "button", r"Set to 0\.5", r"Multiply by 0\.5")
     walk(page, "Tab", "radio", "^gate")
     walk(page, "Tab", "button", "Download plot", "Download as HTML")
-    walk(page, "Tab", "link", "under the microscope")
+    walk(page, "Tab", "link", "Open a gate: channel")
     undo = page.get_by_role("button", name="Undo")
     expect(undo).to_be_enabled()
     reach(page, "Undo")

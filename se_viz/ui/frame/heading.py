@@ -1,6 +1,6 @@
 """What stands above every page: its heading, the page's style, and the buttons beside it.
 
-Why: docs/decisions/043-one-style-sheet.md
+Why: docs/decisions/044-one-style-sheet.md
 """
 
 from pathlib import Path
