@@ -77,6 +77,18 @@ def test_a_phones_navigation_closes_when_a_page_is_chosen(visit: Callable[..., V
     expect(page.get_by_test_id("stSidebarNav")).not_to_be_in_viewport()
 
 
+def test_a_phone_has_a_list_of_a_pages_parts(visit: Callable[..., Visit]):
+    """The health of the gates is ten screens below the photo."""
+    page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).page
+    choose_sample(page, "Cat")
+    page.get_by_role("button", name="On this page").click()
+    parts = page.get_by_role("navigation", name="Parts of this page").get_by_role("listitem")
+    expect(parts.filter(has_text="Numbers")).to_be_visible()
+    parts.filter(has_text="Are these gates healthy?").click()
+    expect(page.get_by_role("heading", name="Are these gates healthy?")).to_be_in_viewport()
+    expect(parts).to_have_count(0)
+
+
 def test_a_class_sees_larger_type_and_keys_turn_the_pages(visit: Callable[..., Visit]):
     """A clicker for slides sends Page Down and Page Up; the back row reads half as large again."""
     page = visit(viewport={"width": 1280, "height": 720}).page

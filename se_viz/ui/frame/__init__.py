@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from se_viz.ui.frame.choices import require_choices, require_network
     from se_viz.ui.frame.entry import enter
     from se_viz.ui.frame.footer import show_footer
-    from se_viz.ui.frame.heading import show_heading, show_jumps
+    from se_viz.ui.frame.heading import show_heading
     from se_viz.ui.frame.network_choice import load_ahead, show_network_choice
     from se_viz.ui.frame.sidebar import show_image_choice, show_link_problems, show_problem
     from se_viz.ui.frame.welcome import show_welcome
@@ -33,7 +33,6 @@ __all__ = [
     "show_footer",
     "show_heading",
     "show_image_choice",
-    "show_jumps",
     "show_link_problems",
     "show_network_choice",
     "show_problem",
@@ -54,7 +53,7 @@ __getattr__ = import_on_first_use(
         "choices": ("require_choices", "require_network"),
         "entry": ("enter",),
         "footer": ("show_footer",),
-        "heading": ("show_heading", "show_jumps"),
+        "heading": ("show_heading",),
         "network_choice": (
             "load_ahead",
             "show_network_choice",

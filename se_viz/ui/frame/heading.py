@@ -23,7 +23,8 @@ _WORDS = {
 _tools = component(
     "se_viz_tools",
     html='<div class="tools"><span role="status"></span><button>Copy link</button>'
-    "<button>Present</button></div>",
+    '<button>Present</button><nav aria-label="Parts of this page">'
+    '<button aria-expanded="false">On this page</button><ul hidden></ul></nav></div>',
     css=(_HERE / "tools.css").read_text(encoding="utf-8"),
     js=(_HERE / "tools.js").read_text(encoding="utf-8"),
 )
@@ -47,13 +48,6 @@ def show_heading(row: PageRow) -> DeltaGenerator:
         data = {"own": OWN_PHOTO, "words": _WORDS, "presenting": presenting}
         _tools(key=keys.TOOLS, data=data, width="content", on_present_change=_present)
     return place
-
-
-def show_jumps(*titles: str) -> None:
-    """Show links to a long page's parts, by their headings, where the screen is narrow."""
-    with st.container(key=keys.JUMPS):
-        links = (f"[{title}](#{'-'.join(title.lower().rstrip('?').split())})" for title in titles)
-        st.markdown("On this page: " + " · ".join(links))
 
 
 def _present() -> None:

@@ -10,6 +10,7 @@ async function copy(text) {
   if (!copied) throw new Error();
 }
 
+const headings = () => [...document.querySelectorAll('[data-testid="stMain"] :is(h2, h3)')];
 const links = () => [...document.querySelectorAll('[data-testid="stSidebarNavLink"]')];
 
 // A phone's navigation lay over the page that had been chosen in it.
@@ -32,7 +33,7 @@ function turnPage(event) {
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".tools");
-  const [copying, presenting] = root.querySelectorAll("button"), status = root.querySelector("[role=status]");
+  const [copying, presenting, jumping] = root.querySelectorAll("button"), list = root.querySelector("ul"), status = root.querySelector("[role=status]");
   copying.onclick = async () => {
     const own = new URLSearchParams(location.search).get("photo") === data.own;
     try {
@@ -48,6 +49,23 @@ export default function ({ parentElement, data, setTriggerValue }) {
   presenting.setAttribute("aria-pressed", data.presenting);
   presenting.onclick = () => setTriggerValue("present", !data.presenting);
   document.documentElement.dataset.presenting = data.presenting ? "yes" : "";
+  const show = (open) => {
+    list.hidden = !open;
+    jumping.setAttribute("aria-expanded", open);
+  };
+  jumping.onclick = () => {
+    list.replaceChildren(...headings().map((heading) => {
+      const button = Object.assign(document.createElement("button"), { textContent: heading.textContent.trim() });
+      button.onclick = () => {
+        show(false);
+        heading.scrollIntoView();
+      };
+      const item = document.createElement("li");
+      item.append(button);
+      return item;
+    }));
+    show(list.hidden);
+  };
   // Once a window, however often this runs.
   document.addEventListener("click", closeNavigation);
   document.addEventListener("keydown", turnPage);

@@ -82,7 +82,6 @@ PAGE: Key[str] = Key("page", "")
 ADDRESS_NUMBER: Key[int] = Key("address-number", 0)
 """How often the browser was told an address: an older one never replaces a newer one."""
 TOOLS = "tools"
-JUMPS = "jumps"
 PRESENTING: Key[bool] = Key("presenting", False)
 """Whether the page is shown to a class: larger type, no sidebar."""
 
