@@ -80,6 +80,7 @@ def test_a_phone_shows_all_parts_of_an_own_photo_one_below_the_other(
     expect_answer(page)
     verdict(page)
     expect(page.get_by_test_id("stDataFrame")).to_have_count(2)
+    expect(page.get_by_test_id("stProgress")).to_have_count(5)
     parts = [
         page.get_by_role("img", name="The photo as the network sees it"),
         *page.get_by_test_id("stProgress").all(),

@@ -18,6 +18,7 @@ from se_viz.experiments.survey import choose_lenders, see_image
 from se_viz.images.reading import find_images, list_samples, open_image
 from se_viz.networks import Network
 from se_viz.networks.lenders import Lender
+from tests.charts.test_export import unpack
 
 pytestmark = pytest.mark.slow
 
@@ -117,7 +118,7 @@ def test_a_folder_gives_a_table_a_summary_and_a_plot(
     assert table[table["kind"] == "other"].groupby("image")["lender"].nunique().tolist() == [3, 3]
     assert "cannot be told for 2; each got the gates of 3 other images." in printed
     page = plot.read_text()
-    assert "replaced gates, from the first block to the last" in json.dumps(page)
+    assert "replaced gates, from the first block to the last" in unpack(page, "data")
     assert "<script src=" not in page
 
 
