@@ -102,15 +102,15 @@ def test_the_address_follows_what_is_chosen_and_the_history_does_not(open_link):
     page.get_by_test_id("stMain").get_by_text("index", exact=True).first.click()
     expect(page).to_have_url(re.compile("order=channel"))
     # Inside a part of the page that runs by itself.
-    page.get_by_role("combobox", name="Method").click()
-    page.get_by_role("option", name=re.compile("^Saliency")).click()
-    expect(page).to_have_url(re.compile("method=saliency"))
+    stages = page.get_by_role("radiogroup", name="At the end of stage")
+    stages.get_by_text("3", exact=True).click()
+    expect(page).to_have_url(re.compile("stage-se_resnet50_half_imagenette=3"))
     assert page.evaluate("history.length") == entries
     go_to(page, "Networks")
     expect(page).to_have_url(re.compile("/networks"))
     page.go_back()
     expect(page.get_by_role("heading", name="What did the gates do?")).to_be_visible()
-    expect(page).to_have_url(re.compile("order=channel.*method=saliency"))
+    expect(page).to_have_url(re.compile("order=channel.*stage-se_resnet50_half_imagenette=3"))
 
 
 def test_f5_keeps_the_edits(open_link):

@@ -96,7 +96,7 @@ def test_nothing_found_is_a_sentence(page: Page):
     """And the network in use is shown below it."""
     search(page, "alexnet")
     expect(page.get_by_text("No network fits. Try a shorter part of its name")).to_be_visible()
-    expect(page.get_by_text("In use on all pages")).to_be_visible()
+    expect(page.get_by_text("In use on all pages", exact=True)).to_be_visible()
 
 
 def test_a_network_is_fetched_after_a_question_and_used(page: Page, hub: Hub):
@@ -114,7 +114,7 @@ def test_a_network_is_fetched_after_a_question_and_used(page: Page, hub: Hub):
     expect(page.get_by_test_id("stAlert")).to_contain_text("(404)")
     hub.codes.clear()
     agree.click()
-    expect(page.get_by_text("In use on all pages")).to_be_visible()
+    expect(page.get_by_text("In use on all pages", exact=True)).to_be_visible()
     expect(page.get_by_role("combobox", name="Network")).to_have_value(
         "mobilenetv3_small_050 · lamb_in1k (timm)"
     )
@@ -135,7 +135,7 @@ def test_own_weights_lead_to_their_gates(page: Page):
     )
     page.get_by_role("button", name="Check and use these weights").click()
     expect(page.get_by_role("heading", name=f"{name}-")).to_be_visible()
-    expect(page.get_by_text("In use on all pages")).to_be_visible()
+    expect(page.get_by_text("In use on all pages", exact=True)).to_be_visible()
     expect(page.get_by_text("fits, with 10 classes: it is in use on all pages.")).to_be_visible()
     expect_idle(page)
     page.get_by_test_id("stMain").get_by_role("link", name="See its gates on Explore").click()
