@@ -4,7 +4,6 @@ from se_viz.ui.session import keys
 from se_viz.ui.session.address import (
     OTHERS,
     begin_address,
-    came_by_link,
     complain,
     link_number,
     link_option,
@@ -47,7 +46,6 @@ __all__ = [
     "Watch",
     "begin_address",
     "bound_uploads",
-    "came_by_link",
     "choose_file",
     "choose_linked_photo",
     "choose_sample",

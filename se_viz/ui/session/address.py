@@ -47,11 +47,6 @@ def take_link() -> None:
     keys.LINK.set({name: value for name, value in values.items() if name not in unknown})
 
 
-def came_by_link() -> bool:
-    """Tell whether the session began with an address that held something."""
-    return bool(keys.LINK.get())
-
-
 def take(name: str) -> str | None:
     """Return what the link holds under a name, once; None where it holds nothing."""
     link = keys.LINK.get()
