@@ -92,7 +92,7 @@ def test_a_link_brings_somebody_else_to_the_same_sight(open_link, end: str):
     assert values.items() <= query(link).items()
     second = open_link(link.partition("/")[2].partition("/")[2].partition("/")[2])
     expect_same_sight(second, first)
-    assert query(second.url) == query(link)
+    expect(second).to_have_url(link)
 
 
 def test_the_address_follows_what_is_chosen_and_the_history_does_not(open_link):
