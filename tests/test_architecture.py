@@ -328,7 +328,9 @@ import se_viz
 se_viz.capture_gates, se_viz.load_network, se_viz.open_image
 tell()
 for name in sys.argv[1:]:
-    importlib.import_module(name)
+    module = importlib.import_module(name)
+    # Names of packages are imported on first use.
+    names = [getattr(module, public) for public in getattr(module, "__all__", ())]
     assert "captum" not in sys.modules, name
 tell()
 """
@@ -344,6 +346,22 @@ def test_captum_is_loaded_neither_by_the_library_nor_by_a_page():
     command = [sys.executable, "-c", HEAVY, *modules_of_pages()]
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert process.stdout.splitlines() == ["torch", "plotly streamlit torch"], process.stderr
+
+
+def test_the_first_page_loads_no_pytorch():
+    """A newcomer sees it before PyTorch is there: `app.py` imports the rest afterwards.
+
+    Why: docs/decisions/029-the-first-page-loads-no-pytorch.md
+    """
+    body = tree_of(ROOT / "app.py").body
+    imports = [ast.unparse(row) for row in body if isinstance(row, ast.Import | ast.ImportFrom)]
+    # The names are imported on first use, which these are.
+    code = "\n".join([*imports, "import sys; print(*{'torch', 'captum'} & sys.modules.keys())"])
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert len(imports) > 2
+    assert process.stdout.split() == [], process.stderr
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -6,16 +6,17 @@ Why: docs/decisions/025-gates-on-the-screen.md
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from plotly.graph_objects import Figure
 
 from se_viz.charts.dress import colour_axis, invisible_marks, make_figure
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import GATES, Span, encode, fit_span
-from se_viz.gates.tables import name_stage
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ORDERS = {"gate": "gate", "squeeze": "squeeze", "channel": "index"}
 """What channels can be sorted by: column of the gate table, and its name on the axis."""
@@ -46,7 +47,7 @@ class GateRow:
 
 
 def draw_gates(
-    table: pd.DataFrame | Mapping[str, np.ndarray],
+    table: "pd.DataFrame | Mapping[str, np.ndarray]",
     palette: Palette,
     *,
     value: str = "gate",
@@ -97,7 +98,7 @@ def draw_gates(
 
 
 def gate_rows(
-    table: pd.DataFrame | Mapping[str, np.ndarray], value: str, order: str
+    table: "pd.DataFrame | Mapping[str, np.ndarray]", value: str, order: str
 ) -> list[GateRow]:
     """Return a row for each block of a gate table of one image, or of its columns, as `draw_gates`
     draws them.
@@ -140,6 +141,15 @@ def _colours(rows: list[GateRow], span: Span) -> Iterator[dict[str, Any]]:
 def line_height(rows: Sequence[GateRow]) -> float:
     """Return how many pixels high a row is: fewer where there are many."""
     return max(13.0, min(27.0, 520 / len(rows)))
+
+
+def name_stage(stage: int) -> str:
+    """Return what to call a stage: its number, and how many pixels of the image one of its own is
+    wide.
+    """
+    if stage < 0:
+        return f"Stage {stage} · {2**-stage} times the image's side"
+    return f"Stage {stage} · stride {2**stage:g}"
 
 
 def describe_stage(rows: Sequence[GateRow]) -> tuple[str, str]:

@@ -6,11 +6,14 @@ Why: docs/decisions/026-scales.md
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from se_viz.charts.palettes import Palette, Scale
-from se_viz.gates.records import GateSite
+
+if TYPE_CHECKING:
+    from se_viz.gates.records import GateSite
 
 KEEP = 0.995
 """Share of values that a fitted scale covers; one bright pixel must not make all others pale."""
@@ -70,7 +73,7 @@ def widest(spans: Iterable[Span]) -> Span:
     return max(spans, key=lambda span: (not span.empty, span.high))
 
 
-def gate_span(sites: Sequence[GateSite], gates: np.ndarray) -> Span:
+def gate_span(sites: Sequence["GateSite"], gates: np.ndarray) -> Span:
     """Return the scale that a network's gates are drawn on: the range of their functions, the same
     for every image.
 

@@ -38,15 +38,6 @@ def label_blocks(uses: Sequence[GateRecord | GateSite]) -> dict[str, str]:
     return labels
 
 
-def name_stage(stage: int) -> str:
-    """Return what to call a stage: its number, and how many pixels of the image one of its own is
-    wide.
-    """
-    if stage < 0:
-        return f"Stage {stage} · {2**-stage} times the image's side"
-    return f"Stage {stage} · stride {2**stage:g}"
-
-
 def tabulate_gates(records: Sequence[GateRecord], *, images: Sequence[str] = ()) -> pd.DataFrame:
     """Return one row for each image, block and channel: squeeze and gate, in forward order.
 

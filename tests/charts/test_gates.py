@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from se_viz.charts.gates import ORDERS, draw_gates
+from se_viz.charts.gates import ORDERS, draw_gates, name_stage
 from se_viz.charts.palettes import LIGHT
 from se_viz.charts.scales import Span
 
@@ -246,4 +246,16 @@ def test_not_a_number_gets_a_mark_at_its_place(table: pd.DataFrame):
     crosses = [trace for trace in marks(figure, "x") if trace.marker.symbol == "x-thin"]
     assert [(list(trace.x), list(trace.y)) for trace in crosses] == [
         ([5.5 / 128 * 100], [heat_rows(figure)[2][0]])
+    ]
+
+
+def test_a_stage_has_a_readable_name():
+    """What a reader knows of stage 3 is that eight pixels of the image are one of its; below 0
+    maps are enlarged.
+    """
+    assert [name_stage(stage) for stage in (-1, 0, 3, 5)] == [
+        "Stage -1 · 2 times the image's side",
+        "Stage 0 · stride 1",
+        "Stage 3 · stride 8",
+        "Stage 5 · stride 32",
     ]

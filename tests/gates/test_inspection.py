@@ -13,7 +13,7 @@ from torchvision.ops import SqueezeExcitation
 from se_viz import capture_gates, edit_gates, find_gates, inspect_gates
 from se_viz.errors import CaptureError, EditError, NoSEBlocksError
 from se_viz.gates import SPELLINGS, Spelling
-from se_viz.gates.tables import label_blocks, name_stage, tabulate_gates
+from se_viz.gates.tables import label_blocks, tabulate_gates
 
 
 class Block(nn.Module):
@@ -339,18 +339,6 @@ def test_gates_under_autocast_are_recorded_as_they_are(name: str):
         torch.equal(r.gate, gate.float().reshape(2, -1))
         for r, gate in zip(records, gates, strict=True)
     )
-
-
-def test_a_stage_has_a_readable_name():
-    """What a reader knows of stage 3 is that eight pixels of the image are one of its; below 0
-    maps are enlarged.
-    """
-    assert [name_stage(stage) for stage in (-1, 0, 3, 5)] == [
-        "Stage -1 · 2 times the image's side",
-        "Stage 0 · stride 1",
-        "Stage 3 · stride 8",
-        "Stage 5 · stride 32",
-    ]
 
 
 def test_a_list_of_images_has_stages_too():

@@ -8,10 +8,10 @@ import streamlit as st
 from se_viz.attribution.catalogue import LAYER_METHODS
 from se_viz.attribution.layers import enlarge
 from se_viz.attribution.question import Layer, Target
-from se_viz.charts import CLIPPED, draw_panel, fit_span, gate_span
+from se_viz.charts import CLIPPED, draw_panel, fit_span, gate_span, name_stage
 from se_viz.engine import DETAIL, Sight
 from se_viz.experiments import Analysis, gates_of
-from se_viz.gates.tables import label_blocks, name_stage
+from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, page_part
 from se_viz.ui.by_stage.layer_maps import (
     announce_sights,

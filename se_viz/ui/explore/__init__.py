@@ -1,16 +1,21 @@
 """The parts of the page *Explore*."""
 
-from se_viz.ui.explore.bundles import show_bundles
-from se_viz.ui.explore.comparison import show_comparison
-from se_viz.ui.explore.health import show_health
-from se_viz.ui.explore.view import (
-    show_answer,
-    show_attribution,
-    show_block,
-    show_downloads,
-    show_gates,
-    show_numbers,
-)
+from typing import TYPE_CHECKING
+
+from se_viz.lazy import import_on_first_use
+
+if TYPE_CHECKING:
+    from se_viz.ui.explore.bundles import show_bundles
+    from se_viz.ui.explore.comparison import show_comparison
+    from se_viz.ui.explore.health import show_health
+    from se_viz.ui.explore.view import (
+        show_answer,
+        show_attribution,
+        show_block,
+        show_downloads,
+        show_gates,
+        show_numbers,
+    )
 
 __all__ = [
     "show_answer",
@@ -23,3 +28,20 @@ __all__ = [
     "show_health",
     "show_numbers",
 ]
+
+__getattr__ = import_on_first_use(
+    __name__,
+    {
+        "bundles": ("show_bundles",),
+        "comparison": ("show_comparison",),
+        "health": ("show_health",),
+        "view": (
+            "show_answer",
+            "show_attribution",
+            "show_block",
+            "show_downloads",
+            "show_gates",
+            "show_numbers",
+        ),
+    },
+)
