@@ -7,26 +7,23 @@ Why: docs/decisions/025-gates-on-the-screen.md
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from se_viz.charts.dress import NOTHING
-from se_viz.charts.gates import GateRow, describe_stage, gate_rows, line_height, name_axis
+from se_viz.charts.gates import GateRow, Table, describe_stage, gate_rows, line_height, name_axis
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import GATES, Span, code_ticks, fit_span
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MISSING = 2**16 - 1
 """The code of a value that is no finite number."""
 
 
 def lay_out_gates(
-    table: "pd.DataFrame | Mapping[str, np.ndarray]",
+    table: Table,
     palette: Palette,
     *,
     value: str = "gate",

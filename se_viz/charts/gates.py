@@ -3,10 +3,10 @@
 Why: docs/decisions/025-gates-on-the-screen.md
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from plotly.graph_objects import Figure
@@ -14,9 +14,6 @@ from plotly.graph_objects import Figure
 from se_viz.charts.dress import colour_axis, invisible_marks, make_figure
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import GATES, Span, encode, fit_span
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ORDERS = {"gate": "gate", "squeeze": "squeeze", "channel": "index"}
 """What channels can be sorted by: column of the gate table, and its name on the axis."""
@@ -27,6 +24,15 @@ _BINS = 32
 _SPLIT = 0.75
 _GAP = 0.045
 _BAR = {"thickness": 8, "len": 0.4, "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"}
+
+
+@runtime_checkable
+class Table(Protocol):
+    """A gate table as a pandas DataFrame, or a mapping of its columns to arrays."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Return a column."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class GateRow:
 
 
 def draw_gates(
-    table: "pd.DataFrame | Mapping[str, np.ndarray]",
+    table: Table,
     palette: Palette,
     *,
     value: str = "gate",
@@ -97,9 +103,7 @@ def draw_gates(
     return make_figure(data, layout, palette)
 
 
-def gate_rows(
-    table: "pd.DataFrame | Mapping[str, np.ndarray]", value: str, order: str
-) -> list[GateRow]:
+def gate_rows(table: Table, value: str, order: str) -> list[GateRow]:
     """Return a row for each block of a gate table of one image, or of its columns, as `draw_gates`
     draws them.
     """

@@ -6,14 +6,11 @@ Why: docs/decisions/026-scales.md
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from se_viz.charts.palettes import Palette, Scale
-
-if TYPE_CHECKING:
-    from se_viz.gates.records import GateSite
 
 KEEP = 0.995
 """Share of values that a fitted scale covers; one bright pixel must not make all others pale."""
@@ -45,6 +42,21 @@ class Span:
         return (self.low + self.high) / 2
 
 
+@runtime_checkable
+class HasRange(Protocol):
+    """What has the range of a gate's function, as a `GateSite`."""
+
+    @property
+    def low(self) -> float:
+        """Return its lower end."""
+        ...
+
+    @property
+    def high(self) -> float:
+        """Return its upper end."""
+        ...
+
+
 GATES = Span(0.0, 1.0)
 """The scale of gates from a sigmoid, whatever the image."""
 
@@ -73,7 +85,7 @@ def widest(spans: Iterable[Span]) -> Span:
     return max(spans, key=lambda span: (not span.empty, span.high))
 
 
-def gate_span(sites: Sequence["GateSite"], gates: np.ndarray) -> Span:
+def gate_span(sites: Sequence[HasRange], gates: np.ndarray) -> Span:
     """Return the scale that a network's gates are drawn on: the range of their functions, the same
     for every image.
 
