@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from se_viz.ui.explore import show_first_look
 from se_viz.ui.frame import (
     show_address,
     show_heading,
@@ -33,6 +34,8 @@ link_problems = st.container()
 welcomes = row.needs == "photo" and chosen_image() is None
 if welcomes:
     show_heading(row)
+    if name == first:
+        show_first_look()
     show_welcome()
 
 # Not above: they load PyTorch, for which nobody should wait before the first picture.

@@ -7,6 +7,7 @@ from se_viz.lazy import import_on_first_use
 if TYPE_CHECKING:
     from se_viz.ui.explore.bundles import show_bundles
     from se_viz.ui.explore.comparison import show_comparison
+    from se_viz.ui.explore.first_look import show_first_look
     from se_viz.ui.explore.health import show_health
     from se_viz.ui.explore.view import (
         show_answer,
@@ -24,6 +25,7 @@ __all__ = [
     "show_bundles",
     "show_comparison",
     "show_downloads",
+    "show_first_look",
     "show_gates",
     "show_health",
     "show_numbers",
@@ -34,6 +36,7 @@ __getattr__ = import_on_first_use(
     {
         "bundles": ("show_bundles",),
         "comparison": ("show_comparison",),
+        "first_look": ("show_first_look",),
         "health": ("show_health",),
         "view": (
             "show_answer",

@@ -2,7 +2,7 @@
 picture or a page.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -36,5 +36,10 @@ def show_gate_map(
     Choices are those of `draw_gates`; ``channel`` is the one that is marked in the framed row.
     """
     data = lay_out_gates(table, current_palette(), **choices) | {"channel": channel}
-    _canvas(key=key, data=data, on_place_change=partial(open_place_on, key))
+    paint_gates(data, key, partial(open_place_on, key))
     offer_html(key, partial(draw_gates, table, current_palette(), **choices))
+
+
+def paint_gates(data: Mapping[str, Any], key: str, on_place: Callable[[], None]) -> None:
+    """Paint what `lay_out_gates` returns, with the open channel; a click calls ``on_place``."""
+    _canvas(key=key, data=data, on_place_change=on_place)

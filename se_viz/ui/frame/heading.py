@@ -43,7 +43,7 @@ def show_heading(row: PageRow) -> DeltaGenerator:
     if presenting:
         st.html(_HERE / "present.css")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(row.heading or row.title, width="stretch")
+        st.title(row.heading or row.title, anchor=False, width="stretch")
         place = st.container(horizontal=True, vertical_alignment="bottom", width="content")
         data = {"own": OWN_PHOTO, "words": _WORDS, "presenting": presenting}
         _tools(key=keys.TOOLS, data=data, width="content", on_present_change=_present)

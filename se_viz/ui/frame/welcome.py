@@ -21,31 +21,30 @@ from se_viz.ui.words import plain
 
 
 def show_welcome() -> None:
-    """Say what the app shows, and offer an uploader and the samples.
+    """Offer an uploader and the samples.
 
     On all pages but the first, say which one waits for the photo.
     """
     page = PAGES.get(keys.PAGE.get())
     if page and page != next(iter(PAGES.values())):
         st.info(f"*{page.title}* needs a photo: choose one, and this page opens.")
-    st.markdown(
-        "A squeeze-and-excitation network turns each of its channels up or down, anew for every "
-        "image. See how it does that for yours: every gate of every block, and the pixels the "
-        "answer came from."
-    )
+    st.subheader("Your photo", anchor="your-photo")
     show_upload(area="page")
     st.markdown("**No photo at hand? Start with one of these.**")
     show_samples(area="page")
 
 
 def show_samples(*, area: str = "sidebar") -> None:
-    """Show the sample images, each with a button that chooses it and its credit (on the page: in
-    full).
+    """Show the sample images: a click on one, or on its name, chooses it.
+
+    The page tells whose they are below, the sidebar at each name.
     """
-    width = 148 if area == "page" else 112
+    samples = list_samples()
+    width = 136 if area == "page" else 112
     with st.container(horizontal=True, gap="small"):
-        for sample in list_samples():
-            with st.container(width=width, gap="xsmall"):
+        for sample in samples:
+            # The button's area covers the card, by `page.css`.
+            with st.container(width=width, gap="xsmall", key=f"{keys.CARD}-{area}-{sample.name}"):
                 st.image(_thumbnail(sample), alt=f"Sample: {sample.title}", width="stretch")
                 st.button(
                     sample.title,
@@ -55,8 +54,9 @@ def show_samples(*, area: str = "sidebar") -> None:
                     args=(sample,),
                     width="stretch",
                 )
-                if area == "page":
-                    st.caption(plain(sample.credit))
+    if area == "page":
+        credits = "; ".join(f"{sample.title}: {plain(sample.credit)}" for sample in samples)
+        st.caption(f"{credits}.")
 
 
 def show_upload(*, area: str = "sidebar") -> None:

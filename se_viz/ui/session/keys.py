@@ -68,6 +68,7 @@ NEXT_NETWORK: Key[str | None] = Key("next_network", None)
 DEVICE: Key[str | None] = Key("device", None)
 SOURCE = "source"
 CAMERA = "camera"
+CARD = "card"
 
 # The address of a page.
 LINK: Key[Mapping[str, str]] = Key("link", {})
@@ -113,6 +114,7 @@ STOP = "stop"
 GO_ON = "go-on"
 
 # Explore.
+FIRST_LOOK = "first-look"
 VALUE = "value"
 ORDER = "order"
 OPACITY = "opacity"
