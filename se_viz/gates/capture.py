@@ -13,10 +13,15 @@ from torch import Tensor, nn
 from torch._C._functorch import get_unwrapped, is_batchedtensor, is_functorch_wrapped_tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-from se_viz.errors import CaptureError
+from se_viz.errors import CaptureError, NoSEBlocksError
+from se_viz.gates.choice import Choice, choose, modules_inside, say_nothing
+from se_viz.gates.compiled import runs_unseen
+from se_viz.gates.discovery import Product as Followed
+from se_viz.gates.discovery import conclude
+from se_viz.gates.findings import keep_findings
 from se_viz.gates.hooks import listening
 from se_viz.gates.listeners import Listener, Run, Visit
-from se_viz.gates.places import Place, choose_blocks
+from se_viz.gates.places import Place
 from se_viz.gates.products import Product, expect, find_wrong, meet, plain
 from se_viz.gates.records import GateRecord, use_name
 from se_viz.gates.reports import check_all_passes, check_first_pass, say_without_gate
@@ -28,7 +33,7 @@ _LEAVE_OUT = "Leave it out: `inspect_gates` names the blocks that `blocks=` may 
 class _Copy:
     """Copies of one block's tensors, on its device until the pass is over."""
 
-    block: str
+    path: str
     stage: int
     call: int
     axes: int
@@ -42,6 +47,8 @@ class _Collector:
 
     keep: frozenset[str]
     records: list[GateRecord] = field(default_factory=list)
+    followed: list[Followed] = field(default_factory=list)
+    """The products of a pass that shows what the model has."""
 
     def see(self, visit: Visit) -> None:
         path = visit.place.path
@@ -54,6 +61,8 @@ class _Collector:
         pair = torch.stack((squeeze, gate)).detach()
         _check_numbers(visit.place, pair)
         assert visit.run is not None
+        if visit.product:
+            self.followed.append(Followed(visit.place, visit.product.origin.parts))
         features = _copy_features(visit) if keeps_features else None
         visit.run.notes.append(_Copy(path, stage, visit.call, visit.axes, pair, features))
 
@@ -66,6 +75,16 @@ class _Collector:
             )
         if visit.run and visit.expected is not None:
             visit.run.notes.append(meet(visit, output))
+
+    def settle(self, listener: Listener, run: Run) -> None:
+        """Keep what a pass has shown for later ones, and of its notes those on blocks alone."""
+        read = {place.path for place in listener.blocks.values()}
+        findings = conclude(listener, self.followed, read)
+        self.followed.clear()
+        if _ran_whole(listener):
+            keep_findings(listener.model, findings)
+        paths = read | findings.found.keys()
+        run.notes = [note for note in run.notes if note.path in paths]
 
     def finish(self, run: Run) -> None:
         if wrong := find_wrong(note for note in run.notes if isinstance(note, Product)):
@@ -105,19 +124,48 @@ def capture_gates(
             compiled code or in another thread.
     """
     keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
-    places = choose_blocks(model, blocks, also=(name.partition("#")[0] for name in keep))
+    choice = choose(model, blocks, also=(name.partition("#")[0] for name in keep))
     collector = _Collector(keep)
     opener = get_ident()
-    listener = Listener(model, places, see=collector.see, leave=collector.leave, stages=True)
+    listener = Listener(model, choice.blocks, see=collector.see, leave=collector.leave, stages=True)
+    listener.discover = blocks is None and not choice.complete and not runs_unseen(model)
+    listener.skip = _read_already(model, choice) if listener.discover else frozenset()
 
     def finish(run: Run) -> None:
+        if listener.discover:
+            collector.settle(listener, run)
+            _check_found(listener, choice)
         check_first_pass(listener, CaptureError)
         collector.finish(run)
 
     listener.finish = finish
     with listening(listener):
         yield collector.records
+    if listener.discover and not listener.passes and not listener.elsewhere:
+        _check_found(listener, choice)
     check_all_passes(listener, opener, CaptureError, strict=False)
+
+
+def _read_already(model: nn.Module, choice: Choice) -> frozenset[nn.Module]:
+    """Return the modules in which nothing is to be found: blocks of a known class, and what is
+    known to be none.
+    """
+    paths = [place.path for place in choice.scan.blocks.values()]
+    return modules_inside(model, [*paths, *choice.scan.attentions])
+
+
+def _ran_whole(listener: Listener) -> bool:
+    """Return whether a pass left no layer out, as an early exit does: another may show more."""
+    return all(
+        module in listener.counts or isinstance(module, torch.jit.ScriptModule)
+        for module in listener.paths
+        if module._parameters
+    )
+
+
+def _check_found(listener: Listener, choice: Choice) -> None:
+    if not listener.blocks and not listener.reported:
+        raise NoSEBlocksError(say_nothing(listener.model, choice.scan))
 
 
 def read_pair(visit: Visit) -> tuple[Tensor, Tensor]:
@@ -203,5 +251,5 @@ def _make_records(copies: list[_Copy]) -> Iterator[GateRecord]:
         for copy, pair in zip(copies, pairs, strict=True):
             squeeze, gate = map(_bare, pair.view(copy.pair.shape))
             yield GateRecord(
-                copy.block, copy.stage, squeeze, gate, copy.features, copy.call, axes=copy.axes
+                copy.path, copy.stage, squeeze, gate, copy.features, copy.call, axes=copy.axes
             )

@@ -53,6 +53,35 @@ def is_in_compiled_code(module: nn.Module) -> bool:
     return any(hasattr(weight, "_dynamo_static_input_type") for weight in module.parameters())
 
 
+def name_unseen(model: nn.Module) -> dict[str, str]:
+    """Return the paths of the outermost parts that run as compiled code, and what to do."""
+    unseen: dict[str, str] = {}
+    for path, module in model.named_modules():
+        inner = any(not other or path.startswith(f"{other}.") for other in unseen)
+        if not inner and (words := say_compiled(type(module))):
+            unseen[path] = f"{path or 'The model'} {words}"
+    return unseen
+
+
+def runs_unseen(model: nn.Module) -> bool:
+    """Return whether a compiled function around parts of a model has run, or one in its code.
+
+    Such a function would compile what follows a pass too.
+    """
+    compiled = {
+        part
+        for module in model.modules()
+        if say_compiled(type(module)) or is_compiled_in_place(module)
+        for part in module.modules()
+    }
+    return any(
+        hasattr(weight, "_dynamo_static_input_type")
+        for module in model.modules()
+        if module not in compiled
+        for weight in module._parameters.values()
+    )
+
+
 def has_own_forward(model: nn.Module, path: str) -> bool:
     """Return whether a module or a part that holds it was given a ``forward`` of its own, which
     may leave it out.

@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from se_viz.errors import EditError
+from se_viz.gates.choice import choose_blocks
 from se_viz.gates.hooks import listening
 from se_viz.gates.listeners import Listener, Run, Visit
-from se_viz.gates.places import choose_blocks
 from se_viz.gates.products import expect, find_wrong, meet
 from se_viz.gates.reports import check_all_passes
 

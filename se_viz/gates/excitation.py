@@ -12,12 +12,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from se_viz.errors import ExcitationError
+from se_viz.gates.choice import choose_blocks
 from se_viz.gates.gains import plain_record
 from se_viz.gates.hooks import listening
-from se_viz.gates.inspection import LAYERS, evaluating
+from se_viz.gates.inspection import evaluating
 from se_viz.gates.listeners import Listener, Visit
-from se_viz.gates.places import Place, choose_blocks
+from se_viz.gates.places import Place
 from se_viz.gates.records import GateRecord
+from se_viz.gates.sites import LAYERS
 
 _NOTHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Flatten, nn.Unflatten)
 # A GPU may multiply with ten bits of mantissa (TF32), and a block may compute in bfloat16: right

@@ -23,6 +23,7 @@ from torch.utils.hooks import RemovableHandle
 
 from se_viz.errors import SeVizError
 from se_viz.gates.compiled import Eagerly, compiled_around, is_compiled_in_place
+from se_viz.gates.following import Follower
 from se_viz.gates.listeners import Listener, Run, Visit
 from se_viz.gates.strides import Images, candidates, has_script, remember, tensors_in
 
@@ -55,10 +56,13 @@ def listening(listener: Listener) -> Iterator[None]:
         listener.opaque = has_script(listener.model)
         listener.stems = candidates(listener.model, listener.blocks)
         listener.around = compiled_around(listener.model, listener.stems.values())
-    if listener.take or listener.give:
+    _prepare_to_follow(listener)
+    if listener.take or listener.give or listener.discover:
         # Any of them may hold a module that is tapped.
         listener.around = {
-            module for module in listener.model.modules() if is_compiled_in_place(module)
+            module
+            for module in listener.model.modules()
+            if not isinstance(module, torch.jit.ScriptModule) and is_compiled_in_place(module)
         }
     keys = list(_list_keys(listener))
     listener.thread = threading.get_ident()
@@ -72,7 +76,16 @@ def listening(listener: Listener) -> Iterator[None]:
         # next change.
         listener.thread = 0
         _listeners.set(tuple(reference for reference in _open() if reference() is not listener))
+        if not _here():
+            _follower.end()
         _count(-1, keys)
+
+
+def _prepare_to_follow(listener: Listener) -> None:
+    if listener.discover:
+        listener.paths = {module: path for path, module in listener.model.named_modules()}
+    flows = [place.flow for place in listener.blocks.values() if place.flow]
+    listener.scopes = {flow.scope: flow.inputs for flow in flows}
 
 
 def is_watching() -> bool:
@@ -86,7 +99,20 @@ def has_foreign_hooks(model: nn.Module) -> bool:
     """Return whether hooks that are not of here hang on a model: they may change its passes, and a
     copy has none.
     """
-    ours = {_start, _finish, _stem, _enter, _squeeze, _gate, _part, _leave, _take, _give}
+    ours = {
+        _start,
+        _finish,
+        _stem,
+        _enter,
+        _squeeze,
+        _gate,
+        _part,
+        _leave,
+        _take,
+        _give,
+        _into,
+        _out,
+    }
     kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
     # Copies of the tables: other threads attach ours meanwhile.
     hooks = (
@@ -132,19 +158,28 @@ def _here() -> list[Listener]:
 def _list_keys(listener: Listener) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
     yield from ((module, _take) for module in listener.take)
     yield from ((module, _give) for module in listener.give)
-    if listener.blocks:
+    # No hook sees what TorchScript does inside.
+    followed = {
+        module for module in listener.paths if not isinstance(module, torch.jit.ScriptModule)
+    }
+    if listener.blocks or listener.discover:
         yield from ((listener.model, _start), (listener.model, _finish))
     yield from ((module, _run_eagerly) for module in listener.around)
     yield from ((module, _stem) for module in listener.stems)
     for block, place in listener.blocks.items():
         yield from ((part, _run_eagerly) for part in place.compiled)
+        if listener.part:
+            yield from ((part, _part) for part in block.modules() if not [*part.children()])
+        if place.flow:
+            followed.update((block, place.flow.scope))
+            continue
         yield from ((block, _enter), (place.gate, _gate))
         if listener.see:
             yield place.squeeze, _squeeze
-        if listener.part:
-            yield from ((part, _part) for part in block.modules() if not [*part.children()])
         if listener.leave:
             yield block, _leave
+    for module in followed:
+        yield from ((module, _into), (module, _out))
 
 
 def _count(step: int, keys: list[tuple[nn.Module, Callable[..., Any]]]) -> None:
@@ -184,8 +219,11 @@ def _register(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle | 
         # twice.
         for key in [key for key, registered in table.items() if registered is hook]:
             del table[key]
-    if hook in (_start, _stem, _enter, _squeeze, _take):
+    if hook in (_start, _stem, _enter, _squeeze, _take, _into):
         return module.register_forward_pre_hook(hook, with_kwargs=True)
+    if hook is _out:
+        # First: what other hooks do is no part of the module's own code.
+        return module.register_forward_hook(hook, always_call=True, prepend=True, with_kwargs=True)
     # A block's own output is looked at, and not what others make of it.
     return module.register_forward_hook(hook, always_call=hook is _finish, prepend=hook is _leave)
 
@@ -253,6 +291,16 @@ def _finish(model: nn.Module, *_: Any) -> None:
         raise problems[0]
 
 
+def _into(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    if not is_dynamo_compiling():
+        _follower.enter(module, (args, kwargs))
+
+
+def _out(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    if not is_dynamo_compiling():
+        _follower.leave(module, (args, kwargs), output)
+
+
 def _stem(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     features = _first_tensor(args, kwargs)
     for listener in _here():
@@ -306,7 +354,7 @@ def _gate(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | 
 
 def _part(module: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:
     for listener in _here():
-        if listener.part and listener.visit:
+        if listener.part and (listener.visit or listener.scopes):
             listener.part(module, output)
 
 
@@ -344,3 +392,6 @@ def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | Non
     if args and isinstance(args[0], Tensor):
         return args[0]
     return next(tensors_in((args, kwargs)), None)
+
+
+_follower = Follower(_here, _is_again)

@@ -7,28 +7,36 @@ Why: docs/decisions/002-checked-then-drawn.md
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import inf
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from se_viz.errors import CaptureError, NoSEBlocksError
 from se_viz.gates.capture import read_pair
+from se_viz.gates.choice import modules_inside, say_nothing
+from se_viz.gates.compiled import name_unseen, runs_unseen
+from se_viz.gates.discovery import Product, conclude, explain, is_inside
+from se_viz.gates.findings import Findings, keep_findings
 from se_viz.gates.hooks import listening
 from se_viz.gates.listeners import Listener, Visit
-from se_viz.gates.places import Place, choose_blocks, scan_model
+from se_viz.gates.places import Place, Scan, scan_model
 from se_viz.gates.products import is_product, multiply, plain
 from se_viz.gates.records import GateSite, Inspection
-from se_viz.gates.spellings import RANGES
+from se_viz.gates.sites import complete_site, describe_site
 
 
 @dataclass(eq=False, slots=True)
 class _Check:
     """What one pass tells of each block."""
 
-    sites: list[GateSite] = field(default_factory=list)
+    sites: list[tuple[GateSite, Place]] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     silent: dict[Place, Tensor] = field(default_factory=dict)
+    products: list[Product] = field(default_factory=list)
+    """What was found by following the pass."""
+    unequal: dict[str, str] = field(default_factory=dict)
+    """Of the same, the path of a block that puts out something else."""
 
     def see(self, visit: Visit) -> None:
         try:
@@ -38,55 +46,113 @@ class _Check:
             return
         # Now, not when the block is left: it may work in place.
         visit.expected = multiply(visit, gate)
-        self.sites.append(_site(visit, squeeze))
+        self.sites.append((describe_site(visit, squeeze, gate), visit.place))
+        if visit.product:
+            self.products.append(Product(visit.place, visit.product.origin.parts))
         # Zero times any gate is zero: the product proves nothing.
-        if not plain(visit.features).any():
+        elif not plain(visit.features).any():
             self.silent[visit.place] = visit.features
 
     def leave(self, visit: Visit, output: object) -> None:
         expected = visit.expected
         path = visit.place.path
+        refused = self.unequal if visit.product else self.refused
         if visit.gate is None:
-            self.refused[path] = (
-                f"Its gate, the output of {visit.place.row.gate!r}, was not computed."
-            )
-        elif path not in self.refused and not (
+            refused[path] = f"Its gate, the output of {visit.place.row.gate!r}, was not computed."
+        elif path not in refused and not (
             expected is not None and isinstance(output, Tensor) and is_product(output, expected)
         ):
-            self.refused[path] = "Its output is not its input times its gate."
+            refused[path] = "Its output is not its input times its gate."
 
 
 def inspect_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> Inspection:
-    """Run a model once on seeded noise, and check every SE block that its classes tell of.
+    """Run a model once on seeded noise, and find every SE block by what it does in that pass.
 
-    ``size`` is the side of the image, or its channels, height and width: (80, 200) for 80 bands of
-    sound, (1, 32, 64, 64) for a volume. A site is listed if its block ran and put out its input
-    times the gate, bit for bit (where the block is quantised, to one step); a block whose input is
-    zero everywhere, as in networks that were never trained, is asked again with noise. Blocks that
-    are compiled, and modules that are only named like an SE block, are among the refused. The
-    model's mode is restored and nothing it learned changes.
+    A gate is one factor for each sample and channel that layers make of a pooled feature map, and
+    that multiplies a map; the block is the module whose code multiplies. ``size`` is the side of
+    the image, or its channels, height and width: (80, 200) for 80 bands of sound, (1, 32, 64, 64)
+    for a volume. A site is listed if its block ran and put out its input times the gate, bit for
+    bit (where the block is quantised, to one step); a block of a known class whose input is zero
+    everywhere, as in networks that were never trained, is asked again with noise. Blocks that are
+    compiled, and modules that are named like an SE block and have no such gate, are among the
+    refused. The model's mode is restored and nothing it learned changes.
 
     Raises:
         NoSEBlocksError: every SE block is compiled, so that hooks would be ignored.
     """
-    scan = scan_model(model)
-    check = _Check()
+    scan = scan_model(model, by_class=True)
     image = _noise((1, 3, size, size) if isinstance(size, int) else (1, *size), model)
+    return _inspect(model, scan, image)
+
+
+def follow_noise(model: nn.Module) -> bool:
+    """Inspect a model with an image of the kind that its first layer takes, and return whether it
+    ran.
+    """
+    try:
+        scan = scan_model(model, by_class=True)
+        _inspect(model, scan, _noise((1, *_guess_shape(model)), model))
+    except Exception:
+        # Whatever a model raises that takes something else.
+        return False
+    return True
+
+
+def _inspect(model: nn.Module, scan: Scan, image: Tensor) -> Inspection:
+    check = _Check()
+    listener = Listener(model, scan.blocks, see=check.see, leave=check.leave, stages=True)
+    listener.discover = not runs_unseen(model)
+    listener.skip = modules_inside(model, [*scan.attentions, *scan.misfits])
     with evaluating(model), torch.no_grad():
-        with listening(Listener(model, scan.blocks, see=check.see, leave=check.leave, stages=True)):
+        with listening(listener):
             answer = model(image)
         _ask_silent(check)
-    active = {site.block for site in check.sites} | check.refused.keys()
-    idle = {place.path: "It does not run in a pass of one image." for place in scan.blocks.values()}
-    unreadable = scan.misfits | scan.compiled | scan.unknown
-    refused = (
-        unreadable
-        | {path: words for path, words in idle.items() if path not in active}
-        | check.refused
+    refused = _say_idle(scan, check) | check.refused
+    sure = {place.path for place in scan.blocks.values()} - refused.keys()
+    findings = conclude(listener, check.products, sure)
+    found = {path: way for path, way in findings.found.items() if path not in check.unequal}
+    # What a class says falsely of a block is told by what it does, where that is known.
+    wrong = refused.keys() & found.keys() - scan.compiled.keys()
+    others = {path: words for path, words in findings.others.items() if path not in refused}
+    findings = Findings(found, frozenset(wrong), others)
+    keep_findings(model, findings)
+    unknown = explain(scan.unknown, check.products, listener)
+    unseen = {
+        path: words
+        for path, words in name_unseen(model).items()
+        # What is named there is told already.
+        if not any(is_inside(block, [path]) for block in scan.compiled)
+    }
+    refused = unseen | unknown | check.unequal | scan.misfits | scan.compiled | refused
+    refused = {path: words for path, words in refused.items() if path not in wrong | others.keys()}
+    followed = [site for site, place in check.sites if place.flow]
+    sites = tuple(
+        site if place.flow else complete_site(site, followed)
+        for site, place in check.sites
+        if site.block in (found if place.flow else sure)
     )
-    sites = tuple(site for site in check.sites if site.block not in refused)
     returned = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
-    return Inspection(sites, refused, scan.attentions, returned)
+    return Inspection(sites, refused, scan.attentions | others, returned)
+
+
+def _say_idle(scan: Scan, check: _Check) -> dict[str, str]:
+    active = {site.block for site, place in check.sites if not place.flow} | check.refused.keys()
+    return {
+        place.path: "It does not run in a pass of one image."
+        for place in scan.blocks.values()
+        if place.path not in active
+    }
+
+
+def _guess_shape(model: nn.Module) -> tuple[int, ...]:
+    """Return channels and sides of an image that the first layer of a model takes."""
+    for module in model.modules():
+        if isinstance(module, _ConvNd):
+            sides = {1: (256,), 2: (224, 224), 3: (32, 32, 32)}[len(module.kernel_size)]
+            return (module.in_channels, *sides)
+        if isinstance(module, nn.Linear):
+            return (16, module.in_features)
+    return (3, 224, 224)
 
 
 def find_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> tuple[GateSite, ...]:
@@ -98,8 +164,16 @@ def find_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> tuple[
             compiled.
         CaptureError: a block lacks what its row of `SPELLINGS` names.
     """
-    choose_blocks(model)
+    scan = scan_model(model, by_class=True)
+    if scan.misfits:
+        path, sentence = next(iter(scan.misfits.items()))
+        raise CaptureError(f"{path}: {sentence} Correct the row in `se_viz.gates.SPELLINGS`.")
     inspection = inspect_gates(model, size=size)
+    unseen = inspection.refused.keys() & name_unseen(model).keys()
+    if not inspection.sites and unseen:
+        raise NoSEBlocksError(inspection.refused[min(unseen)])
+    if not inspection.sites and not scan.blocks:
+        raise NoSEBlocksError(say_nothing(model, scan_model(model)))
     if not inspection.sites:
         path, sentence = next(iter(inspection.refused.items()))
         raise NoSEBlocksError(
@@ -118,51 +192,6 @@ def _ask_silent(check: _Check) -> None:
         ):
             place.block(_noise(tuple(features.shape), place.block, like=features))
         check.refused |= again.refused
-
-
-def _site(visit: Visit, squeeze: Tensor) -> GateSite:
-    place = visit.place
-    function = type(visit.place.gate).__name__
-    low, high, closed = RANGES.get(function, (-inf, inf, False))
-    return GateSite(
-        block=place.path,
-        stage=visit.stage(),
-        channels=visit.channels,
-        function=function,
-        form=place.row.form,
-        hidden=_hidden(place, visit.channels),
-        low=low,
-        high=high,
-        closed=closed,
-        averaged=_averaged(visit, squeeze),
-        call=visit.call,
-    )
-
-
-def _hidden(place: Place, channels: int) -> int | None:
-    """Return the units between the excitation's layers, if there are two with weights from and to
-    all channels.
-    """
-    layers = [
-        layer.weight.shape[:2] for layer in place.block.modules() if isinstance(layer, LAYERS)
-    ]
-    first = [
-        layer.weight.shape[:2] for layer in place.squeeze.modules() if isinstance(layer, LAYERS)
-    ]
-    units, inputs = first[0] if first else (0, 0)
-    return units if inputs == channels and (channels, units) in layers and len(layers) > 1 else None
-
-
-def _averaged(visit: Visit, squeeze: Tensor) -> bool:
-    features = plain(visit.features).double()
-    first = 1 if visit.place.row.channels_last else 2
-    mean = features.mean(tuple(range(first, first + features.ndim - 2)))
-    # The block may add in lower precision and in another order: a few roundings of its largest
-    # terms.
-    slack = 8 * torch.finfo(squeeze.dtype).eps * features.abs().amax()
-    if visit.squeeze is not None and visit.squeeze.is_quantized:
-        slack += 0.51 * visit.squeeze.q_scale()
-    return bool(((squeeze.double() - mean).abs() <= slack).all())
 
 
 def _noise(shape: tuple[int, ...], module: nn.Module, *, like: Tensor | None = None) -> Tensor:
@@ -186,6 +215,3 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
-
-
-LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)

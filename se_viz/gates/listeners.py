@@ -8,6 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from se_viz.errors import CaptureError
+from se_viz.gates.flow import Multiplication
+from se_viz.gates.marks import Mark
 from se_viz.gates.places import Place
 from se_viz.gates.strides import Images, stage_of
 
@@ -45,6 +47,8 @@ class Visit:
     """For whoever watches: what the block should put out, everywhere or at the places of
     ``cuts``."""
     cuts: tuple[slice, ...] = ()
+    product: Multiplication | None = None
+    """What was followed, where the block is known by what it does and not by its class."""
 
     @property
     def channels(self) -> int:
@@ -96,6 +100,14 @@ class Listener:
     """For a module: is given its input, and returns the one to go on with."""
     give: Mapping[nn.Module, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     """For a module: is given its output, and returns the one to go on with."""
+    discover: bool = False
+    """Whether passes are followed wherever they go, to find gates by what is done."""
+    skip: frozenset[nn.Module] = frozenset()
+    """Modules that are left out then."""
+    refusals: dict[nn.Module, str] = field(default_factory=dict)
+    """Modules that multiply by what is no gate of a block, and of what kind it is."""
+    counts: dict[nn.Module, set[int]] = field(default_factory=dict)
+    """For each module how many products with gates its own code has made in one use."""
     stages: bool = False
     """Whether stages are asked for, which are measured from the image."""
     stems: dict[nn.Module, str] = field(default_factory=dict)
@@ -112,6 +124,10 @@ class Listener:
     """Blocks whose gate was seen, in any pass."""
     passes: int = 0
     """Passes that have come to their end."""
+    paths: dict[nn.Module, str] = field(default_factory=dict)
+    """The model's modules with their paths, while gates are found."""
+    scopes: dict[nn.Module, tuple[Mark | None, ...]] = field(default_factory=dict)
+    """The modules inside of which passes are followed, and what is known of their inputs."""
     thread: int = 0
     elsewhere: bool = False
     """Whether the model ran in another thread that has no listener of its own on it."""

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from se_viz.errors import CaptureError
 from se_viz.gates.capture import read_pair
+from se_viz.gates.choice import choose_blocks
 from se_viz.gates.hooks import listening
 from se_viz.gates.listeners import Listener, Visit
-from se_viz.gates.places import choose_blocks
 
 
 @dataclass(frozen=True, slots=True)

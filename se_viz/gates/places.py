@@ -1,14 +1,16 @@
 """Where the SE blocks of one model are: every module is looked up in the table of spellings."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from torch import nn
 
-from se_viz.errors import CaptureError, NoSEBlocksError
+from se_viz.errors import NoSEBlocksError
 from se_viz.gates import spellings
 from se_viz.gates.compiled import is_compiled_in_place, say_compiled
+from se_viz.gates.findings import Findings, recall_findings
+from se_viz.gates.marks import Mark
 from se_viz.gates.spellings import OTHERS, Spelling, is_named_like_se, path_of
 
 
@@ -31,6 +33,18 @@ class _Kind:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Flow:
+    """How a block is read that is known by what it does: its products are followed."""
+
+    scope: nn.Module
+    """The innermost module around all of it: what pools, the excitation and the product."""
+    inputs: tuple[Mark | None, ...] = ()
+    """What is known of the tensors that ``scope`` is given."""
+    count: int | None = None
+    """Products in one use of the block; None where that differs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """One SE block, and the two modules in it that are read."""
 
@@ -46,6 +60,8 @@ class Place:
     """The module whose output is the gate."""
     compiled: tuple[nn.Module, ...] = ()
     """Modules that hold the block or are part of it, and are compiled in place."""
+    flow: Flow | None = None
+    """How to read it where no two modules tell; ``squeeze`` and ``gate`` are the block then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +79,25 @@ class Scan:
     unknown: dict[str, str] = field(default_factory=dict)
     """Path of a module that is named like an SE block and has no row that fits, and that in a
     sentence."""
+    followed: bool = False
+    """Whether a pass of the model has been followed, so that what it does is known too."""
 
 
-def scan_model(model: nn.Module) -> Scan:
-    """Look up every module of a model.
+def scan_model(model: nn.Module, *, by_class: bool = False) -> Scan:
+    """Look up every module of a model, and recall what following a pass has found there.
+
+    ``by_class`` asks for what the classes tell alone.
 
     Raises:
         NoSEBlocksError: every SE block is compiled, so that hooks would be ignored.
     """
-    scan = Scan()
+    modules = dict(_walk(model))
+    findings = None if by_class else recall_findings(model, [*modules.values()])
+    scan = Scan(followed=findings is not None)
     rows, kinds = _tables(tuple(spellings.SPELLINGS))
     compiled: list[tuple[str, nn.Module]] = []
     suspects: list[tuple[str, nn.Module]] = []
-    for path, module in _walk(model):
+    for path, module in modules.items():
         kind = _kind_of(type(module), rows, kinds)
         may_be_compiled = (
             kind.compiled
@@ -90,6 +112,8 @@ def scan_model(model: nn.Module) -> Scan:
             continue
         if not _file(scan, path, module, kind=kind) and path and kind.suspect:
             suspects.append((path, module))
+    if findings:
+        _file_findings(scan, findings, modules)
     for path, module in compiled:
         _note_compiled(scan, path, module, kinds[type(module)].compiled)
     if suspects:
@@ -106,37 +130,28 @@ def look_up(path: str, module: nn.Module) -> Place | None:
     return _place(path, module, row) if row else None
 
 
-def choose_blocks(
-    model: nn.Module, names: Collection[str] | None = None, *, also: Iterable[str] = ()
-) -> dict[nn.Module, Place]:
-    """Return the blocks that ``names`` lists, or all of them; ``also`` is checked to be among them.
-
-    Raises:
-        NoSEBlocksError: one that is asked for is compiled, the model has no SE block, or none of a
-            name.
-        CaptureError: all are asked for, and one lacks what its row names.
-    """
-    scan = scan_model(model)
-    asked_compiled = scan.compiled if names is None else scan.compiled.keys() & _as_set(names)
-    if asked_compiled:
-        raise NoSEBlocksError(scan.compiled[min(asked_compiled)])
-    if names is None and scan.misfits:
-        path, sentence = next(iter(scan.misfits.items()))
-        raise CaptureError(f"{path}: {sentence} Correct the row in `se_viz.gates.SPELLINGS`.")
-    if not scan.blocks:
-        raise NoSEBlocksError(_nothing(model, scan))
-    paths = {place.path: block for block, place in scan.blocks.items()}
-    selection = paths.keys() if names is None else _as_set(names)
-    if unknown := sorted((selection - paths.keys()) | (set(also) - selection)):
-        choices = ", ".join(path for path in paths if names is None or path in selection)
-        raise NoSEBlocksError(
-            f"There is no SE block {unknown[0]!r}. Choose among: {choices or ', '.join(paths)}."
-        )
-    return {block: scan.blocks[block] for path, block in paths.items() if path in selection}
+def make_flow_place(path: str, block: nn.Module, flow: Flow, *, last: bool) -> Place:
+    """Return a block that is known by what it does; ``last`` says whether channels come last."""
+    kind = path_of(type(block))
+    known = {row.form.split(" ")[0] for row in spellings.SPELLINGS if not row.guessed}
+    library = kind.split(".")[0]
+    name = kind if library in known else f"*.{type(block).__name__}"
+    row = Spelling(name, squeeze="", gate="", channels_last=last)
+    return Place(path, block, row, block, block, flow=flow)
 
 
-def _as_set(names: Collection[str]) -> set[str]:
-    return {names} if isinstance(names, str) else set(names)
+def _file_findings(scan: Scan, findings: Findings, modules: dict[str, nn.Module]) -> None:
+    """Note the blocks that following has found, in the order of the modules."""
+    by_class = {place.path: place for place in scan.blocks.values()}
+    scan.blocks.clear()
+    for path, module in modules.items():
+        found = findings.found.get(path)
+        if found:
+            flow = Flow(modules[found.scope], found.inputs, found.count)
+            scan.blocks[module] = make_flow_place(path, module, flow, last=found.last)
+        elif path in by_class and path not in findings.wrong:
+            scan.blocks[module] = by_class[path]
+    scan.attentions.update(findings.others)
 
 
 def _note_compiled(scan: Scan, path: str, module: nn.Module, words: str) -> None:
@@ -181,9 +196,9 @@ def _name_unknown(scan: Scan, suspects: list[tuple[str, nn.Module]]) -> None:
         if inner or path in scan.compiled or not [*module.parameters()]:
             continue
         scan.unknown[path] = (
-            f"{type(module).__name__} is named like an SE block, but no row of "
-            "`se_viz.gates.SPELLINGS` fits it: its gates cannot be read. Add a row; the gate has "
-            "to be what a child module puts out."
+            f"{type(module).__name__} is named like an SE block, but no gate was found there: it "
+            "multiplies by no factor for a whole channel that layers make of a pooled map, or "
+            "where no pass can be followed. Choose another block."
         )
 
 
@@ -270,18 +285,3 @@ def _child(block: nn.Module, path: str) -> nn.Module | None:
         return holder.get_submodule(name)
     except (AttributeError, IndexError):
         return None
-
-
-def _nothing(model: nn.Module, scan: Scan) -> str:
-    opening = f"{type(model).__name__} has no squeeze-and-excitation block that se_viz knows"
-    if scan.attentions:
-        path, sentence = next(iter(scan.attentions.items()))
-        return (
-            f"{opening}. What it has is no SE gate: {path} ({sentence}) Choose a network with SE "
-            "blocks."
-        )
-    forms = ", ".join(row.form for row in spellings.SPELLINGS)
-    return (
-        f"{opening} (it looks for {forms}). If yours is written another way, add one row to "
-        "`se_viz.gates.SPELLINGS`."
-    )

@@ -28,6 +28,11 @@ class Product:
     step: float = 0.0
     """What the block rounds to, where it is quantised."""
 
+    @property
+    def path(self) -> str:
+        """Return the block's path."""
+        return self.place.path
+
 
 def multiply(visit: Visit, gate: Tensor) -> Tensor:
     """Return a block's input times (batch, channels) gates, in the block's own order of axes."""

@@ -36,6 +36,9 @@ class GateSite:
     call: int = 0
     """0 for a block's first use in a pass, 1 for its second, ...: blocks may share their
     weights."""
+    pooled: str = "mean"
+    """How the squeeze was pooled: ``mean``, ``maximum``, ``mean and standard deviation``, ...;
+    empty where that is not known."""
     gain: float = 1.0
     """Constant beside the block that ``low`` and ``high`` include: 2 for the sites of a `Network`
     without norms, whose records and edits are of gate x gain; 1 as `find_gates` returns it."""

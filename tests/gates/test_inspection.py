@@ -461,10 +461,10 @@ def test_a_dropout_before_the_sigmoid_of_a_known_name_is_read_past():
 
 
 def named(name: str) -> nn.Module:
-    """Return a block of no known spelling, whose sigmoid is called, under a name."""
+    """Return a block under a name, whose gate is one of each place."""
 
     def forward(self: Any, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(self.layer(x.mean((2, 3))))[:, :, None, None]
+        return x * torch.sigmoid(self.layer(x.movedim(1, 3))).movedim(3, 1)
 
     module = type(name, (nn.Module,), {"forward": forward})()
     module.layer = nn.Linear(8, 8)
