@@ -7,6 +7,7 @@ import streamlit as st
 from se_viz.ui.asking import get_analysis
 from se_viz.ui.by_stage import show_stages
 from se_viz.ui.frame import enter, require_choices
+from se_viz.ui.glossary import explain
 from se_viz.ui.session import keys, link_option
 from se_viz.ui.side_by_side import show_attributions
 from se_viz.ui.through_gates import show_paths
@@ -30,6 +31,7 @@ view = st.radio(
     captions=[question for question, _ in views.values()],
     horizontal=True,
     key=keys.ATTRIBUTION_VIEW,
+    help=explain("gate"),
     persist_state="session",
 )
 _, show = views[view]

@@ -7,6 +7,7 @@ import streamlit as st
 from se_viz.ui.asking import get_analysis
 from se_viz.ui.counterfactuals import choose_counterfactual, show_counterfactuals, show_effects
 from se_viz.ui.frame import enter, require_choices
+from se_viz.ui.navigation import link_guide
 
 enter(__file__)
 
@@ -20,4 +21,5 @@ selection = choose_counterfactual(choices)
 show_counterfactuals(choices, analysis, selection)
 
 st.header("A gate is not importance", anchor=False, divider="gray")
+link_guide("limits")
 show_effects(choices, analysis)

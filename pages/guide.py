@@ -8,24 +8,20 @@ from se_viz.ui.frame import enter
 enter(__file__)
 
 st.markdown(guide.INTRODUCTION, width=760)
-
-for column, step in zip(st.columns(3, border=True), guide.STEPS, strict=True):
-    with column:
-        guide.show(step)
-
-place, names = st.columns([2, 3], gap="medium")
-with place:
-    guide.show(guide.PLACE)
-with names:
-    guide.show(guide.NAMES)
+guide.show_pictured(guide.BLOCK)
+excitation = guide.show_steps()
+guide.show_words(guide.STAGES)
 
 st.header("The pictures", anchor=False, divider="gray")
-for row in (guide.GATES, guide.PIXELS):
-    for column, picture in zip(st.columns(2, gap="large"), row, strict=True):
+for passage in guide.PICTURED:
+    guide.show_pictured(passage)
+for pair in guide.MORE:
+    for column, passage in zip(st.columns(2, gap="large"), pair, strict=True):
         with column:
-            guide.show(picture)
-
-guide.show(guide.HEALTHY, width=760)
-
+            guide.show_words(passage)
 with st.container(border=True):
-    guide.show(guide.LIMITS)
+    guide.show_words(guide.LIMITS)
+
+guide.scroll_to_passage()
+# After all else: the network may have to be loaded for it.
+guide.name_ratio(excitation)

@@ -48,7 +48,7 @@ ROOMS = {
         {"gates", "scores"},
     ),
     "ui": (
-        {"words"},
+        {"glossary", "words"},
         {"session"},
         {"navigation"},
         {"asking"},

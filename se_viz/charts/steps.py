@@ -11,6 +11,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from se_viz.gates import Excitation, GateRecord, GateSite
 from se_viz.gates.gains import plain_record
+from se_viz.gates.records import name_argument
 
 _DIGITS = 6
 _INPUTS = 10
@@ -59,6 +60,7 @@ def _lay_out_steps(excitation: Excitation, channel: int) -> dict[str, Any]:
         ],
         "weights": _numbers(excitation.expand[channel]),
         "bias": _numbers(excitation.expand_bias[[channel]])[0],
+        "argument": name_argument(excitation.sigma),
         "logits": _numbers(excitation.logit),
         "curve": [_numbers(row) for row in excitation.curve],
     }

@@ -129,7 +129,7 @@ class AttributeGate:
     """Which pixels opened one gate; see `attribute_neuron`."""
 
     neuron: Neuron
-    """The gate, or its logit."""
+    """The gate, or its pre-sigmoid value."""
     method: str
     """Key of the method."""
     target: Target | None = None

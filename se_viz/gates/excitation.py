@@ -62,11 +62,12 @@ class Excitation:
     expand_bias: Float[Tensor, "channels"]
     """b2; zeros where the layer has none."""
     logit: Float[Tensor, "channels"]
-    """W2 h + b2: what goes into sigma."""
+    """W2 h + b2: the pre-sigmoid values, or pre-activations of another sigma."""
     gate: Float[Tensor, "channels"]
-    """s = sigma(logit)."""
+    """s = sigma(W2 h + b2)."""
     curve: Float[Tensor, "2 points"]
-    """Sigma sampled over the block's logits, to be drawn: logits, and the gates they would make."""
+    """Sigma sampled over the range of ``logit``, to be drawn: values, and the gates they would
+    make."""
     hidden_error: float
     """Largest difference between ``hidden`` and what the block computed."""
     logit_error: float
@@ -87,7 +88,7 @@ class Excitation:
         return self.hidden > 0
 
     def terms(self, channel: int) -> tuple[Int[Tensor, "hidden"], Float[Tensor, "hidden"]]:
-        """Return the terms w2_ck * h_k of one channel's logit: hidden units and values, largest
+        """Return the terms w2_ck * h_k of one channel's ``logit``: hidden units and values, largest
         magnitude first.
 
         With ``expand_bias[channel]`` they sum to ``logit[channel]``.
@@ -280,7 +281,7 @@ def _bound_errors(
     values: tuple[Tensor, Tensor, Tensor, Tensor],
     unit: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Bound how far rounding may move hidden units, logits and gates.
+    """Bound how far rounding may move hidden units, pre-sigmoid values and gates.
 
     ``values`` are what first layer, delta, second layer and sigma are given.
     """

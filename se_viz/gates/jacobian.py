@@ -51,7 +51,7 @@ def gate_jacobian(
 
     float32 on the CPU; gate per unit of the feature map. By automatic differentiation through the
     block's own modules, so that it holds for every spelling: for the paper's form it is
-    sigma'(logit) W2 diag(delta'(W1 z + b1)) W1. ``channels`` asks for some rows alone. It tells
+    sigma'(W2 h + b2) W2 diag(delta'(W1 z + b1)) W1. ``channels`` asks for some rows alone. It tells
     what a small change of one squeeze would do to a gate, all others held. The model is left as it
     was, without gradients.
 

@@ -22,7 +22,8 @@ class Neuron:
     channel: int
     """Index of the channel, from 0."""
     logit: bool = False
-    """Whether it is the value before the gate function, which does not level off."""
+    """Whether it is the value before the gate function (a sigmoid's pre-sigmoid value), which does
+    not level off."""
 
 
 class _ReachedError(Exception):
@@ -32,15 +33,15 @@ class _ReachedError(Exception):
 def read_neuron(
     model: nn.Module, images: Float[Tensor, "batch colours height width"], neuron: Neuron
 ) -> Float[Tensor, "batch"]:
-    """Return one gate, or its logit, for each image, in the block's precision and with its
-    gradient.
+    """Return one gate, or its pre-sigmoid value, for each image, in the block's precision and with
+    its gradient.
 
     The pass ends at the gate: what comes after it does not run.
 
     Raises:
         NoSEBlocksError: the model has no such SE block, or it is compiled.
-        CaptureError: the block is not used so often, has no such channel, or its logit cannot be
-            read.
+        CaptureError: the block is not used so often, has no such channel, or its pre-sigmoid
+            value cannot be read.
     """
     visit = _visit(model, images, neuron.block)
     _, gate = read_pair(visit)
@@ -53,8 +54,8 @@ def read_neuron(
         return gate[:, neuron.channel]
     if visit.logit is None or visit.logit.numel() != gate.numel():
         raise CaptureError(
-            f"{neuron.block} does not keep one logit a channel. Choose the gate itself, which can "
-            "be read."
+            f"{neuron.block} does not keep one value a channel before its gate function. Choose "
+            "the gate itself, which can be read."
         )
     return visit.logit.reshape(gate.shape)[:, neuron.channel]
 

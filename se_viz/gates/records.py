@@ -99,6 +99,13 @@ class GateRecord:
         return use_name(self.block, self.call)
 
 
+def name_argument(function: str) -> str:
+    """Return the word for what a gate function is given: ``pre-sigmoid value``, or of another
+    function ``pre-activation``.
+    """
+    return "pre-sigmoid value" if function == "Sigmoid" else "pre-activation"
+
+
 def use_name(block: str, call: int) -> str:
     """Return what tells one use of a block in a pass from another."""
     return f"{block}#{call + 1}" if call else block

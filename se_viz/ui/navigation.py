@@ -50,3 +50,26 @@ def link_page(name: str, label: str) -> None:
     """Show a link to a page; none where a page runs by itself, without `app.py`."""
     if page := keys.PAGES.get().get(name):
         st.page_link(page, label=label)
+
+
+GUIDED: Mapping[str, str] = {
+    "block": "the block",
+    "gate-map": "the gate map",
+    "opened-block": "the opened block",
+    "attribution": "the map",
+    "one-gate": "the map of a gate",
+    "side-by-side": "methods side by side",
+    "stage-by-stage": "the stages",
+    "through-the-gates": "both parts",
+    "healthy-gates": "healthy gates",
+    "stages": "the names of blocks",
+    "limits": "what no picture shows",
+}
+"""What links call the passages of *How to read it* that they lead to, by anchor."""
+
+
+def link_guide(passage: str) -> None:
+    """Show a link to the passage of *How to read it* that is about what stands beside it."""
+    if page := keys.PAGES.get().get("guide"):
+        label = f"How to read {GUIDED[passage]}"
+        st.page_link(page, label=label, query_params={keys.READ: passage}, width="content")

@@ -53,7 +53,9 @@ def find_neuron_method(key: str) -> Method:
 
 
 def say_of_gate(row: Method, word: str) -> str:
-    """Say what a method's map shows of what is explained: a ``gate``, or its ``logit``."""
+    """Say what a method's map shows of what is explained: a ``gate``, or its ``pre-sigmoid
+    value``.
+    """
     if row is CONDUCTANCE:
         return row.looks_for
     # What rows say of a class's logit holds for any number that a network comes to.

@@ -37,7 +37,7 @@ _GRID = 8
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """One gate, or its logit, before and after a region of the photo was erased."""
+    """One gate, or its pre-sigmoid value, before and after a region of the photo was erased."""
 
     picture: Image.Image
     """The photo without the region, exactly as the network saw it."""
@@ -111,7 +111,8 @@ def mark_strongest(
     if not positive:
         raise AttributionError(
             f"No pixel of this map is {'positive' if sign > 0 else 'negative'}, so that there is "
-            "nothing to erase. Choose the logit, another method or another channel."
+            "nothing to erase. Choose the value before the gate function, another method or "
+            "another channel."
         )
     marked = torch.zeros(values.numel(), dtype=torch.bool)
     marked[values.flatten().topk(ceil(share * positive)).indices] = True

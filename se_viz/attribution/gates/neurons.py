@@ -69,13 +69,13 @@ def attribute_neuron(
     report: Report = lambda *_: None,
     **options: Any,
 ) -> NeuronAttribution:
-    """Explain one gate of a network, or its logit, for one image with a Captum method.
+    """Explain one gate of a network, or its pre-sigmoid value, for one image with a Captum method.
 
     As `attribute` explains a logit of the answer: the gate is the output of a network that ends
     there, so that this is Captum's neuron attribution, without a hook that other passes on the
     device could run through. DeepLift runs on a copy of the network. ``conductance`` alone
-    explains a class, ``target``, by what came through the gate; through its logit came the same, as
-    all of it goes on through the gate.
+    explains a class, ``target``, by what came through the gate; through its pre-sigmoid value came
+    the same, as all of it goes on through the gate.
 
     Raises:
         AttributionError: no such method or class, an option that Captum refuses, or rules that do

@@ -50,7 +50,7 @@ class NeuronAttribution:
     method: str
     """Key of the method in the catalogue."""
     neuron: Neuron
-    """The gate, or its logit, that is explained."""
+    """The gate, or its pre-sigmoid value, that is explained."""
     map: Float[Tensor, "height width"]
     """One value a pixel, the network's input size; float32 on the CPU."""
     signed: bool
@@ -59,7 +59,7 @@ class NeuronAttribution:
     seconds: float
     """Run time of the method."""
     value: float
-    """The gate, or its logit, for the image."""
+    """The gate, or its pre-sigmoid value, for the image."""
     completeness_error: float | None
     """|sum of attributions - (value of the image - value of the baseline)|; None: nothing
     promised."""

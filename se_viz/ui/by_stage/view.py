@@ -23,6 +23,8 @@ from se_viz.ui.by_stage.layer_maps import (
 from se_viz.ui.by_stage.recalibration import show_recalibration
 from se_viz.ui.by_stage.se_vector import show_se_vector
 from se_viz.ui.frame import live_part
+from se_viz.ui.glossary import explain
+from se_viz.ui.navigation import link_guide
 from se_viz.ui.session import keys
 from se_viz.ui.widgets import choose_option, current_palette, show_panel
 from se_viz.ui.words import as_markdown
@@ -39,8 +41,14 @@ def show_stages(choices: Choices, analysis: Analysis, target: Target, baseline: 
     point at alone.
     """
     st.header("How the evidence changes with depth", anchor=False, divider="gray")
+    link_guide("stage-by-stage")
     _show_depth(choices, analysis, target, baseline)
-    st.header("Before and after the gates", anchor=False, divider="gray")
+    st.header(
+        "Before and after the gates",
+        anchor=False,
+        divider="gray",
+        help=explain("recalibration", "channel"),
+    )
     show_recalibration(choices, analysis, target, baseline)
     st.header("The map of the gates alone", anchor=False, divider="gray")
     show_se_vector(choices, analysis, target)
@@ -83,7 +91,8 @@ def _choose() -> tuple[str, str]:
     with left:
         method = choose_method(keys.STAGE_METHOD)
     with right:
-        return method, choose_option("Explained by", _PLACES, key=keys.STAGE_PLACE)
+        words = explain("stage", "stride", "block", "feature map")
+        return method, choose_option("Explained by", _PLACES, key=keys.STAGE_PLACE, help=words)
 
 
 def _last(analysis: Analysis, stage: int) -> str:

@@ -23,6 +23,7 @@ from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, ask, case_of, page_part
 from se_viz.ui.counterfactuals.ablation import get_ablation, show_rest
 from se_viz.ui.frame import live_part
+from se_viz.ui.glossary import explain
 from se_viz.ui.session import keys, open_channel
 from se_viz.ui.widgets import (
     choose_block,
@@ -73,7 +74,10 @@ def _show_channels(
     plot, lists = st.columns([4, 3], gap="medium")
     with plot:
         _draw(choices, table, outliers, current)
-        st.caption(_describe_effect(measure, name), help=_explain_effect(measure))
+        st.caption(
+            _describe_effect(measure, name),
+            help=explain("channel", "logit", more=_explain_effect(measure)),
+        )
     with lists:
         _list_channels("Large gate, little effect", outliers[0], "useless")
         _list_channels("Small gate, large effect", outliers[1], "decisive")

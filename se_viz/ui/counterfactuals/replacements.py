@@ -27,6 +27,7 @@ from se_viz.experiments import (
     tabulate_counterfactuals,
 )
 from se_viz.ui.asking import Choices, answer, case_of, page_part, progress
+from se_viz.ui.glossary import explain
 from se_viz.ui.session import ChosenImage, keys, link_option, open_block
 from se_viz.ui.widgets import (
     choose_option,
@@ -94,9 +95,15 @@ def choose_counterfactual(choices: Choices) -> Selection:
     with st.container(horizontal=True, gap="medium"):
         # At first the kind that the verdict is by.
         kind = choose_option(
-            "Replace the live gates by", KINDS, key=keys.COUNTERFACTUAL, default="other"
+            "Replace the live gates by",
+            KINDS,
+            key=keys.COUNTERFACTUAL,
+            default="other",
+            help=explain("gate"),
         )
-        scope = choose_option("In", SCOPES, key=keys.SCOPE)
+        scope = choose_option(
+            "In", SCOPES, key=keys.SCOPE, help=explain("stage", "stride", "block")
+        )
         gallery = {member.image: member.photo for member, _ in get_gallery(choices)}
         groups = _gather_lenders(choices, scope, [*gallery])
         names = {

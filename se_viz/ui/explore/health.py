@@ -31,6 +31,7 @@ from se_viz.gates.variance import LEVEL
 from se_viz.gates.verdicts import MEANINGS, describe_block, describe_network
 from se_viz.ui.asking import Choices, answer_case
 from se_viz.ui.frame import live_part
+from se_viz.ui.navigation import link_guide
 from se_viz.ui.session import keys, link_number, waiting
 from se_viz.ui.widgets import get_gallery, get_lenders, link_block, open_block_of, show_rows
 from se_viz.ui.words import as_markdown
@@ -159,6 +160,7 @@ def _show_verdict(blocks: Sequence[BlockHealth], gallery_size: int) -> None:
         f"no fault. Measured over {_describe_images(blocks[0].images, gallery_size)}.",
         help="See [Hu et al.](https://arxiv.org/abs/1709.01507), section 7.2.",
     )
+    link_guide("healthy-gates")
 
 
 def _show_table(blocks: Sequence[BlockHealth]) -> None:

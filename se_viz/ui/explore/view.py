@@ -42,6 +42,8 @@ from se_viz.ui.explore.remarks import (
     name_the_undrawn,
 )
 from se_viz.ui.frame import live_part
+from se_viz.ui.glossary import explain
+from se_viz.ui.navigation import link_guide
 from se_viz.ui.session import gates_are_new, keys, link_number, link_option
 from se_viz.ui.widgets import (
     Request,
@@ -131,8 +133,13 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
     """
     # Not columns, which cut the rows of options where they are narrow.
     with st.container(horizontal=True):
-        selected = choose_block(analysis, width=180)
-        value = choose_option("Show", {"gate": "gate", "squeeze": "squeeze"}, key=keys.VALUE)
+        selected = choose_block(analysis, width=180, words=("block", "stage", "stride"))
+        value = choose_option(
+            "Show",
+            {"gate": "gate", "squeeze": "squeeze"},
+            key=keys.VALUE,
+            help=explain("gate", "squeeze", "channel"),
+        )
         order = choose_option("Sort by", ORDERS, key=keys.ORDER)
     inspection = choices.network.inspection
     gates = gather_gates(analysis.records)
@@ -153,6 +160,7 @@ def show_gates(choices: Choices, analysis: Analysis) -> str:
     else:
         words = _SQUEEZE.format(squeeze=describe_squeeze(inspection.sites))
         st.caption(words, help=f"{_ONE_SCALE} {CLIPPED} {_FRAME}")
+    link_guide("gate-map")
     for remark in name_the_undrawn(inspection):
         st.caption(remark)
     if gates_are_new(choices.name, choices.image.digest):
@@ -184,8 +192,10 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
         alt=f"{METHODS[request.method].title} for {names[target]} over the photo",
     )
     method = METHODS[result.method]
-    st.caption(_describe(result), help=f"Took {result.seconds:.2f} s. {CLIPPED} ({method.source})")
+    more = f"Took {result.seconds:.2f} s. {CLIPPED} ({method.source})"
+    st.caption(_describe(result), help=explain("logit", more=more))
     link_attributions()
+    link_guide("attribution")
 
 
 def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, Request]:
@@ -239,9 +249,10 @@ def show_block(choices: Choices, analysis: Analysis, path: str) -> None:
     st.caption(
         f"{code(path)}: a few of {channels} channels, by number; click a channel to open it. Only "
         "the gate s changes from top to bottom.",
-        help="Each pair shares one scale, symmetric about 0.",
+        help=explain("recalibration", more="Each pair shares one scale, symmetric about 0."),
     )
     link_channel(record, label)
+    link_guide("opened-block")
     most_open, most_closed = list_shown(record, open_channel_of(record))
     st.markdown("**Turned up:** the most open gates")
     show_channel_maps(record, most_open, keys.MOST_OPEN)

@@ -7,7 +7,6 @@ from se_viz.attribution.question import NeuronAttribution
 from se_viz.charts import to_uri
 from se_viz.engine.questions import AttributeGate, Erase
 from se_viz.ui.asking import Choices, ask
-from se_viz.ui.microscope.signs import name_level
 from se_viz.ui.session import keys, link_number
 from se_viz.ui.widgets import choose_option, current_palette
 
@@ -16,11 +15,12 @@ _WORDS = {1: ("falls", "opened", "open"), -1: ("rises", "closed", "down")}
 """For the sign of what is erased: where the value goes, what the pixels did, how they held it."""
 
 
-def show_erasing(choices: Choices, gate_map: NeuronAttribution, sign: int) -> None:
+def show_erasing(choices: Choices, gate_map: NeuronAttribution, sign: int, *, word: str) -> None:
     """Let people erase what a map marks, and show the gate before, after, and with the same shape
     elsewhere.
 
     ``sign`` is that of `find_sign`: erased are the pixels that the words beside it point at.
+    ``word`` is what the map explains, as `name_level` says it.
 
     Raises:
         SeVizError: the map marks nothing, or too many wait; the text says what to do.
@@ -42,7 +42,6 @@ def show_erasing(choices: Choices, gate_map: NeuronAttribution, sign: int) -> No
     source = AttributeGate(gate_map.neuron, gate_map.method, gate_map.target)
     question = Erase(source, percent / 100, fill, sign)
     result = ask(choices, question, "Erasing…", slow=True)
-    word = name_level(gate_map)
     _show_numbers(result, word)
     st.markdown(describe_erasure(result, word))
     caption = f"The network's input: {result.share:.1%} of the photo is replaced by {FILLS[fill]}."

@@ -13,13 +13,15 @@ from se_viz.engine.questions import AttributeGate
 from se_viz.errors import SeVizError
 from se_viz.experiments import Analysis
 from se_viz.gates.neurons import Neuron
-from se_viz.gates.records import GateSite
+from se_viz.gates.records import GateSite, name_argument
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, ask_with_bar, attempt, page_part
 from se_viz.ui.frame import live_part
+from se_viz.ui.glossary import explain
 from se_viz.ui.microscope.erasing import show_erasing
 from se_viz.ui.microscope.sights import show_sights
 from se_viz.ui.microscope.signs import find_sign, name_ends, name_level, say_what_moved
+from se_viz.ui.navigation import link_guide
 from se_viz.ui.session import keys, link_option
 from se_viz.ui.widgets import choose_option, current_palette, get_pace, say_about, show_figure
 from se_viz.ui.words import as_markdown, plain
@@ -34,6 +36,7 @@ def show_evidence(choices: Choices, analysis: Analysis, block: str, channel: int
     label = f"Channel {channel} of {label_blocks(analysis.records)[block]}."
     st.header("Which pixels moved this gate?", anchor=False)
     st.caption(label)
+    link_guide("one-gate")
     _show_pixels(choices, Target(analysis.top(1)[0][0]), (block, channel))
     st.header("What the channel looks at", anchor=False)
     st.caption(label)
@@ -48,10 +51,14 @@ def _show_pixels(choices: Choices, target: Target, place: tuple[str, int]) -> No
     with left:
         method = _choose_method(costs)
     with right:
+        argument = name_argument(_site_of(choices, place[0]).function)
         level = choose_option(
-            "Explain", {"gate": "the gate", "logit": "its logit"}, key=keys.GATE_LEVEL
+            "Explain",
+            {"gate": "the gate", "logit": f"its {argument}"},
+            key=keys.GATE_LEVEL,
+            help=explain("pre-sigmoid value"),
         )
-    # All that came through the logit came through the gate.
+    # All that came through the pre-sigmoid value came through the gate.
     through = method == CONDUCTANCE.key
     neuron = Neuron(*place, logit=level == "logit" and not through)
     pixels, test = st.columns(2, gap="medium")
@@ -106,7 +113,8 @@ def _find_map(
 
 
 def _draw(choices: Choices, gate_map: NeuronAttribution) -> None:
-    word = name_level(gate_map)
+    site = _site_of(choices, gate_map.neuron.block)
+    word = name_level(gate_map, site)
     values = gate_map.map.numpy()
     span = fit_span(values, signed=gate_map.signed)
     figure = draw_overlay(
@@ -122,14 +130,13 @@ def _draw(choices: Choices, gate_map: NeuronAttribution) -> None:
         keys.GATE_MAP,
         alt=f"{NEURON_METHODS[gate_map.method].title} for a {word} over the photo",
     )
-    st.caption(_describe(gate_map, choices.network.classes), help=_describe_run(gate_map))
-    if words := say_what_moved(gate_map, _site(choices, gate_map), current_palette()):
+    st.caption(_describe(gate_map, choices.network.classes, word), help=_describe_run(gate_map))
+    if words := say_what_moved(gate_map, site, current_palette()):
         st.info(words)
 
 
-def _site(choices: Choices, gate_map: NeuronAttribution) -> GateSite:
-    sites = choices.network.inspection.sites
-    return next(site for site in sites if site.name == gate_map.neuron.block)
+def _site_of(choices: Choices, block: str) -> GateSite:
+    return next(site for site in choices.network.inspection.sites if site.name == block)
 
 
 @page_part
@@ -141,12 +148,13 @@ def _test(choices: Choices, gate_map: NeuronAttribution) -> None:
             "those."
         )
         return
-    show_erasing(choices, gate_map, find_sign(gate_map, _site(choices, gate_map)))
+    site = _site_of(choices, gate_map.neuron.block)
+    sign = find_sign(gate_map, site)
+    show_erasing(choices, gate_map, sign, word=name_level(gate_map, site))
 
 
-def _describe(gate_map: NeuronAttribution, classes: tuple[str, ...]) -> str:
+def _describe(gate_map: NeuronAttribution, classes: tuple[str, ...], word: str) -> str:
     row = NEURON_METHODS[gate_map.method]
-    word = name_level(gate_map)
     words = say_of_gate(row, word)
     if gate_map.target:
         total = gate_map.map.sum().item()
@@ -167,11 +175,12 @@ def _describe(gate_map: NeuronAttribution, classes: tuple[str, ...]) -> str:
 def _describe_run(gate_map: NeuronAttribution) -> str:
     """Say how a map was computed and drawn."""
     row = NEURON_METHODS[gate_map.method]
-    words = list[str]()
+    # Only the part that came to a class through the gate is in its logits.
+    words = [f"{explain('logit')}\n\n"] if gate_map.target else []
     if row.baseline:
         words.append("The baseline is a mean-coloured picture.")
     if gate_map.target:
-        words.append("As much came through the gate's own logit.")
+        words.append("As much came through what the gate function is given.")
     elif gate_map.explained is not None:
         words.append(f"The map should sum to {gate_map.explained:+.3f}.")
     return " ".join([*words, f"Took {gate_map.seconds:.2f} s.", CLIPPED, f"({row.source})"])

@@ -7,14 +7,14 @@ from se_viz.attribution.catalogue import NEURON_METHODS
 from se_viz.attribution.gates import LEAST
 from se_viz.attribution.question import NeuronAttribution
 from se_viz.charts import Palette
-from se_viz.gates.records import GateSite
+from se_viz.gates.records import GateSite, name_argument
 
 _END = 0.01
 
 
-def name_level(gate_map: NeuronAttribution) -> str:
-    """Return what is explained: the ``gate``, or its ``logit``."""
-    return "logit" if gate_map.neuron.logit else "gate"
+def name_level(gate_map: NeuronAttribution, site: GateSite) -> str:
+    """Return what is explained: the ``gate``, or its ``pre-sigmoid value``."""
+    return name_argument(site.function) if gate_map.neuron.logit else "gate"
 
 
 def find_sign(gate_map: NeuronAttribution, site: GateSite) -> int:
@@ -38,7 +38,10 @@ def is_still(gate_map: NeuronAttribution) -> bool:
     to share out.
     """
     explained = gate_map.explained
-    return explained is not None and abs(explained) < LEAST[name_level(gate_map)]
+    return (
+        explained is not None
+        and abs(explained) < LEAST["logit" if gate_map.neuron.logit else "gate"]
+    )
 
 
 def name_ends(gate_map: NeuronAttribution) -> str:
@@ -54,9 +57,12 @@ def name_ends(gate_map: NeuronAttribution) -> str:
 
 def say_what_moved(gate_map: NeuronAttribution, site: GateSite, palette: Palette) -> str:
     """Say which pixels to look at, or what keeps a map from showing what moved a gate."""
-    word = name_level(gate_map)
+    word = name_level(gate_map, site)
     if word == "gate" and not gate_map.target and is_saturated(gate_map.value, site):
-        return "This gate is saturated (near-zero gradient): explain its logit instead."
+        return (
+            "This gate is saturated (near-zero gradient): explain its "
+            f"{name_argument(site.function)} instead."
+        )
     if gate_map.explained is None:
         return ""
     if is_still(gate_map):

@@ -144,23 +144,23 @@ const STEPS = {
       if (!first.some((term) => term.unit === unit)) first.push(d.terms.find((term) => term.unit === unit));
       const shown = first.map((term) => ({ mark: `h${term.unit}`, name: `h${term.unit}`, value: term.value }));
       return [
-        maths(bold("ℓ") + o("=") + sub(i("W"), "2") + bold("h") + o("+") + sub(bold("b"), "2")),
-        spell(mark("logit", sub("ℓ", d.channel)) + o("="), addUp(d.logits[d.channel], d.bias, shown, d.terms.length - shown.length), "logit"),
+        maths(bold("g") + o("=") + sub(i("W"), "2") + bold("h") + o("+") + sub(bold("b"), "2")),
+        spell(mark("logit", sub(i("g"), d.channel)) + o("="), addUp(d.logits[d.channel], d.bias, shown, d.terms.length - shown.length), "logit"),
         `Each hidden unit that is on pushes channel ${d.channel} up or down, by its weight in row ${d.channel} of W₂.`,
       ];
     },
-    note: () => "Each bar starts where the one above ends: the largest terms, the rest in one, the bias, and the logit they sum to.",
+    note: (d) => `Each bar starts where the one above ends: the largest terms, the rest in one, the bias, and the ${d.argument} they sum to.`,
   },
   sigma: {
     name: (d) => d.sigma, size: (d) => `${d.channels} gates`,
     words: (d) => [
-      maths(bold("s") + o("=") + i("σ") + "(" + bold("ℓ") + ")"),
+      maths(bold("s") + o("=") + i("σ") + "(" + bold("g") + ")"),
       maths(mark("gate", sub(i("s"), d.channel)) + o("="),
         d.sigma === "Sigmoid" ? frac("1", "1" + o("+") + sup(i("e"), `−(${mark("logit", n(d.logits[d.channel], 4))})`))
           : `${d.sigma}(` + mark("logit", n(d.logits[d.channel], 4)) + ")",
         o("=") + mark("gate", n(d.gates[d.channel], 4))),
-      (d.sigma === "Sigmoid" ? "The sigmoid holds every gate between 0 and 1. A logit of 0 gives 0.5: neither up nor down."
-        : `${d.sigma} makes each logit a gate.`) + crowd(d),
+      (d.sigma === "Sigmoid" ? "The sigmoid holds every gate between 0 and 1. A pre-sigmoid value of 0 gives 0.5: neither up nor down."
+        : `${d.sigma} makes a gate of each pre-activation.`) + crowd(d),
     ],
     note: () => "The large point is this channel, the small ones all others of the block.",
   },
@@ -320,7 +320,7 @@ class Picture {
     const all = [0, ...ends.flat()], [low, high] = [Math.min(...all), Math.max(...all)];
     const left = 172, right = this.width - 58, place = (value) => left + (value - low) / (high - low || 1) * (right - left), height = (HEIGHT - 8) / (rows.length + 1);
     this.add(draw("path", { class: "axis", d: `M${place(0)} 0V${HEIGHT - 8}` }));
-    [...rows, { name: `logit of channel ${d.channel}`, value: total, mark: "logit", whole: true }].forEach((row, at) => {
+    [...rows, { name: d.argument, value: total, mark: "logit", whole: true }].forEach((row, at) => {
       const [from, to] = row.whole ? [0, total] : ends[at], y = at * height;
       if (row.head) this.add(label(row.head, 0, y + height / 2 + 5, { "data-mark": row.mark, style: "font-weight: 600" }));
       this.add(label(row.name, row.head ? 40 : 0, y + height / 2 + 5, { "data-mark": row.mark, ...(row.whole ? { style: "font-weight: 600" } : {}) }),
@@ -340,7 +340,7 @@ class Picture {
     const path = (points) => points.map(([a, b], at) => `${at ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
     [low, (low + high) / 2, high].forEach((value) => this.add(draw("path", { class: "axis", d: `M${left} ${y(value)}H${right}` }), label(text(value), left - 8, y(value) + 5, { "text-anchor": "end", class: "quiet" })));
     [Math.ceil(xs[0] / 2) * 2, 0, Math.floor(xs.at(-1) / 2) * 2].forEach((value) => this.add(label(text(value), x(value), bottom + 20, { "text-anchor": "middle", class: "quiet" })));
-    this.add(draw("path", { class: "axis", d: `M${x(0)} ${top}V${bottom}` }), label("logit ℓ", right, bottom + 38, { "text-anchor": "end", class: "quiet" }),
+    this.add(draw("path", { class: "axis", d: `M${x(0)} ${top}V${bottom}` }), label(`${d.argument} g`, right, bottom + 38, { "text-anchor": "end", class: "quiet" }),
       label("gate s", 8, 10, { class: "quiet" }),
       draw("path", { d: path(xs.map((value, at) => [value, ys[at]])), fill: "none", stroke: "var(--quiet)", "stroke-width": 2 }),
       draw("path", { d: d.logits.map((value, at) => `M${x(value).toFixed(1)} ${y(d.gates[at]).toFixed(1)}h0`).join(""), stroke: "var(--st-text-color)", "stroke-opacity": d.channels > 512 ? .2 : .35, "stroke-width": 6, "stroke-linecap": "round" }));

@@ -87,8 +87,9 @@ def _compare(excitation: Excitation) -> str:
 def _describe_errors(excitation: Excitation) -> str:
     return (
         f"The largest difference among all channels is {excitation.gate_error:.1e} in the gates, "
-        f"{excitation.logit_error:.1e} in the logits and {excitation.hidden_error:.1e} in the "
-        f"hidden units. Rounding explains up to {excitation.gate_rounding:.1e} in the gates."
+        f"{excitation.logit_error:.1e} in what the gate function is given and "
+        f"{excitation.hidden_error:.1e} in the hidden units. Rounding explains up to "
+        f"{excitation.gate_rounding:.1e} in the gates."
     )
 
 

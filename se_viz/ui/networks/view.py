@@ -15,6 +15,8 @@ from se_viz.networks.libraries import has_library, require_library
 from se_viz.networks.zoo import OWN, damaged_networks, is_on_disk, list_on_disk
 from se_viz.ui.asking import get_engine
 from se_viz.ui.frame import is_shown
+from se_viz.ui.glossary import explain
+from se_viz.ui.navigation import link_guide
 from se_viz.ui.networks.permissions import describe_refusal, may_download
 from se_viz.ui.session import keys, use_network
 from se_viz.ui.words import as_markdown, code, plain
@@ -152,7 +154,8 @@ def show_details(card: NetworkCard) -> None:
     }
     with st.container(horizontal=True, gap="medium"):
         for label, value in values.items():
-            st.metric(label, value, width="content")
+            words = explain("block", "squeeze", "excitation") if label == "SE blocks" else None
+            st.metric(label, value, width="content", help=words)
     st.caption(
         f"{code(card.name)}: {plain(_origin(card))}, input of {card.input_size} "
         f"pixels.{_licence(card)}"
@@ -242,8 +245,10 @@ def show_blocks(card: NetworkCard) -> None:
     )
     st.caption(
         "Each block's output is its input times the gate, checked by one pass of noise with random "
-        "weights. r is the reduction ratio; blocks without two layers have none."
+        "weights. r is the reduction ratio; blocks without two layers have none.",
+        help=explain("stage", "stride", "channel", "reduction ratio", "gate"),
     )
+    link_guide("stages")
     for path, reason in {**inspection.refused, **inspection.others}.items():
         st.warning(f"Not shown: {code(path)}. {as_markdown(reason)}")
 

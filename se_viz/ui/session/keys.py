@@ -256,6 +256,11 @@ CARRIER = "carrier"
 CARRIERS = "carriers"
 GATE_ATTRIBUTION = "gate-attribution"
 
+# How to read it.
+GUIDE_PICTURE = "guide-picture"
+READ = "read"
+"""The passage that a link leads to, as its address has it."""
+
 # Networks.
 NETWORKS = "networks"
 NETWORK_SEARCH = "network-search"

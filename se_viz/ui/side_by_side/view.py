@@ -15,6 +15,8 @@ from se_viz.errors import AttributionError, SeVizError
 from se_viz.experiments import Analysis
 from se_viz.ui.asking import Choices, case_of, page_part, part_of, progress
 from se_viz.ui.frame import live_part
+from se_viz.ui.glossary import explain
+from se_viz.ui.navigation import link_guide
 from se_viz.ui.session import Report, keys
 from se_viz.ui.side_by_side.answers import Answers, ask_method, list_remarks, maps_of
 from se_viz.ui.side_by_side.scores import show_scores
@@ -66,8 +68,9 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
     st.caption(
         f"All maps explain the same number, the logit of {name}: {logit:+.1f} for this photo. Look "
         "for places where methods agree: each answers a different question, in different units.",
-        help=_explain(look, random=random),
+        help=explain("completeness error", more=_explain(look, random=random)),
     )
+    link_guide("side-by-side")
     for remark in remarks:
         words, more = split_words(remark)
         st.caption(words, help=more or None)

@@ -26,6 +26,8 @@ from se_viz.gates.surgery import (
 )
 from se_viz.ui.asking import Choices, page_part
 from se_viz.ui.frame import live_part
+from se_viz.ui.glossary import explain
+from se_viz.ui.navigation import link_guide
 from se_viz.ui.session import keys, link_number, link_option, open_block
 from se_viz.ui.surgery.channels import Change, Targets, choose_channels
 from se_viz.ui.surgery.edits import (
@@ -93,7 +95,10 @@ def _show_answer(choices: Choices, before: Analysis, after: Analysis) -> None:
         words += " Probabilities sum to 1, so check the logits to see which class actually changed."
     st.caption(
         words,
-        help="Classes from outside the original top five come last." if len(names) > 1 else None,
+        help=explain(
+            "logit",
+            more="Classes from outside the original top five come last." if len(names) > 1 else "",
+        ),
     )
 
 
@@ -165,7 +170,7 @@ def _show_desk(choices: Choices, before: Analysis, table: pd.DataFrame, span: Sp
     change = partial(_change, choices.name)
     left, right = st.columns([2, 3])
     with left:
-        name = choose_block(before)
+        name = choose_block(before, words=("block", "stage", "stride"))
     with right:
         _show_live_scale(choices, name.partition("#")[0])
     # All that is pressed stands above the figure, beside the answer that it changes.
@@ -189,6 +194,7 @@ def _show_live_scale(choices: Choices, block: str) -> None:
         _MOST,
         step=0.05,
         key=keys.SURGERY_LIVE.name,
+        help=explain("gate", "channel"),
         on_change=_rescale,
         args=(choices.name, block),
     )
@@ -266,6 +272,7 @@ def _show_reaction(table: pd.DataFrame, span: Span, edits: Edits) -> None:
     edited = {name for name in table["path"].unique() if name.partition("#")[0] in blocks}
     first = int(table["path"].isin(list(edited)).argmax())
     st.subheader("How later gates react")
+    link_guide("limits")
     if table["path"].iloc[-1] in edited and table["path"].iloc[first] == table["path"].iloc[-1]:
         st.caption(f"{table['block'].iloc[-1]} is the last block: no later gate can react.")
     figure = draw_reaction(
@@ -320,6 +327,7 @@ def _explain_reaction(table: pd.DataFrame, first: int, *, reacting: bool) -> Ite
 @page_part
 def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
     st.subheader("Where the answer comes from")
+    link_guide("attribution")
     target, method = _choose_map(choices, before)
     old, new = (
         get_edited_attribution(choices, version, target=target, method=method)

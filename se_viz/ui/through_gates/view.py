@@ -13,6 +13,8 @@ from se_viz.experiments import Analysis
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, ask_with_bar, page_part
 from se_viz.ui.frame import live_part
+from se_viz.ui.glossary import explain
+from se_viz.ui.navigation import link_guide
 from se_viz.ui.session import keys, open_block
 from se_viz.ui.through_gates.carriers import show_carriers
 from se_viz.ui.through_gates.rise import (
@@ -48,12 +50,13 @@ def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> 
         st.info(words)
         return
     st.markdown(words)
+    link_guide("through-the-gates")
     stages, blocks = st.columns(2, gap="large")
     with stages:
-        st.subheader("Stage by stage", anchor=False)
+        st.subheader("Stage by stage", anchor=False, help=explain("stage", "stride"))
         _show_stages(trace)
     with blocks:
-        st.subheader("Block by block", anchor=False)
+        st.subheader("Block by block", anchor=False, help=explain("block"))
         gate_set = choose_option(
             "Gates of", {name: name_set(name) for name in trace.flows}, key=keys.HELD_GATES
         )

@@ -12,6 +12,7 @@ from se_viz.experiments import Analysis
 from se_viz.gates.records import GateRecord, GateSite
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices
+from se_viz.ui.glossary import explain
 from se_viz.ui.session import (
     is_chosen,
     keys,
@@ -54,8 +55,16 @@ def open_block_of(analysis: Analysis) -> str:
     return block
 
 
-def choose_block(analysis: Analysis, *, width: int | Literal["stretch"] = "stretch") -> str:
-    """Offer every block; return the name of the open one, which a click may have set."""
+def choose_block(
+    analysis: Analysis,
+    *,
+    width: int | Literal["stretch"] = "stretch",
+    words: Sequence[str] = (),
+) -> str:
+    """Offer every block; return the name of the open one, which a click may have set.
+
+    ``words`` are those that stand here first on the page: its help mark explains them.
+    """
     labels = label_blocks(analysis.records)
     note(keys.BLOCK.name, keys.BLOCK.get)
     # Also where it is the same: a page that is new to the browser would begin with the first block.
@@ -65,6 +74,7 @@ def choose_block(analysis: Analysis, *, width: int | Literal["stretch"] = "stret
         list(labels),
         format_func=labels.__getitem__,
         key=keys.BLOCK.name,
+        help=explain(*words) or None,
         persist_state="session",
         width=width,
     )
@@ -92,8 +102,8 @@ def find_wide_channel(record: GateRecord) -> int:
     return int((passed if wide.any() else gate).where(wide | ~wide.any(), -1.0).argmax())
 
 
-def choose_channel(record: GateRecord) -> int:
-    """Offer every channel of a block.
+def choose_channel(record: GateRecord, *, words: Sequence[str] = ()) -> int:
+    """Offer every channel of a block; ``words`` as for `choose_block`.
 
     Return the number of the open one, which a click may have set.
     """
@@ -106,12 +116,15 @@ def choose_channel(record: GateRecord) -> int:
         channels - 1,
         step=1,
         key=keys.CHANNEL.name,
+        help=explain(*words) or None,
         persist_state="session",
     )
 
 
-def choose_class(choices: Choices, analysis: Analysis, label: str = "Class") -> int:
-    """Offer every class, the most probable first.
+def choose_class(
+    choices: Choices, analysis: Analysis, label: str = "Class", *, words: Sequence[str] = ()
+) -> int:
+    """Offer every class, the most probable first; ``words`` as for `choose_block`.
 
     The choice for an image and network holds on all pages.
 
@@ -128,16 +141,26 @@ def choose_class(choices: Choices, analysis: Analysis, label: str = "Class") -> 
     keys.TARGET_OF.set(token)
     note(keys.TARGET.name, keys.TARGET.get, ranked[0])
     target = st.selectbox(
-        label, ranked, format_func=names.__getitem__, key=keys.TARGET.name, persist_state="session"
+        label,
+        ranked,
+        format_func=names.__getitem__,
+        key=keys.TARGET.name,
+        help=explain(*words) or None,
+        persist_state="session",
     )
     keys.TARGETS.set({**targets, token: target})
     return target
 
 
 def choose_option(
-    label: str, options: Mapping[Option, str], *, key: str, default: Option | None = None
+    label: str,
+    options: Mapping[Option, str],
+    *,
+    key: str,
+    default: Option | None = None,
+    help: str | None = None,
 ) -> Option:
-    """Offer a few options in one row.
+    """Offer a few options in one row; ``help`` stands behind the label's help mark.
 
     The choice, at first ``default`` or the first one, survives the page and stands in its address.
     """
@@ -150,6 +173,7 @@ def choose_option(
         required=True,
         format_func=options.__getitem__,
         key=key,
+        help=help,
         persist_state="session",
         # Where Streamlit decides, some rows scroll on a phone, and others break into two halves of
         # a frame.

@@ -16,7 +16,9 @@ def choose_target(choices: Choices, analysis: Analysis) -> tuple[Target, str]:
     """
     first, second, third = st.columns([4, 4, 3])
     with first:
-        index = choose_class(choices, analysis, "Why this class")
+        index = choose_class(
+            choices, analysis, "Why this class", words=("class", "logit", "attribution")
+        )
     with second:
         against = _choose_other(choices, analysis, index)
     link_option(keys.BASELINE, BASELINES, next(iter(BASELINES)))
