@@ -53,23 +53,23 @@ def link_page(name: str, label: str) -> None:
 
 
 GUIDED: Mapping[str, str] = {
-    "block": "the block",
-    "gate-map": "the gate map",
-    "opened-block": "the opened block",
-    "attribution": "the map",
-    "one-gate": "the map of a gate",
-    "side-by-side": "methods side by side",
-    "stage-by-stage": "the stages",
-    "through-the-gates": "both parts",
-    "healthy-gates": "healthy gates",
-    "stages": "the names of blocks",
-    "limits": "what no picture shows",
+    "block": "How to read the block",
+    "gate-map": "How to read the gate map",
+    "opened-block": "How to read the opened block",
+    "attribution": "How to read the map",
+    "one-gate": "How to read the map of a gate",
+    "side-by-side": "How to read methods side by side",
+    "stage-by-stage": "How to read maps by stage",
+    "through-the-gates": "How to read both parts",
+    "healthy-gates": "How to read healthy gates",
+    "stages": "How to read names of blocks",
+    "limits": "What no picture shows",
 }
-"""What links call the passages of *How to read it* that they lead to, by anchor."""
+"""Links to passages of *How to read it*, by the anchor that they lead to."""
 
 
 def link_guide(passage: str) -> None:
     """Show a link to the passage of *How to read it* that is about what stands beside it."""
     if page := keys.PAGES.get().get("guide"):
-        label = f"How to read {GUIDED[passage]}"
-        st.page_link(page, label=label, query_params={keys.READ: passage}, width="content")
+        query = {keys.READ: passage}
+        st.page_link(page, label=GUIDED[passage], query_params=query, width="content")

@@ -199,6 +199,9 @@ def test_a_logit_that_was_written_over_is_refused(se_net: nn.Module, images: Ten
     se_net.set_submodule(f"{LAST}.scale_activation", Sigmoid())
     with (
         torch.no_grad(),
-        pytest.raises(CaptureError, match=r"does not keep one logit a channel\. Choose the gate"),
+        pytest.raises(
+            CaptureError,
+            match=r"does not keep one value a channel before its gate function\. Choose the gate",
+        ),
     ):
         read_neuron(se_net, images, Neuron(LAST, 0, logit=True))

@@ -47,10 +47,10 @@ def check_way(row: Method, reader: Reader, inputs: Tensor) -> None:
         AttributionError: its map would be the plain gradient.
     """
     if not _has_relu(reader, inputs):
-        word = "value before the gate function" if reader.neuron.logit else "gate"
+        what = "the value before this gate's function" if reader.neuron.logit else "this gate"
         raise AttributionError(
-            f"{row.title} changes how ReLU modules pass gradients back, and none leads to this "
-            f"{word}: its map would be the plain gradient. Choose Saliency or Input x Gradient."
+            f"{row.title} changes how ReLU modules pass gradients back, and none leads to "
+            f"{what}: its map would be the plain gradient. Choose Saliency or Input x Gradient."
         )
 
 

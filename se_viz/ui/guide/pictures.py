@@ -12,14 +12,15 @@ from html import escape
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from se_viz.charts import Map, Palette, paint_map, signed
-from se_viz.charts.palettes import Scale
-from se_viz.images.reading import list_samples
+from se_viz.images import list_samples
+
+Number: TypeAlias = int | float
 
 WIDE = 440
 """Width of every picture, in its own units: type of 13 is read on a phone too."""
@@ -49,16 +50,16 @@ def draw_block(palette: Palette) -> str:
         _line("M62 104V74H150"),
         _text(8, 44, "1 · Squeeze", "strong"),
         _text(8, 62, "each map: its mean"),
-        *_strip(156, 26, _Z, palette.diverging),
+        *_strip(156, 26, _Z, palette),
         _text(162, 138, "z", "middle letter"),
         _line("M174 74H214"),
         _text(194, 66, "W₁", "middle"),
         _text(226, 14, "2 · Excitation", "middle strong"),
-        *_strip(220, 50, _HIDDEN, palette.diverging),
+        *_strip(220, 50, _HIDDEN, palette),
         _text(226, 116, "C/r", "middle"),
         _line("M238 74H278"),
         _text(258, 66, "W₂", "middle"),
-        *_strip(284, 26, _S, palette.diverging),
+        *_strip(284, 26, _S, palette),
         _text(306, 46, "s: gates", "letter"),
         _line("M290 126V158"),
         _line("M128 172H278"),
@@ -89,7 +90,7 @@ def draw_gate_map(palette: Palette) -> str:
         rows = np.array([gates[label] for label in labels])
         high = row * len(rows)
         parts.append(_text(0, y + min(high, 30) / 2 + 5, f"Stage {stage}"))
-        parts.append(_image(left, y, wide, high, _paint(rows, palette.diverging)))
+        parts.append(_image(left, y, wide, high, _paint(rows, palette)))
         y += high + 7
     count = len(next(iter(gates.values())))
     cell = wide / count
@@ -102,7 +103,7 @@ def draw_gate_map(palette: Palette) -> str:
         _line(f"M{left + 40} 19V{top - 3}", tip=False),
         _text(WIDE - 2, 14, "one cell: a channel", "end strong"),
         _line(f"M{column + cell / 2} 19V{top - 4}", tip=False),
-        *_scale(left, y + 8, 168, palette.diverging, ("0 shut", "0.5", "1 open")),
+        *_scale(left, y + 8, 168, palette, ("0 shut", "0.5", "1 open")),
         _text(WIDE - 8, y + 17, f"the first {count} channels", "end"),
     ]
     return _svg(
@@ -124,13 +125,13 @@ def draw_channel(palette: Palette) -> str:
     parts = [
         _ARROW,
         _text(side / 2, 14, "before: u", "middle strong"),
-        _image(0, 24, side, side, _paint(values, palette.diverging)),
+        _image(0, 24, side, side, _paint(values, palette)),
         _text(WIDE / 2, 96, f"× {gate:g}", "middle strong"),
         _line(f"M{side + 14} 108H{right - 14}"),
         _text(WIDE / 2, 128, "its gate", "middle"),
         _text(right + side / 2, 14, "after: s · u", "middle strong"),
-        _image(right, 24, side, side, _paint(after, palette.diverging)),
-        *_scale(WIDE / 2 - 84, 204, 168, palette.diverging, ("below 0", "0", "above 0")),
+        _image(right, 24, side, side, _paint(after, palette)),
+        *_scale(WIDE / 2 - 84, 204, 168, palette, ("below 0", "0", "above 0")),
     ]
     return _svg(
         234,
@@ -158,7 +159,7 @@ def draw_attribution(palette: Palette) -> str:
         _image(0, 24, side, side, _uri(photo, "JPEG"), "smooth"),
         _text(right + side / 2, 14, f"the logit of “{answer}”", "middle strong"),
         _image(right, 24, side, side, _uri(over, "JPEG")),
-        *_scale(right + 21, 248, 168, palette.diverging, ("against", "0", "for")),
+        *_scale(right + 21, 248, 168, palette, ("against", "0", "for")),
     ]
     return _svg(
         280,
@@ -206,14 +207,14 @@ def draw_flows(palette: Palette) -> str:
     )
 
 
-def _svg(height: float, alt: str, parts: Sequence[str]) -> str:
+def _svg(height: Number, alt: str, parts: Sequence[str]) -> str:
     return (
         f'<svg viewBox="0 0 {WIDE} {height:g}" role="img" aria-label="{escape(alt)}">'
         f"{''.join(parts)}</svg>"
     )
 
 
-def _text(x: float, y: float, words: str, kind: str = "") -> str:
+def _text(x: Number, y: Number, words: str, kind: str = "") -> str:
     return f'<text x="{x:g}" y="{y:g}" class="{kind}">{escape(words)}</text>'
 
 
@@ -222,25 +223,25 @@ def _line(path: str, *, tip: bool = True) -> str:
     return f'<path d="{path}" class="line"{end}/>'
 
 
-def _square(x: float, y: float, colour: str) -> str:
+def _square(x: Number, y: Number, colour: str) -> str:
     return f'<rect x="{x:g}" y="{y:g}" width="11" height="11" fill="{colour}"/>'
 
 
-def _image(x: float, y: float, width: float, height: float, uri: str, kind: str = "") -> str:
+def _image(x: Number, y: Number, width: Number, height: Number, uri: str, kind: str = "") -> str:
     return (
         f'<image class="{kind}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" '
         f'href="{uri}" preserveAspectRatio="none"/>'
     )
 
 
-def _strip(x: float, y: float, shares: Sequence[float], scale: Scale) -> Iterator[str]:
+def _strip(x: Number, y: Number, shares: Sequence[float], palette: Palette) -> Iterator[str]:
     """Yield a column of cells, each in the colour of its share."""
-    yield _image(x, y, 12, 12 * len(shares), _paint(np.array(shares)[:, None], scale))
+    yield _image(x, y, 12, 12 * len(shares), _paint(np.array(shares)[:, None], palette))
     for at in range(len(shares)):
         yield f'<rect x="{x:g}" y="{y + 12 * at:g}" width="12" height="12" class="thin"/>'
 
 
-def _stack(x: float, y: float, palette: Palette, *, gate: float) -> Iterator[str]:
+def _stack(x: Number, y: Number, palette: Palette, *, gate: Number) -> Iterator[str]:
     """Yield a pile of maps; the first one is a channel's, times a gate."""
     side = 84
     for shift in (18, 12, 6):
@@ -249,22 +250,22 @@ def _stack(x: float, y: float, palette: Palette, *, gate: float) -> Iterator[str
             'class="sheet"/>'
         )
     values = (np.array(read_numbers()["channel"]["map"]) * gate + 1) / 2
-    yield _image(x, y, side, side, _paint(values, palette.diverging))
+    yield _image(x, y, side, side, _paint(values, palette))
     yield f'<rect x="{x:g}" y="{y:g}" width="{side}" height="{side}" class="thin"/>'
 
 
 def _scale(
-    x: float, y: float, width: float, scale: Scale, words: tuple[str, str, str]
+    x: Number, y: Number, width: Number, palette: Palette, words: tuple[str, str, str]
 ) -> Iterator[str]:
     """Yield a bar of colours, with words at its ends and its middle."""
-    yield _image(x, y, width, 9, _paint(np.linspace(0, 1, 129)[None], scale))
+    yield _image(x, y, width, 9, _paint(np.linspace(0, 1, 129)[None], palette))
     for share, word, kind in zip((0, 0.5, 1), words, ("", "middle", "end"), strict=True):
         yield _text(x + share * width, y + 24, word, kind)
 
 
-def _paint(shares: np.ndarray, scale: Scale) -> str:
-    """Return shares of a scale as a picture of one pixel each."""
-    places, colours = zip(*scale, strict=True)
+def _paint(shares: np.ndarray, palette: Palette) -> str:
+    """Return shares of the scale as a picture of one pixel each."""
+    places, colours = zip(*palette.diverging, strict=True)
     channels = [
         np.interp(shares, places, [int(colour[at : at + 2], 16) for colour in colours])
         for at in (1, 3, 5)
@@ -285,5 +286,5 @@ def _photo(name: str) -> Image.Image:
         return ImageOps.fit(photo.convert("RGB"), (_SIDE, _SIDE), Image.Resampling.BICUBIC)
 
 
-def _place(low: float, high: float, left: float, right: float) -> Callable[[float], float]:
+def _place(low: Number, high: Number, left: Number, right: Number) -> Callable[[Number], float]:
     return lambda value: left + (value - low) / (high - low) * (right - left)

@@ -3,10 +3,11 @@ const PATIENCE = 3000;
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector("div");
-  if (!data.passage || root.dataset.passage === data.passage) return;
-  root.dataset.passage = data.passage;
+  const passage = data.passage ?? decodeURIComponent(location.hash.slice(1));
+  if (!passage || root.dataset.passage === passage) return;
+  root.dataset.passage = passage;
   // Pictures above it take their room one after another: it stays in sight until they all have, or somebody scrolls.
-  const observer = new ResizeObserver(() => document.getElementById(data.passage)?.scrollIntoView());
+  const observer = new ResizeObserver(() => document.getElementById(passage)?.scrollIntoView());
   const stop = () => observer.disconnect();
   ["wheel", "touchmove", "keydown", "pointerdown"].forEach((kind) => addEventListener(kind, stop, { once: true, passive: true }));
   observer.observe(document.querySelector('[data-testid="stMainBlockContainer"]'));

@@ -63,7 +63,8 @@ def test_a_map_without_a_positive_value_marks_nothing(values):
     """A saturated hard sigmoid has no gradient: that is said, and what else to choose."""
     with pytest.raises(
         AttributionError,
-        match=r"^No pixel of this map is positive.* Choose the logit, another method",
+        match=r"^No pixel of this map is positive.* Choose the value before the gate function, "
+        r"another method",
     ):
         mark_strongest(values, 0.1)
 

@@ -294,9 +294,11 @@ def test_without_a_relu_captums_map_is_the_plain_gradient(image: Tensor, key: st
     assert_same(direct(key, network, "first.gate", (0, CHANNEL), image), plain[0].sum(0))
 
 
-def test_the_logit_is_named_where_it_is_refused(image: Tensor):
+def test_a_pre_sigmoid_value_is_named_where_it_is_refused(image: Tensor):
     """What is explained is the one or the other."""
-    with pytest.raises(AttributionError, match=r"none leads to this gate's logit: "):
+    with pytest.raises(
+        AttributionError, match="none leads to the value before this gate's function: "
+    ):
         ask("deconvolution", seeded(Aside), Neuron("first", CHANNEL, logit=True), image)
 
 

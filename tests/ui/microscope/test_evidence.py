@@ -230,7 +230,8 @@ def test_a_method_says_what_its_map_shows_of_a_gate(evidence: AppTest, method: s
     row = NEURON_METHODS[method]
     assert figure(evidence, "gate-map")
     assert row.source in captions(evidence)
-    told = row.looks_for.replace("the logit", f"the {level}").replace("'s rise", "'s change")
+    word = {"logit": "pre-sigmoid value", "gate": "gate"}[level]
+    told = row.looks_for.replace("the logit", f"the {word}").replace("'s rise", "'s change")
     assert told in captions(evidence)
     assert len(evidence.metric) == 3
 
@@ -362,8 +363,8 @@ def test_a_gate_that_nothing_moves_says_what_to_choose(evidence: AppTest):
     st.cache_data.clear()
     evidence.run()
     assert not evidence.exception
-    assert "nothing to erase. Choose the logit" in evidence.error[0].value
-    assert "explain its logit instead" in evidence.info[0].value
+    assert "nothing to erase. Choose the value before the gate function" in evidence.error[0].value
+    assert "explain its pre-sigmoid value instead" in evidence.info[0].value
     choose(evidence, "gate-level", "logit")
     assert len(evidence.metric) == 3
 

@@ -9,7 +9,7 @@ from se_viz.attribution.question.records import NeuronAttribution
 from se_viz.charts.palettes import LIGHT
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.records import GateSite
-from se_viz.ui.microscope.signs import find_sign, say_what_moved
+from se_viz.ui.microscope.signs import find_sign, name_level, say_what_moved
 
 SITE = GateSite("se", 2, 8, "Sigmoid", low=0.0, high=1.0)
 DOUBLED = GateSite("se", 2, 8, "Sigmoid", low=0.0, high=2.0, gain=2.0)
@@ -72,7 +72,8 @@ def test_words_point_at_the_colour_that_is_erased(explained: float, level: str):
     words = say_what_moved(look, SITE, LIGHT)
     up = find_sign(look, SITE) > 0
     right, wrong = (LIGHT.high_name, LIGHT.low_name)[:: 1 if up else -1]
-    assert f"a {'lower' if up else 'higher'} {level}" in words
+    word = {"logit": "pre-sigmoid value", "gate": "gate"}[level]
+    assert f"a {'lower' if up else 'higher'} {word}" in words
     assert f"look at the {right} pixels, which {'opened' if up else 'closed'} it" in words
     assert wrong not in words
 
@@ -91,3 +92,13 @@ def test_a_method_without_a_sum_says_no_more_than_its_map():
     look = gate_map(value=0.5, total=0.4)
     assert say_what_moved(look, SITE, LIGHT) == ""
     assert "saturated" in say_what_moved(replace(look, value=0.999), SITE, LIGHT)
+
+
+@pytest.mark.parametrize(
+    ("function", "word"), [("Sigmoid", "pre-sigmoid value"), ("Hardsigmoid", "pre-activation")]
+)
+def test_what_a_gate_function_is_given_is_no_logit(function: str, word: str):
+    """A logit is a class's; what stands before a gate is called after the gate's function."""
+    site = replace(SITE, function=function)
+    assert name_level(gate_map(value=0.5, logit=True), site) == word
+    assert f"explain its {word} instead" in say_what_moved(gate_map(value=0.999), site, LIGHT)
