@@ -34,21 +34,6 @@ def test_a_picture_leads_to_its_paragraph_and_keeps_the_photo(visit: Callable[..
     expect_idle(page)
 
 
-def test_a_copied_paragraph_opens_at_it(visit: Callable[..., Visit], address: str):
-    """A lecturer sends the paragraph, and not the page."""
-    page = visit(viewport={"width": 1280, "height": 720}).page
-    expect(page.get_by_role("button", name="Cat", exact=True)).to_be_visible()
-    page.goto(f"{address}/?photo=temple")
-    page.get_by_role("link", name="How to read the gate map").click()
-    expect_passage(page, "The gate map", "gate-map")
-    expect_idle(page)
-    link = page.url
-    page.goto("about:blank")
-    page.goto(f"{address}/?{link.partition('?')[2]}".replace("/?", "/guide?"))
-    expect_passage(page, "The gate map", "gate-map")
-    expect_idle(page)
-
-
 def test_pictures_are_whole_and_follow_the_scheme(visit: Callable[..., Visit]):
     """All five are drawn, as wide as their column, with the page's own ink."""
     page = visit(viewport={"width": 390, "height": 844}).page

@@ -113,6 +113,20 @@ def test_the_address_follows_what_is_chosen_and_the_history_does_not(open_link):
     expect(page).to_have_url(re.compile("order=channel.*stage-se_resnet50_half_imagenette=3"))
 
 
+def test_a_copied_paragraph_opens_at_it(open_link):
+    """A lecturer sends the paragraph of *How to read it*, and not the page."""
+    first = open_link("?photo=temple")
+    first.get_by_role("link", name="How to read healthy gates").click()
+    expect(first).to_have_url(re.compile("/guide.*read=healthy-gates"))
+    expect_idle(first)
+    link = copy_link(first)
+    second = open_link(link.partition("/")[2].partition("/")[2].partition("/")[2])
+    expect(second.get_by_role("heading", name="Healthy gates")).to_be_in_viewport()
+    expect(second).to_have_url(link)
+    other = open_link("guide?read=nothing")
+    expect(other.get_by_text("The link asks for read “nothing”")).to_be_visible()
+
+
 def test_f5_keeps_the_edits(open_link):
     """What is lost on *Change the gates* are minutes of work."""
     page = open_link("surgery?photo=chelsea&block=layer4.2.bn3.1")

@@ -5,7 +5,7 @@ network still gives.
 import base64
 import importlib.util
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from typing import Any
 from xml.etree import ElementTree
@@ -130,7 +130,7 @@ def test_parts_of_the_rise_add_up_to_it():
     ids=["gates", "channel", "its gate", "map", "flows"],
 )
 def test_numbers_are_still_those_of_the_network(
-    numbers: dict[str, Any], read: Callable[[dict[str, Any]], Any]
+    numbers: dict[str, Any], read: Callable[[Mapping[str, Any]], Any]
 ):
     """A picture of another network than the bundled one would teach what nobody sees."""
     now, then = (np.array(read(values)) for values in (numbers, read_numbers()))
