@@ -163,7 +163,7 @@ def draw_attribution(palette: Palette) -> str:
     ]
     return _svg(
         280,
-        f"A photo, and beside it a signed map over it in grey: {palette.high_name} cells are "
+        f"A photo, and beside it a signed map over it: {palette.high_name} cells are "
         f"evidence for {answer}, {palette.low_name} cells evidence against it; the scale below is "
         "symmetric about 0.",
         parts,
