@@ -62,6 +62,8 @@ class Follower(Watcher):
         for listener in listeners:
             if frame:
                 _count(listener, frame)
+            if frame and listener.end:
+                listener.end(frame, inputs, output)
 
     def end(self) -> None:
         """Stop following in this thread, where a pass was left without its end being seen."""

@@ -6,7 +6,8 @@ Why: docs/decisions/002-checked-then-drawn.md
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +21,12 @@ from se_viz.gates.discovery import Product, conclude, explain, is_inside
 from se_viz.gates.findings import Findings, keep_findings
 from se_viz.gates.hooks import listening
 from se_viz.gates.listeners import Listener, Visit
+from se_viz.gates.marks import Frame
 from se_viz.gates.places import Place, Scan, scan_model
 from se_viz.gates.products import is_product, multiply, plain
 from se_viz.gates.records import GateSite, Inspection
 from se_viz.gates.sites import complete_site, describe_site
+from se_viz.gates.strides import tensors_in
 
 
 @dataclass(eq=False, slots=True)
@@ -35,6 +38,11 @@ class _Check:
     silent: dict[Place, Tensor] = field(default_factory=dict)
     products: list[Product] = field(default_factory=list)
     """What was found by following the pass."""
+    visits: list[Visit] = field(default_factory=list)
+    """Those of them whose block has not come to its end."""
+    whole: set[nn.Module] = field(default_factory=set)
+    parts: set[nn.Module] = field(default_factory=set)
+    """Blocks whose output is the product of their input, and those of which another use is not."""
     unequal: dict[str, str] = field(default_factory=dict)
     """Of the same, the path of a block that puts out something else."""
 
@@ -49,6 +57,7 @@ class _Check:
         self.sites.append((describe_site(visit, squeeze, gate), visit.place))
         if visit.product:
             self.products.append(Product(visit.place, visit.product.origin.parts))
+            self.visits.append(visit)
         # Zero times any gate is zero: the product proves nothing.
         elif not plain(visit.features).any():
             self.silent[visit.place] = visit.features
@@ -63,6 +72,17 @@ class _Check:
             expected is not None and isinstance(output, Tensor) and is_product(output, expected)
         ):
             refused[path] = "Its output is not its input times its gate."
+
+    def end(self, frame: Frame, inputs: Any, output: Any) -> None:
+        """Note whether a block's own input and output are the map and the product."""
+        visits = [
+            visit for visit in self.visits if visit.product and visit.product.use.frame is frame
+        ]
+        self.visits = [visit for visit in self.visits if visit not in visits]
+        if len(visits) == 1 and _is_whole(visits[0], inputs, output):
+            self.whole.add(frame.module)
+        elif visits:
+            self.parts.add(frame.module)
 
 
 def inspect_gates(model: nn.Module, *, size: int | tuple[int, ...] = 224) -> Inspection:
@@ -101,6 +121,7 @@ def follow_noise(model: nn.Module) -> bool:
 def _inspect(model: nn.Module, scan: Scan, image: Tensor) -> Inspection:
     check = _Check()
     listener = Listener(model, scan.blocks, see=check.see, leave=check.leave, stages=True)
+    listener.end = check.end
     listener.discover = not runs_unseen(model)
     listener.skip = modules_inside(model, [*scan.attentions, *scan.misfits])
     with evaluating(model), torch.no_grad():
@@ -110,8 +131,13 @@ def _inspect(model: nn.Module, scan: Scan, image: Tensor) -> Inspection:
     refused = _say_idle(scan, check) | check.refused
     sure = {place.path for place in scan.blocks.values()} - refused.keys()
     findings = conclude(listener, check.products, sure)
-    found = {path: way for path, way in findings.found.items() if path not in check.unequal}
-    # What a class says falsely of a block is told by what it does, where that is known.
+    whole = {listener.paths[block] for block in check.whole - check.parts}
+    # What a class says falsely of a block is told by what it does, where it does nothing more.
+    found = {
+        path: way
+        for path, way in findings.found.items()
+        if path not in check.unequal and (path not in refused or path in whole)
+    }
     wrong = refused.keys() & found.keys() - scan.compiled.keys()
     others = {path: words for path, words in findings.others.items() if path not in refused}
     findings = Findings(found, frozenset(wrong), others)
@@ -127,12 +153,23 @@ def _inspect(model: nn.Module, scan: Scan, image: Tensor) -> Inspection:
     refused = {path: words for path, words in refused.items() if path not in wrong | others.keys()}
     followed = [site for site, place in check.sites if place.flow]
     sites = tuple(
-        site if place.flow else complete_site(site, followed)
+        replace(site, whole=site.block in whole) if place.flow else complete_site(site, followed)
         for site, place in check.sites
         if site.block in (found if place.flow else sure)
     )
     returned = tuple(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
     return Inspection(sites, refused, scan.attentions | others, returned)
+
+
+def _is_whole(visit: Visit, inputs: Any, output: Any) -> bool:
+    first = next(tensors_in(inputs), None)
+    if first is None or not isinstance(output, Tensor) or visit.expected is None:
+        return False
+    features = visit.features
+    # The same values in another shape, as where places were flattened, are still the map.
+    same = first.data_ptr() == features.data_ptr() and first.shape[:2] == features.shape[:2]
+    alike = first.shape == output.shape and output.numel() == visit.expected.numel()
+    return same and alike and is_product(output, visit.expected.reshape(output.shape))
 
 
 def _say_idle(scan: Scan, check: _Check) -> dict[str, str]:

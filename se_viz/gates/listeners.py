@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from se_viz.errors import CaptureError
 from se_viz.gates.flow import Multiplication
-from se_viz.gates.marks import Mark
+from se_viz.gates.marks import Frame, Mark
 from se_viz.gates.places import Place
 from se_viz.gates.strides import Images, stage_of
 
@@ -108,6 +108,8 @@ class Listener:
     """Modules that multiply by what is no gate of a block, and of what kind it is."""
     counts: dict[nn.Module, set[int]] = field(default_factory=dict)
     """For each module how many products with gates its own code has made in one use."""
+    end: Callable[[Frame, Any, Any], None] | None = None
+    """Is told of the end of each module that is followed, what it was given, and its output."""
     stages: bool = False
     """Whether stages are asked for, which are measured from the image."""
     stems: dict[nn.Module, str] = field(default_factory=dict)

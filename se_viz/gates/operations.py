@@ -36,6 +36,10 @@ _SPELLED = {
 _names: dict[Any, str] = {}
 
 
+_WINDOW = 3
+"""The most places that a pooling takes together to make maps smaller."""
+
+
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -176,10 +180,31 @@ def move_axis(
     return tuple(moved.shape).index(axis + 2) if axis + 2 in moved.shape else None
 
 
-def is_depthwise(name: str, args: Sequence[Any], kwargs: dict[str, Any], features: Tensor) -> bool:
-    """Return whether a convolution keeps channels apart."""
+def may_pool_whole(
+    name: str, args: Sequence[Any], kwargs: dict[str, Any], features: Tensor
+) -> bool:
+    """Return whether a pooling that leaves one place is meant to: windows of two or three places
+    with a stride make any map smaller, of whatever size it happens to be.
+    """
+    if name.startswith("adaptive"):
+        return True
+    stride = args[2] if len(args) > 2 else kwargs.get("stride")
+    return stride is None or max(features.shape[2:], default=0) > _WINDOW
+
+
+def pools_by_layer(
+    name: str, args: Sequence[Any], kwargs: dict[str, Any], features: Tensor
+) -> bool:
+    """Return whether a convolution keeps channels apart, and sees all places of each at once."""
     groups = args[6] if len(args) > 6 else kwargs.get("groups", 1)
-    return name in _CONVOLUTIONS and groups == features.shape[1] > 1
+    weight = args[1] if len(args) > 1 else kwargs.get("weight")
+    return (
+        name in _CONVOLUTIONS
+        and groups == features.shape[1] > 1
+        and isinstance(weight, Tensor)
+        and weight.shape[2:] == features.shape[2:]
+        and max(features.shape[2:]) > _WINDOW
+    )
 
 
 def layer_shape(tensors: Sequence[Tensor]) -> tuple[int, int] | None:

@@ -123,13 +123,6 @@ def scan_model(model: nn.Module, *, by_class: bool = False) -> Scan:
     return scan
 
 
-def look_up(path: str, module: nn.Module) -> Place | None:
-    """Return the SE block that a module is by its class, or None; looks at no other module."""
-    rows, kinds = _tables(tuple(spellings.SPELLINGS))
-    row = _kind_of(type(module), rows, kinds).row
-    return _place(path, module, row) if row else None
-
-
 def make_flow_place(path: str, block: nn.Module, flow: Flow, *, last: bool) -> Place:
     """Return a block that is known by what it does; ``last`` says whether channels come last."""
     kind = path_of(type(block))

@@ -39,6 +39,11 @@ class GateSite:
     pooled: str = "mean"
     """How the squeeze was pooled: ``mean``, ``maximum``, ``mean and standard deviation``, ...;
     empty where that is not known."""
+    whole: bool = True
+    """Whether the block takes in the map that it multiplies and puts out the product: not where
+    the excitation is part of a longer ``forward``."""
+    last: bool = False
+    """Whether channels are the last axis of the map."""
     gain: float = 1.0
     """Constant beside the block that ``low`` and ``high`` include: 2 for the sites of a `Network`
     without norms, whose records and edits are of gate x gain; 1 as `find_gates` returns it."""

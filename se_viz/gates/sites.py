@@ -34,6 +34,7 @@ def describe_site(visit: Visit, squeeze: Tensor, gate: Tensor) -> GateSite:
         form=place.row.form,
         averaged=averaged,
         pooled="mean" if averaged else "",
+        last=place.row.channels_last,
         call=visit.call,
     )
     if visit.product is None:

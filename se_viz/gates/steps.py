@@ -31,11 +31,12 @@ from se_viz.gates.operations import (
     PERMUTATIONS,
     POOLS,
     REDUCTIONS,
-    is_depthwise,
     is_weight,
     layer_shape,
+    may_pool_whole,
     move_axis,
     name_statistic,
+    pools_by_layer,
     reduced_axes,
 )
 
@@ -91,19 +92,18 @@ def _follow_map(
     name = step.name
     if name in REDUCTIONS and len(step.data) == 1:
         return _reduce(step, features, mark, output, place)
-    if name in POOLS or (
-        name in FIRST_AXIS and is_depthwise(name, step.args, step.kwargs, features)
-    ):
-        pooled = output.ndim > 2 and output.shape[2:].numel() == 1
-        if pooled and (name in POOLS or features.shape[2:].numel() > 1):
+    if name in POOLS or name in FIRST_AXIS:
+        left = output.shape[2:].numel() if output.ndim > 2 else 0
+        whole = may_pool_whole if name in POOLS else pools_by_layer
+        if left == 1 and whole(name, step.args, step.kwargs, features):
             return _pool(step, mark, output, place)
         return MAPS[1]
     if name in CONTRACTIONS or name == "linear":
         if _is_pooled(features, mark, output):
             return _pool(step, mark, output, place)
         return MAPS[output.ndim - 1] if output.ndim > 2 else MAPS[LOST]
-    if name in FIRST_AXIS or name in LAST_AXIS:
-        return MAPS[1 if name in FIRST_AXIS else output.ndim - 1]
+    if name in LAST_AXIS:
+        return MAPS[output.ndim - 1]
     if name in ("layer_norm", "rms_norm") and len(step.args) > 1 and len(step.args[1]) == 1:
         return MAPS[output.ndim - 1]
     if name in PERMUTATIONS:
@@ -226,7 +226,8 @@ def _pools_again(step: Step, values: Tensor, output: Tensor) -> bool:
     if values.ndim < 3 or len(step.data) > 1:
         return False
     if step.name in POOLS:
-        return output.ndim > 2 and output.shape[2:].numel() == 1
+        whole = may_pool_whole(step.name, step.args, step.kwargs, values)
+        return whole and output.ndim > 2 and output.shape[2:].numel() == 1
     axes = reduced_axes(step.name, step.args, step.kwargs, values.ndim)
     places = {*range(2, values.ndim)}, {*range(1, values.ndim - 1)}
     return axes is not None and {*axes} in places and all(values.shape[axis] == 1 for axis in axes)

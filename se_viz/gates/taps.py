@@ -15,7 +15,7 @@ from se_viz.errors import CaptureError
 from se_viz.gates.edits import edit_gates
 from se_viz.gates.hooks import listening
 from se_viz.gates.listeners import Listener
-from se_viz.gates.places import look_up
+from se_viz.gates.places import scan_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class Tapped(nn.Module):
         self.spots = tuple(spots)
         self.read = read
         self.taps = nn.ModuleList(nn.Identity() for _ in spots)
-        places = [look_up(spot.path, model.get_submodule(spot.path)) for spot in spots]
+        blocks = scan_model(model).blocks
+        places = [blocks.get(model.get_submodule(spot.path)) for spot in spots]
         self._last = [place is not None and place.row.channels_last for place in places]
 
     def forward(self, images: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from se_viz.errors import AttributionError
-from se_viz.gates import SPELLINGS, GateSite
+from se_viz.gates import GateSite
 from se_viz.gates.taps import Spot
 from se_viz.networks import Network
 
@@ -22,9 +22,6 @@ NO_STAGE = (
     "method that explains the input, such as saliency."
 )
 """Why no method can look at a stage."""
-
-# Whether what is around such a block has its order of axes too is not known.
-_TURNED = frozenset(row.form for row in SPELLINGS if row.channels_last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +49,11 @@ def find_spot(network: Network, layer: Layer) -> Spot:
     site = next((site for site in network.inspection.sites if site.name == layer.of), None)
     if site is None:
         raise AttributionError(_no_block(network, layer.of))
+    if not site.whole:
+        raise AttributionError(
+            f"The excitation of {site.name or 'this network'} is a part of its forward, so that no "
+            "module takes in U and puts out X~. Choose the end of a stage, or attribute to a gate."
+        )
     return Spot(site.block, layer.where == "after", site.call)
 
 
@@ -111,7 +113,8 @@ def _shortest_own_path(site: GateSite, sites: Sequence[GateSite]) -> str | None:
 def _end(network: Network, stage: str | int) -> Spot:
     sites = network.inspection.sites
     members = [site for site in sites if site.stage == stage]
-    ends = {} if any(site.call or site.form in _TURNED for site in members) else stage_ends(sites)
+    # Whether what is around a block with channels last has its order of axes too is not known.
+    ends = {} if any(site.call or site.last for site in members) else stage_ends(sites)
     if stage in ends:
         return Spot(ends[int(stage)])
     if members:
