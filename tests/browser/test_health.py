@@ -55,9 +55,9 @@ def test_a_flagged_block_is_two_clicks_from_the_microscope(
     page = visit().page
     upload(page, photo, area="stMain")
     verdict(page)
-    table = page.locator(".st-key-health .dvn-scroller")
+    table = page.get_by_test_id("stDataFrame").last.locator(".dvn-scroller")
     table.scroll_into_view_if_needed()
-    # Below the head, the middle of the fourth row of 35 pixels.
+    # Its name, below the head, the middle of the fourth row of 35 pixels.
     table.click(position={"x": 40, "y": 35 * 4 + 17})
     expect_open(page, "SE_3_1")
     expect_idle(page)

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, expect
 
-from .steps import Visit, expect_answer, expect_idle, figure
+from .steps import Visit, choose_sample, expect_answer, expect_idle, figure
 
 pytestmark = pytest.mark.browser
 
@@ -74,6 +74,25 @@ def test_gates_are_changed_without_a_mouse(visit: Callable[..., Visit]):
     expect(figure(page, "reaction")).to_have_count(0)
     expect_idle(page)
     reach(page, "Explore")
+
+
+def test_tab_leads_through_a_table_and_opens_nothing(visit: Callable[..., Visit]):
+    """The cells of a table take the focus; only a press on a name opens another block."""
+    page = visit().page
+    choose_sample(page, "Cat")
+    block = page.get_by_role("combobox", name="Open block")
+    opened = block.input_value()
+    table = page.get_by_test_id("stDataFrame").first
+    page.get_by_role("button", name="Fullscreen: Gates by block").focus()
+    inside = "table => table.contains(document.activeElement)"
+    stops = 0
+    while stops < 2 or table.evaluate(inside):
+        page.keyboard.press("Tab")
+        stops += 1
+        assert stops < MOST
+    expect_idle(page)
+    assert stops > 4
+    assert block.input_value() == opened
 
 
 def reach(page: Page, words: str) -> None:

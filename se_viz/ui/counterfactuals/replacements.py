@@ -256,6 +256,7 @@ def _show_table(choices: Choices, results: Results, selection: Selection) -> Non
         summary.filter(columns),
         summary["path"].tolist(),
         key=key,
+        column="place",
         column_config=config,
         height="content" if len(summary) <= 17 else 640,
         alt="Change of probability, KL divergence and label",

@@ -172,7 +172,6 @@ def _show_table(blocks: Sequence[BlockHealth]) -> None:
     table.insert(5, "interval", [_interval(block) for block in blocks])
     share = {"format": "%.0f %%", "min_value": 0, "max_value": 100}
     columns = {
-        "block": st.column_config.TextColumn("Block", pinned=True),
         "flags": st.column_config.MultiselectColumn(
             "Verdict", options=list(_COLOURS), color=list(_COLOURS.values())
         ),
@@ -188,12 +187,13 @@ def _show_table(blocks: Sequence[BlockHealth]) -> None:
         table,
         names,
         key=keys.HEALTH,
+        column="block",
         column_config=columns,
         height=height,
         placeholder="–",
         alt="Health by block",
     )
-    st.caption("Look for blocks that are not healthy; click a row to open its block.")
+    st.caption("Look for blocks that are not healthy; click a name to open the block.")
 
 
 def _describe_images(images: int, gallery_size: int) -> str:

@@ -279,7 +279,6 @@ def show_numbers(analysis: Analysis) -> None:
     low, high = NEAR_HALF
     share = {"format": "%.0f %%", "min_value": 0, "max_value": 100}
     columns = {
-        "block": st.column_config.TextColumn("Block", pinned=True),
         "path": None,
         "stage": None,
         "channels": st.column_config.NumberColumn("Channels"),
@@ -298,9 +297,15 @@ def show_numbers(analysis: Analysis) -> None:
     height = "content" if len(summary) <= 20 else 640
     names = summary["path"].tolist()
     show_rows(
-        summary, names, key=keys.NUMBERS, column_config=columns, height=height, alt="Gates by block"
+        summary,
+        names,
+        key=keys.NUMBERS,
+        column="block",
+        column_config=columns,
+        height=height,
+        alt="Gates by block",
     )
-    st.caption("Click a row to open its block, here and on every other page.")
+    st.caption("Click a name to open the block, here and on every other page.")
     link_block(analysis)
 
 

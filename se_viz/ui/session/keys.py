@@ -91,6 +91,7 @@ PAGES: "Key[Mapping[str, StreamlitPage]]" = Key("pages", {})
 
 # What is open, on all pages.
 BLOCK: Key[str | None] = Key("block", None)
+OPEN_ROW = "open-row"
 FIRST_BLOCK: Key[str | None] = Key("first-block", None)
 """The block that the app opened by itself."""
 CHANNEL: Key[int | None] = Key("channel", None)

@@ -1,7 +1,6 @@
 """Links from one page to what it has opened on another, and tables whose rows open a block."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -27,25 +26,38 @@ def link_block(analysis: Analysis) -> None:
     link_channel(analysis.record(name), label_blocks(analysis.records)[name])
 
 
-def show_rows(table: pd.DataFrame, names: Sequence[str], *, key: str, **options: Any) -> None:
-    """Show a table with a row a block.
+def show_rows(
+    table: pd.DataFrame,
+    names: Sequence[str],
+    *,
+    key: str,
+    column: str,
+    column_config: Mapping[str, Any],
+    **options: Any,
+) -> None:
+    """Show a table with a row a block, whose name in ``column`` is a button that opens it.
 
-    A click on one opens the block of that name, if it has one.
+    Only a press opens one: the keyboard's way through the cells changes nothing. Rows without a
+    name have no button.
     """
-    st.dataframe(
-        table,
-        key=key,
-        on_select=partial(_open_row, key, tuple(names)),
-        selection_mode="single-cell",
-        hide_index=True,
-        **options,
-    )
+    config = dict(column_config)
+    if any(names):
+        config[column] = st.column_config.ButtonColumn(
+            "Block",
+            pinned=True,
+            alignment="left",
+            type="tertiary",
+            on_click=_open_row,
+            args=(key, tuple(names)),
+            key=f"{keys.OPEN_ROW}-{key}",
+        )
+    st.dataframe(table, column_config=config, hide_index=True, **options)
 
 
 def _open_row(key: str, names: tuple[str, ...]) -> None:
-    cells = keys.value_of(key).selection.cells
-    if cells and names[cells[0][0]]:
-        keys.BLOCK.set(names[cells[0][0]])
+    row = keys.value_of(f"{keys.OPEN_ROW}-{key}").row
+    if names[row]:
+        keys.BLOCK.set(names[row])
 
 
 def link_attributions() -> None:
