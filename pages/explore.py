@@ -6,7 +6,7 @@ from se_viz.gates.tables import label_blocks
 from se_viz.ui import explore, microscope
 from se_viz.ui.asking import get_analysis
 from se_viz.ui.frame import enter, require_choices
-from se_viz.ui.session import keys
+from se_viz.ui.session import keys, link_option
 from se_viz.ui.widgets import block_kept_open, open_channel_of
 
 enter(__file__)
@@ -25,6 +25,7 @@ with answer:
 record = get_analysis(choices, selected).record(selected)
 channel = open_channel_of(record)
 label = label_blocks(analysis.records)[selected]
+link_option(keys.STEPS, [False, True], False)
 steps = st.expander(
     f"Channel {channel} of {label}, step by step", key=keys.STEPS, on_change="rerun"
 )

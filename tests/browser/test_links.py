@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 COMMON = {"photo": "coffee", "network": "se_resnet50_half_imagenette"}
 SIGHTS = {
     "": {"block": "layer3.1.bn3.1", "channel": "7", "value": "squeeze", "order": "channel"}
-    | {"method": "saliency", "target": "2", "opacity": "0.5"},
+    | {"method": "saliency", "target": "2", "opacity": "0.5", "steps": "True"},
     "microscope": {"block": "layer2.0.bn3.1", "channel": "11", "gate-method": "saliency"}
     | {"erase-fill": "mean", "jacobian-view": "strongest"},
     "surgery": {"block": "layer4.2.bn3.1", "channel": "3", "surgery-way": "one"}

@@ -129,3 +129,25 @@ def test_cause_and_effect_stand_on_one_screen(visit: Callable[..., Visit]):
     expect(answers(page).nth(1)).to_contain_text("→")
     expect_idle(page)
     assert answers(page).all_text_contents() != old
+
+
+def test_a_phone_keeps_the_answer_in_sight(visit: Callable[..., Visit]):
+    """It stood below all controls: whoever changed a gate saw no effect."""
+    page = visit(viewport={"width": 390, "height": 844}).page
+    choose_sample(page, "Cat")
+    page.get_by_test_id("stExpandSidebarButton").click()
+    go_to(page, "Change the gates")
+    answer = page.locator(".st-key-answer")
+    button = page.get_by_role("button", name="Set to 0", exact=True)
+    expect(answer).to_be_in_viewport()
+    expect_idle(page)
+    page.get_by_role("radio", name="All", exact=True).click(force=True)
+    expect(button).to_be_enabled()
+    button.click()
+    expect(answer.get_by_text(re.compile("^(Still|Now)"))).to_be_in_viewport()
+    expect_idle(page)
+    page.get_by_text("Bars: after the edits").scroll_into_view_if_needed()
+    expect(answer).to_be_in_viewport()
+    # In two columns again where there is room for them.
+    page.set_viewport_size({"width": 1280, "height": 720})
+    assert box(answer)["x"] > box(button)["x"] + 400

@@ -87,7 +87,9 @@ def show_surgery(choices: Choices, before: Analysis) -> None:
 
 def _show_answer(choices: Choices, before: Analysis, after: Analysis) -> None:
     names = choices.network.classes
-    st.markdown(f"##### {describe_answers(choices.network, before, after)}")
+    # On a phone it stays in sight above all controls (page.css).
+    with st.container(key=keys.ANSWER):
+        st.markdown(f"##### {describe_answers(choices.network, before, after)}")
     figure = draw_answers(compare_answers(before, after, names), current_palette())
     show_figure(figure, keys.ANSWERS, alt="The most probable classes before and after the edits")
     words = "Bars: after the edits; ticks: before."
