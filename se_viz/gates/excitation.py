@@ -3,8 +3,6 @@
 Why: docs/decisions/007-arithmetic-of-a-block.md
 """
 
-from collections.abc import Callable
-from contextvars import Context
 from dataclasses import dataclass
 
 import torch
@@ -12,16 +10,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from se_viz.errors import ExcitationError
-from se_viz.gates.choice import choose_blocks
+from se_viz.gates.alone import find_place, run_alone
+from se_viz.gates.formula import Formula, Function, read_formula
 from se_viz.gates.gains import plain_record
-from se_viz.gates.hooks import listening
-from se_viz.gates.inspection import evaluating
-from se_viz.gates.listeners import Listener, Visit
-from se_viz.gates.places import Place
 from se_viz.gates.records import GateRecord
-from se_viz.gates.sites import LAYERS
 
-_NOTHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Flatten, nn.Unflatten)
 # A GPU may multiply with ten bits of mantissa (TF32), and a block may compute in bfloat16: right
 # arithmetic stays far below this, and a function that was not seen goes far beyond it.
 _SLACK = 0.02
@@ -119,117 +112,30 @@ def open_gate(model: nn.Module, record: GateRecord, *, image: int = 0) -> Excita
     outputs: list[tuple[nn.Module, Tensor]] = []
     with torch.inference_mode(False), torch.no_grad():
         # A copy: what comes next may work in place.
-        own = excite(
+        visit = run_alone(
             place,
             squeeze[None],
             lambda part, output: outputs.append((part, output.clone())),
             axes=record.axes,
         )
+        assert visit.gate is not None
         captured = record.gate[image]
-        if _furthest(own[0], captured) > _slack(captured):
+        if _furthest(visit.gate.reshape(-1), captured) > _slack(captured):
             raise ExcitationError(
                 f"The record of {record.name} holds other gates than the block makes of its "
                 "squeeze. Capture it again from this model, without edits."
             )
-        first, delta, second = _steps(place, [part for part, _ in outputs], len(squeeze))
-        values = {part: output.flatten() for part, output in outputs}
-        unit = _unit(values[second])
-        block_values = (values[delta], values[second], captured)
-        return _compute(
-            record.name, (first, delta, second, place.gate), squeeze, block_values, unit=unit
-        )
-
-
-def find_place(model: nn.Module, record: GateRecord) -> Place:
-    """Return where the block of a record is in a model."""
-    return next(iter(choose_blocks(model, [record.block]).values()))
-
-
-def excite(
-    place: Place,
-    squeeze: Float[Tensor, "batch channels"],
-    part: Callable[[nn.Module, Tensor], None] | None = None,
-    *,
-    axes: int = 2,
-) -> Float[Tensor, "batch channels"]:
-    """Return the gates that a block makes of a squeeze, on its device.
-
-    ``part`` is told what each part puts out.
-
-    The block is given maps of one pixel, whose mean is that pixel: the squeeze itself. They have
-    ``axes`` in space.
-    """
-    visits: list[Visit] = []
-    like = next(place.block.parameters())
-    maps = squeeze.to(like).reshape(*squeeze.shape, *[1] * axes).clone()
-    listener = Listener(place.block, {place.block: place}, see=visits.append, part=part)
-
-    def run() -> None:
-        with listening(listener), evaluating(place.block):
-            place.block(maps.movedim(1, -1) if place.row.channels_last else maps)
-
-    # In a context of its own: no capture or edit of the caller is to see this run.
-    Context().run(run)
-    assert visits[0].gate is not None
-    return visits[0].gate.reshape(squeeze.shape)
-
-
-def _steps(
-    place: Place, parts: list[nn.Module], channels: int
-) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Return first layer, delta and second layer, if these and the gate are all that the
-    excitation runs.
-    """
-    first = [part for part in place.squeeze.modules() if isinstance(part, LAYERS)]
-    inside = {*place.gate.modules()}
-    # What pools runs before the first layer.
-    start = parts.index(first[0]) if first and first[0] in parts else 0
-    chain = [
-        part for part in parts[start:] if part not in inside and not isinstance(part, _NOTHING)
-    ]
-    if len(chain) == 3 and _is_pair(chain[0], chain[2], channels) and not [*chain[1].parameters()]:
-        return chain[0], chain[1], chain[2]
-    runs = ", ".join(type(part).__name__ for part in [*chain, place.gate])
-    raise ExcitationError(
-        f"{place.path} ({place.row.form}) makes its gates by {runs}, not by the paper's layer, "
-        f"function, layer and function{_nearly(chain, channels)}. Its squeeze and its gates can be "
-        "read; for every step between them choose another block."
-    )
-
-
-def _nearly(chain: list[nn.Module], channels: int) -> str:
-    """Say what keeps a block with the paper's two layers from being opened."""
-    if len(chain) == 2 and _is_pair(chain[0], chain[1], channels):
-        return (
-            ": between its layers no module runs, and a function that is called as such (F.relu) "
-            "cannot be seen"
-        )
-    if len(chain) == 3 and _is_pair(chain[0], chain[2], channels):
-        return (
-            f": {type(chain[1]).__name__} has weights of its own, for which the formula has no "
-            "letter"
-        )
-    return ""
-
-
-def _is_pair(first: nn.Module, second: nn.Module, channels: int) -> bool:
-    if not (isinstance(first, LAYERS) and isinstance(second, LAYERS)):
-        return False
-    down, up = (layer.weight.flatten(1).shape for layer in (first, second))
-    return (down[1], up[0], up[1]) == (channels, channels, down[0])
+        formula = read_formula(visit, outputs)
+        return _compute(record.name, formula, squeeze, captured, unit=_unit(formula.logit))
 
 
 def _compute(
-    name: str,
-    parts: tuple[nn.Module, nn.Module, nn.Module, nn.Module],
-    squeeze: Tensor,
-    block_values: tuple[Tensor, Tensor, Tensor],
-    *,
-    unit: float,
+    name: str, formula: Formula, squeeze: Tensor, captured: Tensor, *, unit: float
 ) -> Excitation:
-    first, delta, second, sigma = parts
-    reduce, reduce_bias = _read(first)
-    expand, expand_bias = _read(second)
+    delta, sigma = formula.delta, formula.sigma
+    block_values = (formula.hidden.flatten(), formula.logit.flatten(), captured)
+    reduce, reduce_bias = formula.first.weight, formula.first.bias
+    expand, expand_bias = formula.second.weight, formula.second.bias
     before = reduce @ squeeze.double() + reduce_bias
     hidden = _apply(delta, before)
     logit = expand @ hidden + expand_bias
@@ -246,8 +152,8 @@ def _compute(
     exact = all(bool((error <= bound).all()) for error, bound in zip(errors, bounds, strict=True))
     return Excitation(
         block=name,
-        delta=type(delta).__name__,
-        sigma=type(sigma).__name__,
+        delta=delta.name,
+        sigma=sigma.name,
         squeeze=squeeze,
         reduce=reduce.float(),
         reduce_bias=reduce_bias.float(),
@@ -266,10 +172,10 @@ def _compute(
     )
 
 
-def _hidden_step(name: str, delta: nn.Module, sigma: nn.Module) -> str:
+def _hidden_step(name: str, delta: Function, sigma: Function) -> str:
     """Say that the gates differ by more than rounding from what the formula makes."""
     return (
-        f"{name} has two layers, {type(delta).__name__} and {type(sigma).__name__}, but these "
+        f"{name} has two layers, {delta.name} and {sigma.name}, but these "
         "alone do not make its gates: something lies between them that cannot be seen. For every "
         "step choose another block."
     )
@@ -277,7 +183,7 @@ def _hidden_step(name: str, delta: nn.Module, sigma: nn.Module) -> str:
 
 def _bound_errors(
     layers: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]],
-    functions: tuple[nn.Module, nn.Module],
+    functions: tuple[Function, Function],
     values: tuple[Tensor, Tensor, Tensor, Tensor],
     unit: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -317,7 +223,7 @@ def _sum_bound(weight: Tensor, values: Tensor, bias: Tensor, unit: float) -> Ten
     return _DEVIATIONS * (len(values) + 1) ** 0.5 * unit * terms
 
 
-def _through(function: nn.Module, values: Tensor, bound: Tensor, unit: float) -> Tensor:
+def _through(function: Function, values: Tensor, bound: Tensor, unit: float) -> Tensor:
     """Bound how far a function of values may be off if these are off by ``bound``, with its own
     rounding.
     """
@@ -326,25 +232,17 @@ def _through(function: nn.Module, values: Tensor, bound: Tensor, unit: float) ->
     return torch.maximum(*ends) + 4 * unit * middle.abs()
 
 
-def _sample(sigma: nn.Module, logit: Tensor) -> Tensor:
+def _sample(sigma: Function, logit: Tensor) -> Tensor:
     # To where a sigmoid levels off, or to the largest logit.
     reach = max(_REACH, 1.1 * logit.abs().max().item())
     grid = torch.linspace(-reach, reach, _POINTS, dtype=torch.float64)
     return torch.stack([grid, _apply(sigma, grid)])
 
 
-def _read(layer: nn.Module) -> tuple[Tensor, Tensor]:
-    assert isinstance(layer, LAYERS)
-    weight = layer.weight.flatten(1).double().cpu()
-    return weight, weight.new_zeros(
-        len(weight)
-    ) if layer.bias is None else layer.bias.double().cpu()
-
-
-def _apply(function: nn.Module, values: Tensor) -> Tensor:
+def _apply(function: Function, values: Tensor) -> Tensor:
     # One value a row: a function of all channels, such as a softmax, then gives something else, and
     # is found out.
-    return function(values[:, None].clone())[:, 0]
+    return function.call(values[:, None].clone())[:, 0]
 
 
 def _furthest(gate: Tensor, captured: Tensor) -> float:

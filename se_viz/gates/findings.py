@@ -43,6 +43,19 @@ def keep_findings(model: nn.Module, findings: Findings) -> None:
     _findings[model] = (_number(list(model.modules())), findings)
 
 
+def lend_findings(model: nn.Module, copy: nn.Module) -> None:
+    """Keep for a copy of a model what was found in the model, if its modules have the same paths.
+
+    A copy that is made for one call need not run once more to be looked at.
+    """
+    findings = recall_findings(model, list(model.modules()))
+    paths = {path for path, _ in copy.named_modules()}
+    if findings and paths.issuperset(
+        path for block, found in findings.found.items() for path in (block, found.scope)
+    ):
+        keep_findings(copy, findings)
+
+
 def recall_findings(model: nn.Module, modules: Sequence[nn.Module]) -> Findings | None:
     """Return what was found in a model that has these modules, or None where nobody looked."""
     kept = _findings.get(model)

@@ -35,7 +35,8 @@ class Follower(Watcher):
             return
         tracer: Tracer | None = getattr(self._thread, "tracer", None)
         if tracer is None:
-            tracer = Tracer(self, exact=any(listener.discover for listener in listeners))
+            exact = any(listener.discover or listener.steps for listener in listeners)
+            tracer = Tracer(self, exact=exact)
             self._thread.tracer = tracer
             tracer.__enter__()
         tracer.enter(module, inputs, _known(listeners, module))

@@ -354,7 +354,7 @@ def _gate(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | 
 
 def _part(module: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:
     for listener in _here():
-        if listener.part and (listener.visit or listener.scopes):
+        if listener.part and listener.visit:
             listener.part(module, output)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from se_viz.errors import ExcitationError
-from se_viz.gates.excitation import excite, find_place
+from se_viz.gates.alone import excite, find_place
 from se_viz.gates.places import Place
 from se_viz.gates.records import GateRecord
 

@@ -102,6 +102,8 @@ class Listener:
     """For a module: is given its output, and returns the one to go on with."""
     discover: bool = False
     """Whether passes are followed wherever they go, to find gates by what is done."""
+    steps: bool = False
+    """Whether each step from a squeeze to a gate is asked for."""
     skip: frozenset[nn.Module] = frozenset()
     """Modules that are left out then."""
     refusals: dict[nn.Module, str] = field(default_factory=dict)

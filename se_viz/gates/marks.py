@@ -54,6 +54,9 @@ class Origin:
     closed: bool = False
     logit: Tensor | None = None
     """What the last function was given."""
+    chain: tuple[Any, ...] | None = ()
+    """Each function since the pooling with what it put out, where that is asked for; None where
+    several values came together."""
     frames: tuple[Frame, ...] = ()
     """The modules that ran around all of it, the outermost first."""
     parts: frozenset[nn.Module] = frozenset()

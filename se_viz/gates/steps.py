@@ -218,7 +218,20 @@ def _follow_vector(
     if name in BOUNDED and SCALED in mark.levels:
         levels = tuple(max(level, LEARNED) if level == SCALED else level for level in mark.levels)
         mark = replace(mark, levels=levels)
-    return _name_function(step, data, mark, output) if step.exact or name in BOUNDED else mark
+    if not step.exact:
+        return _name_function(step, data, mark, output) if name in BOUNDED else mark
+    return _link(step, data, _name_function(step, data, mark, output), output)
+
+
+def _link(step: Step, data: list[tuple[Tensor, Mark]], mark: Mark, output: Tensor) -> Mark:
+    """Note a function among those that make a gate, one after the other."""
+    if step.name in LAYOUT and len(data) == 1:
+        return mark
+    chain = data[0][1].origin.chain
+    links = None
+    if chain is not None and len(data) == 1:
+        links = (*chain, (step, output.detach().clone()))
+    return replace(mark, origin=replace(mark.origin, chain=links))
 
 
 def _pools_again(step: Step, values: Tensor, output: Tensor) -> bool:

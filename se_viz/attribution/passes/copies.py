@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from se_viz.errors import AttributionError
+from se_viz.gates.findings import lend_findings
 from se_viz.gates.hooks import is_watching, listening
 from se_viz.gates.listeners import Listener
 
@@ -108,7 +109,7 @@ def copy_modules(model: nn.Module, *, lend: bool = True) -> nn.Module:
     memo: dict[int, Any] = {id(value): _lend(value) for value in model.parameters()} if lend else {}
     try:
         with _CopyTensors():
-            return copy.deepcopy(model, memo).requires_grad_(False)
+            twin = copy.deepcopy(model, memo).requires_grad_(False)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
@@ -118,6 +119,8 @@ def copy_modules(model: nn.Module, *, lend: bool = True) -> nn.Module:
             f"something that cannot be copied ({error}). Choose a method that runs on the network "
             "itself, such as integrated_gradients."
         ) from error
+    lend_findings(model, twin)
+    return twin
 
 
 def _lend(value: nn.Parameter) -> nn.Parameter:
@@ -175,6 +178,8 @@ def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"
             "own, so that this method would explain another network. Choose a method without "
             "rules, such as integrated_gradients."
         )
+    # Only now: each use has got its module.
+    lend_findings(model, twin)
     return twin
 
 

@@ -16,6 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from se_viz.attribution.passes.copies import copy_modules, run_apart
 from se_viz.devices import lay_out
 from se_viz.errors import SeVizError
+from se_viz.gates.findings import lend_findings
 from se_viz.gates.hooks import has_foreign_hooks, is_watching, listening
 from se_viz.gates.listeners import Listener
 
@@ -82,6 +83,7 @@ def _fold(model: nn.Module, pairs: Mapping[str, str]) -> nn.Module:
         convolution.bias = folded.bias
         # What some norms do besides: timm's have an activation as a child.
         twin.set_submodule(path, nn.Sequential(*norm.children()))
+    lend_findings(model, twin)
     return twin.requires_grad_(False).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
