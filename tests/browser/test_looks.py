@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, expect
 
-from .steps import Visit, box, choose_sample, gate_map
+from .steps import Visit, box, choose_sample, expect_idle, gate_map, go_to
 
 pytestmark = pytest.mark.browser
 
@@ -97,3 +97,16 @@ def test_photo_answer_and_all_gates_stand_on_one_projector_screen(visit: Callabl
         place = box(part)
         assert place["y"] >= 0, part
         assert place["y"] + place["height"] <= 720, part
+
+
+def test_a_page_begins_at_its_top(visit: Callable[..., Visit]):
+    """With the first photo, and on the next page: what it is about stood above the window."""
+    page = visit(viewport={"width": 1280, "height": 720}).page
+    choose_sample(page, "Cat")
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_be_in_viewport()
+    page.get_by_role("button", name="Gates as JSON").scroll_into_view_if_needed()
+    expect(heading).not_to_be_in_viewport()
+    go_to(page, "Networks")
+    expect(page.get_by_role("heading", name="Networks", level=1)).to_be_in_viewport()
+    expect_idle(page)

@@ -46,6 +46,8 @@ def show_heading(row: PageRow) -> DeltaGenerator:
         st.title(row.heading or row.title, anchor=False, width="stretch")
         place = st.container(horizontal=True, vertical_alignment="bottom", width="content")
         data = {"own": OWN_PHOTO, "words": _WORDS, "presenting": presenting}
+        # With the first photo the welcome gives way to its page.
+        data["page"] = f"{row.title}, {'a photo' if keys.IMAGE.get() else 'no photo'}"
         _tools(key=keys.TOOLS, data=data, width="content", on_present_change=_present)
     return place
 

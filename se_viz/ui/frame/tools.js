@@ -31,7 +31,14 @@ function turnPage(event) {
   next.click();
 }
 
+// Streamlit leaves a new page as far down as the last one was, with the photo and its answer above the window.
+function beginAtTop(page) {
+  if (window.seVizPage && window.seVizPage !== page) document.querySelector('[data-testid="stMain"]').scrollTo(0, 0);
+  window.seVizPage = page;
+}
+
 export default function ({ parentElement, data, setTriggerValue }) {
+  beginAtTop(data.page);
   const root = parentElement.querySelector(".tools");
   const [copying, presenting, jumping] = root.querySelectorAll("button"), list = root.querySelector("ul"), status = root.querySelector("[role=status]");
   copying.onclick = async () => {
