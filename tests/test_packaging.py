@@ -188,17 +188,20 @@ def test_workflows_run_every_python_from_the_lowest():
 @pytest.mark.parametrize("name", ["light", "dark"])
 def test_text_stands_out_from_what_lies_behind_it(name: str):
     """By WCAG 2.2, 1.4.3: text at full strength, captions at 78 % of it, and the colour of what is
-    selected.
+    selected; 3 while a page runs again and fades.
     """
     theme = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))["theme"]
     colours = {**theme, **theme[name]}
     text, brand = (_read_colour(colours[key]) for key in ("textColor", "primaryColor"))
     style = (ROOT / "se_viz/ui/frame/page.css").read_text(encoding="utf-8")
-    (share,) = re.findall(r"currentColor (\d+)%", style)
+    (share,) = map(float, re.findall(r"currentColor (\d+)%", style))
+    (faded,) = map(float, re.findall(r'data-stale="true"\] { opacity: ([\d.]+)', style))
     for key in ("backgroundColor", "secondaryBackgroundColor"):
         behind = _read_colour(colours[key])
-        caption = (int(share) * text + (100 - int(share)) * behind) / 100
-        assert min(_contrast(ink, behind) for ink in (text, caption, brand)) >= 4.5, key
+        inks = (text, (share * text + (100 - share) * behind) / 100, brand)
+        assert min(_contrast(ink, behind) for ink in inks) >= 4.5, key
+        waiting = [faded * ink + (1 - faded) * behind for ink in inks]
+        assert min(_contrast(ink, behind) for ink in waiting) >= 3, key
 
 
 def _read_colour(code: str) -> np.ndarray:
