@@ -24,10 +24,11 @@ from torch import Tensor
 
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, ratios, spread, time_pairs
-from se_viz.attribution.catalogue.pixels import METHODS, collapse
+from se_viz.attribution.catalogue.pixels import METHODS
 from se_viz.attribution.pixels.run import attribute
 from se_viz.attribution.pixels.superpixels import find_superpixels
 from se_viz.attribution.question.baselines import scatter
+from se_viz.attribution.question.colours import collapse
 from se_viz.attribution.question.places import stage_ends
 from se_viz.devices.allocator import keep_freed_memory
 from se_viz.images.reading import list_samples, open_image

@@ -328,7 +328,7 @@ import se_viz
 se_viz.capture_gates, se_viz.load_network, se_viz.open_image
 tell()
 for name in sys.argv[1:]:
-    module = importlib.import_module(name)
+    module = importlib.import_module(name.removesuffix(".__init__"))
     # Names of packages are imported on first use.
     names = [getattr(module, public) for public in getattr(module, "__all__", ())]
     assert "captum" not in sys.modules, name

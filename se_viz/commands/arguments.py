@@ -205,7 +205,6 @@ def _add_health(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def _add_counterfactuals(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     _add_images(command)
-    # Not checked here: the words that are known come with PyTorch.
     command.add_argument(
         "--scope",
         default="block",
@@ -235,7 +234,6 @@ def _add_counterfactuals(command: argparse.ArgumentParser) -> argparse.ArgumentP
 
 def _add_score(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     _add_images(command)
-    # Not checked here: the words that are known come with PyTorch.
     command.add_argument(
         "--methods",
         nargs="+",

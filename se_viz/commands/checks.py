@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from se_viz.attribution.catalogue import find_method
 from se_viz.devices import ask_driver
 from se_viz.errors import (
     BundleError,
@@ -45,6 +46,8 @@ def check(arguments: argparse.Namespace) -> bool:
         arguments.images, arguments.missing = _gather_images(arguments.images)
         if not arguments.images:
             return False
+    for method in getattr(arguments, "methods", None) or ():
+        find_method(method)
     for name in ("bundle", "photo"):
         if getattr(arguments, name, None):
             _check_file(getattr(arguments, name), BundleError)

@@ -41,6 +41,8 @@ ANSWERED = {
     "gates CAT --network torchvision/efficientnet_b0": 2,
     "gates CAT --checkpoints nowhere": 2,
     "gates CAT --device tpu": 2,
+    "score CAT --methods sailency": 2,
+    "attribute CAT --out maps --method sailency": 2,
     "gates CAT --out gates.xlsx": 2,
     "gates CAT --weights missing.pt --architecture se_resnet50": 2,
     "gates CAT --weights CAT --architecture se_resnet50 --labels missing.txt": 2,

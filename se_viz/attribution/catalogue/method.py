@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from math import ceil, prod
 from typing import Any, TypeAlias
 
-from torch import Tensor
-
 Passes: TypeAlias = tuple[int, int]
 """How many images run forward, and how many back."""
 
@@ -134,13 +132,6 @@ NEEDS = {
     "up",
 }
 """What methods need that not every network has, and how to say it."""
-
-
-def collapse(values: Tensor, channels: str) -> Tensor:
-    """Turn (1, colours, height, width) into (height, width)."""
-    if channels == "max":
-        return values[0].abs().amax(0)
-    return values[0].sum(0) if channels == "sum" else values[0].mean(0)
 
 
 def _windows(settings: Mapping[str, Any], side: int) -> int:

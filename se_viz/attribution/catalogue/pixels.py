@@ -5,11 +5,11 @@ Why: docs/decisions/015-methods-are-rows.md
 
 from collections.abc import Iterator
 
-from se_viz.attribution.catalogue.method import Method, collapse
+from se_viz.attribution.catalogue.method import Method
 from se_viz.attribution.catalogue.perturbing import SHAP, TOGETHER, list_perturbing
 from se_viz.errors import AttributionError
 
-__all__ = ["COMMON", "METHODS", "REFUSED", "Method", "collapse", "find_method"]
+__all__ = ["COMMON", "METHODS", "REFUSED", "Method", "find_method"]
 
 
 _GRADIENTS = (

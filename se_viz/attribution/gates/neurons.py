@@ -18,7 +18,6 @@ from se_viz.attribution.catalogue import (
     LAYER_METHODS,
     TOGETHER,
     Method,
-    collapse,
     find_neuron_method,
 )
 from se_viz.attribution.gates.neuron_rules import Reader, check_way
@@ -46,6 +45,7 @@ from se_viz.attribution.question import (
     aim,
     check_inputs,
     check_question,
+    collapse,
     in_words,
     network_dtype,
     run_with_options,

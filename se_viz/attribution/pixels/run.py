@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from se_viz.attribution.catalogue import METHODS, TOGETHER, Method, collapse, find_method
+from se_viz.attribution.catalogue import METHODS, TOGETHER, Method, find_method
 from se_viz.attribution.passes import (
     MOST_ON_CPU,
     Replay,
@@ -32,6 +32,7 @@ from se_viz.attribution.question import (
     aim,
     check_question,
     choose_end,
+    collapse,
     in_words,
     network_dtype,
     run_with_options,
