@@ -14,7 +14,7 @@ import gc
 import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from torch.overrides import TorchFunctionMode
 
 from benchmarks.coverage_oracle import Pair, randomise, see_gating, settle
 from benchmarks.coverage_table import write_report
-from se_viz.gates import capture_gates, inspect_gates
+from se_viz.gates import GateRecord, capture_gates, inspect_gates, spellings
 
 SIZES = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512)
 """Sides of the image that are tried, smallest first. At 64, stride 32 still leaves 2 x 2 places to
@@ -58,6 +58,8 @@ class Row:
     """Blocks that `inspect_gates` lists."""
     exact: int = 0
     """Captured gates that, times the block's input, are the block's output bit for bit."""
+    followed: int = 0
+    """Of the blocks that are found, how many have the same gates with the table switched off."""
     missing: list[str] = field(default_factory=list)
     """Gating modules that are neither found nor named as another kind."""
     refused: dict[str, str] = field(default_factory=dict)
@@ -155,6 +157,26 @@ def _compare(row: Row, model: nn.Module) -> None:
     ]
     row.exact = sum(
         _is_exact(record.gate, gating.get(record.block, []), record.call) for record in records
+    )
+    if paths:
+        row.followed = count_followed(model, images, records)
+
+
+def count_followed(model: nn.Module, images: Tensor, records: Sequence[GateRecord]) -> int:
+    """Return how many of these gates are found by what is done alone, with the same values."""
+    table = spellings.SPELLINGS
+    spellings.SPELLINGS = []
+    try:
+        found = inspect_gates(model, size=images.shape[-1])
+        paths = {site.block for site in found.sites}
+        capture = capture_gates(model, blocks=paths) if paths else nullcontext([])
+        with torch.no_grad(), capture as followed:
+            model(images)
+    finally:
+        spellings.SPELLINGS = table
+    gates = {record.name: record.gate for record in followed}
+    return sum(
+        record.name in gates and torch.equal(gates[record.name], record.gate) for record in records
     )
 
 

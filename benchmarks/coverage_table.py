@@ -55,12 +55,14 @@ def _totals(rows: Sequence[dict[str, Any]], gated: Sequence[dict[str, Any]], lis
     lines = []
     for library in dict.fromkeys(row["package"] for row in rows):
         own = [row for row in gated if row["package"] == library]
-        blocks, exact, missing = (
-            sum(_count(row, key) for row in own) for key in ("found", "exact", "missing")
+        blocks, exact, missing, followed = (
+            sum(_count(row, key) for row in own)
+            for key in ("found", "exact", "missing", "followed")
         )
         lines.append(
             f"- {library}: {len(own)} networks with gates, {blocks:,} blocks found, {exact:,} "
-            f"captured exactly, {blocks - exact} not, {missing} missing"
+            f"captured exactly, {blocks - exact} not, {missing} missing; {followed:,} with the "
+            "table of spellings switched off"
         )
     looked = sum(bool(row["size"]) for row in rows)
     rest = f" {listed - len(rows):,} are still to be looked at." if listed > len(rows) else ""
@@ -77,7 +79,7 @@ def _families(gated: Iterable[dict[str, Any]]) -> list[list[str]]:
 
 def _family(library: str, family: str, rows: Sequence[dict[str, Any]]) -> list[str]:
     blocks, exact = (sum(row[key] for row in rows) for key in ("found", "exact"))
-    forms = sorted({form.split(" ", 1)[1] for row in rows for form in row["forms"]})
+    forms = sorted({form.split(" ", 1)[-1] for row in rows for form in row["forms"]})
     return [
         library,
         family,

@@ -50,7 +50,7 @@ def choose(
     """
     scan = scan_model(model)
     also = {*also}
-    named = _as_set(names or ()) | also
+    named = _as_set(names or ())
     paths = {place.path for place in scan.blocks.values()}
     known = paths | scan.compiled.keys()
     if not scan.followed and (not known or not named <= known):
@@ -61,7 +61,7 @@ def choose(
     if names is None and scan.misfits:
         path, sentence = next(iter(scan.misfits.items()))
         raise CaptureError(f"{path}: {sentence} Correct the row in `se_viz.gates.SPELLINGS`.")
-    if not scan.blocks and (scan.followed or named):
+    if not scan.blocks and (scan.followed or named or also):
         raise NoSEBlocksError(say_nothing(model, scan))
     return Choice(_select(scan, names, also), scan)
 
