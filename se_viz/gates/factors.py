@@ -156,7 +156,9 @@ def _is_constant(values: Tensor, axes: Sequence[int | None]) -> bool:
     """Return whether values do not change along some axes, as where a gate was copied to all
     places.
     """
-    return all(axis is None or bool((values.narrow(axis, 0, 1) == values).all()) for axis in axes)
+    return values.is_meta or all(
+        axis is None or bool((values.narrow(axis, 0, 1) == values).all()) for axis in axes
+    )
 
 
 def _align(step: Step, features: Tensor, values: Tensor) -> tuple[int | None, ...] | None:

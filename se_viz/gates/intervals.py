@@ -113,7 +113,7 @@ def _affine(name: str, number: float, of: Interval) -> Interval:
 def _constant(value: Any) -> float | None:
     if isinstance(value, (int, float)):
         return float(value)
-    if isinstance(value, Tensor) and type(value) is Tensor and value.ndim == 0:
+    if type(value) is Tensor and value.ndim == 0 and not value.is_meta:
         with torch.no_grad():
             return float(value)
     return None

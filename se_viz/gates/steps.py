@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from se_viz.gates.intervals import ANY, ARITHMETIC, BOUNDED, NAMES, Interval, bound, bound_two
 from se_viz.gates.marks import (
@@ -293,6 +293,9 @@ def _sum_up(step: Step, data: list[tuple[Tensor, Mark]]) -> Interval:
     if len(intervals) == 2:
         return bound_two(step.name, *intervals)
     others = [value for value in step.tensors if value is not data[0][0] and value.ndim]
+    # Of shapes alone no values are known.
+    if others and (others[0].is_meta or type(others[0]) not in (Tensor, nn.Parameter)):
+        return ANY
     if not others:
         return bound(step.name, tuple(step.args), step.kwargs, intervals[0])
     ends = float(others[0].min()), float(others[0].max()), True

@@ -106,7 +106,8 @@ def compile_edits(
         EditError: an edit names a block or channel that the network does not have, or a value that
             no gate of the block can have.
     """
-    sites_by_block = {site.block: site for site in sites}
+    # Of a block with several products in its code, the one with the fewest channels counts.
+    sites_by_block = {site.block: site for site in sorted(sites, key=lambda site: -site.channels)}
     steps: dict[str, list[Callable[[Tensor], Tensor]]] = {}
     for edit in edits:
         for block, channels in edit.targets:
@@ -194,7 +195,8 @@ def _check(
         )
     if channels and not 0 <= channels[0] <= channels[-1] < site.channels:
         wrong = channels[0] if channels[0] < 0 else channels[-1]
-        raise EditError(f"{block} has no channel {wrong}. Choose from 0 to {site.channels - 1}.")
+        name = block or "The model itself"
+        raise EditError(f"{name} has no channel {wrong}. Choose from 0 to {site.channels - 1}.")
     if edit.action == "set" and not site.low <= edit.amount <= site.high:
         raise EditError(
             f"The gates of {block} come from {site.function} and lie in {site.low:g} to "

@@ -1,4 +1,5 @@
 # ruff: noqa: D102 - what a module does is said by its class.
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -12,6 +13,7 @@ from torchvision.ops import SqueezeExcitation
 
 from se_viz import capture_gates, edit_gates, find_gates, inspect_gates
 from se_viz.errors import CaptureError, EditError, NoSEBlocksError
+from se_viz.gates.surgery import compile_edits, set_gates
 from tests.support.hand_written import (
     ADDED,
     ECA,
@@ -486,3 +488,52 @@ def test_one_excitation_for_several_places_is_that_of_each_product(images: Tenso
     with capture_gates(model) as records, edit_gates(model, {"1": torch.zeros_like}):
         model(images)
     assert [float(record.gate.abs().max()) for record in records] == [0, 0]
+
+
+class Unet(nn.Module):
+    """Excitations of several widths, written in the model's own forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, 2, 1)
+        self.second = nn.Conv2d(8, 16, 3, 2, 1)
+        self.gates = nn.ModuleList([nn.Linear(8, 8), nn.Linear(16, 16)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer, gate in zip((self.first, self.second), self.gates, strict=True):
+            x = layer(x)
+            x = x * gate(x.mean((2, 3))).sigmoid()[..., None, None]
+        return x
+
+
+def test_gates_in_the_models_own_forward_have_its_path(images: Tensor):
+    """The module whose code multiplies is the model; an edit fits all of its products."""
+    torch.manual_seed(0)
+    model = Unet().eval()
+    sites = find_gates(model, size=32)
+    assert [(site.name, site.stage, site.channels) for site in sites] == [("", 1, 8), ("#2", 2, 16)]
+    with pytest.raises(EditError, match=r"The model itself has no channel 9\. Choose from 0 to 7"):
+        compile_edits([set_gates("", 0, channels=[9])], sites)
+    edits = compile_edits([set_gates("", 0, channels=[7])], sites)
+    with torch.no_grad(), capture_gates(model) as records, edit_gates(model, edits):
+        model(images)
+    assert [record.gate[0].eq(0).nonzero().flatten().tolist() for record in records] == [[7], [7]]
+
+
+def test_a_pass_on_shapes_alone_is_told(images: Tensor):
+    """There are no values to record, and nothing breaks on the way there."""
+    model = around(Inline()).to("meta")
+    find = pytest.raises(CaptureError, match="ran on shapes alone")
+    with find, capture_gates(model), torch.no_grad():
+        model(images.to("meta"))
+
+
+def test_a_torchscript_part_is_named():
+    """No function inside is seen, so that what it makes of a squeeze is not known."""
+    block = Plain()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        block.set_submodule("up", torch.jit.script(block.up))
+    inspection = inspect_gates(around(block), size=32)
+    assert list(inspection.refused) == ["1.up"]
+    assert "is TorchScript" in inspection.refused["1.up"]
