@@ -1,7 +1,7 @@
 """Between which values a gate lies: what a function leaves of an interval."""
 
 from collections.abc import Callable
-from math import inf
+from math import copysign, inf
 from typing import Any, TypeAlias
 
 import torch
@@ -47,7 +47,7 @@ BOUNDED = frozenset(
 )
 """Functions that make a gate of what has weights of its own alone."""
 
-ARITHMETIC = frozenset(("add", "sub", "rsub", "mul", "div", "neg"))
+ARITHMETIC = frozenset(("add", "sub", "rsub", "mul", "div", "rdiv", "reciprocal", "neg"))
 """Functions after which a gate is still called by the function before them."""
 
 
@@ -59,10 +59,14 @@ def bound(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], of: Interval
         return _FIXED[name]
     if name == "neg":
         return -of[1], -of[0], of[2]
+    if name == "reciprocal":
+        return _invert(1.0, of)
     if name in ARITHMETIC and len(args) == 2:
         first, second = (_constant(value) for value in args)
         if (number := second) is not None:
-            return _affine(name, number, of)
+            return _invert(number, of) if name == "rdiv" else _affine(name, number, of)
+        if (number := first) is not None and name == "div":
+            return _invert(number, of)
         if (number := first) is not None and name in ("rsub", "add", "mul", "sub"):
             return _affine({"sub": "rsub"}.get(name, name), number, of)
     return ANY
@@ -108,6 +112,17 @@ def _affine(name: str, number: float, of: Interval) -> Interval:
         return 0.0, 0.0, True
     ends = step(of[0]), step(of[1])
     return min(ends), max(ends), of[2]
+
+
+def _invert(number: float, of: Interval) -> Interval:
+    """Return the interval of a number divided by what lies in another, which holds no 0."""
+    low, high, closed = of
+    if low < 0 < high or number == 0:
+        return ANY
+    # From the side of its own sign, 0 leads to infinity.
+    sign = copysign(inf, low + high)
+    ends = [number / end if end else number * sign for end in (low, high)]
+    return min(ends), max(ends), closed and 0 not in (low, high)
 
 
 def _constant(value: Any) -> float | None:

@@ -279,6 +279,10 @@ def _name_function(step: Step, data: list[tuple[Tensor, Mark]], mark: Mark, outp
     if name in ARITHMETIC:
         low, high, closed = _sum_up(step, data) if step.exact else ANY
         function = own if whole else origin.function
+        if origin.function == "exp" and (low, high) == (0.0, 1.0):
+            # 1 / (1 + exp(-x)), written out: its exponent is not the value before the sigmoid.
+            origin = replace(origin, logit=None)
+            function = NAMES["sigmoid"]
         origin = replace(origin, function=function, low=low, high=high, closed=closed)
         return replace(mark, origin=origin)
     before = origin.low, origin.high, origin.closed

@@ -114,12 +114,17 @@ def test_an_inspection_finds_the_same_blocks(name: str, images: Tensor):
     assert [(site.block, site.call, site.stage) for site in inspection.sites] == uses
 
 
+SIGMOIDS = ("torch.sigmoid", "method", "in place", "twice the sigmoid", "one less the sigmoid")
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_range_of_a_gate_is_derived(name: str):
     """Charts are drawn on it, and edits are held to it: it comes from the arithmetic, by hand."""
     way, low, high = FUNCTIONS[name]
     site = find_gates(around(variant("Any", function=lambda _, y: way(y))()), size=32)[0]
     assert (site.low, site.high) == (low, high)
+    written_out = name in ("sigmoid written out", "its reciprocal")
+    assert (site.function == "Sigmoid") == (written_out or name in SIGMOIDS)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,8 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], float, float]] = {
     "softmax": (lambda y: F.softmax(y, dim=1), 0, 1),
     "one less the sigmoid": (lambda y: 1 - torch.sigmoid(y), 0, 1),
     "hardtanh": (lambda y: F.hardtanh(y), -1, 1),
+    "sigmoid written out": (lambda y: 1 / (1 + torch.exp(-y)), 0, 1),
+    "its reciprocal": (lambda y: (1.0 + (-y).exp()).reciprocal(), 0, 1),
     "no function": (lambda y: y, -torch.inf, torch.inf),
     "relu": (F.relu, 0, torch.inf),
 }
