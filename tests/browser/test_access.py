@@ -77,6 +77,17 @@ def test_a_phones_navigation_closes_when_a_page_is_chosen(visit: Callable[..., V
     expect(page.get_by_test_id("stSidebarNav")).not_to_be_in_viewport()
 
 
+def test_a_phones_navigation_closes_after_the_first_photo_too(visit: Callable[..., Visit]):
+    """The welcome's heading, which listened, has given way to the page's by then."""
+    page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).page
+    choose_sample(page, "Cat")
+    page.get_by_test_id("stExpandSidebarButton").click()
+    go_to(page, "Open a gate")
+    expect(page.get_by_role("heading", name="Open a gate", level=1)).to_be_visible()
+    expect(page.get_by_test_id("stSidebarNav")).not_to_be_in_viewport()
+    expect_idle(page)
+
+
 def test_a_phone_has_a_list_of_a_pages_parts(visit: Callable[..., Visit]):
     """The health of the gates is ten screens below the photo."""
     page = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True).page

@@ -249,7 +249,7 @@ def _show_table(choices: Choices, results: Results, selection: Selection) -> Non
         "divergence": st.column_config.NumberColumn(
             "KL (nats)", width=74, format="%.4f", help=UNITS
         ),
-        "label": st.column_config.TextColumn("Label", width=96),
+        "label": st.column_config.TextColumn("Label", width=124),
     }
     key = f"{keys.REPLACED_PLACES}-{selection.kind}-{selection.scope}"
     show_rows(

@@ -203,8 +203,11 @@ class GateMap {
 
   paintAxes() {
     const { heat, side, data } = this, { ends: [low, high], ticks } = data.means;
-    for (let share = 0; share <= 100; share += heat.width < 260 ? 50 : 20) {
-      this.write(`${share}`, heat.left + share / 100 * heat.width, this.bottom + 11, "center");
+    const narrow = heat.width < 260;
+    for (let share = 0; share <= 100; share += narrow ? 50 : 20) {
+      // On a phone it ran into the 0 of the next axis: "1000".
+      const align = narrow && share === 100 ? "right" : "center";
+      this.write(`${share}`, heat.left + share / 100 * heat.width, this.bottom + 11, align);
     }
     this.write(shorten(this.context, data.axis, heat.width), heat.left + heat.width / 2, this.bottom + 31, "center");
     ticks.forEach((tick) => {

@@ -73,11 +73,9 @@ export default function ({ parentElement, data, setTriggerValue }) {
     }));
     show(list.hidden);
   };
-  // Once a window, however often this runs.
+  // Once a window, and for good: where the heading moves in the page, the new one begins before the old one ends.
+  if (window.seVizListens) return;
+  window.seVizListens = true;
   document.addEventListener("click", closeNavigation);
   document.addEventListener("keydown", turnPage);
-  return () => {
-    document.removeEventListener("click", closeNavigation);
-    document.removeEventListener("keydown", turnPage);
-  };
 }

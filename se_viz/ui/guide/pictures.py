@@ -198,7 +198,12 @@ def draw_flows(palette: Palette) -> str:
                 f'<rect x="{start:.1f}" y="{line}" width="{max(end - start, 1):.1f}" '
                 f'height="{bar}" fill="{colour}"/>'
             )
-            parts.append(_text(end + 5, line + 10.5, signed(value, 2), "small over"))
+            words = signed(value, 2)
+            # Beside the line of the rise, not across it.
+            crosses = end < x(numbers["rise"]) < end + 5 + 7 * len(words)
+            parts.append(
+                _text((x(numbers["rise"]) if crosses else end) + 5, line + 10.5, words, "small over")
+            )
     return _svg(
         bottom + 24,
         f"Bars of a logit's rise of {numbers['rise']:g}, for all gates and for those of each "
