@@ -96,8 +96,9 @@ def show_first_look() -> None:
     look = read_first_look()
     palette = current_palette()
     st.markdown(
-        "A squeeze-and-excitation (SE) network turns each of its channels up or down, anew for "
-        "every image. Here is one photo; [try yours](#your-photo)."
+        "Each layer of an image network makes maps, its **channels**. A squeeze-and-excitation "
+        "(SE) block multiplies each by a number from 0 to 1, its **gate**, computed anew for every "
+        "image. Here is one photo; [try yours](#your-photo)."
     )
     answer, gates = st.columns([2, 3], gap="medium")
     with answer:
@@ -106,8 +107,8 @@ def show_first_look() -> None:
         data = lay_out_gates(look.gates, palette) | {"line": _LINE, "channel": -1}
         paint_gates(data, keys.FIRST_LOOK, _open)
         st.caption(
-            f"Each row is a block, each cell a channel: {palette.high_name} ones are turned up "
-            f"(gate above {GATES.middle}), {palette.low_name} ones down. Click one to open it."
+            f"Each row is a block, each cell a gate: {palette.high_name} above {GATES.middle} "
+            f"(the channel is turned up), {palette.low_name} below (down). Click one to open it."
         )
     st.html(f"<style>{_STYLE}</style>{_draw_block(look, palette)}")
 

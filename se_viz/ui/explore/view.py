@@ -99,7 +99,8 @@ def show_answer(choices: Choices, analysis: Analysis) -> None:
     words, names = describe_classes(
         choices.network.classes, multi_label=choices.network.card.multi_label
     )
-    st.caption(words, help=f"{names} Network input: {side}.".strip())
+    # In sight: a cat that is called a tench is a riddle to who does not know the classes.
+    st.caption(f"{words} {names}".strip(), help=f"Network input: {side}.")
 
 
 def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> tuple[str, str]:
