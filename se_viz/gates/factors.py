@@ -130,6 +130,8 @@ def _judge(step: Step, factor: Factor) -> Factor | None:
         whole = place is not None and values.shape[place] == features.shape[factor.axis]
         # A channel's only value, of a map with one channel, tells no channel from a sample.
         several = features.shape[factor.axis] > 1 and factor.axis in varying
+        # One map for all channels is an attention to places, and none of features.
+        several = several and features.stride(factor.axis) > 0
         if whole and several and _is_constant(values, [factor.places[axis] for axis in others]):
             return _refuse(factor, "sum") if step.name == "addcmul" else factor
     shared = [

@@ -468,6 +468,9 @@ NO_GATES: dict[str, Callable[[Any, Tensor], Tensor]] = {
     "dropout": lambda self, x: F.dropout2d(x, 0.5, training=True),
     "gates for rows and columns": _strips,
     "multiplied by its mean": lambda self, x: x * x.mean((2, 3), keepdim=True),
+    "attention to channels and places": lambda self, x: (
+        x * torch.sigmoid(_gate(self, x).expand_as(x) * self.strips(x)[:, :1].expand_as(x))
+    ),
     "squeeze alone": lambda self, x: x * torch.sigmoid(x.mean((2, 3), keepdim=True)),
     "factor for a batch": lambda self, x: (
         x * torch.sigmoid(self.layer(x.mean((0, 2, 3))))[:, None, None]
