@@ -11,9 +11,12 @@ from plotly.graph_objects import Figure
 
 from se_viz.charts.channel_maps import ROWS, encode_pair
 from se_viz.charts.dress import colour_axis, divide, make_figure
+from se_viz.charts.other_shapes import choose_slices, draw_curves, slice_slider
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import CODE_RANGE, Span, coded_scale, encode
 
+_GAP = 0.012
+"""Between two pairs of maps, as a share of the figure's width."""
 _COLOURS = {"type": "heatmap", "coloraxis": "coloraxis", "hoverinfo": "skip"}
 
 
@@ -57,36 +60,64 @@ def draw_channels(
     """Draw chosen channels of one block before scaling (top) and after (below).
 
     ``features`` is U, (channels, height, width); ``gates`` is s, (channels,). Each pair shares one
-    scale, symmetric about 0, so that only the gate changes the colour.
+    scale, symmetric about 0, so that only the gate changes the colour. A signal, (channels,
+    length), is drawn as curves, and a volume, (channels, depth, height, width), by slices with a
+    slider: all, or 32 of them.
     """
-    data: list[dict[str, Any]] = []
-    colours = {
-        "colorscale": coded_scale(palette.diverging, palette),
-        "cmin": CODE_RANGE[0],
-        "cmax": CODE_RANGE[1],
-    }
+
+    def heading(channel: int, x: float) -> dict[str, Any]:
+        return _heading(f"#{channel}<br>s = {gates[channel]:.2f}", x)
+
+    if features.ndim == 2:
+        return draw_curves(features, gates, channels, palette, heading)
+    volume = features if features.ndim == 4 else features[:, None]
+    slices = choose_slices(volume.shape[1])
+    middle = len(slices) // 2
+    layout = _lay_out(channels, volume.shape[2:], palette)
+    layout["annotations"] = [
+        heading(channel, sum(across) / 2)
+        for channel, across in zip(channels, divide(len(channels), _GAP), strict=True)
+    ]
+    if len(slices) > 1:
+        layout["sliders"] = [slice_slider(slices, middle, 2 * len(channels))]
+        layout |= {"height": 384, "margin": {**layout["margin"], "r": 12, "b": 104}}
+    # Of the whole volume: slices share the scale too.
+    pairs = [encode_pair(volume, gates, channel)[:, slices] for channel in channels]
+    data = [
+        {
+            **_COLOURS,
+            "z": pair[line, at],
+            "visible": at == middle,
+            "xaxis": f"x{line * len(channels) + column}",
+            "yaxis": f"y{line * len(channels) + column}",
+        }
+        for at in range(len(slices))
+        for column, pair in enumerate(pairs, 1)
+        for line in range(2)
+    ]
+    return make_figure(data, layout, palette)
+
+
+def _lay_out(channels: Sequence[int], shape: tuple[int, ...], palette: Palette) -> dict[str, Any]:
+    """Return the layout of pairs of maps beside each other."""
     layout: dict[str, Any] = {
         "height": 284,
         "margin": {"l": 46, "r": 0, "t": 66, "b": 4},
         "dragmode": False,
-        "coloraxis": {**colours, "showscale": False},
+        "coloraxis": {
+            "colorscale": coded_scale(palette.diverging, palette),
+            "cmin": CODE_RANGE[0],
+            "cmax": CODE_RANGE[1],
+            "showscale": False,
+        },
         "showlegend": False,
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "annotations": [],
     }
-    for column, (channel, across) in enumerate(
-        zip(channels, divide(len(channels), 0.012), strict=True)
-    ):
-        layout["annotations"].append(
-            _heading(f"#{channel}<br>s = {gates[channel]:.2f}", sum(across) / 2)
-        )
-        pair = encode_pair(features, gates, channel)
-        for line, (codes, down) in enumerate(zip(pair, reversed(divide(2, 0.03)), strict=True)):
+    for column, across in enumerate(divide(len(channels), _GAP)):
+        for line, down in enumerate(reversed(divide(2, 0.03))):
             number, word = line * len(channels) + column + 1, "" if column else ROWS[line]
-            layout |= _axes(number, codes.shape, {"x": across, "y": down}, title=word)
-            place = {"xaxis": f"x{number}", "yaxis": f"y{number}"}
-            data.append({**_COLOURS, "z": codes, **place})
-    return make_figure(data, layout, palette)
+            layout |= _axes(number, shape, {"x": across, "y": down}, title=word)
+    return layout
 
 
 def _heading(text: str, x: float) -> dict[str, Any]:

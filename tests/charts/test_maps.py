@@ -227,3 +227,43 @@ def test_axes_hold_still(photo: Image.Image):
             if name[1:].startswith("axis")
         ]
         assert {axis["fixedrange"] for axis in axes} == {True}
+
+
+def test_a_signal_is_drawn_as_curves_on_one_axis():
+    """Its channel after scaling is the one before times the gate, and a gate above 1 has room."""
+    features = np.array([[1.0, -2.0, 0.5], [0.0, 0.1, 0.2]])
+    figure = draw_channels(features, np.array([0.25, 1.5]), [1, 0], LIGHT)
+    curves: Any = figure.data
+    lines = [(trace.name, trace.xaxis, trace.y.tolist()) for trace in curves]
+    assert lines == [
+        ("before", "x", [0.0, 0.1, 0.2]),
+        ("after", "x", pytest.approx([0.0, 0.15, 0.3])),
+        ("before", "x2", [1.0, -2.0, 0.5]),
+        ("after", "x2", [0.25, -0.5, 0.125]),
+    ]
+    layout: Any = figure.layout
+    low, high = layout.yaxis.range
+    assert (low, high) == (-high, pytest.approx(0.3 * 1.05))
+
+
+@pytest.mark.parametrize(("depth", "count"), [(1, 1), (5, 5), (90, 32)])
+def test_a_volume_is_drawn_slice_by_slice_on_one_scale(depth: int, count: int):
+    """The slider shows one slice of every pair at a time, the middle one first; the largest value
+    of any slice is the end of the scale.
+    """
+    features = np.zeros((2, depth, 3, 4))
+    features[:, -1] = 2.0
+    features[1, 0, 1, 2] = -1.0
+    figure = draw_channels(features, np.array([1.0, 0.5]), [1, 0], LIGHT)
+    assert len(maps(figure)) == 4 * count
+    shown = [trace.visible for trace in maps(figure)]
+    assert shown.count(True) == 4
+    last = heats(figure)[-4:]
+    assert [codes.max() for codes in last] == [126, 94, 126, 126]
+    if depth > 1:
+        assert heats(figure)[0][1, 2] == 32
+        layout: Any = figure.layout
+        steps = layout.sliders[0].steps
+        assert [int(step.label) for step in steps][:: count - 1] == [0, depth - 1]
+        assert shown == [*steps[layout.sliders[0].active].args[1]]
+        assert all(sum(step.args[1]) == 4 for step in steps)
