@@ -30,3 +30,22 @@ def test_the_first_visit_may_begin_on_any_page(browser: Browser, monkeypatch: py
         expect(page.get_by_role("heading", name="Does it matter?", exact=True)).to_be_visible()
         assert page.url.partition("?")[0] == f"{server.url}/counterfactuals"
         page.close()
+
+
+def test_two_first_visits_at_once_both_get_the_app(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    """A class opens its bookmarks on a server that has just started: none is left with a bare page
+    that asks for a network and has no place to choose one.
+    """
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with run_app() as server:
+        visits = [browser.new_page(viewport={"width": 1440, "height": 1000}) for _ in range(4)]
+        for page, path in zip(visits, ("attribution", "", "counterfactuals", ""), strict=True):
+            page.set_default_timeout(PATIENCE)
+            page.goto(f"{server.url}/{path}", wait_until="commit")
+        for page in visits:
+            expect(page.get_by_role("button", name="Cat", exact=True)).to_be_visible()
+            expect(page.get_by_test_id("stSidebarNav").get_by_role("link")).to_have_count(7)
+            expect_idle(page)
+            page.close()

@@ -202,7 +202,9 @@ def draw_flows(palette: Palette) -> str:
             # Beside the line of the rise, not across it.
             crosses = end < x(numbers["rise"]) < end + 5 + 7 * len(words)
             parts.append(
-                _text((x(numbers["rise"]) if crosses else end) + 5, line + 10.5, words, "small over")
+                _text(
+                    (x(numbers["rise"]) if crosses else end) + 5, line + 10.5, words, "small over"
+                )
             )
     return _svg(
         bottom + 24,
