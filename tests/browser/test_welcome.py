@@ -20,7 +20,7 @@ def test_a_newcomer_sees_a_network_at_work_and_chooses_by_a_picture(visit: Calla
     expect(main.get_by_text("church · 88.0%")).to_be_in_viewport()
     gates = page.locator(".st-key-first-look canvas")
     expect(gates).to_be_in_viewport(ratio=1)
-    expect(page.get_by_role("img", name="Where church came from")).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("img", name="Where “church” came from")).to_be_in_viewport(ratio=1)
     cards = [main.get_by_role("button", name=name, exact=True) for name in SAMPLES]
     assert len({box(card)["y"] for card in cards}) == 1
     # The button's area lies over its picture.

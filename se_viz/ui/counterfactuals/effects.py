@@ -34,7 +34,7 @@ from se_viz.ui.widgets import (
     open_channel_of,
     show_figure,
 )
-from se_viz.ui.words import plain
+from se_viz.ui.words import plain, split_words
 
 _MEASURES = {"estimate": "Gradient x gate", "exact": "Exact ablation"}
 
@@ -55,7 +55,8 @@ def show_effects(choices: Choices, analysis: Analysis) -> None:
         size, signed = _compare(
             (case_of(choices), block, target, measure), len(table), _table=table
         )
-        st.markdown(describe_slopes(size, signed, len(table)))
+        words, rest = split_words(describe_slopes(size, signed, len(table)))
+        st.markdown(words, help=rest or None)
         name = choices.network.classes[target]
         _show_channels(choices, table, analysis.record(block), (measure, name), size)
 

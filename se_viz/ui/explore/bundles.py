@@ -36,6 +36,10 @@ _COMPUTING = "Computing gates, logits and the map in a pass alone…"
 @page_part
 def show_bundles(choices: Choices, analysis: Analysis) -> None:
     """Offer what is shown as a replay bundle, and run one that somebody brings."""
+    st.caption(
+        "A replay bundle keeps gates, logits and the map that is shown, with all settings. Here or "
+        "by `se_viz replay` anybody computes them again and compares."
+    )
     made, brought = st.columns([2, 3], gap="medium")
     with made:
         _offer(choices, analysis)
@@ -49,10 +53,8 @@ def _offer(choices: Choices, analysis: Analysis) -> None:
             "Replay bundle",
             key=keys.BUNDLE,
             icon=":material/inventory_2:",
-            help="One file with settings, versions, gates, logits and the map that is shown. "
-            "`se_viz replay`, or this page, computes them again and compares.",
         )
-        with_photo = st.checkbox("with the photo", key=keys.BUNDLE_PHOTO)
+        with_photo = st.checkbox("with the photo in it", key=keys.BUNDLE_PHOTO)
         place = st.container()
     settings = _settings(choices, analysis)
     made_of = (settings, with_photo)

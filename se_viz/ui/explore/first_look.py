@@ -121,7 +121,7 @@ def _show_answer(look: FirstLook, palette: Palette) -> None:
             (look.photo, f"The sample {look.sample.title}"),
             (
                 paint_map(look.photo, heat, palette, reach=fit_reach([heat]), opacity=0.8),
-                f"Where {name} came from",
+                f"Where “{name}” came from",
             ),
         ):
             with st.container(width=160, gap="xsmall"):
