@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.ops import SqueezeExcitation
@@ -213,21 +215,23 @@ def test_a_mean_of_what_counts_says_so():
     assert (site.pooled, site.averaged) == ("masked mean", False)
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_sizes_ranks_axes_and_functions_do_not_matter(seed: int):
-    """Every choice that code by hand may take, drawn anew: the gate is what the block tells."""
-    draw = torch.Generator().manual_seed(seed)
-
-    def pick(count: int) -> int:
-        return int(torch.randint(count, (), generator=draw))
-
-    axes = 1 + pick(3)
-    last = pick(2) == 1
-    channels = 3 + pick(9)
-    sides = [4 + pick(5) for _ in range(axes)]
-    functions = [row[0] for row in FUNCTIONS.values()]
-    model = Drawn(axes, channels, functions[pick(len(functions))], last=last, keep=pick(2) == 1)
-    images = torch.randn(2 + pick(2), 3, *sides, generator=draw)
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    sides=st.lists(st.integers(2, 9), min_size=1, max_size=3),
+    channels=st.integers(3, 12),
+    batch=st.integers(1, 3),
+    function=st.sampled_from([*FUNCTIONS]),
+    last=st.booleans(),
+    keep=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_sizes_ranks_axes_and_functions_do_not_matter(
+    *, sides: list[int], channels: int, batch: int, function: str, last: bool, keep: bool, seed: int
+):
+    """Every choice that code by hand may take: the gate is what the block tells."""
+    torch.manual_seed(seed)
+    model = Drawn(len(sides), channels, FUNCTIONS[function][0], last=last, keep=keep)
+    images = torch.randn(batch, 3, *sides)
     assert_told(model.eval(), images)
     assert [site.channels for site in find_gates(model, size=(3, *sides))] == [channels]
     assert_told(model, images)
