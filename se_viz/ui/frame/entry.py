@@ -24,7 +24,7 @@ def enter(file: str) -> DeltaGenerator:
 
     It takes a folder named `pages` for the whole app until `st.navigation` has been called once.
     """
-    if PagesManager.uses_pages_directory or _app_was_left_out(file):
+    if PagesManager.uses_pages_directory or _app_was_left_out():
         # Hidden: `app.py` draws the true one at once. With this page in it, whose address is no
         # unknown one then.
         st.navigation(["app.py", file], position="hidden")
@@ -34,7 +34,7 @@ def enter(file: str) -> DeltaGenerator:
     )
 
 
-def _app_was_left_out(file: str) -> bool:
+def _app_was_left_out() -> bool:
     """Return whether `app.py` has not run in this session, though the server serves it.
 
     Two browsers may be the first: one is given a page's file alone, and before it gets here the
@@ -43,4 +43,5 @@ def _app_was_left_out(file: str) -> bool:
     context = get_script_run_ctx()
     if context is None or keys.PAGES.get():
         return False
-    return Path(context.main_script_path).name != Path(file).name
+    # A page that is tested alone is the main script itself, or another one runs it.
+    return Path(context.main_script_path).name == "app.py"
