@@ -23,6 +23,8 @@ SIGHTS = {
     | {"scope": "stage", "counterfactual": "shuffle"},
     "attribution": {"target": "1", "against": "2", "baseline": "black", "tick": "saliency"}
     | {"map-sign": "against"},
+    "networks": {"network-search": "seresnet50", "network-filter": "timm"},
+    "guide": {"read": "gate-map"},
 }
 """What links hold that were made by hand: for each page values that it would not show by itself."""
 

@@ -144,7 +144,7 @@ def test_a_search_and_a_library_narrow_the_table(page: AppTest):
     assert SMALL in table(page)["name"].tolist()
     assert not any("efficientnet" in name for name in table(page)["name"])
     page.text_input(key="network-search").set_value("").run()
-    page.segmented_control(key="network-filter").set_value("On this disk").run()
+    page.segmented_control(key="network-filter").set_value("disk").run()
     assert table(page)["name"].tolist() == ["tiny"]
     page.text_input(key="network-search").set_value("alexnet").run()
     assert [info.value for info in page.info] == [

@@ -18,12 +18,21 @@ from se_viz.ui.frame import is_shown
 from se_viz.ui.glossary import explain
 from se_viz.ui.navigation import link_guide
 from se_viz.ui.networks.permissions import describe_refusal, may_download
-from se_viz.ui.session import keys, use_network
+from se_viz.ui.session import keys, note, take, use_network
+from se_viz.ui.widgets import choose_option
 from se_viz.ui.words import as_markdown, code, plain
 
 _ROWS = 8
 _NAMES = 430
 """Pixels that the longest name takes."""
+_LONGEST = 80
+"""Letters of a search."""
+_FILTERS = {
+    "all": "All",
+    "disk": "On this disk",
+    "torchvision": "torchvision",
+    "timm": "timm",
+}
 _ADDED = "What the SE blocks add to the rest of the network"
 _COLUMNS = {
     "name": st.column_config.TextColumn("Network", pinned=True, width=_NAMES),
@@ -77,27 +86,27 @@ def choose_card() -> tuple[NetworkCard | None, DeltaGenerator]:
 
 def _filtered(cards: tuple[NetworkCard, ...], on_disk: set[str]) -> list[NetworkCard]:
     left, right = st.columns([3, 2])
+    note(keys.NETWORK_SEARCH, lambda: keys.value_of(keys.NETWORK_SEARCH), "")
+    if (linked := take(keys.NETWORK_SEARCH)) is not None:
+        keys.set_value(keys.NETWORK_SEARCH, linked[:_LONGEST])
     words = (
-        left.text_input("Search", placeholder="seresnet, b0, in1k …", key=keys.NETWORK_SEARCH)
+        left.text_input(
+            "Search",
+            placeholder="seresnet, b0, in1k …",
+            max_chars=_LONGEST,
+            key=keys.NETWORK_SEARCH,
+            persist_state="session",
+        )
         .lower()
         .split()
     )
-    choice = right.segmented_control(
-        "Show",
-        ["All", "On this disk", "torchvision", "timm"],
-        default="All",
-        required=True,
-        key=keys.NETWORK_FILTER,
-    )
+    with right:
+        choice = choose_option("Show", _FILTERS, key=keys.NETWORK_FILTER)
     return [
         card
         for card in cards
         if all(word in f"{card.name} {card.title}".lower() for word in words)
-        and (
-            choice == "All"
-            or choice == card.library
-            or (choice == "On this disk" and card.name in on_disk)
-        )
+        and (choice in ("all", card.library) or (choice == "disk" and card.name in on_disk))
     ]
 
 
