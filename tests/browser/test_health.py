@@ -42,6 +42,8 @@ def test_the_gates_are_judged_and_a_limit_can_be_moved(visit: Callable[..., Visi
     slider = page.get_by_role("slider", name=re.compile("Same for every image"))
     slider.press("End")
     expect(page.get_by_test_id("stAlert")).to_contain_text("All 16 blocks are flagged.")
+    # A click on what is about to be drawn anew is lost.
+    expect_idle(page)
     page.get_by_text("Every block in words").click()
     expect(page.get_by_role("listitem").filter(has_text=re.compile("^SE_"))).to_have_count(16)
 
