@@ -285,5 +285,8 @@ FORGET = "forget"
 
 def list_names() -> tuple[str, ...]:
     """Return every name of this module: that of each key, and each plain one."""
-    values = [value for name, value in globals().items() if name.isupper()]
-    return tuple(value.name if isinstance(value, Key) else value for value in values)
+    return tuple(
+        value.name if isinstance(value, Key) else value
+        for name, value in globals().items()
+        if name.isupper() and isinstance(value, Key | str)
+    )

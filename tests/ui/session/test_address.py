@@ -3,6 +3,8 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from se_viz.ui.session.keys import list_names
+
 
 def script() -> None:
     """Offer a choice and a number, and write the address that follows."""
@@ -94,3 +96,10 @@ def test_a_link_that_is_too_long_is_left_out():
 def test_parameters_of_streamlit_are_not_the_links():
     """An app that is embedded in another page has them in its address."""
     assert not visit(embed="true", embed_options="dark_theme").warning
+
+
+def test_every_name_is_one_of_the_session():
+    """What is known of a link are names, and nothing else that the module holds."""
+    names = list_names()
+    assert {"method", "opacity", "block", "network-search"} <= set(names)
+    assert all(type(name) is str and name for name in names)
