@@ -39,7 +39,7 @@ def draw_curves(
         layout["annotations"].append(heading(channel, sum(across) / 2))
         before = features[channel].astype(np.float64)
         reach = float(np.abs(before).max()) or 1.0
-        scale = max(1.0, float(gates[channel])) * reach * 1.05
+        scale = max(1.0, abs(float(gates[channel]))) * reach * 1.05
         layout[f"xaxis{number}"] = {"domain": across, "anchor": f"y{number}", "showgrid": False}
         layout[f"yaxis{number}"] = {
             "anchor": f"x{number}",
@@ -48,24 +48,29 @@ def draw_curves(
             "zerolinecolor": palette.faint,
             "showgrid": False,
         }
-        pair = zip(
-            ROWS, (before, before * gates[channel]), (1.2, 2.2), palette.series, strict=False
-        )
-        for word, values, width, colour in pair:
-            data.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "name": word,
-                    "legendgroup": word,
-                    "showlegend": number == 1,
-                    "y": values,
-                    "line": {"width": width, "color": colour},
-                    "xaxis": f"x{number}",
-                    "yaxis": f"y{number}",
-                }
-            )
+        data += _pair_of_lines(number, before, before * gates[channel], palette)
     return make_figure(data, layout, palette)
+
+
+def _pair_of_lines(
+    number: int, before: np.ndarray, after: np.ndarray, palette: Palette
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": word,
+            "legendgroup": word,
+            "showlegend": number == 1,
+            "y": values,
+            "line": {"width": width, "color": colour},
+            "xaxis": f"x{number}",
+            "yaxis": f"y{number}",
+        }
+        for word, values, width, colour in zip(
+            ROWS, (before, after), (1.2, 2.2), palette.series[:2], strict=True
+        )
+    ]
 
 
 def choose_slices(depth: int) -> list[int]:

@@ -217,6 +217,17 @@ def _show_depth(choices: Choices, results: Results, selection: Selection) -> Non
     )
 
 
+_COLUMNS = {
+    "kind": st.column_config.TextColumn("Gates", pinned=True, width=100),
+    "place": st.column_config.TextColumn("Replaced", pinned=True),
+    "change": st.column_config.NumberColumn("Points", width=62, format="%+.1f", help=UNITS),
+    "change_low": st.column_config.NumberColumn("from", width=56, format="%+.1f"),
+    "change_high": st.column_config.NumberColumn("to", width=56, format="%+.1f"),
+    "divergence": st.column_config.NumberColumn("KL (nats)", width=74, format="%.4f", help=UNITS),
+    "label": st.column_config.TextColumn("Label", width=124),
+}
+
+
 def _show_table(choices: Choices, results: Results, selection: Selection) -> None:
     # One place alone has room for all kinds.
     kinds = [*results] if selection.scope == "network" else [selection.kind]
@@ -240,24 +251,13 @@ def _show_table(choices: Choices, results: Results, selection: Selection) -> Non
         *spread,
         "divergence",
     ]
-    config = {
-        "kind": st.column_config.TextColumn("Gates", pinned=True, width=100),
-        "place": st.column_config.TextColumn("Replaced", pinned=True),
-        "change": st.column_config.NumberColumn("Points", width=62, format="%+.1f", help=UNITS),
-        "change_low": st.column_config.NumberColumn("from", width=56, format="%+.1f"),
-        "change_high": st.column_config.NumberColumn("to", width=56, format="%+.1f"),
-        "divergence": st.column_config.NumberColumn(
-            "KL (nats)", width=74, format="%.4f", help=UNITS
-        ),
-        "label": st.column_config.TextColumn("Label", width=124),
-    }
     key = f"{keys.REPLACED_PLACES}-{selection.kind}-{selection.scope}"
     show_rows(
         summary.filter(columns),
         summary["path"].tolist(),
         key=key,
         column="place",
-        column_config=config,
+        column_config=_COLUMNS,
         height="content" if len(summary) <= 17 else 640,
         alt="Change of probability, KL divergence and label",
     )
