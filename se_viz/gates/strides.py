@@ -6,6 +6,7 @@ Why: docs/decisions/006-stage-is-a-stride.md
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import lru_cache
 from itertools import takewhile
 from math import log2
 from typing import Any
@@ -87,6 +88,8 @@ class Images:
         arguments = [tensor for tensor in self.arguments if tensor.ndim == features.ndim]
         stems = [stem for stem in self.stems.values() if stem.axes == features.ndim]
         if stems and not (self.opaque and arguments):
+            if len(stems) == 1:
+                return stems[0].height
             return max(stems, key=lambda stem: _shared(stem.path, block)).height
         self.begun.add(features.ndim)
         return height_of(arguments[0] if arguments else features, channels_last=channels_last)
@@ -144,10 +147,7 @@ def stage_of(images: Images, block: str, features: Tensor, *, channels_last: boo
     """
     height = images.height(block, features, channels_last=channels_last)
     own = height_of(features, channels_last=channels_last)
-    about = round(log2(height / own))
-    halvings = range(height.bit_length() + 1)
-    up = next((count for count in halvings if -(-height >> count) == own), None)
-    down = next((count for count in halvings if height >> count == own), None)
+    about, up, down = _halvings(height, own)
     if up is None or down is None:
         # A height that only one way of halving explains decides for the whole pass.
         images.upwards = images.upwards if up == down else down is None
@@ -155,6 +155,17 @@ def stage_of(images: Images, block: str, features: Tensor, *, channels_last: boo
     if images.upwards is None:
         return min(up, down, key=lambda count: abs(count - about))
     return up if images.upwards else down
+
+
+@lru_cache(maxsize=1024)
+def _halvings(height: int, own: int) -> tuple[int, int | None, int | None]:
+    """Return the nearest number of halvings from one height to another, and the number of those
+    upwards and downwards that lead there.
+    """
+    counts = range(height.bit_length() + 1)
+    up = next((count for count in counts if -(-height >> count) == own), None)
+    down = next((count for count in counts if height >> count == own), None)
+    return round(log2(height / own)), up, down
 
 
 def height_of(features: Tensor, *, channels_last: bool = False) -> int:
