@@ -3,6 +3,7 @@
 Why: docs/decisions/005-records-are-copies.md
 """
 
+import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +14,9 @@ from torch import Tensor, nn
 from torch._C._functorch import get_unwrapped, is_batchedtensor, is_functorch_wrapped_tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-from se_viz.errors import CaptureError, NoSEBlocksError
+from se_viz.errors import CaptureError, CaptureWarning, NoSEBlocksError
 from se_viz.gates.choice import Choice, choose, modules_inside, say_nothing
-from se_viz.gates.compiled import runs_unseen
+from se_viz.gates.compiled import find_traced
 from se_viz.gates.discovery import Product as Followed
 from se_viz.gates.discovery import conclude
 from se_viz.gates.findings import keep_findings
@@ -113,7 +114,8 @@ def capture_gates(
     the map. A pass that raises leaves no records. Only passes of the thread that opened the
     ``with`` block are recorded, so several threads can capture from one model. What gradient
     checkpointing runs again on the way back is no pass. A block that ran in none of the passes, as
-    after an early exit, is named in a `CaptureWarning` at the end.
+    after an early exit, is named in a `CaptureWarning` at the end; so is compiled code that has run
+    in the model, beside which blocks of known classes alone are looked for.
 
     Raises:
         NoSEBlocksError: the model has no SE block that se_viz knows or that ``keep_features`` or
@@ -128,7 +130,9 @@ def capture_gates(
     collector = _Collector(keep)
     opener = get_ident()
     listener = Listener(model, choice.blocks, see=collector.see, leave=collector.leave, stages=True)
-    listener.discover = blocks is None and not choice.complete and not runs_unseen(model)
+    follow = blocks is None and not choice.complete
+    traced = find_traced(model) if follow else {}
+    listener.discover = follow and not traced
     listener.skip = _read_already(model, choice) if listener.discover else frozenset()
 
     def finish(run: Run) -> None:
@@ -144,6 +148,9 @@ def capture_gates(
     if listener.discover and not listener.passes and not listener.elsewhere:
         _check_found(listener, choice)
     check_all_passes(listener, opener, CaptureError, strict=False)
+    if traced:
+        # Past the context manager, to the caller's own `with`.
+        warnings.warn(CaptureWarning(next(iter(traced.values()))), stacklevel=3)
 
 
 def _read_already(model: nn.Module, choice: Choice) -> frozenset[nn.Module]:

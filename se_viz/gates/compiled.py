@@ -19,6 +19,11 @@ _SCRIPT = (
     "is TorchScript, which calls no hooks. Capture from the module that was scripted or traced."
 )
 
+_TRACED = (
+    "has run in a function that `torch.compile` made, so that blocks of known classes alone are "
+    "looked for. Load the model anew, and look for its gates before that function runs."
+)
+
 
 def is_wrapped(kind: type[nn.Module]) -> bool:
     """Return whether modules of a class are what `torch.compile(module)` returns."""
@@ -63,8 +68,9 @@ def name_unseen(model: nn.Module) -> dict[str, str]:
     return unseen
 
 
-def runs_unseen(model: nn.Module) -> bool:
-    """Return whether a compiled function around parts of a model has run, or one in its code.
+def find_traced(model: nn.Module) -> dict[str, str]:
+    """Return the outermost path whose weights a compiled function has used, around parts of a
+    model or in its code, and what to do; empty where none has run.
 
     Such a function would compile what follows a pass too.
     """
@@ -74,12 +80,12 @@ def runs_unseen(model: nn.Module) -> bool:
         if say_compiled(type(module)) or is_compiled_in_place(module)
         for part in module.modules()
     }
-    return any(
-        hasattr(weight, "_dynamo_static_input_type")
-        for module in model.modules()
-        if module not in compiled
-        for weight in module._parameters.values()
-    )
+    for path, module in model.named_modules():
+        if module not in compiled and any(
+            hasattr(weight, "_dynamo_static_input_type") for weight in module._parameters.values()
+        ):
+            return {path: f"{path or 'The model'} {_TRACED}"}
+    return {}
 
 
 def has_own_forward(model: nn.Module, path: str) -> bool:

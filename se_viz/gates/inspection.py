@@ -16,7 +16,7 @@ from torch.nn.modules.conv import _ConvNd
 from se_viz.errors import CaptureError, NoSEBlocksError
 from se_viz.gates.capture import read_pair
 from se_viz.gates.choice import modules_inside, say_nothing
-from se_viz.gates.compiled import name_unseen, runs_unseen
+from se_viz.gates.compiled import find_traced, name_unseen
 from se_viz.gates.discovery import Product, conclude, explain, is_inside
 from se_viz.gates.findings import Findings, keep_findings
 from se_viz.gates.hooks import listening
@@ -122,7 +122,8 @@ def _inspect(model: nn.Module, scan: Scan, image: Tensor) -> Inspection:
     check = _Check()
     listener = Listener(model, scan.blocks, see=check.see, leave=check.leave, stages=True)
     listener.end = check.end
-    listener.discover = not runs_unseen(model)
+    traced = find_traced(model)
+    listener.discover = not traced
     listener.skip = modules_inside(model, [*scan.attentions, *scan.misfits])
     with evaluating(model), torch.no_grad():
         with listening(listener):
@@ -141,7 +142,8 @@ def _inspect(model: nn.Module, scan: Scan, image: Tensor) -> Inspection:
     wrong = refused.keys() & found.keys() - scan.compiled.keys()
     others = {path: words for path, words in findings.others.items() if path not in refused}
     findings = Findings(found, frozenset(wrong), others)
-    keep_findings(model, findings)
+    if not traced:
+        keep_findings(model, findings)
     unknown = explain(scan.unknown, check.products, listener)
     unseen = {
         path: words
@@ -149,7 +151,7 @@ def _inspect(model: nn.Module, scan: Scan, image: Tensor) -> Inspection:
         # What is named there is told already.
         if not any(is_inside(block, [path]) for block in scan.compiled)
     }
-    refused = unseen | unknown | check.unequal | scan.misfits | scan.compiled | refused
+    refused = traced | unseen | unknown | check.unequal | scan.misfits | scan.compiled | refused
     refused = {path: words for path, words in refused.items() if path not in wrong | others.keys()}
     followed = [site for site, place in check.sites if place.flow]
     sites = tuple(

@@ -214,6 +214,40 @@ def test_a_block_that_no_hook_saw_ends_in_an_error(way: Callable[[], tuple[nn.Mo
     assert count_hooks(model) == 0
 
 
+class ByHand(nn.Module):
+    """An SE block that no class names, beside one that torchvision's class names."""
+
+    def __init__(self):
+        super().__init__()
+        self.known = SqueezeExcitation(3, 4)
+        self.linear = nn.Linear(3, 3)
+        self.double = compiled(lambda x: x + self.linear.bias[:, None, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map, twice recalibrated."""
+        x = self.known(x)
+        gate = torch.sigmoid(self.linear(x.mean((2, 3))))
+        return self.double(x * gate[:, :, None, None])
+
+
+def test_a_compiled_function_in_the_code_is_named():
+    """Once it has run no pass can be followed, and a block without a known class is not found: that
+    is said.
+    """
+    torch._dynamo.reset()
+    model = ByHand().eval()
+    run(model)
+    inspection = inspect_gates(model, size=16)
+    assert [site.block for site in inspection.sites] == ["known"]
+    assert inspection.refused["known.fc1"].startswith("known.fc1 has run in a function that")
+    with (
+        pytest.warns(CaptureWarning, match=r"^known\.fc1 has run.*Load the model anew"),
+        capture_gates(model) as records,
+    ):
+        run(model)
+    assert [record.block for record in records] == ["known"]
+
+
 def test_a_pass_in_which_no_block_was_seen_ends_in_an_error():
     """Nothing was recorded although the model ran, as under a CUDA graph, which replaces
     ``forward``.
