@@ -1,7 +1,7 @@
 """What a pass that was followed comes to: which blocks it has found, and what is none."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -48,7 +48,7 @@ def conclude(
     for product in products:
         path = product.place.path
         if not is_inside(path, read) and path not in others:
-            found[path] = _widen(found.get(path), _find(listener, product.place))
+            found[path] = _widen(found.get(path), _find(listener, product))
     return Findings(found, others=others)
 
 
@@ -74,7 +74,8 @@ def is_inside(path: str, holders: Iterable[str]) -> bool:
     return any(not holder or path == holder or path.startswith(f"{holder}.") for holder in holders)
 
 
-def _find(listener: Listener, place: Place) -> Found:
+def _find(listener: Listener, product: Product) -> Found:
+    place = product.place
     assert place.flow is not None
     counts = listener.counts.get(place.block, set())
     # Nothing of the pass is kept but where channels are.
@@ -84,9 +85,16 @@ def _find(listener: Listener, place: Place) -> Found:
         inputs,
         next(iter(counts)) if len(counts) == 1 else None,
         place.row.channels_last,
+        tuple(
+            path
+            for module, path in listener.paths.items()
+            if module in product.parts and module._parameters
+        ),
     )
 
 
 def _widen(before: Found | None, found: Found) -> Found:
     """Return how to read all uses of a block: from the outermost of the modules around them."""
-    return before if before and len(before.scope) <= len(found.scope) else found
+    parts = tuple(dict.fromkeys((*(before.parts if before else ()), *found.parts)))
+    outer = before if before and len(before.scope) <= len(found.scope) else found
+    return replace(outer, parts=parts)

@@ -21,6 +21,8 @@ class Found:
     """Products in one use of the module; None where that differs."""
     last: bool
     """Whether channels are the last axis of the map."""
+    parts: tuple[str, ...] = ()
+    """Paths of the modules whose own code and weights took part in the gate."""
 
 
 @dataclass(frozen=True, slots=True)

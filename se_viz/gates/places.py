@@ -42,6 +42,8 @@ class Flow:
     """What is known of the tensors that ``scope`` is given."""
     count: int | None = None
     """Products in one use of the block; None where that differs."""
+    parts: tuple[nn.Module, ...] = ()
+    """The modules whose own weights took part in the gate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,7 +142,8 @@ def _file_findings(scan: Scan, findings: Findings, modules: dict[str, nn.Module]
     for path, module in modules.items():
         found = findings.found.get(path)
         if found:
-            flow = Flow(modules[found.scope], found.inputs, found.count)
+            parts = tuple(modules[part] for part in found.parts)
+            flow = Flow(modules[found.scope], found.inputs, found.count, parts)
             scan.blocks[module] = make_flow_place(path, module, flow, last=found.last)
         elif path in by_class and path not in findings.wrong:
             scan.blocks[module] = by_class[path]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from se_viz.gates.findings import lend_findings
 from se_viz.gates.places import scan_model
 
 
@@ -32,7 +33,8 @@ class Cost:
 def measure_cost(model: nn.Module, size: int) -> Cost:
     """Count a network's parameters and multiply-adds for one image of side ``size``.
 
-    The model is not changed: a copy of its shapes (PyTorch's meta device) is run.
+    The model is not changed: a copy of its shapes (PyTorch's meta device) is run. Blocks that no
+    class names are counted in a model that was inspected.
     """
     # What a hook has computed of weights, as weight norms do, PyTorch copies only without its
     # gradient.
@@ -43,7 +45,15 @@ def measure_cost(model: nn.Module, size: int) -> Cost:
         if isinstance(value, Tensor)
     ]
     shapes = deepcopy(model, {id(value): value.detach() for value in loose}).to("meta").eval()
-    blocks = {place.path: block for block, place in scan_model(shapes).blocks.items()}
+    lend_findings(model, shapes)
+    blocks = scan_model(shapes).blocks.values()
+    paths = {module: path for path, module in shapes.named_modules()}
+    # Where the excitation is part of a longer `forward`, its layers are counted, not the block.
+    parts = {
+        part: paths[part]
+        for place in blocks
+        for part in (place.flow.parts if place.flow else (place.block,))
+    }
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shapes(torch.zeros(1, 3, size, size, device="meta"))
     # Two operations (a product and a sum) are one multiply-add.
@@ -52,8 +62,8 @@ def measure_cost(model: nn.Module, size: int) -> Cost:
         parameters=_count(shapes),
         gflops=work["Global"],
         blocks=len(blocks),
-        se_parameters=sum(map(_count, blocks.values())),
-        se_gflops=sum(work.get(f"{type(shapes).__name__}.{path}", 0.0) for path in blocks),
+        se_parameters=sum(map(_count, parts)),
+        se_gflops=sum(work.get(f"{type(shapes).__name__}.{path}", 0.0) for path in parts.values()),
     )
 
 
