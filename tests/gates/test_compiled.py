@@ -221,13 +221,13 @@ class ByHand(nn.Module):
         super().__init__()
         self.known = SqueezeExcitation(3, 4)
         self.linear = nn.Linear(3, 3)
-        self.double = compiled(lambda x: x + self.linear.bias[:, None, None])
+        self.shift = compiled(lambda x: x + self.linear.bias[:, None, None])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map, twice recalibrated."""
         x = self.known(x)
         gate = torch.sigmoid(self.linear(x.mean((2, 3))))
-        return self.double(x * gate[:, :, None, None])
+        return self.shift(x * gate[:, :, None, None])
 
 
 def test_a_compiled_function_in_the_code_is_named():
