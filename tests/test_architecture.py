@@ -115,7 +115,8 @@ BEHIND_THE_SEAM = (
         f"se_viz.devices.{name}"
         for name in ("line", "Line", "Turn", "Residents", "residents", "teams", "line_of")
     ),
-    *("se_viz.networks.load_network", "se_viz.networks.loading.load_network"),
+    *("se_viz.networks.load_network", "se_viz.networks.loading", "se_viz.networks.making"),
+    *("se_viz.networks.callables",),
 )
 """What no page may import: pages ask the engine, and know of a network what its view tells."""
 

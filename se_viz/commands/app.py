@@ -2,13 +2,17 @@
 
 import argparse
 import errno
+import os
 import signal
 import socket
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from se_viz.commands.checks import source_of
 from se_viz.errors import OptionError
+from se_viz.networks.given import NETWORK
+from se_viz.networks.sources import source_to_json
 
 STREAMLIT = "streamlit>=1.67,<1.68"
 """What the pages need, as `pyproject.toml` says it."""
@@ -40,6 +44,7 @@ def _serve(arguments: argparse.Namespace) -> None:
             f"{error.name}). Install it: {sys.executable} -m pip install '{STREAMLIT}'"
         ) from error
     check_place(arguments.address, arguments.port)
+    os.environ |= environment_of(arguments)
     _die_with_the_terminal()
     try:
         cli.main(streamlit_words(arguments), prog_name="streamlit", standalone_mode=False)
@@ -73,6 +78,13 @@ def streamlit_words(arguments: argparse.Namespace) -> list[str]:
     if arguments.address is not None:
         words += ["--server.address", arguments.address]
     return words + arguments.streamlit_options
+
+
+def environment_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what the pages read of the networks that were named: they are scripts of their own."""
+    source = source_of(arguments)
+    network = source_to_json(source) if source else arguments.network
+    return {NETWORK: network} if network else {}
 
 
 def check_place(address: str | None, port: int | None) -> None:

@@ -13,7 +13,6 @@ from se_viz.attribution.catalogue import find_method
 from se_viz.devices import ask_driver
 from se_viz.errors import (
     BundleError,
-    CheckpointError,
     DeviceError,
     ImageError,
     NetworkError,
@@ -24,7 +23,7 @@ from se_viz.files import FIGURES, check_folder_target, check_ordinary, check_tar
 from se_viz.images import find_images
 from se_viz.names import show_name, show_path
 from se_viz.networks import NetworkCard, list_networks
-from se_viz.networks.labels import read_labels
+from se_viz.networks.sources import Form, Source, check_source, form_of, make_source
 from se_viz.networks.zoo import damaged_networks, find_card, find_file
 from se_viz.terminal import complain
 from se_viz.train.options import check_folder
@@ -62,13 +61,34 @@ def check(arguments: argparse.Namespace) -> bool:
     return True
 
 
+def source_of(arguments: argparse.Namespace) -> Source | None:
+    """Return what makes the network that was asked for; None for one that is listed.
+
+    Raises:
+        NetworkError: its name is no name of code.
+    """
+    name = arguments.network or ""
+    code = name if name and form_of(name) is not Form.LISTED else ""
+    if not code and not arguments.weights:
+        return None
+    return make_source(
+        code,
+        architecture=arguments.architecture or "",
+        weights=str(arguments.weights or ""),
+        labels=str(arguments.labels or ""),
+        input=arguments.input or (),
+        multi_label=arguments.multi_label,
+        origin="the command line",
+    )
+
+
 def cards_of(arguments: argparse.Namespace) -> tuple[NetworkCard, ...]:
     """Return the networks to choose from.
 
     Raises:
         NetworkError: there are none.
     """
-    cards = list_networks(arguments.checkpoints)
+    cards = list_networks(arguments.checkpoints, config=arguments.config)
     if not cards:
         for reason in damaged_networks(arguments.checkpoints).values():
             complain(reason)
@@ -115,20 +135,15 @@ def _check_existence(paths: Sequence[Path]) -> None:
 
 
 def _check_network(arguments: argparse.Namespace) -> None:
-    if getattr(arguments, "weights", None):
-        _check_weights(arguments)
+    if source := source_of(arguments):
+        check_source(source)
     elif arguments.network:
-        card = find_card(arguments.network, arguments.checkpoints)
+        folder = getattr(arguments, "checkpoints", None)
+        card = find_card(arguments.network, folder, config=arguments.config)
         if card.source:
             find_file(card)
-    elif arguments.command not in ("methods", "replay"):
+    elif arguments.command not in ("app", "methods", "replay"):
         cards_of(arguments)
-
-
-def _check_weights(arguments: argparse.Namespace) -> None:
-    _check_file(arguments.weights, CheckpointError)
-    if arguments.labels:
-        read_labels(arguments.labels)
 
 
 def _check_file(path: Path, kind: type[SeVizError]) -> None:

@@ -10,35 +10,26 @@ from pathlib import Path
 
 import pandas as pd
 
-from se_viz.commands.checks import cards_of
+from se_viz.commands.checks import cards_of, source_of
 from se_viz.errors import AttributionError
 from se_viz.gates.tables import write_table
 from se_viz.names import show_path
-from se_viz.networks import Network, load_network
-from se_viz.networks.labels import read_labels
+from se_viz.networks import Network
+from se_viz.networks.loading import load_listed
+from se_viz.networks.making import make_network
 from se_viz.terminal import complain
 
 
 def load(arguments: argparse.Namespace) -> Network:
     """Load the network that was asked for, or the first there is."""
-    if getattr(arguments, "weights", None):
-        return _load_own(arguments)
-    name = arguments.network or cards_of(arguments)[0].name
-    return load_network(name, arguments.device, folder=arguments.checkpoints)
-
-
-def _load_own(arguments: argparse.Namespace) -> Network:
-    from se_viz.networks.own import read_own
-
-    labels = read_labels(arguments.labels) if arguments.labels else ()
-    network = read_own(
-        arguments.weights,
-        arguments.architecture,
-        labels=labels,
-        device=arguments.device,
-        multi_label=arguments.multi_label,
-    )
-    if network.card.notes:
+    source = source_of(arguments)
+    if source is None:
+        name = arguments.network or cards_of(arguments)[0].name
+        return load_listed(
+            name, arguments.device, folder=arguments.checkpoints, config=arguments.config
+        )
+    network = make_network(source, arguments.device)
+    if source.weights and network.card.notes:
         # Beside the table, which may go on to another program.
         complain(network.card.notes)
     return network

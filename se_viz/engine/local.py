@@ -35,8 +35,10 @@ from se_viz.engine.recent import Recent
 from se_viz.engine.views import Load, NetworkView, view_of
 from se_viz.gates import Inspection, inspect_gates
 from se_viz.gates.gains import find_gains, include_gains
-from se_viz.networks import Network, NetworkCard, load_network
+from se_viz.networks import Network, NetworkCard
 from se_viz.networks.architectures import build
+from se_viz.networks.loading import load_listed
+from se_viz.networks.sources import GIVEN
 
 Progress: TypeAlias = Callable[[int, int, int], None]
 """Told how much is done, how much there is (0: not known), and how many run before.
@@ -124,11 +126,13 @@ class LocalEngine:
 
     def inspect(self, card: NetworkCard) -> Inspection:
         """Return the SE blocks of a network that need not be loaded, from a pass through random
-        weights.
+        weights; of one's own, which is loaded for it.
 
         Raises:
             SeVizError: its library is missing, or it has no such blocks.
         """
+        if card.library == GIVEN:
+            return self.view(card.name).inspection
         # Weights of its own: a loaded network may be running for somebody else.
         model = build(card, num_classes=card.num_classes or len(card.classes))
         inspection = inspect_gates(model, size=card.input_size)
@@ -171,7 +175,8 @@ class LocalEngine:
 
     def _load(self, name: str, device: str) -> Network:
         with memory_in_words(device, name):
-            network = load_network(name, device)
+            # Never what the name itself says: it may come from a browser.
+            network = load_listed(name, device)
         self._after_loading()
         return network
 

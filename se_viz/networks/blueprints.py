@@ -12,6 +12,7 @@ from se_viz.names import show_name
 from se_viz.networks.architectures import shapes
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.families import list_architectures
+from se_viz.networks.sources import GIVEN
 from se_viz.networks.zoo import list_networks
 
 _TIMM = "timm/"
@@ -30,7 +31,7 @@ def find_architecture(name: str) -> NetworkCard:
     Raises:
         NetworkError: there is no such architecture, or it has no SE block; near names are told.
     """
-    cards = list_networks()
+    cards = _buildable()
     for card in cards:
         # With arguments of its own, such as a width, it is not what the architecture's name alone
         # means.
@@ -41,6 +42,11 @@ def find_architecture(name: str) -> NetworkCard:
         usual = next(card for card in cards if card.library == "torchvision")
         return replace(usual, name=name, library="se_viz", architecture=name, weights="", source="")
     return _find_in_timm(name) or _refuse(name)
+
+
+def _buildable() -> list[NetworkCard]:
+    # Code of one's own makes one network, and not its like.
+    return [card for card in list_networks() if card.library != GIVEN]
 
 
 def _find_in_timm(name: str) -> NetworkCard | None:
@@ -104,7 +110,7 @@ def _refuse(name: str) -> NetworkCard:
 def _near(name: str) -> list[str]:
     """Return architectures whose names are near, all with SE blocks."""
     listed = dict.fromkeys(
-        f"{card.library}/{card.architecture}" for card in list_networks() if card.weights
+        f"{card.library}/{card.architecture}" for card in _buildable() if card.weights
     )
     known = {*listed, *list_architectures()}
     if find_spec("timm"):

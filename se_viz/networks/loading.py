@@ -1,33 +1,91 @@
-"""Loading a network by its name."""
+"""Loading a network by its name, or by what makes it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from se_viz.devices import choose_device
+from se_viz.errors import NetworkError
 from se_viz.networks import downloads
 from se_viz.networks.architectures import build, build_trained
 from se_viz.networks.cache import own_folder
+from se_viz.networks.given import find_source
 from se_viz.networks.labels import imagenet_classes
+from se_viz.networks.making import make_network
 from se_viz.networks.network import Network
+from se_viz.networks.sources import Form, form_of, make_source, read_input
 from se_viz.networks.weights import read_weights
 from se_viz.networks.zoo import OWN, find_card, find_file
 
 
 def load_network(
-    name: str, device: str | None = None, *, folder: Path | None = None, download: bool = False
+    name: str,
+    device: str | None = None,
+    *,
+    folder: Path | None = None,
+    download: bool = False,
+    config: Path | str | None = None,
+    weights: Path | str | None = None,
+    labels: Path | str | Sequence[str] | None = None,
+    input: int | str | Sequence[int] | None = None,
+    multi_label: bool = False,
 ) -> Network:
     """Load a network by name, or one of ``folder``, to a device (default: the best there is).
 
-    A network of the zoo that is not on this disk is fetched only with ``download=True``.
+    ``name`` may also be code of one's own, which is imported and called without arguments:
+    ``file.py:callable`` or ``package.module:callable``, whose callable returns an `nn.Module` or a
+    `Network`, or which is one itself. Of that alone ``weights`` are a file of weights to fill in,
+    ``labels`` names of the classes or a file of them, ``input`` the side of an RGB square or its
+    whole shape, such as ``"3x224x224"``.
+
+    A network of the zoo that is not on this disk is fetched only with ``download=True``. ``config``
+    is a file that lists networks of one's own (default: ``se_viz.toml`` in the working directory).
 
     Raises:
-        NetworkError: there is no network of this name, or the library that builds it is not
-            installed.
+        NetworkError: there is no network of this name, the library that builds it is not
+            installed, or the code that makes it fails.
         DownloadError: its weights are not on this disk, or could not be fetched.
         CheckpointError: its weights are missing, damaged or do not fit.
         DeviceError: the device is not on this machine.
     """
-    card = find_card(name, folder)
+    if form_of(name) is Form.LISTED:
+        if weights or labels or input or multi_label:
+            raise NetworkError(
+                f"{name} is a listed network, with weights and classes of its own. Give these for "
+                "code of your own, file.py:callable, or read your weights by `read_own`."
+            )
+        return load_listed(name, device, folder=folder, download=download, config=config)
+    names = () if labels is None or isinstance(labels, (str, Path)) else tuple(labels)
+    source = make_source(
+        name,
+        weights=str(weights or ""),
+        labels="" if names else str(labels or ""),
+        input=() if input is None else read_input(input),
+        multi_label=multi_label,
+    )
+    return make_network(source, device, classes=names)
+
+
+def load_listed(
+    name: str,
+    device: str | None = None,
+    *,
+    folder: Path | None = None,
+    download: bool = False,
+    config: Path | str | None = None,
+) -> Network:
+    """Load a network that `list_networks` has; see `load_network`.
+
+    Nothing that the name says is run: it may come from a browser or from a file. Code of one's own
+    is run for a name that whoever runs the program has given to it.
+
+    Raises:
+        SeVizError: as `load_network`.
+    """
+    source = None if folder else find_source(name, config)
+    if source:
+        return make_network(source, device)
+    card = find_card(name, folder, config=config)
     place = choose_device(device).device
     if card.source:
         path = downloads.download(card) if download else find_file(card)

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,24 +15,20 @@ from torch import Tensor
 
 from se_viz.devices import choose_device
 from se_viz.errors import CheckpointError, NetworkError
-from se_viz.files import read_file
 from se_viz.names import show_name
 from se_viz.networks.architectures import build, shapes
 from se_viz.networks.blueprints import find_architecture
 from se_viz.networks.cache import find_files, own_folder
-from se_viz.networks.card import MAX_CLASSES, MAX_LABEL, NetworkCard
+from se_viz.networks.card import MAX_LABEL, NetworkCard
 from se_viz.networks.checkpoints import read_cards
 from se_viz.networks.cost import measure_cost
-from se_viz.networks.fit import Match, find_matches, is_whole, split_rest
+from se_viz.networks.filling import Fit, Plan, fill, find_fit, read_content
 from se_viz.networks.labels import numbered_classes
 from se_viz.networks.listing import Listing, read_listing
 from se_viz.networks.network import Network
-from se_viz.networks.pickles import DTYPES, refusal
-from se_viz.networks.weights import check_fit, differences, refuse, save_checkpoint
+from se_viz.networks.weights import save_checkpoint
 from se_viz.networks.zoo import OWN
 
-MAX_BYTES = 2**30
-"""Largest file of weights that is read."""
 _MARK = ".visit"
 _ADVICE = "Choose the architecture they were trained with, or correct the file."
 
@@ -66,16 +62,12 @@ def read_own(
     title = show_name(name)
     place = choose_device(device).device
     card = find_architecture(architecture)
-    content = _content(source, title)
+    content = read_content(source, title)
     listing = read_listing(content, title, watch=watch)
     fit = _find(listing, card)
     _check_labels(labels, fit.classes)
     model = build(card, num_classes=fit.classes)
-    state = model.state_dict()
-    tensors = {key: listing.take(entry).to(state[key].dtype) for key, entry in fit.names.items()}
-    # Counters of training that a file lacks: no answer depends on them.
-    check_fit(state, {**state, **tensors}, title, advice=_ADVICE)
-    model.load_state_dict({**state, **tensors})
+    fill(model, listing, fit, _ADVICE)
     stem = _stem(name, content, (card.name, *labels, *(["multi-label"] * multi_label)))
     own = replace(
         _own_card(card, stem, labels, fit.classes), **asdict(measure_cost(model, card.input_size))
@@ -177,39 +169,7 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _content(source: bytes | Path, name: str) -> bytes:
-    try:
-        content = source if isinstance(source, bytes) else b""
-        size = len(content) if isinstance(source, bytes) else source.stat().st_size
-        if size <= MAX_BYTES and isinstance(source, Path):
-            content = read_file(source, MAX_BYTES)
-            size = len(content)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CheckpointError(
-            f"{show_name(source)} cannot be read: {reason}. Check the name."
-        ) from error
-    if size > MAX_BYTES:
-        raise CheckpointError(
-            f"{name} has {size / 1e9:.1f} GB, more than the {MAX_BYTES / 1e9:.1f} GB that se_viz "
-            "reads. Save the weights alone, without the optimiser, in half precision."
-        )
-    return content
-
-
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    """Which tensors of a file are the network's."""
-
-    names: dict[str, str]
-    """Whole name in the file, by the architecture's own name."""
-    classes: int
-    """Number of classes."""
-    notes: str
-    """What was chosen or left out, for people."""
-
-
-def _find(listing: Listing, card: NetworkCard) -> _Fit:
+def _find(listing: Listing, card: NetworkCard) -> Fit:
     # The tensors of the classifier are those whose shape depends on the number of classes.
     ten, eleven = (shapes(card, num_classes=count).state_dict() for count in (10, 11))
     free = {
@@ -217,94 +177,11 @@ def _find(listing: Listing, card: NetworkCard) -> _Fit:
         for name in ten
         if ten[name].shape != eleven[name].shape
     }
-    matches = find_matches(listing.entries, ten, free)
-    match = matches[0] if matches else None
-    # Of less than half a network, a list of what is missing would explain nothing.
-    if match is None or 2 * len(match.names) < len(ten):
-        raise CheckpointError(
-            _other_weights(listing, card, len(match.names) if match else 0, len(ten))
-        )
-    _check_kinds(listing, match)
-    count = _count_classes(listing, match, free)
-    expected = {
-        name: tuple(
-            count if axis == free.get(name) else side for axis, side in enumerate(ten[name].shape)
-        )
-        for name in ten
-        if name in match.names or name in match.missing
-    }
-    layers, extras = split_rest(match, listing.entries, ten, count)
-    actual = {key: listing.entries[entry].shape for key, entry in match.names.items()}
-    actual |= {name.removeprefix(match.prefix): listing.entries[name].shape for name in layers}
-    refuse(differences(expected, actual), listing.title, _ADVICE)
-    listing.check_size(list(match.names.values()))
-    return _Fit(match.names, count, _notes(matches, extras))
+    return find_fit(listing, Plan(ten, card.architecture, _ADVICE, free))
 
 
 def _differing(first: Tensor, second: Tensor) -> int:
     return next(axis for axis, side in enumerate(first.shape) if side != second.shape[axis])
-
-
-def _other_weights(listing: Listing, card: NetworkCard, matching: int, count: int) -> str:
-    entries = listing.entries
-    foreign_classes = listing.foreign_classes
-    objects = "." in listing.root or any("_parameters" in name.split(".") for name in entries)
-    if not matching and foreign_classes and (objects or not entries):
-        return refusal(listing.title, foreign_classes[0])
-    if not entries and listing.root != "dict":
-        return (
-            f"{listing.title} holds a {show_name(listing.root)}, not a state dict. Save "
-            "`model.state_dict()`."
-        )
-    if not entries:
-        return (
-            f"{listing.title} is no state dict of plain tensors: no tensor is in it. Save "
-            "`model.state_dict()`."
-        )
-    # Raises, and names the kind of tensor.
-    if all(entry.dtype not in DTYPES for entry in entries.values()):
-        listing.take(next(iter(entries)))
-    return (
-        f"{listing.title} holds other weights than {card.architecture}: {matching} of its {count} "
-        f"tensors are in the file. {_ADVICE}"
-    )
-
-
-def _check_kinds(listing: Listing, match: Match) -> None:
-    for name in match.names.values():
-        if listing.entries[name].dtype not in DTYPES:
-            listing.take(name)
-
-
-def _count_classes(listing: Listing, match: Match, free: dict[str, int]) -> int:
-    """Tell the number of classes from the one tensor whose shape depends on it."""
-    head = next((name for name in free if name in match.names), None)
-    if head is None:
-        raise CheckpointError(
-            f"{listing.title} has no classifier: {' and '.join(free)} are missing, and se_viz "
-            "explains what a classifier answers. Save the whole model, with its last layer."
-        )
-    shape = listing.entries[match.names[head]].shape
-    count = shape[free[head]] if len(shape) > free[head] else 0
-    if not 1 <= count <= MAX_CLASSES:
-        raise CheckpointError(
-            f"{listing.title} has a classifier {head} for {count} classes. {_ADVICE}"
-        )
-    return count
-
-
-def _notes(matches: Sequence[Match], extras: Sequence[str]) -> str:
-    """Say which of several weights were taken, and what no layer of the network is."""
-    first, *rest = [match for match in matches if is_whole(match)]
-    notes = ""
-    if rest:
-        also = ", ".join(match.title for match in rest[:3])
-        notes = f"Read from {first.title}; {also} would fit too: to see those, save them alone."
-    if extras:
-        more = f" and {len(extras) - 3} more" if len(extras) > 3 else ""
-        names = ", ".join(map(show_name, extras[:3])) + more
-        notes = f"{notes} Left out, as no part of the network: {names}.".strip()
-    return notes
 
 
 def _check_labels(labels: Sequence[str], count: int) -> None:

@@ -14,7 +14,9 @@ from se_viz.networks.cache import own_folder
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.catalogue import list_catalogue
 from se_viz.networks.checkpoints import damaged_cards, read_cards
+from se_viz.networks.given import first_name, list_given
 from se_viz.networks.libraries import has_library, require_library
+from se_viz.networks.sources import card_of
 
 OWN = "own/"
 """What the names of networks that users brought begin with."""
@@ -23,17 +25,24 @@ _LONGEST = 200
 number."""
 
 
-def list_networks(folder: Path | None = None) -> tuple[NetworkCard, ...]:
-    """Return the cards of all networks: bundled ones, those that users brought, torchvision's and
-    timm's.
+def list_networks(
+    folder: Path | None = None, *, config: Path | str | None = None
+) -> tuple[NetworkCard, ...]:
+    """Return the cards of all networks: given ones, bundled ones, those that users brought,
+    torchvision's and timm's.
 
-    With ``folder`` only the networks of that folder. Nothing is downloaded: `is_on_disk` tells what
+    With ``folder`` only the networks of that folder. ``config`` is a file that lists networks of
+    one's own (default: ``se_viz.toml`` in the working directory); what the card of one does not
+    know before it is made is empty or 0. Nothing is run or downloaded: `is_on_disk` tells what
     is there. A network whose card cannot be read is left out: `damaged_networks` tells why.
     """
     if folder:
         return read_cards(folder)
     own = (replace(card, name=OWN + card.name) for card in read_cards(own_folder()))
-    return (*read_cards(), *own, *list_catalogue())
+    given = map(card_of, list_given(config))
+    cards = (*given, *read_cards(), *own, *list_catalogue())
+    first = first_name()
+    return tuple(sorted(cards, key=lambda card: card.name != first)) if first else cards
 
 
 def damaged_networks(folder: Path | None = None) -> dict[str, str]:
@@ -64,14 +73,16 @@ def is_on_disk(card: NetworkCard) -> bool:
     return not card.source or hubs.find_weights(card) is not None
 
 
-def find_card(name: str, folder: Path | None = None) -> NetworkCard:
+def find_card(
+    name: str, folder: Path | None = None, *, config: Path | str | None = None
+) -> NetworkCard:
     """Return the card of a network by its name.
 
     Raises:
         NetworkError: there is none of this name; the nearest names are told.
         CheckpointError: its card cannot be read.
     """
-    cards = {card.name: card for card in list_networks(folder)}
+    cards = {card.name: card for card in list_networks(folder, config=config)}
     if name in cards:
         return cards[name]
     if name in (damaged := damaged_networks(folder)):

@@ -19,7 +19,8 @@ from se_viz.files import read_file
 from se_viz.gates import edit_gates
 from se_viz.gates.surgery import GateEdit, compile_edits
 from se_viz.images import MAX_BYTES, open_image
-from se_viz.networks import Network, load_network
+from se_viz.networks import Network
+from se_viz.networks.loading import load_listed
 from se_viz.networks.weights import hash_weights
 from se_viz.replay.comparison import TOLERANCE, Replayed, compare
 from se_viz.replay.files import read_bundle
@@ -140,7 +141,8 @@ def replay(
     content = _photo_of(bundle, photo)
     if network is None:
         usual = bundle.settings.device if bundle.settings.device in available_devices() else None
-        network = load_network(bundle.settings.network, device or usual, folder=folder)
+        # Never what the name itself says: a stranger wrote it.
+        network = load_listed(bundle.settings.network, device or usual, folder=folder)
     check_weights(bundle.settings, hash_weights(network.model), network.card.title)
     again = run_settings(network, network.crop(open_image(content)), bundle.settings)
     return compare_bundles(bundle, again, tolerance=tolerance)

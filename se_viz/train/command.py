@@ -10,8 +10,9 @@ from se_viz.devices import choose_device
 from se_viz.errors import DataError
 from se_viz.files import check_writable, hold, told
 from se_viz.names import show_path
-from se_viz.networks import Network, load_network
+from se_viz.networks import Network
 from se_viz.networks.checkpoints import FOLDER
+from se_viz.networks.loading import load_listed
 from se_viz.train.data import READABLE, Pictures, find_data
 from se_viz.train.export import Naming, export
 from se_viz.train.loop import Run, train, untrained_card
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
         training, validation = _read_data(find_data(arguments.data), batch=recipe.batch)
         # Read now: the export may replace this network by its own.
         initial = (
-            load_network(recipe.initial, "cpu", folder=arguments.out) if recipe.initial else None
+            load_listed(recipe.initial, "cpu", folder=arguments.out) if recipe.initial else None
         )
         steps = len(training) // recipe.batch
         state = Run(

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from se_viz.networks import catalogue
 from se_viz.networks.architectures import build
 from se_viz.networks.catalogue import read_rows, write_rows
-from se_viz.networks.own import MAX_BYTES
+from se_viz.networks.filling import MAX_BYTES
 from se_viz.networks.zoo import find_card, is_on_disk
 from se_viz.ui.words import plain
 from tests import ROOT

@@ -8,12 +8,13 @@ import streamlit as st
 from se_viz.devices import available_devices, choose_device
 from se_viz.errors import SeVizError
 from se_viz.networks import NetworkCard
+from se_viz.networks.sources import GIVEN
 from se_viz.networks.zoo import OWN, damaged_networks, list_on_disk
 from se_viz.ui.asking import get_view
 from se_viz.ui.frame.brought import is_shown
 from se_viz.ui.navigation import link_page
 from se_viz.ui.session import keys, note, refuse, take
-from se_viz.ui.words import as_markdown, plain
+from se_viz.ui.words import as_markdown, code, plain
 
 
 def show_network_choice() -> None:
@@ -58,13 +59,18 @@ def _choose() -> None:
     name = st.selectbox(
         "Network", list(cards), format_func=lambda key: cards[key].title, key=keys.NETWORK.name
     )
-    card = cards[name]
-    top1 = "" if card.top1 is None else f", top-1 {card.top1:.1%}"
-    data = plain(card.data)
-    origin = f", {data}" if name.startswith(OWN) else f"{top1} on {data}"
-    st.caption(f"{card.parameters / 1e6:.1f} M parameters{origin}.")
+    st.caption(_describe(cards[name]))
     device = st.selectbox("Device", available_devices(), key=keys.DEVICE.name)
     st.caption(choose_device(device).reason)
+
+
+def _describe(card: NetworkCard) -> str:
+    data = plain(card.data)
+    if card.library == GIVEN:
+        return f"{code(card.architecture)}, from {data}."
+    top1 = "" if card.top1 is None else f", top-1 {card.top1:.1%}"
+    origin = f", {data}" if card.name.startswith(OWN) else f"{top1} on {data}"
+    return f"{card.parameters / 1e6:.1f} M parameters{origin}."
 
 
 def _use_linked(cards: Mapping[str, NetworkCard]) -> None:

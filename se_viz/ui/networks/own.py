@@ -5,9 +5,11 @@ import streamlit as st
 from se_viz.errors import SeVizError
 from se_viz.networks import NetworkCard, list_networks
 from se_viz.networks.families import list_architectures
+from se_viz.networks.filling import MAX_BYTES
 from se_viz.networks.labels import parse_labels
 from se_viz.networks.libraries import has_library
-from se_viz.networks.own import MAX_BYTES, forget, keep, read_own
+from se_viz.networks.own import forget, keep, read_own
+from se_viz.networks.sources import GIVEN
 from se_viz.networks.zoo import OWN, find_card
 from se_viz.ui.frame import bring, give_up, is_mine, is_private, is_shown
 from se_viz.ui.navigation import link_page
@@ -119,7 +121,9 @@ def show_kept() -> None:
 
 def _architectures() -> list[str]:
     cards = [
-        card for card in list_networks() if has_library(card) and not card.name.startswith(OWN)
+        card
+        for card in list_networks()
+        if has_library(card) and not card.name.startswith(OWN) and card.library != GIVEN
     ]
     bundled = [card.name for card in cards if not card.weights]
     listed = [_architecture(card) for card in cards if card.weights]

@@ -12,6 +12,7 @@ from se_viz.gates.tables import label_blocks
 from se_viz.networks import NetworkCard, downloads, list_networks
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
 from se_viz.networks.libraries import has_library, require_library
+from se_viz.networks.sources import GIVEN
 from se_viz.networks.zoo import OWN, damaged_networks, is_on_disk, list_on_disk
 from se_viz.ui.asking import get_engine
 from se_viz.ui.frame import is_shown
@@ -132,7 +133,7 @@ def _row(card: NetworkCard, on_disk: set[str]) -> dict[str, object]:
     return {
         "name": card.name,
         "here": "✓" if card.name in on_disk else "",
-        "parameters": card.parameters / 1e6,
+        "parameters": card.parameters / 1e6 if card.parameters else None,
         "gflops": card.gflops,
         "blocks": card.blocks,
         "se_parameters": _added(card.parameters, card.se_parameters),
@@ -154,7 +155,7 @@ def show_details(card: NetworkCard) -> None:
         if card.name == keys.NETWORK.get():
             st.badge("In use on all pages", color="green")
     values = {
-        "Parameters": f"{card.parameters / 1e6:.1f} M",
+        "Parameters": _or_dash(card.parameters / 1e6 if card.parameters else None, "{:.1f} M"),
         "GFLOPs": _or_dash(card.gflops, "{:.2f}"),
         "SE blocks": _or_dash(card.blocks, "{}"),
         "SE adds parameters": _or_dash(_added(card.parameters, card.se_parameters), "{:.1f}%"),
@@ -180,6 +181,8 @@ def show_details(card: NetworkCard) -> None:
 def _origin(card: NetworkCard) -> str:
     if card.name.startswith(OWN):
         return f"{card.data} for {card.architecture} of {card.library}"
+    if card.library == GIVEN:
+        return f"{card.architecture}, from {card.data}"
     weights = f"weights {card.weights} of {card.library}" if card.weights else card.library
     return f"{weights}, trained on {card.data}"
 

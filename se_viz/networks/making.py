@@ -1,0 +1,135 @@
+"""Networks of one's own, made: by code, of a file, or of weights for an architecture."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from se_viz.devices import choose_device
+from se_viz.errors import NetworkError
+from se_viz.networks.admission import admit_model
+from se_viz.networks.callables import call_source
+from se_viz.networks.card import NetworkCard
+from se_viz.networks.filling import fill_model
+from se_viz.networks.labels import read_labels
+from se_viz.networks.network import Network
+from se_viz.networks.own import read_own
+from se_viz.networks.sources import (
+    GIVEN,
+    MEAN,
+    SIDE,
+    STD,
+    Form,
+    Source,
+    check_source,
+    form_of,
+)
+
+
+def make_network(
+    source: Source, device: str | None = None, *, classes: Sequence[str] = ()
+) -> Network:
+    """Make a network of one's own, and move it to a device (default: the best there is).
+
+    ``classes`` are names of its classes, where no file has them.
+
+    Raises:
+        NetworkError: its code fails, or returns no network that can be shown.
+        NoSEBlocksError: it has no SE block that can be read.
+        CheckpointError: its weights cannot be read, or do not fit.
+        DataError: its labels cannot be read.
+        DeviceError: the device is not on this machine.
+    """
+    check_source(source)
+    names = read_labels(Path(source.labels)) if source.labels else tuple(classes)
+    if source.architecture:
+        return _of_architecture(source, names, device)
+    # The one place that knows who loads which form of a name.
+    load = {Form.CODE: _of_code, Form.ONNX: _of_onnx}[form_of(source.make)]
+    return load(source, names, device)
+
+
+def _of_onnx(source: Source, classes: tuple[str, ...], device: str | None) -> Network:
+    raise NetworkError(
+        f"{source.plain} is an ONNX file, which se_viz does not read yet. Name code that makes the "
+        "network: file.py:callable."
+    )
+
+
+def _of_architecture(source: Source, classes: tuple[str, ...], device: str | None) -> Network:
+    network = read_own(
+        Path(source.weights),
+        source.architecture,
+        labels=classes,
+        device=device,
+        multi_label=source.multi_label,
+    )
+    card = replace(network.card, name=source.name, title=source.title or network.card.title)
+    return replace(network, card=card)
+
+
+def _of_code(source: Source, classes: tuple[str, ...], device: str | None) -> Network:
+    # First: a device that is not there should be told before somebody's code runs for minutes.
+    place = choose_device(device).device
+    made = call_source(source)
+    model = admit_model(made.model if isinstance(made, Network) else made)
+    notes = fill_model(model, Path(source.weights), source.shown) if source.weights else ""
+    model = model.eval().requires_grad_(False).to(place)
+    if isinstance(made, Network):
+        return _of_network(made, model, source, classes, notes)
+    network = Network.from_model(
+        model,
+        classes=classes,
+        input_size=_side_of(source) or SIDE,
+        mean=source.mean or MEAN,
+        std=source.std or STD,
+        multi_label=source.multi_label,
+    )
+    return _named(network, source, notes)
+
+
+def _of_network(
+    made: Network, model: nn.Module, source: Source, classes: tuple[str, ...], notes: str
+) -> Network:
+    """Return a network that code has made itself, with what the source says otherwise."""
+    changes: dict[str, Any] = {
+        "classes": classes,
+        "input_size": _side_of(source),
+        "mean": source.mean,
+        "std": source.std,
+        "multi_label": source.multi_label,
+    }
+    changes = {name: value for name, value in changes.items() if value}
+    place = next((value.device for value in model.parameters()), made.device)
+    return _named(Network(model, replace(made.card, **changes), place), source, notes)
+
+
+def _named(network: Network, source: Source, notes: str) -> Network:
+    """Return a network under the name that its source is listed by."""
+    own = network.card
+    details = {
+        "title": source.title or (source.plain if own.title == own.name else own.title),
+        "architecture": source.plain,
+        "library": GIVEN,
+        "data": own.data or source.origin,
+        "notes": " ".join(filter(None, (own.notes, notes))),
+        "blocks": len(network.inspection.sites),
+        "parameters": sum(value.numel() for value in network.model.parameters()),
+    }
+    card: NetworkCard = replace(own, name=source.name, **details)
+    return replace(network, card=card)
+
+
+def _side_of(source: Source) -> int | None:
+    if not source.input:
+        return None
+    channels, *sides = source.input
+    if channels != 3 or len(sides) != 2 or sides[0] != sides[1]:
+        shape = "x".join(map(str, source.input))
+        raise NetworkError(
+            f"The input {shape} of {source.shown} is no square of three colours, which is what "
+            "photos become here. Give the side of the square, e.g. 224."
+        )
+    return sides[0]
