@@ -11,6 +11,7 @@ from pathlib import Path
 
 from se_viz.commands.checks import source_of
 from se_viz.errors import OptionError
+from se_viz.networks.config import CONFIG
 from se_viz.networks.given import NETWORK
 from se_viz.networks.sources import source_to_json
 
@@ -84,7 +85,8 @@ def environment_of(arguments: argparse.Namespace) -> dict[str, str]:
     """Return what the pages read of the networks that were named: they are scripts of their own."""
     source = source_of(arguments)
     network = source_to_json(source) if source else arguments.network
-    return {NETWORK: network} if network else {}
+    values = {NETWORK: network, CONFIG: arguments.config and str(arguments.config.absolute())}
+    return {name: value for name, value in values.items() if value}
 
 
 def check_place(address: str | None, port: int | None) -> None:

@@ -13,6 +13,7 @@ from se_viz.attribution.catalogue import find_method
 from se_viz.devices import ask_driver
 from se_viz.errors import (
     BundleError,
+    CheckpointError,
     DeviceError,
     ImageError,
     NetworkError,
@@ -23,6 +24,8 @@ from se_viz.files import FIGURES, check_folder_target, check_ordinary, check_tar
 from se_viz.images import find_images
 from se_viz.names import show_name, show_path
 from se_viz.networks import NetworkCard, list_networks
+from se_viz.networks.config import read_config
+from se_viz.networks.given import problems_of
 from se_viz.networks.sources import Form, Source, check_source, form_of, make_source
 from se_viz.networks.zoo import damaged_networks, find_card, find_file
 from se_viz.terminal import complain
@@ -50,6 +53,8 @@ def check(arguments: argparse.Namespace) -> bool:
     for name in ("bundle", "photo"):
         if getattr(arguments, name, None):
             _check_file(getattr(arguments, name), BundleError)
+    if "config" in arguments and not getattr(arguments, "checkpoints", None):
+        _check_config(arguments)
     if "network" in arguments and arguments.command != "download":
         _check_network(arguments)
     if "data" in arguments and arguments.data:
@@ -90,7 +95,7 @@ def cards_of(arguments: argparse.Namespace) -> tuple[NetworkCard, ...]:
     """
     cards = list_networks(arguments.checkpoints, config=arguments.config)
     if not cards:
-        for reason in damaged_networks(arguments.checkpoints).values():
+        for reason in damaged_networks(arguments.checkpoints, config=arguments.config).values():
             complain(reason)
         place = arguments.checkpoints or "this installation"
         raise NetworkError(
@@ -143,7 +148,37 @@ def _check_network(arguments: argparse.Namespace) -> None:
         if card.source:
             find_file(card)
     elif arguments.command not in ("app", "methods", "replay"):
+        _check_default(arguments)
         cards_of(arguments)
+
+
+def _check_config(arguments: argparse.Namespace) -> None:
+    """Check a list of networks that was named, and for the app also the one that lies here.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    if arguments.command != "app" and not arguments.config:
+        return
+    if reason := read_config(arguments.config).problem:
+        raise CheckpointError(reason)
+    if arguments.command == "app":
+        for reason in problems_of(arguments.config).values():
+            complain(reason)
+
+
+def _check_default(arguments: argparse.Namespace) -> None:
+    """Check all that is listed where the first one is meant: it may be the one that is left out.
+
+    Raises:
+        CheckpointError: something of the list cannot be used.
+    """
+    if arguments.checkpoints:
+        return
+    config = read_config(arguments.config)
+    for reason in (config.problem, *config.problems.values()):
+        if reason:
+            raise CheckpointError(f"{reason} Or name a network with --network.")
 
 
 def _check_file(path: Path, kind: type[SeVizError]) -> None:

@@ -14,6 +14,7 @@ from se_viz.names import show_name
 from se_viz.networks import NetworkCard, downloads, list_networks
 from se_viz.networks.cache import cache_bytes, cache_folder, empty_cache
 from se_viz.networks.libraries import has_library
+from se_viz.networks.sources import GIVEN
 from se_viz.networks.zoo import damaged_networks, find_card, is_on_disk
 from se_viz.terminal import OutputError, TerminatedError, complain
 
@@ -27,7 +28,8 @@ def networks(arguments: argparse.Namespace) -> int:
             "`python -m se_viz networks` lists all."
         )
     _print_cards(cards)
-    for name, reason in damaged_networks(arguments.checkpoints).items():
+    damaged = damaged_networks(arguments.checkpoints, config=arguments.config)
+    for name, reason in damaged.items():
         if _fits(name, arguments.pattern):
             complain(f"{name} is left out: {reason}")
     return 0
@@ -35,7 +37,7 @@ def networks(arguments: argparse.Namespace) -> int:
 
 def download(arguments: argparse.Namespace) -> int:
     """Fetch the weights of a network to the cache, with a line that tells how far it is."""
-    card = find_card(arguments.network)
+    card = find_card(arguments.network, config=arguments.config)
     if is_on_disk(card):
         print(f"{card.name} is on this disk already.")
         return 0
@@ -108,7 +110,7 @@ def _print_cards(cards: Sequence[NetworkCard]) -> None:
             else card.se_parameters / (card.parameters - card.se_parameters)
         )
         columns = (
-            f"{card.parameters / 1e6:6.2f} M",
+            f"{card.parameters / 1e6:6.2f} M" if card.parameters else f"{'-':>8}",
             f"{_or_dash(card.gflops, '.2f'):>7}",
             f"{_or_dash(card.blocks, 'd'):>9}",
             f"{_or_dash(share, '.1%'):>8}",
@@ -122,6 +124,8 @@ def _or_dash(value: int | float | None, form: str) -> str:
 
 
 def _place(card: NetworkCard) -> str:
+    if card.library == GIVEN:
+        return f"{card.architecture}, from {card.data}"
     if is_on_disk(card):
         return "on this disk"
     return (

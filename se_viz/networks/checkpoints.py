@@ -34,6 +34,14 @@ def damaged_cards(folder: Path | None = None) -> dict[str, str]:
     return _scan(folder or FOLDER)[1]
 
 
+def list_files(folder: Path | None = None) -> list[str]:
+    """Return the names of a folder's cards; none where it may not be read."""
+    try:
+        return [name for name in os.listdir(folder or FOLDER) if name.endswith(".json")]
+    except OSError:
+        return []
+
+
 def _scan(folder: Path) -> tuple[tuple[NetworkCard, ...], dict[str, str]]:
     cards: list[NetworkCard] = []
     damaged: dict[str, str] = {}

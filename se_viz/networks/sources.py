@@ -4,6 +4,7 @@ Nothing is imported or run here, and nothing needs PyTorch: `loading` does both.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -24,6 +25,7 @@ SIDE = 224
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """Of ImageNet's colours, which most photos are normalised with."""
+_NAME = re.compile(r"\w[\w.+-]{0,99}")
 _MOST_SIDES = 4
 _MOST_VALUES = 2**26
 
@@ -89,27 +91,39 @@ class Source:
         return self.architecture or _without_folder(self.make)
 
 
+def is_name(name: str) -> bool:
+    """Tell whether a network of one's own may be listed by a name: it is no path, and no code."""
+    return _NAME.fullmatch(name) is not None and form_of(name) is Form.LISTED
+
+
 def make_source(
-    make: str = "", *, folder: Path | None = None, name: str = "", **details: Any
+    make: str = "",
+    *,
+    folder: Path | None = None,
+    name: str = "",
+    installed: bool = False,
+    **details: Any,
 ) -> Source:
     """Return a source whose files are looked for in a folder, by default the working directory.
 
-    ``details`` are the other fields; paths may be relative.
+    What is ``installed`` is looked for in no folder. ``details`` are the other fields; paths may be
+    relative.
 
     Raises:
         NetworkError: ``make`` names nothing that could make a network.
     """
     folder = (folder or Path()).absolute()
-    if make and form_of(make) is Form.CODE:
+    if make and form_of(make) is Form.ONNX:
+        make = str(folder / make)
+    elif make:
         place, attribute = split_make(make)
         make = f"{folder / place}:{attribute}" if place.endswith(".py") else make
-    elif make:
-        make = str(folder / make)
     for file in ("weights", "labels"):
         if details.get(file):
             details[file] = str(folder / details[file])
     plain = details.get("architecture") or _without_folder(make)
-    return Source(name or _name_of(plain), make, folder=str(folder), **details)
+    where = "" if installed else str(folder)
+    return Source(name or _name_of(plain), make, folder=where, **details)
 
 
 def split_make(make: str) -> tuple[str, str]:

@@ -14,7 +14,13 @@ from se_viz.networks.cache import own_folder
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.catalogue import list_catalogue
 from se_viz.networks.checkpoints import damaged_cards, read_cards
-from se_viz.networks.given import first_name, list_given
+from se_viz.networks.config import read_config
+from se_viz.networks.given import (
+    first_name,
+    list_installed,
+    list_named,
+    problems_of,
+)
 from se_viz.networks.libraries import has_library, require_library
 from se_viz.networks.sources import card_of
 
@@ -39,17 +45,23 @@ def list_networks(
     if folder:
         return read_cards(folder)
     own = (replace(card, name=OWN + card.name) for card in read_cards(own_folder()))
-    given = map(card_of, list_given(config))
-    cards = (*given, *read_cards(), *own, *list_catalogue())
+    named = map(card_of, list_named(config))
+    installed = map(card_of, list_installed(config))
+    cards = (*named, *read_cards(), *installed, *own, *list_catalogue())
     first = first_name()
     return tuple(sorted(cards, key=lambda card: card.name != first)) if first else cards
 
 
-def damaged_networks(folder: Path | None = None) -> dict[str, str]:
-    """Return why networks are left out of `list_networks`, by name."""
+def damaged_networks(
+    folder: Path | None = None, *, config: Path | str | None = None
+) -> dict[str, str]:
+    """Return why networks are left out of `list_networks`, by name; of a whole list of one's own,
+    by its file's name.
+    """
     if folder:
         return damaged_cards(folder)
     return {
+        **problems_of(config),
         **damaged_cards(),
         **{OWN + name: reason for name, reason in damaged_cards(own_folder()).items()},
     }
@@ -85,8 +97,10 @@ def find_card(
     cards = {card.name: card for card in list_networks(folder, config=config)}
     if name in cards:
         return cards[name]
-    if name in (damaged := damaged_networks(folder)):
+    if name in (damaged := damaged_networks(folder, config=config)):
         raise CheckpointError(damaged[name])
+    if not folder and (reason := read_config(config).problem):
+        raise CheckpointError(reason)
     if not cards:
         raise NetworkError(
             f"There is no network {show_name(name)!r}. Train one with `python -m se_viz train`."

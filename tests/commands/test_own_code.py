@@ -14,6 +14,7 @@ from se_viz.commands.app import environment_of
 from se_viz.commands.arguments import parse
 from se_viz.images.reading import list_samples
 from se_viz.networks import given, list_networks, load_network
+from se_viz.networks.config import CONFIG
 from se_viz.networks.sources import source_from_json
 from se_viz.replay import make_bundle, write_bundle
 from tests.support.own_code import write_net
@@ -173,3 +174,55 @@ def test_the_app_does_not_start_for_a_network_that_is_not_there(
     """A page could only say it later, to somebody else."""
     assert main(["app", *words.split()]) == 2
     assert capsys.readouterr().err.startswith(f"se_viz: {sentence}")
+
+
+LIST = """
+[networks.mine]
+make = "net.py:make"
+input = 48
+
+[networks.odd]
+make = "net.py:make"
+imput = 48
+"""
+
+
+def test_a_listed_network_of_ones_own_is_the_default(capsys: pytest.CaptureFixture[str]):
+    """`se_viz networks` has it first, and without --network the first is meant."""
+    Path("se_viz.toml").write_text(LIST.partition("[networks.odd]")[0])
+    assert main(["networks"]) == 0
+    first = capsys.readouterr().out.splitlines()[1].split()
+    assert first == ["mine", "-", "-", "-", "-", "-", "net.py:make,", "from", "se_viz.toml"]
+    assert main(["gates", CAT, "--device", "cpu", "--out", "gates.csv"]) == 0
+    assert set(pd.read_csv("gates.csv")["block"]) == {"SE_1_1", "SE_2_1"}
+
+
+def test_a_mistake_in_the_list_is_told_where_it_may_count(capsys: pytest.CaptureFixture[str]):
+    """The network that is left out may be the one that is meant, unless another one is named."""
+    Path("nets.toml").write_text(LIST)
+    sentence = "nets.toml: networks.odd.imput is no key. Did you mean input?"
+    words = ["--config", "nets.toml"]
+    assert main(["gates", CAT, *words]) == 2
+    assert capsys.readouterr().err == f"se_viz: {sentence} Or name a network with --network.\n"
+    assert main(["gates", CAT, *words, "--network", "odd"]) == 2
+    assert capsys.readouterr().err == f"se_viz: {sentence}\n"
+    assert main(["networks", "odd", *words]) == 2
+    assert main(["networks", "mine", *words]) == 0
+    assert main(["networks", *words]) == 0
+    assert f"odd is left out: {sentence}" in capsys.readouterr().err
+    assert main(["health", CAT, *words, "--network", "mine", "--device", "cpu"]) == 0
+
+
+def test_a_list_that_cannot_be_read_ends_the_command(capsys: pytest.CaptureFixture[str]):
+    """Whoever names a list, or starts the app beside one, means what is in it."""
+    assert main(["networks", "--config", "none.toml"]) == 2
+    assert "none.toml cannot be read: No such file or directory." in capsys.readouterr().err
+    Path("se_viz.toml").write_text("[networks\n")
+    assert main(["app"]) == 2
+    assert capsys.readouterr().err.startswith("se_viz: se_viz.toml: Expected")
+
+
+def test_the_app_reads_the_list_that_was_named():
+    """Its pages are scripts of their own, and may run in another folder."""
+    environment = environment_of(parse(["app", "--config", "nets.toml"]))
+    assert environment == {CONFIG: f"{Path.cwd()}/nets.toml"}

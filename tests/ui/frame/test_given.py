@@ -86,6 +86,32 @@ def test_code_that_fails_is_one_sentence_and_the_app_goes_on(
     assert len(page.get("progress")) == 5
 
 
+def test_a_list_beside_the_app_is_offered_and_loaded_when_it_is_chosen(page: AppTest):
+    """A network that fails is told on its page; the others go on."""
+    Path("se_viz.toml").write_text(
+        '[networks.fine]\nmake = "net.py:make"\ninput = 48\n[networks.bad]\nmake = "none.py:make"\n'
+    )
+    assert not page.run().exception
+    assert page.selectbox(key="network").options[:2] == ["net.py:make", "none.py:make"]
+    assert page.session_state["network"] == "fine"
+    assert not page.selectbox(key="network").set_value("bad").run().exception
+    assert [error.value for error in page.error] == [
+        "none.py cannot be read: No such file or directory. Check the name."
+    ]
+    page.query_params["network"] = "fine"
+    assert not page.selectbox(key="network").set_value("fine").run().error
+
+
+def test_a_link_may_name_a_network_that_is_listed(page: AppTest):
+    """It goes by the name alone, which only whoever runs the app can give to code."""
+    Path("se_viz.toml").write_text(
+        '[networks.one]\nmake = "net.py:make"\n\n[networks.two]\nmake = "net.py:make"\ninput = 48\n'
+    )
+    page.query_params["network"] = "two"
+    assert not page.run().exception
+    assert page.session_state["network"] == "two"
+
+
 ATTACKS = (
     "os:system",
     "net.py:make",
