@@ -7,7 +7,10 @@ from se_viz.commands.inputs import load
 
 def train(arguments: argparse.Namespace) -> int:
     """Train a network, or go on with a run."""
-    from se_viz.train.command import run
+    if arguments.recipe:
+        from se_viz.train.thousand import run
+    else:
+        from se_viz.train.command import run
 
     run(arguments)
     return 0

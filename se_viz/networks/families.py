@@ -10,6 +10,7 @@ from torch import nn
 
 from se_viz.errors import NetworkError
 from se_viz.names import show_name
+from se_viz.networks.efficientnet import ARCHITECTURE, build_se_efficientnet
 from se_viz.networks.resnet import PLANS, build_se_resnet
 
 
@@ -30,7 +31,10 @@ class Family:
 
 
 # No row names the classifier: it is the tensor whose shape depends on the number of classes.
-FAMILIES = (Family("SE-ResNet", tuple(PLANS), build_se_resnet, options=("width", "reduction")),)
+FAMILIES = (
+    Family("SE-ResNet", tuple(PLANS), build_se_resnet, options=("width", "reduction")),
+    Family("SE-EfficientNet-Lite", (ARCHITECTURE,), build_se_efficientnet, options=()),
+)
 
 
 def list_architectures() -> tuple[str, ...]:

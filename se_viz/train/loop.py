@@ -128,8 +128,14 @@ class Run:
         return shapes and state["schedule"]["total_steps"] == self.schedule.total_steps
 
 
-def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
-    """Return what a run saved after its last epoch.
+def read_state(
+    folder: Path,
+    device: torch.device,
+    *,
+    recipe: type = Recipe,
+    parts: tuple[str, ...] = ("model", "average", "optimiser", "schedule", "epoch"),
+) -> dict[str, Any]:
+    """Return what a run last saved: its recipe and the ``parts``.
 
     Raises:
         DataError: the file is damaged, or none of a run.
@@ -142,8 +148,8 @@ def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
             raise TypeError(foreign_classes[0])
         state = torch.load(path, map_location=device, weights_only=True)
         # Lists, where a tuple was saved, are as good.
-        state["recipe"] = asdict(Recipe(**state["recipe"]))
-        whole = {"model", "average", "optimiser", "schedule", "epoch"} <= state.keys()
+        state["recipe"] = asdict(recipe(**state["recipe"]))
+        whole = {*parts} <= state.keys()
     except OSError as error:
         raise DataError(
             f"{path} cannot be read: {error.strerror}. Name another folder with --run."

@@ -19,6 +19,8 @@ TITLE = "SE-ResNet-50, half width"
 DATA_NAME = "Imagenette v2"
 """What the card calls the data where classes are Imagenette's and no other name is given."""
 
+RECIPES = ("se_efficientnet_lite0",)
+"""Recipes that have a name."""
 _RANGES = {
     **dict.fromkeys(("rate", "gate_rate", "decay", "mixup"), (0, 1e6)),
     **dict.fromkeys(("smoothing", "crop", "erasing", "average"), (0, 1)),
@@ -60,7 +62,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compile", action="store_true", help="compile the network: a minute a size, then faster"
     )
+    _add_pretrained(parser)
     _add_recipe(parser)
+
+
+def _add_pretrained(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("SE blocks in a network that was trained without them")
+    group.add_argument(
+        "--recipe", choices=RECIPES, help="a whole recipe, instead of the settings below"
+    )
+    group.add_argument(
+        "--weights",
+        dest="plain",
+        type=read_path,
+        metavar="FILE",
+        help="weights of the plain network, which is the teacher too",
+    )
+    group.add_argument(
+        "--more",
+        type=read_path,
+        metavar="FOLDER",
+        help="photos of other classes: images, and labels.csv with the columns file and class; "
+        "every second one is trained on",
+    )
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
