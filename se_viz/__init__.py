@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from se_viz.gates.surgery import GateEdit, compile_edits, level_gates, scale_gates, set_gates
     from se_viz.images import open_image
+    from se_viz.insertion import insert_se
     from se_viz.networks import Network, NetworkCard, list_networks, load_network
 
 __version__ = "0.2.0"
@@ -55,6 +56,7 @@ __all__ = [
     "edit_gates",
     "find_gates",
     "gate_jacobian",
+    "insert_se",
     "inspect_gates",
     "level_gates",
     "list_networks",
@@ -90,6 +92,7 @@ __getattr__ = import_on_first_use(
         ),
         "gates.surgery": ("GateEdit", "compile_edits", "level_gates", "scale_gates", "set_gates"),
         "images": ("open_image",),
+        "insertion": ("insert_se",),
         "networks": ("Network", "NetworkCard", "list_networks", "load_network"),
     },
 )

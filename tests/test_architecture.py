@@ -29,6 +29,7 @@ LAYERS = (
     {"terminal"},
     {"devices"},
     {"gates", "images"},
+    {"insertion"},
     {"networks"},
     {"experiments"},
     {"attribution", "charts", "train"},

@@ -29,7 +29,7 @@ from se_viz.networks.given import problems_of
 from se_viz.networks.sources import Form, Source, check_source, form_of, make_source
 from se_viz.networks.zoo import damaged_networks, find_card, find_file
 from se_viz.terminal import complain
-from se_viz.train.options import check_folder
+from se_viz.train.options import LIST, check_folder
 
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 
@@ -58,7 +58,9 @@ def check(arguments: argparse.Namespace) -> bool:
     if "network" in arguments and arguments.command != "download":
         _check_network(arguments)
     if "data" in arguments and arguments.data:
-        check_folder(arguments.data)
+        listed = arguments.command == "evaluate" and (arguments.data / LIST).is_file()
+        if not listed:
+            check_folder(arguments.data)
     if getattr(arguments, "initial", ""):
         find_card(arguments.initial, arguments.out)
     if getattr(arguments, "device", None):

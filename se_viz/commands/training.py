@@ -20,9 +20,13 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Print the top-1 accuracy of a network."""
     from se_viz.train.data import find_data
     from se_viz.train.evaluate import evaluate_folder
+    from se_viz.train.options import LIST
 
     network = load(arguments)
-    top1, count = evaluate_folder(network, find_data(arguments.data))
+    folder = arguments.data
+    if folder is None or not (folder / LIST).is_file():
+        folder = find_data(folder)
+    top1, count = evaluate_folder(network, folder)
     print(
         f"{network.card.name}: top-1 {top1:.2%} on {count} images at {network.card.input_size} px "
         f"({network.device})"

@@ -5,6 +5,7 @@ Why: docs/decisions/001-where-squeeze-and-gate-are-read.md
 
 import re
 from dataclasses import dataclass
+from math import inf
 
 from torch import nn
 
@@ -101,6 +102,10 @@ _SCSE = (
 _CLAMP = "An SE block whose gate is computed without a module (a clamp), so that it cannot be read."
 
 OTHERS: dict[str, str] = {
+    "se_viz.insertion.blocks.NoSqueeze": (
+        "Excitation without a squeeze (arXiv 1709.01507, section 7.1) has a gate for each place "
+        "of a channel, not one for all."
+    ),
     "timm.layers.gather_excite.GatherExcite": (
         "Gather-excite (arXiv 1810.12348) may have a gate for each place of a channel, not one for "
         "all."
@@ -161,6 +166,8 @@ RANGES: dict[str, tuple[float, float, bool]] = {
     "Sigmoid": (0.0, 1.0, False),
     "Softmax": (0.0, 1.0, False),
     "Tanh": (-1.0, 1.0, False),
+    "ReLU": (0.0, inf, True),
+    **dict.fromkeys(("TwiceSigmoid", "OnePlusTanh"), (0.0, 2.0, False)),
     **dict.fromkeys(
         ("Hardsigmoid", "HardSigmoid", "HardSigmoidMe", "Hsigmoid", "h_sigmoid"), (0.0, 1.0, True)
     ),

@@ -51,11 +51,13 @@ def build_se_resnet(
         width_per_group=int(64 * width),
         zero_init_residual=True,
     )
-    return insert_se(model, reduction=reduction)
+    return _add_blocks(model, reduction=reduction)
 
 
-def insert_se(model: ResNet, *, reduction: int = 16) -> ResNet:
+def _add_blocks(model: ResNet, *, reduction: int) -> ResNet:
     """Put an SE block after the last norm of every residual unit, in place.
+
+    As `se_viz.insert_se` does, without the pass that it finds channels with.
 
     The block sees the residual branch before the addition: ``x + SE(F(x))`` (arXiv 1709.01507, Fig.
     3). torchvision's own ``forward`` stays as it is: the norm becomes the pair (norm, SE block).

@@ -101,9 +101,10 @@ def spread_squeezes(model: nn.Module, inputs: Iterable[Tensor], *, seed: int) ->
         count = len(directions)
         rotation = torch.linalg.qr(torch.randn(count, count, dtype=torch.double, generator=dice))[0]
         weight = rotation @ directions
-        block.fc1.weight.copy_(weight[..., None, None])
         assert block.fc1.bias is not None
-        block.fc1.bias.copy_(-weight @ mean)
+        # Of fewer images than hidden units, the others stay random.
+        block.fc1.weight[:count] = weight[..., None, None].float()
+        block.fc1.bias[:count] = (-weight @ mean).float()
 
 
 def _whitening(centred: Tensor, count: int) -> Tensor:

@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace) -> None:
     device = choose_device(arguments.device).device
     # First: a name that is mistyped should be told before the images are read.
     untrained_card(recipe)
-    _check_folders(arguments, out)
-    with _alone(arguments.run):
+    check_folders(arguments, out)
+    with alone(arguments.run):
         training, validation = _read_data(find_data(arguments.data), batch=recipe.batch)
         # Read now: the export may replace this network by its own.
         initial = (
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
-def _check_folders(arguments: argparse.Namespace, out: Path) -> None:
+def check_folders(arguments: argparse.Namespace, out: Path) -> None:
     """Find out before hours of training whether the run and the network can be written."""
     files = (
         arguments.run / "last.pt",
@@ -74,7 +74,12 @@ def _check_folders(arguments: argparse.Namespace, out: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run's folder.
+
+    Raises:
+        DataError: one is in it.
+    """
     try:
         with hold(folder):
             yield

@@ -25,6 +25,8 @@ from se_viz.train.photos import Views, mix
 MEAN = (127 / 255,) * 3
 STD = (128 / 255,) * 3
 """What the plain network was trained with; pixels range from 0 to 1."""
+PARTS = ("model", "average", "optimiser", "step")
+"""What a run saves beside its recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,15 @@ class Distilling:
     """Smallest share of a photo's area that a view shows."""
     repeats: int = 4
     """How often a photo of the list comes for each time that one of the ten classes does."""
-    gate_rate: float = 2e-3
+    gate_rate: float = 4e-3
     """Highest learning rate of the layers that make gates (the paper's W2)."""
-    hidden_rate: float = 5e-4
+    hidden_rate: float = 1e-3
     """The same of the layers before them (W1)."""
-    rate: float = 3e-5
+    rate: float = 5e-5
     """The same of all other weights."""
-    alone: int = 800
+    alone: int = 300
     """Steps in which the SE blocks learn alone."""
-    warm_up: int = 100
+    warm_up: int = 50
     """Steps in which a rate rises."""
     labels: float = 0.2
     """Share of the labels in the loss; the rest is the teacher's."""
@@ -58,7 +60,7 @@ class Distilling:
     """Temperature of the teacher's answers (arXiv 1503.02531)."""
     decay: float = 0.01
     """AdamW's decay of weight matrices."""
-    average: float = 0.998
+    average: float = 0.995
     """Decay of the moving average of the weights, per step."""
     seed: int = 0
     """Seed of the hidden units and the augmentation."""
@@ -77,14 +79,21 @@ class Distillation:
     """One run and the folder that it lives in."""
 
     def __init__(
-        self, recipe: Distilling, folder: Path, *, student: nn.Module, teacher: nn.Module
+        self,
+        recipe: Distilling,
+        folder: Path,
+        *,
+        student: nn.Module,
+        teacher: nn.Module,
+        device: torch.device,
     ) -> None:
         self.recipe = recipe
         self.folder = folder
+        self.device = device
         self.step = 0
         # Norms keep the statistics of the large data set that they were trained on.
-        self.student = student.eval().to(memory_format=torch.channels_last)
-        self.teacher = teacher.to(memory_format=torch.channels_last)
+        self.student = student.eval().to(device).to(memory_format=torch.channels_last)
+        self.teacher = teacher.to(device).to(memory_format=torch.channels_last)
         self.average = AveragedModel(
             self.student, multi_avg_fn=get_ema_multi_avg_fn(recipe.average), use_buffers=True
         )
@@ -93,14 +102,19 @@ class Distillation:
             self._resume()
 
     def train_step(self, views: Views) -> Losses:
-        """Train on the views of one step."""
-        images, labels = views.at(self.step)
-        inputs, targets = mix(normalise(images, MEAN, STD), labels)
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        """Train on the views of one step: the teacher sees them as they are, the student
+        damaged.
+        """
+        clean, damaged, labels = views.at(self.step)
+        sights = []
+        for images in (clean, damaged):
+            inputs = normalise(images.to(self.device), MEAN, STD)
+            mixed, targets = mix(inputs, labels.to(self.device), seed=self.step)
+            sights.append(mixed.contiguous(memory_format=torch.channels_last))
         self._set_rates()
         with torch.no_grad():
-            taught = self.teacher(inputs)
-        logits = self.student(inputs)
+            taught = self.teacher(sights[0])
+        logits = self.student(sights[1])
         distance = distil(logits, taught, self.recipe.temperature)
         named = F.cross_entropy(logits, targets)
         share = self.recipe.labels
@@ -134,8 +148,7 @@ class Distillation:
         return {"model": self.student, "average": self.average, "optimiser": self.optimiser}
 
     def _resume(self) -> None:
-        parts = ("model", "average", "optimiser", "step")
-        state = read_state(self.folder, torch.device("cpu"), recipe=Distilling, parts=parts)
+        state = read_state(self.folder, self.device, recipe=Distilling, parts=PARTS)
         if state["recipe"] != asdict(self.recipe):
             raise DataError(
                 f"{self.folder} holds a run with another recipe ({state['recipe']}). Name another "

@@ -8,7 +8,10 @@ from tqdm import tqdm
 
 from se_viz.errors import DataError
 from se_viz.networks import Network
+from se_viz.networks.labels import imagenet_classes
 from se_viz.train.data import Pictures, normalise, validation_batches
+from se_viz.train.options import LIST
+from se_viz.train.photos import CLASSES, read_list
 
 
 @torch.inference_mode()
@@ -62,8 +65,31 @@ def _check_classes(network: Network, folders: Sequence[str]) -> int | None:
 
 
 def evaluate_folder(network: Network, folder: Path) -> tuple[float, int]:
-    """Return top-1 accuracy on ``folder``/val and the number of its images."""
+    """Return top-1 accuracy on ``folder``/val and the number of its images.
+
+    Of a folder with a list, ``labels.csv``, on every second of its photos: those that no training
+    here has seen.
+    """
+    if (folder / LIST).is_file():
+        return _evaluate_list(network, folder)
     # se_viz's own networks are validated as `validation_batches` says, others as their source
     # scales and cuts.
     pictures = Pictures(folder / "val", crop=network.crop if network.card.resize else None)
     return evaluate(network, pictures), len(pictures)
+
+
+@torch.inference_mode()
+def _evaluate_list(network: Network, folder: Path, *, batch: int = 50) -> tuple[float, int]:
+    card = network.card
+    if network.classes != imagenet_classes(CLASSES):
+        raise DataError(
+            f"{folder / LIST} numbers ImageNet's thousand classes, which {card.name} has not. Name "
+            "the folder of the network's own data set."
+        )
+    photos = read_list(folder, view=card.view, first=1)
+    right = 0
+    for start in range(0, len(photos), batch):
+        images = torch.stack(photos.images[start : start + batch]).to(network.device)
+        answers = network.model(normalise(images, card.mean, card.std)).argmax(1).cpu()
+        right += int((answers == torch.tensor(photos.labels[start : start + batch])).sum())
+    return right / len(photos), len(photos)

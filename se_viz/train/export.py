@@ -60,7 +60,7 @@ def export(
 def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: dict) -> Network:
     plan = untrained_card(recipe)
     model = build(plan, num_classes=len(classes))
-    model.load_state_dict(_averaged(state))
+    model.load_state_dict(averaged(state))
     model.half().float().eval().requires_grad_(False)
     card = NetworkCard(
         name=naming.name,
@@ -85,7 +85,8 @@ def _network(recipe: Recipe, naming: Naming, classes: tuple[str, ...], state: di
     return Network(model, card, torch.device("cpu"))
 
 
-def _averaged(state: dict) -> dict[str, torch.Tensor]:
+def averaged(state: dict) -> dict[str, torch.Tensor]:
+    """Return the moving average of the weights in what a run saved."""
     prefix = "module."
     return {
         key.removeprefix(prefix): value

@@ -19,8 +19,12 @@ TITLE = "SE-ResNet-50, half width"
 DATA_NAME = "Imagenette v2"
 """What the card calls the data where classes are Imagenette's and no other name is given."""
 
+LIST = "labels.csv"
+"""A list of photos, with the columns file and class, in a folder beside the folder images."""
 RECIPES = ("se_efficientnet_lite0",)
 """Recipes that have a name."""
+_BESIDE = ("recipe", "data", "out", "name", "title", "seed", "initial", "device")
+"""What counts beside the name of a recipe."""
 _RANGES = {
     **dict.fromkeys(("rate", "gate_rate", "decay", "mixup"), (0, 1e6)),
     **dict.fromkeys(("smoothing", "crop", "erasing", "average"), (0, 1)),
@@ -85,6 +89,9 @@ def _add_pretrained(parser: argparse.ArgumentParser) -> None:
         help="photos of other classes: images, and labels.csv with the columns file and class; "
         "every second one is trained on",
     )
+    group.add_argument(
+        "--export", action="store_true", help="write weights and card of the run as it stands"
+    )
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -109,11 +116,13 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
 
 
 def check_recipe(arguments: argparse.Namespace) -> None:
-    """Refuse fractions out of their range, and sizes that no epoch would use.
+    """Refuse fractions out of their range, sizes that no epoch would use, and settings beside a
+    whole recipe.
 
     Raises:
         OptionError: there is one.
     """
+    _check_pretrained(arguments)
     for name, (low, high) in _RANGES.items():
         value = getattr(arguments, name)
         option = name.replace("_", "-")
@@ -131,6 +140,32 @@ def check_recipe(arguments: argparse.Namespace) -> None:
         raise OptionError(
             f"--sizes names {len(arguments.sizes)} sizes for {arguments.epochs} epochs, and each "
             "takes an epoch at least. Name fewer sizes, or add epochs."
+        )
+
+
+def _check_pretrained(arguments: argparse.Namespace) -> None:
+    options = set(arguments.option_names)
+    names = {"plain": "weights"}
+    needed = ("plain", "more", "run")
+    if not arguments.recipe:
+        for option in ("plain", "more"):
+            if option in options:
+                raise OptionError(
+                    f"--{names.get(option, option)} is for a whole recipe, and none is named. Add "
+                    f"--recipe {RECIPES[0]}, or leave it out."
+                )
+        return
+    for option in needed:
+        if option not in options:
+            raise OptionError(
+                f"--recipe {arguments.recipe} needs --{names.get(option, option)}. Add it; "
+                "`python -m se_viz train --help` says what it is."
+            )
+    idle = options - {*needed, *_BESIDE}
+    for option in sorted(idle):
+        raise OptionError(
+            f"--{option.replace('_', '-')} has no effect beside --recipe, which says it all. Leave "
+            "it out."
         )
 
 

@@ -15,6 +15,7 @@ from se_viz.networks.card import View
 from se_viz.networks.crop import crop_image
 from se_viz.networks.labels import imagenet_classes
 from se_viz.train.data import Pictures
+from se_viz.train.options import LIST
 
 CLASSES = 1000
 
@@ -59,7 +60,7 @@ def read_list(folder: Path, *, view: View | None = None, first: int = 0) -> Phot
     Raises:
         DataError: there is no such list, or a photo of it cannot be read.
     """
-    path = folder / "labels.csv"
+    path = folder / LIST
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))[first::2]
@@ -104,11 +105,9 @@ class Views:
         """Steps of an epoch."""
         return sum(self.repeats) // self.batch
 
-    def at(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the images of a step, uint8, and their labels; a third each mixed up, cut and
-        mixed, and as they are.
-
-        Mixed images have labels (batch, 1000) that sum to 1, others (batch,) numbers.
+    def at(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the images of a step, uint8 (batch, 3, size, size), the same images damaged, and
+        their labels.
         """
         epoch, place = divmod(step, self.steps)
         dice = torch.Generator().manual_seed(self.seed + 7919 * epoch)
@@ -122,17 +121,44 @@ class Views:
                 v2.RandomHorizontalFlip(),
             ]
         )
-        images = torch.stack([look(self.photos.images[index]) for index in chosen])
+        images = [look(self.photos.images[index]) for index in chosen]
+        damaged = torch.stack([damage(image) for image in images])
         labels = torch.tensor([self.photos.labels[index] for index in chosen])
-        return images, labels
+        return torch.stack(images), damaged, labels
 
 
-def mix(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mix the photos of a batch with each other in two of three cases (arXiv 1710.09412 and
-    1905.04899).
+def damage(image: Tensor) -> Tensor:
+    """Return a photo in another light, blurred, coarse or noisy, or as it was: a quarter each.
 
-    Mixed photos lie between classes, where a teacher has more to say than one name.
+    What differs between such views is much of what a factor for each channel can make up for.
     """
+    ways = [
+        v2.Identity(),
+        v2.ColorJitter(brightness=0.6, contrast=0.6, saturation=0.6),
+        v2.RandomChoice([v2.GaussianBlur(7, (0.5, 2.5)), v2.Lambda(_coarsen)]),
+        v2.Compose([v2.Lambda(_add_noise), v2.ColorJitter(brightness=0.4, contrast=0.4)]),
+    ]
+    return v2.RandomChoice(ways)(image)
+
+
+def _coarsen(image: Tensor) -> Tensor:
+    sides = [side // 2 for side in image.shape[-2:]]
+    return v2.functional.resize(v2.functional.resize(image, sides), list(image.shape[-2:]))
+
+
+def _add_noise(image: Tensor) -> Tensor:
+    noise = torch.randn(image.shape) * float(torch.rand(())) * 30
+    return (image + noise).clamp(0, 255).to(torch.uint8)
+
+
+def mix(images: Tensor, labels: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Mix the photos of a batch with each other in two of three cases (arXiv 1710.09412 and
+    1905.04899); the same seed mixes two batches alike.
+
+    Mixed photos lie between classes, where a teacher has more to say than one name. Their labels
+    are (batch, 1000) and sum to 1.
+    """
+    torch.manual_seed(seed)
     mixers = [
         v2.Identity(),
         v2.MixUp(alpha=1.0, num_classes=CLASSES),

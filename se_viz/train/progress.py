@@ -30,15 +30,17 @@ class Answers:
 @torch.inference_mode()
 def answer(model: nn.Module, photos: Photos, *, gates: bool, batch: int = 50) -> Answers:
     """Return a network's answers to photos in the size that it sees, without mixing them."""
+    device = next(model.parameters()).device
     logits: list[Tensor] = []
     values: dict[str, list[Tensor]] = {}
     for start in range(0, len(photos), batch):
-        inputs = normalise(torch.stack(photos.images[start : start + batch]), MEAN, STD)
+        images = torch.stack(photos.images[start : start + batch]).to(device)
+        inputs = normalise(images, MEAN, STD)
         if not gates:
-            logits.append(model(inputs))
+            logits.append(model(inputs).cpu())
             continue
         with capture_gates(model) as records:
-            logits.append(model(inputs))
+            logits.append(model(inputs).cpu())
         for record in records:
             values.setdefault(record.block, []).append(record.gate)
     spreads = {block: float(torch.cat(parts).std(0).mean()) for block, parts in values.items()}

@@ -195,5 +195,7 @@ def _add_images(command: ArgumentParser) -> None:
 def add_evaluate(command: ArgumentParser) -> None:
     """Add the images whose classes are known."""
     command.add_argument(
-        "--data", type=read_path, help="folder with train and val (default: download Imagenette v2)"
+        "--data",
+        type=read_path,
+        help="folder with train and val, or with labels.csv (default: download Imagenette v2)",
     )
