@@ -31,7 +31,10 @@ def add_network(command: ArgumentParser) -> None:
         "--architecture", metavar="NAME", help="architecture of --weights, e.g. timm/seresnet50"
     )
     group.add_argument(
-        "--labels", type=read_path, metavar="FILE", help="names of the classes, one a line"
+        "--labels",
+        type=read_path,
+        metavar="FILE",
+        help="names of the classes: one a line, JSON, or CSV with a header",
     )
     group.add_argument(
         "--multi-label", action="store_true", help="classes are independent: a sigmoid for each"

@@ -33,7 +33,7 @@ def show_upload(card: NetworkCard | None) -> None:
     count = keys.OWN_COUNT.get()
     file = st.file_uploader(
         f"Weights (up to {MAX_BYTES // 2**30} GB)",
-        type=["safetensors", "pt", "pth", "bin"],
+        type=["safetensors", "pt", "pth", "ckpt", "bin"],
         key=f"{keys.OWN_WEIGHTS}-{count}" if count else keys.OWN_WEIGHTS,
     )
     labels = st.text_area("Labels, one a line (optional)", key=keys.OWN_LABELS, height=100)
