@@ -46,8 +46,13 @@ def measure_cost(model: nn.Module, size: int) -> Cost:
     ]
     shapes = deepcopy(model, {id(value): value.detach() for value in loose}).to("meta").eval()
     lend_findings(model, shapes)
-    blocks = scan_model(shapes).blocks.values()
-    paths = {module: path for path, module in shapes.named_modules()}
+    return count_cost(shapes, size)
+
+
+def count_cost(model: nn.Module, size: int) -> Cost:
+    """Count the same in a pass of the model itself, where its values decide on shapes."""
+    blocks = scan_model(model).blocks.values()
+    paths = {module: path for path, module in model.named_modules()}
     # Where the excitation is part of a longer `forward`, its layers are counted, not the block.
     parts = {
         part: paths[part]
@@ -55,15 +60,15 @@ def measure_cost(model: nn.Module, size: int) -> Cost:
         for part in (place.flow.parts if place.flow else (place.block,))
     }
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        shapes(torch.zeros(1, 3, size, size, device="meta"))
+        model(torch.zeros(1, 3, size, size, device=next(model.parameters()).device))
     # Two operations (a product and a sum) are one multiply-add.
     work = {name: sum(counts.values()) / 2e9 for name, counts in counter.get_flop_counts().items()}
     return Cost(
-        parameters=_count(shapes),
+        parameters=_count(model),
         gflops=work["Global"],
         blocks=len(blocks),
         se_parameters=sum(map(_count, parts)),
-        se_gflops=sum(work.get(f"{type(shapes).__name__}.{path}", 0.0) for path in parts.values()),
+        se_gflops=sum(work.get(f"{type(model).__name__}.{path}", 0.0) for path in parts.values()),
     )
 
 

@@ -2,9 +2,7 @@
 if they wish.
 """
 
-import hashlib
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -26,6 +24,7 @@ from se_viz.networks.filling import Fit, Plan, fill, find_fit, read_content
 from se_viz.networks.labels import numbered_classes
 from se_viz.networks.listing import Listing, read_listing
 from se_viz.networks.network import Network
+from se_viz.networks.stems import name_network
 from se_viz.networks.weights import save_checkpoint
 from se_viz.networks.zoo import OWN
 
@@ -68,7 +67,7 @@ def read_own(
     _check_labels(labels, fit.classes)
     model = build(card, num_classes=fit.classes)
     fill(model, listing, fit, _ADVICE)
-    stem = _stem(name, content, (card.name, *labels, *(["multi-label"] * multi_label)))
+    stem = name_network(name, content, (card.name, *labels, *(["multi-label"] * multi_label)))
     own = replace(
         _own_card(card, stem, labels, fit.classes), **asdict(measure_cost(model, card.input_size))
     )
@@ -195,15 +194,6 @@ def _check_labels(labels: Sequence[str], count: int) -> None:
             f"The label {show_name(long[0])} has {len(long[0])} letters, more than {MAX_LABEL}. "
             "Write one label a line."
         )
-
-
-def _stem(name: str, content: bytes, choices: tuple[str, ...]) -> str:
-    """Name a network by its file and, so that no cache mixes two up, by a hash of all that makes
-    it.
-    """
-    # Of letters and digits only: it becomes the name of a file.
-    plain = re.sub(r"\W+", "_", Path(name).stem, flags=re.ASCII).strip("_")[:60] or "weights"
-    return f"{plain}-{hashlib.sha256(content + repr(choices).encode()).hexdigest()[:6]}"
 
 
 def _own_card(card: NetworkCard, stem: str, labels: Sequence[str], count: int) -> NetworkCard:

@@ -1,0 +1,94 @@
+"""What a file tells of its input and answers: the settings that a user confirms."""
+
+import ast
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import ModelProto, helper, numpy_helper
+
+from se_viz.networks.card import MAX_CLASSES, MAX_LABEL
+from se_viz.networks.onnx.reading import find_input, read_shape
+
+NORMALISATIONS = {
+    "ImageNet's mean and deviation": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "0 to 1": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "-1 to 1": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "0 to 255": ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
+}
+"""Usual ways to give pixels to a network, as mean and deviation of values from 0 to 1."""
+_SIDE = 224
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What a file seems to take."""
+
+    size: int
+    """Side of its square input, in pixels."""
+    fixed: bool
+    """Whether the file takes no other size."""
+    channels_last: bool
+    """Whether it takes (batch, height, width, channels)."""
+    normalisation: str
+    """A key of `NORMALISATIONS`."""
+    labels: tuple[str, ...]
+    """Names of classes that the file holds."""
+
+
+def guess(model: ModelProto, title: str) -> Guess:
+    """Read the settings off a graph.
+
+    Raises:
+        CheckpointError: it has no single input.
+    """
+    shape = read_shape(find_input(model, title))
+    last = len(shape) == 4 and shape[3] == 3 and shape[1] != 3
+    sides = [side for side in (shape[1:3] if last else shape[2:4]) if side]
+    return Guess(
+        size=max(sides, default=_SIDE),
+        fixed=bool(sides),
+        channels_last=last,
+        normalisation=_normalisation(model, find_input(model, title).name),
+        labels=_labels(model),
+    )
+
+
+def _normalisation(model: ModelProto, given: str) -> str:
+    """Tell from the first arithmetic on the pixels what they are to be."""
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            weights[node.output[0]] = helper.get_node_attr_value(node, "value")
+    for node in model.graph.node:
+        if given not in node.input:
+            continue
+        if node.op_type in ("Transpose", "Cast", "Identity"):
+            given = node.output[0]
+            continue
+        if node.op_type not in ("Sub", "Add", "Mul", "Div"):
+            break
+        values = [numpy_helper.to_array(weights[name]) for name in node.input if name in weights]
+        if len(values) != 1:
+            break
+        value = float(np.abs(values[0]).mean())
+        wide = value < 0.1 if node.op_type == "Mul" else value > 2
+        return "0 to 255" if wide else "0 to 1"
+    return next(iter(NORMALISATIONS))
+
+
+def _labels(model: ModelProto) -> tuple[str, ...]:
+    """Return the names of classes that some exporters write beside the graph."""
+    text = {item.key: item.value for item in model.metadata_props}.get("names", "")
+    try:
+        names = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return ()
+    values = [names[key] for key in sorted(names)] if _is_numbered(names) else names
+    if not isinstance(values, list) or not 0 < len(values) <= MAX_CLASSES:
+        return ()
+    fit = all(isinstance(name, str) and 0 < len(name.strip()) <= MAX_LABEL for name in values)
+    return tuple(values) if fit else ()
+
+
+def _is_numbered(names: object) -> bool:
+    return isinstance(names, dict) and set(names) == set(range(len(names)))
