@@ -17,8 +17,8 @@ if card:
 
 yours, disk = st.columns(2, gap="large")
 with yours:
-    st.subheader("Your own weights", anchor=False)
-    networks.show_upload(card)
+    st.subheader("Your own network", anchor=False)
+    networks.show_own(card)
 with disk:
     st.subheader("On this disk", anchor=False)
     networks.show_kept()

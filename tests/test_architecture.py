@@ -17,6 +17,10 @@ HOMES = {
     "huggingface_hub": ("se_viz/networks/hubs.py",),
     "plotly": ("se_viz/charts/",),
     "safetensors": ("se_viz/networks/weights.py",),
+    "onnx": ("se_viz/networks/onnx/",),
+    "onnx2torch": ("se_viz/networks/onnx/conversion.py",),
+    "onnxruntime": ("se_viz/networks/onnx/child.py",),
+    "onnxscript": ("se_viz/networks/onnx/rewriting.py",),
     # The command that starts the server, and nothing else of the command line.
     "streamlit": ("app.py", "pages/", "se_viz/ui/", "se_viz/commands/app.py"),
     "timm": ("se_viz/networks/",),

@@ -9,10 +9,12 @@ from se_viz.errors import NetworkError
 from se_viz.networks import downloads
 from se_viz.networks.architectures import build, build_trained
 from se_viz.networks.cache import own_folder
+from se_viz.networks.checkpoints import FOLDER
 from se_viz.networks.given import find_source
 from se_viz.networks.labels import imagenet_classes
 from se_viz.networks.making import make_network
 from se_viz.networks.network import Network
+from se_viz.networks.onnx.loading import LIBRARY, build_onnx
 from se_viz.networks.sources import Form, form_of, make_source, read_input
 from se_viz.networks.weights import read_weights
 from se_viz.networks.zoo import OWN, find_card, find_file
@@ -87,13 +89,16 @@ def load_listed(
         return make_network(source, device)
     card = find_card(name, folder, config=config)
     place = choose_device(device).device
+    own = folder is None and card.name.startswith(OWN)
+    holder = own_folder() if own else folder
+    file = replace(card, name=card.name.removeprefix(OWN)) if own else card
     if card.source:
         path = downloads.download(card) if download else find_file(card)
         card = replace(card, classes=card.classes or imagenet_classes(card.num_classes))
         model = build_trained(card, path)
+    elif card.library == LIBRARY:
+        model = build_onnx(file, holder or FOLDER)
     else:
         model = build(card, num_classes=len(card.classes))
-        own = folder is None and card.name.startswith(OWN)
-        file = replace(card, name=card.name.removeprefix(OWN)) if own else card
-        read_weights(model, file, own_folder() if own else folder)
+        read_weights(model, file, holder)
     return Network(model.eval().requires_grad_(False).to(place), card, place)

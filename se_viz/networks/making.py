@@ -15,6 +15,7 @@ from se_viz.networks.card import NetworkCard
 from se_viz.networks.filling import fill_model
 from se_viz.networks.labels import read_labels
 from se_viz.networks.network import Network
+from se_viz.networks.onnx.loading import read_onnx
 from se_viz.networks.own import read_own
 from se_viz.networks.sources import (
     GIVEN,
@@ -52,10 +53,21 @@ def make_network(
 
 
 def _of_onnx(source: Source, classes: tuple[str, ...], device: str | None) -> Network:
-    raise NetworkError(
-        f"{source.plain} is an ONNX file, which se_viz does not read yet. Name code that makes the "
-        "network: file.py:callable."
+    if source.weights:
+        raise NetworkError(
+            f"{source.plain} holds its own weights. Leave out --weights, or name code that makes "
+            "the network: file.py:callable."
+        )
+    network = read_onnx(
+        Path(source.make),
+        size=_side_of(source),
+        mean=_colours(source.mean),
+        std=_colours(source.std),
+        labels=classes,
+        multi_label=source.multi_label or None,
+        device=device,
     )
+    return _named(network, source, "")
 
 
 def _of_architecture(source: Source, classes: tuple[str, ...], device: str | None) -> Network:
@@ -120,6 +132,13 @@ def _named(network: Network, source: Source, notes: str) -> Network:
     }
     card: NetworkCard = replace(own, name=source.name, **details)
     return replace(network, card=card)
+
+
+def _colours(values: tuple[float, ...]) -> tuple[float, float, float] | None:
+    if not values:
+        return None
+    red, green, blue = values
+    return red, green, blue
 
 
 def _side_of(source: Source) -> int | None:

@@ -24,8 +24,9 @@ from se_viz.networks.filling import Fit, Plan, fill, find_fit, read_content
 from se_viz.networks.labels import numbered_classes
 from se_viz.networks.listing import Listing, read_listing
 from se_viz.networks.network import Network
+from se_viz.networks.onnx.loading import LIBRARY, SUFFIX, file_of
 from se_viz.networks.stems import name_network
-from se_viz.networks.weights import save_checkpoint
+from se_viz.networks.weights import save_checkpoint, save_file
 from se_viz.networks.zoo import OWN
 
 _MARK = ".visit"
@@ -104,6 +105,8 @@ def _save(network: Network, card: NetworkCard, *, for_now: bool) -> NetworkCard:
         (folder / f"{card.name}{_MARK}").write_text(str(os.getpid()))
     elif not for_now:
         (folder / f"{card.name}{_MARK}").unlink(missing_ok=True)
+    if card.library == LIBRARY:
+        return save_file(file_of(network), card, folder, suffix=SUFFIX)
     return save_checkpoint(network.model, card, folder, half=False)
 
 
@@ -151,7 +154,7 @@ def forget_left() -> None:
 
 def _delete(stem: str) -> None:
     # The mark last: what is left of a kill in between is still known to be nobody's.
-    for suffix in (".json", ".safetensors", _MARK):
+    for suffix in (".json", ".safetensors", SUFFIX, _MARK):
         (own_folder() / (stem + suffix)).unlink(missing_ok=True)
 
 

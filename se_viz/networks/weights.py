@@ -31,17 +31,22 @@ def save_checkpoint(
 
     Return the card with its hash.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     content = save(
         {name: _written(tensor, half=half) for name, tensor in model.state_dict().items()}
     )
+    return save_file(content, card, folder, suffix=".safetensors")
+
+
+def save_file(content: bytes, card: NetworkCard, folder: Path, *, suffix: str) -> NetworkCard:
+    """Write a file and its card beside it; return the card with the hash of the file."""
+    folder.mkdir(parents=True, exist_ok=True)
     card = replace(card, sha256=hashlib.sha256(content).hexdigest())
     # Both whole before either takes its place: a full disk leaves older ones that fit each other,
     # and between the two renames there is next to no time.
     with replace_file(folder / f"{card.name}.json") as file:
         file.write((json.dumps(card_to_json(card), indent=2) + "\n").encode())
         file.flush()
-        write_file(folder / f"{card.name}.safetensors", content)
+        write_file(folder / f"{card.name}{suffix}", content)
     return card
 
 

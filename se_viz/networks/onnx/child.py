@@ -108,7 +108,7 @@ def _run(content: bytes, name: str, images: np.ndarray, title: str) -> np.ndarra
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        answers = [session.run(None, {name: image[None]})[0] for image in images]
+        answers: list[Any] = [session.run(None, {name: image[None]})[0] for image in images]
     except MemoryError:
         raise
     except Exception as error:

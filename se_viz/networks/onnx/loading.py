@@ -3,7 +3,7 @@
 A file is read, simplified, converted and compared with onnxruntime in a child process; what that
 leaves is converted once more here, and no code of the file's author ever runs.
 
-Why: docs/decisions/047-onnx-files.md
+Why: docs/decisions/046-onnx-files.md
 """
 
 import hashlib
@@ -36,7 +36,7 @@ LIBRARY = "onnx"
 """What the cards of these networks say of who builds them."""
 _TASKS = "se_viz.networks.onnx.child"
 _LOOK = Bounds(memory=3 * 2**30, seconds=30, result=16 * 2**20)
-_PREPARE = Bounds(memory=8 * 2**30, seconds=180, result=2**30 + 2**24)
+_PREPARE = Bounds(memory=8 * 2**30, seconds=120, result=2**30 + 2**24)
 _files: "WeakKeyDictionary[nn.Module, bytes]" = WeakKeyDictionary()
 
 
@@ -110,8 +110,8 @@ def read_onnx(
         **dict.fromkeys(("evaluated_with", "trained_with", "sha256", "licence"), ""),
         parameters=0,
     )
-    network = Network(model.to(place), card, place)
-    # Counted when it is known which blocks it has.
+    # Counted once it is known which blocks it has.
+    Network(model.to(place), card, place)
     card = replace(card, **asdict(count_cost(model, side)))
     _files[model] = ready
     return Network(model, card, place)

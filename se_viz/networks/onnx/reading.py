@@ -16,6 +16,7 @@ from se_viz.names import show_name
 _ADVICE = "Export the network anew, as one file for inference."
 _MOST_NODES = 10_000
 _SLACK = 2**24
+_LOOPS = {"Loop", "Scan", "SequenceMap"}
 _DOMAINS = ("", "ai.onnx")
 
 
@@ -148,7 +149,9 @@ def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
 def _check_operators(graph: GraphProto, title: str) -> None:
     custom = {f"{node.domain}.{node.op_type}" for node in graph.node if node.domain not in _DOMAINS}
     if custom:
-        refuse_operators(custom, title, "of nobody's standard")
+        refuse_operators(custom, title, "of no standard")
+    if loops := {node.op_type for part in _graphs(graph) for node in part.node} & _LOOPS:
+        refuse_operators(loops, title, "that cannot be converted")
 
 
 def refuse_operators(names: Iterable[str], title: str, kind: str) -> None:

@@ -1,6 +1,6 @@
 """The parts of the page *Networks*."""
 
-from se_viz.ui.networks.own import show_kept, show_upload
+from se_viz.ui.networks.own import show_kept, show_own
 from se_viz.ui.networks.view import choose_card, show_blocks, show_cache, show_details
 
 __all__ = [
@@ -9,5 +9,5 @@ __all__ = [
     "show_cache",
     "show_details",
     "show_kept",
-    "show_upload",
+    "show_own",
 ]

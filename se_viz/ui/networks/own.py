@@ -1,4 +1,4 @@
-"""The parts of the Networks page for weights that users bring."""
+"""The parts of the Networks page for networks that users bring."""
 
 import streamlit as st
 
@@ -8,13 +8,24 @@ from se_viz.networks.families import list_architectures
 from se_viz.networks.filling import MAX_BYTES
 from se_viz.networks.labels import parse_labels
 from se_viz.networks.libraries import has_library
-from se_viz.networks.own import forget, keep, read_own
+from se_viz.networks.own import forget, read_own
 from se_viz.networks.sources import GIVEN
-from se_viz.networks.zoo import OWN, find_card
-from se_viz.ui.frame import bring, give_up, is_mine, is_private, is_shown
-from se_viz.ui.navigation import link_page
-from se_viz.ui.session import keys, stop_if_unwanted, use_network
-from se_viz.ui.words import as_markdown, plain
+from se_viz.networks.zoo import OWN
+from se_viz.ui.frame import give_up, is_mine, is_private, is_shown
+from se_viz.ui.networks.own_onnx import show_onnx_upload
+from se_viz.ui.networks.taking import ask_for_all, new_key, show_success, take
+from se_viz.ui.session import keys, stop_if_unwanted
+from se_viz.ui.words import as_markdown
+
+
+def show_own(card: NetworkCard | None) -> None:
+    """Take a network in either way that users bring one, and say what came of it."""
+    show_success()
+    file, weights = st.tabs(["An ONNX file", "Weights for an architecture"])
+    with file:
+        show_onnx_upload()
+    with weights:
+        show_upload(card)
 
 
 def show_upload(card: NetworkCard | None) -> None:
@@ -29,35 +40,26 @@ def show_upload(card: NetworkCard | None) -> None:
         "classifier layer.",
     )
     architecture = _choose_architecture(card)
-    # Another one after each network: the server lets go of the file.
-    count = keys.OWN_COUNT.get()
     file = st.file_uploader(
         f"Weights (up to {MAX_BYTES // 2**30} GB)",
         type=["safetensors", "pt", "pth", "ckpt", "bin"],
-        key=f"{keys.OWN_WEIGHTS}-{count}" if count else keys.OWN_WEIGHTS,
+        key=new_key(keys.OWN_WEIGHTS),
     )
     labels = st.text_area("Labels, one a line (optional)", key=keys.OWN_LABELS, height=100)
     multi_label = _choose_multi_label()
-    for_all = is_private() and st.checkbox(
-        "Keep the network, for everybody who uses this app", key=keys.OWN_FOR_ALL
-    )
+    for_all = ask_for_all()
     pressed = st.button("Check and use these weights", type="primary", disabled=file is None)
     if not pressed or file is None:
-        _show_success()
         return
     try:
         with st.spinner("Checking the weights…"):
             options = {"labels": parse_labels(labels), "multi_label": multi_label}
             options |= {"name": file.name, "watch": stop_if_unwanted}
             network = read_own(file.getvalue(), architecture, **options)
-            own_card = keep(network) if for_all else bring(network)
+            take(network, for_all=for_all)
     except SeVizError as error:
         st.error(as_markdown(error))
         return
-    keys.OWN_COUNT.set(count + 1)
-    keys.OWN_NOTE.set(network.card.notes)
-    keys.OWN_ADDED.set(own_card.name)
-    use_network(own_card.name)
     st.rerun()
 
 
@@ -69,21 +71,6 @@ def _choose_multi_label() -> bool:
         "with `BCEWithLogitsLoss`. Otherwise probabilities are a softmax. A single class is always "
         "a yes or no.",
     )
-
-
-def _show_success() -> None:
-    """Say below the button what came of it, as long as that network is in use, and lead on."""
-    name = keys.OWN_ADDED.get()
-    if name and name == keys.NETWORK.get():
-        card = find_card(name)
-        count = len(card.classes)
-        st.success(
-            f"**{plain(card.title)}** fits, with {count} class{'es' * (count != 1)}: it is in use "
-            "on all pages."
-        )
-        link_page("explore", "See its gates on Explore")
-    if note := keys.OWN_NOTE.pop():
-        st.info(as_markdown(note))
 
 
 def _choose_architecture(card: NetworkCard | None) -> str:

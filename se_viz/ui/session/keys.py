@@ -13,6 +13,7 @@ import streamlit as st
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
+    from se_viz.networks.onnx.guesses import Guess
     from se_viz.replay import Replayed
     from se_viz.ui.session.state import ChosenImage
 
@@ -277,6 +278,11 @@ OWN_ADDED: Key[str | None] = Key("own-added", None)
 OWN_FOR_ALL = "own-for-all"
 OWN_LABELS = "own-labels"
 OWN_MULTI_LABEL = "own-multi-label"
+OWN_ONNX = "own-onnx"
+OWN_ONNX_GUESS: "Key[tuple[str, Guess] | None]" = Key("own-onnx-guess", None)
+"""A file that was dropped, by its number, and what it seems to take."""
+OWN_SIZE = "own-size"
+OWN_PIXELS = "own-pixels"
 OWN_NOTE: Key[str] = Key("own-note", "")
 """What is to be said once of the network that was brought last."""
 OWN_WEIGHTS = "own-weights"

@@ -1,0 +1,92 @@
+"""The part of the Networks page for ONNX files that users bring."""
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from se_viz.errors import SeVizError
+from se_viz.networks.labels import parse_labels
+from se_viz.networks.onnx.guesses import NORMALISATIONS, Guess
+from se_viz.networks.onnx.loading import MAX_BYTES, look_at_onnx, read_onnx
+from se_viz.ui.networks.taking import ask_for_all, new_key, take
+from se_viz.ui.session import keys, stop_if_unwanted
+from se_viz.ui.words import as_markdown
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+_LARGEST_SIDE = 1024
+
+
+def show_onnx_upload() -> None:
+    """Take an ONNX file, say what it seems to take, check it, hold it and use it."""
+    st.caption(
+        "One file with architecture and weights, from PyTorch, Keras, Paddle or others; no code in "
+        "it is run. Only you see the network, and it is deleted when you leave.",
+        help="Write one by `torch.onnx.export(model, (images,), 'net.onnx', "
+        "external_data=False)`. Its answers are compared with onnxruntime's before it is used.",
+    )
+    file = st.file_uploader(
+        f"ONNX file (up to {MAX_BYTES // 2**30} GB)", type=["onnx"], key=new_key(keys.OWN_ONNX)
+    )
+    if file is None:
+        return
+    try:
+        guess = _look(file)
+    except SeVizError as error:
+        st.error(as_markdown(error))
+        return
+    left, right = st.columns(2)
+    side = left.number_input(
+        "Side of the image, in pixels",
+        1,
+        _LARGEST_SIDE,
+        guess.size,
+        key=f"{keys.OWN_SIZE}-{file.file_id}",
+        disabled=guess.fixed,
+        help="The file says it." if guess.fixed else "The file leaves it open.",
+    )
+    pixels = right.selectbox(
+        "Pixels are normalised to",
+        [*NORMALISATIONS],
+        index=[*NORMALISATIONS].index(guess.normalisation),
+        key=f"{keys.OWN_PIXELS}-{file.file_id}",
+        help="As in training: other values give other answers, and no error.",
+    )
+    labels = st.text_area(
+        "Labels, one a line (optional)",
+        "\n".join(guess.labels),
+        key=f"{keys.OWN_LABELS}-{file.file_id}",
+        height=100,
+    )
+    for_all = ask_for_all(keys.OWN_ONNX)
+    if not st.button("Check and use this network", type="primary"):
+        return
+    mean, std = NORMALISATIONS[pixels]
+    try:
+        with st.spinner("Converting the network, and comparing it with onnxruntime…"):
+            network = read_onnx(
+                file.getvalue(),
+                size=side,
+                mean=mean,
+                std=std,
+                labels=parse_labels(labels),
+                name=file.name,
+                watch=stop_if_unwanted,
+            )
+            take(network, for_all=for_all)
+    except SeVizError as error:
+        st.error(as_markdown(error))
+        return
+    st.rerun()
+
+
+def _look(file: "UploadedFile") -> Guess:
+    """Return what a file seems to take; it is looked at once."""
+    kept = keys.OWN_ONNX_GUESS.get()
+    if kept and kept[0] == file.file_id:
+        return kept[1]
+    with st.spinner("Reading the file…"):
+        guess = look_at_onnx(file.getvalue(), name=file.name, watch=stop_if_unwanted)
+    keys.OWN_ONNX_GUESS.set((file.file_id, guess))
+    return guess
