@@ -3,7 +3,7 @@
 A file is read, simplified, converted and compared with onnxruntime in a child process; what that
 leaves is converted once more here, and no code of the file's author ever runs.
 
-Why: docs/decisions/046-onnx-files.md
+Why: docs/decisions/047-onnx-files.md
 """
 
 import hashlib
