@@ -7,7 +7,9 @@ from se_viz.commands.inputs import load
 
 def train(arguments: argparse.Namespace) -> int:
     """Train a network, or go on with a run."""
-    if arguments.recipe:
+    if arguments.all:
+        from se_viz.train.trials import run
+    elif arguments.recipe:
         from se_viz.train.thousand import run
     else:
         from se_viz.train.command import run

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     untrained_card(recipe)
     check_folders(arguments, out)
     with alone(arguments.run):
-        training, validation = _read_data(find_data(arguments.data), batch=recipe.batch)
+        training, validation = read_data(find_data(arguments.data), batch=recipe.batch)
         # Read now: the export may replace this network by its own.
         initial = (
             load_listed(recipe.initial, "cpu", folder=arguments.out) if recipe.initial else None
@@ -113,7 +113,12 @@ def _name_data(arguments: argparse.Namespace, classes: tuple[str, ...]) -> str:
     return show_path(arguments.data.resolve().name)
 
 
-def _read_data(folder: Path, *, batch: int) -> tuple[Pictures, Pictures]:
+def read_data(folder: Path, *, batch: int) -> tuple[Pictures, Pictures]:
+    """Return the images to train on and those to validate with.
+
+    Raises:
+        DataError: there are too few, or classes differ between the two.
+    """
     training = Pictures(folder / "train")
     validation = Pictures(folder / "val")
     if training.classes != validation.classes:

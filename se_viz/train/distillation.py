@@ -46,11 +46,12 @@ class Distilling:
     """How often a photo of the list comes for each time that one of the ten classes does."""
     gate_rate: float = 4e-3
     """Highest learning rate of the layers that make gates (the paper's W2)."""
-    hidden_rate: float = 1e-3
-    """The same of the layers before them (W1)."""
+    hidden_rate: float = 1e-6
+    """The same of the layers before them (W1): squeezes are much larger than what differs between
+    them, so that at 1e-3 all hidden units of some blocks were shut for good after 300 steps."""
     rate: float = 5e-5
     """The same of all other weights."""
-    alone: int = 300
+    alone: int = 200
     """Steps in which the SE blocks learn alone."""
     warm_up: int = 50
     """Steps in which a rate rises."""

@@ -71,6 +71,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_pretrained(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="train pairs of small networks with and without SE blocks by one recipe, 36 runs",
+    )
     group = parser.add_argument_group("SE blocks in a network that was trained without them")
     group.add_argument(
         "--recipe", choices=RECIPES, help="a whole recipe, instead of the settings below"
@@ -145,6 +150,9 @@ def check_recipe(arguments: argparse.Namespace) -> None:
 
 def _check_pretrained(arguments: argparse.Namespace) -> None:
     options = set(arguments.option_names)
+    if arguments.all:
+        _check_all(options)
+        return
     names = {"plain": "weights"}
     needed = ("plain", "more", "run")
     if not arguments.recipe:
@@ -166,6 +174,17 @@ def _check_pretrained(arguments: argparse.Namespace) -> None:
         raise OptionError(
             f"--{option.replace('_', '-')} has no effect beside --recipe, which says it all. Leave "
             "it out."
+        )
+
+
+def _check_all(options: set[str]) -> None:
+    if "run" not in options:
+        raise OptionError("--all needs --run. Name a folder for its runs and their manifest.")
+    for option in sorted(options - {"data", "run", "device", "workers"}):
+        option = {"plain": "weights"}.get(option, option)
+        raise OptionError(
+            f"--{option.replace('_', '-')} has no effect beside --all, which has one recipe for "
+            "every network. Leave it out."
         )
 
 
