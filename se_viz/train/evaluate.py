@@ -18,8 +18,9 @@ from se_viz.train.photos import CLASSES, read_list
 def evaluate(network: Network, pictures: Pictures, *, batch: int = 64) -> float:
     """Return the share of images whose answer is right, in float32 at the card's input size.
 
-    That is the most probable class; of a network with a single class the answer is yes or no, and
-    the folder has one folder of its name and one of all other images.
+    That is the most probable class; where the folder has some of the network's classes, the most
+    probable of these. Of a network with a single class the answer is yes or no, and the folder has
+    one folder of its name and one of all other images.
 
     Raises:
         DataError: the folder's classes are not the network's, or one image may have several of
@@ -27,13 +28,14 @@ def evaluate(network: Network, pictures: Pictures, *, batch: int = 64) -> float:
     """
     positive = _check_classes(network, pictures.classes)
     card = network.card
+    columns = [] if positive is not None else list(map(network.classes.index, pictures.classes))
     right = 0
     for images, labels in tqdm(
         validation_batches(pictures, size=card.input_size, batch=batch), desc="evaluating"
     ):
         logits = network.model(normalise(images.to(network.device), card.mean, card.std))
         if positive is None:
-            right += int((logits.argmax(1).cpu() == labels).sum())
+            right += int((logits[:, columns].argmax(1).cpu() == labels).sum())
         else:
             right += int(((logits[:, 0] >= 0).cpu() == (labels == positive)).sum())
     return right / len(pictures)
@@ -57,7 +59,7 @@ def _check_classes(network: Network, folders: Sequence[str]) -> int | None:
             "has independent classes, of which an image may have several, and folders give each "
             "image one. Evaluate a network whose classes exclude each other."
         )
-    elif tuple(folders) == classes:
+    elif set(folders) <= set(classes) and len(folders) > 1:
         return None
     else:
         needed = f"has the classes {', '.join(classes)}. Evaluate on the network's own data set."

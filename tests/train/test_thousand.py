@@ -26,6 +26,7 @@ from se_viz.train.beginnings import (
     plain_twin,
     spread_squeezes,
 )
+from se_viz.train.data import normalise
 from se_viz.train.distillation import Distillation, Distilling, distil, rate_at
 from se_viz.train.photos import Photos, Views, read_folders, read_list
 from se_viz.train.progress import among, compare
@@ -324,9 +325,37 @@ def test_the_command_trains_exports_and_evaluates(tmp_path, weights, photos, mon
     evaluate = ["evaluate", "--network", ARCHITECTURE, "--checkpoints", out, "--device", "cpu"]
     assert main([str(word) for word in [*evaluate, "--data", photos / "more"]]) == 0
     assert f"top-1 {network.card.top1:.2%} on 4 images at 224 px" in capsys.readouterr().out
+    assert main([str(word) for word in [*evaluate, "--data", photos / "ten"]]) == 0
+    pictures = read_folders(photos / "ten" / "val", view=network.card.view)
+    with torch.no_grad():
+        batch = normalise(torch.stack(pictures.images), network.card.mean, network.card.std)
+        tench, parachute = network.model(batch)[:, [0, 701]].T
+    right = (tench >= parachute) == (torch.tensor(pictures.labels) == 0)
+    share = float(right.float().mean())
+    assert f"top-1 {share:.2%} on 16 images" in capsys.readouterr().out
     assert main([*words, "--export", "--name", "again"]) == 0
     again = load_network("again", "cpu", folder=out)
     assert again.card.sha256 == network.card.sha256
+
+
+def test_a_run_goes_on_from_exported_weights_alone(tmp_path, weights, photos, monkeypatch):
+    """The folder of a run may be lost, and what it has learned is not."""
+    monkeypatch.setattr(thousand, "Distilling", lambda seed: replace(RECIPE, seed=seed))
+    common = [
+        *("train", "--recipe", ARCHITECTURE, "--weights", weights, "--data", photos / "ten"),
+        *("--more", photos / "more", "--out", tmp_path / "out", "--device", "cpu"),
+    ]
+    words = [str(word) for word in common]
+    assert main([*words, "--run", str(tmp_path / "first")]) == 0
+    again = ["--run", str(tmp_path / "second"), "--initial", ARCHITECTURE, "--name", "second"]
+    assert main([*words, *again]) == 0
+    ends = [
+        [json.loads(row) for row in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        for name in ("first", "second")
+    ]
+    # In half precision, from the average.
+    assert ends[1][0]["spread"] == pytest.approx(ends[0][-1]["spread"], abs=5e-4, rel=0.05)
+    assert ends[1][-1]["spread"] != ends[1][0]["spread"]
 
 
 REFUSALS = {
