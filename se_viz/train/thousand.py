@@ -1,7 +1,6 @@
 """One whole run of ``python -m se_viz train --recipe se_efficientnet_lite0``."""
 
 import argparse
-import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,11 +52,10 @@ def run(arguments: argparse.Namespace) -> None:
     if "name" not in arguments.option_names:
         arguments.name = ARCHITECTURE
     check_folders(arguments, out)
-    command = shlex.join(["python", "-m", "se_viz", *arguments.words])
     if not arguments.export:
         with alone(arguments.run):
             _train(_begin(arguments), arguments)
-    card = export_run(arguments, out, command=command)
+    card = export_run(arguments, out)
     print(f"{card.name}: top-1 {card.top1:.2%} in a thousand ways; written to {out}")
 
 
