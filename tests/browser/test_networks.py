@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from safetensors.torch import save
 
 from benchmarks.server import run_app
@@ -18,6 +18,7 @@ from se_viz.networks.checkpoints import FOLDER
 from se_viz.networks.zoo import find_card
 from se_viz.ui.networks.view import _NAMES
 from tests.support.loopback import Hub, run_hub
+from tests.support.onnx_files import make_file
 
 from .steps import (
     BLOCKS,
@@ -121,18 +122,24 @@ def test_a_network_is_fetched_after_a_question_and_used(page: Page, hub: Hub):
     expect(page.get_by_text("Downloads take 6 MB")).to_be_visible()
 
 
+def uploader(page: Page, kind: str) -> Locator:
+    """Open one of the two ways to bring a network, and return its uploader."""
+    tab = {".onnx": "An ONNX file", ".pt": "Weights for an architecture"}[kind]
+    page.get_by_role("tab", name=tab).click()
+    return page.get_by_test_id("stMain").locator(f'input[type=file][accept*="{kind}"]')
+
+
 def test_own_weights_lead_to_their_gates(page: Page):
     """The bundled network's own file, as weights that a user brings: 16 blocks inside, and on
     Explore their gates.
     """
     name = list_networks()[0].name
     search(page, name)
+    page.get_by_role("tab", name="Weights for an architecture").click()
     expect(page.get_by_role("combobox", name="For the architecture")).to_have_value(name)
     look_inside(page, on=True)
     expect(page.get_by_text("checked by one pass of noise")).to_be_visible()
-    page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(
-        FOLDER / f"{name}.safetensors"
-    )
+    uploader(page, ".pt").set_input_files(FOLDER / f"{name}.safetensors")
     page.get_by_role("button", name="Check and use these weights").click()
     expect(page.get_by_role("heading", name=f"{name}-")).to_be_visible()
     expect(page.get_by_text("In use on all pages", exact=True)).to_be_visible()
@@ -157,11 +164,34 @@ def test_a_file_of_no_weights_is_a_sentence(page: Page, tmp_path: Path):
     expect_page(page)
     wrong = tmp_path / "cat.pt"
     wrong.write_bytes(list_samples()[0].path.read_bytes())
-    page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(wrong)
+    uploader(page, ".pt").set_input_files(wrong)
     page.get_by_role("button", name="Check and use these weights").click()
-    expect(page.get_by_test_id("stAlert")).to_contain_text(
+    expect(page.get_by_test_id("stTabs").get_by_test_id("stAlert")).to_contain_text(
         "cat.pt is neither a safetensors file nor a state dict"
     )
+
+
+def test_an_onnx_file_leads_to_its_gates_and_under_the_microscope(page: Page, tmp_path: Path):
+    """Its settings are read off the file, labels are given, and one gate of its block opens."""
+    file = tmp_path / "mine.onnx"
+    file.write_bytes(make_file(last="Softmax").SerializeToString())
+    go_to(page, "Networks")
+    expect_page(page)
+    uploader(page, ".onnx").set_input_files(file)
+    expect(page.get_by_role("spinbutton", name="Side of the image")).to_have_value("16")
+    page.get_by_role("textbox", name="Labels, one a line").first.fill("ant\nbee\ncat\ndog")
+    expect_idle(page)
+    page.get_by_role("button", name="Check and use this network").click()
+    expect(page.get_by_text("fits, with 4 classes: it is in use on all pages.")).to_be_visible()
+    expect(page.get_by_text("The softmax at its end was cut off")).to_be_visible()
+    expect_idle(page)
+    go_to(page, "Explore")
+    expect_answer(page)
+    expect(gate_map(page).get_by_role("option")).to_have_count(1)
+    go_to(page, "Open a gate")
+    expect_idle(page)
+    expect(page.get_by_text("Mul", exact=True).first).to_be_visible()
+    expect(page.get_by_test_id("stMain").get_by_test_id("stPlotlyChart").first).to_be_visible()
 
 
 def test_names_are_whole_and_what_is_picked_is_in_view(visit: Callable[..., Visit]):

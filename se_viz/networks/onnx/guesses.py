@@ -10,7 +10,7 @@ from se_viz.networks.card import MAX_CLASSES, MAX_LABEL
 from se_viz.networks.onnx.reading import find_input, read_shape
 
 NORMALISATIONS = {
-    "ImageNet's mean and deviation": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "ImageNet mean, std": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "0 to 1": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "-1 to 1": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "0 to 255": ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),

@@ -28,6 +28,7 @@ from se_viz.networks.labels import imagenet_classes, numbered_classes
 from se_viz.networks.network import Network
 from se_viz.networks.onnx.guesses import NORMALISATIONS, Guess
 from se_viz.networks.stems import name_network
+from se_viz.networks.zoo import OWN
 
 MAX_BYTES = 2**30
 """Largest file that is read."""
@@ -93,7 +94,7 @@ def read_onnx(
     named = tuple(labels or guess.labels)
     stem = name_network(title, ready, (*named, f"{mean} {std} {multi_label}"))
     card = NetworkCard(
-        name=stem,
+        name=OWN + stem,
         title=f"{stem} (ONNX)",
         architecture="ONNX",
         arguments={"channels_last": guess.channels_last},

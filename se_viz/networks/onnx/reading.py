@@ -106,7 +106,7 @@ def _check_tensors(model: ModelProto, size: int, title: str) -> None:
             )
 
 
-def _bytes_of(tensor: TensorProto) -> float:
+def _bytes_of(tensor: TensorProto) -> int:
     try:
         return max(1, helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
     except KeyError:
@@ -116,7 +116,7 @@ def _bytes_of(tensor: TensorProto) -> float:
 def _raw_bytes(tensor: TensorProto) -> int:
     values = prod(tensor.dims)
     halves = (TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1)
-    return (values + 1) // 2 if tensor.data_type in halves else int(values * _bytes_of(tensor))
+    return (values + 1) // 2 if tensor.data_type in halves else values * _bytes_of(tensor)
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:

@@ -103,7 +103,7 @@ def show_kept() -> None:
                     type="tertiary",
                 )
     if not cards:
-        st.caption("No weights of your own yet.")
+        st.caption("No network of your own yet.")
 
 
 def _architectures() -> list[str]:

@@ -47,7 +47,7 @@ def show_onnx_upload() -> None:
         help="The file says it." if guess.fixed else "The file leaves it open.",
     )
     pixels = right.selectbox(
-        "Pixels are normalised to",
+        "Pixel values",
         [*NORMALISATIONS],
         index=[*NORMALISATIONS].index(guess.normalisation),
         key=f"{keys.OWN_PIXELS}-{file.file_id}",

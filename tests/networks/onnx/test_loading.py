@@ -9,9 +9,10 @@ import pytest
 import torch
 from onnx import ModelProto
 
-from se_viz import capture_gates
+from se_viz import capture_gates, load_network
 from se_viz.errors import CheckpointError, SeVizError
 from se_viz.networks.onnx.loading import look_at_onnx, read_onnx
+from se_viz.networks.own import forget, keep
 from tests.support.onnx_files import CHANNELS, CLASSES, HOSTILE, answer, make_file
 
 pytestmark = pytest.mark.slow
@@ -38,8 +39,26 @@ def test_gates_and_answers_are_those_of_the_graph():
     for place, (gate, logit) in enumerate(expected):
         assert np.allclose(records[0].gate[place].numpy(), gate, atol=1e-6)
         assert np.allclose(logits[place].numpy(), logit, atol=1e-6)
-    assert network.card.name.startswith("my_net-")
+    assert network.card.name.startswith("own/my_net-")
     assert network.classes == tuple(f"class {index}" for index in range(CLASSES))
+
+
+def test_what_is_kept_loads_by_name_and_can_be_forgotten(tmp_path: Path):
+    """The simplified file lies beside its card, and its hash is checked."""
+    network = read_onnx(make_file().SerializeToString(), labels=list("abcd"))
+    card = keep(network)
+    images = torch.from_numpy(IMAGE)
+    again = load_network(card.name)
+    with torch.no_grad():
+        assert torch.equal(again.model(images), network.model(images))
+    assert again.classes == tuple("abcd")
+    file = next(tmp_path.rglob("*.onnx"))
+    file.write_bytes(file.read_bytes() + b" ")
+    with pytest.raises(CheckpointError, match=r"was changed\. Remove it, and bring"):
+        load_network(card.name)
+    forget(card.name)
+    assert not [*tmp_path.rglob("*.onnx"), *tmp_path.rglob("*.json")]
+    file.parent.rmdir()
 
 
 def test_what_it_costs_is_counted():
