@@ -9,6 +9,10 @@ class ImageError(SeVizError):
     """A file that cannot be used as an image."""
 
 
+class InputError(SeVizError):
+    """A file that cannot become a network's input."""
+
+
 class NoSEBlocksError(SeVizError):
     """A model without a squeeze-and-excitation block that se_viz knows."""
 

@@ -33,7 +33,7 @@ LAYERS = (
     {"terminal"},
     {"devices"},
     {"gates", "images"},
-    {"insertion"},
+    {"inputs", "insertion"},
     {"networks"},
     {"experiments"},
     {"attribution", "charts", "train"},

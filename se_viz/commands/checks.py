@@ -16,16 +16,18 @@ from se_viz.errors import (
     CheckpointError,
     DeviceError,
     ImageError,
+    InputError,
     NetworkError,
     OptionError,
     SeVizError,
 )
 from se_viz.files import FIGURES, check_folder_target, check_ordinary, check_target
-from se_viz.images import find_images
+from se_viz.images import EXTENSIONS, find_images
+from se_viz.inputs import READY
 from se_viz.names import show_name, show_path
 from se_viz.networks import NetworkCard, list_networks
 from se_viz.networks.config import read_config
-from se_viz.networks.given import problems_of
+from se_viz.networks.given import find_source, problems_of
 from se_viz.networks.sources import Form, Source, check_source, form_of, make_source
 from se_viz.networks.zoo import damaged_networks, find_card, find_file
 from se_viz.terminal import complain
@@ -45,7 +47,8 @@ def check(arguments: argparse.Namespace) -> bool:
     """
     _check_targets(arguments)
     if "images" in arguments:
-        arguments.images, arguments.missing = _gather_images(arguments.images)
+        suffixes = _suffixes_of(arguments)
+        arguments.images, arguments.missing = _gather_images(arguments.images, suffixes)
         if not arguments.images:
             return False
     for method in getattr(arguments, "methods", None) or ():
@@ -85,6 +88,7 @@ def source_of(arguments: argparse.Namespace) -> Source | None:
         labels=str(arguments.labels or ""),
         input=arguments.input or (),
         multi_label=arguments.multi_label,
+        preprocess=arguments.preprocess or "",
         origin="the command line",
     )
 
@@ -120,12 +124,31 @@ def _check_targets(arguments: argparse.Namespace) -> None:
             )
 
 
-def _gather_images(paths: Sequence[Path]) -> tuple[list[Path], int]:
+def _suffixes_of(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return endings of the files that a folder is searched for: those that the network reads."""
+    source = source_of(arguments)
+    if source is None and arguments.network and not arguments.checkpoints:
+        # A network that is not there is told before the files that it would read.
+        find_card(arguments.network, config=arguments.config)
+        source = find_source(arguments.network, arguments.config)
+    if source is None or not source.sees_files:
+        return EXTENSIONS
+    if not arguments.images:
+        raise InputError(
+            f"The samples are photos, and {source.preprocess_shown} makes the inputs of "
+            f"{source.shown}. Name files of yours."
+        )
+    way = READY.get(source.preprocess.partition(":")[0])
+    everything = dict.fromkeys(end for way in READY.values() for end in way.suffixes)
+    return way.suffixes if way else tuple(everything)
+
+
+def _gather_images(paths: Sequence[Path], suffixes: tuple[str, ...]) -> tuple[list[Path], int]:
     images: dict[Path, None] = {}
     missing = 0
     for path in paths or find_images([]):
         try:
-            found = find_images([path])
+            found = find_images([path], suffixes)
             _check_existence(found)
         except ImageError as error:
             complain(error)

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from PIL import Image
+from torch import Tensor
 
 from se_viz.commands.inputs import load, write
 from se_viz.commands.progress import Work, end, whole, work_on
@@ -29,7 +30,7 @@ _DECODERS = 2
 
 def gates(arguments: argparse.Namespace) -> int:
     """Show or write every gate for each image; return 1 if an image was left out, 2 if all were."""
-    network = load(arguments)
+    network = load(arguments, photos=False)
     if not arguments.out:
         return end(_write_gates(network, arguments, None), arguments.missing)
     _check_rows(network, arguments.images, arguments.out)
@@ -53,7 +54,7 @@ def health(arguments: argparse.Namespace) -> int:
     Return 1 if an image was left out, 2 if all were.
     """
     limits = read_limits(arguments.limit)
-    network = load(arguments)
+    network = load(arguments, photos=False)
     records = {}
 
     def note(path: Path, analysis: Analysis) -> None:
@@ -122,14 +123,14 @@ def _analyse_all(
 
 def _squares(
     network: Network, arguments: argparse.Namespace, work: Work
-) -> Generator[tuple[Path, Image.Image], None, None]:
+) -> Generator[tuple[Path, Image.Image | Tensor], None, None]:
     """Yield what the network sees of each file; those of the next pass are made meanwhile."""
 
-    def see(path: Path) -> Image.Image:
-        return network.crop(open_image(path))
+    def see(path: Path) -> Image.Image | Tensor:
+        return network.crop(open_image(path)) if network.sees_photos else network.prepare(path)
 
     paths = iter(arguments.images)
-    pending: deque[tuple[Path, Future[Image.Image]]] = deque()
+    pending: deque[tuple[Path, Future[Image.Image | Tensor]]] = deque()
     with ThreadPoolExecutor(_DECODERS) as pool:
         try:
             while True:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from se_viz.commands.checks import cards_of, source_of
-from se_viz.errors import AttributionError
+from se_viz.errors import AttributionError, NetworkError
 from se_viz.gates.tables import write_table
 from se_viz.names import show_path
 from se_viz.networks import Network
@@ -20,8 +20,22 @@ from se_viz.networks.making import make_network
 from se_viz.terminal import complain
 
 
-def load(arguments: argparse.Namespace) -> Network:
-    """Load the network that was asked for, or the first there is."""
+def load(arguments: argparse.Namespace, *, photos: bool = True) -> Network:
+    """Load the network that was asked for, or the first there is.
+
+    Raises:
+        NetworkError: it sees no photos, which a command needs that says so.
+    """
+    network = _load(arguments)
+    if photos and not network.sees_photos:
+        raise NetworkError(
+            f"{network.card.title} sees no photos ({network.card.preprocess}), and `se_viz "
+            f"{arguments.command}` is about photos so far. Use `se_viz gates` or `se_viz health`."
+        )
+    return network
+
+
+def _load(arguments: argparse.Namespace) -> Network:
     source = source_of(arguments)
     if source is None:
         name = arguments.network or cards_of(arguments)[0].name

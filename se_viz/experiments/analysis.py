@@ -69,7 +69,7 @@ def compare_answers(
 
 def analyse(
     network: Network,
-    image: Image.Image,
+    image: Image.Image | Tensor,
     *,
     keep_features: Collection[str] = (),
     edits: Sequence[GateEdit] = (),
@@ -78,7 +78,8 @@ def analyse(
 ) -> Analysis:
     """Run an image through a network and capture every gate.
 
-    Blocks named in ``keep_features`` keep U too.
+    The image may also be an input that `Network.prepare` has made of a file. Blocks named in
+    ``keep_features`` keep U too.
 
     With ``edits`` the network runs with changed gates, and the records hold these. With ``whole``
     the image is neither scaled nor cut, see `Network.preprocess`. The pass waits for its turn
@@ -93,7 +94,7 @@ def analyse(
         TooLittleMemoryError: the device has too little memory for it.
     """
     keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
-    inputs = network.preprocess(image, whole=whole)
+    inputs = _input_of(network, image, whole=whole)
     run = partial(_analyse, network, compile_edits(edits, network.inspection.sites))
     # A name that no block has must fail for this image alone.
     strange = keep.difference(*((site.block, site.name) for site in network.inspection.sites))
@@ -105,7 +106,7 @@ def analyse(
 
 def analyse_together(
     network: Network,
-    images: Sequence[Image.Image],
+    images: Sequence[Image.Image | Tensor],
     *,
     edits: Sequence[GateEdit] = (),
     whole: bool = False,
@@ -122,9 +123,13 @@ def analyse_together(
         TooLittleMemoryError: the device has too little memory for one of them.
     """
     changes = compile_edits(edits, network.inspection.sites)
-    items = [(network.preprocess(image, whole=whole), frozenset[str]()) for image in images]
+    items = [(_input_of(network, image, whole=whole), frozenset[str]()) for image in images]
     with line_of(network.device).turn(watch):
         return _analyse(network, changes, items)
+
+
+def _input_of(network: Network, image: Image.Image | Tensor, *, whole: bool) -> Tensor:
+    return image if isinstance(image, Tensor) else network.preprocess(image, whole=whole)
 
 
 def _kind(

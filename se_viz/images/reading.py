@@ -3,7 +3,7 @@
 import glob
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def list_samples() -> tuple[Sample, ...]:
     return tuple(Sample(**row, path=_SAMPLES / f"{row['name']}.jpg") for row in rows)
 
 
-def find_images(paths: Sequence[Path]) -> list[Path]:
+def find_images(paths: Sequence[Path], suffixes: Collection[str] = EXTENSIONS) -> list[Path]:
     """Return each path once, and for a folder the images in it and its subfolders.
 
     Without any path, the samples.
@@ -98,7 +98,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
         dict.fromkeys(
             file
             for path in matches
-            for file in (_images_in(path) if os.path.isdir(path) else [path])
+            for file in (_images_in(path, suffixes) if os.path.isdir(path) else [path])
         )
     )
 
@@ -113,7 +113,7 @@ def _matching(path: Path) -> list[Path]:
     return files
 
 
-def _images_in(folder: Path) -> list[Path]:
+def _images_in(folder: Path, suffixes: Collection[str]) -> list[Path]:
     def refuse(error: OSError) -> None:
         raise ImageError(
             f"{error.filename} cannot be read: {error.strerror}. Check who may read it."
@@ -124,11 +124,12 @@ def _images_in(folder: Path) -> list[Path]:
         for place, _, names in os.walk(folder, onerror=refuse)
         for name in names
         # macOS puts notes of its own beside files on other systems' drives.
-        if Path(name).suffix.lower().removeprefix(".") in EXTENSIONS and not name.startswith("._")
+        if Path(name).suffix.lower().removeprefix(".") in suffixes and not name.startswith("._")
     )
     if not files:
+        what = "image" if suffixes is EXTENSIONS else "file"
         raise ImageError(
-            f"{folder} holds no image ({', '.join(EXTENSIONS)}). Name a folder with images in it."
+            f"{folder} holds no {what} ({', '.join(suffixes)}). Name a folder with {what}s in it."
         )
     return files
 

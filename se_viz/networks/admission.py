@@ -77,28 +77,38 @@ def admit_model(model: Any) -> nn.Module:
     return model
 
 
-def inspect_model(model: nn.Module, side: int) -> Inspection:
-    """Inspect a caller's model with one image in three colours.
+def inspect_model(model: nn.Module, shape: tuple[int, ...]) -> Inspection:
+    """Inspect a caller's model with one input of a shape: channels and sides.
 
     Raises:
         SeVizError: as `inspect_gates`.
         NetworkError: its pass fails.
     """
     try:
-        return inspect_gates(model, size=side)
+        return inspect_gates(model, size=shape)
     except SeVizError:
         raise
     except Exception as error:
         # A stranger's code may raise anything; what it says is the best there is.
         words = " ".join(str(error).split())[:200]
         raise NetworkError(
-            f"{type(model).__name__} does not run on one image of three colours and {side} x "
-            f"{side} pixels ({type(error).__name__}: {words}). Give a model of (1, 3, {side}, "
-            f"{side}) inputs, or wrap it in one; name another side with `input_size`."
+            f"{type(model).__name__} does not run on one {_describe(shape)} "
+            f"({type(error).__name__}: {words}). Give a model of {(1, *shape)} inputs, or wrap it "
+            f"in one; name another {'side' if _is_photo(shape) else 'shape'} with `input_size`."
         ) from error
 
 
-def check_logits(model: nn.Module, side: int) -> None:
+def _is_photo(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 and shape[0] == 3 and shape[1] == shape[2]
+
+
+def _describe(shape: tuple[int, ...]) -> str:
+    if _is_photo(shape):
+        return f"image of three colours and {shape[1]} x {shape[2]} pixels"
+    return f"input of the shape {'x'.join(map(str, shape))}"
+
+
+def check_logits(model: nn.Module, shape: tuple[int, ...]) -> None:
     """Refuse a model that returns probabilities, of which a second softmax or sigmoid would make
     others.
 
@@ -117,9 +127,7 @@ def check_logits(model: nn.Module, side: int) -> None:
     )
     like = torch.zeros(()) if like is None else like
     with evaluating(model), torch.inference_mode(False), torch.enable_grad():
-        image = torch.zeros(
-            (1, 3, side, side), dtype=like.dtype, device=like.device, requires_grad=True
-        )
+        image = torch.zeros((1, *shape), dtype=like.dtype, device=like.device, requires_grad=True)
         try:
             # A copy: the first layer may write into what it is given.
             answer = model(image.clone())

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from difflib import get_close_matches
 from hashlib import sha256
 from inspect import Parameter, signature
@@ -19,6 +20,7 @@ from typing import Any
 from torch import nn
 
 from se_viz.errors import NetworkError, SeVizError
+from se_viz.inputs import Preprocess
 from se_viz.names import show_name
 from se_viz.networks.network import Network
 from se_viz.networks.sources import Source, name_in_folder, split_make
@@ -49,6 +51,23 @@ def call_source(source: Source) -> "nn.Module | Network":
             "its weights loaded, or a se_viz.Network."
         )
     return made
+
+
+def find_preprocess(source: Source) -> Preprocess:
+    """Import the code of one's own that makes inputs, and return it.
+
+    Raises:
+        NetworkError: there is none, it cannot be called, or importing it raised something.
+    """
+    place = replace(source, make=source.preprocess, architecture="", title="")
+    with _importing, _found_first(_folders_of(place)), _in_words(place):
+        way = _find(place)
+    if not callable(way):
+        raise NetworkError(
+            f"{place.plain} is a {type(way).__name__}. Name a function that takes an open file and "
+            "returns one input."
+        )
+    return way
 
 
 def _call(named: Any, source: Source) -> Any:

@@ -44,9 +44,9 @@ class NetworkCard:
     them."""
     input_size: int
     """Side of the square input, in pixels."""
-    mean: tuple[float, float, float]
+    mean: tuple[float, ...]
     """Mean per colour that the input is normalised with; pixels range from 0 to 1."""
-    std: tuple[float, float, float]
+    std: tuple[float, ...]
     """Standard deviation per colour that the input is normalised with."""
     parameters: int
     """Number of trained values."""
@@ -98,6 +98,15 @@ class NetworkCard:
     multi_label: bool = False
     """Whether any number of the classes may be true of one image, so that each has a probability
     of its own."""
+    input_shape: tuple[int, ...] = ()
+    """Channels and sides of an input that is no photo; empty: a square of three colours."""
+    preprocess: str = ""
+    """What makes an input of a file, for people; empty: a photo is scaled, cut and normalised."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels and sides of one input."""
+        return self.input_shape or (3, self.input_size, self.input_size)
 
     @property
     def independent(self) -> bool:

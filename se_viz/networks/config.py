@@ -11,6 +11,7 @@ from typing import Any
 
 from se_viz.errors import NetworkError, SeVizError
 from se_viz.files import read_file
+from se_viz.inputs import READY
 from se_viz.names import show_name
 from se_viz.networks.sources import Source, is_name, make_source, read_input
 
@@ -107,7 +108,8 @@ def _source_of(name: str, table: Mapping[str, Any], path: Path) -> Source:
     try:
         return make_source(folder=path.parent, name=name, origin=path.name, **details)
     except SeVizError as error:
-        raise NetworkError(f"{place}.make: {error}") from error
+        key = "make" if str(table.get("make")) in str(error) else "preprocess"
+        raise NetworkError(f"{place}.{key}: {error}") from error
 
 
 def _check(key: str, value: Any, place: str) -> None:
@@ -150,6 +152,7 @@ _KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "input": (_is_shape, 'the side of an RGB square, e.g. 224, or a shape, e.g. "1x256"'),
     "mean": (_are_numbers, _NUMBERS),
     "std": (_are_numbers, _NUMBERS),
+    "preprocess": (_is_text, f'one of {", ".join(READY)}, or code: "file.py:callable"'),
     "title": (_is_text, "a text"),
     "multi_label": (lambda value: isinstance(value, bool), "true or false"),
 }

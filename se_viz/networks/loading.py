@@ -31,6 +31,7 @@ def load_network(
     labels: Path | str | Sequence[str] | None = None,
     input: int | str | Sequence[int] | None = None,
     multi_label: bool = False,
+    preprocess: str = "",
 ) -> Network:
     """Load a network by name, or one of ``folder``, to a device (default: the best there is).
 
@@ -38,7 +39,8 @@ def load_network(
     ``file.py:callable`` or ``package.module:callable``, whose callable returns an `nn.Module` or a
     `Network`, or which is one itself. Of that alone ``weights`` are a file of weights to fill in,
     ``labels`` names of the classes or a file of them, ``input`` the side of an RGB square or its
-    whole shape, such as ``"3x224x224"``.
+    whole shape, such as ``"3x224x224"``, and ``preprocess`` what makes an input of a file that is
+    no photo, see `Network.from_model`; also code, ``file.py:callable``.
 
     A network of the zoo that is not on this disk is fetched only with ``download=True``. ``config``
     is a file that lists networks of one's own (default: ``se_viz.toml`` in the working directory).
@@ -51,7 +53,7 @@ def load_network(
         DeviceError: the device is not on this machine.
     """
     if form_of(name) is Form.LISTED:
-        if weights or labels or input or multi_label:
+        if weights or labels or input or multi_label or preprocess:
             raise NetworkError(
                 f"{name} is a listed network, with weights and classes of its own. Give these for "
                 "code of your own, file.py:callable, or read your weights by `read_own`."
@@ -64,6 +66,7 @@ def load_network(
         labels="" if names else str(labels or ""),
         input=() if input is None else read_input(input),
         multi_label=multi_label,
+        preprocess=preprocess,
     )
     return make_network(source, device, classes=names)
 

@@ -9,8 +9,9 @@ from torch import nn
 
 from se_viz.devices import choose_device
 from se_viz.errors import NetworkError
-from se_viz.networks.admission import admit_model
-from se_viz.networks.callables import call_source
+from se_viz.inputs import Preprocess
+from se_viz.networks.admission import admit_model, read_colours
+from se_viz.networks.callables import call_source, find_preprocess
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.filling import fill_model
 from se_viz.networks.labels import read_labels
@@ -19,14 +20,13 @@ from se_viz.networks.onnx.loading import read_onnx
 from se_viz.networks.own import read_own
 from se_viz.networks.sources import (
     GIVEN,
-    MEAN,
     SIDE,
-    STD,
     Form,
     Source,
     check_source,
     form_of,
 )
+from se_viz.networks.views import read_view
 
 
 def make_network(
@@ -45,6 +45,11 @@ def make_network(
     """
     check_source(source)
     names = read_labels(Path(source.labels)) if source.labels else tuple(classes)
+    if source.sees_files and (source.architecture or form_of(source.make) is not Form.CODE):
+        raise NetworkError(
+            f"{source.preprocess_shown} makes inputs for code of your own alone so far, and "
+            f"{source.shown} is none. Leave it out."
+        )
     if source.architecture:
         return _of_architecture(source, names, device)
     # The one place that knows who loads which form of a name.
@@ -61,8 +66,8 @@ def _of_onnx(source: Source, classes: tuple[str, ...], device: str | None) -> Ne
     network = read_onnx(
         Path(source.make),
         size=_side_of(source),
-        mean=_colours(source.mean),
-        std=_colours(source.std),
+        mean=read_colours("mean", source.mean) if source.mean else None,
+        std=read_colours("std", source.std, least=0.0) if source.std else None,
         labels=classes,
         multi_label=source.multi_label or None,
         device=device,
@@ -91,31 +96,45 @@ def _of_code(source: Source, classes: tuple[str, ...], device: str | None) -> Ne
     model = model.eval().requires_grad_(False).to(place)
     if isinstance(made, Network):
         return _of_network(made, model, source, classes, notes)
+    _check_photo(source)
     network = Network.from_model(
         model,
         classes=classes,
-        input_size=_side_of(source) or SIDE,
-        mean=source.mean or MEAN,
-        std=source.std or STD,
+        input_size=source.input or SIDE,
+        mean=source.mean or None,
+        std=source.std or None,
         multi_label=source.multi_label,
+        preprocess=_way_of(source),
     )
     return _named(network, source, notes)
+
+
+def _way_of(source: Source) -> Preprocess | str | None:
+    if not source.sees_files:
+        return None
+    ready = source.preprocess == source.preprocess_shown
+    return source.preprocess if ready else find_preprocess(source)
 
 
 def _of_network(
     made: Network, model: nn.Module, source: Source, classes: tuple[str, ...], notes: str
 ) -> Network:
     """Return a network that code has made itself, with what the source says otherwise."""
-    changes: dict[str, Any] = {
-        "classes": classes,
-        "input_size": _side_of(source),
-        "mean": source.mean,
-        "std": source.std,
-        "multi_label": source.multi_label,
-    }
+    changes: dict[str, Any] = {"classes": classes, "multi_label": source.multi_label}
+    way = made.way
+    if source.input or source.mean or source.std or source.sees_files:
+        own = made.card
+        way = _way_of(source) or way
+        # What a way of its own normalises with is part of it.
+        mean, std = (own.mean, own.std) if way is None else ((), ())
+        sight = read_view(
+            source.input or own.shape, source.mean or mean or None, source.std or std or None, way
+        )
+        way = sight.way
+        changes |= sight.details
     changes = {name: value for name, value in changes.items() if value}
     place = next((value.device for value in model.parameters()), made.device)
-    return _named(Network(model, replace(made.card, **changes), place), source, notes)
+    return _named(Network(model, replace(made.card, **changes), place, way), source, notes)
 
 
 def _named(network: Network, source: Source, notes: str) -> Network:
@@ -126,19 +145,13 @@ def _named(network: Network, source: Source, notes: str) -> Network:
         "architecture": source.plain,
         "library": GIVEN,
         "data": own.data or source.origin,
+        "preprocess": source.preprocess_shown or own.preprocess,
         "notes": " ".join(filter(None, (own.notes, notes))),
         "blocks": len(network.inspection.sites),
         "parameters": sum(value.numel() for value in network.model.parameters()),
     }
     card: NetworkCard = replace(own, name=source.name, **details)
     return replace(network, card=card)
-
-
-def _colours(values: tuple[float, ...]) -> tuple[float, float, float] | None:
-    if not values:
-        return None
-    red, green, blue = values
-    return red, green, blue
 
 
 def _side_of(source: Source) -> int | None:
@@ -152,3 +165,20 @@ def _side_of(source: Source) -> int | None:
             "photos become here. Give the side of the square, e.g. 224."
         )
     return sides[0]
+
+
+def _check_photo(source: Source) -> None:
+    shape = source.input
+    if source.sees_files or not shape or shape == (3, shape[-1], shape[-1]):
+        return
+    raise NetworkError(
+        f"The input {'x'.join(map(str, shape))} of {source.shown} is no square of three colours, "
+        "which is what photos become here. Name what makes it of a file, e.g. preprocess "
+        f"{_suggest(shape)}, or give the side of the square."
+    )
+
+
+def _suggest(shape: tuple[int, ...]) -> str:
+    if len(shape) == 2:
+        return "waveform"
+    return "log-mel or grey" if shape[0] == 1 and len(shape) == 3 else "array"

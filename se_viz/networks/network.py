@@ -1,8 +1,9 @@
 """A loaded network: the model, where it comes from, and how a photo becomes its input."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import SupportsIndex
 
 import torch
@@ -15,19 +16,20 @@ from se_viz.errors import NetworkError
 from se_viz.gates import Inspection, find_gates
 from se_viz.gates.gains import find_gains, include_gains
 from se_viz.gates.places import scan_model
+from se_viz.images import open_image
+from se_viz.inputs import Preprocess
 from se_viz.networks.admission import (
     admit_model,
     check_answer,
     check_logits,
     inspect_model,
     read_classes,
-    read_colours,
-    read_side,
 )
 from se_viz.networks.answers import Labels, labels_of, name_labels, probabilities_of
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.crop import crop_image
 from se_viz.networks.labels import numbered_classes
+from se_viz.networks.views import make_input, read_view
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,11 +37,14 @@ class Network:
     """A loaded network in evaluation mode, its parameters frozen."""
 
     model: nn.Module
-    """The module itself; (batch, 3, height, width) in, (batch, classes) logits out."""
+    """The module itself; (batch, 3, height, width) in, or what the card's ``shape`` says; (batch,
+    classes) logits out."""
     card: NetworkCard
     """Where it comes from."""
     device: torch.device
     """Where it runs."""
+    way: Preprocess | None = field(default=None, repr=False)
+    """What makes an input of an open file; None: a photo is scaled, cut and normalised."""
     _inspection: Inspection = field(init=False, repr=False)
     _kinds: dict[str, tuple[str, type]] = field(init=False, repr=False)
 
@@ -50,10 +55,10 @@ class Network:
             NoSEBlocksError: the model has no SE block that can be read.
             NetworkError: it does not return one logit for each class.
         """
-        inspection = inspect_model(self.model, self.card.input_size)
+        inspection = inspect_model(self.model, self.card.shape)
         if not inspection.sites:
             # Raises, with the reason.
-            find_gates(self.model, size=self.card.input_size)
+            find_gates(self.model, size=self.card.shape)
         check_answer(inspection.returned, self.card.title, self.classes)
         gains = find_gains(self.model, {site.block for site in inspection.sites})
         # The way to set a field of a frozen record while it is made.
@@ -112,17 +117,23 @@ class Network:
         model: nn.Module,
         *,
         classes: Iterable[str] | None = (),
-        input_size: SupportsIndex = 224,
-        mean: Iterable[float] = (0.485, 0.456, 0.406),
-        std: Iterable[float] = (0.229, 0.224, 0.225),
+        input_size: SupportsIndex | str | Sequence[int] = 224,
+        mean: Iterable[float] | None = None,
+        std: Iterable[float] | None = None,
         multi_label: bool = False,
+        preprocess: Preprocess | str | None = None,
     ) -> "Network":
-        """Make a network of any model that takes (batch, 3, height, width) and returns (batch,
-        classes) logits.
+        """Make a network of any model that takes (batch, 3, height, width), or inputs that
+        ``preprocess`` makes, and returns (batch, classes) logits.
 
         It is the model itself, not a copy, on the device where it is; it is put into evaluation
         mode and its parameters are frozen. Without ``classes`` they are numbered. ``mean`` and
-        ``std`` are ImageNet's.
+        ``std`` are by default ImageNet's.
+
+        ``preprocess`` takes an open file, and returns one input without a batch, of the shape
+        ``input_size``, e.g. (1, 64, 500) or ``"1x64x500"``. Or it is the name of a ready way:
+        ``grey``, ``channels``, ``log-mel``, ``waveform``, ``array``, whose inputs are normalised
+        only by ``mean`` and ``std`` that are given, a number a channel.
 
         Probabilities are a softmax over the classes; with ``multi_label`` each class has one of its
         own, the sigmoid of its logit. So has the class of a single logit: below 0.5 the answer is
@@ -136,13 +147,12 @@ class Network:
             NetworkError: it does not run on one image of three colours, or does not return one
                 logit for each class, but probabilities; or an argument is none.
         """
-        side = read_side(input_size)
+        view = read_view(input_size, mean, std, preprocess)
         names = read_classes(classes)
-        colours = {"mean": read_colours("mean", mean), "std": read_colours("std", std, least=0.0)}
         model = admit_model(model)
         name = type(model).__name__
-        count = check_answer(inspect_model(model, side).returned, name, names or None)
-        check_logits(model, side)
+        count = check_answer(inspect_model(model, view.shape).returned, name, names or None)
+        check_logits(model, view.shape)
         # Only now: a model that is refused stays as it was.
         model.eval().requires_grad_(False)
         card = NetworkCard(
@@ -151,8 +161,7 @@ class Network:
             architecture=name,
             arguments={},
             classes=names or numbered_classes(count),
-            input_size=side,
-            **colours,
+            **view.details,
             parameters=sum(value.numel() for value in model.parameters()),
             top1=None,
             library="own",
@@ -165,7 +174,27 @@ class Network:
             (value.device for value in chain(model.parameters(), model.buffers())),
             torch.device("cpu"),
         )
-        return cls(model, card, place)
+        return cls(model, card, place, view.way)
+
+    @property
+    def sees_photos(self) -> bool:
+        """Whether its inputs are photos in three colours."""
+        return self.way is None
+
+    def prepare(self, source: bytes | Path | str) -> Float[Tensor, "1 channels *sides"]:
+        """Turn a file, or its bytes, into the network's input: a photo, or what its way reads.
+
+        On its device, in its precision.
+
+        Raises:
+            ImageError: the file is no photo that can be read.
+            InputError: the file cannot be read, or becomes no input of the network's shape.
+            NetworkError: code of one's own that reads it fails.
+        """
+        if self.way is None:
+            return self.preprocess(open_image(source))
+        inputs = make_input(self.way, source, self.card)
+        return inputs[None].to(self.device, self.precision)
 
     @property
     def precision(self) -> torch.dtype:
@@ -174,7 +203,12 @@ class Network:
         return next((value.dtype for value in values if value.is_floating_point()), torch.float32)
 
     def crop(self, image: Image.Image) -> Image.Image:
-        """Return the square that the network sees, in pixels of its input."""
+        """Return the square that the network sees, in pixels of its input.
+
+        Raises:
+            NetworkError: it sees no photos.
+        """
+        self._check_photos()
         return crop_image(image, self.card.view)
 
     def preprocess(
@@ -191,6 +225,7 @@ class Network:
         Raises:
             NetworkError: an image that is taken whole is not of the network's size.
         """
+        self._check_photos()
         side = self.card.input_size
         if whole and image.size != (side, side):
             raise NetworkError(
@@ -202,6 +237,14 @@ class Network:
         pixels = transforms.to_dtype(transforms.pil_to_tensor(square), torch.float32, scale=True)
         inputs = transforms.normalize(pixels, list(self.card.mean), list(self.card.std))[None]
         return inputs.to(self.device, self.precision)
+
+    def _check_photos(self) -> None:
+        if self.way is not None:
+            raise NetworkError(
+                f"{self.card.title} sees no photos: {self.card.preprocess} makes its inputs, of "
+                f"the shape {'x'.join(map(str, self.card.shape))}. Give it a file with `se_viz "
+                "gates FILE`, or in Python with `Network.prepare`."
+            )
 
 
 def _kinds_of(model: nn.Module) -> dict[str, tuple[str, type]]:

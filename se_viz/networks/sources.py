@@ -14,6 +14,7 @@ from typing import Any
 
 from se_viz.errors import CheckpointError, DataError, NetworkError
 from se_viz.files import check_ordinary
+from se_viz.inputs import READY, read_way
 from se_viz.names import show_name
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.labels import read_labels
@@ -75,6 +76,9 @@ class Source:
     """What an input is normalised with, a number a channel; empty: ImageNet's."""
     multi_label: bool = False
     """Whether classes are independent."""
+    preprocess: str = ""
+    """What makes an input of a file: the name of a ready way with its options, or code, in full;
+    empty: photos are scaled, cut and normalised."""
     title: str = ""
     """Name for people; empty: ``make`` without its folder."""
     origin: str = "your own code"
@@ -84,6 +88,18 @@ class Source:
     def shown(self) -> str:
         """What a sentence calls it: no path."""
         return show_name(self.title or self.plain)
+
+    @property
+    def sees_files(self) -> bool:
+        """Whether its inputs are made of files that need not be photos."""
+        return self.preprocess not in ("", "rgb")
+
+    @property
+    def preprocess_shown(self) -> str:
+        """What makes its inputs, without a folder; empty for photos."""
+        if not self.sees_files or self.preprocess.partition(":")[0] in READY:
+            return self.preprocess if self.sees_files else ""
+        return _without_folder(self.preprocess)
 
     @property
     def plain(self) -> str:
@@ -116,14 +132,27 @@ def make_source(
     if make and form_of(make) is Form.ONNX:
         make = str(folder / make)
     elif make:
-        place, attribute = split_make(make)
-        make = f"{folder / place}:{attribute}" if place.endswith(".py") else make
+        make = _in_folder(make, folder)
+    if details.get("preprocess"):
+        details["preprocess"] = _read_preprocess(details["preprocess"], folder)
     for file in ("weights", "labels"):
         if details.get(file):
             details[file] = str(folder / details[file])
     plain = details.get("architecture") or _without_folder(make)
     where = "" if installed else str(folder)
     return Source(name or _name_of(plain), make, folder=where, **details)
+
+
+def _read_preprocess(text: str, folder: Path) -> str:
+    if text.partition(":")[0] not in READY and form_of(text) is Form.CODE:
+        return _in_folder(text, folder)
+    read_way(text)
+    return text
+
+
+def _in_folder(make: str, folder: Path) -> str:
+    place, attribute = split_make(make)
+    return f"{folder / place}:{attribute}" if place.endswith(".py") else make
 
 
 def split_make(make: str) -> tuple[str, str]:
@@ -152,9 +181,10 @@ def check_source(source: Source) -> None:
         CheckpointError: its weights cannot be read.
         DataError: its labels cannot.
     """
-    place = source.make if source.make.endswith(".onnx") else source.make.rpartition(":")[0]
-    if place.endswith((".py", ".onnx")):
-        _check_file(source, place, NetworkError)
+    for name in (source.make, source.preprocess):
+        place = name if name.endswith(".onnx") else name.rpartition(":")[0]
+        if place.endswith((".py", ".onnx")):
+            _check_file(source, place, NetworkError)
     if source.weights:
         _check_file(source, source.weights, CheckpointError)
     if source.labels:
@@ -171,6 +201,8 @@ def card_of(source: Source) -> NetworkCard:
         arguments={},
         classes=(),
         input_size=source.input[-1] if source.input else SIDE,
+        input_shape=source.input if source.sees_files else (),
+        preprocess=source.preprocess_shown,
         mean=MEAN,
         std=STD,
         parameters=0,

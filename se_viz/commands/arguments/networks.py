@@ -7,7 +7,7 @@ from se_viz.errors import NetworkError, OptionError
 from se_viz.networks.sources import Form, form_of, read_input
 from se_viz.train.options import read_path
 
-_OWN = ("weights", "architecture", "labels", "multi-label", "input")
+_OWN = ("weights", "architecture", "labels", "multi-label", "input", "preprocess")
 """Options that a listed network does not take."""
 
 
@@ -45,6 +45,13 @@ def add_network(command: ArgumentParser) -> None:
         metavar="SHAPE",
         help="input of code of your own: the side of an RGB square, e.g. 224 (the default), or "
         "channels and sides, e.g. 3x224x224",
+    )
+    group.add_argument(
+        "--preprocess",
+        metavar="WAY",
+        help="what makes an input of a file for code of your own: grey, channels, log-mel, "
+        "waveform, array, with options as log-mel:rate=16000,hop=160, or file.py:callable "
+        "(default: rgb, a photo)",
     )
     add_config(group)
 
@@ -103,8 +110,9 @@ def _check_code(options: set[str]) -> None:
 
 def _check_listed(options: set[str]) -> None:
     for option in (name for name in sorted(_OWN) if name in options):
-        owner = "code of your own" if option == "input" else "a file of your own weights"
-        step = "--network file.py:callable" if option == "input" else "--weights FILE"
+        of_code = option in ("input", "preprocess")
+        owner = "code of your own" if of_code else "a file of your own weights"
+        step = "--network file.py:callable" if of_code else "--weights FILE"
         raise OptionError(
             f"--{option} belongs to {owner}, and none is named. Add {step}, or name a listed "
             f"network with --network and leave --{option} out."
@@ -128,11 +136,12 @@ def _check_weights(options: set[str]) -> None:
             "--weights alone does not say what they are for. Add --architecture, e.g. "
             "timm/seresnet50, or --network file.py:callable."
         )
-    if "input" in options:
-        raise OptionError(
-            "--input belongs to code of your own, and --architecture knows its input. Leave "
-            "--input out."
-        )
+    for option in ("input", "preprocess"):
+        if option in options:
+            raise OptionError(
+                f"--{option} belongs to code of your own, and --architecture knows its input. "
+                f"Leave --{option} out."
+            )
 
 
 def _read_input(word: str) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ MARK = "open('ran', 'w').close()\n\n" + NET
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in a folder with code that leaves a file behind when it is run."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SE_VIZ_CACHE", str(tmp_path / "cache"))
     write_net(tmp_path, text=MARK)
     path = [*sys.path]
     yield tmp_path
