@@ -83,8 +83,14 @@ def _of_architecture(source: Source, classes: tuple[str, ...], device: str | Non
         device=device,
         multi_label=source.multi_label,
     )
-    card = replace(network.card, name=source.name, title=source.title or network.card.title)
-    return replace(network, card=card)
+    changes: dict[str, Any] = {
+        "name": source.name,
+        "title": source.title or network.card.title,
+        "input_size": _side_of(source) or network.card.input_size,
+        "mean": read_colours("mean", source.mean) if source.mean else network.card.mean,
+        "std": read_colours("std", source.std, least=0.0) if source.std else network.card.std,
+    }
+    return replace(network, card=replace(network.card, **changes))
 
 
 def _of_code(source: Source, classes: tuple[str, ...], device: str | None) -> Network:

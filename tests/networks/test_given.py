@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from se_viz.errors import CheckpointError, DataError, NetworkError
 from se_viz.networks import list_networks, load_network
@@ -102,9 +103,13 @@ def test_weights_for_a_listed_architecture_can_be_listed():
     """What the command line takes as --architecture and --weights."""
     architecture = "torchvision/mobilenet_v3_small"
     torch.save(build(find_card(architecture), num_classes=3).state_dict(), "w.pt")
-    write(f'[networks.mine]\narchitecture = "{architecture}"\nweights = "w.pt"\n')
+    table = f'[networks.mine]\narchitecture = "{architecture}"\nweights = "w.pt"\n'
+    write(table + "input = 96\nmean = [0.5, 0.5, 0.5]\nstd = [0.25, 0.25, 0.25]\n")
     network = load_network("mine", "cpu")
     assert (network.card.name, len(network.classes)) == ("mine", 3)
+    white = network.preprocess(Image.new("RGB", (100, 100), "white"))
+    assert white.shape == (1, 3, 96, 96)
+    assert white.unique().tolist() == [2.0]
 
 
 def test_a_changed_list_is_read_again():

@@ -5,6 +5,8 @@ a stage.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import nn
+
 from se_viz.errors import AttributionError
 from se_viz.gates import GateSite
 from se_viz.gates.taps import Spot
@@ -70,15 +72,17 @@ def stage_ends(sites: Sequence[GateSite]) -> dict[int, str]:
     return {stage: path for stage, path in paths.items() if path}
 
 
-def end_spots(sites: Sequence[GateSite]) -> dict[int, Spot]:
+def end_spots(network: Network) -> dict[int, Spot]:
     """Return for each stage of `stage_ends` the feature map that ends it."""
+    sites = network.inspection.sites
     last = {site.stage: site for site in sites}
-    # Of a block that ends its stage itself, the last use.
-    calls = {(stage, site.block): site.call for stage, site in last.items()}
-    return {
-        stage: Spot(path, call=calls.get((stage, path), 0))
+    paths = {
+        stage: _first_that_runs(network.model, path, last[stage].block)
         for stage, path in stage_ends(sites).items()
     }
+    # Of a block that ends its stage itself, the last use.
+    calls = {(stage, site.block): site.call for stage, site in last.items()}
+    return {stage: Spot(path, call=calls.get((stage, path), 0)) for stage, path in paths.items()}
 
 
 def choose_end(network: Network, stage: int | None) -> tuple[int, Spot]:
@@ -87,7 +91,7 @@ def choose_end(network: Network, stage: int | None) -> tuple[int, Spot]:
     Raises:
         AttributionError: there is no such stage, or none that a module ends.
     """
-    ends = end_spots(network.inspection.sites)
+    ends = end_spots(network)
     if not ends:
         raise AttributionError(NO_STAGE)
     if stage is None:
@@ -110,13 +114,25 @@ def _shortest_own_path(site: GateSite, sites: Sequence[GateSite]) -> str | None:
     return None
 
 
+def _first_that_runs(model: nn.Module, path: str, block: str) -> str:
+    """Return the outermost module from ``path`` down to a block that has code of its own: lists of
+    modules, and what only holds others, are never called.
+    """
+    parts = block.split(".")
+    paths = (".".join(parts[:length]) for length in range(path.count(".") + 1, len(parts)))
+    for holder in paths:
+        if type(model.get_submodule(holder)).forward is not nn.Module.forward:
+            return holder
+    return block
+
+
 def _end(network: Network, stage: str | int) -> Spot:
     sites = network.inspection.sites
     members = [site for site in sites if site.stage == stage]
     # Whether what is around a block with channels last has its order of axes too is not known.
     ends = {} if any(site.call or site.last for site in members) else stage_ends(sites)
     if stage in ends:
-        return Spot(ends[int(stage)])
+        return Spot(_first_that_runs(network.model, ends[int(stage)], members[-1].block))
     if members:
         raise AttributionError(
             f"No module ends stage {stage} alone: a block of it is used more than once in a pass, "

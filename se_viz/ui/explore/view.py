@@ -122,8 +122,8 @@ def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> tu
     if tuple(classes) != numbered_classes(count):
         return words, names
     return (
-        f"{words} Class names are unknown, so classes are numbered from 0: upload a label list "
-        "with the weights on the Networks page."
+        f"{words} Class names are unknown, so classes are numbered from 0: give a list of labels "
+        "with the network."
     ), ""
 
 

@@ -172,6 +172,6 @@ def test_a_stage_without_a_feature_map_does_not_stop_saliency():
 def test_a_block_that_ends_its_stage_ends_it_with_its_last_use():
     """What comes out of its first use goes into it once more."""
     network = Network.from_model(Twice(), input_size=16)
-    assert [spot for spot in end_spots(network.inspection.sites).values() if spot.path == "se"] == [
+    assert [spot for spot in end_spots(network).values() if spot.path == "se"] == [
         Spot("se", call=1)
     ]

@@ -13,9 +13,10 @@ from torchvision.ops import SqueezeExcitation
 
 from se_viz.attribution.catalogue.pixels import METHODS
 from se_viz.attribution.pixels.run import attribute
-from se_viz.attribution.question.places import stage_ends
+from se_viz.attribution.question.places import choose_end, stage_ends
 from se_viz.errors import AttributionError, TooLittleMemoryError
 from se_viz.gates import GateSite, find_gates
+from se_viz.gates.taps import Spot
 from se_viz.networks import Network
 
 pytestmark = pytest.mark.slow
@@ -202,6 +203,39 @@ def test_a_stage_may_end_inside_a_shared_container():
     paths = {"features.1.se": 2, "features.2.se": 3, "features.10.se": 3, "features.11.block.se": 4}
     sites = [GateSite(path, stage, 8, "Sigmoid") for path, stage in paths.items()]
     assert stage_ends(sites) == {2: "features.1", 3: "features.10", 4: "features.11"}
+
+
+class Listed(nn.Module):
+    """Units in a list, which has no code of its own and is never called."""
+
+    def __init__(self, units: nn.Sequential) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 1)
+        self.units = nn.ModuleList(units)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return 4 logits."""
+        features = self.stem(images)
+        for unit in self.units:
+            features = unit(features)
+        return self.head(features.mean((2, 3)))
+
+
+def test_a_stage_whose_units_lie_in_a_list_ends_with_its_last_unit():
+    """Grad-CAM looks at a module that runs: the map is the one by hand from the last unit."""
+    units = nn.Sequential(
+        *(nn.Sequential(nn.Conv2d(8, 8, 1), SqueezeExcitation(8, 2)) for _ in range(2))
+    )
+    network = Network.from_model(Listed(units), input_size=16)
+    assert choose_end(network, None) == (0, Spot("units.1"))
+    images = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    features = units(network.model.stem(images)).detach().requires_grad_()
+    logit = network.model.head(features.mean((2, 3)))[0, 1]
+    weights = torch.autograd.grad(logit, features)[0].mean((2, 3), keepdim=True)
+    expected = (weights * features).sum(1).relu()[0].detach()
+    actual = attribute(network, images, 1, "grad_cam").map
+    assert torch.allclose(actual, expected, atol=1e-6)
 
 
 class Folded(nn.Module):
