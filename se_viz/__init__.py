@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from se_viz.images import open_image
     from se_viz.insertion import insert_se
     from se_viz.networks import Network, NetworkCard, list_networks, load_network
+    from se_viz.notebooks import Shown, show
 
 __version__ = "0.2.0"
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Limits",
     "Network",
     "NetworkCard",
+    "Shown",
     "Trace",
     "attribute",
     "attribute_gates",
@@ -65,6 +67,7 @@ __all__ = [
     "open_image",
     "scale_gates",
     "set_gates",
+    "show",
     "trace_paths",
 ]
 
@@ -94,5 +97,6 @@ __getattr__ = import_on_first_use(
         "images": ("open_image",),
         "insertion": ("insert_se",),
         "networks": ("Network", "NetworkCard", "list_networks", "load_network"),
+        "notebooks": ("Shown", "show"),
     },
 )

@@ -37,7 +37,7 @@ LAYERS = (
     {"networks"},
     {"experiments"},
     {"attribution", "charts", "train"},
-    {"replay"},
+    {"notebooks", "replay"},
     {"engine"},
     {"commands", "ui"},
     {"pages", "app.py", "__main__"},

@@ -16,6 +16,7 @@ from se_viz.gates import GateRecord, capture_gates, edit_gates
 from se_viz.gates.gains import multiply_record
 from se_viz.gates.hooks import is_watching
 from se_viz.gates.surgery import GateEdit, compile_edits
+from se_viz.gates.tables import summarise_blocks
 from se_viz.networks import Network
 
 _Changes: TypeAlias = Mapping[str, Callable[[Tensor], Tensor]]
@@ -38,6 +39,12 @@ class Analysis:
     def record(self, name: str) -> GateRecord:
         """Return the record of one use of a block, by its name."""
         return next(record for record in self.records if record.name == name)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: best classes by their numbers, and one row a block."""
+        best = pd.DataFrame(self.top(), columns=["class", "probability"])
+        blocks = summarise_blocks(self.records)
+        return best.to_html(index=False) + blocks.to_html(index=False, float_format="%.3f")
 
     def top(self, count: int = 5) -> list[tuple[int, float]]:
         """Return the most probable class indices with their probabilities, best first."""

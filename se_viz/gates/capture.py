@@ -24,7 +24,7 @@ from se_viz.gates.hooks import listening
 from se_viz.gates.listeners import Listener, Run, Visit
 from se_viz.gates.places import Place
 from se_viz.gates.products import Product, expect, find_wrong, meet, plain
-from se_viz.gates.records import GateRecord, use_name
+from se_viz.gates.records import GateRecord, GateRecords, use_name
 from se_viz.gates.reports import check_all_passes, check_first_pass, say_without_gate
 
 _LEAVE_OUT = "Leave it out: `inspect_gates` names the blocks that `blocks=` may hold."
@@ -47,7 +47,7 @@ class _Collector:
     """What one ``with`` block gathers."""
 
     keep: frozenset[str]
-    records: list[GateRecord] = field(default_factory=list)
+    records: GateRecords = field(default_factory=GateRecords)
     followed: list[Followed] = field(default_factory=list)
     """The products of a pass that shows what the model has."""
 

@@ -104,6 +104,19 @@ class GateRecord:
         return use_name(self.block, self.call)
 
 
+class GateRecords(list[GateRecord]):
+    """Records in forward order: a list, which a notebook shows as one row a block."""
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        # Late: tables are made of records.
+        from se_viz.gates.tables import summarise_blocks
+
+        if not self:
+            return "No records yet: run the model inside the <code>with</code> block."
+        return summarise_blocks(self).to_html(index=False, float_format="%.3f")
+
+
 def name_argument(function: str) -> str:
     """Return the word for what a gate function is given: ``pre-sigmoid value``, or of another
     function ``pre-activation``.
