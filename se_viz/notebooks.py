@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from se_viz import charts
+from se_viz.attribution.catalogue import find_method
 from se_viz.attribution.pixels import attribute
 from se_viz.attribution.question import Attribution
 from se_viz.charts import LIGHT, Figure, Map
@@ -22,7 +23,7 @@ from se_viz.images import open_image
 from se_viz.networks import Network
 
 _OPACITY = 0.8
-_HEIGHT = 640
+_MARGIN = 24
 _CELL = "padding:2px 12px 2px 0;text-align:left;border:0"
 
 
@@ -73,7 +74,7 @@ class Shown:
         explained = escape(self.network.classes[self.attribution.target])
         pictures = (
             (self.image, "What the network saw"),
-            (self.map, f"{escape(self.attribution.method)} for {explained}"),
+            (self.map, f"{find_method(self.attribution.method).title} for {explained}"),
         )
         figures = "".join(
             f'<figure style="margin:0"><img src="{charts.to_uri(picture)}" width="224" '
@@ -81,11 +82,13 @@ class Shown:
             for picture, words in pictures
         )
         # A frame of its own: its scripts and styles touch nothing of the notebook.
-        page = escape(charts.to_html(self.gates, LIGHT).decode())
+        figure = self.gates
+        page = escape(charts.to_html(figure, LIGHT).decode())
+        height = dict(figure.to_dict()["layout"])["height"] + _MARGIN
         return (
             f'<div style="display:flex;gap:24px;flex-wrap:wrap">{figures}{self._rows()}</div>'
             f'<iframe title="Every gate of every block" srcdoc="{page}" '
-            f'style="width:100%;height:{_HEIGHT}px;border:0"></iframe>'
+            f'style="width:100%;height:{height}px;border:0"></iframe>'
         )
 
     def _rows(self) -> str:
