@@ -227,11 +227,12 @@ def test_a_stage_whose_units_lie_in_a_list_ends_with_its_last_unit():
     units = nn.Sequential(
         *(nn.Sequential(nn.Conv2d(8, 8, 1), SqueezeExcitation(8, 2)) for _ in range(2))
     )
-    network = Network.from_model(Listed(units), input_size=16)
+    model = Listed(units)
+    network = Network.from_model(model, input_size=16)
     assert choose_end(network, None) == (0, Spot("units.1"))
     images = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    features = units(network.model.stem(images)).detach().requires_grad_()
-    logit = network.model.head(features.mean((2, 3)))[0, 1]
+    features = units(model.stem(images)).detach().requires_grad_()
+    logit = model.head(features.mean((2, 3)))[0, 1]
     weights = torch.autograd.grad(logit, features)[0].mean((2, 3), keepdim=True)
     expected = (weights * features).sum(1).relu()[0].detach()
     actual = attribute(network, images, 1, "grad_cam").map
