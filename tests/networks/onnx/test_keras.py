@@ -22,6 +22,7 @@ def test_answer_and_gates_are_those_of_keras(tmp_path: Path):
         [sys.executable, "-W", "ignore", "-m", "tests.support.keras_export", str(tmp_path)],
         check=True,
         cwd=ROOT,
+        stdout=subprocess.DEVNULL,
         env={**os.environ, "KERAS_BACKEND": "torch", "KERAS_HOME": str(tmp_path)},
     )
     file = tmp_path / "net.onnx"
