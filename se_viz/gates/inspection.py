@@ -145,13 +145,15 @@ def _inspect(model: nn.Module, scan: Scan, image: Tensor) -> Inspection:
     if not traced:
         keep_findings(model, findings)
     unknown = explain(scan.unknown, check.products, listener)
-    unseen = {
-        path: words
-        for path, words in name_unseen(model).items()
-        # What is named there is told already.
-        if not any(is_inside(block, [path]) for block in scan.compiled)
-    }
-    refused = traced | unseen | unknown | check.unequal | scan.misfits | scan.compiled | refused
+    refused = (
+        traced
+        | _say_unseen(model, scan)
+        | unknown
+        | check.unequal
+        | scan.misfits
+        | scan.compiled
+        | refused
+    )
     refused = {path: words for path, words in refused.items() if path not in wrong | others.keys()}
     followed = [site for site, place in check.sites if place.flow]
     sites = tuple(
@@ -180,6 +182,15 @@ def _say_idle(scan: Scan, check: _Check) -> dict[str, str]:
         place.path: "It does not run in a pass of one image."
         for place in scan.blocks.values()
         if place.path not in active
+    }
+
+
+def _say_unseen(model: nn.Module, scan: Scan) -> dict[str, str]:
+    return {
+        path: words
+        for path, words in name_unseen(model).items()
+        # What is named there is told already.
+        if not any(is_inside(block, [path]) for block in scan.compiled)
     }
 
 

@@ -18,7 +18,7 @@ def add_network(command: ArgumentParser) -> None:
         "--network",
         metavar="NAME",
         help="name of a network (default: the first of `se_viz networks`), or code of your own "
-        "that makes one: file.py:callable, package.module:callable",
+        "that makes one: file.py:callable, package.module:callable, or an ONNX file, net.onnx",
     )
     group.add_argument(
         "--weights",
@@ -39,6 +39,11 @@ def add_network(command: ArgumentParser) -> None:
     group.add_argument(
         "--multi-label", action="store_true", help="classes are independent: a sigmoid for each"
     )
+    _add_input(group)
+    add_config(group)
+
+
+def _add_input(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--input",
         type=_read_input,
@@ -53,7 +58,6 @@ def add_network(command: ArgumentParser) -> None:
         "waveform, array, with options as log-mel:rate=16000,hop=160, or file.py:callable "
         "(default: rgb, a photo)",
     )
-    add_config(group)
 
 
 def add_config(command: "ArgumentParser | argparse._ArgumentGroup") -> None:

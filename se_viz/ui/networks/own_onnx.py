@@ -1,6 +1,6 @@
 """The part of the Networks page for ONNX files that users bring."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -36,6 +36,24 @@ def show_onnx_upload() -> None:
     except SeVizError as error:
         st.error(as_markdown(error))
         return
+    options = _ask(file, guess)
+    for_all = ask_for_all(keys.OWN_ONNX)
+    if not st.button("Check and use this network", type="primary"):
+        return
+    try:
+        with st.spinner("Converting the network, and comparing it with onnxruntime…"):
+            # Here, since a list that cannot be read is told like a file that cannot.
+            options["labels"] = parse_labels(options["labels"])
+            options |= {"name": file.name, "watch": stop_if_unwanted}
+            take(read_onnx(file.getvalue(), **options), for_all=for_all)
+    except SeVizError as error:
+        st.error(as_markdown(error))
+        return
+    st.rerun()
+
+
+def _ask(file: "UploadedFile", guess: Guess) -> dict[str, Any]:
+    """Let people say what the file leaves open; return the options of `read_onnx`."""
     left, right = st.columns(2)
     side = left.number_input(
         "Side of the image, in pixels",
@@ -59,26 +77,8 @@ def show_onnx_upload() -> None:
         key=f"{keys.OWN_LABELS}-{file.file_id}",
         height=100,
     )
-    for_all = ask_for_all(keys.OWN_ONNX)
-    if not st.button("Check and use this network", type="primary"):
-        return
     mean, std = NORMALISATIONS[pixels]
-    try:
-        with st.spinner("Converting the network, and comparing it with onnxruntime…"):
-            network = read_onnx(
-                file.getvalue(),
-                size=side,
-                mean=mean,
-                std=std,
-                labels=parse_labels(labels),
-                name=file.name,
-                watch=stop_if_unwanted,
-            )
-            take(network, for_all=for_all)
-    except SeVizError as error:
-        st.error(as_markdown(error))
-        return
-    st.rerun()
+    return {"size": side, "mean": mean, "std": std, "labels": labels}
 
 
 def _look(file: "UploadedFile") -> Guess:
