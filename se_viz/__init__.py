@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from se_viz.gates.surgery import GateEdit, compile_edits, level_gates, scale_gates, set_gates
     from se_viz.images import open_image
     from se_viz.insertion import insert_se
+    from se_viz.monitor import GateMonitor, GateStatistics
     from se_viz.networks import Network, NetworkCard, list_networks, load_network
     from se_viz.notebooks import Shown, show
 
@@ -42,8 +43,10 @@ __all__ = [
     "Flow",
     "GateAttribution",
     "GateEdit",
+    "GateMonitor",
     "GateRecord",
     "GateSite",
+    "GateStatistics",
     "Inspection",
     "Limits",
     "Network",
@@ -96,6 +99,7 @@ __getattr__ = import_on_first_use(
         "gates.surgery": ("GateEdit", "compile_edits", "level_gates", "scale_gates", "set_gates"),
         "images": ("open_image",),
         "insertion": ("insert_se",),
+        "monitor": ("GateMonitor", "GateStatistics"),
         "networks": ("Network", "NetworkCard", "list_networks", "load_network"),
         "notebooks": ("Shown", "show"),
     },

@@ -33,7 +33,7 @@ LAYERS = (
     {"terminal"},
     {"devices"},
     {"gates", "images"},
-    {"inputs", "insertion"},
+    {"inputs", "insertion", "monitor"},
     {"networks"},
     {"experiments"},
     {"attribution", "charts", "train"},

@@ -49,6 +49,16 @@ def test_examples_of_figures_run_as_printed(tmp_path, monkeypatch):
     assert all(page.stat().st_size < 1_000_000 for page in pages)
 
 
+def test_the_example_of_the_monitor_runs_as_printed(tmp_path, monkeypatch):
+    """Of five steps it looks at every second one; a ResNet-18 has eight blocks."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "gate-monitor.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    exec(compile(block, "gate-monitor.md", "exec"), {})
+    rows = (tmp_path / "gates.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["0"] * 8 + ["2"] * 8 + ["4"] * 8
+
+
 def test_commands_are_spelled_as_the_command_line_takes_them():
     """Every `python -m se_viz` line of the README has to be accepted; argparse ends the process on
     a wrong one.

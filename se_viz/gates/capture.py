@@ -126,9 +126,48 @@ def capture_gates(
             compiled code or in another thread.
     """
     keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
-    choice = choose(model, blocks, also=(name.partition("#")[0] for name in keep))
-    collector = _Collector(keep)
     opener = get_ident()
+    with collecting(model, keep=keep, blocks=blocks) as capture:
+        yield capture.records
+    listener = capture.listener
+    if listener.discover and not listener.passes and not listener.elsewhere:
+        _check_found(listener, capture.choice)
+    check_all_passes(listener, opener, CaptureError, strict=False)
+    if capture.traced:
+        # Past the context manager, to the caller's own `with`.
+        warnings.warn(CaptureWarning(capture.traced), stacklevel=3)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Capture:
+    """What one capture gathers, and who is told of it."""
+
+    records: GateRecords
+    listener: Listener
+    choice: Choice
+    traced: str
+    """Where compiled code has run, beside which nothing is followed; empty where none has."""
+
+
+@contextmanager
+def collecting(
+    model: nn.Module,
+    *,
+    keep: frozenset[str] = frozenset(),
+    blocks: Collection[str] | None = None,
+    noise: bool = True,
+) -> Iterator[Capture]:
+    """Record as `capture_gates` does, and leave it to the caller what to say at the end.
+
+    Without ``noise`` the caller's own passes alone show which blocks there are.
+
+    Raises:
+        NoSEBlocksError: as of `capture_gates`.
+        CaptureError: as of `capture_gates`, inside the ``with`` block.
+    """
+    names = (name.partition("#")[0] for name in keep)
+    choice = choose(model, blocks, also=names, noise=noise)
+    collector = _Collector(keep)
     listener = Listener(model, choice.blocks, see=collector.see, leave=collector.leave, stages=True)
     follow = blocks is None and not choice.complete
     traced = find_traced(model) if follow else {}
@@ -144,13 +183,7 @@ def capture_gates(
 
     listener.finish = finish
     with listening(listener):
-        yield collector.records
-    if listener.discover and not listener.passes and not listener.elsewhere:
-        _check_found(listener, choice)
-    check_all_passes(listener, opener, CaptureError, strict=False)
-    if traced:
-        # Past the context manager, to the caller's own `with`.
-        warnings.warn(CaptureWarning(next(iter(traced.values()))), stacklevel=3)
+        yield Capture(collector.records, listener, choice, next(iter(traced.values()), ""))
 
 
 def _read_already(model: nn.Module, choice: Choice) -> frozenset[nn.Module]:

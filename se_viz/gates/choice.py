@@ -40,9 +40,15 @@ def choose_blocks(
 
 
 def choose(
-    model: nn.Module, names: Collection[str] | None = None, *, also: Iterable[str] = ()
+    model: nn.Module,
+    names: Collection[str] | None = None,
+    *,
+    also: Iterable[str] = (),
+    noise: bool = True,
 ) -> Choice:
     """Return the same, which may be none where a pass of the model is still to show what it has.
+
+    Without ``noise`` the model is not run for it, unless ``names`` has some that are not known.
 
     Raises:
         NoSEBlocksError: one that is asked for is compiled, or the model has none of a name.
@@ -53,7 +59,7 @@ def choose(
     named = _as_set(names or ())
     paths = {place.path for place in scan.blocks.values()}
     known = paths | scan.compiled.keys()
-    if not scan.followed and (not known or not named <= known):
+    if not scan.followed and ((noise and not known) or not named <= known):
         scan = _look(model, scan)
     asked_compiled = scan.compiled if names is None else scan.compiled.keys() & _as_set(names)
     if asked_compiled:

@@ -7,11 +7,9 @@ Why: docs/decisions/003-one-model-many-sessions.md
 
 import sys
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,6 +23,13 @@ from se_viz.errors import SeVizError
 from se_viz.gates.compiled import Eagerly, compiled_around, is_compiled_in_place
 from se_viz.gates.following import Follower
 from se_viz.gates.listeners import Listener, Run, Visit
+from se_viz.gates.open_listeners import (
+    add_listener,
+    listeners_everywhere,
+    listeners_here,
+    remove_listener,
+)
+from se_viz.gates.openings import begin_openings, close_openings, end_openings
 from se_viz.gates.strides import Images, candidates, has_script, remember, tensors_in
 
 
@@ -35,8 +40,6 @@ class _Hook:
 
 
 # Hooks belong to the model, sessions are threads: the hooks are shared, what they write to is not.
-_listeners: ContextVar[tuple["weakref.ref[Listener]", ...]] = ContextVar("listeners", default=())
-_everywhere: tuple["weakref.ref[Listener]", ...] = ()
 _hooks: dict[tuple[nn.Module, Callable[..., Any]], _Hook] = {}
 _lock = threading.RLock()
 _changes: deque[tuple[int, list[tuple[nn.Module, Callable[..., Any]]]]] = deque()
@@ -65,18 +68,14 @@ def listening(listener: Listener) -> Iterator[None]:
             if not isinstance(module, torch.jit.ScriptModule) and is_compiled_in_place(module)
         }
     keys = list(_list_keys(listener))
-    listener.thread = threading.get_ident()
     _count(1, keys)
-    _list(listener)
-    _listeners.set((*_open(), weakref.ref(listener)))
+    add_listener(listener)
     try:
         yield
     finally:
-        # Its own context may be out of reach from here: there it counts no more, and goes with the
-        # next change.
-        listener.thread = 0
-        _listeners.set(tuple(reference for reference in _open() if reference() is not listener))
-        if not _here():
+        close_openings(listener, partial(_count, -1, [(listener.model, _end)]))
+        remove_listener(listener)
+        if not listeners_here():
             _follower.end()
         _count(-1, keys)
 
@@ -92,7 +91,7 @@ def is_watching() -> bool:
     """Return whether this thread is inside a capture or an edit: its passes are not like those of
     others.
     """
-    return any(_here())
+    return any(listeners_here())
 
 
 def has_foreign_hooks(model: nn.Module) -> bool:
@@ -112,6 +111,8 @@ def has_foreign_hooks(model: nn.Module) -> bool:
         _give,
         _into,
         _out,
+        _begin,
+        _end,
     }
     kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
     # Copies of the tables: other threads attach ours meanwhile.
@@ -124,38 +125,9 @@ def has_foreign_hooks(model: nn.Module) -> bool:
     return any(hook not in ours for hook in hooks)
 
 
-def _open() -> tuple["weakref.ref[Listener]", ...]:
-    return tuple(reference for reference in _listeners.get() if _is_open(reference))
-
-
-def _is_open(reference: "weakref.ref[Listener]") -> bool:
-    listener = reference()
-    return listener is not None and listener.thread != 0
-
-
-def _list(listener: Listener) -> None:
-    """Note a listener for all threads; those that have ended go."""
-    global _everywhere
-    with _lock:
-        # One that a collector ends meanwhile may stay until the next: it has no thread then, and
-        # counts no more.
-        still_open = [reference for reference in _everywhere if _is_open(reference)]
-        _everywhere = (*still_open, weakref.ref(listener))
-
-
-def _here() -> list[Listener]:
-    """Return the open listeners of this thread, the outermost first."""
-    if is_dynamo_compiling():
-        # Another thread, or a function around the model, is being compiled: hooks are to leave
-        # nothing there.
-        return []
-    thread = threading.get_ident()
-    # A context that was copied to another thread brings its listeners along: they are not meant.
-    listeners = [reference() for reference in _listeners.get()]
-    return [listener for listener in listeners if listener and listener.thread == thread]
-
-
 def _list_keys(listener: Listener) -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
+    if listener.begin:
+        yield listener.model, _begin
     yield from ((module, _take) for module in listener.take)
     yield from ((module, _give) for module in listener.give)
     # No hook sees what TorchScript does inside.
@@ -219,19 +191,23 @@ def _register(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle | 
         # twice.
         for key in [key for key, registered in table.items() if registered is hook]:
             del table[key]
+    if hook is _begin:
+        # First: what it opens is to be told by the hooks that come after.
+        return module.register_forward_pre_hook(hook, with_kwargs=True, prepend=True)
     if hook in (_start, _stem, _enter, _squeeze, _take, _into):
         return module.register_forward_pre_hook(hook, with_kwargs=True)
     if hook is _out:
         # First: what other hooks do is no part of the module's own code.
         return module.register_forward_hook(hook, always_call=True, prepend=True, with_kwargs=True)
     # A block's own output is looked at, and not what others make of it.
-    return module.register_forward_hook(hook, always_call=hook is _finish, prepend=hook is _leave)
+    always = hook in (_finish, _end)
+    return module.register_forward_hook(hook, always_call=always, prepend=hook is _leave)
 
 
 def _run_eagerly(module: nn.Module) -> bool:
     if is_dynamo_compiling():
         return False
-    listeners = _here()
+    listeners = listeners_here()
     if any(module in listener.around for listener in listeners):
         return True
     return any(
@@ -244,9 +220,19 @@ def _is_again() -> bool:
     return torch._C._current_graph_task_id() != -1
 
 
+def _begin(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    if not _is_again():
+        begin_openings(model, args, kwargs, partial(_count, 1, [(model, _end)]))
+
+
+def _end(model: nn.Module, *_: Any) -> None:
+    if not _is_again():
+        end_openings(model, partial(_count, -1, [(model, _end)]))
+
+
 def _start(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     _note_elsewhere(model)
-    for listener in _here():
+    for listener in listeners_here():
         if listener.model is model and not _is_again():
             tensors = list(tensors_in((args, kwargs))) if listener.stages else []
             listener.runs.append(Run(Images(tensors, listener.opaque), sys.exception()))
@@ -256,21 +242,17 @@ def _note_elsewhere(model: nn.Module) -> None:
     if is_dynamo_compiling():
         return
     thread = threading.get_ident()
-    if any(listener.model is model for listener in _here()):
+    if any(listener.model is model for listener in listeners_here()):
         # This thread has a listener of its own, so that its passes are not meant for another one's.
         return
-    for reference in _everywhere:
-        if (
-            (listener := reference())
-            and listener.thread not in (0, thread)
-            and listener.model is model
-        ):
+    for listener in listeners_everywhere():
+        if listener.thread not in (0, thread) and listener.model is model:
             listener.elsewhere = True
 
 
 def _finish(model: nn.Module, *_: Any) -> None:
     problems: list[SeVizError] = []
-    for listener in _here():
+    for listener in listeners_here():
         if listener.model is not model or not listener.runs or _is_again():
             continue
         run = listener.runs.pop()
@@ -303,14 +285,14 @@ def _out(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outpu
 
 def _stem(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     features = _first_tensor(args, kwargs)
-    for listener in _here():
+    for listener in listeners_here():
         path = listener.stems.get(module)
         if listener.runs and features is not None and path is not None and not _is_again():
             listener.runs[-1].images.meet(path, module, features)
 
 
 def _enter(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    for listener in _here():
+    for listener in listeners_here():
         place = listener.blocks.get(block)
         features = _first_tensor(args, kwargs)
         if place is None or features is None:
@@ -324,7 +306,7 @@ def _enter(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> N
 
 
 def _squeeze(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    for listener in _here():
+    for listener in listeners_here():
         visit = listener.visit
         # Blocks may share a module: what counts is in which block it runs.
         if visit and visit.place.squeeze is module and visit.squeeze is None:
@@ -332,7 +314,7 @@ def _squeeze(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def _gate(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | None:
-    visits = [(listener, listener.visit) for listener in _here() if listener.visit]
+    visits = [(listener, listener.visit) for listener in listeners_here() if listener.visit]
     # Blocks may share their gate function, and run it again: the first output in a block counts.
     now = [
         (listener, visit)
@@ -353,13 +335,13 @@ def _gate(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor | 
 
 
 def _part(module: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:
-    for listener in _here():
+    for listener in listeners_here():
         if listener.part and listener.visit:
             listener.part(module, output)
 
 
 def _leave(block: nn.Module, _: tuple[Any, ...], output: Any) -> None:
-    for listener in _here():
+    for listener in listeners_here():
         if listener.visit and listener.blocks.get(block) is listener.visit.place:
             visit = listener.visit
             listener.visit = None
@@ -370,7 +352,7 @@ def _leave(block: nn.Module, _: tuple[Any, ...], output: Any) -> None:
 def _take(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    for listener in _here():
+    for listener in listeners_here():
         if change := listener.take.get(module):
             # The input may be passed by its name.
             if args:
@@ -382,7 +364,7 @@ def _take(
 
 
 def _give(module: nn.Module, _: tuple[Any, ...], output: Any) -> Any:
-    for listener in _here():
+    for listener in listeners_here():
         if change := listener.give.get(module):
             output = change(output)
     return output
@@ -394,4 +376,4 @@ def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | Non
     return next(tensors_in((args, kwargs)), None)
 
 
-_follower = Follower(_here, _is_again)
+_follower = Follower(listeners_here, _is_again)

@@ -132,6 +132,23 @@ class Listener:
     """The model's modules with their paths, while gates are found."""
     scopes: dict[nn.Module, tuple[Mark | None, ...]] = field(default_factory=dict)
     """The modules inside of which passes are followed, and what is known of their inputs."""
+    begin: Callable[[], Callable[[], None] | None] | None = None
+    """Is asked as each pass of the model begins. It may open other listeners, which are told of
+    that pass from its start, and then returns what ends them after it."""
+    openings: list["Opening"] = field(default_factory=list)
+    """What ``begin`` has opened and nothing has ended yet."""
     thread: int = 0
     elsewhere: bool = False
     """Whether the model ran in another thread that has no listener of its own on it."""
+
+
+@dataclass(eq=False, slots=True)
+class Opening:
+    """Listeners that were opened for one pass, as it began."""
+
+    listeners: list[Listener]
+    end: Callable[[], None]
+    handled: BaseException | None
+    """What was being handled as the pass began."""
+    depth: int = 1
+    """Passes that have not ended: a model may call itself. 0 after one that raised."""

@@ -302,5 +302,6 @@ def _sum_up(step: Step, data: list[tuple[Tensor, Mark]]) -> Interval:
         return ANY
     if not others:
         return bound(step.name, tuple(step.args), step.kwargs, intervals[0])
-    ends = float(others[0].min()), float(others[0].max()), True
+    least, most = others[0].detach().aminmax()
+    ends = float(least), float(most), True
     return bound_two(step.name, intervals[0], ends)

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
@@ -27,6 +28,7 @@ from se_viz.networks.families import find_family
 from se_viz.networks.listing import read_listing
 from se_viz.networks.network import Network
 from se_viz.train.data import Pictures, normalise, training_batches, validation_batches
+from se_viz.train.gates import watching
 from se_viz.train.recipe import Recipe
 
 QUICK_SIZE = 192
@@ -88,6 +90,10 @@ class Run:
             "optimiser": self.optimiser,
             "schedule": self.schedule,
         }
+
+    def step(self) -> int:
+        """Return the number of the step that is being trained, from the first of all epochs on."""
+        return self.schedule.last_epoch
 
     def save(self) -> None:
         """Write the state after an epoch; a kill while writing leaves the previous one."""
@@ -174,9 +180,27 @@ def train(
     compiled: bool,
     validate_every: int = 5,
 ) -> None:
-    """Train to the end of the recipe, saving and logging after every epoch."""
+    """Train to the end of the recipe, saving and logging after every epoch.
+
+    Unless it is ``compiled``, the gates of every hundredth step go to ``gates.parquet``.
+    """
     # One graph for each size: a graph for all sizes at once was slower by half on the CPU.
     forward = torch.compile(run.model, dynamic=False) if compiled else run.model
+    size = run.recipe.sizes[0]
+    # Compiled code calls no hooks, and a run that is over has no steps to look at.
+    blind = compiled or run.epoch == run.recipe.epochs
+    with nullcontext() if blind else watching(run.model, run.folder, run.step, size=size):
+        _train_epochs(run, forward, training, validation, workers, validate_every)
+
+
+def _train_epochs(
+    run: Run,
+    forward: Callable[[Tensor], Tensor],
+    training: Pictures,
+    validation: Pictures,
+    workers: int,
+    validate_every: int,
+) -> None:
     while run.epoch < run.recipe.epochs:
         # By epoch: a run that was killed goes on with the numbers it would have drawn.
         torch.manual_seed(run.recipe.seed + 1000 + run.epoch)

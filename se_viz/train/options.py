@@ -64,7 +64,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--workers", type=_read_whole, default=1, help="processes that augment images"
     )
     parser.add_argument(
-        "--compile", action="store_true", help="compile the network: a minute a size, then faster"
+        "--compile",
+        action="store_true",
+        help="compile the network: a minute a size, then faster, and its gates are not watched",
     )
     _add_pretrained(parser)
     _add_recipe(parser)

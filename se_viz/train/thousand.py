@@ -20,6 +20,7 @@ from se_viz.train.beginnings import begin_unchanged, fill_plain, plain_twin, spr
 from se_viz.train.command import alone, check_folders
 from se_viz.train.data import find_data, normalise
 from se_viz.train.distillation import MEAN, STD, Distillation, Distilling
+from se_viz.train.gates import watching
 from se_viz.train.photos import Photos, Views, read_folders, read_list
 from se_viz.train.pretrained_card import VIEW, export_run
 from se_viz.train.progress import among, answer, compare, log
@@ -84,6 +85,16 @@ def _train(state: Distillation, arguments: argparse.Namespace) -> None:
             batches = islice(_inputs(views, state), 20)
             spread_squeezes(state.student, batches, seed=state.recipe.seed)
         log(path, {"step": 0, **look(state.student, sights)})
+    if state.step == state.recipe.steps:
+        return
+    with watching(
+        state.student, state.folder, lambda: state.step, size=state.recipe.size, eval_mode=True
+    ):
+        _train_steps(state, views, sights)
+
+
+def _train_steps(state: Distillation, views: Views, sights: dict[str, Sight]) -> None:
+    path = state.folder / "log.jsonl"
     started = saved = time.monotonic()
     losses: list[tuple[float, float]] = []
     for _ in tqdm(range(state.step, state.recipe.steps), mininterval=30):

@@ -25,6 +25,7 @@ from se_viz.train.data import (
     training_batches,
     validation_batches,
 )
+from se_viz.train.gates import FILE, watching
 from se_viz.train.loop import read_state
 from se_viz.train.pairs import PAIRS, VARIANTS, Pair, Variant, count_parameters
 from se_viz.train.recipe import Recipe
@@ -114,6 +115,29 @@ def train_trial(
     model = trial.pair.make(trial.variant, len(training.classes))
     cost = {"parameters": count_parameters(model), "flops": count_flops(model, recipe.sizes[-1])}
     state = _State(model.to(device), recipe, len(training) // recipe.batch, folder / trial.name)
+    place = folder / trial.name
+    if len(state.curve) < recipe.epochs:
+        with watching(model, place, lambda: state.schedule.last_epoch, size=recipe.sizes[-1]):
+            _train_epochs(trial, state, training, validation, workers)
+    return {
+        "name": trial.name,
+        "family": trial.pair.name,
+        "variant": trial.variant,
+        "seed": recipe.seed,
+        **cost,
+        "top1": state.curve[-1]["top1"],
+        "seconds": round(sum(point["seconds"] for point in state.curve), 1),
+        "curve": state.curve,
+        "gates": f"{trial.name}/{FILE}" if (place / FILE).exists() else None,
+        "recipe": asdict(recipe),
+    }
+
+
+def _train_epochs(
+    trial: Trial, state: "_State", training: Pictures, validation: Pictures, workers: int
+) -> None:
+    recipe = trial.recipe
+    device = next(state.model.parameters()).device
     while len(state.curve) < recipe.epochs:
         epoch = len(state.curve)
         torch.manual_seed(recipe.seed + 1000 + epoch)
@@ -124,7 +148,7 @@ def train_trial(
             for images, labels in tqdm(batches, desc=f"{trial.name} {epoch + 1}", mininterval=10)
         ]
         seconds = time.perf_counter() - started
-        top1 = measure_accuracy(model, validation, device, size=recipe.sizes[-1])
+        top1 = measure_accuracy(state.model, validation, device, size=recipe.sizes[-1])
         state.curve.append(
             {
                 "loss": round(torch.stack(losses).mean().item(), 4),
@@ -133,17 +157,6 @@ def train_trial(
             }
         )
         state.save()
-    return {
-        "name": trial.name,
-        "family": trial.pair.name,
-        "variant": trial.variant,
-        "seed": recipe.seed,
-        **cost,
-        "top1": state.curve[-1]["top1"],
-        "seconds": round(sum(point["seconds"] for point in state.curve), 1),
-        "curve": state.curve,
-        "recipe": asdict(recipe),
-    }
 
 
 @torch.inference_mode()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -314,6 +315,8 @@ def test_the_command_trains_exports_and_evaluates(tmp_path, weights, photos, mon
     words = [str(word) for word in command]
     assert main(words) == 0
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    gates = pd.read_parquet(tmp_path / "run" / "gates.parquet")
+    assert [*gates["path"]] == [*rows[0]["spread"]]
     assert [row["step"] for row in rows] == [0, 2, 4]
     assert rows[0]["thousand"]["gained"] == rows[0]["thousand"]["lost"] == 0
     assert set(rows[0]["spread"].values()) == {0.0}

@@ -12,6 +12,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -85,8 +86,8 @@ def finished(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-# Every file of a run is written beside and renamed: log and state of epoch 1, of epoch 2, weights,
-# card. Forks, because importing PyTorch anew for each kill is most of the time.
+# Every file of a run is written beside and renamed: gates, log and state of epoch 1, of epoch 2,
+# weights, card. Forks, because importing PyTorch anew for each kill is most of the time.
 KILL = """
 import json, os, signal, sys
 import se_viz.train.command
@@ -109,7 +110,7 @@ for rename, place, words in json.loads(sys.argv[1]):
         os._exit(main(words))
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-RENAMES = {1: 0, 3: 1, 4: 1, 6: 2}
+RENAMES = {1: 0, 2: 0, 4: 1, 5: 1, 7: 2}
 """Which renaming is prevented, and how many epochs are safe by then."""
 
 
@@ -127,6 +128,15 @@ def killed(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int,
     return places
 
 
+def test_the_gates_of_a_run_lie_beside_its_log(finished):
+    """Every hundredth step of the whole run, from the first on: here of eight steps that one."""
+    gates = pd.read_parquet(finished / "run" / "gates.parquet")
+    assert [*gates["step"]] == [0] * 16
+    assert [*gates["images"]] == [BATCH] * 16
+    # New blocks halve every channel, more or less.
+    assert gates["mean"].between(0.3, 0.7).all()
+
+
 @pytest.mark.parametrize("rename", RENAMES)
 def test_a_killed_run_ends_as_if_it_had_not_been_killed(squares, finished, killed, rename):
     """A kill just before a file is put in its place loses that epoch only; weights agree to the
@@ -138,6 +148,10 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(squares, finished, kille
     assert main(words(squares, place)) == 0
     epochs = [row.split(",")[0] for row in (place / "run" / "log.csv").read_text().splitlines()]
     assert epochs == ["epoch", "1", "2"]
+    ours, theirs = (
+        pd.read_parquet(folder / "run" / "gates.parquet") for folder in (place, finished)
+    )
+    pd.testing.assert_frame_equal(ours, theirs)
     weights = [
         (folder / "out" / "squares.safetensors").read_bytes() for folder in (place, finished)
     ]

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -104,6 +105,11 @@ def test_runs_that_were_stopped_end_as_if_they_had_not_been(
     assert whole[0]["flops"] < whole[1]["flops"] < whole[2]["flops"]
     assert all(len(row["curve"]) == RECIPE.epochs for row in whole)
     assert whole[0]["curve"] != whole[3]["curve"]
+    # Networks with SE blocks have their gates, of step 0, beside their state.
+    assert [row["gates"] for row in whole[:3]] == [None, "toy_se_0/gates.parquet", None]
+    gates = pd.read_parquet(tmp_path / "whole" / whole[1]["gates"])
+    assert {*gates["step"]} == {0}
+    assert gates["block"].is_unique
     original = trials._State.step
     steps = 0
 
