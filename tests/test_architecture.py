@@ -33,7 +33,7 @@ LAYERS = (
     {"terminal"},
     {"devices"},
     {"gates", "images"},
-    {"inputs", "insertion", "monitor"},
+    {"inputs", "insertion", "monitor", "readings"},
     {"networks"},
     {"experiments"},
     {"attribution", "charts", "train"},

@@ -56,6 +56,8 @@ def check(arguments: argparse.Namespace) -> bool:
     for name in ("bundle", "photo"):
         if getattr(arguments, name, None):
             _check_file(getattr(arguments, name), BundleError)
+    if getattr(arguments, "beside", None):
+        _check_file(arguments.beside, ImageError)
     if "config" in arguments and not getattr(arguments, "checkpoints", None):
         _check_config(arguments)
     if "network" in arguments and arguments.command != "download":
@@ -89,6 +91,7 @@ def source_of(arguments: argparse.Namespace) -> Source | None:
         input=arguments.input or (),
         multi_label=arguments.multi_label,
         preprocess=arguments.preprocess or "",
+        answer=arguments.answer or "",
         origin="the command line",
     )
 

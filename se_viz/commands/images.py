@@ -94,6 +94,8 @@ def _write_gates(
 
 
 def _describe(network: Network, path: Path, analysis: Analysis) -> str:
+    if not network.card.shares:
+        return f"{show_path(path)}: {show_text(network.name_answer(analysis.logits))}"
     answer = ", ".join(f"{network.classes[index]} {share:.1%}" for index, share in analysis.top(3))
     if network.card.independent:
         answer = f"{network.name_answer(analysis.logits)} ({answer})"

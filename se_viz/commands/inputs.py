@@ -11,12 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 from se_viz.commands.checks import cards_of, source_of
-from se_viz.errors import AttributionError, NetworkError
+from se_viz.errors import AttributionError, NetworkError, OptionError
 from se_viz.gates.tables import write_table
 from se_viz.names import show_path
 from se_viz.networks import Network
 from se_viz.networks.loading import load_listed
 from se_viz.networks.making import make_network
+from se_viz.readings import Reading
 from se_viz.terminal import complain
 
 
@@ -32,7 +33,20 @@ def load(arguments: argparse.Namespace, *, photos: bool = True) -> Network:
             f"{network.card.title} sees no photos ({network.card.preprocess}), and `se_viz "
             f"{arguments.command}` is about photos so far. Use `se_viz gates` or `se_viz health`."
         )
-    return network
+    return _read_at(network, arguments) if "region" in arguments else network
+
+
+def _read_at(network: Network, arguments: argparse.Namespace) -> Network:
+    """Return the network with its answer read where the command says."""
+    if arguments.beside is None and network.card.answer == "embedding":
+        raise OptionError(
+            f"{network.card.title} answers with an embedding, which is compared with a second "
+            "image. Add --beside IMAGE."
+        )
+    if arguments.beside is None:
+        return network.at(Reading(arguments.region))
+    beside = network.prepare(arguments.beside)
+    return network.at(Reading(arguments.region, str(arguments.beside)), beside)
 
 
 def _load(arguments: argparse.Namespace) -> Network:

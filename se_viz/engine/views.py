@@ -14,7 +14,7 @@ from se_viz.attribution.layers import Side
 from se_viz.gates.jacobian import Pattern, Strongest
 from se_viz.gates.records import Inspection
 from se_viz.networks import Network, NetworkCard
-from se_viz.networks.answers import Labels, labels_of, name_labels
+from se_viz.networks.answers import Labels, labels_of, name_answer
 
 Cells: TypeAlias = Float[Tensor, "height width"]
 """A map, on the grid of a feature map or of the image."""
@@ -45,11 +45,11 @@ class NetworkView:
 
     def labels(self, logits: Float[Tensor, "classes"]) -> Labels:
         """Return the answer, see `Network.labels`."""
-        return labels_of(logits, independent=self.card.independent)
+        return labels_of(logits, independent=self.card.independent, shares=self.card.shares)
 
     def name_answer(self, logits: Float[Tensor, "classes"]) -> str:
         """Return the answer in words, see `Network.name_answer`."""
-        return name_labels(self.labels(logits), self.classes)
+        return name_answer(logits, self.card)
 
 
 @dataclass(frozen=True, slots=True)

@@ -318,7 +318,10 @@ def _replace(value: Tensor, gates: Tensor) -> Tensor:
 def _compare(
     network: Network, kind: str, trials: Sequence[tuple[GateSet, int]], answers: VariantLogits
 ) -> Iterator[Counterfactual]:
-    divergences = divergences_of(answers.live, answers.edited, independent=network.card.independent)
+    card = network.card
+    divergences = divergences_of(
+        answers.live, answers.edited, independent=card.independent, shares=card.shares
+    )
     live, edited = (
         network.probabilities(logits.double()) for logits in (answers.live, answers.edited)
     )
@@ -335,5 +338,5 @@ def _compare(
             live=live[row, predicted].item(),
             probability=edited[row, predicted].item(),
             divergence=divergences[row].item(),
-            labels=labels if network.card.independent else None,
+            labels=labels if card.independent or not card.shares else None,
         )

@@ -5,7 +5,7 @@ Every refusal is one sentence.
 
 import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from itertools import chain
 from math import isfinite
@@ -17,6 +17,7 @@ from torch import nn
 from se_viz.errors import NetworkError, SeVizError
 from se_viz.gates import Inspection, inspect_gates
 from se_viz.gates.inspection import evaluating
+from se_viz.readings import model_inside
 
 MAX_SIDE = 4096
 """Largest side of an input, in pixels."""
@@ -25,9 +26,10 @@ _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 _PROBABILITIES = {"SoftmaxBackward0": "softmax", "SigmoidBackward0": "sigmoid"}
 """Steps that make probabilities, as autograd names them."""
 _PASSED_ON = re.compile(
-    "(View|UnsafeView|ReshapeAlias|Squeeze|Unsqueeze|ToCopy|Clone|Alias)Backward[0-9]"
+    "(View|UnsafeView|ReshapeAlias|Squeeze|Unsqueeze|ToCopy|Clone|Alias|UpsampleBilinear2D)"
+    "Backward[0-9]"
 )
-"""Steps that change no number."""
+"""Steps that change no number, or make probabilities of probabilities."""
 _QUANTISED = ("torch.ao.nn.quantized.modules", "torch.ao.nn.intrinsic.quantized.modules")
 """Where PyTorch keeps modules that compute in whole numbers."""
 
@@ -92,7 +94,7 @@ def inspect_model(model: nn.Module, shape: tuple[int, ...]) -> Inspection:
         # A stranger's code may raise anything; what it says is the best there is.
         words = " ".join(str(error).split())[:200]
         raise NetworkError(
-            f"{type(model).__name__} does not run on one {_describe(shape)} "
+            f"{type(model_inside(model)).__name__} does not run on one {_describe(shape)} "
             f"({type(error).__name__}: {words}). Give a model of {(1, *shape)} inputs, or wrap it "
             f"in one; name another {'side' if _is_photo(shape) else 'shape'} with `input_size`."
         ) from error
@@ -108,11 +110,16 @@ def _describe(shape: tuple[int, ...]) -> str:
     return f"input of the shape {'x'.join(map(str, shape))}"
 
 
-def check_logits(model: nn.Module, shape: tuple[int, ...]) -> None:
+def check_logits(
+    model: nn.Module,
+    shape: tuple[int, ...],
+    show: Callable[[nn.Module, torch.Tensor], torch.Tensor] | None = None,
+) -> None:
     """Refuse a model that returns probabilities, of which a second softmax or sigmoid would make
     others.
 
-    A logarithm of a softmax is fine: the softmax of that is the softmax itself.
+    A logarithm of a softmax is fine: the softmax of that is the softmax itself. ``show`` runs the
+    model and returns what is looked at, where it returns something else.
 
     Raises:
         NetworkError: its answer is made by a softmax or a sigmoid, or is not of floating point.
@@ -130,7 +137,7 @@ def check_logits(model: nn.Module, shape: tuple[int, ...]) -> None:
         image = torch.zeros((1, *shape), dtype=like.dtype, device=like.device, requires_grad=True)
         try:
             # A copy: the first layer may write into what it is given.
-            answer = model(image.clone())
+            answer = show(model, image.clone()) if show else model(image.clone())
         except Exception:
             # It has run without gradients; those that it does not know are for methods that need
             # them to tell.
@@ -220,8 +227,8 @@ def check_answer(returned: tuple[int, ...] | str, title: str, classes: Sequence[
     if isinstance(returned, str) or len(returned) != 2 or returned[0] != 1 or not returned[1]:
         raise NetworkError(
             f"{title} returns {returned} for one image, and se_viz needs a classifier's (1, "
-            "classes) logits. Choose another network, or wrap the model in a module that returns "
-            "them."
+            "classes) logits. Say what its answer is: segments, boxes, embedding or value; or wrap "
+            "the model in a module that returns logits."
         )
     count = returned[1]
     if classes is None:

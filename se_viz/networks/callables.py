@@ -24,6 +24,7 @@ from se_viz.inputs import Preprocess
 from se_viz.names import show_name
 from se_viz.networks.network import Network
 from se_viz.networks.sources import Source, name_in_folder, split_make
+from se_viz.readings import Answer, split_answer
 
 _importing = threading.RLock()
 _LIBRARY = tuple(
@@ -59,15 +60,30 @@ def find_preprocess(source: Source) -> Preprocess:
     Raises:
         NetworkError: there is none, it cannot be called, or importing it raised something.
     """
-    place = replace(source, make=source.preprocess, architecture="", title="")
+    return _find_function(source, source.preprocess, "an open file and returns one input")
+
+
+def find_answer(source: Source) -> Answer:
+    """Import the code of one's own that reads answers, if there is some, and return what reads.
+
+    Raises:
+        NetworkError: there is none, it cannot be called, or importing it raised something.
+    """
+    kind, code = split_answer(source.answer)
+    if not code:
+        return kind
+    return kind, _find_function(source, code, "what the network returns and returns what is read")
+
+
+def _find_function(source: Source, code: str, words: str) -> Any:
+    place = replace(source, make=code, architecture="", title="")
     with _importing, _found_first(_folders_of(place)), _in_words(place):
-        way = _find(place)
-    if not callable(way):
+        function = _find(place)
+    if not callable(function):
         raise NetworkError(
-            f"{place.plain} is a {type(way).__name__}. Name a function that takes an open file and "
-            "returns one input."
+            f"{place.plain} is a {type(function).__name__}. Name a function that takes {words}."
         )
-    return way
+    return function
 
 
 def _call(named: Any, source: Source) -> Any:

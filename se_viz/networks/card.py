@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from se_viz.errors import CheckpointError
 from se_viz.names import show_name
+from se_viz.readings import KINDS
 
 
 class View(NamedTuple):
@@ -102,6 +103,8 @@ class NetworkCard:
     """Channels and sides of an input that is no photo; empty: a square of three colours."""
     preprocess: str = ""
     """What makes an input of a file, for people; empty: a photo is scaled, cut and normalised."""
+    answer: str = "classes"
+    """What its numbers are, one of the kinds of `se_viz.readings`."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -113,7 +116,12 @@ class NetworkCard:
         """Whether each logit is a yes or no by itself: of a multi-label network, and of one with a
         single logit.
         """
-        return self.multi_label or len(self.classes) == 1
+        return self.shares and (self.multi_label or len(self.classes) == 1)
+
+    @property
+    def shares(self) -> bool:
+        """Whether its numbers become probabilities; a similarity and a value are as they are."""
+        return KINDS[self.answer].shares
 
     @property
     def view(self) -> View:
@@ -126,7 +134,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(
         ("evaluated_with", "trained_with", "notes", "library", "weights", "source"), str
     ),
-    **dict.fromkeys(("crop", "interpolation"), str),
+    **dict.fromkeys(("crop", "interpolation", "answer"), str),
     **dict.fromkeys(("classes", "mean", "std"), (list, tuple)),
     **dict.fromkeys(("input_size", "parameters", "num_classes", "download_bytes"), int),
     **dict.fromkeys(("resize", "blocks", "se_parameters"), (int, NoneType)),
@@ -172,6 +180,7 @@ _CONTENTS: dict[str, Callable[[Any], bool]] = {
     "resize": lambda side: side is None or 1 <= side <= _MAX_SIDE,
     "crop": ("centre", "squash").__contains__,
     "interpolation": ("bilinear", "bicubic").__contains__,
+    "answer": KINDS.__contains__,
 }
 """What a value must be beyond its kind."""
 MAX_CLASSES = 100_000

@@ -14,6 +14,7 @@ from se_viz.files import read_file
 from se_viz.inputs import READY
 from se_viz.names import show_name
 from se_viz.networks.sources import Source, is_name, make_source, read_input
+from se_viz.readings import KINDS
 
 NAME = "se_viz.toml"
 CONFIG = "SE_VIZ_CONFIG"
@@ -108,8 +109,14 @@ def _source_of(name: str, table: Mapping[str, Any], path: Path) -> Source:
     try:
         return make_source(folder=path.parent, name=name, origin=path.name, **details)
     except SeVizError as error:
-        key = "make" if str(table.get("make")) in str(error) else "preprocess"
+        key = _blamed(table, str(error))
         raise NetworkError(f"{place}.{key}: {error}") from error
+
+
+def _blamed(table: Mapping[str, Any], reason: str) -> str:
+    """Return the key whose value a refusal names."""
+    kept = ("make", "answer", "preprocess")
+    return next((key for key in kept if str(table.get(key)) in reason), kept[-1])
 
 
 def _check(key: str, value: Any, place: str) -> None:
@@ -153,6 +160,7 @@ _KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "mean": (_are_numbers, _NUMBERS),
     "std": (_are_numbers, _NUMBERS),
     "preprocess": (_is_text, f'one of {", ".join(READY)}, or code: "file.py:callable"'),
+    "answer": (_is_text, f'one of {", ".join(KINDS)}, or code: "file.py:callable"'),
     "title": (_is_text, "a text"),
     "multi_label": (lambda value: isinstance(value, bool), "true or false"),
 }

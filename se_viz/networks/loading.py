@@ -32,6 +32,7 @@ def load_network(
     input: int | str | Sequence[int] | None = None,
     multi_label: bool = False,
     preprocess: str = "",
+    answer: str = "",
 ) -> Network:
     """Load a network by name, or one of ``folder``, to a device (default: the best there is).
 
@@ -40,7 +41,9 @@ def load_network(
     `Network`, or which is one itself. Of that alone ``weights`` are a file of weights to fill in,
     ``labels`` names of the classes or a file of them, ``input`` the side of an RGB square or its
     whole shape, such as ``"3x224x224"``, and ``preprocess`` what makes an input of a file that is
-    no photo, see `Network.from_model`; also code, ``file.py:callable``.
+    no photo, see `Network.from_model`; also code, ``file.py:callable``. So is ``answer``, what is
+    read of an answer that is no logits: ``segments``, ``boxes``, ``embedding``, ``value``, code, or
+    both as ``segments=file.py:callable``.
 
     A network of the zoo that is not on this disk is fetched only with ``download=True``. ``config``
     is a file that lists networks of one's own (default: ``se_viz.toml`` in the working directory).
@@ -53,7 +56,7 @@ def load_network(
         DeviceError: the device is not on this machine.
     """
     if form_of(name) is Form.LISTED:
-        if weights or labels or input or multi_label or preprocess:
+        if weights or labels or input or multi_label or preprocess or answer:
             raise NetworkError(
                 f"{name} is a listed network, with weights and classes of its own. Give these for "
                 "code of your own, file.py:callable, or read your weights by `read_own`."
@@ -67,6 +70,7 @@ def load_network(
         input=() if input is None else read_input(input),
         multi_label=multi_label,
         preprocess=preprocess,
+        answer=answer,
     )
     return make_network(source, device, classes=names)
 

@@ -11,7 +11,7 @@ from se_viz.devices import choose_device
 from se_viz.errors import NetworkError
 from se_viz.inputs import Preprocess
 from se_viz.networks.admission import admit_model, read_colours
-from se_viz.networks.callables import call_source, find_preprocess
+from se_viz.networks.callables import call_source, find_answer, find_preprocess
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.filling import fill_model
 from se_viz.networks.labels import read_labels
@@ -49,6 +49,11 @@ def make_network(
         raise NetworkError(
             f"{source.preprocess_shown} makes inputs for code of your own alone so far, and "
             f"{source.shown} is none. Leave it out."
+        )
+    if source.answer and (source.architecture or form_of(source.make) is not Form.CODE):
+        raise NetworkError(
+            f"The answer {source.answer.partition('=')[0]} is read of code of your own alone, and "
+            f"{source.shown} is none. Leave answer out."
         )
     if source.architecture:
         return _of_architecture(source, names, device)
@@ -101,6 +106,11 @@ def _of_code(source: Source, classes: tuple[str, ...], device: str | None) -> Ne
     notes = fill_model(model, Path(source.weights), source.shown) if source.weights else ""
     model = model.eval().requires_grad_(False).to(place)
     if isinstance(made, Network):
+        if source.answer:
+            raise NetworkError(
+                f"{source.shown} returns a se_viz.Network, which says itself what its answer is. "
+                "Leave answer out, or give `Network.from_model` the answer there."
+            )
         return _of_network(made, model, source, classes, notes)
     _check_photo(source)
     network = Network.from_model(
@@ -111,6 +121,7 @@ def _of_code(source: Source, classes: tuple[str, ...], device: str | None) -> Ne
         std=source.std or None,
         multi_label=source.multi_label,
         preprocess=_way_of(source),
+        answer=find_answer(source) if source.answer else "classes",
     )
     return _named(network, source, notes)
 

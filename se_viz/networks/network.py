@@ -1,6 +1,7 @@
 """A loaded network: the model, where it comes from, and how a photo becomes its input."""
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -14,22 +15,26 @@ from torchvision.transforms.v2 import functional as transforms
 
 from se_viz.errors import NetworkError
 from se_viz.gates import Inspection, find_gates
+from se_viz.gates.findings import lend_findings
 from se_viz.gates.gains import find_gains, include_gains
 from se_viz.gates.places import scan_model
 from se_viz.images import open_image
 from se_viz.inputs import Preprocess
-from se_viz.networks.admission import (
-    admit_model,
-    check_answer,
-    check_logits,
-    inspect_model,
-    read_classes,
-)
-from se_viz.networks.answers import Labels, labels_of, name_labels, probabilities_of
+from se_viz.networks.admission import admit_model, check_answer, inspect_model, read_classes
+from se_viz.networks.answering import admit_answer, begin, check_reading
+from se_viz.networks.answers import Labels, labels_of, name_answer, probabilities_of
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.crop import crop_image
-from se_viz.networks.labels import numbered_classes
 from se_viz.networks.views import make_input, read_view
+from se_viz.readings import (
+    Answer,
+    Answering,
+    Reader,
+    Reading,
+    read_elsewhere,
+    reader_of,
+    usual_colours,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,21 +100,22 @@ class Network:
         self, logits: Float[Tensor, "*batch classes"]
     ) -> Float[Tensor, "*batch classes"]:
         """Return the probability of each class: softmax, or a sigmoid each for independent classes
-        or one logit.
+        or one logit; a similarity or a value as it is.
         """
-        return probabilities_of(logits, independent=self.card.independent)
+        card = self.card
+        return probabilities_of(logits, independent=card.independent, shares=card.shares)
 
     def labels(self, logits: Float[Tensor, "classes"]) -> Labels:
         """Return the answer: the most probable class, or all independent ones with a probability
         of 0.5 or more.
         """
-        return labels_of(logits, independent=self.card.independent)
+        return labels_of(logits, independent=self.card.independent, shares=self.card.shares)
 
     def name_answer(self, logits: Float[Tensor, "classes"]) -> str:
         """Return the answer in words: names of classes, ``no class``, or of a single logit also
-        ``not malignant``.
+        ``not malignant``; of a value its name and number.
         """
-        return name_labels(self.labels(logits), self.classes)
+        return name_answer(logits, self.card)
 
     @classmethod
     def from_model(
@@ -122,6 +128,7 @@ class Network:
         std: Iterable[float] | None = None,
         multi_label: bool = False,
         preprocess: Preprocess | str | None = None,
+        answer: Answer = "classes",
     ) -> "Network":
         """Make a network of any model that takes (batch, 3, height, width), or inputs that
         ``preprocess`` makes, and returns (batch, classes) logits.
@@ -139,6 +146,12 @@ class Network:
         own, the sigmoid of its logit. So has the class of a single logit: below 0.5 the answer is
         its negation.
 
+        ``answer`` is for models that return no logits, and says what is read of their answer:
+        ``segments``, ``boxes`` (of a detector of torchvision, or of lists of boxes, labels and
+        scores), ``embedding``, ``value``. Or it is code that takes what the model returns and
+        returns (batch, numbers), which are taken as they are; or a pair of both, a kind and what
+        picks the mask, boxes, embedding, or with ``classes`` the logits.
+
         Inputs have the model's precision, also half or double; records are float32. Of
         `nn.DataParallel` it takes the model inside.
 
@@ -147,25 +160,27 @@ class Network:
             NetworkError: it does not run on one image of three colours, or does not return one
                 logit for each class, but probabilities; or an argument is none.
         """
-        view = read_view(input_size, mean, std, preprocess)
         names = read_classes(classes)
         model = admit_model(model)
         name = type(model).__name__
-        count = check_answer(inspect_model(model, view.shape).returned, name, names or None)
-        check_logits(model, view.shape)
+        if mean is None and std is None and preprocess is None:
+            mean, std = usual_colours(model)
+        view = read_view(input_size, mean, std, preprocess)
+        admitted = admit_answer(model, view, answer, names)
         # Only now: a model that is refused stays as it was.
-        model.eval().requires_grad_(False)
+        model = begin(admitted.model, view.shape)
         card = NetworkCard(
             name=name,
             title=name,
             architecture=name,
             arguments={},
-            classes=names or numbered_classes(count),
+            classes=admitted.classes,
+            answer=admitted.kind,
             **view.details,
             parameters=sum(value.numel() for value in model.parameters()),
             top1=None,
             library="own",
-            multi_label=bool(multi_label),
+            multi_label=bool(multi_label) or admitted.kind == "boxes",
             **dict.fromkeys(
                 ("evaluated_with", "trained_with", "data", "date", "sha256", "licence"), ""
             ),
@@ -175,6 +190,33 @@ class Network:
             torch.device("cpu"),
         )
         return cls(model, card, place, view.way)
+
+    @property
+    def reader(self) -> Reader | None:
+        """What reads its answer; None where it returns logits itself."""
+        return reader_of(self.model)
+
+    def at(self, reading: Reading, beside: Image.Image | Tensor | None = None) -> "Network":
+        """Return the same network with its answer read at another place.
+
+        It shares modules and weights. ``beside`` is the second image of an embedding, as the square
+        that the network sees or as its input, and runs once. To be asked by who has the turn on the
+        device.
+
+        Raises:
+            NetworkError: its answer has no places, or no second image.
+        """
+        check_reading(reading, self.card, has_beside=beside is not None)
+        if not isinstance(self.model, Answering) or reading == Reading():
+            return self
+        if isinstance(beside, Image.Image):
+            beside = self.preprocess(beside, whole=True)
+        sibling = copy(self)
+        # The blocks are checked already, and the same.
+        model = read_elsewhere(self.model, reading, beside)
+        lend_findings(self.model, model)
+        object.__setattr__(sibling, "model", model)
+        return sibling
 
     @property
     def sees_photos(self) -> bool:

@@ -18,6 +18,7 @@ from se_viz.inputs import READY, read_way
 from se_viz.names import show_name
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.labels import read_labels
+from se_viz.readings import split_answer
 
 GIVEN = "given"
 """The library that the card of a network of one's own names."""
@@ -79,6 +80,9 @@ class Source:
     preprocess: str = ""
     """What makes an input of a file: the name of a ready way with its options, or code, in full;
     empty: photos are scaled, cut and normalised."""
+    answer: str = ""
+    """What is read of its answer: a kind, or a kind and code in full as ``kind=code``; empty:
+    logits of classes, or what makes it says."""
     title: str = ""
     """Name for people; empty: ``make`` without its folder."""
     origin: str = "your own code"
@@ -135,6 +139,8 @@ def make_source(
         make = _in_folder(make, folder)
     if details.get("preprocess"):
         details["preprocess"] = _read_preprocess(details["preprocess"], folder)
+    if details.get("answer"):
+        details["answer"] = _read_answer(details["answer"], folder)
     for file in ("weights", "labels"):
         if details.get(file):
             details[file] = str(folder / details[file])
@@ -148,6 +154,11 @@ def _read_preprocess(text: str, folder: Path) -> str:
         return _in_folder(text, folder)
     read_way(text)
     return text
+
+
+def _read_answer(text: str, folder: Path) -> str:
+    kind, code = split_answer(text)
+    return f"{kind}={_in_folder(code, folder)}" if code else kind
 
 
 def _in_folder(make: str, folder: Path) -> str:
@@ -181,7 +192,7 @@ def check_source(source: Source) -> None:
         CheckpointError: its weights cannot be read.
         DataError: its labels cannot.
     """
-    for name in (source.make, source.preprocess):
+    for name in (source.make, source.preprocess, source.answer.partition("=")[2]):
         place = name if name.endswith(".onnx") else name.rpartition(":")[0]
         if place.endswith((".py", ".onnx")):
             _check_file(source, place, NetworkError)

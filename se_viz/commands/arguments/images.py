@@ -1,8 +1,10 @@
 """The arguments of commands that look at images, or judge methods and networks by them."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 
 from se_viz.commands.arguments.words import IMAGES, PLOT, TABLE, read_share
+from se_viz.errors import NetworkError
+from se_viz.readings import Region, read_region
 from se_viz.train.options import read_count, read_path, read_seed
 
 _STATUS = (
@@ -52,6 +54,7 @@ def add_counterfactuals(command: ArgumentParser) -> None:
     command.add_argument(
         "--kinds", nargs="+", default=kinds, help=f"what by (default: {' '.join(kinds)})"
     )
+    _add_place(command)
     lenders = "other images whose gates each image gets (default: 30)"
     command.add_argument("--lenders", type=read_count, default=30, help=lenders)
     command.add_argument(
@@ -80,6 +83,7 @@ def add_score(command: ArgumentParser) -> None:
         help="e.g. saliency grad_cam (default: quick ones)",
     )
     _add_target(command)
+    _add_place(command)
     command.add_argument(
         "--baseline", default="mean", help="replacement of masked pixels (default: mean)"
     )
@@ -109,6 +113,7 @@ def add_attribute(command: ArgumentParser) -> None:
         help="e.g. saliency grad_cam; `se_viz methods` lists all (default: integrated_gradients)",
     )
     _add_target(command)
+    _add_place(command)
     command.add_argument(
         "--baseline",
         default="mean",
@@ -180,6 +185,30 @@ def _add_target(command: ArgumentParser) -> None:
     command.add_argument(
         "--against", metavar="CLASS", help="explain how far the target leads this class"
     )
+
+
+def _add_place(command: ArgumentParser) -> None:
+    group = command.add_argument_group("where an answer is read (see --answer)")
+    group.add_argument(
+        "--region",
+        type=_read_region,
+        metavar="LEFT,TOP,RIGHT,BOTTOM",
+        help="rectangle whose mask or box is meant, from 0 to 1 of the square that the network "
+        "sees, e.g. 0.2,0.2,0.6,0.8 (default: the whole square)",
+    )
+    group.add_argument(
+        "--beside",
+        type=read_path,
+        metavar="IMAGE",
+        help="second image, which an embedding is compared with",
+    )
+
+
+def _read_region(word: str) -> Region:
+    try:
+        return read_region(word)
+    except NetworkError as error:
+        raise ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def _add_images(command: ArgumentParser) -> None:

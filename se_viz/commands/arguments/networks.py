@@ -7,7 +7,7 @@ from se_viz.errors import NetworkError, OptionError
 from se_viz.networks.sources import Form, form_of, read_input
 from se_viz.train.options import read_path
 
-_OWN = ("weights", "architecture", "labels", "multi-label", "input", "preprocess")
+_OWN = ("weights", "architecture", "labels", "multi-label", "input", "preprocess", "answer")
 """Options that a listed network does not take."""
 
 
@@ -57,6 +57,12 @@ def _add_input(group: "argparse._ArgumentGroup") -> None:
         help="what makes an input of a file for code of your own: grey, channels, log-mel, "
         "waveform, array, with options as log-mel:rate=16000,hop=160, or file.py:callable "
         "(default: rgb, a photo)",
+    )
+    group.add_argument(
+        "--answer",
+        metavar="KIND",
+        help="what is read of an answer that is no logits, for code of your own: segments, boxes, "
+        "embedding, value, file.py:callable, or both as segments=file.py:callable",
     )
 
 
@@ -114,7 +120,7 @@ def _check_code(options: set[str]) -> None:
 
 def _check_listed(options: set[str]) -> None:
     for option in (name for name in sorted(_OWN) if name in options):
-        of_code = option in ("input", "preprocess")
+        of_code = option in ("input", "preprocess", "answer")
         owner = "code of your own" if of_code else "a file of your own weights"
         step = "--network file.py:callable" if of_code else "--weights FILE"
         raise OptionError(
@@ -140,10 +146,11 @@ def _check_weights(options: set[str]) -> None:
             "--weights alone does not say what they are for. Add --architecture, e.g. "
             "timm/seresnet50, or --network file.py:callable."
         )
-    for option in ("input", "preprocess"):
+    for option in ("input", "preprocess", "answer"):
         if option in options:
+            what = "answer" if option == "answer" else "input"
             raise OptionError(
-                f"--{option} belongs to code of your own, and --architecture knows its input. "
+                f"--{option} belongs to code of your own, and --architecture knows its {what}. "
                 f"Leave --{option} out."
             )
 
