@@ -29,7 +29,7 @@ HOMES = {
 
 LAYERS = (
     {"errors"},
-    {"confined", "files", "lazy", "names"},
+    {"confined", "drawing", "files", "lazy", "names"},
     {"terminal"},
     {"devices"},
     {"gates", "images"},

@@ -16,6 +16,7 @@ from se_viz.attribution.passes import Slices, count_up, load_captum, swift_copy
 from se_viz.attribution.paths import trace_paths
 from se_viz.attribution.question import Target, aim, check_question, make_baseline, network_dtype
 from se_viz.devices import Report, Turn, Watch, lay_out, memory_in_words, turn_with_gradients
+from se_viz.drawing import draw_html
 from se_viz.errors import AttributionError, NoSEBlocksError
 from se_viz.gates import GateSite, edit_gates
 from se_viz.networks import Network
@@ -40,6 +41,10 @@ class GateAttribution:
 
     Captum adds both up, with the other sign, as the convergence delta of a layer.
     """
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return draw_html(self)
 
 
 def attribute_gates(

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from se_viz.attribution.question import Target
+from se_viz.drawing import draw_html
 
 TOLERANCE = 0.01
 """Error at which a trace ends, as a share of the most that moves."""
@@ -45,6 +46,10 @@ class Flow:
     def size(self) -> float:
         """Return the two parts without their signs, added: what moved at all."""
         return abs(self.bypass) + abs(self.carried)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return draw_html(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +105,7 @@ class Trace:
         them.
         """
         return self.map - self.flows[name].map
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return draw_html(self)

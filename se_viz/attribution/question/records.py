@@ -8,6 +8,7 @@ from torch import Tensor
 
 from se_viz.attribution.question.places import Layer
 from se_viz.attribution.question.targets import Target
+from se_viz.drawing import draw_html
 from se_viz.gates.neurons import Neuron
 
 
@@ -42,6 +43,10 @@ class Attribution:
     options: tuple[tuple[str, Any], ...] = ()
     """Options that the caller has set: with these, the same call gives the same map again."""
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return draw_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class NeuronAttribution:
@@ -70,6 +75,10 @@ class NeuronAttribution:
     """The class that the map tells of, in logits that came through the gate; None: it tells of the
     gate alone."""
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return draw_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class LayerAttribution:
@@ -94,3 +103,7 @@ class LayerAttribution:
     """Whether the map's negative values speak against the class; if not, all are at least 0."""
     seconds: float
     """Run time of the method, without what others ran in between."""
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return draw_html(self)
