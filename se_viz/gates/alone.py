@@ -15,6 +15,7 @@ from se_viz.gates.listeners import Listener, Visit
 from se_viz.gates.places import Place
 from se_viz.gates.products import plain
 from se_viz.gates.records import GateRecord
+from se_viz.gates.replays import replay
 
 
 def find_place(model: nn.Module, record: GateRecord) -> Place:
@@ -23,36 +24,40 @@ def find_place(model: nn.Module, record: GateRecord) -> Place:
 
 
 def excite(
-    place: Place, squeeze: Float[Tensor, "batch channels"], *, axes: int = 2
+    model: nn.Module,
+    record: GateRecord,
+    place: Place,
+    squeeze: Float[Tensor, "batch channels"],
 ) -> Float[Tensor, "batch channels"]:
     """Return the gates that a block makes of a squeeze, on its device.
 
     Raises:
         ExcitationError: the block makes them of more than a squeeze, or not by itself.
     """
-    gate = run_alone(place, squeeze, axes=axes).gate
+    gate = run_alone(model, record, place, squeeze).gate
     assert gate is not None
     return gate.reshape(squeeze.shape)
 
 
 def run_alone(
+    model: nn.Module,
+    record: GateRecord,
     place: Place,
     squeeze: Float[Tensor, "batch channels"],
     part: Callable[[nn.Module, Tensor], None] | None = None,
-    *,
-    axes: int = 2,
 ) -> Visit:
     """Return what a block did with a squeeze, on its device; ``part`` is told what each part puts
     out.
 
     The block is given maps of one pixel, whose mean is that pixel: the squeeze itself. They have
-    ``axes`` in space.
+    as many axes in space as those of ``record``. Where the excitation is part of a longer
+    ``forward``, the functions that make it are called instead, as a pass of noise shows them.
 
     Raises:
         ExcitationError: the block makes its gates of more than a squeeze, or not by itself.
     """
     like = next(place.block.parameters(), torch.zeros(()))
-    maps = squeeze.to(like).reshape(*squeeze.shape, *[1] * axes).clone()
+    maps = squeeze.to(like).reshape(*squeeze.shape, *[1] * record.axes).clone()
     last = place.row.channels_last
     if place.flow is None:
         return _run(place, maps.movedim(1, -1) if last else maps, part)[0]
@@ -61,9 +66,15 @@ def run_alone(
         for turned in (last, not last):
             visits = _try(place, maps.movedim(1, -1) if turned else maps, part)
             if visits is not None:
-                _check(place, visits, maps.reshape(squeeze.shape))
-                return visits[0]
-    raise ExcitationError(_refuse(place))
+                _check(place, visits)
+                if _is_made_of(visits, maps.reshape(squeeze.shape)):
+                    return visits[0]
+                break
+    visit = replay(model, place, squeeze, call=record.call)
+    if visit is None:
+        raise ExcitationError(_refuse(place))
+    _check(place, [visit])
+    return visit
 
 
 def _run(
@@ -92,8 +103,8 @@ def _try(
         return None
 
 
-def _check(place: Place, visits: list[Visit], squeeze: Tensor) -> None:
-    """Refuse a block that makes its gates of something else than the squeeze that it was given."""
+def _check(place: Place, visits: list[Visit]) -> None:
+    """Refuse a block that makes its gates of more than a squeeze."""
     kinds = {visit.product.pooled for visit in visits if visit.product}
     if any(" and " in kind for kind in kinds):
         raise ExcitationError(
@@ -101,11 +112,14 @@ def _check(place: Place, visits: list[Visit], squeeze: Tensor) -> None:
             "which a record holds one. Its squeeze and its gates can be read; for every step "
             "between them choose another block."
         )
+
+
+def _is_made_of(visits: list[Visit], squeeze: Tensor) -> bool:
+    """Return whether a block has made its gates of the squeeze that it was given, and once."""
     values = [visit.squeeze for visit in visits]
     if len(values) != 1 or values[0] is None or values[0].numel() != squeeze.numel():
-        raise ExcitationError(_refuse(place))
-    if not torch.allclose(plain(values[0]).reshape(squeeze.shape), squeeze, rtol=1e-3, atol=1e-6):
-        raise ExcitationError(_refuse(place))
+        return False
+    return torch.allclose(plain(values[0]).reshape(squeeze.shape), squeeze, rtol=1e-3, atol=1e-6)
 
 
 def _refuse(place: Place) -> str:

@@ -113,10 +113,11 @@ def open_gate(model: nn.Module, record: GateRecord, *, image: int = 0) -> Excita
     with torch.inference_mode(False), torch.no_grad():
         # A copy: what comes next may work in place.
         visit = run_alone(
+            model,
+            record,
             place,
             squeeze[None],
             lambda part, output: outputs.append((part, output.clone())),
-            axes=record.axes,
         )
         assert visit.gate is not None
         captured = record.gate[image]

@@ -75,23 +75,49 @@ def _follow(place: Place, chain: tuple[Any, ...] | None, channels: int) -> Formu
     if not chain:
         raise _refuse(place, ["several values that come together"], "")
     links: list[tuple[Step, Tensor]] = [*chain]
-    layers = [index for index, (step, _) in enumerate(links) if step.weighs]
+    # What adds a weight is a bias.
+    layers = [index for index, (step, _) in enumerate(links) if step.weighs and step.name != "add"]
     pair = [_layer(links[index][0]) for index in layers]
     first, second = pair if len(pair) == 2 else (None, None)
     if first is None or second is None or layers[1] == layers[0] + 1:
         raise _refuse(place, [_name(step) for step, _ in links], "")
     if (first.weight.shape[1], *second.weight.shape) != (channels, channels, len(first.weight)):
         raise _refuse(place, [_name(step) for step, _ in links], "")
-    between = [step for step, _ in links[layers[0] + 1 : layers[1]]]
-    after = [step for step, _ in links[layers[1] + 1 :]]
+    first, between = _take_bias(first, links[layers[0] + 1 : layers[1]])
+    second, after = _take_bias(second, links[layers[1] + 1 :])
+    functions = [step for step, _ in (*between, *after)]
+    if not between or any(_has_values(step) for step in functions):
+        raise _refuse(place, [_name(step) for step, _ in links], "")
     return Formula(
         first,
-        _compose(between),
+        _compose([step for step, _ in between]),
         second,
-        _compose(after),
+        _compose([step for step, _ in after]),
         links[layers[1] - 1][1],
-        links[layers[1]][1],
+        links[len(links) - len(after) - 1][1],
     )
+
+
+def _take_bias(
+    layer: Layer, links: list[tuple[Step, Tensor]]
+) -> tuple[Layer, list[tuple[Step, Tensor]]]:
+    """Return a layer with what is added to its outputs at once, and what comes after that."""
+    while links and links[0][0].name == "add" and _has_values(links[0][0]):
+        (values,) = _others(links[0][0])
+        if values.numel() != len(layer.bias) or links[0][0].kwargs:
+            break
+        layer = Layer(layer.weight, layer.bias + values.detach().flatten().double().cpu())
+        links = links[1:]
+    return layer, links
+
+
+def _has_values(step: Step) -> bool:
+    """Return whether a function has several values beside its input, as a bias is."""
+    return any(value.numel() > 1 for value in _others(step))
+
+
+def _others(step: Step) -> list[Tensor]:
+    return [value for value in step.tensors if value is not step.data[0][0]]
 
 
 def _layer(step: Step) -> Layer | None:

@@ -111,11 +111,16 @@ def follow_noise(model: nn.Module) -> bool:
     """
     try:
         scan = scan_model(model, by_class=True)
-        _inspect(model, scan, _noise((1, *_guess_shape(model)), model))
+        _inspect(model, scan, guess_noise(model))
     except Exception:
         # Whatever a model raises that takes something else.
         return False
     return True
+
+
+def guess_noise(model: nn.Module) -> Tensor:
+    """Return one image of seeded noise, of the kind that the first layer of a model takes."""
+    return _noise((1, *_guess_shape(model)), model)
 
 
 def _inspect(model: nn.Module, scan: Scan, image: Tensor) -> Inspection:

@@ -71,18 +71,20 @@ def gate_jacobian(
     with torch.inference_mode(False), torch.enable_grad():
         return torch.cat(
             [
-                _rows(place, squeeze, chunk, axes=record.axes)
+                _rows(model, record, place, squeeze[None], chunk)
                 for chunk in torch.tensor([*rows]).split(_TOGETHER)
             ]
         )
 
 
-def _rows(place: Place, squeeze: Tensor, rows: Tensor, *, axes: int) -> Tensor:
+def _rows(
+    model: nn.Module, record: GateRecord, place: Place, squeeze: Tensor, rows: Tensor
+) -> Tensor:
     """Return some rows by one backward pass: each row of a batch of equal squeezes answers for one
     gate.
     """
     batch = squeeze.repeat(len(rows), 1).requires_grad_()
-    gates = excite(place, batch, axes=axes)
+    gates = excite(model, record, place, batch)
     (slopes,) = torch.autograd.grad(
         gates[torch.arange(len(rows)), rows.to(gates.device)].sum(), batch
     )

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from se_viz import GateRecord, capture_gates, gate_jacobian, open_gate
 from se_viz.errors import ExcitationError
-from tests.support.hand_written import ECA, FUNCTIONS, IMAGES, C, Inline, Plain, variant
+from tests.support.hand_written import ECA, FUNCTIONS, IMAGES, C, Plain, variant
 
 # Twenty roundings of float32 at the size of these values; the expected ones are in double
 # precision.
@@ -72,9 +72,8 @@ def test_a_jacobian_goes_through_functions(name: str, images: Tensor):
 @pytest.mark.parametrize(
     ("block", "words"),
     [
-        (Inline, "longer forward"),
         (IMAGES["mean and maximum"], "mean and maximum, of which a record holds one"),
-        (IMAGES["residual"], "not by the paper's|longer forward"),
+        (ECA, "not by the paper's layer, function, layer and function"),
     ],
 )
 def test_what_cannot_be_opened_is_told_in_a_sentence(

@@ -17,7 +17,7 @@ from onnx import helper
 from torch import Tensor, nn
 
 from benchmarks.coverage_oracle import randomise
-from se_viz import capture_gates, inspect_gates
+from se_viz import GateRecord, capture_gates, gate_jacobian, inspect_gates, open_gate
 from se_viz.networks.onnx.child import prepare
 from se_viz.networks.onnx.conversion import convert_model
 
@@ -99,6 +99,29 @@ def test_every_gate_is_the_value_that_onnxruntime_computes(family: str, tmp_path
     for record in records:
         expected = run_for_gate(ready, [*products[record.block].input], images, record.gate.shape)
         assert np.allclose(record.gate.numpy(), expected, atol=1e-5)
+    check_opened(family, model, converted, records)
+
+
+OPENED = ("MobileNetV3", "SE-ResNet", "RegNetY", "by hand, a signal", "by hand, a volume")
+"""Those with the paper's layer, function, layer and function: their blocks are opened."""
+
+
+def check_opened(
+    family: str, model: nn.Module, converted: nn.Module, records: list[GateRecord]
+) -> None:
+    """Compare the weights and steps that a converted network's gates are opened to with those of
+    the network that it was made of.
+    """
+    if family not in OPENED:
+        return
+    matrices = [value.flatten(1) for value in model.parameters() if value.ndim > 1]
+    for record in (records[0], records[-1]):
+        excitation = open_gate(converted, record, image=1)
+        assert excitation.exact
+        assert any(torch.equal(excitation.reduce, matrix) for matrix in matrices)
+        assert any(torch.equal(excitation.expand, matrix) for matrix in matrices)
+    small = min(records, key=lambda record: record.gate.shape[1])
+    assert gate_jacobian(converted, small).any()
 
 
 def run_for_gate(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from se_viz import capture_gates
+from se_viz import capture_gates, open_gate
 from se_viz.networks.onnx.loading import look_at_onnx, read_onnx
 from tests import ROOT
 
@@ -35,4 +35,7 @@ def test_answer_and_gates_are_those_of_keras(tmp_path: Path):
         answer = network.model(image).softmax(-1)
     assert np.allclose(answer.numpy(), numbers["answer"], atol=1e-6)
     assert np.allclose(records[0].gate.numpy(), numbers["gate"].reshape(1, 16), atol=1e-6)
+    excitation = open_gate(network.model, records[0])
+    assert (len(excitation.hidden), excitation.delta, excitation.exact) == (4, "ReLU", True)
+    assert np.allclose(excitation.gate.numpy(), numbers["gate"].reshape(16), atol=1e-6)
     assert network.card.std == (1 / 255, 1 / 255, 1 / 255)
