@@ -1,4 +1,7 @@
-"""Watching the gates of a network while it is trained: one training pass in so many."""
+"""Watching the gates of a network while it is trained: one training pass in so many.
+
+Why: docs/decisions/049-a-monitor-looks-into-single-passes.md
+"""
 
 import warnings
 from collections.abc import Callable, Collection
