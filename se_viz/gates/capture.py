@@ -17,9 +17,8 @@ from torch._subclasses.fake_tensor import FakeTensor
 from se_viz.errors import CaptureError, CaptureWarning, NoSEBlocksError
 from se_viz.gates.choice import Choice, choose, modules_inside, say_nothing
 from se_viz.gates.compiled import find_traced
-from se_viz.gates.discovery import Product as Followed
-from se_viz.gates.discovery import conclude
-from se_viz.gates.findings import keep_findings
+from se_viz.gates.following import Product as Followed
+from se_viz.gates.following import conclude, keep_findings
 from se_viz.gates.hooks import listening
 from se_viz.gates.listeners import Listener, Run, Visit
 from se_viz.gates.places import Place

@@ -7,11 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from se_viz.errors import ExcitationError
-from se_viz.gates.intervals import NAMES
+from se_viz.gates.following import NAMES, Step
 from se_viz.gates.listeners import Visit
 from se_viz.gates.places import Place
 from se_viz.gates.sites import LAYERS
-from se_viz.gates.steps import Step
 
 _NOTHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Flatten, nn.Unflatten)
 

@@ -17,11 +17,17 @@ from se_viz.errors import CaptureError, NoSEBlocksError
 from se_viz.gates.capture import read_pair
 from se_viz.gates.choice import modules_inside, say_nothing
 from se_viz.gates.compiled import find_traced, name_unseen
-from se_viz.gates.discovery import Product, conclude, explain, is_inside
-from se_viz.gates.findings import Findings, keep_findings
+from se_viz.gates.following import (
+    Findings,
+    Frame,
+    Product,
+    conclude,
+    explain,
+    is_inside,
+    keep_findings,
+)
 from se_viz.gates.hooks import listening
 from se_viz.gates.listeners import Listener, Visit
-from se_viz.gates.marks import Frame
 from se_viz.gates.places import Place, Scan, scan_model
 from se_viz.gates.products import is_product, multiply, plain
 from se_viz.gates.records import GateSite, Inspection

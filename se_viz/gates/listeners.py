@@ -8,8 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from se_viz.errors import CaptureError
-from se_viz.gates.flow import Multiplication
-from se_viz.gates.marks import Frame, Mark
+from se_viz.gates.following import Frame, Mark, Multiplication
 from se_viz.gates.places import Place
 from se_viz.gates.strides import Images, stage_of
 

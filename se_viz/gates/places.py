@@ -9,8 +9,7 @@ from torch import nn
 from se_viz.errors import NoSEBlocksError
 from se_viz.gates import spellings
 from se_viz.gates.compiled import is_compiled_in_place, say_compiled
-from se_viz.gates.findings import Findings, recall_findings
-from se_viz.gates.marks import Mark
+from se_viz.gates.following import Findings, Mark, recall_findings
 from se_viz.gates.spellings import OTHERS, Spelling, is_named_like_se, path_of
 
 

@@ -13,12 +13,12 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from se_viz.gates.following import Step
 from se_viz.gates.hooks import listening
 from se_viz.gates.inspection import evaluating, guess_noise
 from se_viz.gates.listeners import Listener, Visit
 from se_viz.gates.places import Place
 from se_viz.gates.products import plain
-from se_viz.gates.steps import Step
 
 _Links: TypeAlias = Sequence[tuple[Step, Tensor]]
 """Functions in their order, each with what it put out."""

@@ -7,8 +7,8 @@ from math import inf
 import torch
 from torch import Tensor, nn
 
+from se_viz.gates.following import Origin
 from se_viz.gates.listeners import Visit
-from se_viz.gates.marks import Origin
 from se_viz.gates.places import Place
 from se_viz.gates.products import plain
 from se_viz.gates.records import GateSite

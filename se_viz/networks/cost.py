@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from se_viz.gates.findings import lend_findings
+from se_viz.gates.following import lend_findings
 from se_viz.gates.places import scan_model
 
 

@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from se_viz.errors import NetworkError
 from se_viz.gates import Inspection, find_gates
-from se_viz.gates.findings import lend_findings
+from se_viz.gates.following import lend_findings
 from se_viz.gates.gains import find_gains, include_gains
 from se_viz.gates.places import scan_model
 from se_viz.images import open_image

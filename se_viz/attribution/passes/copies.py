@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from se_viz.errors import AttributionError
-from se_viz.gates.findings import lend_findings
+from se_viz.gates.following import lend_findings
 from se_viz.gates.hooks import is_watching, listening
 from se_viz.gates.listeners import Listener
 

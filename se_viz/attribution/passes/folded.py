@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from se_viz.attribution.passes.copies import copy_modules, run_apart
 from se_viz.devices import lay_out
 from se_viz.errors import SeVizError
-from se_viz.gates.findings import lend_findings
+from se_viz.gates.following import lend_findings
 from se_viz.gates.hooks import has_foreign_hooks, is_watching, listening
 from se_viz.gates.listeners import Listener
 

@@ -11,9 +11,9 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from se_viz.errors import CaptureError
 from se_viz.gates.compiled import say_compiled
-from se_viz.gates.flow import Multiplication, Tracer, Watcher
+from se_viz.gates.following.flow import Multiplication, Tracer, Watcher
+from se_viz.gates.following.marks import Frame, Mark
 from se_viz.gates.listeners import Listener, Visit
-from se_viz.gates.marks import Frame, Mark
 from se_viz.gates.places import Flow, Place, make_flow_place
 
 

@@ -6,8 +6,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from se_viz.gates.intervals import ANY, ARITHMETIC, BOUNDED, NAMES, Interval, bound, bound_two
-from se_viz.gates.marks import (
+from se_viz.gates.following.intervals import (
+    ANY,
+    ARITHMETIC,
+    BOUNDED,
+    NAMES,
+    Interval,
+    bound,
+    bound_two,
+)
+from se_viz.gates.following.marks import (
     GUESSED,
     LEARNED,
     LOST,
@@ -22,7 +30,7 @@ from se_viz.gates.marks import (
     follow_axis,
     join,
 )
-from se_viz.gates.operations import (
+from se_viz.gates.following.operations import (
     CONTRACTIONS,
     FIRST_AXIS,
     LAST_AXIS,

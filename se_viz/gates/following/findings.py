@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from se_viz.gates.marks import Mark
+from se_viz.gates.following.marks import Mark
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,17 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from se_viz.gates.factors import Factor, find_factor
-from se_viz.gates.marks import MAPS, Frame, Mark, Origin, Use
-from se_viz.gates.operations import BY_FIRST, IGNORED, PRODUCTS, SUMS, name_of, tensors_among
-from se_viz.gates.steps import Step, follow
+from se_viz.gates.following.factors import Factor, find_factor
+from se_viz.gates.following.marks import MAPS, Frame, Mark, Origin, Use
+from se_viz.gates.following.operations import (
+    BY_FIRST,
+    IGNORED,
+    PRODUCTS,
+    SUMS,
+    name_of,
+    tensors_among,
+)
+from se_viz.gates.following.steps import Step, follow
 from se_viz.gates.strides import tensors_in
 
 

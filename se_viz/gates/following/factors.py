@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from se_viz.gates.marks import LEARNED, LOST, WEIGHT, Mark, Origin
-from se_viz.gates.steps import Step
+from se_viz.gates.following.marks import LEARNED, LOST, WEIGHT, Mark, Origin
+from se_viz.gates.following.steps import Step
 
 
 @dataclass(frozen=True, slots=True, eq=False)

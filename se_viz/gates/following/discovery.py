@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from se_viz.gates.findings import Findings, Found
+from se_viz.gates.following.findings import Findings, Found
+from se_viz.gates.following.marks import Mark
 from se_viz.gates.listeners import Listener
-from se_viz.gates.marks import Mark
 from se_viz.gates.places import Place
 
 _KINDS = {
