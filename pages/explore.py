@@ -48,7 +48,7 @@ with pixels:
     st.subheader("Where the answer came from")
     explore.show_attribution(choices, analysis)
 
-st.subheader("Another photo beside it")
+st.subheader(f"Another {choices.noun} beside it")
 explore.show_comparison(choices, analysis)
 
 # After all else: it takes a pass for each image of the gallery.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from se_viz.charts.export import can_draw, figure_bytes, save_figure, to_html
     from se_viz.charts.gate_map import lay_out_gates
     from se_viz.charts.gates import ORDERS, draw_gates, name_stage
+    from se_viz.charts.grids import depict, magnify, spread
     from se_viz.charts.influence import CELLS, draw_cells, draw_row, draw_strongest
     from se_viz.charts.maps import Figure, draw_channels, draw_overlay
     from se_viz.charts.numbers import count_decimals, signed
@@ -45,6 +46,7 @@ __all__ = [
     "Tile",
     "can_draw",
     "count_decimals",
+    "depict",
     "draw_answers",
     "draw_cells",
     "draw_channels",
@@ -73,11 +75,13 @@ __all__ = [
     "lay_out_gates",
     "lay_out_steps",
     "literal",
+    "magnify",
     "name_stage",
     "paint_map",
     "paint_scale",
     "save_figure",
     "signed",
+    "spread",
     "sum_cells",
     "take_sign",
     "to_html",
@@ -105,6 +109,7 @@ __getattr__ = import_on_first_use(
         ),
         "channel_maps": ("lay_out_channels",),
         "counterfactuals": ("draw_counterfactuals",),
+        "grids": ("depict", "magnify", "spread"),
         "dress": ("literal",),
         "effects": (
             "draw_effects",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageColor
 
+from se_viz.charts.grids import spread
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import CODE_RANGE, Span, coded_scale, encode, fit_span
 
@@ -23,7 +24,7 @@ class Map:
     """What one method found."""
 
     values: np.ndarray
-    """(height, width)."""
+    """(height, width), or the sides of another input."""
     signed: bool
     """Whether negative values mean something."""
 
@@ -57,14 +58,18 @@ def paint_map(
     The colours are those of `draw_overlay`: clear at 0, and one of its own for what lies beyond
     ``reach``. ``opacity`` runs from 0 (photo only) to 1.
     """
+    values = spread(attribution.values)
     # From 0, as an index into the list of colours.
     codes = (
-        encode(attribution.values, Span(-reach if attribution.signed else 0.0, reach)).astype(int)
+        encode(values, Span(-reach if attribution.signed else 0.0, reach)).astype(int)
         - CODE_RANGE[0]
     )
+    # The picture of another input may have several pixels a cell.
+    times = max(1, photo.height // len(values))
+    layer = _colours(palette, signed=attribution.signed)[codes]
     return _blend(
         np.asarray(photo.convert("L"))[..., None],
-        _colours(palette, signed=attribution.signed)[codes],
+        layer.repeat(times, axis=0).repeat(times, axis=1),
         opacity,
     )
 

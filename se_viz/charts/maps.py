@@ -11,6 +11,7 @@ from plotly.graph_objects import Figure
 
 from se_viz.charts.channel_maps import ROWS, encode_pair
 from se_viz.charts.dress import colour_axis, divide, make_figure
+from se_viz.charts.grids import spread
 from se_viz.charts.other_shapes import choose_slices, draw_curves, slice_slider
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import CODE_RANGE, Span, coded_scale, encode
@@ -29,11 +30,14 @@ def draw_overlay(
     opacity: float,
     title: str,
 ) -> Figure:
-    """Lay a map of (height, width) values over the photo, in grey so that only the map has colour.
+    """Lay a map over the photo, in grey so that only the map has colour.
+
+    Values are (height, width), or of another input those that `spread` lays out on its picture.
 
     Where the map is 0 it is clear. A ``span`` that goes below 0 has the colours of a signed map.
     ``opacity`` runs from 0 (photo only) to 1.
     """
+    values = spread(values)
     height, width = values.shape
     heat = {"z": encode(values, span), "opacity": opacity, "zsmooth": False}
     bar = {"thickness": 10, "y": -0.02, "yanchor": "top"}

@@ -40,7 +40,13 @@ def draw_curves(
         before = features[channel].astype(np.float64)
         reach = float(np.abs(before).max()) or 1.0
         scale = max(1.0, abs(float(gates[channel]))) * reach * 1.05
-        layout[f"xaxis{number}"] = {"domain": across, "anchor": f"y{number}", "showgrid": False}
+        layout[f"xaxis{number}"] = {
+            "domain": across,
+            "anchor": f"y{number}",
+            "showgrid": False,
+            "nticks": 3,
+            "tickangle": 0,
+        }
         layout[f"yaxis{number}"] = {
             "anchor": f"x{number}",
             "range": [-scale, scale],

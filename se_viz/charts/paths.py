@@ -68,10 +68,12 @@ def draw_flows(table: pd.DataFrame, rise: float, palette: Palette) -> Figure:
 def sum_cells(values: np.ndarray) -> np.ndarray:
     """Return sums over square cells, about as many of them along a side as ``CELLS``.
 
-    A side of no divisor stays.
+    A side of no divisor stays, and so do a signal and a volume.
 
     Single pixels alternate in sign, and what is left of a place tells more.
     """
+    if values.ndim != 2:
+        return values
     height, width = values.shape
     size = max(
         size for size in range(1, max(width // CELLS, 1) + 1) if width % size == 0 == height % size

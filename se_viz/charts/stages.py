@@ -8,6 +8,7 @@ from PIL import Image
 from plotly.graph_objects import Figure
 
 from se_viz.charts.dress import colour_axis, make_figure
+from se_viz.charts.grids import spread
 from se_viz.charts.maps import photo_layer
 from se_viz.charts.palettes import Palette
 from se_viz.charts.scales import GATES, Span, encode
@@ -31,12 +32,13 @@ def draw_panel(
     curves: Mapping[str, np.ndarray] | None = None,
     gates: Span = GATES,
 ) -> Figure:
-    """Lay a map of (height, width) values over a photo in grey, on the colours of ``span``: signed
-    if it goes below 0.
+    """Lay a map over a photo in grey, as `draw_overlay` does, on the colours of ``span``: signed if
+    it goes below 0.
 
     ``curves`` are the gates of blocks by their label, drawn below it sorted from the widest open
     down, on the scale ``gates`` with a rule at its middle; the last one stands out.
     """
+    values = spread(values)
     names = list(curves or {})
     lines = [
         _curve(label, curve, palette, last=label == names[-1])

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool1d, adaptive_avg_pool2d
 
+from se_viz.charts.grids import spread
 from se_viz.gates import Excitation, GateRecord, GateSite
 from se_viz.gates.gains import plain_record
 from se_viz.gates.records import name_argument
@@ -16,6 +17,7 @@ from se_viz.gates.records import name_argument
 _DIGITS = 6
 _INPUTS = 10
 _THUMB = 16
+_PIECES = 64
 
 
 def lay_out_steps(
@@ -29,12 +31,14 @@ def lay_out_steps(
     ends = [site.low / site.gain, site.high / site.gain]
     assert record.features is not None
     features = record.features[0]
+    grid = _draw_grid(features[channel].numpy())
     data = {
         "channel": channel,
         "channels": len(features),
         "size": list(features.shape[1:]),
         "averaged": site.averaged,
-        "map": _numbers(features[channel].flatten()),
+        "grid": list(grid.shape),
+        "map": _numbers(torch.from_numpy(grid).flatten()),
         "thumbs": _thumbs(features),
         "z": _numbers(record.squeeze[0]),
         "gates": _numbers(record.gate[0]),
@@ -76,10 +80,21 @@ def _ends(gates: torch.Tensor) -> list[float]:
     return [-reach, reach]
 
 
+def _draw_grid(values: np.ndarray) -> np.ndarray:
+    """Return a channel's map as the rows and columns that are drawn: a signal in few pieces."""
+    if values.ndim == 1:
+        pieces = adaptive_avg_pool1d(torch.from_numpy(values)[None], min(_PIECES, len(values)))
+        return np.repeat(pieces.numpy(), max(1, pieces.shape[1] // 4), axis=0)
+    return spread(values)
+
+
 def _thumbs(features: torch.Tensor) -> dict[str, Any]:
     """Return every channel small and coarse, each on a scale of its own: enough to know it
     again.
     """
+    # A signal as one row, a volume as the mean of its slices.
+    features = features[:, None] if features.ndim == 2 else features
+    features = features.mean(1) if features.ndim == 4 else features
     side = min(_THUMB, max(features.shape[1:]))
     small = adaptive_avg_pool2d(features, side).flatten(1)
     codes = (

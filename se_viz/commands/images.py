@@ -18,7 +18,6 @@ from se_viz.experiments import Analysis, analyse_together, check_network, read_l
 from se_viz.gates.health import tabulate_health
 from se_viz.gates.tables import TableWriter, open_table, summarise_blocks, tabulate_gates
 from se_viz.gates.verdicts import describe_block, describe_network
-from se_viz.images import open_image
 from se_viz.names import name_path, show_path, show_text
 from se_viz.networks import Network
 
@@ -127,17 +126,13 @@ def _squares(
     network: Network, arguments: argparse.Namespace, work: Work
 ) -> Generator[tuple[Path, Image.Image | Tensor], None, None]:
     """Yield what the network sees of each file; those of the next pass are made meanwhile."""
-
-    def see(path: Path) -> Image.Image | Tensor:
-        return network.crop(open_image(path)) if network.sees_photos else network.prepare(path)
-
     paths = iter(arguments.images)
     pending: deque[tuple[Path, Future[Image.Image | Tensor]]] = deque()
     with ThreadPoolExecutor(_DECODERS) as pool:
         try:
             while True:
                 for path in islice(paths, arguments.batch + _DECODERS - len(pending)):
-                    pending.append((path, pool.submit(see, path)))
+                    pending.append((path, pool.submit(network.see, path)))
                 if not pending:
                     return
                 path, square = pending.popleft()

@@ -15,7 +15,7 @@ def methods(arguments: argparse.Namespace) -> int:
     For a network that is named, also what each is worth there.
     """
     network = load(arguments) if arguments.network or arguments.weights else None
-    table = tabulate_methods(side=network.card.input_size) if network else tabulate_methods()
+    table = tabulate_methods(shape=network.card.shape) if network else tabulate_methods()
     for explains, words in EXPLAINED.items():
         print(f"{words}\n  {'method':22} {'forward':>7} {'back':>5}  computes with")
         for row in table.loc[table["explains"] == explains].to_dict("records"):

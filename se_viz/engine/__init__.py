@@ -6,6 +6,17 @@ Why: docs/decisions/031-pages-ask-an-engine.md
 
 from se_viz.engine import questions
 from se_viz.engine.local import LocalEngine
-from se_viz.engine.views import DETAIL, Cells, Gates, Load, NetworkView, Sight
+from se_viz.engine.views import DETAIL, Cells, Gates, Input, Load, NetworkView, Seen, Sight
 
-__all__ = ["DETAIL", "Cells", "Gates", "Load", "LocalEngine", "NetworkView", "Sight", "questions"]
+__all__ = [
+    "DETAIL",
+    "Cells",
+    "Gates",
+    "Input",
+    "Load",
+    "LocalEngine",
+    "NetworkView",
+    "Seen",
+    "Sight",
+    "questions",
+]

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import torch
-from PIL import Image
+from torch import Tensor
 
 from se_viz.devices import (
     Residents,
@@ -32,7 +32,7 @@ from se_viz.engine.questions import (
     ReadLenders,
 )
 from se_viz.engine.recent import Recent
-from se_viz.engine.views import Load, NetworkView, view_of
+from se_viz.engine.views import Load, NetworkView, Seen, view_of
 from se_viz.gates import Inspection, inspect_gates
 from se_viz.gates.gains import find_gains, include_gains
 from se_viz.networks import Network, NetworkCard
@@ -48,9 +48,9 @@ Whatever it raises ends the question, and comes out where it was asked: that is 
 cancelled. `OvertakenError` is meant for it.
 """
 
-Photos: TypeAlias = Image.Image | Mapping[str, Image.Image] | None
-"""The square that the network sees; or for questions about several images each of them, by the
-digest of its file."""
+Photos: TypeAlias = Seen | Mapping[str, Seen] | None
+"""The square that the network sees, or the input that `LocalEngine.prepare` has made; or for
+questions about several images each of them, by the digest of its file."""
 
 _REMEMBERED = (Attribute, AttributeGate, MakeYardstick, ReadLenders)
 """Kinds that other questions are about; and `Analyse`, without feature maps."""
@@ -113,6 +113,18 @@ class LocalEngine:
         device = str(choose_device(device).device)
         with self.borrow(name, device, _Callbacks(progress).wait) as network:
             return view_of(name, network)
+
+    def prepare(
+        self, name: str, device: str, content: bytes, *, progress: Progress = _silent
+    ) -> Tensor:
+        """Return a file's bytes as the input of a network that sees no photos, (1, channels,
+        *sides), on the CPU. The file may be a stranger's.
+
+        Raises:
+            SeVizError: the file becomes no input of this network, or there is no such network.
+        """
+        with self.borrow(name, device, _Callbacks(progress).wait) as network:
+            return network.prepare(content, confined=True).cpu()
 
     def peek(self, name: str, device: str) -> NetworkView | None:
         """Return what is seen of a network if it is loaded, and load none."""

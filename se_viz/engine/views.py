@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 
 from se_viz.attribution.layers import Side
@@ -16,14 +17,20 @@ from se_viz.gates.records import Inspection
 from se_viz.networks import Network, NetworkCard
 from se_viz.networks.answers import Labels, labels_of, name_answer
 
-Cells: TypeAlias = Float[Tensor, "height width"]
-"""A map, on the grid of a feature map or of the image."""
+Cells: TypeAlias = Float[Tensor, "*sides"]
+"""A map, on the grid of a feature map or of the input."""
 
 Gates: TypeAlias = Float[Tensor, "channels"]
 """The gates of one block for one image, or what each has to do with an answer."""
 
+Input: TypeAlias = Float[Tensor, "1 channels *sides"]
+"""One input of a network, made of a file that is no photo."""
+
+Seen: TypeAlias = Image.Image | Input
+"""What a network looks at: the square of a photo, or an input that was made of another file."""
+
 DETAIL = 128
-"""Cells a side of a map of a feature map as it is drawn."""
+"""Cells a side of a map of a feature map as it is drawn over a photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,16 @@ class NetworkView:
     """Name of the device it runs on."""
     precision: str = "float32"
     """Of its weights."""
+
+    @property
+    def sees_photos(self) -> bool:
+        """Whether its inputs are photos in three colours."""
+        return not self.card.preprocess
+
+    @property
+    def detail(self) -> tuple[int, ...]:
+        """Cells that a map of a feature map is drawn with: of what is no photo, its own sides."""
+        return (DETAIL, DETAIL) if self.sees_photos else self.card.shape[1:]
 
     def labels(self, logits: Float[Tensor, "classes"]) -> Labels:
         """Return the answer, see `Network.labels`."""

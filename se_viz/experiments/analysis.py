@@ -101,7 +101,7 @@ def analyse(
         TooLittleMemoryError: the device has too little memory for it.
     """
     keep = frozenset([keep_features] if isinstance(keep_features, str) else keep_features)
-    inputs = _input_of(network, image, whole=whole)
+    inputs = network.take(image, whole=whole)
     run = partial(_analyse, network, compile_edits(edits, network.inspection.sites))
     # A name that no block has must fail for this image alone.
     strange = keep.difference(*((site.block, site.name) for site in network.inspection.sites))
@@ -130,13 +130,9 @@ def analyse_together(
         TooLittleMemoryError: the device has too little memory for one of them.
     """
     changes = compile_edits(edits, network.inspection.sites)
-    items = [(_input_of(network, image, whole=whole), frozenset[str]()) for image in images]
+    items = [(network.take(image, whole=whole), frozenset[str]()) for image in images]
     with line_of(network.device).turn(watch):
         return _analyse(network, changes, items)
-
-
-def _input_of(network: Network, image: Image.Image | Tensor, *, whole: bool) -> Tensor:
-    return image if isinstance(image, Tensor) else network.preprocess(image, whole=whole)
 
 
 def _kind(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from se_viz.devices import Watch
 from se_viz.errors import LimitError
@@ -40,7 +41,7 @@ def check_network(
 
 def find_dead(
     network: Network,
-    images: Iterable[Image.Image],
+    images: Iterable[Image.Image | Tensor],
     blocks: Sequence[str],
     *,
     whole: bool = False,

@@ -157,7 +157,7 @@ def mean_gates(gallery: Sequence[Gates]) -> Gates:
 
 def run_counterfactuals(
     network: Network,
-    image: Image.Image,
+    image: Image.Image | Tensor,
     question: Replacement,
     gates: Gates,
     *,
@@ -190,7 +190,7 @@ def run_counterfactuals(
 
 def run_lenders(
     network: Network,
-    image: Image.Image,
+    image: Image.Image | Tensor,
     lenders: Sequence[Lender],
     scope: str = "block",
     *,

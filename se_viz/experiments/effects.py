@@ -87,7 +87,7 @@ class SlopeTest:
 
 def ablate_channels(
     network: Network,
-    image: Image.Image,
+    image: Image.Image | Tensor,
     block: str,
     *,
     channels: Sequence[int] | None = None,
@@ -132,7 +132,7 @@ def gather_effects(
 
 def estimate_effects(
     network: Network,
-    image: Image.Image,
+    image: Image.Image | Tensor,
     block: str,
     target: int,
     *,
@@ -156,7 +156,7 @@ def estimate_effects(
         raise AttributionError(
             f"There is no class {target}: choose one of 0 to {len(network.classes) - 1}."
         )
-    inputs = network.preprocess(image, whole=whole)
+    inputs = network.take(image, whole=whole)
     subject = f"a pass back through {network.card.title}"
     with (
         turn_with_gradients(network.device, watch, sliced=False),

@@ -54,7 +54,7 @@ class VariantLogits:
 
 def run_variants(
     network: Network,
-    image: Image.Image,
+    image: Image.Image | Tensor,
     variants: Sequence[Variant],
     *,
     whole: bool = False,
@@ -84,7 +84,7 @@ def run_variants(
         raise NoSEBlocksError(
             f"There is no SE block {unknown[0]!r}. Choose among: {', '.join(order)}."
         )
-    inputs = network.preprocess(image, whole=whole)
+    inputs = network.take(image, whole=whole)
     first = min(names, key=order.__getitem__, default="")
     parts: list[Tensor] = []
     with line_of(network.device).turn(watch, sliced=True) as turn, torch.inference_mode():
@@ -171,7 +171,7 @@ def _pass(
         block: plain_edit(gains[block], _by_row(block, calls, many))
         for block, calls in rows.items()
     }
-    images = inputs if first else inputs.expand(many, -1, -1, -1)
+    images = inputs if first else inputs.expand(many, *inputs.shape[1:])
     with edit_gates(network.model, edits, spread=True):
         logits = network.model(images).float().cpu()
     return torch.stack([logits[:1].expand(len(variants), -1), logits[1:]])

@@ -31,7 +31,7 @@ class _ReachedError(Exception):
 
 
 def read_neuron(
-    model: nn.Module, images: Float[Tensor, "batch colours height width"], neuron: Neuron
+    model: nn.Module, images: Float[Tensor, "batch channels *sides"], neuron: Neuron
 ) -> Float[Tensor, "batch"]:
     """Return one gate, or its pre-sigmoid value, for each image, in the block's precision and with
     its gradient.

@@ -109,7 +109,7 @@ class Tapped(nn.Module):
     def _pass(self, features: Any, index: int) -> Tensor:
         spot = self.spots[index]
         tap = self.taps[index]
-        if not spot.gates and (not isinstance(features, Tensor) or features.ndim != 4):
+        if not spot.gates and (not isinstance(features, Tensor) or features.ndim < 3):
             kind = (
                 tuple(features.shape)
                 if isinstance(features, Tensor)

@@ -11,8 +11,15 @@ MAX_BYTES = 256 << 20
 """Largest file that is read: 24 minutes of sound on two channels."""
 
 
-def open_file(source: bytes | Path | str) -> BytesIO:
-    """Return a file, or its bytes, as an open file; its ``name`` is the path's.
+class InputFile(BytesIO):
+    """An open file that says how it is to be read."""
+
+    confined = False
+    """Whether it is a stranger's, which the ready ways read in a child process with limits."""
+
+
+def open_file(source: bytes | Path | str, *, confined: bool = False) -> InputFile:
+    """Return a file, or its bytes, as an open file.
 
     Raises:
         InputError: it cannot be read, or is too large.
@@ -28,4 +35,6 @@ def open_file(source: bytes | Path | str) -> BytesIO:
         raise InputError(
             f"The file has more than {MAX_BYTES >> 20} MB. Cut out the part that is to be shown."
         )
-    return BytesIO(content)
+    file = InputFile(content)
+    file.confined = confined
+    return file

@@ -21,21 +21,41 @@ class Way:
     """Endings of the files that are taken from a folder."""
     options: Mapping[str, float]
     """What can be set, and what it is otherwise; 0 stands for what the shape or the file says."""
+    noun: str = "photo"
+    """What people call such a file."""
+
+    @property
+    def photos(self) -> bool:
+        """Whether it takes photos too."""
+        return "png" in self.suffixes
 
 
 READY = {
     "rgb": Way("a photo in three colours, scaled and cut", _PICTURES, {}),
     "grey": Way("a photo in grey, 0 to 1", _PICTURES, {}),
-    "channels": Way("an array of channels, or an image of three", (*_PICTURES, "npy"), {}),
+    "channels": Way(
+        "an array of channels, or an image of three", (*_PICTURES, "npy"), {}, "photo or array"
+    ),
     "log-mel": Way(
         "the logarithm of a mel spectrogram of a WAV file",
         ("wav",),
         {"rate": 16e3, "window": 400.0, "hop": 160.0, "low": 0.0, "high": 0.0, "floor": 1e-6},
+        "WAV file",
     ),
-    "waveform": Way("the samples of a WAV file, -1 to 1", ("wav",), {"rate": 0.0}),
-    "array": Way("an array as it is", ("npy", "npz"), {}),
+    "waveform": Way("the samples of a WAV file, -1 to 1", ("wav",), {"rate": 0.0}, "WAV file"),
+    "array": Way("an array as it is", ("npy", "npz"), {}, "array"),
 }
 """Each ready way by its name."""
+
+OWN = Way("a file that its own code reads", (), {}, "file")
+"""What is known of code of one's own."""
+
+
+def find_way(text: str) -> Way:
+    """Return what a ready way takes, by its name with or without options; for any other text what
+    is known of code of one's own.
+    """
+    return READY.get(text.partition(":")[0], OWN)
 
 
 def read_way(text: str) -> tuple[str, dict[str, float]]:

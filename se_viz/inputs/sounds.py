@@ -1,51 +1,10 @@
-"""WAV files as samples and as mel spectrograms.
-
-They are read by SciPy, which every installation has: unlike Python's own `wave` it knows samples of
-floating point and 24 bits, and torchaudio would be one more package of the size of PyTorch's.
-"""
+"""Sound as a network takes it: samples of a length, and mel spectrograms."""
 
 import math
-import warnings
-from io import BytesIO
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.io import wavfile
-from scipy.signal import resample_poly
 from torch import Tensor
-
-from se_viz.errors import InputError
-
-
-def read_wave(file: BytesIO, rate: int = 0) -> tuple[Float[Tensor, "samples"], int]:
-    """Return the samples of a WAV file, the mean of its channels, and how many a second has.
-
-    Samples are from -1 to 1. With ``rate`` they are resampled to so many a second.
-
-    Raises:
-        InputError: it is no WAV file, or holds no sound.
-    """
-    try:
-        with warnings.catch_warnings():
-            # Of chunks that players pass over too: tags, cue points.
-            warnings.simplefilter("ignore", wavfile.WavFileWarning)
-            own_rate, values = wavfile.read(file)
-    except Exception as error:
-        # What it raises for a file that somebody else has written may be anything.
-        raise InputError(
-            "The file is no WAV file that can be read. Export it as WAV, with samples of 16 bits."
-        ) from error
-    if not len(values) or own_rate < 1:
-        raise InputError("The file holds no sound. Choose another one.")
-    samples = _scaled(values)
-    samples = samples.mean(axis=1) if samples.ndim == 2 else samples
-    if rate and rate != own_rate:
-        common = math.gcd(rate, own_rate)
-        samples = resample_poly(samples, rate // common, own_rate // common)
-    if not np.isfinite(samples).all():
-        raise InputError("The file holds samples that are no numbers. Export it again.")
-    return torch.from_numpy(samples.astype(np.float32)), rate or own_rate
 
 
 def fit_length(samples: Float[Tensor, "samples"], length: int) -> Float[Tensor, "length"]:
@@ -94,11 +53,3 @@ def mel_bank(
 
 def _to_mel(hertz: float) -> float:
     return 2595 * math.log10(1 + hertz / 700)
-
-
-def _scaled(values: np.ndarray) -> np.ndarray:
-    if values.dtype == np.uint8:
-        return (values.astype(np.float64) - 128) / 128
-    if np.issubdtype(values.dtype, np.integer):
-        return values.astype(np.float64) / -float(np.iinfo(values.dtype).min)
-    return values.astype(np.float64)

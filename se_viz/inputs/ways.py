@@ -1,6 +1,5 @@
 """The ready ways themselves: each makes of an open file one input of a shape."""
 
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
@@ -14,9 +13,9 @@ from torch.nn import functional as F
 
 from se_viz.errors import InputError, NetworkError
 from se_viz.images import open_image
-from se_viz.inputs.files import MAX_BYTES
 from se_viz.inputs.names import read_way
-from se_viz.inputs.sounds import fit_length, log_mel, read_wave
+from se_viz.inputs.reading import read_array, read_wave
+from se_viz.inputs.sounds import fit_length, log_mel
 
 Preprocess: TypeAlias = Callable[[BytesIO], Any]
 """Takes an open file, and returns one input: channels first, without a batch."""
@@ -55,7 +54,7 @@ def _channels(file: BytesIO, *, shape: _Shape, options: dict[str, float]) -> _In
     content = file.read()
     if content[:6] == b"\x93NUMPY":
         file.seek(0)
-        values = _load(file)
+        values = read_array(file)
     else:
         values = _read_image(content)
     if values.ndim == 2:
@@ -78,6 +77,7 @@ def _read_image(content: bytes) -> np.ndarray:
 def _log_mel(file: BytesIO, *, shape: _Shape, options: dict[str, float]) -> _Input:
     rate = int(options["rate"])
     samples, rate = read_wave(file, rate)
+    samples = torch.from_numpy(samples.copy())
     bands, frames = shape[-2:]
     # So many samples have so many frames: there is one at either end.
     sound = fit_length(samples, max(1, (frames - 1) * int(options["hop"])))
@@ -86,41 +86,12 @@ def _log_mel(file: BytesIO, *, shape: _Shape, options: dict[str, float]) -> _Inp
 
 def _waveform(file: BytesIO, *, shape: _Shape, options: dict[str, float]) -> _Input:
     samples, _ = read_wave(file, int(options["rate"]))
-    return fit_length(samples, shape[-1]).reshape(shape)
+    return fit_length(torch.from_numpy(samples.copy()), shape[-1]).reshape(shape)
 
 
 def _array(file: BytesIO, *, shape: _Shape, options: dict[str, float]) -> _Input:
-    values = _load(file)
+    values = read_array(file)
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-
-
-def _load(file: BytesIO) -> np.ndarray:
-    """Return the array of a .npy file, or the only one of a .npz file; nothing in it is run."""
-    try:
-        if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                size = sum(member.file_size for member in archive.infolist())
-            if size > MAX_BYTES:
-                raise InputError(f"The file unpacks to {size >> 20} MB. Choose a smaller one.")
-        file.seek(0)
-        values = np.load(file, allow_pickle=False)
-        if isinstance(values, np.lib.npyio.NpzFile):
-            names = values.files
-            if len(names) != 1:
-                raise InputError(
-                    f"The file holds {len(names)} arrays. Save the one that is the input alone."
-                )
-            values = values[names[0]]
-    except InputError:
-        raise
-    except Exception as error:
-        # What it raises for a file that somebody else has written may be anything.
-        raise InputError(
-            "The file holds no array that can be read. Save it by `numpy.save`, as numbers."
-        ) from error
-    if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
-        raise InputError("The array holds other things than numbers. Save it as float32.")
-    return values
 
 
 def _scale(values: np.ndarray) -> Float[Tensor, "channels height width"]:

@@ -223,10 +223,13 @@ class Network:
         """Whether its inputs are photos in three colours."""
         return self.way is None
 
-    def prepare(self, source: bytes | Path | str) -> Float[Tensor, "1 channels *sides"]:
+    def prepare(
+        self, source: bytes | Path | str, *, confined: bool = False
+    ) -> Float[Tensor, "1 channels *sides"]:
         """Turn a file, or its bytes, into the network's input: a photo, or what its way reads.
 
-        On its device, in its precision.
+        On its device, in its precision. With ``confined`` sound and arrays, too, are read in a
+        child process with limits, as photos always are: for files of strangers.
 
         Raises:
             ImageError: the file is no photo that can be read.
@@ -235,7 +238,7 @@ class Network:
         """
         if self.way is None:
             return self.preprocess(open_image(source))
-        inputs = make_input(self.way, source, self.card)
+        inputs = make_input(self.way, source, self.card, confined=confined)
         return inputs[None].to(self.device, self.precision)
 
     @property
@@ -279,6 +282,34 @@ class Network:
         pixels = transforms.to_dtype(transforms.pil_to_tensor(square), torch.float32, scale=True)
         inputs = transforms.normalize(pixels, list(self.card.mean), list(self.card.std))[None]
         return inputs.to(self.device, self.precision)
+
+    def see(self, source: bytes | Path | str) -> Image.Image | Float[Tensor, "1 channels *sides"]:
+        """Return what the network looks at of a file, or of its bytes, for `take`: the square of a
+        photo, or the input that `prepare` makes.
+
+        Raises:
+            ImageError, InputError, NetworkError: as `prepare`.
+        """
+        return self.crop(open_image(source)) if self.sees_photos else self.prepare(source)
+
+    def take(
+        self, seen: Image.Image | Tensor, *, whole: bool = False
+    ) -> Float[Tensor, "1 channels *sides"]:
+        """Return the input of an image, see `preprocess`, or an input that `prepare` has made, on
+        the network's device and in its precision.
+
+        Raises:
+            NetworkError: an image of another size is taken whole, or of a network that sees no
+                photos; or the input has another shape than the network's.
+        """
+        if not isinstance(seen, Tensor):
+            return self.preprocess(seen, whole=whole)
+        if tuple(seen.shape) != (1, *self.card.shape):
+            raise NetworkError(
+                f"The input has the shape {tuple(seen.shape)}, and {self.card.title} takes "
+                f"{(1, *self.card.shape)}. Make it with `Network.prepare`."
+            )
+        return seen.to(self.device, self.precision)
 
     def _check_photos(self) -> None:
         if self.way is not None:

@@ -67,15 +67,16 @@ def read_view(
 
 
 def make_input(
-    way: Preprocess, source: bytes | Path | str, card: NetworkCard
+    way: Preprocess, source: bytes | Path | str, card: NetworkCard, *, confined: bool = False
 ) -> Float[Tensor, "channels *sides"]:
-    """Make one input of a file, or of its bytes.
+    """Make one input of a file, or of its bytes; what is ``confined`` the ready ways read in a
+    child process with limits.
 
     Raises:
         InputError: the file cannot be read, or becomes no input of the network's shape.
         NetworkError: code of one's own fails.
     """
-    file = open_file(source)
+    file = open_file(source, confined=confined)
     try:
         made = torch.as_tensor(np.asarray(made) if isinstance(made := way(file), list) else made)
     except SeVizError:

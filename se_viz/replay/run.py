@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from torch import Tensor
 
 from se_viz import __version__
 from se_viz.attribution.pixels import attribute
@@ -18,7 +19,7 @@ from se_viz.experiments import analyse_together
 from se_viz.files import read_file
 from se_viz.gates import edit_gates
 from se_viz.gates.surgery import GateEdit, compile_edits
-from se_viz.images import MAX_BYTES, open_image
+from se_viz.images import MAX_BYTES
 from se_viz.networks import Network
 from se_viz.networks.loading import load_listed
 from se_viz.networks.weights import hash_weights
@@ -61,13 +62,13 @@ def make_bundle(
         block=block,
         channel=channel,
     )
-    bundle = run_settings(network, network.crop(open_image(content)), settings)
+    bundle = run_settings(network, network.see(content), settings)
     return replace(bundle, content=content if with_photo else None)
 
 
 def run_settings(
     network: Network,
-    square: Image.Image,
+    square: Image.Image | Tensor,
     settings: Settings,
     *,
     watch: Watch = lambda _: None,
@@ -75,15 +76,15 @@ def run_settings(
 ) -> Bundle:
     """Compute what settings ask for, and return it with where that was; without the photo's file.
 
-    ``square`` is the photo as `Network.crop` cuts it. The pass runs alone: in one with other
-    images, last digits would differ.
+    ``square`` is the photo as `Network.crop` cuts it, or an input that `Network.prepare` made. The
+    pass runs alone: in one with other images, last digits would differ.
 
     Raises:
         AttributionError: a map cannot be made.
         EditError: an edit does not fit the network.
     """
     (analysis,) = analyse_together(network, [square], edits=settings.edits, whole=True, watch=watch)
-    inputs = network.preprocess(square, whole=True)
+    inputs = network.take(square, whole=True)
     changes = compile_edits(settings.edits, network.inspection.sites)
     maps = []
     with edit_gates(network.model, changes):
@@ -144,7 +145,7 @@ def replay(
         # Never what the name itself says: a stranger wrote it.
         network = load_listed(bundle.settings.network, device or usual, folder=folder)
     check_weights(bundle.settings, hash_weights(network.model), network.card.title)
-    again = run_settings(network, network.crop(open_image(content)), bundle.settings)
+    again = run_settings(network, network.see(content), bundle.settings)
     return compare_bundles(bundle, again, tolerance=tolerance)
 
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from se_viz.attribution.catalogue.cost import Pace, measure_pace
     from se_viz.attribution.catalogue.gates import GATE_METHODS, GATE_ROWS, NO_GRAD_CAM, GateMethod
     from se_viz.attribution.catalogue.layers import LAYER_METHODS, LayerMethod
-    from se_viz.attribution.catalogue.method import KINDS, NEEDS, Method, Passes
+    from se_viz.attribution.catalogue.method import KINDS, NEEDS, Method, Passes, fit_windows
     from se_viz.attribution.catalogue.neurons import (
         CONDUCTANCE,
         NEURON_METHODS,
@@ -42,6 +42,7 @@ __all__ = [
     "Passes",
     "find_method",
     "find_neuron_method",
+    "fit_windows",
     "measure_pace",
     "say_of_gate",
     "tabulate_methods",
@@ -69,6 +70,7 @@ __getattr__ = import_on_first_use(
             "NEEDS",
             "Method",
             "Passes",
+            "fit_windows",
         ),
         "neurons": (
             "CONDUCTANCE",

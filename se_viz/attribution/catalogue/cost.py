@@ -34,11 +34,11 @@ class Pace:
     many: Rate
     """Of an image that shares a pass."""
 
-    def estimate(self, row: Method, options: Mapping[str, Any], *, side: int) -> float:
-        """Return about how many seconds a method takes for an image of ``side`` pixels, alone on
-        the device.
+    def estimate(self, row: Method, options: Mapping[str, Any], *, shape: tuple[int, ...]) -> float:
+        """Return about how many seconds a method takes for one input of this ``shape``, (channels,
+        *sides), alone on the device.
         """
-        return self.time(row.passes(options, side=side))
+        return self.time(row.passes(options, shape=shape))
 
     def time(self, passes: tuple[int, int]) -> float:
         """Return about how many seconds so many images take forward and backward, alone on the
@@ -66,8 +66,8 @@ def measure_pace(network: Network, *, watch: Watch = lambda _: None) -> Pace:
 
 
 def _time_pass(network: Network, count: int) -> Rate:
-    side = network.card.input_size
-    inputs = lay_out(torch.zeros(count, 3, side, side, device=network.device)).requires_grad_()
+    inputs = torch.zeros(count, *network.card.shape, device=network.device, dtype=network.precision)
+    inputs = lay_out(inputs).requires_grad_()
 
     def run(slope: bool) -> float:
         start = _now(network.device)

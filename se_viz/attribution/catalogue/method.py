@@ -8,6 +8,9 @@ from typing import Any, TypeAlias
 Passes: TypeAlias = tuple[int, int]
 """How many images run forward, and how many back."""
 
+PHOTO = (3, 224, 224)
+"""The usual shape of one input: channels, height and width."""
+
 
 @dataclass(frozen=True, slots=True)
 class Method:
@@ -24,7 +27,7 @@ class Method:
     algorithm: str
     """Name of Captum's class."""
     channels: str
-    """How three colour values become one: ``sum``, ``mean`` or ``max`` (of magnitudes)."""
+    """How the values of all channels become one: ``sum``, ``mean`` or ``max`` (of magnitudes)."""
     kind: str = "gradient"
     """What it computes with: one of ``KINDS``."""
     signed: bool = True
@@ -71,30 +74,31 @@ class Method:
         """Return whether its map depends on what is drawn at random, by the option ``seed``."""
         return "seed" in self.options and any(name in self.options for name in _SAMPLES)
 
-    def tell(self, settings: Mapping[str, Any], *, side: int) -> str:
+    def tell(self, settings: Mapping[str, Any], *, shape: tuple[int, ...]) -> str:
         """Return what a map with these options shows, with the size of the square where one is
         covered.
 
-        Sizes are in pixels of the network's input, of ``side`` pixels a side.
+        Sizes are in pixels of an input of this ``shape``, (channels, *sides).
         """
-        window = {**self.options, **settings}.get("sliding_window_shapes")
+        window = self._fitted(settings, shape).get("sliding_window_shapes")
         if window is None:
             return self.looks_for
-        rows, columns = window[1:]
+        size, sides = (" x ".join(map(str, values[:0:-1])) for values in (window, shape))
+        what = "square" if shape[0] == 3 and len(shape) == 3 else "window"
+        unit = "pixels" if len(shape) == 3 else "values"
         return self.looks_for.replace(
-            "a square is",
-            f"a square of {columns} x {rows} pixels, of the {side} x {side} that the network sees, "
-            "is",
-            1,
+            "a square is", f"a {what} of {size} {unit}, of the {sides} that the network sees, is", 1
         )
 
-    def passes(self, settings: Mapping[str, Any] | None = None, *, side: int = 224) -> Passes:
-        """Return about how many images run forward and backward, for an input of ``side`` pixels a
-        side.
+    def passes(
+        self, settings: Mapping[str, Any] | None = None, *, shape: tuple[int, ...] = PHOTO
+    ) -> Passes:
+        """Return about how many images run forward and backward, for inputs of this ``shape``,
+        (channels, *sides).
         """
-        merged = {**self.options, **(settings or {})}
+        merged = self._fitted(settings or {}, shape)
         if "strides" in merged:
-            runs = _windows(merged, side)
+            runs = _windows(merged, shape)
         else:
             runs = prod(merged.get(name, 1) for name in self.repeats)
         # With a baseline, or with the gradient at a stage.
@@ -107,6 +111,28 @@ class Method:
             # The rise that the map must sum to: the image, and each baseline.
             extra += 1 + merged.get("draws", 1)
         return runs + extra, 0 if forward_only else runs
+
+    def _fitted(self, settings: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+        usual = fit_windows(shape) if "strides" in self.options else {}
+        return {**self.options, **usual, **settings}
+
+
+def fit_windows(shape: tuple[int, ...], window: int = 32, stride: int = 16) -> dict[str, Any]:
+    """Return the windows that Captum covers of inputs of a shape, (channels, *sides).
+
+    Of a photo of any size they have ``window`` pixels a side and begin every ``stride`` pixels. Of
+    another input they take the same shares of its sides as they would of a photo of 224 pixels.
+    """
+    if shape[0] == 3 and len(shape) == 3 and shape[1] == shape[2]:
+        sides, steps = [window] * 2, [stride] * 2
+    else:
+        share = 224
+        sides = [max(1, round(side * window / share)) for side in shape[1:]]
+        steps = [
+            max(1, min(size, round(side * stride / share)))
+            for side, size in zip(shape[1:], sides, strict=True)
+        ]
+    return {"sliding_window_shapes": (shape[0], *sides), "strides": (shape[0], *steps)}
 
 
 _SAMPLES = ("n_samples", "nt_samples", "draws", "donors")
@@ -134,7 +160,10 @@ NEEDS = {
 """What methods need that not every network has, and how to say it."""
 
 
-def _windows(settings: Mapping[str, Any], side: int) -> int:
-    shape = settings["sliding_window_shapes"][1:]
+def _windows(settings: Mapping[str, Any], shape: tuple[int, ...]) -> int:
+    sizes = settings["sliding_window_shapes"][1:]
     strides = settings["strides"][1:]
-    return prod(ceil((side - size) / step) + 1 for size, step in zip(shape, strides, strict=True))
+    return prod(
+        ceil((side - size) / step) + 1
+        for side, size, step in zip(shape[1:], sizes, strides, strict=True)
+    )

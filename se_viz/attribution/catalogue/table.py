@@ -9,7 +9,7 @@ import pandas as pd
 
 from se_viz.attribution.catalogue import GATE_METHODS
 from se_viz.attribution.catalogue.layers import LAYER_METHODS
-from se_viz.attribution.catalogue.method import KINDS, Passes
+from se_viz.attribution.catalogue.method import KINDS, PHOTO, Passes
 from se_viz.attribution.catalogue.neurons import NEURON_METHODS, say_of_gate
 from se_viz.attribution.catalogue.pixels import METHODS
 
@@ -22,22 +22,22 @@ EXPLAINED = {
 """What methods explain, by what, and the function to call."""
 
 
-def tabulate_methods(*, side: int = 224, channels: int = 256) -> pd.DataFrame:
+def tabulate_methods(*, shape: tuple[int, ...] = PHOTO, channels: int = 256) -> pd.DataFrame:
     """Return one row a method and thing that it explains.
 
     ``explains`` is a key of ``EXPLAINED``; ``forward`` and ``backward`` are about how many images
-    run there and back with the method's own options, for an input of ``side`` pixels a side and a
-    block of ``channels``; ``needs`` names what not every network has, by keys of ``NEEDS``.
+    run there and back with the method's own options, for inputs of ``shape``, (channels, *sides),
+    and a block of ``channels``; ``needs`` names what not every network has, by keys of ``NEEDS``.
     """
-    return pd.DataFrame(_rows(side, channels))
+    return pd.DataFrame(_rows(shape, channels))
 
 
-def _rows(side: int, channels: int) -> Iterator[dict[str, Any]]:
+def _rows(shape: tuple[int, ...], channels: int) -> Iterator[dict[str, Any]]:
     for row in METHODS.values():
-        yield _row("image", row, row.passes(side=side))
+        yield _row("image", row, row.passes(shape=shape))
     for row in NEURON_METHODS.values():
         yield {
-            **_row("one gate", row, row.passes(side=side)),
+            **_row("one gate", row, row.passes(shape=shape)),
             "looks_for": say_of_gate(row, "gate"),
         }
     for row in LAYER_METHODS.values():

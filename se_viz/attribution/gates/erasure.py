@@ -13,6 +13,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from se_viz.attribution.passes import Slices
+from se_viz.attribution.question import make_baseline
 from se_viz.devices import Watch, line_of, memory_in_words
 from se_viz.errors import AttributionError
 from se_viz.gates.neurons import Neuron, read_neuron
@@ -31,16 +32,17 @@ CHANCE = 0.05
 """Highest chance of a map that knows nothing at which a word is said."""
 
 _BLUR = 16
-# Places lie an eighth of a side apart: a shape that hardly moved would be compared with itself.
-_GRID = 8
+# Places lie an eighth of a photo's side apart: a shape that hardly moved would be compared with
+# itself.
+_PLACES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """One gate, or its pre-sigmoid value, before and after a region of the photo was erased."""
 
-    picture: Image.Image
-    """The photo without the region, exactly as the network saw it."""
+    picture: Image.Image | Tensor
+    """The photo without the region, exactly as the network saw it; or such an input."""
     share: float
     """Share of the photo that was erased, 0 to 1."""
     before: float
@@ -97,8 +99,8 @@ class Erasure:
 
 
 def mark_strongest(
-    values: Float[Tensor, "height width"], share: float, *, sign: int = 1
-) -> Bool[Tensor, "height width"]:
+    values: Float[Tensor, "*sides"], share: float, *, sign: int = 1
+) -> Bool[Tensor, "*sides"]:
     """Mark the highest ``share`` of a map's positive values, one at least.
 
     With a ``sign`` of -1 the lowest of its negative values.
@@ -120,13 +122,15 @@ def mark_strongest(
 
 
 def erase(
-    network: Network, photo: Image.Image, region: Bool[Tensor, "height width"], fill: str
-) -> Image.Image:
+    network: Network, photo: Image.Image | Tensor, region: Bool[Tensor, "*sides"], fill: str
+) -> Image.Image | Tensor:
     """Return a photo of the network's own size with a region replaced by one of ``FILLS``.
 
     The blur's radius is a sixteenth of the photo's side; the mean colour is the one that the
-    network calls 0.
+    network calls 0. Of another input it is the baseline of that name, see `make_baseline`.
     """
+    if isinstance(photo, Tensor):
+        return torch.where(region.to(photo.device), make_baseline(network, photo, fill), photo)
     if fill == "blur":
         filling = photo.filter(ImageFilter.GaussianBlur(photo.width / _BLUR))
     else:
@@ -137,8 +141,8 @@ def erase(
 
 def check_region(
     network: Network,
-    photo: Image.Image,
-    region: Bool[Tensor, "height width"],
+    photo: Image.Image | Tensor,
+    region: Bool[Tensor, "*sides"],
     neuron: Neuron,
     *,
     fill: str = "blur",
@@ -167,7 +171,7 @@ def check_region(
         slices = Slices(
             lambda images: read_neuron(network.model, images, neuron), network.device, turn
         )
-        inputs = (network.preprocess(picture, whole=True) for picture in pictures)
+        inputs = (network.take(picture, whole=True) for picture in pictures)
         with memory_in_words(network.device, network.card.title):
             before, after, *controls = [slices(images).item() for images in inputs]
     least = LEAST["logit" if neuron.logit else "gate"]
@@ -177,9 +181,15 @@ def check_region(
 
 def _elsewhere(region: Tensor, seed: int) -> Iterator[Tensor]:
     """Yield the region moved by steps of a grid, each time by others, and never by none."""
-    height, width = region.shape
+    # The same number of places in one, two and three dimensions.
+    steps = round(_PLACES ** (1 / region.ndim))
     # From 1 on: step 0 of the grid is the region where it is.
-    places = 1 + torch.randperm(_GRID**2 - 1, generator=torch.Generator().manual_seed(seed))
-    for place in places[:REPEATS].tolist():
-        down, right = divmod(place, _GRID)
-        yield region.roll((down * height // _GRID, right * width // _GRID), (0, 1))
+    places = 1 + torch.randperm(
+        steps**region.ndim - 1, generator=torch.Generator().manual_seed(seed)
+    )
+    for place in places[:REPEATS]:
+        moves = torch.unravel_index(place, (steps,) * region.ndim)
+        shifts = tuple(
+            int(move) * side // steps for move, side in zip(moves, region.shape, strict=True)
+        )
+        yield region.roll(shifts, tuple(range(region.ndim)))

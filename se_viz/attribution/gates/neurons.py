@@ -59,7 +59,7 @@ from se_viz.networks import Network
 
 def attribute_neuron(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     neuron: Neuron,
     method: str = "integrated_gradients",
     *,
@@ -115,7 +115,7 @@ def _attribute(
         inputs = inputs.detach().to(network_dtype(network), copy=True).requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
         value = _read(network, row, inputs, neuron)
-        passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
+        passes = row.passes({**settings, **options}, shape=tuple(inputs.shape[1:]))[0]
         with lend_model(network, row, inputs, passes=passes) as model:
             task = _NeuronTask(network, row, inputs, neuron, goal, settings, passes)
             explanation = _run(task, model, turn, report)

@@ -49,7 +49,7 @@ class GateAttribution:
 
 def attribute_gates(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     target: Target | int,
     method: str,
     *,
@@ -147,7 +147,8 @@ def _answer(scene: _Scene, gates: Tensor) -> Tensor:
     # A copy: what comes next may work in place, which a leaf does not allow.
     edits = {scene.site.block: _at_use(scene.site, lambda _: gates.clone())}
     with edit_gates(scene.model, edits):
-        return scene.target.read(scene.model(lay_out(scene.inputs.expand(len(gates), -1, -1, -1))))
+        images = scene.inputs.expand(len(gates), *scene.inputs.shape[1:])
+        return scene.target.read(scene.model(lay_out(images)))
 
 
 @torch.no_grad()

@@ -30,7 +30,7 @@ class _Tail(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return what is read from the answer with these values at the spot."""
         self.tapped.taps[0] = _Replaced(features)
-        return self.tapped(self._inputs.expand(len(features), -1, -1, -1))
+        return self.tapped(self._inputs.expand(len(features), *self._inputs.shape[1:]))
 
 
 class _Replaced(nn.Module):

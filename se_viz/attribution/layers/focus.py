@@ -4,10 +4,11 @@ takes.
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
+
+from se_viz.attribution.question import enlarge_cells
 
 
-def find_focus(values: Float[Tensor, "height width"], part: float = 0.5) -> float | None:
+def find_focus(values: Float[Tensor, "*sides"], part: float = 0.5) -> float | None:
     """Return the least share of a map's area, 0 to 1, that holds a ``part`` of the sum of its
     positive values.
 
@@ -20,8 +21,6 @@ def find_focus(values: Float[Tensor, "height width"], part: float = 0.5) -> floa
     return (int((positive.cumsum(0) < part * total).sum()) + 1) / values.numel()
 
 
-def enlarge(
-    values: Float[Tensor, "height width"], size: tuple[int, int]
-) -> Float[Tensor, "rows columns"]:
-    """Bring a map to another (height, width), bilinearly, as Captum does."""
-    return F.interpolate(values[None, None], size, mode="bilinear")[0, 0]
+def enlarge(values: Float[Tensor, "*cells"], sides: tuple[int, ...]) -> Float[Tensor, "*sides"]:
+    """Bring a map to other sides, linearly, as Captum does."""
+    return enlarge_cells(values[None, None], sides)[0, 0]

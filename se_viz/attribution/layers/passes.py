@@ -116,8 +116,10 @@ def _run(task: LayerTask, passes: TapRunner) -> Tensor:
         return lift(passes.tapped, task.inputs, task.settings)
     if row.kind == "channel":
         # One group a channel: without a mask Captum would ablate each cell alone.
-        channels = _activation(passes, task.inputs).shape[1]
-        mask = torch.arange(channels, device=task.inputs.device)[None, :, None, None]
+        features = _activation(passes, task.inputs)
+        channels = features.shape[1]
+        mask = torch.arange(channels, device=task.inputs.device)
+        mask = mask.view(1, -1, *[1] * (features.ndim - 2))
         task = replace(task, settings={"layer_mask": mask, **task.settings})
     passes.total = row.cost(task.settings.get("n_steps", 1), channels)[0]
     return _ask(task, passes)

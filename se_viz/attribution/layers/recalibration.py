@@ -47,7 +47,7 @@ class Side:
 
     method: str
     """Key of the method."""
-    cells: Float[Tensor, "height width"]
+    cells: Float[Tensor, "*sides"]
     """All channels together, signed, in the method's units."""
     channels: Float[Tensor, "channels"]
     """Each channel's part in it, summed over the cells."""
@@ -57,16 +57,16 @@ class Side:
 class Recalibration:
     """One method on U and on X~ of the same block."""
 
-    before: Float[Tensor, "height width"]
+    before: Float[Tensor, "*sides"]
     """All channels of U together, signed, in the method's units."""
-    after: Float[Tensor, "height width"]
+    after: Float[Tensor, "*sides"]
     """All channels of X~ together, signed, in the same units."""
     channels: pd.DataFrame
     """One row a channel: its gate, its part of both maps summed over the cells, and their
     difference; largest first."""
 
     @property
-    def difference(self) -> Float[Tensor, "height width"]:
+    def difference(self) -> Float[Tensor, "*sides"]:
         """Return the map after the gates minus that before them."""
         return self.after - self.before
 
@@ -81,7 +81,7 @@ def sum_up(attribution: LayerAttribution) -> Side:
     return Side(
         attribution.method,
         attribution.values.sum(0) / count,
-        attribution.values.sum((1, 2)) / count,
+        attribution.values.flatten(1).sum(1) / count,
     )
 
 

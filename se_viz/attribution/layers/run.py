@@ -30,7 +30,7 @@ from se_viz.networks import Network
 
 def attribute_layer(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     target: Target,
     method: str = "grad_cam",
     *,
@@ -60,7 +60,7 @@ def attribute_layer(
 
 def attribute_layers(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     target: Target,
     method: str = "grad_cam",
     *,

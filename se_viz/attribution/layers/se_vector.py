@@ -20,7 +20,7 @@ class SEVector:
     """Which channels these are: gate > threshold."""
     threshold: float
     """Mean of the block's gates plus Z of their standard deviations."""
-    map: Float[Tensor, "height width"]
+    map: Float[Tensor, "*sides"]
     """Mean of these channels of X~, in units of the feature map; it may be negative where X~ is."""
 
 
@@ -53,7 +53,7 @@ def select_channels(
 
 def make_se_vector(
     gates: Float[Tensor, "channels"],
-    features: Float[Tensor, "channels height width"],
+    features: Float[Tensor, "channels *sides"],
     z: float = USUAL_Z,
 ) -> SEVector:
     """Average those channels of X~ = s U whose gate stands out; no gradient, no class.
@@ -68,12 +68,12 @@ def make_se_vector(
         AttributionError: no gate stands out.
     """
     mask, threshold = select_channels(gates, z)
-    return SEVector(mask, threshold, (gates[:, None, None] * features)[mask].mean(0))
+    return SEVector(
+        mask, threshold, (gates.view(-1, *[1] * (features.ndim - 1)) * features)[mask].mean(0)
+    )
 
 
-def weigh_by_class(
-    vector: SEVector, attribution: LayerAttribution
-) -> Float[Tensor, "height width"]:
+def weigh_by_class(vector: SEVector, attribution: LayerAttribution) -> Float[Tensor, "*sides"]:
     """Average the same channels, each times its Grad-CAM weight, and keep what is positive.
 
     ``attribution`` is Grad-CAM on X~ of the same block: the weight is the mean gradient of what is

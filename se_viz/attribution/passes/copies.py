@@ -143,7 +143,7 @@ class _CopyTensors(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch 3 height width"]) -> nn.Module:
+def copy_unrolled(model: nn.Module, inputs: Float[Tensor, "batch channels *sides"]) -> nn.Module:
     """Return a copy of a model without a module of `ruled_kinds` that is used twice in a pass, or
     in place.
 

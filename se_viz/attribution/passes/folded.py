@@ -33,7 +33,7 @@ layers leaves about 1e-6. What is folded wrongly shows in the first digits.
 
 
 @torch.no_grad()
-def swift_copy(model: nn.Module, inputs: Float[Tensor, "1 3 height width"]) -> nn.Module:
+def swift_copy(model: nn.Module, inputs: Float[Tensor, "1 channels *sides"]) -> nn.Module:
     """Return a copy that gives the model's answer to an image in about two thirds of the time, or
     the model itself.
 

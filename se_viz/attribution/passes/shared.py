@@ -48,7 +48,7 @@ class _Note(nn.Module):
 def view_spots(
     model: nn.Module,
     target: Target,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     spots: Sequence[Spot],
 ) -> dict[Spot, Replay]:
     """Return what one pass of an image saw at each spot; nothing of it outlives what is returned.

@@ -24,7 +24,7 @@ class Flow:
     through: Mapping[str, Float[Tensor, "..."]]
     """What came through the gates of each block of the set, (channels,) for its name; float32 on
     the CPU, in logits."""
-    map: Float[Tensor, "height width"]
+    map: Float[Tensor, "*sides"]
     """Where in the image the bypass came from, one value a pixel; sums to ``bypass``; float32 on
     the CPU."""
     mean_slope: Mapping[str, Float[Tensor, "..."]]
@@ -66,7 +66,7 @@ class Trace:
     """Its value for the image."""
     flows: Mapping[str, Flow]
     """The parts for each set of gates, by its name."""
-    map: Float[Tensor, "height width"]
+    map: Float[Tensor, "*sides"]
     """Integrated gradients with every gate live, over the same steps; one value a pixel, float32
     on the CPU."""
     error: float
@@ -100,7 +100,7 @@ class Trace:
         size = max(sizes)
         return self.miss / size if size else 0.0
 
-    def gate_map(self, name: str) -> Float[Tensor, "height width"]:
+    def gate_map(self, name: str) -> Float[Tensor, "*sides"]:
         """Return what pixels did by way of the gates of one set: the whole map minus what bypassed
         them.
         """

@@ -20,7 +20,7 @@ Slopes: TypeAlias = Mapping[str, Tensor]
 class Way:
     """Derivatives at one point of the way while one set of gates is held."""
 
-    map: Float[Tensor, "height width"]
+    map: Float[Tensor, "*sides"]
     """Derivative along the way by each pixel, the held gates not moving; float32 on the CPU."""
     speed: float
     """Its sum."""

@@ -68,10 +68,10 @@ def gate_sets(sites: Sequence[GateSite]) -> dict[str, tuple[str, ...]]:
 
 def trace_paths(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     target: Target | int,
     *,
-    baseline: str | Float[Tensor, "1 3 height width"] = "mean",
+    baseline: str | Float[Tensor, "1 channels *sides"] = "mean",
     sets: Mapping[str, Collection[str]] | None = None,
     n_steps: int | None = None,
     watch: Watch = lambda _: None,
@@ -150,7 +150,8 @@ class _Path:
         """Run forward once, and back for each set as far as it differs."""
         places = torch.tensor(part, dtype=torch.float64)
         images = lay_out(
-            self.start + places.to(self.start).view(-1, 1, 1, 1) * self.direction
+            self.start
+            + places.to(self.start).view(-1, *[1] * (self.start.ndim - 1)) * self.direction
         ).requires_grad_()
         with cut_gates(self.model, self.network.inspection.sites) as cuts:
             values = self.target.read(self.model(images))

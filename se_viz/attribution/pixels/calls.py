@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from se_viz.attribution.catalogue import METHODS, Method
+from se_viz.attribution.catalogue import METHODS, Method, fit_windows
 from se_viz.attribution.passes import Replay, cap_piece, load_captum
 from se_viz.attribution.pixels.superpixels import find_superpixels
 from se_viz.attribution.question import check_settings, make_baseline, scatter
@@ -49,6 +49,8 @@ def prepare(
     """
     inner = _inner(row, options)
     settings = {**inner.options, **row.options, **options}
+    if "strides" in row.options:
+        settings = {**settings, **fit_windows(tuple(inputs.shape[1:])), **options}
     _check_names(row, inner, options)
     passes = check_settings(row, settings, inputs)
     if settings.get(row.piece):
@@ -180,12 +182,12 @@ def _permute(task: Task, settings: dict[str, Any]) -> Tensor:
     is not run.
     """
     count = settings.pop("donors")
-    height, width = task.inputs.shape[-2:]
+    sides = task.inputs.shape[2:]
+    axes = tuple(range(2, task.inputs.ndim))
     donors = []
     for _ in range(count):
-        down = int(torch.randint(1, height, ()))
-        right = int(torch.randint(1, width, ()))
-        donors.append(task.inputs.roll((down, right), (-2, -1)))
+        moves = tuple(int(torch.randint(1, side, ())) if side > 1 else 0 for side in sides)
+        donors.append(task.inputs.roll(moves, axes))
 
     def forward(batch: Tensor) -> Tensor:
         rows = torch.arange(len(batch)) % (2 * count) < count

@@ -115,5 +115,7 @@ def _own_modules(facts: Facts) -> str:
 
 
 def _noise(network: Network) -> Tensor:
-    size = network.card.input_size
-    return make_baseline(network, torch.zeros(1, 3, size, size, device=network.device), "noise")
+    shape = (1, *network.card.shape)
+    if network.sees_photos:
+        return make_baseline(network, torch.zeros(shape, device=network.device), "noise")
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(network.device)

@@ -17,7 +17,7 @@ from se_viz.networks import Network
 
 def measure_repeat(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     attribution: Attribution,
     *,
     watch: Watch = lambda _: None,
@@ -43,9 +43,7 @@ def measure_repeat(
     )
 
 
-def correlate(
-    first: Float[Tensor, "height width"], second: Float[Tensor, "height width"]
-) -> float | None:
+def correlate(first: Float[Tensor, "*sides"], second: Float[Tensor, "*sides"]) -> float | None:
     """Return the correlation of two maps over their pixels, -1 to 1.
 
     None where one has the same value everywhere.

@@ -11,12 +11,12 @@ from se_viz.networks import Network
 
 def attribute_again(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     attribution: Attribution,
     *,
     watch: Watch = lambda _: None,
     report: Report = lambda *_: None,
-) -> Float[Tensor, "height width"]:
+) -> Float[Tensor, "*sides"]:
     """Return the map of an attribution's method, class, baseline, stage and options.
 
     For the errors see `attribute`.

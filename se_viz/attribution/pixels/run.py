@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from se_viz.attribution.catalogue import METHODS, TOGETHER, Method, find_method
 from se_viz.attribution.passes import (
@@ -33,6 +32,7 @@ from se_viz.attribution.question import (
     check_question,
     choose_end,
     collapse,
+    enlarge_cells,
     in_words,
     network_dtype,
     run_with_options,
@@ -53,7 +53,7 @@ do not move."""
 
 def attribute(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     target: int,
     method: str = "integrated_gradients",
     *,
@@ -102,7 +102,7 @@ def attribute(
 
 def attribute_unproven(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     target: int,
     method: str,
     *,
@@ -148,7 +148,7 @@ def _attribute(
         inputs = inputs.detach().to(network_dtype(network), copy=True).requires_grad_()
         settings = prepare(network, row, inputs, baseline=baseline, options=options)
         stage, end = choose_end(network, stage) if row.staged else (None, None)
-        passes = row.passes({**settings, **options}, side=inputs.shape[-1])[0]
+        passes = row.passes({**settings, **options}, shape=tuple(inputs.shape[1:]))[0]
         with lend_model(network, row, inputs, passes=passes) as model:
             answer = TargetModel(model, goal, inputs.dtype)
             most = cap_piece(settings.get(row.piece, TOGETHER), network.device)
@@ -254,8 +254,7 @@ def _run(task: Task, settings: dict[str, Any]) -> tuple[Tensor, float | None, fl
         explained = _rise(task, settings.get("baselines", 0.0)) if task.row.complete else None
     if task.row.layered:
         # On the grid of a stage: the cells sum to no logit's rise.
-        size = (task.inputs.shape[-2], task.inputs.shape[-1])
-        return F.interpolate(values, size, mode="bilinear"), None, None
+        return enlarge_cells(values, tuple(task.inputs.shape[2:])), None, None
     if explained is None:
         return values, None, None
     error = abs(_total(values, settings.get("feature_mask")) - explained)

@@ -40,7 +40,8 @@ class GradientShap:
         """
         draws = np.random.RandomState(seed)
         starts = baselines[draws.choice(len(baselines), n_samples)]
-        shares = torch.from_numpy(draws.uniform(size=n_samples)).to(inputs).view(-1, 1, 1, 1)
+        places = torch.from_numpy(draws.uniform(size=n_samples)).to(inputs)
+        shares = places.view(-1, *[1] * (inputs.ndim - 1))
         tunnel: Any = NoiseTunnel(_Ways(self._forward, starts, shares))
         return tunnel.attribute(
             inputs, "smoothgrad", nt_samples=n_samples, stdevs=stdevs, target=target

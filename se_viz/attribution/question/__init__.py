@@ -1,7 +1,7 @@
 """What a method is asked, whether it can be, and what it leaves behind."""
 
 from se_viz.attribution.question.baselines import BASELINES, find_baseline, make_baseline, scatter
-from se_viz.attribution.question.colours import collapse
+from se_viz.attribution.question.colours import collapse, enlarge_cells
 from se_viz.attribution.question.files import map_bytes, npz_bytes, settings_of
 from se_viz.attribution.question.limits import (
     check_inputs,
@@ -44,6 +44,7 @@ __all__ = [
     "check_steps",
     "choose_end",
     "collapse",
+    "enlarge_cells",
     "find_baseline",
     "find_spot",
     "in_words",

@@ -34,7 +34,7 @@ def check_inputs(network: Network, inputs: Any) -> None:
     """Refuse what is not one image for a network.
 
     Raises:
-        AttributionError: no tensor of (1, 3, height, width), of another type or device, or with
+        AttributionError: no tensor of (1, channels, *sides), of another type or device, or with
             values that are no numbers; or the network has no weights any more.
     """
     like = next(network.model.parameters(), torch.empty(0, device=network.device))
@@ -45,7 +45,7 @@ def check_inputs(network: Network, inputs: Any) -> None:
         )
     if not isinstance(inputs, Tensor):
         description = f"a {type(inputs).__name__}"
-    elif inputs.ndim != 4 or inputs.shape[:2] != (1, 3) or not inputs.numel():
+    elif not _fits(inputs, network.card.shape):
         description = f"a tensor of {tuple(inputs.shape)}"
     elif inputs.dtype not in (torch.float32, like.dtype):
         description = f"of {inputs.dtype}"
@@ -56,8 +56,21 @@ def check_inputs(network: Network, inputs: Any) -> None:
     else:
         return
     raise AttributionError(
-        f"One image is needed, (1, 3, height, width) of {like.dtype} on {like.device}, and this is "
-        f"{description}. Make it with network.preprocess(image)."
+        f"{_name_needed(network)} of {like.dtype} on {like.device}, and this is {description}. "
+        f"Make it with network.{'preprocess(image)' if network.sees_photos else 'prepare(file)'}."
+    )
+
+
+def _name_needed(network: Network) -> str:
+    if network.sees_photos:
+        return "One image is needed, (1, 3, height, width)"
+    return f"One input is needed, {(1, *network.card.shape)}"
+
+
+def _fits(inputs: Tensor, shape: tuple[int, ...]) -> bool:
+    # Of another height and width is fine: many networks take them.
+    return (
+        inputs.ndim == 1 + len(shape) and inputs.shape[:2] == (1, shape[0]) and inputs.numel() > 0
     )
 
 
@@ -96,7 +109,7 @@ def check_settings(row: Method, settings: Mapping[str, Any], inputs: Tensor) -> 
     """
     check_steps(row.title, settings)
     try:
-        passes, _ = row.passes(settings, side=inputs.shape[-1])
+        passes, _ = row.passes(settings, shape=tuple(inputs.shape[1:]))
         # A piece larger than the whole is the whole.
         together = min(settings.get(row.piece) or passes, passes)
     except (TypeError, IndexError) as error:

@@ -20,8 +20,8 @@ class Attribution:
     """Key of the method in the catalogue."""
     target: int
     """Index of the class whose logit is explained."""
-    map: Float[Tensor, "height width"]
-    """One value a pixel, the network's input size; float32 on the CPU."""
+    map: Float[Tensor, "*sides"]
+    """One value a pixel, of the input's own sides; float32 on the CPU."""
     signed: bool
     """Whether negative values speak against the class; if not, all values are at least 0."""
     seconds: float
@@ -56,8 +56,8 @@ class NeuronAttribution:
     """Key of the method in the catalogue."""
     neuron: Neuron
     """The gate, or its pre-sigmoid value, that is explained."""
-    map: Float[Tensor, "height width"]
-    """One value a pixel, the network's input size; float32 on the CPU."""
+    map: Float[Tensor, "*sides"]
+    """One value a pixel, of the input's own sides; float32 on the CPU."""
     signed: bool
     """Whether negative values speak for closing, or against the class; if not, all values are at
     least 0."""
@@ -94,10 +94,10 @@ class LayerAttribution:
     """Key of the baseline; None: the method has none, or was given another one."""
     layer: Layer
     """The feature map."""
-    values: Float[Tensor, "channels height width"]
+    values: Float[Tensor, "channels *sides"]
     """Captum's values on the layer's own grid, float32 on the CPU; in logits, or what the method
     gives instead."""
-    map: Float[Tensor, "height width"]
+    map: Float[Tensor, "*sides"]
     """The values of all channels as one map, on the same grid; see the method's ``collapse``."""
     signed: bool
     """Whether the map's negative values speak against the class; if not, all are at least 0."""

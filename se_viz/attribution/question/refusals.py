@@ -146,7 +146,7 @@ def _check_plainly(network: Network, inputs: Tensor, method: str) -> None:
                 f"{title} itself cannot run on this image: {reason}. {''.join(step) or size}"
             ) from error
         try:
-            network.model(images.expand(2, -1, -1, -1))
+            network.model(torch.cat([images] * 2))
         except Exception as error:
             raise AttributionError(
                 f"{method} runs several images in one pass, and {title} takes only one: "

@@ -36,9 +36,7 @@ class Curve:
         return torch.trapezoid(torch.tensor(self.values), torch.tensor(self.shares)).item()
 
 
-def check_map(
-    values: Float[Tensor, "rows columns"], inputs: Float[Tensor, "1 3 height width"]
-) -> None:
+def check_map(values: Float[Tensor, "*rows"], inputs: Float[Tensor, "1 channels *sides"]) -> None:
     """Check that a map puts the pixels of an image in an order.
 
     Raises:
@@ -61,9 +59,7 @@ def check_map(
         )
 
 
-def rank_pixels(
-    values: Float[Tensor, "height width"], seed: int = 0
-) -> Int[Tensor, "height width"]:
+def rank_pixels(values: Float[Tensor, "*sides"], seed: int = 0) -> Int[Tensor, "*sides"]:
     """Return the place of each pixel in the order of a map, 0 for the highest value.
 
     By value, not by size: what speaks for the class comes first, what speaks against it last. Equal
@@ -81,8 +77,8 @@ def rank_pixels(
 
 def trace_curves(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
-    values: Float[Tensor, "rows columns"],
+    inputs: Float[Tensor, "1 channels *sides"],
+    values: Float[Tensor, "*rows"],
     exam: Exam,
     *,
     watch: Watch = lambda _: None,

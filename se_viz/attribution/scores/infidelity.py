@@ -52,7 +52,7 @@ class Falls:
 
 def measure_falls(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     exam: Exam,
     *,
     watch: Watch = lambda _: None,
@@ -70,7 +70,7 @@ def measure_falls(
     baseline = make_baseline(network, inputs, exam.baseline)
 
     def make(numbers: Tensor) -> Tensor:
-        pictures = inputs.repeat(len(numbers), 1, 1, 1)
+        pictures = torch.cat([inputs] * len(numbers))
         # The first picture is the image itself.
         first = int(numbers[0])
         for picture, square in zip(pictures, [None, *squares][first:], strict=False):
@@ -83,7 +83,7 @@ def measure_falls(
     return Falls(exam, squares, tuple(whole - value for value in without))
 
 
-def infidelity(values: Float[Tensor, "height width"], falls: Falls) -> float:
+def infidelity(values: Float[Tensor, "*sides"], falls: Falls) -> float:
     """Return the share of the losses that a map does not foretell, 0 to 1.
 
     0 is best (Yeh et al., arXiv 1901.09392).

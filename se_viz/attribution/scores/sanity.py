@@ -107,7 +107,7 @@ class SanityStep:
 
     part: int | str
     """What was randomised last: a stage, `HEAD`, or first of all `NOTHING`."""
-    map: Float[Tensor, "height width"]
+    map: Float[Tensor, "*sides"]
     """The method's map on that network; float32 on the CPU."""
     likeness: MapLikeness
     """Of this map to the first one."""
@@ -127,7 +127,7 @@ _SEEDS = 1000
 
 def check_sanity(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     attribution: Attribution,
     *,
     seed: int = 0,
@@ -306,12 +306,12 @@ def shuffle_weights(model: nn.Module, names: Sequence[str], *, seed: int) -> Non
         values.copy_(values.flatten()[order].view_as(values))
 
 
-def is_flat(values: Float[Tensor, "height width"]) -> bool:
+def is_flat(values: Float[Tensor, "*sides"]) -> bool:
     """Tell whether a map has no order: one value everywhere, or values that are NaN or infinite."""
     return not bool(values.isfinite().all()) or bool(values.min() == values.max())
 
 
-def compare_networks(values: Float[Tensor, "height width"], peers: Sequence[Tensor]) -> Peers:
+def compare_networks(values: Float[Tensor, "*sides"], peers: Sequence[Tensor]) -> Peers:
     """Compare a map with those of networks that have learned nothing, and these with each other.
 
     Were the network one of them, its map could be any of them. At most one of all is less like each
@@ -327,9 +327,7 @@ def compare_networks(values: Float[Tensor, "height width"], peers: Sequence[Tens
     return Peers(tuple(table[0, 1:].tolist()), tuple(pairs.tolist()), len(peers) + 1 - len(maps))
 
 
-def compare_maps(
-    values: Float[Tensor, "height width"], original: Float[Tensor, "height width"]
-) -> MapLikeness:
+def compare_maps(values: Float[Tensor, "*sides"], original: Float[Tensor, "*sides"]) -> MapLikeness:
     """Compare two maps by the order of their values, by that of their sizes, and by structure."""
     first = values.numpy()
     second = original.numpy()

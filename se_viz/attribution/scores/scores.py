@@ -17,6 +17,7 @@ from se_viz.attribution.scores.controls import CONTROLS, make_controls
 from se_viz.attribution.scores.curves import Curve, Exam, trace_curves
 from se_viz.attribution.scores.infidelity import Falls, infidelity, measure_falls
 from se_viz.devices import Report, Watch
+from se_viz.errors import AttributionError
 from se_viz.networks import Network
 
 MEASURES = ("gap", "deletion", "insertion", "infidelity")
@@ -75,7 +76,7 @@ def count_passes(exam: Exam) -> int:
 
 def make_yardstick(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     exam: Exam,
     *,
     watch: Watch = lambda _: None,
@@ -84,7 +85,15 @@ def make_yardstick(
     """Measure what an image loses with squares, and score each control.
 
     For errors see `answer_pictures`.
+
+    Raises:
+        AttributionError: the input is no picture: controls and squares have two dimensions.
     """
+    if inputs.ndim != 4:
+        raise AttributionError(
+            "Scores compare maps of two dimensions, with squares and drawn maps, and this input "
+            f"has {inputs.ndim - 2}. Compare methods by their maps."
+        )
     # One bar over all that follows: each part tells what came before it, too.
     whole = count_passes(exam)
     before = exam.squares + 1
@@ -112,7 +121,7 @@ def make_yardstick(
 
 def score_map(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     values: Float[Tensor, "rows columns"],
     falls: Falls,
     *,

@@ -21,7 +21,7 @@ SAMPLES = 5
 
 def measure_sensitivity(
     network: Network,
-    inputs: Float[Tensor, "1 3 height width"],
+    inputs: Float[Tensor, "1 channels *sides"],
     attribution: Attribution,
     *,
     seed: int = 0,

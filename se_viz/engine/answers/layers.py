@@ -80,5 +80,5 @@ def trace(question: TracePaths, work: Work) -> Trace:
 
 
 def _see(layer_map: "LayerAttribution") -> Sight:
-    focus = find_focus(enlarge(layer_map.map, (DETAIL, DETAIL)))
+    focus = find_focus(enlarge(layer_map.map, (DETAIL,) * layer_map.map.ndim))
     return Sight(layer_map.map, sum_up(layer_map), layer_map.seconds, focus)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from se_viz.devices import Report, Watch
 from se_viz.engine.questions import Question
+from se_viz.engine.views import Seen
 from se_viz.networks import Network
 
 
@@ -21,8 +21,8 @@ class Work:
     """The network, which stays on its device meanwhile."""
     digest: str
     """SHA-256 of the file of the image that is asked about."""
-    photos: Mapping[str, Image.Image]
-    """The squares that the network sees, by digest."""
+    photos: Mapping[str, Seen]
+    """What the network looks at, by digest."""
     watch: Watch
     """Told how many run before."""
     report: Report
@@ -31,14 +31,14 @@ class Work:
     """See `recall`."""
 
     @property
-    def photo(self) -> Image.Image:
-        """Return the image that is asked about."""
+    def photo(self) -> Seen:
+        """Return the image that is asked about, or the input of another file."""
         return self.photos[self.digest]
 
     @property
-    def inputs(self) -> Float[Tensor, "1 3 height width"]:
-        """Return the image as the network's input."""
-        return self.network.preprocess(self.photo, whole=True)
+    def inputs(self) -> Float[Tensor, "1 channels *sides"]:
+        """Return it as the network's input."""
+        return self.network.take(self.photo, whole=True)
 
     def recall(self, question: Question, digest: str) -> Any:
         """Return what was answered to a question about an image, or answer it now."""

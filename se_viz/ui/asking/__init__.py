@@ -4,7 +4,7 @@ meanwhile.
 
 from se_viz.ui.asking.analysis import get_analysis
 from se_viz.ui.asking.bar import describe_load, part_of, progress
-from se_viz.ui.asking.choices import Choices
+from se_viz.ui.asking.choices import Choices, choose, replace_image
 from se_viz.ui.asking.engine import get_engine, get_view
 from se_viz.ui.asking.parts import attempt, page_part
 from se_viz.ui.asking.questions import answer, answer_case, ask, ask_with_bar, case_of
@@ -17,6 +17,7 @@ __all__ = [
     "ask_with_bar",
     "attempt",
     "case_of",
+    "choose",
     "describe_load",
     "get_analysis",
     "get_engine",
@@ -24,4 +25,5 @@ __all__ = [
     "page_part",
     "part_of",
     "progress",
+    "replace_image",
 ]

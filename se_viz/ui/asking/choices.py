@@ -1,11 +1,15 @@
 """What every question of a page is about."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import streamlit as st
 from PIL import Image
 
-from se_viz.engine import NetworkView
-from se_viz.ui.session import ChosenImage
+from se_viz.charts import depict
+from se_viz.engine import Input, NetworkView, Seen
+from se_viz.ui.asking.engine import get_engine
+from se_viz.ui.session import ChosenImage, Watch, get_photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +17,7 @@ class Choices:
     """One image, one network, one device."""
 
     image: ChosenImage
-    """The image."""
+    """The image, or another file."""
     network: NetworkView
     """The network, as pages see it."""
     name: str
@@ -21,4 +25,60 @@ class Choices:
     device: str
     """Name of the device it runs on."""
     photo: Image.Image
-    """The square that the network sees."""
+    """The square that the network sees, or a picture of its input."""
+    inputs: Input | None = None
+    """The input, where it is no photo: (1, channels, *sides)."""
+
+    @property
+    def seen(self) -> Seen:
+        """What an engine is asked about."""
+        return self.photo if self.inputs is None else self.inputs
+
+    @property
+    def noun(self) -> str:
+        """What to call it on a page."""
+        return "photo" if self.network.sees_photos else "input"
+
+    @property
+    def article(self) -> str:
+        """The same with its article."""
+        return "a photo" if self.network.sees_photos else "an input"
+
+
+def choose(
+    image: ChosenImage,
+    network: NetworkView,
+    device: str,
+    watch: Watch = lambda _: None,
+) -> Choices:
+    """Return a network before an image, or before another file, which is read once.
+
+    Raises:
+        SeVizError: the file is nothing that this network takes; the text says what to do.
+    """
+    if network.sees_photos:
+        photo = get_photo(image.digest, network.card.view, image.content, watch)
+        return Choices(image, network, network.name, device, photo)
+    inputs, picture = _get_input(
+        image.digest, network.name, device, _content=image.content, _watch=watch
+    )
+    return Choices(image, network, network.name, device, picture, inputs)
+
+
+def replace_image(choices: Choices, image: ChosenImage) -> Choices:
+    """Return the same network before another image.
+
+    Raises:
+        SeVizError: the file is nothing that this network takes; the text says what to do.
+    """
+    return choose(image, choices.network, choices.device)
+
+
+# Shared: nobody writes into an input, and a copy for everyone who asks would take its memory again.
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _get_input(
+    digest: str, name: str, device: str, *, _content: bytes, _watch: Callable[[int], None]
+) -> tuple[Input, Image.Image]:
+    engine = get_engine()
+    inputs = engine.prepare(name, device, _content, progress=lambda _, __, ahead: _watch(ahead))
+    return inputs, depict(inputs[0].float().numpy())

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 import streamlit as st
-from PIL import Image
 
+from se_viz.engine import Seen
 from se_viz.engine.questions import OF_NETWORKS, Case, Question
 from se_viz.ui.asking.bar import progress
 from se_viz.ui.asking.bounds import BOUNDS
@@ -57,23 +57,23 @@ def answer(
     watch: Watch,
     report: Report = lambda *_: None,
     *,
-    gallery: Mapping[str, Image.Image] | None = None,
+    gallery: Mapping[str, Seen] | None = None,
 ) -> Any:
     """Return the answer to one of several questions, which share a text or a bar.
 
-    ``others`` are the squares of further images that it is about, by digest.
+    ``gallery`` are further images that it is about, by digest.
 
     Raises:
         OvertakenError: from the watch.
         SeVizError: it cannot be answered; the text says why and what to do.
     """
-    photos = {choices.image.digest: choices.photo, **(gallery or {})}
+    photos = {choices.image.digest: choices.seen, **(gallery or {})}
     return answer_case(case_of(choices), photos, question, watch, report)
 
 
 def answer_case(
     case: Case,
-    photos: Mapping[str, Image.Image],
+    photos: Mapping[str, Seen],
     question: Question,
     watch: Watch,
     report: Report = lambda *_: None,

@@ -10,7 +10,7 @@ from se_viz.attribution.catalogue import LAYER_METHODS
 from se_viz.attribution.layers import APART, Recalibration, compare_sides, enlarge
 from se_viz.attribution.question import WHERE, Layer, Target
 from se_viz.charts import CLIPPED, draw_makers, draw_panel, fit_span, widest
-from se_viz.engine import DETAIL, Cells, Gates, Sight
+from se_viz.engine import Cells, Gates, Sight
 from se_viz.experiments import Analysis, gates_of
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, page_part
@@ -113,7 +113,7 @@ def _show_maps(
     maps = {WHERE[where]: _map_of(side, method) for where, side in sides.items()}
     maps[_DIFFERENCE] = comparison if isinstance(comparison, str) else comparison.difference
     large = {
-        name: enlarge(cells, (DETAIL, DETAIL)).numpy()
+        name: enlarge(cells, choices.network.detail).numpy()
         for name, cells in maps.items()
         if not isinstance(cells, str)
     }

@@ -27,7 +27,6 @@ from se_viz.ui.session import keys, link_number, link_option
 from se_viz.ui.widgets import current_palette, name_target, show_panel
 from se_viz.ui.words import as_markdown, plain
 
-_DETAIL = 128
 _EXPLAINED = (
     "Gates depend on the image: choose another class, and the first map stays. *Weighed by class* "
     "is a variant of ours that draws the positive part. Each map has its own scale, as units "
@@ -101,10 +100,10 @@ def _show(choices: Choices, record: GateRecord, pair: tuple[SEVector, LayerAttri
         show_panel(figure, keys.VECTOR_GATES, alt="The block's gates, and which are kept")
     with maps:
         st.markdown("**The gates alone**: no class")
-        _draw(choices, enlarge(vector.map, (_DETAIL, _DETAIL)).numpy(), keys.VECTOR_MAP)
+        _draw(choices, enlarge(vector.map, choices.network.detail).numpy(), keys.VECTOR_MAP)
     with weighed:
         st.markdown(f"**Weighed by class**: {plain(name_target(choices, weights.target))}")
-        values = enlarge(weigh_by_class(vector, weights), (_DETAIL, _DETAIL)).numpy()
+        values = enlarge(weigh_by_class(vector, weights), choices.network.detail).numpy()
         if values.any():
             _draw(choices, values, keys.VECTOR_CLASS)
         else:

@@ -9,7 +9,7 @@ from se_viz.attribution.catalogue import LAYER_METHODS
 from se_viz.attribution.layers import enlarge
 from se_viz.attribution.question import Layer, Target
 from se_viz.charts import CLIPPED, draw_panel, fit_span, gate_span, name_stage
-from se_viz.engine import DETAIL, Sight
+from se_viz.engine import Sight
 from se_viz.experiments import Analysis, gates_of
 from se_viz.gates.tables import label_blocks
 from se_viz.ui.asking import Choices, page_part
@@ -115,7 +115,7 @@ def _show_stage(
     if isinstance(sight, str):
         st.info(as_markdown(sight))
         return
-    values = enlarge(sight.map, (DETAIL, DETAIL)).numpy()
+    values = enlarge(sight.map, choices.network.detail).numpy()
     signed = bool((sight.map < 0).any())
     labels = label_blocks(analysis.records)
     gates = gates_of(analysis)
@@ -135,12 +135,12 @@ def _show_stage(
     )
     alt = f"{name_stage(stage)}: the map over the photo, and the gates of the stage"
     show_panel(figure, f"{keys.STAGE}-{stage}", alt=alt)
-    height, width = sight.map.shape
-    st.caption(f"{height} x {width} cells. {_say_focus(sight.focus, method)}")
+    cells = " x ".join(map(str, sight.map.shape))
+    st.caption(f"{cells} cells. {_say_focus(sight.focus, method, choices.noun)}")
 
 
-def _say_focus(focus: float | None, method: str) -> str:
+def _say_focus(focus: float | None, method: str, noun: str) -> str:
     what = "activation" if LAYER_METHODS[method].classless else "positive evidence"
     if focus is None:
         return f"No {what} here."
-    return f"Half of the {what} lies in **{focus:.0%}** of the photo."
+    return f"Half of the {what} lies in **{focus:.0%}** of the {noun}."

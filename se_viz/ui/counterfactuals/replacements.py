@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import streamlit as st
-from PIL import Image
 
 from se_viz.charts import draw_counterfactuals
+from se_viz.engine import Seen
 from se_viz.engine.questions import LendingImage, ReplaceGates
 from se_viz.errors import CheckpointError
 from se_viz.experiments import (
@@ -62,6 +62,8 @@ BUNDLED = {"network": 60, "stage": 30, "block": 30}
 of them."""
 
 _EVERYBODY = -1
+_LENT = ("mean", "other")
+"""Kinds of gates that come from other images."""
 
 Results: TypeAlias = dict[str, tuple[Counterfactual, ...]]
 """What was found, by kind."""
@@ -80,7 +82,7 @@ class Selection:
     gallery."""
     lender: int
     """Which of the gallery is looked at alone; below 0 all are."""
-    photos: Mapping[str, Image.Image]
+    photos: Mapping[str, Seen]
     """The squares of the gallery that the network sees, by digest."""
 
     @property
@@ -104,7 +106,7 @@ def choose_counterfactual(choices: Choices) -> Selection:
         scope = choose_option(
             "In", SCOPES, key=keys.SCOPE, help=explain("stage", "stride", "block")
         )
-        gallery = {member.image: member.photo for member, _ in get_gallery(choices)}
+        gallery = {member.image: member.seen for member, _ in get_gallery(choices)}
         groups = _gather_lenders(choices, scope, [*gallery])
         names = {
             _EVERYBODY: "All",
@@ -150,11 +152,19 @@ def _gather_lenders(
 @page_part
 def show_counterfactuals(choices: Choices, analysis: Analysis, selection: Selection) -> None:
     """Show the verdict in words, the answer over depth, and the numbers."""
-    kinds = dict.fromkeys(["mean", "other", "ones", selection.kind])
+    if not selection.lenders and selection.kind in _LENT:
+        st.info(
+            f"Other gates come from other files, and this {choices.noun} is the only one: choose a "
+            f"second one in the sidebar, or replace gates by *{KINDS['ones']}* or "
+            f"*{KINDS['shuffle']}*."
+        )
+        return
+    lent = _LENT if selection.lenders else ()
+    kinds = dict.fromkeys([*lent, "ones", selection.kind])
     # One container, so that what was there before holds its place meanwhile.
     with st.container():
         results = {kind: _ask(choices, selection, kind=kind) for kind in kinds}
-    verdict = describe_verdict(judge(results["other"]))
+    verdict = describe_verdict(judge(results["other"])) if lent else ""
     if selection.lender >= 0:
         results["other"] = _only(results["other"], selection.groups[-1][selection.lender])
     _say_what_it_does(choices, results[selection.kind], selection, verdict)
@@ -176,13 +186,14 @@ def _say_what_it_does(
     verdict: str,
 ) -> None:
     """Say first what the chosen replacement does; the verdict is by all other images' gates."""
-    judgement, counts = verdict.split(":", 1)
+    judgement, _, counts = verdict.partition(":")
     if selection.kind == "other" and selection.lender < 0:
         st.markdown(f"**{judgement}:** {plain(counts)}", help=UNITS)
         return
     words, reasons = describe_kind(results, choices.network.classes)
     st.markdown(f"**{plain(words)}:** {plain(reasons)}", help=UNITS)
-    st.markdown(f"By all other images' gates: {judgement}.")
+    if verdict:
+        st.markdown(f"By all other images' gates: {judgement}.")
 
 
 def _only(results: tuple[Counterfactual, ...], lender: LendingImage) -> tuple[Counterfactual, ...]:

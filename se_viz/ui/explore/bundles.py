@@ -23,9 +23,9 @@ from se_viz.replay import (
     compare_bundles,
     read_bundle,
 )
-from se_viz.ui.asking import Choices, ask_with_bar, get_view, page_part
+from se_viz.ui.asking import Choices, ask_with_bar, choose, get_view, page_part
 from se_viz.ui.frame import is_shown, live_part
-from se_viz.ui.session import ChosenImage, get_photo, keys, stop_if_unwanted
+from se_viz.ui.session import ChosenImage, keys, stop_if_unwanted
 from se_viz.ui.widgets import open_block_of
 from se_viz.ui.words import plain
 
@@ -54,7 +54,7 @@ def _offer(choices: Choices, analysis: Analysis) -> None:
             key=keys.BUNDLE,
             icon=":material/inventory_2:",
         )
-        with_photo = st.checkbox("with the photo in it", key=keys.BUNDLE_PHOTO)
+        with_photo = st.checkbox(f"with the {choices.noun} in it", key=keys.BUNDLE_PHOTO)
         place = st.container()
     settings = _settings(choices, analysis)
     made_of = (settings, with_photo)
@@ -137,8 +137,7 @@ def _run(choices: Choices, bundle: Bundle) -> Replayed:
         )
     check_photo(settings, content)
     image = ChosenImage(settings.name, content, settings.photo)
-    photo = get_photo(settings.photo, view.card.view, content)
-    asked = Choices(image, view, settings.network, choices.device, photo)
+    asked = choose(image, view, choices.device)
     again = ask_with_bar(asked, RunSettings(settings), _COMPUTING, key=keys.BUNDLE_RUN)
     return compare_bundles(bundle, again)
 

@@ -12,7 +12,7 @@ from se_viz.charts import draw_channels, lay_out_channels
 from se_viz.gates.records import GateRecord
 from se_viz.ui.explore.canvas import CAMERA, read_asset
 from se_viz.ui.session import keys, open_channel_on
-from se_viz.ui.widgets import current_palette, offer_html
+from se_viz.ui.widgets import current_palette, offer_html, show_figure
 
 _canvases = component(
     "se_viz_channel_maps",
@@ -30,6 +30,11 @@ def show_channel_maps(record: GateRecord, channels: Sequence[int], key: str) -> 
     """
     features, gates = _arrays(record)
     palette = current_palette()
+    if features.ndim != 3:
+        # Canvases paint pictures; curves and slices are Plotly's.
+        figure = draw_channels(features, gates, channels, palette)
+        show_figure(figure, key, alt="Channels before and after scaling")
+        return
     data = lay_out_channels(features, gates, channels, palette)
     data |= {"name": key, "open": keys.CHANNEL.get()}
     _canvases(key=key, data=data, on_channel_change=partial(open_channel_on, key))

@@ -1,7 +1,6 @@
 """A second photo beside the first: the gates of both, channel by channel, and their difference."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -9,14 +8,12 @@ import streamlit as st
 from se_viz.charts import fit_span, gate_span, to_uri
 from se_viz.experiments import Analysis
 from se_viz.gates.tables import gather_gates
-from se_viz.ui.asking import Choices, get_analysis, page_part
+from se_viz.ui.asking import Choices, get_analysis, page_part, replace_image
 from se_viz.ui.explore.gate_map import show_gate_map
 from se_viz.ui.frame import live_part
-from se_viz.ui.session import ChosenImage, get_photo, keys, link_option, list_gallery
-from se_viz.ui.widgets import choose_option, current_palette
+from se_viz.ui.session import ChosenImage, keys, link_option
+from se_viz.ui.widgets import choose_option, current_palette, list_fitting
 from se_viz.ui.words import plain
-
-_ORDERS = {"first": "this photo's gate", "channel": "index"}
 
 
 @live_part
@@ -27,12 +24,12 @@ def show_comparison(choices: Choices, analysis: Analysis) -> None:
     """
     with st.container(horizontal=True):
         image = _choose_photo(choices)
-        order = choose_option("Sort both by", _ORDERS, key=keys.COMPARED_ORDER)
+        orders = {"first": f"this {choices.noun}'s gate", "channel": "index"}
+        order = choose_option("Sort both by", orders, key=keys.COMPARED_ORDER)
     if image is None:
-        st.caption("Choose a second photo to see which gates change between the two.")
+        st.caption(f"Choose a second {choices.noun} to see which gates change between the two.")
         return
-    photo = get_photo(image.digest, choices.network.card.view, image.content)
-    other = replace(choices, image=image, photo=photo)
+    other = replace_image(choices, image)
     seen = get_analysis(other)
     tables = compare_tables(analysis, seen)
     gates = np.concatenate([table["gate"] for table in tables])
@@ -61,8 +58,8 @@ def show_comparison(choices: Choices, analysis: Analysis) -> None:
     st.caption(
         f"{describe_change(change)} {palette.high_name.capitalize()}: the gate is higher for "
         f"{plain(image.name)}; {palette.low_name}: lower.",
-        help="Gate for the second photo minus gate for the first. All three pictures have the same "
-        "channel in the same place; the scale of the difference is symmetric about 0.",
+        help=f"Gate for the second {choices.noun} minus gate for the first. All three pictures "
+        "have the same channel in the same place; the scale is symmetric about 0.",
     )
 
 
@@ -94,16 +91,16 @@ def describe_change(table: Mapping[str, np.ndarray]) -> str:
 
 def _choose_photo(choices: Choices) -> ChosenImage | None:
     images = {
-        image.sample or image.digest[:8]: image
-        for image in list_gallery()
-        if image.digest != choices.image.digest
+        member.image.sample or member.image.digest[:8]: member.image
+        for member in list_fitting(choices)
+        if member.image.digest != choices.image.digest
     }
     link_option(keys.COMPARED, images, None)
     name = st.selectbox(
         "Compare with",
         list(images),
         index=None,
-        placeholder="Choose a photo",
+        placeholder=f"Choose {choices.article}",
         format_func=lambda name: images[name].name,
         key=keys.COMPARED,
         persist_state="session",

@@ -71,12 +71,13 @@ def show_health(choices: Choices, analysis: Analysis) -> None:
 
     A click on a block opens it; ``analysis`` is of the chosen image.
     """
-    gallery = get_gallery(choices)
+    # The chosen file alone, where it was too large to be kept.
+    gallery = get_gallery(choices) or [(choices, analysis)]
     sites = choices.network.inspection.sites
     records = [record for _, analysis in gallery for record in analysis.records]
     dead = count_dead(records, sites)
     if unclear := tuple(name for name, count in dead.items() if count is None):
-        photos = {choice.image.digest: choice.photo for choice, _ in gallery}
+        photos = {choice.image.digest: choice.seen for choice, _ in gallery}
         try:
             with waiting("Looking for dead channels…") as watch:
                 case = Case(choices.name, choices.device)
@@ -197,7 +198,7 @@ def _show_table(blocks: Sequence[BlockHealth]) -> None:
 
 
 def _describe_images(images: int, gallery_size: int) -> str:
-    gallery = f"the {gallery_size} images of the gallery: the samples and your own photos"
+    gallery = f"the {gallery_size} images of the gallery, the samples and your own"
     if images == gallery_size:
         return gallery
     return (

@@ -86,10 +86,10 @@ def show_answer(choices: Choices, analysis: Analysis) -> None:
     """Show the photo as the network sees it and its five most probable classes, and an answer of
     independent ones.
     """
-    side = f"{choices.photo.width} x {choices.photo.height} pixels"
+    size = describe_size(choices.network.card.shape)
     # Inside the page: a file on the server may be gone before the browser asks, when clicks come
     # quickly.
-    st.image(to_uri(choices.photo), alt=f"The photo as the network sees it: {side}")
+    st.image(to_uri(choices.photo), alt=f"The {choices.noun} as the network sees it: {size}")
     with st.container(gap=None):
         for index, share in analysis.top(5):
             name = plain(choices.network.classes[index])
@@ -100,7 +100,14 @@ def show_answer(choices: Choices, analysis: Analysis) -> None:
         choices.network.classes, multi_label=choices.network.card.multi_label
     )
     # In sight: a cat that is called a tench is a riddle to who does not know the classes.
-    st.caption(f"{words} {names}".strip(), help=f"Network input: {side}.")
+    st.caption(f"{words} {names}".strip(), help=f"Network input: {size}.")
+
+
+def describe_size(shape: tuple[int, ...]) -> str:
+    """Say how large an input is: a photo in pixels, another one with its channels."""
+    if len(shape) == 3 and shape[0] == 3 and shape[1] == shape[2]:
+        return f"{shape[2]} x {shape[1]} pixels"
+    return f"{' x '.join(map(str, shape))} values, channels first"
 
 
 def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> tuple[str, str]:
@@ -194,7 +201,7 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     )
     method = METHODS[result.method]
     more = f"Took {result.seconds:.2f} s. {CLIPPED} ({method.source})"
-    st.caption(_describe(result), help=explain("logit", more=more))
+    st.caption(_describe(choices, result), help=explain("logit", more=more))
     link_attributions()
     link_guide("attribution")
 
@@ -203,11 +210,8 @@ def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, Requ
     # Where no module ends a stage, Grad-CAM has nothing to look at.
     methods = COMMON if stage_ends(choices.network.inspection.sites) else COMMON[1:]
     pace = get_pace(choices)
-    side = choices.photo.width
-    times = {
-        key: say_seconds(pace.estimate(METHODS[key], METHODS[key].options, side=side))
-        for key in methods
-    }
+    shape = choices.network.card.shape
+    times = {key: say_seconds(pace.estimate(METHODS[key], {}, shape=shape)) for key in methods}
     link_option(keys.METHOD, methods, methods[0])
     method = st.selectbox(
         "Method",
@@ -226,8 +230,9 @@ def _choose_attribution(choices: Choices, analysis: Analysis) -> tuple[int, Requ
     return target, Request(method, stage=stage)
 
 
-def _describe(result: Attribution) -> str:
-    words = METHODS[result.method].tell(dict(result.options), side=len(result.map))
+def _describe(choices: Choices, result: Attribution) -> str:
+    shape = choices.network.card.shape
+    words = METHODS[result.method].tell(dict(result.options), shape=shape)
     if result.completeness_error is None or result.explained is None:
         return words
     return (

@@ -3,10 +3,11 @@
 import streamlit as st
 
 from se_viz.errors import SeVizError
-from se_viz.ui.asking import Choices, get_view
+from se_viz.networks import NetworkCard
+from se_viz.ui.asking import Choices, choose, get_view
 from se_viz.ui.frame.linked import use_linked
 from se_viz.ui.frame.welcome import show_welcome
-from se_viz.ui.session import chosen_image, get_photo, keys
+from se_viz.ui.session import ChosenImage, Watch, chosen_image, fits, keys
 from se_viz.ui.words import as_markdown
 
 
@@ -24,15 +25,34 @@ def require_choices() -> Choices:
     """Return what the session has chosen; without it, say what to choose and end the page here."""
     name, device = require_network()
     image = chosen_image()
-    if image is None:
-        show_welcome()
-        st.stop()
     try:
         network = get_view(name, device)
-        photo = get_photo(image.digest, network.card.view, image.content)
-        choices = Choices(image, network, name, device, photo)
+        take_files_of(network.card)
+        if image is None or not fits(image, network.card):
+            show_welcome(network.card if image else None)
+            st.stop()
+        choices = choose(image, network, device)
         use_linked(choices)
         return choices
     except SeVizError as error:
         st.error(as_markdown(error))
         st.stop()
+
+
+def take_files_of(card: NetworkCard) -> None:
+    """Ask for files that a network takes from now on; the sidebar, which stands already, is drawn
+    anew where these are others.
+    """
+    if keys.WAY.get() != card.preprocess:
+        keys.WAY.set(card.preprocess)
+        st.rerun()
+
+
+def read_other_file(image: ChosenImage, watch: Watch) -> None:
+    """Read a file that is no photo as an input of the chosen network.
+
+    Raises:
+        SeVizError: it is none; the text says what to do.
+    """
+    name, device = require_network()
+    choose(image, get_view(name, device), device, watch)

@@ -12,6 +12,7 @@ from se_viz.networks.sources import GIVEN
 from se_viz.networks.zoo import OWN, damaged_networks, list_on_disk
 from se_viz.ui.asking import get_view
 from se_viz.ui.frame.brought import is_shown
+from se_viz.ui.frame.choices import take_files_of
 from se_viz.ui.navigation import link_page
 from se_viz.ui.session import keys, note, refuse, take
 from se_viz.ui.words import as_markdown, code, plain
@@ -37,7 +38,7 @@ def load_ahead() -> None:
     device = keys.DEVICE.get()
     if name and device:
         with suppress(SeVizError):
-            get_view(name, device)
+            take_files_of(get_view(name, device).card)
 
 
 def _choose() -> None:

@@ -5,8 +5,11 @@ import sys
 import streamlit as st
 from streamlit.runtime.scriptrunner import RerunException
 
+from se_viz.inputs import find_way
 from se_viz.ui.frame.welcome import show_samples, show_upload
 from se_viz.ui.session import (
+    ChosenImage,
+    Watch,
     choose_file,
     choose_linked_photo,
     chosen_image,
@@ -21,23 +24,15 @@ _SOURCES = ("Upload", "Samples", "Camera")
 
 
 def show_image_choice() -> None:
-    """Let people choose the image; read a file that was chosen."""
+    """Let people choose the image, or a file that the network takes; read one that was chosen."""
     # On the page, where a phone shows it too, and before the uploader, which is another one after
     # each photo.
     choose_linked_photo()
-    read_file()
+    read_file(_read_other)
     note_photo()
     with st.sidebar:
-        st.subheader("Image")
-        source = st.segmented_control(
-            "Source of the image",
-            _SOURCES,
-            default="Upload",
-            required=True,
-            label_visibility="collapsed",
-            key=keys.SOURCE,
-        )
-        {"Upload": show_upload, "Samples": show_samples, "Camera": _camera}[source]()
+        st.subheader("Input" if keys.WAY.get() else "Image")
+        {"Upload": show_upload, "Samples": show_samples, "Camera": _camera}[_choose_source()]()
         _show_choice()
 
 
@@ -56,6 +51,27 @@ def show_link_problems() -> None:
     # A run that is about to start over has not been read.
     if not isinstance(sys.exception(), RerunException):
         keys.LINK_PROBLEMS.pop()
+
+
+def _choose_source() -> str:
+    # Neither samples nor cameras are anything else than photos.
+    if not find_way(keys.WAY.get() or "rgb").photos:
+        return "Upload"
+    return st.segmented_control(
+        "Source of the image",
+        _SOURCES,
+        default="Upload",
+        required=True,
+        label_visibility="collapsed",
+        key=keys.SOURCE,
+    )
+
+
+def _read_other(image: ChosenImage, watch: Watch) -> None:
+    # Here: it loads PyTorch, for which no photo should wait.
+    from se_viz.ui.frame.choices import read_other_file
+
+    read_other_file(image, watch)
 
 
 def _camera() -> None:

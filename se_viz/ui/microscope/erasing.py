@@ -1,10 +1,11 @@
 """The test of a gate's map: erase what it marks, and read the gate before and after."""
 
 import streamlit as st
+from PIL import Image
 
 from se_viz.attribution.gates import FILLS, REPEATS, Erasure
 from se_viz.attribution.question import NeuronAttribution
-from se_viz.charts import to_uri
+from se_viz.charts import depict, to_uri
 from se_viz.engine.questions import AttributeGate, Erase
 from se_viz.ui.asking import Choices, ask
 from se_viz.ui.session import keys, link_number
@@ -37,18 +38,26 @@ def show_erasing(choices: Choices, gate_map: NeuronAttribution, sign: int, *, wo
     )
     with right:
         fill = choose_option(
-            "Replace by", {"blur": "blur", "mean": "mean colour"}, key=keys.ERASE_FILL
+            "Replace by",
+            {
+                "blur": "blur",
+                "mean": "mean colour" if choices.network.sees_photos else "mean value",
+            },
+            key=keys.ERASE_FILL,
         )
     source = AttributeGate(gate_map.neuron, gate_map.method, gate_map.target)
     question = Erase(source, percent / 100, fill, sign)
     result = ask(choices, question, "Erasing…", slow=True)
-    _show_numbers(result, word)
+    _show_numbers(result, word, choices.noun)
     st.markdown(describe_erasure(result, word))
-    caption = f"The network's input: {result.share:.1%} of the photo is replaced by {FILLS[fill]}."
+    filling = FILLS[fill] if choices.network.sees_photos else f"the {fill}"
+    noun = choices.noun
+    caption = f"The network's input: {result.share:.1%} of the {noun} is replaced by {filling}."
+    picture = result.picture
     st.image(
-        to_uri(result.picture),
+        to_uri(picture if isinstance(picture, Image.Image) else depict(picture[0].numpy())),
         caption=caption,
-        alt="The photo without the marked pixels",
+        alt=f"The {noun} without the marked pixels",
         width=300,
     )
 
@@ -89,9 +98,9 @@ def _name_marked(gate_map: NeuronAttribution, sign: int) -> str:
     return f"{palette.high_name if sign > 0 else palette.low_name} "
 
 
-def _show_numbers(result: Erasure, word: str) -> None:
+def _show_numbers(result: Erasure, word: str, noun: str) -> None:
     with st.container(horizontal=True, gap="medium"):
-        st.metric(f"{word.capitalize()} of this photo", f"{result.before:.3f}", width="content")
+        st.metric(f"{word.capitalize()} of this {noun}", f"{result.before:.3f}", width="content")
         move = f"{result.after - result.before:+z.3f}"
         st.metric("Marked pixels erased", f"{result.after:.3f}", move, "off", width="content")
         st.metric(

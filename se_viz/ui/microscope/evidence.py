@@ -74,9 +74,9 @@ def _show_pixels(choices: Choices, target: Target, place: tuple[str, int]) -> No
 def _estimate(choices: Choices) -> dict[str, float]:
     """Return about how many seconds each method takes at most, those of few passes first."""
     pace = get_pace(choices)
-    side = choices.photo.width
-    ranked = sorted(NEURON_METHODS.values(), key=lambda row: sum(row.passes(side=side)))
-    return {row.key: pace.estimate(row, {}, side=side) for row in ranked}
+    shape = choices.network.card.shape
+    ranked = sorted(NEURON_METHODS.values(), key=lambda row: sum(row.passes(shape=shape)))
+    return {row.key: pace.estimate(row, {}, shape=shape) for row in ranked}
 
 
 def _choose_method(costs: dict[str, float]) -> str:
@@ -131,7 +131,7 @@ def _draw(choices: Choices, gate_map: NeuronAttribution) -> None:
         alt=f"{NEURON_METHODS[gate_map.method].title} for a {word} over the photo",
     )
     st.caption(_describe(gate_map, choices.network.classes, word), help=_describe_run(gate_map))
-    if words := say_what_moved(gate_map, site, current_palette()):
+    if words := say_what_moved(gate_map, site, current_palette(), noun=choices.noun):
         st.info(words)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from PIL import ImageOps
 
-from se_viz.charts import CLIPPED, draw_places, draw_strip, gate_span, to_uri
+from se_viz.charts import CLIPPED, draw_channels, draw_places, draw_strip, gate_span, to_uri
 from se_viz.gates.peaks import find_peaks
 from se_viz.gates.records import GateRecord
 from se_viz.ui.asking import Choices, get_analysis
@@ -53,6 +53,9 @@ def _sight(subject: Choices, record: GateRecord, channel: int) -> _Sight:
 def _show_places(choices: Choices, record: GateRecord, channel: int) -> None:
     assert record.features is not None
     features = record.features[0, channel]
+    if features.ndim != 2:
+        _show_shape(record, channel)
+        return
     peaks = find_peaks(features, _PLACES)
     title = f"U of channel {channel}, in its own units"
     figure = draw_places(choices.photo, features.numpy(), peaks, current_palette(), title=title)
@@ -66,6 +69,16 @@ def _show_places(choices: Choices, record: GateRecord, channel: int) -> None:
         f"The channel before its gate, {height} x {width} cells. Strongest cells: {values}.",
         help=f"A cell's receptive field is larger than its square and grows with depth. {CLIPPED}",
     )
+
+
+def _show_shape(record: GateRecord, channel: int) -> None:
+    """Show a channel of a signal or a volume, before and after its gate."""
+    assert record.features is not None
+    features, gates = record.features[0].numpy(), record.gate[0].numpy()
+    figure = draw_channels(features, gates, [channel], current_palette())
+    show_figure(figure, keys.PLACES, alt=f"Channel {channel} before and after its gate")
+    cells = " x ".join(map(str, features.shape[1:]))
+    st.caption(f"The channel before its gate and after it, {cells} cells.")
 
 
 def _show_gallery(choices: Choices, sights: list[_Sight]) -> None:
@@ -127,5 +140,5 @@ def _show_strip(choices: Choices, sights: list[_Sight]) -> None:
     own = len(keys.OWN_PHOTOS.get())
     st.caption(
         f"This gate on all {len(sights)} images of the gallery, {own} of them your own; ◆ is this "
-        "photo. Upload more in the sidebar: the last six are kept for this session."
+        f"{choices.noun}. Upload more in the sidebar: the last six are kept for this session."
     )

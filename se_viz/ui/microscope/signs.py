@@ -55,9 +55,12 @@ def name_ends(gate_map: NeuronAttribution) -> str:
     return "darker opens it ← 0 → brighter opens it" if slopes else "closes it ← 0 → opens it"
 
 
-def say_what_moved(gate_map: NeuronAttribution, site: GateSite, palette: Palette) -> str:
+def say_what_moved(
+    gate_map: NeuronAttribution, site: GateSite, palette: Palette, *, noun: str = "photo"
+) -> str:
     """Say which pixels to look at, or what keeps a map from showing what moved a gate."""
     word = name_level(gate_map, site)
+    picture = "a mean-coloured picture" if noun == "photo" else "an input of mean values"
     if word == "gate" and not gate_map.target and is_saturated(gate_map.value, site):
         return (
             "This gate is saturated (near-zero gradient): explain its "
@@ -67,16 +70,16 @@ def say_what_moved(gate_map: NeuronAttribution, site: GateSite, palette: Palette
         return ""
     if is_still(gate_map):
         return (
-            f"Nothing clear was found: a mean-coloured picture has the same {word}. Pixels that "
+            f"Nothing clear was found: {picture} has the same {word}. Pixels that "
             "raise it and pixels that lower it cancel out."
         )
     if find_sign(gate_map, site) > 0:
         return (
-            f"A mean-coloured picture has a lower {word} than this photo: look at the "
+            f"{picture.capitalize()} has a lower {word} than this {noun}: look at the "
             f"{palette.high_name} pixels, which opened it."
         )
     return (
-        f"A mean-coloured picture has a higher {word} than this photo: look at the "
+        f"{picture.capitalize()} has a higher {word} than this {noun}: look at the "
         f"{palette.low_name} pixels, which closed it."
     )
 

@@ -201,7 +201,7 @@ class Picture {
   gated(value) { const [low, high] = this.d.range; return this.signed(clamp(2 * (value - low) / (high - low) - 1, -1, 1)); }
 
   map(values, x, y, side, name) {
-    const [height, width] = this.d.size, span = most(this.d.map), unit = side / Math.max(height, width);
+    const [height, width] = this.d.grid, span = most(this.d.map), unit = side / Math.max(height, width);
     const href = paint(values.map((value) => value / span), width, (share) => this.view.colour((share + 1) / 2));
     const settings = { x, y, width: unit * width, height: unit * height };
     this.add(draw("image", { href, ...settings, preserveAspectRatio: "none" }), draw("rect", { class: "frame", ...settings, "data-mark": "map" }));
@@ -419,7 +419,7 @@ class View {
     if (step === "input" || step === "scale") {
       const gate = step === "scale" ? d.gain * d.gates[d.channel] : 1, span = most(d.map);
       [16, 12, 8, 4].forEach((shift) => svg.append(draw("rect", { x: 8 + shift, y: 20 - shift, width: 40, height: 40, fill: "var(--st-secondary-background-color)", stroke: "var(--quiet)" })));
-      svg.append(draw("image", { href: paint(d.map.map((value) => value * gate / span), d.size[1], (share) => this.colour((share + 1) / 2)), x: 8, y: 20, width: 40, height: 40, preserveAspectRatio: "none", style: "image-rendering: pixelated" }),
+      svg.append(draw("image", { href: paint(d.map.map((value) => value * gate / span), d.grid[1], (share) => this.colour((share + 1) / 2)), x: 8, y: 20, width: 40, height: 40, preserveAspectRatio: "none", style: "image-rendering: pixelated" }),
         draw("rect", { x: 8, y: 20, width: 40, height: 40, fill: "none", stroke: "var(--quiet)" }));
       return svg;
     }

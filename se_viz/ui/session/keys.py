@@ -63,6 +63,8 @@ UNREAD_FILE: Key[tuple[str, bytes] | None] = Key("unread_file", None)
 """Name and content of a file that was chosen and is not decoded yet."""
 UPLOADS: Key[int] = Key("uploads", 0)
 """How many photos were read: each has an uploader of its own."""
+WAY: Key[str] = Key("way", "")
+"""What makes inputs of the chosen network of a file, as its card says; empty for photos."""
 NETWORK: Key[str | None] = Key("network", None)
 NEXT_NETWORK: Key[str | None] = Key("next_network", None)
 """What the picker of networks, which may stand already, is set to in the next run."""

@@ -4,17 +4,20 @@ Kept apart from widgets, so that it survives a change of page.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
-from se_viz.errors import BusyError, ImageError
-from se_viz.images import Sample, list_samples
-from se_viz.networks import View
+from se_viz.errors import SeVizError
+from se_viz.images import EXTENSIONS, Sample, list_samples
+from se_viz.inputs import find_way
+from se_viz.networks import NetworkCard, View
 from se_viz.ui.session import keys
 from se_viz.ui.session.address import complain, note, refuse, take
 from se_viz.ui.session.photos import get_photo
-from se_viz.ui.session.spinner import waiting
+from se_viz.ui.session.spinner import Watch, waiting
 
 OWN_PHOTO = "upload"
 """What a link holds in place of a photo of one's own."""
@@ -37,6 +40,8 @@ class ChosenImage:
     """Who made it, for samples."""
     sample: str = ""
     """Name of the sample in a link; empty for a photo of one's own."""
+    is_photo: bool = True
+    """Whether it is a photo, and no sound, array or other file."""
 
 
 def note_photo() -> None:
@@ -97,10 +102,22 @@ def choose_file(widget: str) -> None:
         keys.UNREAD_FILE.set((file.name, file.getvalue()))
 
 
-def read_file() -> None:
+def fits(image: ChosenImage, card: NetworkCard) -> bool:
+    """Tell whether a network takes an image, or a file that is none; of code of one's own nobody
+    knows, and it takes all but photos.
+    """
+    way = find_way(card.preprocess or "rgb")
+    if image.is_photo:
+        return way.photos
+    suffix = Path(image.name).suffix.lower().removeprefix(".")
+    return suffix in way.suffixes or not way.suffixes
+
+
+def read_file(check: Callable[[ChosenImage, Watch], None]) -> None:
     """Read the file that was chosen last, and look at it.
 
-    On a broken one keep the image and say why.
+    On a broken one keep the image and say why. ``check`` reads files that are no photos, and may
+    raise.
 
     Not where it is chosen: a run that ends while it waits for its turn would lose the file.
     """
@@ -109,12 +126,16 @@ def read_file() -> None:
     if unread is None:
         return
     name, content = unread
-    image = ChosenImage(name, content, hashlib.sha256(content).hexdigest())
+    is_photo = not keys.WAY.get() or Path(name).suffix.lower().removeprefix(".") in EXTENSIONS
+    image = ChosenImage(name, content, hashlib.sha256(content).hexdigest(), is_photo=is_photo)
     try:
-        with place.container(), waiting("Reading the photo…") as watch:
+        with place.container(), waiting("Reading the file…") as watch:
             # Decodes for the page at once: a file that decodes here will be shown.
-            get_photo(image.digest, _USUAL, content, watch)
-    except (ImageError, BusyError) as error:
+            if is_photo:
+                get_photo(image.digest, _USUAL, content, watch)
+            else:
+                check(image, watch)
+    except SeVizError as error:
         keys.IMAGE_PROBLEM.set(str(error))
     else:
         _choose(image)

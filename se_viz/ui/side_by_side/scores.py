@@ -87,6 +87,12 @@ def _show_scores(choices: Choices, exam: Exam, subjects: Sequence[Subject]) -> N
 
 
 def _offer(choices: Choices, exam: Exam, subjects: Sequence[Subject], token: tuple) -> None:
+    if len(choices.network.card.shape) != 3:
+        st.info(
+            "Scores mask squares, and this input has none: they are for inputs of two dimensions. "
+            "Compare the methods by their maps, or randomise the network below."
+        )
+        return
     pictures = count_pictures(exam, subjects)
     seconds = say_about(get_pace(choices).time((pictures, 0)))
     st.markdown(

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import streamlit as st
-from PIL import Image
 
 from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.question import Attribution, Target, npz_bytes
@@ -21,18 +20,17 @@ def show_downloads(
     heading = (
         f"{name_target(choices, target)} · {choices.network.card.title} · {choices.image.name}"
     )
-    photo = choices.photo
     palette = look.palette
     offers = {
         "Picture": (
             ".png",
             "image/png",
-            lambda: to_png(to_sheet(heading, [*_tiles(photo, maps, look)], palette)),
+            lambda: to_png(to_sheet(heading, [*_tiles(choices, maps, look)], palette)),
         ),
         "HTML": (
             ".html",
             "text/html",
-            lambda: to_page(heading, [*_tiles(photo, maps, look)], palette),
+            lambda: to_page(heading, [*_tiles(choices, maps, look)], palette),
         ),
         "Maps as NPZ": (
             ".npz",
@@ -54,12 +52,12 @@ def show_downloads(
             )
 
 
-def _tiles(photo: Image.Image, maps: Sequence[Attribution], look: Look) -> Iterator[Tile]:
+def _tiles(choices: Choices, maps: Sequence[Attribution], look: Look) -> Iterator[Tile]:
     reach = reach_of(maps, look)
-    yield Tile("The photo", photo, "The network's input.")
+    yield Tile(f"The {choices.noun}", choices.photo, "The network's input.")
     for attribution in maps:
         row = METHODS[attribution.method]
-        words_of_map = row.tell(dict(attribution.options), side=photo.width)
+        words_of_map = row.tell(dict(attribution.options), shape=choices.network.card.shape)
         words = " ".join(
             filter(
                 None,
@@ -71,4 +69,4 @@ def _tiles(photo: Image.Image, maps: Sequence[Attribution], look: Look) -> Itera
                 ],
             )
         )
-        yield Tile(row.title, paint(photo, attribution, look, reach), words)
+        yield Tile(row.title, paint(choices.photo, attribution, look, reach), words)

@@ -14,6 +14,7 @@ from se_viz.attribution.catalogue import METHODS
 from se_viz.attribution.question import Attribution
 from se_viz.charts import SIGNS, Map, Palette, fit_reach, paint_map, paint_scale, take_sign, to_uri
 from se_viz.errors import SeVizError
+from se_viz.ui.asking import Choices
 from se_viz.ui.session import keys, link_number
 from se_viz.ui.side_by_side.answers import Answers, maps_of
 from se_viz.ui.widgets import Request, choose_option, current_palette
@@ -60,22 +61,24 @@ def choose_look() -> Look:
 
 
 class Wall:
-    """The photo and a place for each method, which holds the photo in grey until there is a map."""
+    """The input and a place for each method, which holds it in grey until there is a map."""
 
-    def __init__(self, photo: Image.Image, look: Look, waits: Mapping[Request, str]) -> None:
+    def __init__(self, choices: Choices, look: Look, waits: Mapping[Request, str]) -> None:
         """Lay the places out; ``waits`` says for each request how long it takes."""
-        self._photo = photo
+        self._photo = choices.photo
+        self._noun = choices.noun
         self._look = look
         self._waits = {request.method: words for request, words in waits.items()}
         self._places: dict[str, tuple[DeltaGenerator, DeltaGenerator]] = {}
         self._drawn: dict[str, float | None] = {}
         grid = st.container()
         cells = [cell for _ in range(0, len(waits) + 1, _ACROSS) for cell in grid.columns(_ACROSS)]
-        cells[0].markdown("**The photo**", help="The network's input.")
-        cells[0].image(to_uri(photo), width="stretch", alt="The photo as the network's input")
+        cells[0].markdown(f"**The {self._noun}**", help="The network's input.")
+        alt = f"The {self._noun} as the network's input"
+        cells[0].image(to_uri(self._photo), width="stretch", alt=alt)
         for cell, request in zip(cells[1:], waits, strict=False):
             row = METHODS[request.method]
-            words = row.tell(dict(request.options), side=photo.width)
+            words = row.tell(dict(request.options), shape=choices.network.card.shape)
             cell.markdown(f"**{row.title}**", help=f"{words} ({row.source})")
             # Two elements and no container: of a run that is cut short Streamlit still sends
             # pictures that the browser knows, and an element that it takes for their container ends
@@ -84,13 +87,14 @@ class Wall:
 
     def wait(self, methods: Iterable[str]) -> None:
         """Say in the places of these methods that they are not done."""
-        grey = self._photo.convert("L").resize((96, 96))
+        grey = self._photo.convert("L")
+        grey.thumbnail((96, 96))
         for method in methods:
             _fill(
                 self._places[method],
                 grey,
                 f"Will take {self._waits[method]}.",
-                "The photo without colours: no map yet",
+                f"The {self._noun} without colours: no map yet",
             )
 
     def show(self, answers: Answers) -> None:

@@ -52,7 +52,7 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
         return
     status = st.container()
     waits = {request: say_seconds(seconds) for request, seconds in requests.items()}
-    wall = Wall(choices.photo, look, waits)
+    wall = Wall(choices, look, waits)
     with status:
         answers = _collect(choices, target, list(requests), wall)
         maps = maps_of(answers)
@@ -66,7 +66,8 @@ def show_attributions(choices: Choices, analysis: Analysis, target: Target, base
     logit = target.read(analysis.logits[None]).item()
     random = any(METHODS[attribution.method].drawn for attribution in maps)
     st.caption(
-        f"All maps explain the same number, the logit of {name}: {logit:+.1f} for this photo. Look "
+        f"All maps explain the same number, the logit of {name}: {logit:+.1f} for this "
+        f"{choices.noun}. Look "
         "for places where methods agree: each answers a different question, in different units.",
         help=explain("completeness error", more=_explain(look, random=random)),
     )
@@ -97,7 +98,7 @@ def _collect(choices: Choices, target: Target, requests: Sequence[Request], wall
     outcomes: dict[tuple, AttributionError | None] = {**keys.ATTRIBUTED.get()}
     settled = [request for request in requests if tokens[request.method] in outcomes]
     passes = {
-        request: count_passes(request, choices.photo.width)
+        request: count_passes(request, choices.network.card.shape)
         for request in requests
         if request not in settled
     }
@@ -143,7 +144,7 @@ def _repeat(
     }
     tokens = {(case, target, request) for request in maps}
     unwanted = keys.UNREPEATED.get()
-    passes = {request: count_passes(request, choices.photo.width) for request in maps}
+    passes = {request: count_passes(request, choices.network.card.shape) for request in maps}
     text = f"Repeating {len(maps)} maps with another seed…"
     with progress(text, key=keys.REPEATS, stop=partial(_leave_out, tokens)) as (watch, report):
         for request, part in zip(maps, _share(report, list(passes.values())), strict=True):

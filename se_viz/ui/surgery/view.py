@@ -342,7 +342,7 @@ def _show_maps(choices: Choices, before: Analysis, edits: Edits) -> None:
     title = "against ← 0 → for" if old.signed else "none → strongest"
     show_pair(choices.photo, pair, signed=old.signed, title=title)
     row = METHODS[method]
-    words = row.tell(dict(old.options), side=len(old.map))
+    words = row.tell(dict(old.options), shape=choices.network.card.shape)
     st.caption(f"{words} Both maps share one scale.", help=f"{CLIPPED} ({row.source})")
 
 

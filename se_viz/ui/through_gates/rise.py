@@ -13,6 +13,13 @@ _PICTURES = {
     "blur": "the blurred photo",
     "noise": "one draw of noise",
 }
+_OTHERS = {
+    "mean": "its mean values",
+    "black": "its lowest value",
+    "blur": "its blurred self",
+    "noise": "one draw of noise",
+}
+"""Of inputs that are no photos."""
 _NETWORK = "network"
 # Logits. Of less than this no part can be told from rounding.
 _STILL = 1e-4
@@ -70,18 +77,21 @@ def _percent(share: float) -> str:
     return "less than 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
 
 
-def describe_rise(trace: Trace, classes: Sequence[str], baseline: str) -> str:
+def describe_rise(
+    trace: Trace, classes: Sequence[str], baseline: str, *, noun: str = "photo"
+) -> str:
     """Say what rose, what of it came through all gates, and which stage's gates carried most by
     themselves.
     """
+    pictures, end = (_PICTURES, "image") if noun == "photo" else (_OTHERS, noun)
     start = (
-        f"From {_PICTURES.get(baseline, 'the baseline')} to this image the logit of "
+        f"From {pictures.get(baseline, 'the baseline')} to this {end} the logit of "
         f"**{_name(trace.target, classes)}**"
     )
     if is_still(trace):
         words = (
             f"moves by less than {_STILL:g}: there is nothing to split. Choose another class, "
-            "photo or baseline."
+            f"{noun} or baseline."
         )
         return f"{start} {words}"
     word = "rises" if trace.rise >= 0 else "falls"

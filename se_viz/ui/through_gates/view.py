@@ -39,13 +39,13 @@ def show_paths(choices: Choices, analysis: Analysis, target: Target, baseline: s
     question = TracePaths(target, baseline)
     # A container, so that what was there before holds its place meanwhile.
     with st.container():
-        text = "Integrating from the baseline to the photo…"
+        text = f"Integrating from the baseline to the {choices.noun}…"
         trace = ask_with_bar(choices, question, text, key=keys.PATHS)
     _show(choices, analysis, trace, baseline)
 
 
 def _show(choices: Choices, analysis: Analysis, trace: Trace, baseline: str) -> None:
-    words = describe_rise(trace, choices.network.classes, baseline)
+    words = describe_rise(trace, choices.network.classes, baseline, noun=choices.noun)
     if is_still(trace):
         st.info(words)
         return

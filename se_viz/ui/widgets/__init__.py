@@ -6,7 +6,7 @@ from se_viz.lazy import import_on_first_use
 
 if TYPE_CHECKING:
     from se_viz.ui.widgets.figures import offer_html, show_figure, show_panel
-    from se_viz.ui.widgets.gallery import get_gallery, get_lenders
+    from se_viz.ui.widgets.gallery import get_gallery, get_lenders, list_fitting
     from se_viz.ui.widgets.links import link_attributions, link_block, link_channel, show_rows
     from se_viz.ui.widgets.methods import (
         Request,
@@ -52,6 +52,7 @@ __all__ = [
     "link_attributions",
     "link_block",
     "link_channel",
+    "list_fitting",
     "name_target",
     "offer_html",
     "open_block_of",
@@ -77,6 +78,7 @@ __getattr__ = import_on_first_use(
         "gallery": (
             "get_gallery",
             "get_lenders",
+            "list_fitting",
         ),
         "links": (
             "link_attributions",

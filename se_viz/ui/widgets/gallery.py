@@ -2,13 +2,14 @@
 that come along.
 """
 
-from dataclasses import replace
+from contextlib import suppress
 
 from se_viz.engine.questions import ReadLenders
+from se_viz.errors import SeVizError
 from se_viz.experiments import Analysis
 from se_viz.networks.lenders import Lender
-from se_viz.ui.asking import Choices, answer, get_analysis
-from se_viz.ui.session import get_photo, list_gallery
+from se_viz.ui.asking import Choices, answer, get_analysis, replace_image
+from se_viz.ui.session import fits, list_gallery
 
 
 def get_gallery(choices: Choices) -> list[tuple[Choices, Analysis]]:
@@ -16,12 +17,18 @@ def get_gallery(choices: Choices) -> list[tuple[Choices, Analysis]]:
 
     Samples first, then photos, oldest first.
     """
-    view = choices.network.card.view
-    gallery = [
-        replace(choices, image=image, photo=get_photo(image.digest, view, image.content))
-        for image in list_gallery()
-    ]
-    return [(member, get_analysis(member)) for member in gallery]
+    return [(member, get_analysis(member)) for member in list_fitting(choices)]
+
+
+def list_fitting(choices: Choices) -> list[Choices]:
+    """Return the network before each image of the gallery, or other file, that it takes."""
+    members = []
+    for image in list_gallery():
+        if fits(image, choices.network.card):
+            # A file may be of the right kind, and an array of another network's shape.
+            with suppress(SeVizError):
+                members.append(replace_image(choices, image))
+    return members
 
 
 def get_lenders(choices: Choices) -> tuple[Lender, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from se_viz.attribution.catalogue import KINDS, METHODS, REFUSED, Method, Pace, Passes
+from se_viz.attribution.catalogue import KINDS, METHODS, REFUSED, Method, Pace, Passes, fit_windows
 from se_viz.attribution.question import Attribution, Target
 from se_viz.engine.questions import Attribute, MeasurePace
 from se_viz.errors import SeVizError
@@ -23,6 +23,8 @@ TICKED = ("saliency", "integrated_gradients", "grad_cam")
 _STEPS = {count: str(count) for count in (16, 32, 64, 128, 256)}
 _SAMPLES = {"0.5": "half", "1": "as usual", "2": "twice", "4": "4 times"}
 _WINDOWS = {side: f"{side} px" for side in (16, 32, 64)}
+_SHARES = {16: "1/14", 32: "1/7", 64: "2/7"}
+"""Of what is no photo: the same shares of its sides as of a photo of 224 pixels."""
 _PATCHES = {count: str(count) for count in (20, 40, 80, 160)}
 _COLUMNS = 4
 
@@ -53,12 +55,12 @@ def choose_methods(choices: Choices, baseline: str) -> dict[Request, float]:
     # The settings are asked first, and stand last: times depend on them.
     with st.expander("Methods and settings", icon=":material/checklist:"):
         ticks = st.container()
-        settings = _choose_settings()
+        settings = _choose_settings(choices)
     pace = get_pace(choices)
-    side = choices.photo.width
+    shape = choices.network.card.shape
     requests = [_request(row, baseline, settings) for row in METHODS.values()]
     costs = {
-        request: pace.estimate(METHODS[request.method], dict(request.options), side=side)
+        request: pace.estimate(METHODS[request.method], dict(request.options), shape=shape)
         for request in requests
     }
     with ticks:
@@ -89,9 +91,9 @@ def tick_of(method: str) -> str:
     return f"{keys.TICK}-{method}"
 
 
-def count_passes(request: Request, side: int) -> int:
-    """Return how many images of ``side`` pixels run through the network, forward and backward."""
-    return sum(METHODS[request.method].passes(dict(request.options), side=side))
+def count_passes(request: Request, shape: tuple[int, ...]) -> int:
+    """Return how many inputs of a shape run through the network, forward and backward."""
+    return sum(METHODS[request.method].passes(dict(request.options), shape=shape))
 
 
 def reseed(request: Request) -> Request:
@@ -101,13 +103,18 @@ def reseed(request: Request) -> Request:
     return replace(request, options=tuple(options.items()))
 
 
-def _choose_settings() -> dict[str, Any]:
+def _choose_settings(choices: Choices) -> dict[str, Any]:
     first, second = st.columns(2)
     with first:
         steps = choose_option(
             "Steps from the baseline", _STEPS, key=keys.ATTRIBUTION_STEPS, default=32
         )
-        window = choose_option("Covered square", _WINDOWS, key=keys.ATTRIBUTION_WINDOW, default=32)
+        label, windows = (
+            ("Covered square", _WINDOWS)
+            if choices.network.sees_photos
+            else ("Covered share of each side", _SHARES)
+        )
+        window = choose_option(label, windows, key=keys.ATTRIBUTION_WINDOW, default=32)
     with second:
         samples = choose_option(
             "Random samples", _SAMPLES, key=keys.ATTRIBUTION_SAMPLES, default="1"
@@ -119,20 +126,16 @@ def _choose_settings() -> dict[str, Any]:
         "More steps and samples are slower and more exact; each method uses only the settings that "
         "apply to it."
     )
-    return {"steps": steps, "window": window, "samples": float(samples), "superpixels": patches}
+    windows = fit_windows(choices.network.card.shape, window, window // 2) if window != 32 else {}
+    return {"steps": steps, "samples": float(samples), "superpixels": patches, **windows}
 
 
 def _request(row: Method, baseline: str, settings: dict[str, Any]) -> Request:
-    side = settings["window"]
+    samples = settings["samples"]
     options = {
         "n_steps": settings["steps"],
-        "superpixels": settings["superpixels"],
-        "sliding_window_shapes": (3, side, side),
-        "strides": (3, side // 2, side // 2),
-        **{
-            name: round(row.options.get(name, 0) * settings["samples"])
-            for name in ("n_samples", "nt_samples")
-        },
+        **{name: value for name, value in settings.items() if name not in ("steps", "samples")},
+        **{name: round(row.options.get(name, 0) * samples) for name in ("n_samples", "nt_samples")},
     }
     changes = {
         name: value for name, value in options.items() if row.options.get(name, value) != value

@@ -22,11 +22,15 @@ def choose_target(choices: Choices, analysis: Analysis) -> tuple[Target, str]:
     with second:
         against = _choose_other(choices, analysis, index)
     link_option(keys.BASELINE, BASELINES, next(iter(BASELINES)))
+    photos = choices.network.sees_photos
     baseline = third.selectbox(
         "Compared with",
         list(BASELINES),
-        format_func=lambda key: BASELINES[key].title,
-        help="  \n".join(f"**{row.title}**: {row.sentence}" for row in BASELINES.values()),
+        format_func=lambda key: BASELINES[key].name(photos=photos),
+        help="  \n".join(
+            f"**{row.name(photos=photos)}**: {row.describe(photos=photos)}"
+            for row in BASELINES.values()
+        ),
         key=keys.BASELINE,
         persist_state="session",
     )

@@ -471,7 +471,7 @@ def test_progress_is_told_up_to_the_end(network, image, key):
     """
     reports: list[tuple[int, int]] = []
     attribute(network, image, TARGET, key, report=lambda *numbers: reports.append(numbers))
-    passes, _ = METHODS[key].passes(side=64)
+    passes, _ = METHODS[key].passes(shape=(3, 64, 64))
     assert {total for _, total in reports} <= {passes}
     assert [count for count, _ in reports] == sorted(count for count, _ in reports)
     if METHODS[key].kind in ("gradient", "path", "smooth", "occlusion"):
@@ -486,7 +486,7 @@ def test_the_catalogue_counts_the_passes(network, image, key):
     images = []
     with network.model.register_forward_pre_hook(lambda _, inputs: images.append(len(inputs[0]))):
         attribute(network, image, TARGET, key)
-    forward, backward = METHODS[key].passes(side=64)
+    forward, backward = METHODS[key].passes(shape=(3, 64, 64))
     row = METHODS[key]
     assert row.kind in KINDS
     assert (backward == 0) == (row.kind in ("occlusion", "superpixel"))

@@ -13,9 +13,9 @@ def test_an_estimate_is_passes_times_what_one_takes():
     is 0.98 s.
     """
     assert PACE.estimate(
-        METHODS["integrated_gradients"], {"n_steps": 32}, side=64
+        METHODS["integrated_gradients"], {"n_steps": 32}, shape=(3, 64, 64)
     ) == pytest.approx(0.98)
-    assert PACE.estimate(METHODS["saliency"], {}, side=64) == pytest.approx(0.3)
+    assert PACE.estimate(METHODS["saliency"], {}, shape=(3, 64, 64)) == pytest.approx(0.3)
 
 
 def test_the_time_of_passes_is_theirs_one_by_one():
@@ -26,7 +26,7 @@ def test_the_time_of_passes_is_theirs_one_by_one():
 
 def test_squares_are_counted_for_the_size_of_the_photo():
     """32-pixel squares, 16 apart: 3 x 3 places on 64 pixels, 7 x 7 on 128, and the photo itself."""
-    seconds = [PACE.estimate(METHODS["occlusion"], {}, side=side) for side in (64, 128)]
+    seconds = [PACE.estimate(METHODS["occlusion"], {}, shape=(3, side, side)) for side in (64, 128)]
     assert seconds == pytest.approx([0.1, 0.5])
 
 

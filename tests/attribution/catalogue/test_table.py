@@ -126,8 +126,8 @@ def test_passes_grow_with_photo_and_block():
     """Squares cover a larger photo in more places (7 x 7 on 128 pixels), and ablation shuts each
     channel once.
     """
-    small = tabulate_methods(side=64, channels=8)
-    large = tabulate_methods(side=128, channels=512)
+    small = tabulate_methods(shape=(3, 64, 64), channels=8)
+    large = tabulate_methods(shape=(3, 128, 128), channels=512)
     passes = [table.set_index(["explains", "method"])["forward"] for table in (small, large)]
     assert [column["image", "occlusion"] for column in passes] == [3 * 3 + 1, 7 * 7 + 1]
     assert [column["gates", "ablation"] for column in passes] == [8 + 2, 512 + 2]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFilter
+from torch import Tensor
 
 from se_viz import capture_gates
 from se_viz.attribution.gates.erasure import REPEATS, Erasure, check_region, erase, mark_strongest
@@ -34,9 +35,9 @@ def region() -> torch.Tensor:
     return region
 
 
-def gate_of(network, picture: Image.Image, channel: int) -> float:
+def gate_of(network, picture: Image.Image | Tensor, channel: int) -> float:
     with torch.no_grad(), capture_gates(network.model) as records:
-        network.model(network.preprocess(picture))
+        network.model(network.take(picture))
     return next(record.gate[0, channel].item() for record in records if record.block == LAST)
 
 

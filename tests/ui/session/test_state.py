@@ -247,7 +247,7 @@ def test_the_gallery_holds_samples_and_the_last_own_photos():
                 name=name, getvalue=lambda content=content: content
             )
             choose_file("upload")
-            read_file()
+            read_file(lambda *_: None)
         known = {hashlib.sha256(content).hexdigest() for _, content in st.session_state.files}
         st.session_state.gallery = [(image.name, image.digest in known) for image in list_gallery()]
 

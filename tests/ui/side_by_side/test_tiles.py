@@ -158,6 +158,6 @@ def test_the_size_of_the_square_is_the_one_that_was_used(side: int):
     """On a sheet nothing else tells it, and methods without a square say nothing of one."""
     options = {"sliding_window_shapes": (3, side, side), "strides": (3, side // 2, side // 2)}
     assert f"a square of {side} x {side} pixels, of the 192 x 192" in METHODS["occlusion"].tell(
-        options, side=192
+        options, shape=(3, 192, 192)
     )
-    assert METHODS["saliency"].tell({}, side=192) == METHODS["saliency"].looks_for
+    assert METHODS["saliency"].tell({}, shape=(3, 192, 192)) == METHODS["saliency"].looks_for
