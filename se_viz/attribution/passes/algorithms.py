@@ -2,6 +2,8 @@
 it.
 """
 
+import sys
+import warnings
 from typing import Any
 
 
@@ -11,6 +13,9 @@ def load_captum() -> Any:
     The first call takes more than a second. Make it before a device's turn, so that nobody else
     waits.
     """
+    if "captum" not in sys.modules:
+        # In a notebook tqdm asks for widgets, to draw bars that nothing here shows.
+        warnings.filterwarnings("ignore", message="IProgress not found")
     import captum.attr
 
     return captum.attr
