@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from se_viz.charts.dress import literal
     from se_viz.charts.effects import draw_effects, draw_shuffles
     from se_viz.charts.export import can_draw, figure_bytes, save_figure, to_html
+    from se_viz.charts.frames import frame_photo
     from se_viz.charts.gate_map import lay_out_gates
     from se_viz.charts.gates import ORDERS, draw_gates, name_stage
     from se_viz.charts.grids import depict, magnify, spread
@@ -70,6 +71,7 @@ __all__ = [
     "figure_bytes",
     "fit_reach",
     "fit_span",
+    "frame_photo",
     "gate_span",
     "lay_out_channels",
     "lay_out_gates",
@@ -121,6 +123,7 @@ __getattr__ = import_on_first_use(
             "save_figure",
             "to_html",
         ),
+        "frames": ("frame_photo",),
         "gate_map": ("lay_out_gates",),
         "gates": ("ORDERS", "draw_gates", "name_stage"),
         "influence": (

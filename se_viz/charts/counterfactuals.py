@@ -15,6 +15,8 @@ _FAINT = 0.35
 _STRIP = 0.3
 _COLUMNS = {"change": (100, "points"), "divergence": (1, "nats")}
 """What is drawn, from the top, with the factor to its unit."""
+_OF_VALUES = {"change": (1, ""), "divergence": (100, "%")}
+"""The same of numbers that are no probabilities."""
 _FINEST = {"change": 10.0, "divergence": 0.1}
 """How far axes reach at least, in these units: as far as what a verdict calls much."""
 
@@ -25,17 +27,20 @@ def draw_counterfactuals(
     *,
     kind: str | None = None,
     dots: pd.DataFrame | None = None,
+    value: str = "",
 ) -> Figure:
     """Draw a summary of counterfactuals: change of probability above, KL divergence below, depth
     from left to right.
 
     Marks are medians, bars reach over the middle half; a hollow mark is a place where a label
     flipped. With ``dots``, a table of counterfactuals, each lender is a dot. All other kinds than
-    ``kind`` stand back. Points carry the block's path as custom data, so that a click can open it.
+    ``kind`` stand back. An answer that is no probability is drawn as it is, on axes of the name
+    ``value``. Points carry the block's path as custom data, so that a click can open it.
     """
     places = {place: index for index, place in enumerate(summary["place"].unique())}
     kinds = [key for key in KINDS if key in set(summary["kind"])]
     data = []
+    columns = _OF_VALUES if value else _COLUMNS
     lenders = None if dots is None else dots.loc[dots["lender"] != ""]
     for position, key in enumerate(kinds):
         rows = summary.loc[summary["kind"] == key]
@@ -45,21 +50,29 @@ def draw_counterfactuals(
         place = [places[place] + shift for place in rows["place"]]
         opacity = 1 if kind in (None, key) else _FAINT
         common = {**_look(rows, key, colour), "x": place, "opacity": opacity}
-        for line, column in enumerate(_COLUMNS, 1):
+        for line, column in enumerate(columns, 1):
             axes = {"xaxis": f"x{line}", "yaxis": f"y{line}", "showlegend": line == 1}
             if key == "other" and lenders is not None and len(lenders):
                 data.append(
-                    {**_dots(lenders, column, places, shift, colour), **axes, "showlegend": False}
+                    {
+                        **_dots(lenders, (column, *columns[column]), places, shift, colour),
+                        **axes,
+                        "showlegend": False,
+                    }
                 )
                 data[-1]["opacity"] = opacity
-            data.append({**common, **_values(rows, column, colour), **axes})
-    return make_figure(data, _frame(summary, lenders, list(places), palette), palette)
+            data.append({**common, **_values(rows, (column, *columns[column]), colour), **axes})
+    return make_figure(data, _frame(summary, lenders, list(places), palette, value), palette)
 
 
 def _dots(
-    lenders: pd.DataFrame, column: str, places: dict[str, int], shift: float, colour: str
+    lenders: pd.DataFrame,
+    what: tuple[str, int, str],
+    places: dict[str, int],
+    shift: float,
+    colour: str,
 ) -> dict[str, Any]:
-    factor, unit = _COLUMNS[column]
+    column, factor, unit = what
     order = lenders.groupby("place").cumcount().to_numpy()
     # A place of its own in a narrow strip, so that equal changes do not lie on one another.
     strip = _STRIP * ((order * 0.618) % 1 - 0.5)
@@ -108,8 +121,8 @@ def _look(rows: pd.DataFrame, kind: str, colour: str) -> dict[str, Any]:
     }
 
 
-def _values(rows: pd.DataFrame, column: str, colour: str) -> dict[str, Any]:
-    factor, unit = _COLUMNS[column]
+def _values(rows: pd.DataFrame, what: tuple[str, int, str], colour: str) -> dict[str, Any]:
+    column, factor, unit = what
     several = bool((rows["count"] > 1).any())
     reach = {
         "array": factor * (rows[f"{column}_high"] - rows[column]),
@@ -124,7 +137,11 @@ def _values(rows: pd.DataFrame, column: str, colour: str) -> dict[str, Any]:
 
 
 def _frame(
-    summary: pd.DataFrame, lenders: pd.DataFrame | None, places: list[str], palette: Palette
+    summary: pd.DataFrame,
+    lenders: pd.DataFrame | None,
+    places: list[str],
+    palette: Palette,
+    value: str,
 ) -> dict[str, Any]:
     ends = {
         name: summary[[f"{name}_low", f"{name}_high"]].abs().to_numpy().ravel() for name in _COLUMNS
@@ -133,8 +150,8 @@ def _frame(
         ends = {name: np.append(values, lenders[name].abs()) for name, values in ends.items()}
     reach, top = (float(ends[name].max()) for name in _COLUMNS)
     # Never finer: nothing must not look like something.
-    reach = max(110 * reach, _FINEST["change"])
-    top = max(1.1 * top, _FINEST["divergence"])
+    reach = 1.1 * reach if value else max(110 * reach, _FINEST["change"])
+    top = max(1.1 * top, _FINEST["divergence"]) * (100 if value else 1)
     depth = {
         "range": [-0.6, len(places) - 0.4],
         "tickvals": list(range(len(places))),
@@ -146,8 +163,13 @@ def _frame(
         "title": "replaced gates, from the first block to the last",
         "tickangle": -90 if len(places) > 8 else 0,
     }
-    change = {"title": "change of probability<br>(percentage points)", "range": [-reach, reach]}
-    divergence = {"title": "KL(live || replaced)<br>(nats)", "range": [-0.03 * top, top]}
+    above, under = (
+        (f"change of<br>the {value}", "change<br>(% of its size)")
+        if value
+        else ("change of probability<br>(percentage points)", "KL(live || replaced)<br>(nats)")
+    )
+    change = {"title": above, "range": [-reach, reach] if reach else None}
+    divergence = {"title": under, "range": [-0.03 * top, top]}
     return {
         **LAYOUT,
         "height": 480,

@@ -11,6 +11,7 @@ from plotly.graph_objects import Figure
 
 from se_viz.charts.channel_maps import ROWS, encode_pair
 from se_viz.charts.dress import colour_axis, divide, make_figure
+from se_viz.charts.frames import frame_shape
 from se_viz.charts.grids import spread
 from se_viz.charts.other_shapes import choose_slices, draw_curves, slice_slider
 from se_viz.charts.palettes import Palette
@@ -29,13 +30,15 @@ def draw_overlay(
     span: Span,
     opacity: float,
     title: str,
+    frame: tuple[float, float, float, float] | None = None,
 ) -> Figure:
     """Lay a map over the photo, in grey so that only the map has colour.
 
     Values are (height, width), or of another input those that `spread` lays out on its picture.
 
     Where the map is 0 it is clear. A ``span`` that goes below 0 has the colours of a signed map.
-    ``opacity`` runs from 0 (photo only) to 1.
+    ``opacity`` runs from 0 (photo only) to 1. ``frame`` is a region that is
+    marked, see `frame_photo`.
     """
     values = spread(values)
     height, width = values.shape
@@ -54,6 +57,7 @@ def draw_overlay(
         "images": [{**photo_layer(photo, width, height), "xref": "x", "yref": "y"}],
         "xaxis": {**still, "range": [-0.5, width - 0.5]},
         "yaxis": {**still, "range": [height - 0.5, -0.5], "scaleanchor": "x"},
+        "shapes": [frame_shape(frame, width, height, palette)] if frame else [],
     }
     return make_figure([_COLOURS | heat], layout, palette)
 

@@ -2,7 +2,7 @@
 against new.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -100,39 +100,45 @@ def _frame_choice(gates: np.ndarray, order: str, span: Span, palette: Palette) -
     }
 
 
-def draw_answers(table: pd.DataFrame, palette: Palette) -> Figure:
+def draw_answers(table: pd.DataFrame, palette: Palette, *, value: str = "") -> Figure:
     """Draw the probability of each class of a table of `compare_answers`: a bar for now, a tick
     for before.
+
+    Numbers that are no probabilities are drawn as they are, on an axis of the name ``value``.
     """
+    factor = 1 if value else 100
     rows = {"y": np.arange(len(table)), "hoverinfo": "skip"}
-    now = {"type": "bar", "x": 100 * table["after"], "orientation": "h", "width": 0.42, **rows}
+    now = {"type": "bar", "x": factor * table["after"], "orientation": "h", "width": 0.42, **rows}
     tick = {"symbol": "line-ns", "size": 16, "line": {"width": 3, "color": palette.ink}}
     before = {
         "type": "scatter",
-        "x": 100 * table["before"],
+        "x": factor * table["before"],
         "mode": "markers",
         "marker": tick,
         "cliponaxis": False,
     }
-    ticks = {"tickvals": [0, 25, 50, 75, 100], "gridcolor": palette.faint, "griddash": "dot"}
+    ticks = {"gridcolor": palette.faint, "griddash": "dot"}
+    share = {"title": "probability (%)", "range": [0, 100], "tickvals": [0, 25, 50, 75, 100]}
     layout = {
         **LAYOUT,
         "height": 350,
         "margin": {"l": 0, "r": 12, "t": 26, "b": 0},
-        "xaxis": {"title": "probability (%)", "range": [0, 100], "zeroline": False, **ticks},
+        "xaxis": {**({"title": value} if value else share), "zeroline": bool(value), **ticks},
         "yaxis": {"visible": False, "range": [max(len(table), 5) - 0.6, -0.85]},
-        "annotations": list(_name_rows(table)),
+        "annotations": list(_name_rows(table, _values if value else _numbers)),
     }
     return make_figure(
         [now | {"marker": {"color": palette.accent}}, before | rows], layout, palette
     )
 
 
-def _name_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _name_rows(
+    table: pd.DataFrame, say: Callable[[float, float, float, float], str]
+) -> Iterator[dict[str, Any]]:
     for row, line in enumerate(table.itertuples(index=False)):
         for text, x, anchor in (
             (literal(_short(str(line[0]))), 0, "left"),
-            (_numbers(*line[1:]), 1, "right"),
+            (say(*line[1:]), 1, "right"),
         ):
             note = {
                 "xref": "paper",
@@ -181,6 +187,10 @@ def _side_axis(reach: float) -> dict[str, Any]:
 
 def _short(name: str) -> str:
     return name if len(name) <= _NAME else name[: _NAME - 1].rstrip() + "…"
+
+
+def _values(before: float, after: float, *_: float) -> str:
+    return f"<b>{after:.4g}</b>" if before == after else f"{before:.4g} → <b>{after:.4g}</b>"
 
 
 def _numbers(before: float, after: float, logit_before: float, logit_after: float) -> str:

@@ -24,6 +24,7 @@ from se_viz.images import find_images
 from se_viz.names import name_path, show_path, show_text
 from se_viz.networks import Network
 from se_viz.networks.lenders import Lender, read_lenders
+from se_viz.readings import KINDS
 from se_viz.terminal import complain
 
 
@@ -110,5 +111,8 @@ def _tell(
         # Here, so that other commands do not wait for Plotly.
         from se_viz.charts import LIGHT, draw_counterfactuals, save_figure
 
-        save_figure(draw_counterfactuals(summary, LIGHT, dots=table), arguments.plot)
+        card = network.card
+        value = "" if card.shares else KINDS[card.answer].number
+        figure = draw_counterfactuals(summary, LIGHT, dots=table, value=value)
+        save_figure(figure, arguments.plot)
         print(f"The plot over depth is written to {show_path(arguments.plot)}")

@@ -3,17 +3,20 @@ device.
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from se_viz.devices import (
     Residents,
+    Watch,
     available_devices,
     choose_device,
     line_of,
@@ -39,6 +42,7 @@ from se_viz.networks import Network, NetworkCard
 from se_viz.networks.architectures import build
 from se_viz.networks.loading import load_listed
 from se_viz.networks.sources import GIVEN
+from se_viz.readings import WHOLE, Reading
 
 Progress: TypeAlias = Callable[[int, int, int], None]
 """Told how much is done, how much there is (0: not known), and how many run before.
@@ -60,6 +64,10 @@ def _silent(done: int, total: int, ahead: int) -> None:
     """Tell nobody."""
 
 
+_SIBLINGS = 64
+"""Places of one network that are remembered: each is small, but a second image takes a pass."""
+
+
 class LocalEngine:
     """Networks of this process, and what they answer; one serves all threads."""
 
@@ -69,6 +77,10 @@ class LocalEngine:
         self._lock = threading.Lock()
         self._residents: dict[str, Residents[Network]] = {}
         self._recent = Recent()
+        # With the model goes all that is read of it.
+        self._siblings: WeakKeyDictionary[nn.Module, OrderedDict[Reading, Network]] = (
+            WeakKeyDictionary()
+        )
 
     def ask(
         self, case: Case, photo: Photos, question: Question, *, progress: Progress = _silent
@@ -91,7 +103,7 @@ class LocalEngine:
         callbacks = _Callbacks(progress)
         with self.borrow(case.network, case.device, callbacks.wait) as network:
             work = Work(
-                network=network,
+                network=self._read_at(network, case.at, photos, callbacks.watch),
                 digest=case.digest,
                 photos=photos,
                 watch=callbacks.watch,
@@ -192,6 +204,23 @@ class LocalEngine:
         self._after_loading()
         return network
 
+    def _read_at(
+        self, network: Network, at: Reading, photos: Mapping[str, Seen], watch: Watch
+    ) -> Network:
+        """Return the network with its answer read at a place; a second image runs once for all."""
+        if at == WHOLE:
+            return network
+        with self._lock:
+            siblings = self._siblings.setdefault(network.model, OrderedDict())
+        sibling = siblings.get(at)
+        if sibling is None:
+            with line_of(network.device).turn(watch):
+                sibling = network.at(at, photos.get(at.beside))
+            siblings[at] = sibling
+            if len(siblings) > _SIBLINGS:
+                siblings.popitem(last=False)
+        return sibling
+
     def _answer(self, work: Work, case: Case, question: Question) -> Any:
         result = answer(question, work)
         if isinstance(question, _REMEMBERED):
@@ -240,7 +269,9 @@ class _Callbacks:
 
 
 def _key(case: Case, question: Question) -> tuple[Case, Question]:
-    return replace(case, digest="") if isinstance(question, OF_NETWORKS) else case, question
+    if isinstance(question, OF_NETWORKS):
+        case = replace(case, digest="", at=WHOLE)
+    return case, question
 
 
 def _move_out(network: Network) -> None:

@@ -13,6 +13,7 @@ from se_viz.attribution.question import Layer, Target
 from se_viz.attribution.scores import Exam
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.surgery import GateEdit
+from se_viz.readings import WHOLE, Reading
 from se_viz.replay import Settings
 
 
@@ -26,6 +27,8 @@ class Case:
     """Name of the device."""
     digest: str = ""
     """SHA-256 of the image's file; empty where the answer is the same for every image."""
+    at: Reading = WHOLE
+    """Where the answer is read, for networks whose answer is no list of classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +310,14 @@ class RunSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FindPlaces:
+    """What the network finds in the image, as places where its answer may be read.
+
+    See `Network.find_places`.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class MeasurePace:
     """How long a pass takes; see `measure_pace`."""
 
@@ -341,10 +352,11 @@ Question: TypeAlias = (
     | MeasureSensitivity
     | CheckSanity
     | RunSettings
+    | FindPlaces
     | MeasurePace
     | ReadLenders
 )
 """Every kind of question."""
 
 OF_NETWORKS = (JudgeMethod, MeasurePace, ReadLenders)
-"""Kinds whose answer is the same for every image."""
+"""Kinds whose answer is the same for every image, and wherever it is read."""

@@ -34,7 +34,9 @@ from se_viz.experiments.effects import (
 from se_viz.experiments.survey import Seen, choose_lenders, see_image, survey_image
 from se_viz.experiments.verdicts import (
     THRESHOLDS,
+    THRESHOLDS_OF_VALUES,
     UNITS,
+    UNITS_OF_VALUES,
     describe_kind,
     describe_many,
     describe_verdict,
@@ -47,7 +49,9 @@ __all__ = [
     "SCOPES",
     "SHUFFLES",
     "THRESHOLDS",
+    "THRESHOLDS_OF_VALUES",
     "UNITS",
+    "UNITS_OF_VALUES",
     "Analysis",
     "Counterfactual",
     "Effects",

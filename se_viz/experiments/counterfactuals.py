@@ -97,6 +97,9 @@ class Counterfactual:
     labels: tuple[Labels, Labels] | None = None
     """Where each class is a yes or no by itself: the classes that are true live, and under the
     replacement."""
+    shares: bool = True
+    """Whether the answer is probabilities. Of a similarity or a value, ``live`` and ``probability``
+    are the numbers themselves, and ``divergence`` is how far all moved as a share of their size."""
 
     @property
     def change(self) -> float:
@@ -339,4 +342,5 @@ def _compare(
             probability=edited[row, predicted].item(),
             divergence=divergences[row].item(),
             labels=labels if card.independent or not card.shares else None,
+            shares=card.shares,
         )

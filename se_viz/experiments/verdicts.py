@@ -43,6 +43,12 @@ UNITS = (
 )
 """The two units, for a help mark."""
 
+UNITS_OF_VALUES = (
+    "Changes are in the units of the number itself, and the lower plot shows them as a share of "
+    f"its size: {LITTLE:.0%} is a little, {MUCH:.0%} is much."
+)
+"""The same for a similarity or a value, which is no probability."""
+
 _LEADS = {
     "mean": "With mean gates",
     "other": "With the gates of {lender}",
@@ -68,6 +74,13 @@ THRESHOLDS = (
 )
 """The rules of the verdict, for a caption."""
 
+THRESHOLDS_OF_VALUES = (
+    "A lender is another image whose gates this image gets. A lender moves the answer *much* if it "
+    f"moves by at least {MUCH:.0%} of its size, and *a little* from {LITTLE:.0%} on. "
+    + THRESHOLDS[THRESHOLDS.index("Of several places") :]
+)
+"""The same for a similarity or a value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -87,6 +100,8 @@ class Verdict:
     """Quartiles of the change of probability there, over lenders; the second is the median."""
     places: int
     """In how many places gates were replaced, one at a time."""
+    shares: bool = True
+    """Whether the answer is probabilities; see `Counterfactual`."""
 
     @property
     def lenders(self) -> int:
@@ -112,7 +127,12 @@ def judge(counterfactuals: Sequence[Counterfactual]) -> Verdict:
     place = find_furthest(counterfactuals)
     low, middle, high = np.quantile(changes[place], [0.25, 0.5, 0.75]).tolist()
     return Verdict(
-        words, (counts[0], counts[1], counts[2]), place, (low, middle, high), len(changes)
+        words,
+        (counts[0], counts[1], counts[2]),
+        place,
+        (low, middle, high),
+        len(changes),
+        counterfactuals[0].shares,
     )
 
 
@@ -155,8 +175,12 @@ def describe_kind(
 def _say_repeats(rows: Sequence[Counterfactual], classes: Sequence[str]) -> str:
     if len(rows) == 1:
         return _say(rows[0], classes)
+    median = float(np.median([row.change for row in rows]))
+    if not rows[0].shares:
+        name = classes[rows[0].predicted]
+        return f"{name} moves by {median:+.3g} in the median of {len(rows)} shuffles"
     # Never -0.0.
-    middle = round(100 * float(np.median([row.change for row in rows])), 1) + 0.0
+    middle = round(100 * median, 1) + 0.0
     flips = sum(not row.kept for row in rows)
     label = f"the label flips in {flips} of them" if flips else "the label stays"
     name = classes[rows[0].predicted]
@@ -165,7 +189,9 @@ def _say_repeats(rows: Sequence[Counterfactual], classes: Sequence[str]) -> str:
 
 def grade(counterfactual: Counterfactual) -> int:
     """Return how far a replacement moved the answer: 0 not at all, 1 a little, 2 much."""
-    change = max(abs(counterfactual.change), counterfactual.divergence)
+    change = counterfactual.divergence
+    if counterfactual.shares:
+        change = max(abs(counterfactual.change), change)
     # A label that flips counts as much, however little the probability moved.
     if not counterfactual.kept or change >= MUCH:
         return 2
@@ -250,7 +276,7 @@ def describe_many(
             f"Input-dependent gating {shares} of {len(images)} images, and {UNTOLD} for "
             f"{counts[UNTOLD]}; each got the gates of {lenders}{more}."
         )
-    yield THRESHOLDS.replace("*", "")
+    yield (THRESHOLDS if verdicts[0].shares else THRESHOLDS_OF_VALUES).replace("*", "")
 
 
 def _of_kind(kind: str, counterfactuals: Sequence[Counterfactual]) -> list[Counterfactual]:
@@ -293,6 +319,13 @@ def _say_verdict(verdict: Verdict) -> str:
 
 
 def _say_change(verdict: Verdict) -> str:
+    if not verdict.shares:
+        low, middle, high = verdict.changes
+        where = "" if verdict.places == 1 else f" most in {verdict.place}"
+        return (
+            f"The number moves{where} by {middle:+.3g} in the median, {low:+.3g} to {high:+.3g} "
+            "for the middle half of the lenders."
+        )
     # Never -0.0.
     low, middle, high = (round(100 * value, 1) + 0.0 for value in verdict.changes)
     spread = (
@@ -313,6 +346,11 @@ def _count(number: int, what: str) -> str:
 
 
 def _say(counterfactual: Counterfactual, classes: Sequence[str]) -> str:
+    if not counterfactual.shares:
+        return (
+            f"{classes[counterfactual.predicted]} goes from {counterfactual.live:.4g} to "
+            f"{counterfactual.probability:.4g} ({counterfactual.divergence:.1%} of its size)"
+        )
     if counterfactual.kept:
         label = "the label stays"
     else:

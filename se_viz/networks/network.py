@@ -29,8 +29,10 @@ from se_viz.networks.views import make_input, read_view
 from se_viz.readings import (
     Answer,
     Answering,
+    Place,
     Reader,
     Reading,
+    model_inside,
     read_elsewhere,
     reader_of,
     usual_colours,
@@ -217,6 +219,15 @@ class Network:
         lend_findings(self.model, model)
         object.__setattr__(sibling, "model", model)
         return sibling
+
+    def find_places(self, inputs: Float[Tensor, "1 channels *sides"]) -> tuple[Place, ...]:
+        """Return what it finds in an image, where its answer may be read: boxes, or areas of
+        classes.
+
+        The strongest or largest first; nothing where its answer is of the whole image. To be asked
+        by who has the turn on the device.
+        """
+        return self.reader.find(model_inside(self.model), inputs) if self.reader else ()
 
     @property
     def sees_photos(self) -> bool:

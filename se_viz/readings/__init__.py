@@ -13,11 +13,12 @@ if TYPE_CHECKING:
         read_elsewhere,
         reader_of,
     )
-    from se_viz.readings.kinds import KINDS, Kind, Reading, Region, read_region, split_answer
+    from se_viz.readings.kinds import KINDS, WHOLE, Kind, Reading, Region, read_region, split_answer
     from se_viz.readings.readers import Answer, make_reader, usual_colours
 
 __all__ = [
     "KINDS",
+    "WHOLE",
     "Answer",
     "Answering",
     "Kind",
@@ -45,7 +46,7 @@ __getattr__ = import_on_first_use(
             "read_elsewhere",
             "reader_of",
         ),
-        "kinds": ("KINDS", "Kind", "Reading", "Region", "read_region", "split_answer"),
+        "kinds": ("KINDS", "WHOLE", "Kind", "Reading", "Region", "read_region", "split_answer"),
         "readers": ("Answer", "make_reader", "usual_colours"),
     },
 )

@@ -13,7 +13,7 @@ from se_viz.names import show_name
 Region: TypeAlias = tuple[float, float, float, float]
 """Left, top, right and bottom of a rectangle, as shares of the square that a network sees."""
 
-PIXEL = 0.001
+PIXEL = 1e-4
 """Least side of a region: a mask is read at one cell at least."""
 
 
@@ -25,6 +25,10 @@ class Reading:
     """The rectangle whose mask or box is meant; None: the whole image."""
     beside: str = ""
     """SHA-256 of the file of a second image, which an embedding is compared with."""
+
+
+WHOLE = Reading()
+"""The whole image, beside no other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from se_viz.attribution.catalogue.pixels import COMMON, METHODS
 from se_viz.networks import Network
-from se_viz.ui.explore.view import describe_classes
+from se_viz.ui.explore.answer import describe_classes
 from se_viz.ui.session.state import ChosenImage
 from tests.support import pages
 from tests.support.pages import captions, channel_maps, clean, figure, gate_map, get_network

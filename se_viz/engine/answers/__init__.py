@@ -20,6 +20,7 @@ ANSWERS: Mapping[type, Callable[[Any, Work], Any]] = {
     questions.DifferentiateGate: gates.differentiate_gate,
     questions.DifferentiateBlock: gates.differentiate_block,
     questions.FindDead: gates.count_dead,
+    questions.FindPlaces: gates.find_places,
     questions.Attribute: pixels.attribute_class,
     questions.AttributeEdited: pixels.attribute_edited,
     questions.JudgeMethod: pixels.judge,

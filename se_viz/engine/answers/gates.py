@@ -13,12 +13,14 @@ from se_viz.engine.questions import (
     DifferentiateBlock,
     DifferentiateGate,
     FindDead,
+    FindPlaces,
     OpenGate,
 )
 from se_viz.engine.views import BlockJacobian
 from se_viz.experiments import Analysis, analyse, find_dead
 from se_viz.gates import Excitation, GateRecord, gate_jacobian, open_gate
 from se_viz.gates.jacobian import average_cells, find_pattern, find_strongest
+from se_viz.readings import Place
 
 
 def analyse_photo(question: Analyse, work: Work) -> Analysis:
@@ -54,6 +56,12 @@ def differentiate_block(question: DifferentiateBlock, work: Work) -> BlockJacobi
     pattern = find_pattern(jacobian)
     cells = average_cells(jacobian[pattern.rows][:, pattern.columns].numpy(), question.cells)
     return BlockJacobian(cells, pattern, find_strongest(jacobian, question.strongest))
+
+
+def find_places(question: FindPlaces, work: Work) -> tuple[Place, ...]:
+    """Find where the network's answer may be read."""
+    with line_of(work.network.device).turn(work.watch):
+        return work.network.find_places(work.inputs)
 
 
 def count_dead(question: FindDead, work: Work) -> dict[str, int]:

@@ -31,7 +31,7 @@ def get_analysis(choices: Choices, block: str | None = None) -> Analysis:
             # Asked for by both caches, run for the first.
             progress = tell_apart(watch, lambda *_: None)
             look = cache(
-                partial(get_engine().ask, case, choices.seen, Analyse(block), progress=progress)
+                partial(get_engine().ask, case, choices.all_seen, Analyse(block), progress=progress)
             )
             record = _keep_record(case, block, _look=look) if block else None
             analysis = _analysis(case, _look=look)

@@ -46,6 +46,7 @@ BOUNDS: Mapping[type, Bound] = {
     questions.MeasureSensitivity: Bound(2048, "8MB"),
     questions.CheckSanity: Bound(256, "256MB"),
     questions.RunSettings: Bound(64, "64MB"),
+    questions.FindPlaces: Bound(256, "8MB"),
     questions.MeasurePace: Bound(64),
     questions.ReadLenders: Bound(4, shared=True),
 }

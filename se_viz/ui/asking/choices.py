@@ -1,13 +1,14 @@
 """What every question of a page is about."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 from PIL import Image
 
 from se_viz.charts import depict
 from se_viz.engine import Input, NetworkView, Seen
+from se_viz.readings import WHOLE, Reading
 from se_viz.ui.asking.engine import get_engine
 from se_viz.ui.session import ChosenImage, Watch, get_photo
 
@@ -28,6 +29,16 @@ class Choices:
     """The square that the network sees, or a picture of its input."""
     inputs: Input | None = None
     """The input, where it is no photo: (1, channels, *sides)."""
+    at: Reading = WHOLE
+    """Where the network's answer is read."""
+    beside: Seen | None = None
+    """The second image as the network sees it, where an embedding is compared with one."""
+
+    @property
+    def all_seen(self) -> dict[str, Seen]:
+        """Return what every question is about, by digest."""
+        others = {} if self.beside is None else {self.at.beside: self.beside}
+        return {**others, self.image.digest: self.seen}
 
     @property
     def seen(self) -> Seen:
@@ -66,12 +77,13 @@ def choose(
 
 
 def replace_image(choices: Choices, image: ChosenImage) -> Choices:
-    """Return the same network before another image.
+    """Return the same network before another image, its answer read at the same place.
 
     Raises:
         SeVizError: the file is nothing that this network takes; the text says what to do.
     """
-    return choose(image, choices.network, choices.device)
+    chosen = choose(image, choices.network, choices.device)
+    return replace(chosen, at=choices.at, beside=choices.beside)
 
 
 # Shared: nobody writes into an input, and a copy for everyone who asks would take its memory again.

@@ -11,6 +11,7 @@ import streamlit as st
 
 from se_viz.engine import Seen
 from se_viz.engine.questions import OF_NETWORKS, Case, Question
+from se_viz.readings import WHOLE
 from se_viz.ui.asking.bar import progress
 from se_viz.ui.asking.bounds import BOUNDS
 from se_viz.ui.asking.choices import Choices
@@ -20,7 +21,7 @@ from se_viz.ui.session import Report, Watch, waiting
 
 def case_of(choices: Choices) -> Case:
     """Return what a session has chosen, without the heavy parts."""
-    return Case(choices.name, choices.device, choices.image.digest)
+    return Case(choices.name, choices.device, choices.image.digest, choices.at)
 
 
 def ask(choices: Choices, question: Question, text: str, *, slow: bool = False) -> Any:
@@ -67,7 +68,7 @@ def answer(
         OvertakenError: from the watch.
         SeVizError: it cannot be answered; the text says why and what to do.
     """
-    photos = {choices.image.digest: choices.seen, **(gallery or {})}
+    photos = {**choices.all_seen, **(gallery or {})}
     return answer_case(case_of(choices), photos, question, watch, report)
 
 
@@ -83,7 +84,8 @@ def answer_case(
     Raises:
         SeVizError: it cannot be answered; the text says why and what to do.
     """
-    case = replace(case, digest="") if isinstance(question, OF_NETWORKS) else case
+    if isinstance(question, OF_NETWORKS):
+        case = replace(case, digest="", at=WHOLE)
     progress = tell_apart(watch, report)
     compute = partial(get_engine().ask, case, photos, question, progress=progress)
     return _CACHES[type(question)](case, question, _compute=compute)

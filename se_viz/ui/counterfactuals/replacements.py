@@ -17,7 +17,9 @@ from se_viz.experiments import (
     REPEATS,
     SCOPES,
     THRESHOLDS,
+    THRESHOLDS_OF_VALUES,
     UNITS,
+    UNITS_OF_VALUES,
     Analysis,
     Counterfactual,
     describe_kind,
@@ -26,6 +28,7 @@ from se_viz.experiments import (
     summarise_counterfactuals,
     tabulate_counterfactuals,
 )
+from se_viz.readings import KINDS as ANSWERS
 from se_viz.ui.asking import Choices, answer, case_of, page_part, progress
 from se_viz.ui.glossary import explain
 from se_viz.ui.session import ChosenImage, keys, link_option, open_block
@@ -176,7 +179,7 @@ def show_counterfactuals(choices: Choices, analysis: Analysis, selection: Select
         _show_table(choices, results, selection)
         link_block(analysis)
     with st.expander("How the verdict is reached"):
-        st.markdown(THRESHOLDS)
+        st.markdown(THRESHOLDS if choices.network.card.shares else THRESHOLDS_OF_VALUES)
 
 
 def _say_what_it_does(
@@ -186,14 +189,25 @@ def _say_what_it_does(
     verdict: str,
 ) -> None:
     """Say first what the chosen replacement does; the verdict is by all other images' gates."""
+    units = _units(choices)
     judgement, _, counts = verdict.partition(":")
     if selection.kind == "other" and selection.lender < 0:
-        st.markdown(f"**{judgement}:** {plain(counts)}", help=UNITS)
+        st.markdown(f"**{judgement}:** {plain(counts)}", help=units)
         return
     words, reasons = describe_kind(results, choices.network.classes)
-    st.markdown(f"**{plain(words)}:** {plain(reasons)}", help=UNITS)
+    st.markdown(f"**{plain(words)}:** {plain(reasons)}", help=units)
     if verdict:
         st.markdown(f"By all other images' gates: {judgement}.")
+
+
+def _units(choices: Choices) -> str:
+    return UNITS if choices.network.card.shares else UNITS_OF_VALUES
+
+
+def _name_value(choices: Choices) -> str:
+    """Return what a number of the answer is called; nothing for probabilities."""
+    card = choices.network.card
+    return "" if card.shares else ANSWERS[card.answer].number
 
 
 def _only(results: tuple[Counterfactual, ...], lender: LendingImage) -> tuple[Counterfactual, ...]:
@@ -209,6 +223,7 @@ def _show_depth(choices: Choices, results: Results, selection: Selection) -> Non
         current_palette(),
         kind=selection.kind,
         dots=table if selection.lender < 0 else None,
+        value=_name_value(choices),
     )
     show_figure(
         figure,
@@ -219,15 +234,26 @@ def _show_depth(choices: Choices, results: Results, selection: Selection) -> Non
     later = (
         "" if selection.scope == "network" else " The gates of later blocks react to the change."
     )
+    flips = " Hollow marks: the label flipped." if choices.network.card.shares else ""
     opens = " Click a mark to open its block." if click else ""
     st.caption(
-        "Look for places where the chosen replacement leaves 0, and for the spread over lenders. "
-        "Hollow marks: the label flipped.",
+        "Look for places where the chosen replacement leaves 0, and for the spread over lenders."
+        + flips,
         help="Each dot is a lender, marks are medians, bars enclose the middle "
-        f"half.{later}{opens} {UNITS}",
+        f"half.{later}{opens} {_units(choices)}",
     )
 
 
+_OF_VALUES = {
+    "change": st.column_config.NumberColumn(
+        "Change", width=74, format="%+.3g", help=UNITS_OF_VALUES
+    ),
+    "change_low": st.column_config.NumberColumn("from", width=64, format="%+.3g"),
+    "change_high": st.column_config.NumberColumn("to", width=64, format="%+.3g"),
+    "divergence": st.column_config.NumberColumn(
+        "Of its size", width=82, format="percent", help=UNITS_OF_VALUES
+    ),
+}
 _COLUMNS = {
     "kind": st.column_config.TextColumn("Gates", pinned=True, width=100),
     "place": st.column_config.TextColumn("Replaced", pinned=True),
@@ -250,15 +276,16 @@ def _show_table(choices: Choices, results: Results, selection: Selection) -> Non
         for kind, place in zip(summary["kind"], summary["place"], strict=True)
     ]
     summary["kind"] = [KINDS[kind] for kind in summary["kind"]]
-    summary[["change", "change_low", "change_high"]] = (
-        100 * summary[["change", "change_low", "change_high"]]
-    ).round(3) + 0.0
+    shares = choices.network.card.shares
+    changes = ["change", "change_low", "change_high"]
+    if shares:
+        summary[changes] = (100 * summary[changes]).round(3) + 0.0
     spread = ["change_low", "change_high"] * several
     # The label where it is seen without scrolling.
     columns = [
         "kind" if selection.scope == "network" else "place",
         "change",
-        "label",
+        *["label"] * shares,
         *spread,
         "divergence",
     ]
@@ -268,7 +295,7 @@ def _show_table(choices: Choices, results: Results, selection: Selection) -> Non
         summary["path"].tolist(),
         key=key,
         column="place",
-        column_config=_COLUMNS,
+        column_config=_COLUMNS if shares else _COLUMNS | _OF_VALUES,
         height="content" if len(summary) <= 17 else 640,
         alt="Change of probability, KL divergence and label",
     )

@@ -42,7 +42,10 @@ def show_bundles(choices: Choices, analysis: Analysis) -> None:
     )
     made, brought = st.columns([2, 3], gap="medium")
     with made:
-        _offer(choices, analysis)
+        if choices.network.card.answer == "classes":
+            _offer(choices, analysis)
+        else:
+            st.caption("Bundles keep answers of classes alone, which this network does not give.")
     with brought:
         _open(choices)
 

@@ -112,6 +112,7 @@ def _choose_photo(choices: Choices) -> ChosenImage | None:
 def _show_answer(choices: Choices, analysis: Analysis) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.image(to_uri(choices.photo), width=72, alt=choices.image.name)
-        share = analysis.probabilities.max().item()
+        share = f" · {analysis.probabilities.max().item():.1%}"
         answer = plain(choices.network.name_answer(analysis.logits))
-        st.markdown(f"**{plain(choices.image.name)}**  \n{answer} · {share:.1%}")
+        share = share if choices.network.card.shares else ""
+        st.markdown(f"**{plain(choices.image.name)}**  \n{answer}{share}")

@@ -1,7 +1,6 @@
 """The parts of the Explore page: answer, gate map, attribution, one opened block, downloads."""
 
 import time
-from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
@@ -17,7 +16,6 @@ from se_viz.charts import (
     figure_bytes,
     fit_span,
     gate_span,
-    to_uri,
 )
 from se_viz.experiments import Analysis
 from se_viz.gates.records import GateRecord
@@ -31,7 +29,6 @@ from se_viz.gates.tables import (
     table_bytes,
     tabulate_gates,
 )
-from se_viz.networks.labels import numbered_classes
 from se_viz.ui.asking import Choices, ask_with_bar, get_analysis, page_part
 from se_viz.ui.explore.channel_maps import show_channel_maps
 from se_viz.ui.explore.gate_map import show_gate_map
@@ -60,10 +57,9 @@ from se_viz.ui.widgets import (
     show_figure,
     show_rows,
 )
-from se_viz.ui.words import code, plain
+from se_viz.ui.words import code
 
 _SHOWN = 4
-_LISTED = 20
 _HEAD_START = 0.1
 """Seconds in which a browser paints new gates, before it is given all that stands below them. What
 comes at once is laid out first, and takes it several times as long."""
@@ -80,58 +76,6 @@ _SQUEEZE = (
     "feature map."
 )
 _ONE_SCALE = "All blocks share one scale, symmetric about 0."
-
-
-def show_answer(choices: Choices, analysis: Analysis) -> None:
-    """Show the photo as the network sees it and its five most probable classes, and an answer of
-    independent ones.
-    """
-    size = describe_size(choices.network.card.shape)
-    # Inside the page: a file on the server may be gone before the browser asks, when clicks come
-    # quickly.
-    st.image(to_uri(choices.photo), alt=f"The {choices.noun} as the network sees it: {size}")
-    with st.container(gap=None):
-        for index, share in analysis.top(5):
-            name = plain(choices.network.classes[index])
-            st.progress(min(share, 1.0), text=f"{name} · {share:.1%}")
-    if choices.network.card.independent:
-        st.markdown(f"Answer: **{plain(choices.network.name_answer(analysis.logits))}**")
-    words, names = describe_classes(
-        choices.network.classes, multi_label=choices.network.card.multi_label
-    )
-    # In sight: a cat that is called a tench is a riddle to who does not know the classes.
-    st.caption(f"{words} {names}".strip(), help=f"Network input: {size}.")
-
-
-def describe_size(shape: tuple[int, ...]) -> str:
-    """Say how large an input is: a photo in pixels, another one with its channels."""
-    if len(shape) == 3 and shape[0] == 3 and shape[1] == shape[2]:
-        return f"{shape[2]} x {shape[1]} pixels"
-    return f"{' x '.join(map(str, shape))} values, channels first"
-
-
-def describe_classes(classes: Sequence[str], *, multi_label: bool = False) -> tuple[str, str]:
-    """Say among which classes a network chooses, or that each is a yes or no by itself; and which
-    classes these are, where they are few.
-    """
-    count = len(classes)
-    names = "" if count > _LISTED or count == 1 else f"Classes: {', '.join(map(plain, classes))}."
-    words = f"Probabilities (softmax over the {count} classes that this network knows)."
-    if count == 1:
-        words = (
-            "The probability of this one class: the sigmoid of the only logit, yes from 50 % on."
-        )
-    elif multi_label:
-        words = (
-            f"Each of {count} classes is a yes or no by itself (a sigmoid, yes from 50 % on): any "
-            "number of classes may be true of one photo."
-        )
-    if tuple(classes) != numbered_classes(count):
-        return words, names
-    return (
-        f"{words} Class names are unknown, so classes are numbered from 0: give a list of labels "
-        "with the network."
-    ), ""
 
 
 def show_gates(choices: Choices, analysis: Analysis) -> str:
@@ -192,7 +136,13 @@ def show_attribution(choices: Choices, analysis: Analysis) -> None:
     values = result.map.numpy()
     span = fit_span(values, signed=result.signed)
     figure = draw_overlay(
-        choices.photo, values, current_palette(), span=span, opacity=opacity, title=unit
+        choices.photo,
+        values,
+        current_palette(),
+        span=span,
+        opacity=opacity,
+        title=unit,
+        frame=choices.at.region,
     )
     show_figure(
         figure,

@@ -6,6 +6,7 @@ from se_viz.errors import SeVizError
 from se_viz.networks import NetworkCard
 from se_viz.ui.asking import Choices, choose, get_view
 from se_viz.ui.frame.linked import use_linked
+from se_viz.ui.frame.place_choice import choose_place
 from se_viz.ui.frame.welcome import show_welcome
 from se_viz.ui.session import ChosenImage, Watch, chosen_image, fits, keys
 from se_viz.ui.words import as_markdown
@@ -31,7 +32,7 @@ def require_choices() -> Choices:
         if image is None or not fits(image, network.card):
             show_welcome(network.card if image else None)
             st.stop()
-        choices = choose(image, network, device)
+        choices = choose_place(choose(image, network, device))
         use_linked(choices)
         return choices
     except SeVizError as error:

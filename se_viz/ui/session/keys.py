@@ -73,6 +73,17 @@ SOURCE = "source"
 CAMERA = "camera"
 CARD = "card"
 
+# Where an answer is read that is no list of classes.
+PLACE: Key[str] = Key("place", "")
+"""The region that is chosen, as its address has it; empty for the whole photo."""
+REGION = "region"
+"""Name of a region in an address."""
+REGION_ACROSS: Key[tuple[int, int]] = Key("region-across", (25, 75))
+REGION_DOWN: Key[tuple[int, int]] = Key("region-down", (25, 75))
+"""Sides of a rectangle that is drawn by hand, in percent of the square."""
+BESIDE: Key[str] = Key("beside", "")
+"""Digest of the second image."""
+
 # The address of a page.
 LINK: Key[Mapping[str, str]] = Key("link", {})
 """What the address that opened the session holds, and nothing has used yet."""

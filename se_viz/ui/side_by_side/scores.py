@@ -20,6 +20,7 @@ from se_viz.attribution.scores import (
     tabulate_scores,
 )
 from se_viz.charts import draw_curves, literal
+from se_viz.readings import KINDS
 from se_viz.ui.asking import Choices, case_of, describe_load, get_engine, page_part
 from se_viz.ui.session import keys
 from se_viz.ui.side_by_side.curves import MOST, colour_curves, pick_rows, tick_rows
@@ -111,12 +112,16 @@ def _want(token: tuple | None) -> None:
 
 
 def _draw(choices: Choices, exam: Exam, scored: Scored, colours: Mapping[str, int]) -> None:
-    unit = f"{'logits:' if exam.compares else 'probability of'} {name_target(choices, exam.target)}"
+    card = choices.network.card
+    quantity = "probability of" if card.shares else f"{KINDS[card.answer].number}:"
+    unit = f"{'logits:' if exam.compares else quantity} {name_target(choices, exam.target)}"
     # Names of classes may be longer than an axis.
     unit = "<br>".join(map(literal, wrap(unit, _LINE, max_lines=2, placeholder=" …")))
     table = tabulate_curves(scored.scores, scored.yardstick)
     table["colour"] = [colours.get(title) for title in table["map"]]
-    figure = draw_curves(table, current_palette(), unit=unit, fixed=not exam.compares)
+    figure = draw_curves(
+        table, current_palette(), unit=unit, fixed=card.shares and not exam.compares
+    )
     show_figure(
         figure,
         keys.SCORE_CURVES,

@@ -24,6 +24,7 @@ from se_viz.gates.surgery import (
     scale_gates,
     set_gates,
 )
+from se_viz.readings import KINDS
 from se_viz.ui.asking import Choices, page_part
 from se_viz.ui.frame import live_part
 from se_viz.ui.glossary import explain
@@ -90,10 +91,12 @@ def _show_answer(choices: Choices, before: Analysis, after: Analysis) -> None:
     # On a phone it stays in sight above all controls (page.css).
     with st.container(key=keys.ANSWER):
         st.markdown(f"##### {describe_answers(choices.network, before, after)}")
-    figure = draw_answers(compare_answers(before, after, names), current_palette())
+    card = choices.network.card
+    value = "" if card.shares else KINDS[card.answer].number
+    figure = draw_answers(compare_answers(before, after, names), current_palette(), value=value)
     show_figure(figure, keys.ANSWERS, alt="The most probable classes before and after the edits")
     words = "Bars: after the edits; ticks: before."
-    if not choices.network.card.independent:
+    if card.shares and not card.independent:
         words += " Probabilities sum to 1, so check the logits to see which class actually changed."
     st.caption(
         words,
@@ -122,7 +125,7 @@ def describe_answers(network: NetworkView, before: Analysis, after: Analysis) ->
 
 def _share_of_answer(network: NetworkView, analysis: Analysis) -> str:
     """Return the probability of the answer; of several independent classes there is none."""
-    if network.card.multi_label and len(network.classes) > 1:
+    if not network.card.shares or (network.card.multi_label and len(network.classes) > 1):
         return ""
     share = analysis.probabilities.max().item()
     # The negation of a single class is the answer where the class is not.

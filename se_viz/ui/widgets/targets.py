@@ -54,6 +54,8 @@ def _choose_other(choices: Choices, analysis: Analysis, index: int) -> int | Non
         placeholder="No other class",
         format_func=names.__getitem__,
         key=keys.AGAINST.name,
+        help=None if ranked else "This network gives a single number: there is no other class.",
+        disabled=not ranked,
         persist_state="session",
     )
     keys.AGAINSTS.set({**rivals, token: rival})
