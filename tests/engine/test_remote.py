@@ -33,6 +33,7 @@ from se_viz.engine.questions import (
     Erase,
     EstimateEffects,
     FindDead,
+    FindPlaces,
     JudgeMethod,
     LendingImage,
     MakeYardstick,
@@ -105,6 +106,7 @@ ASKED = (
     MeasureSensitivity(MAP),
     CheckSanity(MAP),
     RunSettings(SETTINGS),
+    FindPlaces(),
     MeasurePace(),
     ReadLenders(),
 )
