@@ -1,7 +1,7 @@
 """The ready ways from a file to an input by name, with their options; free of PyTorch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -56,6 +56,27 @@ def find_way(text: str) -> Way:
     is known of code of one's own.
     """
     return READY.get(text.partition(":")[0], OWN)
+
+
+FITS: dict[str, tuple[Callable[[tuple[int, ...]], bool], str]] = {
+    "rgb": (lambda shape: len(shape) == 3 and shape[0] == 3, "3 x side x side"),
+    "grey": (lambda shape: len(shape) == 3 and shape[0] == 1, "1 x height x width"),
+    "channels": (lambda shape: len(shape) == 3, "channels x height x width"),
+    "log-mel": (
+        lambda shape: len(shape) == 2 or (len(shape) == 3 and shape[0] == 1),
+        "1 x bands x frames, or bands x frames",
+    ),
+    "waveform": (lambda shape: len(shape) == 2 and shape[0] == 1, "1 x samples"),
+    "array": (lambda shape: True, "any shape"),
+}
+"""Which shapes each ready way makes, (channels, *sides), and these in words."""
+
+
+def can_make(name: str, shape: tuple[int, ...]) -> bool:
+    """Tell whether a ready way makes inputs of a shape, whose open sides are 0."""
+    return FITS[name][0](
+        tuple(side or (1 if place == 0 else 0) for place, side in enumerate(shape))
+    )
 
 
 def read_way(text: str) -> tuple[str, dict[str, float]]:

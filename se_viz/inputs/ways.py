@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from se_viz.errors import InputError, NetworkError
 from se_viz.images import open_image
-from se_viz.inputs.names import read_way
+from se_viz.inputs.names import FITS, read_way
 from se_viz.inputs.reading import read_array, read_wave
 from se_viz.inputs.sounds import fit_length, log_mel
 
@@ -30,13 +30,13 @@ def build_way(text: str, shape: _Shape) -> Preprocess:
         NetworkError: there is no such way, or it makes no inputs of this shape.
     """
     name, options = read_way(text)
-    make, fits, needed = _WAYS[name]
+    fits, needed = FITS[name]
     if not fits(shape):
         raise NetworkError(
             f"{name} makes inputs of {needed}, and the network takes {show_shape(shape)}. Name "
             "another input or another way."
         )
-    return partial(make, shape=shape, options=options)
+    return partial(_WAYS[name], shape=shape, options=options)
 
 
 def show_shape(shape: _Shape) -> str:
@@ -114,15 +114,11 @@ def _fit(pixels: Float[Tensor, "channels height width"], shape: _Shape) -> _Inpu
     return scaled[:, top : top + height, left : left + width]
 
 
-_WAYS: dict[str, tuple[Callable[..., _Input], Callable[[_Shape], bool], str]] = {
-    "grey": (_grey, lambda shape: len(shape) == 3 and shape[0] == 1, "1 x height x width"),
-    "channels": (_channels, lambda shape: len(shape) == 3, "channels x height x width"),
-    "log-mel": (
-        _log_mel,
-        lambda shape: len(shape) == 2 or (len(shape) == 3 and shape[0] == 1),
-        "1 x bands x frames, or bands x frames",
-    ),
-    "waveform": (_waveform, lambda shape: len(shape) == 2 and shape[0] == 1, "1 x samples"),
-    "array": (_array, lambda shape: True, "any shape"),
+_WAYS: dict[str, Callable[..., _Input]] = {
+    "grey": _grey,
+    "channels": _channels,
+    "log-mel": _log_mel,
+    "waveform": _waveform,
+    "array": _array,
 }
-"""What makes an input, which shapes it can have, and these in words. `rgb` is the network's own."""
+"""What makes an input. `rgb` is the network's own."""

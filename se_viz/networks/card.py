@@ -10,6 +10,7 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 from se_viz.errors import CheckpointError
+from se_viz.inputs import READY
 from se_viz.names import show_name
 from se_viz.readings import KINDS
 
@@ -141,6 +142,8 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("top1", "gflops", "se_gflops"), (int, float, NoneType)),
     "arguments": dict,
     "multi_label": bool,
+    "input_shape": (list, tuple),
+    "preprocess": str,
 }
 
 
@@ -177,6 +180,10 @@ _CONTENTS: dict[str, Callable[[Any], bool]] = {
     "mean": _are_colours,
     "std": partial(_are_colours, least=0.0),
     "input_size": lambda side: 1 <= side <= _MAX_SIDE,
+    "input_shape": lambda sides: (
+        len(sides) <= 5 and all(_is(side, int) and 0 < side <= _MAX_VALUES for side in sides)
+    ),
+    "preprocess": lambda text: not text or text.partition(":")[0] in READY,
     "resize": lambda side: side is None or 1 <= side <= _MAX_SIDE,
     "crop": ("centre", "squash").__contains__,
     "interpolation": ("bilinear", "bicubic").__contains__,
@@ -189,6 +196,7 @@ MAX_LABEL = 1000
 _MAX_LETTERS = 20_000
 _MAX_NUMBER = 2**63
 _MAX_SIDE = 4096
+_MAX_VALUES = 2**26
 
 
 def card_to_json(card: NetworkCard) -> dict[str, Any]:
@@ -214,7 +222,9 @@ def card_from_json(values: object, *, source: str) -> NetworkCard:
     wrong = [
         name for name, kinds in _KINDS.items() if name in values and not _is(values[name], kinds)
     ]
-    names = [name for name in _CONTENTS if name in values and name not in wrong]
+    # Of what is no photo the numbers of channels and sides are others; `read_view` checks them.
+    other = ("mean", "std", "input_size") if values.get("input_shape") else ()
+    names = [name for name in _CONTENTS if name in values and name not in (*wrong, *other)]
     wrong += [name for name in names if not _CONTENTS[name](values[name])]
     if wrong:
         value = show_name(repr(values[wrong[0]]))
@@ -222,7 +232,8 @@ def card_from_json(values: object, *, source: str) -> NetworkCard:
             f"{source} is no network card: {wrong[0]} is {value}. Restore the file."
         )
     try:
-        tuples = {key: tuple(values[key]) for key in ("classes", "mean", "std") if key in values}
+        lists = ("classes", "mean", "std", "input_shape")
+        tuples = {key: tuple(values[key]) for key in lists if key in values}
         return NetworkCard(**{**values, **tuples})
     except TypeError as error:
         detail = show_name(str(error).replace("NetworkCard.__init__() ", ""))

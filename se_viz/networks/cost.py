@@ -46,11 +46,13 @@ def measure_cost(model: nn.Module, size: int) -> Cost:
     ]
     shapes = deepcopy(model, {id(value): value.detach() for value in loose}).to("meta").eval()
     lend_findings(model, shapes)
-    return count_cost(shapes, size)
+    return count_cost(shapes, (3, size, size))
 
 
-def count_cost(model: nn.Module, size: int) -> Cost:
-    """Count the same in a pass of the model itself, where its values decide on shapes."""
+def count_cost(model: nn.Module, shape: tuple[int, ...]) -> Cost:
+    """Count the same in a pass of the model itself, where its values decide on shapes, of one input
+    of a shape, (channels, *sides).
+    """
     blocks = scan_model(model).blocks.values()
     paths = {module: path for path, module in model.named_modules()}
     # Where the excitation is part of a longer `forward`, its layers are counted, not the block.
@@ -60,7 +62,7 @@ def count_cost(model: nn.Module, size: int) -> Cost:
         for part in (place.flow.parts if place.flow else (place.block,))
     }
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(1, 3, size, size, device=next(model.parameters()).device))
+        model(torch.zeros(1, *shape, device=next(model.parameters()).device))
     # Two operations (a product and a sum) are one multiply-add.
     work = {name: sum(counts.values()) / 2e9 for name, counts in counter.get_flop_counts().items()}
     return Cost(

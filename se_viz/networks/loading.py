@@ -16,6 +16,7 @@ from se_viz.networks.making import make_network
 from se_viz.networks.network import Network
 from se_viz.networks.onnx.loading import LIBRARY, build_onnx
 from se_viz.networks.sources import Form, form_of, make_source, read_input
+from se_viz.networks.views import way_of
 from se_viz.networks.weights import read_weights
 from se_viz.networks.zoo import OWN, find_card, find_file
 
@@ -108,4 +109,4 @@ def load_listed(
     else:
         model = build(card, num_classes=len(card.classes))
         read_weights(model, file, holder)
-    return Network(model.eval().requires_grad_(False).to(place), card, place)
+    return Network(model.eval().requires_grad_(False).to(place), card, place, way_of(card))

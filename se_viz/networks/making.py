@@ -25,6 +25,7 @@ from se_viz.networks.sources import (
     Source,
     check_source,
     form_of,
+    suggest_way,
 )
 from se_viz.networks.views import read_view
 
@@ -45,10 +46,10 @@ def make_network(
     """
     check_source(source)
     names = read_labels(Path(source.labels)) if source.labels else tuple(classes)
-    if source.sees_files and (source.architecture or form_of(source.make) is not Form.CODE):
+    if source.sees_files and source.architecture:
         raise NetworkError(
-            f"{source.preprocess_shown} makes inputs for code of your own alone so far, and "
-            f"{source.shown} is none. Leave it out."
+            f"{source.preprocess_shown} makes inputs for code of your own and for ONNX files, and "
+            f"{source.shown} is a listed architecture of photos. Leave it out."
         )
     if source.answer and (source.architecture or form_of(source.make) is not Form.CODE):
         raise NetworkError(
@@ -70,9 +71,11 @@ def _of_onnx(source: Source, classes: tuple[str, ...], device: str | None) -> Ne
         )
     network = read_onnx(
         Path(source.make),
-        size=_side_of(source),
-        mean=read_colours("mean", source.mean) if source.mean else None,
-        std=read_colours("std", source.std, least=0.0) if source.std else None,
+        size=None if source.sees_files else _side_of(source),
+        shape=source.input if source.sees_files else (),
+        preprocess=_way_of(source),
+        mean=source.mean or None,
+        std=source.std or None,
         labels=classes,
         multi_label=source.multi_label or None,
         device=device,
@@ -191,11 +194,5 @@ def _check_photo(source: Source) -> None:
     raise NetworkError(
         f"The input {'x'.join(map(str, shape))} of {source.shown} is no square of three colours, "
         "which is what photos become here. Name what makes it of a file, e.g. preprocess "
-        f"{_suggest(shape)}, or give the side of the square."
+        f"{suggest_way(shape)}, or give the side of the square."
     )
-
-
-def _suggest(shape: tuple[int, ...]) -> str:
-    if len(shape) == 2:
-        return "waveform"
-    return "log-mel or grey" if shape[0] == 1 and len(shape) == 3 else "array"

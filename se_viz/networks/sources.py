@@ -287,3 +287,10 @@ def name_in_folder(source: Source, path: Path) -> str:
     folder = Path(source.folder)
     inside = bool(source.folder) and folder in path.parents
     return show_name(path.relative_to(folder) if inside else path.name)
+
+
+def suggest_way(shape: tuple[int, ...]) -> str:
+    """Return ready ways that make inputs of a shape, in words."""
+    if len(shape) == 2:
+        return "waveform"
+    return "log-mel or grey" if shape[0] == 1 and len(shape) == 3 else "array"

@@ -66,6 +66,17 @@ def read_view(
     return Sight(shape, way, details)
 
 
+def way_of(card: NetworkCard) -> Preprocess | None:
+    """Return the ready way that the card of a kept network names; None: it sees photos.
+
+    Raises:
+        NetworkError: it names none: a card never names code.
+    """
+    if not card.preprocess:
+        return None
+    return read_view(card.shape, card.mean or None, card.std or None, card.preprocess).way
+
+
 def make_input(
     way: Preprocess, source: bytes | Path | str, card: NetworkCard, *, confined: bool = False
 ) -> Float[Tensor, "channels *sides"]:

@@ -48,14 +48,14 @@ def _add_input(group: "argparse._ArgumentGroup") -> None:
         "--input",
         type=_read_input,
         metavar="SHAPE",
-        help="input of code of your own: the side of an RGB square, e.g. 224 (the default), or "
-        "channels and sides, e.g. 3x224x224",
+        help="input of code of your own or of an ONNX file: the side of an RGB square, e.g. 224 "
+        "(the default), or channels and sides, e.g. 3x224x224",
     )
     group.add_argument(
         "--preprocess",
         metavar="WAY",
-        help="what makes an input of a file for code of your own: grey, channels, log-mel, "
-        "waveform, array, with options as log-mel:rate=16000,hop=160, or file.py:callable "
+        help="what makes an input of a file for code of your own or an ONNX file: grey, channels, "
+        "log-mel, waveform, array, with options as log-mel:rate=16000,hop=160, or file.py:callable "
         "(default: rgb, a photo)",
     )
     group.add_argument(

@@ -33,6 +33,16 @@ class Guess:
     """A key of `NORMALISATIONS`."""
     labels: tuple[str, ...]
     """Names of classes that the file holds."""
+    shape: tuple[int, ...] = ()
+    """Channels and sides of one input, channels first; 0 where the file leaves one open."""
+
+    @property
+    def photo(self) -> bool:
+        """Whether a photo of three colours may be meant."""
+        if not self.shape:
+            return True
+        channels, *sides = self.shape
+        return channels in (0, 3) and len(sides) == 2 and (0 in sides or sides[0] == sides[1])
 
 
 def guess(model: ModelProto, title: str) -> Guess:
@@ -42,14 +52,16 @@ def guess(model: ModelProto, title: str) -> Guess:
         CheckpointError: it has no single input.
     """
     shape = read_shape(find_input(model, title))
-    last = len(shape) == 4 and shape[3] == 3 and shape[1] != 3
+    last = len(shape) == 4 and shape[3] in (1, 3) and shape[1] not in (1, 3)
     sides = [side for side in (shape[1:3] if last else shape[2:4]) if side]
+    own = (*shape[3:], *shape[1:3]) if last else shape[1:]
     return Guess(
         size=max(sides, default=_SIDE),
         fixed=bool(sides),
         channels_last=last,
         normalisation=_normalisation(model, find_input(model, title).name),
         labels=_labels(model),
+        shape=tuple(side or 0 for side in own),
     )
 
 

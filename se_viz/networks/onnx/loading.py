@@ -19,15 +19,18 @@ from torch import nn
 
 from se_viz.confined import Bounds, ConfinedError, run_confined
 from se_viz.devices import choose_device
-from se_viz.errors import CheckpointError
+from se_viz.errors import CheckpointError, NetworkError
 from se_viz.files import read_file
+from se_viz.inputs import Preprocess
 from se_viz.names import show_name
 from se_viz.networks.card import NetworkCard
 from se_viz.networks.cost import count_cost
 from se_viz.networks.labels import imagenet_classes, numbered_classes
 from se_viz.networks.network import Network
 from se_viz.networks.onnx.guesses import NORMALISATIONS, Guess
+from se_viz.networks.sources import suggest_way
 from se_viz.networks.stems import name_network
+from se_viz.networks.views import Sight, read_view
 from se_viz.networks.zoo import OWN
 
 MAX_BYTES = 2**30
@@ -52,31 +55,37 @@ def look_at_onnx(
     title = _title(source, name)
     output = _run("look", _content(source, title), title, _LOOK, watch)
     values = json.loads(bytes(output))
-    return Guess(**{**values, "labels": tuple(values["labels"])})
+    lists = {name: tuple(values[name]) for name in ("labels", "shape")}
+    return Guess(**{**values, **lists})
 
 
 def read_onnx(
     source: bytes | Path,
     *,
     size: int | None = None,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
+    shape: Sequence[int] = (),
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
     labels: Sequence[str] = (),
     multi_label: bool | None = None,
+    preprocess: Preprocess | str | None = None,
     device: str | None = None,
     name: str = "",
     watch: Callable[[], None] = lambda: None,
 ) -> Network:
     """Load the network of an ONNX file: architecture and weights, and no code.
 
-    It takes one image of three colours, (batch, 3, size, size) or channels last, and answers one
-    logit a class; a softmax or sigmoid at its end is cut off, and each class is a yes or no of its
-    own where it was a sigmoid (``multi_label`` says otherwise). What is not given is read off the
-    file: ``size``, ``labels``, and whether pixels are to be normalised by ImageNet's ``mean`` and
-    ``std``. Its answers agree with onnxruntime's on noise to a thousandth of the largest.
+    It takes one image of three colours, (batch, 3, size, size) or channels last, or inputs of
+    another ``shape``, (channels, *sides), that ``preprocess`` makes of a file, see
+    `Network.from_model`; and answers one logit a class. A softmax or sigmoid at its end is cut off,
+    and each class is a yes or no of its own where it was a sigmoid (``multi_label`` says
+    otherwise). What is not given is read off the file: ``size``, ``shape``, ``labels``, and whether
+    pixels are to be normalised by ImageNet's ``mean`` and ``std``. Its answers agree with
+    onnxruntime's on noise to a thousandth of the largest.
 
     Raises:
         CheckpointError: the file cannot be read or converted, or answers otherwise.
+        NetworkError: its inputs are no photos, and nothing says what makes them.
         NoSEBlocksError: it has no SE block.
         DeviceError: the device is not on this machine.
     """
@@ -84,24 +93,22 @@ def read_onnx(
     place = choose_device(device).device
     content = _content(source, title)
     guess = look_at_onnx(content, name=title, watch=watch)
-    side = size or guess.size
-    options = {"shape": [3, side, side], "channels_last": guess.channels_last}
+    sight = _see(guess, title, size=size, shape=shape, norm=(mean, std), preprocess=preprocess)
+    options = {"shape": [*sight.shape], "channels_last": guess.channels_last}
     output = _run("prepare", content, title, _PREPARE, watch, **options)
     head, _, ready = bytes(output).partition(b"\n")
     found = json.loads(head)
     model = _convert(ready, channels_last=guess.channels_last)
-    usual = NORMALISATIONS[guess.normalisation]
     named = tuple(labels or guess.labels)
-    stem = name_network(title, ready, (*named, f"{mean} {std} {multi_label}"))
+    told = "" if sight.way is None else f" {sight.details['preprocess']}"
+    stem = name_network(title, ready, (*named, f"{mean} {std} {multi_label}{told}"))
     card = NetworkCard(
         name=OWN + stem,
         title=f"{stem} (ONNX)",
         architecture="ONNX",
         arguments={"channels_last": guess.channels_last},
         classes=_classes(named, found["answer"], title),
-        input_size=side,
-        mean=mean or usual[0],
-        std=std or usual[1],
+        **sight.details,
         top1=None,
         library=LIBRARY,
         date=datetime.now(UTC).date().isoformat(),
@@ -112,10 +119,34 @@ def read_onnx(
         parameters=0,
     )
     # Counted once it is known which blocks it has.
-    Network(model.to(place), card, place)
-    card = replace(card, **asdict(count_cost(model, side)))
+    Network(model.to(place), card, place, sight.way)
+    card = replace(card, **asdict(count_cost(model, sight.shape)))
     _files[model] = ready
-    return Network(model, card, place)
+    return Network(model, card, place, sight.way)
+
+
+def _see(
+    guess: Guess,
+    title: str,
+    *,
+    size: int | None,
+    shape: Sequence[int],
+    norm: tuple[Sequence[float] | None, Sequence[float] | None],
+    preprocess: Preprocess | str | None,
+) -> Sight:
+    """Return what a network sees, by what is given and what the file says."""
+    mean, std = norm
+    if preprocess is not None and preprocess != "rgb":
+        return read_view(tuple(shape) or guess.shape, mean, std, preprocess)
+    if not guess.photo or (shape and (len(shape) != 3 or shape[0] != 3)):
+        own = "x".join(str(side or "?") for side in shape or guess.shape)
+        raise NetworkError(
+            f"{title} takes inputs of {own}, which are no photos of three colours. Say what makes "
+            f"them of a file, e.g. preprocess {suggest_way(tuple(shape) or guess.shape)}."
+        )
+    usual = NORMALISATIONS[guess.normalisation]
+    side = size or (shape[-1] if shape else guess.size)
+    return read_view(side, mean or usual[0], std or usual[1], None)
 
 
 def file_of(network: Network) -> bytes:

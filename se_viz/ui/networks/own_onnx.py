@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from se_viz.errors import SeVizError
+from se_viz.inputs import READY, can_make
 from se_viz.networks.labels import parse_labels
 from se_viz.networks.onnx.guesses import NORMALISATIONS, Guess
 from se_viz.networks.onnx.loading import MAX_BYTES, look_at_onnx, read_onnx
+from se_viz.networks.sources import read_input
 from se_viz.ui.networks.taking import ask_for_all, new_key, take
 from se_viz.ui.session import keys, stop_if_unwanted
 from se_viz.ui.words import as_markdown
@@ -44,6 +46,8 @@ def show_onnx_upload() -> None:
         with st.spinner("Converting the network, and comparing it with onnxruntime…"):
             # Here, since a list that cannot be read is told like a file that cannot.
             options["labels"] = parse_labels(options["labels"])
+            if "shape" in options:
+                options["shape"] = read_input(options["shape"])
             options |= {"name": file.name, "watch": stop_if_unwanted}
             take(read_onnx(file.getvalue(), **options), for_all=for_all)
     except SeVizError as error:
@@ -54,6 +58,17 @@ def show_onnx_upload() -> None:
 
 def _ask(file: "UploadedFile", guess: Guess) -> dict[str, Any]:
     """Let people say what the file leaves open; return the options of `read_onnx`."""
+    options = _ask_photo(file, guess) if guess.photo else _ask_other(file, guess)
+    labels = st.text_area(
+        "Labels, one a line (optional)",
+        "\n".join(guess.labels),
+        key=f"{keys.OWN_LABELS}-{file.file_id}",
+        height=100,
+    )
+    return {**options, "labels": labels}
+
+
+def _ask_photo(file: "UploadedFile", guess: Guess) -> dict[str, Any]:
     left, right = st.columns(2)
     side = left.number_input(
         "Side of the image, in pixels",
@@ -71,14 +86,36 @@ def _ask(file: "UploadedFile", guess: Guess) -> dict[str, Any]:
         key=f"{keys.OWN_PIXELS}-{file.file_id}",
         help="As in training: other values give other answers, and no error.",
     )
-    labels = st.text_area(
-        "Labels, one a line (optional)",
-        "\n".join(guess.labels),
-        key=f"{keys.OWN_LABELS}-{file.file_id}",
-        height=100,
-    )
     mean, std = NORMALISATIONS[pixels]
-    return {"size": side, "mean": mean, "std": std, "labels": labels}
+    return {"size": side, "mean": mean, "std": std}
+
+
+def _ask_other(file: "UploadedFile", guess: Guess) -> dict[str, Any]:
+    """Ask what makes inputs that are no photos, and for sides that the file leaves open."""
+    left, right = st.columns(2)
+    declared = "x".join(str(side or "?") for side in guess.shape)
+    shape = left.text_input(
+        "Shape of one input, channels first",
+        declared,
+        key=f"{keys.OWN_SIZE}-{file.file_id}",
+        help="Put numbers in place of ?, which the file leaves open.",
+    )
+    ways = [name for name in READY if name != "rgb" and can_make(name, guess.shape)]
+    way = right.selectbox(
+        "Made of",
+        ways,
+        format_func=lambda name: f"{name}: {READY[name].words}",
+        key=f"{keys.OWN_PIXELS}-{file.file_id}",
+        help="As in training: other values give other answers, and no error.",
+    )
+    options = right.text_input(
+        "Options of it",
+        "",
+        placeholder=",".join(f"{key}={value:g}" for key, value in READY[way].options.items())
+        or "none",
+        key=f"{keys.OWN_WAY}-{file.file_id}",
+    )
+    return {"shape": shape, "preprocess": f"{way}:{options}" if options else way}
 
 
 def _look(file: "UploadedFile") -> Guess:

@@ -292,6 +292,7 @@ OWN_FOR_ALL = "own-for-all"
 OWN_LABELS = "own-labels"
 OWN_MULTI_LABEL = "own-multi-label"
 OWN_ONNX = "own-onnx"
+OWN_WAY = "own-way"
 OWN_ONNX_GUESS: "Key[tuple[str, Guess] | None]" = Key("own-onnx-guess", None)
 """A file that was dropped, by its number, and what it seems to take."""
 OWN_SIZE = "own-size"
