@@ -15,12 +15,14 @@ from se_viz.networks.card import NetworkCard, card_from_json
 _PACKAGED = Path(__file__).parents[1] / "checkpoints"
 FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "checkpoints"
 """Where the bundled weights lie: inside an installed package, or at the top of a clone."""
+FIRST = "se_resnet50_half_imagenette"
+"""The network that everything begins with, where a folder has it; the others come by name."""
 _CARD_BYTES = 16 << 20
 """Largest card that is read: names of 21,843 classes take one megabyte."""
 
 
 def read_cards(folder: Path | None = None) -> tuple[NetworkCard, ...]:
-    """Read the cards of a folder, by name.
+    """Read the cards of a folder, ``FIRST`` first and the others by name.
 
     Those that cannot be read are left out, see `damaged_cards`.
     """
@@ -54,7 +56,7 @@ def _scan(folder: Path) -> tuple[tuple[NetworkCard, ...], dict[str, str]]:
         return (), {
             folder.name: f"{folder} cannot be read: {error.strerror}. Check who may read it."
         }
-    for name in names:
+    for name in sorted(names, key=lambda name: name != f"{FIRST}.json"):
         try:
             cards.append(_read_card(folder / name))
         except CheckpointError as error:

@@ -86,7 +86,7 @@ def test_a_search_for_one_network_shows_its_details(page: Page):
     widths.
     """
     search(page, "torchvision b0")
-    expect(page.get_by_text("1 of 433 networks.")).to_be_visible()
+    expect(page.get_by_text("1 of 434 networks.")).to_be_visible()
     expect(
         page.get_by_role("heading", name="efficientnet_b0 · IMAGENET1K_V1 (torchvision)")
     ).to_be_visible()

@@ -103,6 +103,12 @@ def test_a_network_is_bundled():
     assert BUNDLED
 
 
+def test_the_first_one_is_the_one_that_everything_begins_with():
+    """By name the other one would come first."""
+    assert [*BUNDLED] == ["se_resnet50_half_imagenette", "se_efficientnet_lite0"]
+    assert list_networks()[:2] == read_cards()
+
+
 @pytest.mark.parametrize("bundled", BUNDLED.values(), ids=BUNDLED)
 def test_a_bundled_network_loads(bundled: NetworkCard):
     """Hash, names, shapes and finite values are checked on the way; the card's count is the
@@ -125,7 +131,7 @@ def test_a_bundled_network_is_small_enough_for_a_clone(bundled: NetworkCard):
 def test_a_bundled_card_is_filled_in(bundled: NetworkCard):
     """A reader may ask about data, command, licence and accuracy of any weights we ship."""
     blank = {name for name, value in asdict(bundled).items() if value in ("", None)}
-    assert blank <= {"notes", "weights", "source", "resize", "preprocess"}
+    assert blank <= {"notes", "weights", "source", "resize", "preprocess", "lenders"}
     assert bundled.top1 is not None
     assert 0 < bundled.top1 <= 1
     assert bundled.blocks == 16

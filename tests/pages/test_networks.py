@@ -132,7 +132,7 @@ def test_the_table_says_what_each_network_costs(page: AppTest):
 
 
 def test_details_stand_above_the_table(page: AppTest):
-    """Below a table of 433 rows nobody sees what a click has shown."""
+    """Below a table of 434 rows nobody sees what a click has shown."""
     run(page)
     kinds = [type(element).__name__ for element in page.main]
     assert kinds.index("Metric") < kinds.index("Dataframe")
