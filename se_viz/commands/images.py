@@ -29,7 +29,7 @@ _DECODERS = 2
 
 def gates(arguments: argparse.Namespace) -> int:
     """Show or write every gate for each image; return 1 if an image was left out, 2 if all were."""
-    network = load(arguments, photos=False)
+    network = load(arguments)
     if not arguments.out:
         return end(_write_gates(network, arguments, None), arguments.missing)
     _check_rows(network, arguments.images, arguments.out)
@@ -53,7 +53,7 @@ def health(arguments: argparse.Namespace) -> int:
     Return 1 if an image was left out, 2 if all were.
     """
     limits = read_limits(arguments.limit)
-    network = load(arguments, photos=False)
+    network = load(arguments)
     records = {}
 
     def note(path: Path, analysis: Analysis) -> None:

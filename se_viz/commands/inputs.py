@@ -21,8 +21,10 @@ from se_viz.readings import Reading
 from se_viz.terminal import complain
 
 
-def load(arguments: argparse.Namespace, *, photos: bool = True) -> Network:
+def load(arguments: argparse.Namespace, *, photos: bool = False) -> Network:
     """Load the network that was asked for, or the first there is.
+
+    With ``photos`` the command is about them alone.
 
     Raises:
         NetworkError: it sees no photos, which a command needs that says so.
@@ -31,7 +33,8 @@ def load(arguments: argparse.Namespace, *, photos: bool = True) -> Network:
     if photos and not network.sees_photos:
         raise NetworkError(
             f"{network.card.title} sees no photos ({network.card.preprocess}), and `se_viz "
-            f"{arguments.command}` is about photos so far. Use `se_viz gates` or `se_viz health`."
+            f"{arguments.command}` is about photos. Use `se_viz gates`, `health`, `attribute`, "
+            "`score` or `counterfactuals`."
         )
     return _read_at(network, arguments) if "region" in arguments else network
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 from PIL import Image
+from torch import Tensor
 
 from se_viz.attribution.catalogue import METHODS, find_method
 from se_viz.attribution.pixels import attribute as explain
@@ -21,13 +22,12 @@ from se_viz.attribution.question import (
     map_bytes,
     settings_of,
 )
-from se_viz.charts import LIGHT, Map, fit_reach, paint_map, to_png
+from se_viz.charts import LIGHT, Map, depict, fit_reach, paint_map, to_png
 from se_viz.commands.inputs import find_class, load, write
 from se_viz.commands.progress import Work, end, whole, work_on
 from se_viz.errors import AttributionError, SeVizError
 from se_viz.experiments import Analysis, analyse
 from se_viz.files import told, write_file
-from se_viz.images import open_image
 from se_viz.names import name_path, show_name
 from se_viz.networks import Network
 
@@ -58,7 +58,7 @@ class _Photo:
     path: Path
     stem: str
     """What its files are called; no other image's are."""
-    square: Image.Image
+    square: Image.Image | Tensor
     analysis: Analysis
     target: Target
 
@@ -147,7 +147,7 @@ def _explain_photo(
 ) -> None:
     network = task.network
     try:
-        square = network.crop(open_image(path))
+        square = network.see(path)
         analysis = analyse(network, square, whole=True)
         best = int(analysis.logits.argmax()) if task.target is None else task.target
         target = Target(best, task.against)
@@ -156,7 +156,7 @@ def _explain_photo(
         work.leave_out(path, error, len(task.methods))
         return
     photo = _Photo(path, stem, square, analysis, target)
-    inputs = network.preprocess(square, whole=True)
+    inputs = network.take(square, whole=True)
     for method, options in task.methods.items():
         try:
             attribution = explain(
@@ -201,9 +201,10 @@ def _write_map(
     }
 
 
-def _paint(square: Image.Image, attribution: Attribution) -> bytes:
+def _paint(square: Image.Image | Tensor, attribution: Attribution) -> bytes:
+    photo = square if isinstance(square, Image.Image) else depict(square[0].cpu().numpy())
     values = Map(attribution.map.numpy(), attribution.signed)
-    picture = paint_map(square, values, LIGHT, reach=fit_reach([values]), opacity=_OPACITY)
+    picture = paint_map(photo, values, LIGHT, reach=fit_reach([values]), opacity=_OPACITY)
     # Whole pixels of the map stay whole: nothing between them was computed.
     times = max(1, ceil(_SIDE / min(picture.size)))
     size = (picture.width * times, picture.height * times)

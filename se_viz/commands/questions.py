@@ -85,7 +85,7 @@ def _gather_lenders(
             gallery += read_lenders(network.card, network.inspection.sites, arguments.checkpoints)
         except CheckpointError as error:
             complain(f"{error} Without it, fewer images lend their gates.")
-    if len(gallery) <= arguments.lenders:
+    if len(gallery) <= arguments.lenders and network.sees_photos:
         gallery += [see_image(network, path).lender for path in find_images([])]
     return gallery
 

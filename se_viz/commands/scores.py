@@ -57,7 +57,8 @@ def score(arguments: argparse.Namespace) -> int:
     with work_on(arguments.images) as work:
         for path in arguments.images:
             try:
-                surveyed = survey_scores(network, open_image(path), survey)
+                seen = open_image(path) if network.sees_photos else network.prepare(path)
+                surveyed = survey_scores(network, seen, survey)
             except SeVizError as error:
                 work.leave_out(path, error)
                 continue

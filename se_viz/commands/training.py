@@ -24,7 +24,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from se_viz.train.evaluate import evaluate_folder
     from se_viz.train.options import LIST
 
-    network = load(arguments)
+    network = load(arguments, photos=True)
     folder = arguments.data
     if folder is None or not (folder / LIST).is_file():
         folder = find_data(folder)

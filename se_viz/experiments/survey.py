@@ -16,7 +16,6 @@ from se_viz.experiments.counterfactuals import (
     run_counterfactuals,
     run_lenders,
 )
-from se_viz.images import open_image
 from se_viz.names import name_path
 from se_viz.networks import Network
 from se_viz.networks.lenders import Lender
@@ -48,7 +47,7 @@ def see_image(network: Network, path: Path) -> Seen:
     Raises:
         ImageError: the file cannot be used.
     """
-    gates = gates_of(analyse(network, open_image(path)))
+    gates = gates_of(analyse(network, network.see(path), whole=True))
     return Seen(path, hashlib.sha256(path.read_bytes()).hexdigest(), gates)
 
 
@@ -79,14 +78,14 @@ def survey_image(
 
     See `run_lenders`.
     """
-    image = open_image(photo.path)
+    image = network.see(photo.path)
     counterfactuals = list[Counterfactual]()
     for question in questions:
         if question.kind == "other":
-            counterfactuals += run_lenders(network, image, lenders, question.scope)
+            counterfactuals += run_lenders(network, image, lenders, question.scope, whole=True)
         else:
             gates = photo.gates
             if question.kind == "mean":
                 gates = mean_gates([lender.gates for lender in lenders])
-            counterfactuals += run_counterfactuals(network, image, question, gates)
+            counterfactuals += run_counterfactuals(network, image, question, gates, whole=True)
     return tuple(counterfactuals)

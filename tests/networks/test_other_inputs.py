@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from scipy.io import wavfile
 from torch import nn
 
 from se_viz import Network, capture_gates, load_network
 from se_viz.__main__ import main
+from se_viz.attribution.pixels import attribute
 from se_viz.errors import InputError, NetworkError
 from se_viz.experiments import analyse, analyse_together
 from se_viz.images import list_samples, open_image
@@ -203,8 +205,10 @@ def test_a_listed_network_of_sound(capsys: pytest.CaptureFixture[str]):
 
 
 REFUSED = {
-    "score x.npy --preprocess array --input 1x100": "ears.py:wave sees no photos (array), and "
-    "`se_viz score` is about photos so far. Use `se_viz gates` or `se_viz health`.",
+    "evaluate --preprocess array --input 1x100": "ears.py:wave sees no photos (array), and "
+    "`se_viz evaluate` is about photos. Use `se_viz gates`, `health`, `attribute`, `score` or ",
+    "score x.npy --preprocess array --input 1x100": "x.npy: Scores compare maps of two dimensions",
+    "counterfactuals x.npy --preprocess array --input 1x100": "There is no other image to take ",
     "gates x.npy --input 1x100": "The input 1x100 of ears.py:wave is no square of three colours, "
     "which is what photos become here. Name what makes it of a file, e.g. preprocess waveform, ",
     "gates x.npy --preprocess array --input 1x101": "x.npy: The file becomes 1x100, and "
@@ -224,6 +228,34 @@ def test_what_cannot_become_an_input_is_one_sentence(
     """It says what was found, what is needed and what to do next."""
     assert main([*words.split(), "--network", "ears.py:wave", "--device", "cpu"]) == 2
     assert capsys.readouterr().err.startswith(f"se_viz: {sentence}")
+
+
+def test_maps_of_a_sound_are_the_librarys(tmp_path: Path):
+    """Of two files: numbers, pictures on the grid of the input, and a table."""
+    words = ["attribute", "sounds", "--network", "ears.py:sound", "--device", "cpu"]
+    words += ["--preprocess", "log-mel:hop=80", "--input", "1x32x50", "--methods", "saliency"]
+    assert main([*words, "--out", str(tmp_path / "maps")]) == 0
+    network = load_network("ears.py:sound", "cpu", preprocess="log-mel:hop=80", input="1x32x50")
+    for file in sorted(Path("sounds").iterdir()):
+        inputs = network.prepare(file)
+        best = int(network.model(inputs).argmax())
+        with np.load(tmp_path / "maps" / f"{file.stem}.saliency.npz") as arrays:
+            expected = attribute(network, inputs, best, "saliency").map
+            np.testing.assert_allclose(arrays["values"], expected.numpy(), rtol=1e-5)
+        with Image.open(tmp_path / "maps" / f"{file.stem}.saliency.png") as picture:
+            assert picture.width * 32 == picture.height * 50
+
+
+def test_sounds_lend_each_other_their_gates(tmp_path: Path):
+    """No sample does: a photo is no sound."""
+    words = ["counterfactuals", "sounds", "--network", "ears.py:sound", "--device", "cpu"]
+    words += ["--preprocess", "log-mel:hop=80", "--input", "1x32x50", "--kinds", "other"]
+    assert main([*words, "--out", str(tmp_path / "table.csv")]) == 0
+    table = pd.read_csv(tmp_path / "table.csv")
+    files = {file.name for file in Path("sounds").iterdir()}
+    assert {Path(name).name for name in table["lender"]} == files
+    assert {Path(name).name for name in table["image"]} == files
+    assert not any(table["image"].to_numpy() == table["lender"].to_numpy())
 
 
 def test_a_model_of_another_input_is_refused_with_its_shape():

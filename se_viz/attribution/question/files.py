@@ -41,7 +41,7 @@ def npz_bytes(attributions: Sequence[Attribution], classes: Sequence[str]) -> by
 
 
 def map_bytes(attribution: Attribution, classes: Sequence[str], **about: Any) -> bytes:
-    """Return one attribution as an ``.npz`` file: ``values`` is (height, width) float32.
+    """Return one attribution as an ``.npz`` file: ``values`` has the input's sides, float32.
 
     ``class``, ``against``, ``method`` and ``title`` are texts; ``settings`` is JSON, with every
     option of the method, the baseline and the stage; ``explained`` and ``completeness_error`` are

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 from PIL import Image
+from torch import Tensor
 
 from se_viz.attribution.catalogue import COMMON, METHODS, find_method
 from se_viz.attribution.pixels import attribute
@@ -65,14 +66,15 @@ class Surveyed:
     """Methods without a map that can be scored, and why."""
 
 
-def survey_scores(network: Network, image: Image.Image, survey: Survey) -> Surveyed:
-    """Make and score the maps of one image, and score the controls.
+def survey_scores(network: Network, image: Image.Image | Tensor, survey: Survey) -> Surveyed:
+    """Make and score the maps of one image, or of an input that `Network.prepare` made, and score
+    the controls.
 
     Raises:
         AttributionError: there is no such class.
         TooLittleMemoryError: the device has too little memory.
     """
-    inputs = network.preprocess(image)
+    inputs = network.take(image)
     index = _best(network, inputs) if survey.target is None else survey.target
     target = Target(index, survey.against)
     # First: a class that is not there should not be told of once for each method.
