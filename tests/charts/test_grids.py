@@ -1,5 +1,7 @@
 """Inputs of any shape on a flat grid."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -73,8 +75,8 @@ def test_a_map_lies_on_the_picture_of_its_input(shape: tuple[int, ...]):
     assert picture.width % columns == 0
     assert max(picture.size) >= 256
     span = fit_span(values, signed=True)
-    overlay = draw_overlay(picture, values, LIGHT, span=span, opacity=0.8, title="")
-    assert np.shape(overlay.to_dict()["data"][0]["z"]) == (rows, columns)
+    overlay: Any = draw_overlay(picture, values, LIGHT, span=span, opacity=0.8, title="")
+    assert overlay.data[0].z.shape == (rows, columns)
     draw_panel(picture, values, LIGHT, span=span, title="")
     assert paint_map(picture, Map(values, True), LIGHT, reach=1.0, opacity=1.0).size == picture.size
 
