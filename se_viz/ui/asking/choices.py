@@ -86,8 +86,7 @@ def replace_image(choices: Choices, image: ChosenImage) -> Choices:
     return replace(chosen, at=choices.at, beside=choices.beside)
 
 
-# Shared: nobody writes into an input, and a copy for everyone who asks would take its memory again.
-@st.cache_resource(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, max_size="256MB", show_spinner=False)
 def _get_input(
     digest: str, name: str, device: str, *, _content: bytes, _watch: Callable[[int], None]
 ) -> tuple[Input, Image.Image]:
