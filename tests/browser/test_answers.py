@@ -99,6 +99,8 @@ def test_every_page_of_a_region(browser: Browser, address: str, name: str):
         # A link of a region opens it for somebody else.
         go_to(page, "Explore")
         expect_answer(page)
+        # The address is written after the page.
+        expect(page).to_have_url(re.compile(r"photo=chelsea.*region=|region=.*photo=chelsea"))
         link = page.url
     with open_visit(browser, link) as visit:
         expect_answer(visit.page)

@@ -29,6 +29,9 @@ def test_a_sound_is_dropped_and_its_gates_are_shown(visit: Visit):
     page = visit.page
     drop = page.get_by_test_id("stMain").get_by_text("Drop a WAV file here (up to 20 MB)")
     expect(drop).to_be_visible()
+    expect_idle(page)
+    # Until the run ends, the place for photos may still be in the document.
+    expect(page.get_by_test_id("stMain").locator("input[type=file]")).to_have_count(1)
     name, content = file_for("signal")
     file = FilePayload(name=name, mimeType="audio/wav", buffer=content)
     page.get_by_test_id("stMain").locator("input[type=file]").set_input_files(file)

@@ -11,6 +11,7 @@ from PIL import Image
 from se_viz.errors import CheckpointError, DataError, NetworkError
 from se_viz.networks import list_networks, load_network
 from se_viz.networks.architectures import build
+from se_viz.networks.checkpoints import read_cards
 from se_viz.networks.config import CONFIG
 from se_viz.networks.zoo import damaged_networks, find_card, list_on_disk
 from tests.support.own_code import write_net
@@ -40,8 +41,9 @@ def write(text: str, place: str = "se_viz.toml") -> Path:
 
 
 def names() -> list[str]:
-    """Return the names before those of the catalogue."""
-    return [card.name for card in list_networks() if "/" not in card.name]
+    """Return the names before those of the catalogue; of the bundled ones the first alone."""
+    rest = {card.name for card in read_cards()[1:]}
+    return [card.name for card in list_networks() if "/" not in card.name and card.name not in rest]
 
 
 FULL = """
