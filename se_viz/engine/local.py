@@ -36,7 +36,8 @@ from se_viz.engine.questions import (
 )
 from se_viz.engine.recent import Recent
 from se_viz.engine.views import Load, NetworkView, Seen, view_of
-from se_viz.gates import Inspection, inspect_gates
+from se_viz.errors import NoSEBlocksError
+from se_viz.gates import Inspection, find_gates, inspect_gates
 from se_viz.gates.gains import find_gains, include_gains
 from se_viz.networks import Network, NetworkCard
 from se_viz.networks.architectures import build
@@ -156,10 +157,16 @@ class LocalEngine:
             SeVizError: its library is missing, or it has no such blocks.
         """
         if card.library == GIVEN:
-            return self.view(card.name).inspection
+            view = self.view(card.name)
+            if view.lack:
+                raise NoSEBlocksError(view.lack)
+            return view.inspection
         # Weights of its own: a loaded network may be running for somebody else.
         model = build(card, num_classes=card.num_classes or len(card.classes))
         inspection = inspect_gates(model, size=card.input_size)
+        if not (inspection.sites or inspection.refused or inspection.others):
+            # Raises, with the reason.
+            find_gates(model, size=card.input_size)
         return include_gains(
             inspection, find_gains(model, {site.block for site in inspection.sites})
         )
@@ -200,7 +207,7 @@ class LocalEngine:
     def _load(self, name: str, device: str) -> Network:
         with memory_in_words(device, name):
             # Never what the name itself says: it may come from a browser.
-            network = load_listed(name, device)
+            network = load_listed(name, device, plain=True)
         self._after_loading()
         return network
 

@@ -49,6 +49,8 @@ class NetworkView:
     """Name of the device it runs on."""
     precision: str = "float32"
     """Of its weights."""
+    lack: str = ""
+    """Why there are no gates to see, in one sentence; empty where it has SE blocks."""
 
     @property
     def sees_photos(self) -> bool:
@@ -115,4 +117,12 @@ def view_of(name: str, network: Network) -> NetworkView:
     """
     precision = str(network.precision).removeprefix("torch.")
     device = str(network.device)
-    return NetworkView(name, network.card, network.classes, network.inspection, device, precision)
+    return NetworkView(
+        name=name,
+        card=network.card,
+        classes=network.classes,
+        inspection=network.inspection,
+        device=device,
+        precision=precision,
+        lack=network.lack,
+    )

@@ -1,6 +1,7 @@
 """One image through one network: its answer and every gate, from a single forward pass."""
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
@@ -32,7 +33,7 @@ class Analysis:
     """Probabilities as of `Network.probabilities`, float32 on the CPU."""
     records: tuple[GateRecord, ...]
     """One record an SE block, batch of one, in forward order; gates are gate x gain where a
-    network has a gain."""
+    network has a gain. None of a network without SE blocks."""
     logits: Float[Tensor, "classes"]
     """What they were made of, float32 on the CPU."""
 
@@ -160,10 +161,7 @@ def _pass(network: Network, changes: _Changes, items: Sequence[_Item]) -> list[A
     keeps = [keep for _, keep in items]
     # One alone gets the digits of a plain pass.
     batch = lay_out(torch.cat(images)) if len(images) > 1 else images[0]
-    capture = capture_gates(
-        network.model, keep_features=frozenset().union(*keeps), blocks=gains.keys()
-    )
-    with torch.inference_mode(), edit_gates(network.model, changes), capture as records:
+    with torch.inference_mode(), _capture(network, changes, keeps) as records:
         logits = network.model(batch).float().cpu()
     # Outside inference mode, so that the records may be used in autograd.
     with torch.inference_mode(False):
@@ -176,6 +174,20 @@ def _pass(network: Network, changes: _Changes, items: Sequence[_Item]) -> list[A
             # Cloned for the same reason as the records are in `_row`.
             analyses.append(Analysis(shares[row].clone(), image_records, logits[row].clone()))
         return analyses
+
+
+@contextmanager
+def _capture(
+    network: Network, changes: _Changes, keeps: Collection[frozenset[str]]
+) -> Iterator[Sequence[GateRecord]]:
+    if network.lack:
+        yield ()
+        return
+    blocks = {site.block for site in network.inspection.sites}
+    keep = frozenset().union(*keeps)
+    capture = capture_gates(network.model, keep_features=keep, blocks=blocks)
+    with edit_gates(network.model, changes), capture as records:
+        yield records
 
 
 def _row(record: GateRecord, row: int, keep: frozenset[str]) -> GateRecord:

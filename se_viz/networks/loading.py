@@ -34,6 +34,7 @@ def load_network(
     multi_label: bool = False,
     preprocess: str = "",
     answer: str = "",
+    plain: bool = False,
 ) -> Network:
     """Load a network by name, or one of ``folder``, to a device (default: the best there is).
 
@@ -48,6 +49,8 @@ def load_network(
 
     A network of the zoo that is not on this disk is fetched only with ``download=True``. ``config``
     is a file that lists networks of one's own (default: ``se_viz.toml`` in the working directory).
+    With ``plain`` the network may be without SE blocks, to be compared with one that has some, see
+    `Network.from_model`.
 
     Raises:
         NetworkError: there is no network of this name, the library that builds it is not
@@ -62,7 +65,9 @@ def load_network(
                 f"{name} is a listed network, with weights and classes of its own. Give these for "
                 "code of your own, file.py:callable, or read your weights by `read_own`."
             )
-        return load_listed(name, device, folder=folder, download=download, config=config)
+        return load_listed(
+            name, device, folder=folder, download=download, config=config, plain=plain
+        )
     names = () if labels is None or isinstance(labels, (str, Path)) else tuple(labels)
     source = make_source(
         name,
@@ -73,7 +78,7 @@ def load_network(
         preprocess=preprocess,
         answer=answer,
     )
-    return make_network(source, device, classes=names)
+    return make_network(source, device, classes=names, plain=plain)
 
 
 def load_listed(
@@ -83,6 +88,7 @@ def load_listed(
     folder: Path | None = None,
     download: bool = False,
     config: Path | str | None = None,
+    plain: bool = False,
 ) -> Network:
     """Load a network that `list_networks` has; see `load_network`.
 
@@ -94,7 +100,7 @@ def load_listed(
     """
     source = None if folder else find_source(name, config)
     if source:
-        return make_network(source, device)
+        return make_network(source, device, plain=plain)
     card = find_card(name, folder, config=config)
     place = choose_device(device).device
     own = folder is None and card.name.startswith(OWN)
@@ -109,4 +115,5 @@ def load_listed(
     else:
         model = build(card, num_classes=len(card.classes))
         read_weights(model, file, holder)
-    return Network(model.eval().requires_grad_(False).to(place), card, place, way_of(card))
+    model = model.eval().requires_grad_(False).to(place)
+    return Network(model, card, place, way_of(card), plain=plain)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,16 @@ from se_viz.networks.views import read_view
 
 
 def make_network(
-    source: Source, device: str | None = None, *, classes: Sequence[str] = ()
+    source: Source,
+    device: str | None = None,
+    *,
+    classes: Sequence[str] = (),
+    plain: bool = False,
 ) -> Network:
     """Make a network of one's own, and move it to a device (default: the best there is).
 
-    ``classes`` are names of its classes, where no file has them.
+    ``classes`` are names of its classes, where no file has them. With ``plain`` code may make one
+    without SE blocks, see `Network.from_model`.
 
     Raises:
         NetworkError: its code fails, or returns no network that can be shown.
@@ -59,7 +65,7 @@ def make_network(
     if source.architecture:
         return _of_architecture(source, names, device)
     # The one place that knows who loads which form of a name.
-    load = {Form.CODE: _of_code, Form.ONNX: _of_onnx}[form_of(source.make)]
+    load = {Form.CODE: partial(_of_code, plain=plain), Form.ONNX: _of_onnx}[form_of(source.make)]
     return load(source, names, device)
 
 
@@ -101,7 +107,9 @@ def _of_architecture(source: Source, classes: tuple[str, ...], device: str | Non
     return replace(network, card=replace(network.card, **changes))
 
 
-def _of_code(source: Source, classes: tuple[str, ...], device: str | None) -> Network:
+def _of_code(
+    source: Source, classes: tuple[str, ...], device: str | None, *, plain: bool
+) -> Network:
     # First: a device that is not there should be told before somebody's code runs for minutes.
     place = choose_device(device).device
     made = call_source(source)
@@ -114,7 +122,8 @@ def _of_code(source: Source, classes: tuple[str, ...], device: str | None) -> Ne
                 f"{source.shown} returns a se_viz.Network, which says itself what its answer is. "
                 "Leave answer out, or give `Network.from_model` the answer there."
             )
-        return _of_network(made, model, source, classes, notes)
+        network = _of_network(made, model, source, classes=classes, plain=plain)
+        return _named(network, source, notes)
     _check_photo(source)
     network = Network.from_model(
         model,
@@ -125,6 +134,7 @@ def _of_code(source: Source, classes: tuple[str, ...], device: str | None) -> Ne
         multi_label=source.multi_label,
         preprocess=_way_of(source),
         answer=find_answer(source) if source.answer else "classes",
+        plain=plain,
     )
     return _named(network, source, notes)
 
@@ -137,7 +147,7 @@ def _way_of(source: Source) -> Preprocess | str | None:
 
 
 def _of_network(
-    made: Network, model: nn.Module, source: Source, classes: tuple[str, ...], notes: str
+    made: Network, model: nn.Module, source: Source, *, classes: tuple[str, ...], plain: bool
 ) -> Network:
     """Return a network that code has made itself, with what the source says otherwise."""
     changes: dict[str, Any] = {"classes": classes, "multi_label": source.multi_label}
@@ -154,7 +164,7 @@ def _of_network(
         changes |= sight.details
     changes = {name: value for name, value in changes.items() if value}
     place = next((value.device for value in model.parameters()), made.device)
-    return _named(Network(model, replace(made.card, **changes), place, way), source, notes)
+    return Network(model, replace(made.card, **changes), place, way, plain=plain)
 
 
 def _named(network: Network, source: Source, notes: str) -> Network:

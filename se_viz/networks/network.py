@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as transforms
 
-from se_viz.errors import NetworkError
+from se_viz.errors import NetworkError, NoSEBlocksError
 from se_viz.gates import Inspection, find_gates
 from se_viz.gates.following import lend_findings
 from se_viz.gates.gains import find_gains, include_gains
@@ -52,6 +52,10 @@ class Network:
     """Where it runs."""
     way: Preprocess | None = field(default=None, repr=False)
     """What makes an input of an open file; None: a photo is scaled, cut and normalised."""
+    plain: bool = field(default=False, repr=False)
+    """Whether it may be without SE blocks, such as the plain twin that one with blocks is compared
+    with."""
+    _lack: str = field(init=False, repr=False)
     _inspection: Inspection = field(init=False, repr=False)
     _kinds: dict[str, tuple[str, type]] = field(init=False, repr=False)
 
@@ -59,16 +63,16 @@ class Network:
         """Check every SE block.
 
         Raises:
-            NoSEBlocksError: the model has no SE block that can be read.
+            NoSEBlocksError: the model has no SE block that can be read, and may not be ``plain``,
+                or has some that cannot be read.
             NetworkError: it does not return one logit for each class.
         """
         inspection = inspect_model(self.model, self.card.shape)
-        if not inspection.sites:
-            # Raises, with the reason.
-            find_gates(self.model, size=self.card.shape)
+        lack = "" if inspection.sites else _say_lack(self, inspection)
         check_answer(inspection.returned, self.card.title, self.classes)
         gains = find_gains(self.model, {site.block for site in inspection.sites})
         # The way to set a field of a frozen record while it is made.
+        object.__setattr__(self, "_lack", lack)
         object.__setattr__(self, "_inspection", include_gains(inspection, gains))
         object.__setattr__(self, "_kinds", _kinds_of(self.model))
 
@@ -92,6 +96,11 @@ class Network:
                 "Network.from_model."
             )
         return self._inspection
+
+    @property
+    def lack(self) -> str:
+        """Why there are no gates to see, in one sentence; empty where it has SE blocks."""
+        return self._lack
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -131,6 +140,7 @@ class Network:
         multi_label: bool = False,
         preprocess: Preprocess | str | None = None,
         answer: Answer = "classes",
+        plain: bool = False,
     ) -> "Network":
         """Make a network of any model that takes (batch, 3, height, width), or inputs that
         ``preprocess`` makes, and returns (batch, classes) logits.
@@ -154,11 +164,15 @@ class Network:
         returns (batch, numbers), which are taken as they are; or a pair of both, a kind and what
         picks the mask, boxes, embedding, or with ``classes`` the logits.
 
+        With ``plain`` the model may be without SE blocks, to be compared with one that has some:
+        its answers can be read and explained, and what needs gates refuses it.
+
         Inputs have the model's precision, also half or double; records are float32. Of
         `nn.DataParallel` it takes the model inside.
 
         Raises:
-            NoSEBlocksError: the model has no SE block that se_viz knows, is compiled or quantised.
+            NoSEBlocksError: the model has no SE block that se_viz knows and is not to be ``plain``,
+                is compiled or quantised.
             NetworkError: it does not run on one image of three colours, or does not return one
                 logit for each class, but probabilities; or an argument is none.
         """
@@ -191,7 +205,7 @@ class Network:
             (value.device for value in chain(model.parameters(), model.buffers())),
             torch.device("cpu"),
         )
-        return cls(model, card, place, view.way)
+        return cls(model, card, place, view.way, plain=plain)
 
     @property
     def reader(self) -> Reader | None:
@@ -329,6 +343,21 @@ class Network:
                 f"the shape {'x'.join(map(str, self.card.shape))}. Give it a file with `se_viz "
                 "gates FILE`, or in Python with `Network.prepare`."
             )
+
+
+def _say_lack(network: Network, inspection: Inspection) -> str:
+    """Return why a network without SE blocks shows no gates.
+
+    Raises:
+        SeVizError: the same, where it has to have some, or where those that it has cannot be read.
+    """
+    try:
+        find_gates(network.model, size=network.card.shape)
+    except NoSEBlocksError as error:
+        if network.plain and not inspection.refused:
+            return str(error)
+        raise
+    return ""
 
 
 def _kinds_of(model: nn.Module) -> dict[str, tuple[str, type]]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from se_viz.attribution.catalogue import REFUSED, Method, find_method
 from se_viz.attribution.passes import Facts, refuse_plain, trace_rules
 from se_viz.attribution.pixels.run import ROUNDING, attribute_unproven
-from se_viz.attribution.question import NO_STAGE, make_baseline, stage_ends
+from se_viz.attribution.question import make_baseline, say_no_stage, stage_ends
 from se_viz.devices import line_of
 from se_viz.errors import AttributionError, TooLittleMemoryError
 from se_viz.networks import Network
@@ -55,8 +55,9 @@ def judge_method(network: Network, method: str) -> Fitness:
     if method in REFUSED:
         return Fitness(False, REFUSED[method][1])
     row = find_method(method)
-    if row.staged and not stage_ends(network.inspection.sites):
-        return Fitness(False, NO_STAGE)
+    sites = network.inspection.sites
+    if row.staged and not stage_ends(sites):
+        return Fitness(False, say_no_stage(sites))
     if row.kind != "rule":
         return Fitness(True, _REMARKS.get(method, ""))
     try:

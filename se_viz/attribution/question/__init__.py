@@ -10,11 +10,11 @@ from se_viz.attribution.question.limits import (
     check_steps,
 )
 from se_viz.attribution.question.places import (
-    NO_STAGE,
     WHERE,
     Layer,
     choose_end,
     find_spot,
+    say_no_stage,
     stage_ends,
 )
 from se_viz.attribution.question.records import Attribution, LayerAttribution, NeuronAttribution
@@ -28,7 +28,6 @@ from se_viz.attribution.question.targets import Target, TargetModel, aim
 
 __all__ = [
     "BASELINES",
-    "NO_STAGE",
     "WHERE",
     "Attribution",
     "Layer",
@@ -53,6 +52,7 @@ __all__ = [
     "network_dtype",
     "npz_bytes",
     "run_with_options",
+    "say_no_stage",
     "scatter",
     "settings_of",
     "stage_ends",

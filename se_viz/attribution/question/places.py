@@ -19,11 +19,14 @@ WHERE = {
 }
 """Feature maps that can be explained, and how to say it."""
 
-NO_STAGE = (
+_NO_STAGE = (
     "Each SE block of this network is used in several stages, so that no module ends one. Choose a "
     "method that explains the input, such as saliency."
 )
-"""Why no method can look at a stage."""
+_NO_BLOCK = (
+    "Stages are told by SE blocks, and this network has none. Choose a method that explains the "
+    "input, such as saliency."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,11 @@ def end_spots(network: Network) -> dict[int, Spot]:
     return {stage: Spot(path, call=calls.get((stage, path), 0)) for stage, path in paths.items()}
 
 
+def say_no_stage(sites: Sequence[GateSite]) -> str:
+    """Say why no method can look at a stage, where `stage_ends` has none."""
+    return _NO_STAGE if sites else _NO_BLOCK
+
+
 def choose_end(network: Network, stage: int | None) -> tuple[int, Spot]:
     """Return a stage, by default the last one, and the feature map that ends it.
 
@@ -93,7 +101,7 @@ def choose_end(network: Network, stage: int | None) -> tuple[int, Spot]:
     """
     ends = end_spots(network)
     if not ends:
-        raise AttributionError(NO_STAGE)
+        raise AttributionError(say_no_stage(network.inspection.sites))
     if stage is None:
         stage = max(ends)
     if stage not in ends:

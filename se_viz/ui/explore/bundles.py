@@ -8,7 +8,7 @@ import streamlit as st
 
 from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.engine.questions import RunSettings
-from se_viz.errors import BundleError
+from se_viz.errors import BundleError, NoSEBlocksError
 from se_viz.experiments import Analysis
 from se_viz.names import show_name
 from se_viz.networks import list_networks
@@ -130,6 +130,8 @@ def _run(choices: Choices, bundle: Bundle) -> Replayed:
     settings = bundle.settings
     _check_shown(settings.network)
     view = get_view(settings.network, choices.device)
+    if view.lack:
+        raise NoSEBlocksError(view.lack)
     content = bundle.content
     if content is None and settings.photo == choices.image.digest:
         content = choices.image.content

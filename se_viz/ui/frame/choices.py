@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from se_viz.errors import SeVizError
+from se_viz.errors import NoSEBlocksError, SeVizError
 from se_viz.networks import NetworkCard
 from se_viz.ui.asking import Choices, choose, get_view
 from se_viz.ui.frame.linked import use_linked
@@ -22,12 +22,17 @@ def require_network() -> tuple[str, str]:
     return name, device
 
 
-def require_choices() -> Choices:
-    """Return what the session has chosen; without it, say what to choose and end the page here."""
+def require_choices(*, gates: bool = True) -> Choices:
+    """Return what the session has chosen; without it, say what to choose and end the page here.
+
+    So does a network without SE blocks, unless the page can do without ``gates``.
+    """
     name, device = require_network()
     image = chosen_image()
     try:
         network = get_view(name, device)
+        if gates and network.lack:
+            raise NoSEBlocksError(network.lack)
         take_files_of(network.card)
         if image is None or not fits(image, network.card):
             show_welcome(network.card if image else None)

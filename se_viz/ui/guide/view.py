@@ -76,6 +76,8 @@ def name_ratio(place: DeltaGenerator) -> None:
         return
     with suppress(SeVizError):
         network = get_view(name, device)
+        if network.lack:
+            return
         ratio = describe_ratio(network.inspection.sites, plain(network.card.title))
         place.markdown(_fill(EXCITATION, ratio))
 
