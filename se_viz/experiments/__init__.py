@@ -31,6 +31,7 @@ from se_viz.experiments.effects import (
     rank_correlation,
     tabulate_effects,
 )
+from se_viz.experiments.redesigns import BlockSize, Redesigned, redesign
 from se_viz.experiments.survey import Seen, choose_lenders, see_image, survey_image
 from se_viz.experiments.verdicts import (
     THRESHOLDS,
@@ -53,9 +54,11 @@ __all__ = [
     "UNITS",
     "UNITS_OF_VALUES",
     "Analysis",
+    "BlockSize",
     "Counterfactual",
     "Effects",
     "Gates",
+    "Redesigned",
     "Replacement",
     "Seen",
     "SlopeTest",
@@ -80,6 +83,7 @@ __all__ = [
     "mean_gates",
     "rank_correlation",
     "read_limits",
+    "redesign",
     "run_counterfactuals",
     "run_lenders",
     "see_image",

@@ -43,13 +43,24 @@ def edit_gates(
             precision, or a block did not multiply by what it returned. At the end, an edited block
             ran in none of the passes.
     """
-    blocks = choose_blocks(model, edits.keys())
-    opener = get_ident()
 
     def change(visit: Visit, gate: Tensor) -> Tensor:
-        return _change(edits[visit.place.path], visit, gate, spread=spread)
+        return change_gate(edits[visit.place.path], visit, gate, spread=spread)
 
-    listener = Listener(model, blocks, change=change, see=_see, leave=_leave, finish=_finish)
+    with changing(Listener(model, choose_blocks(model, edits.keys()), change=change)):
+        yield
+
+
+@contextmanager
+def changing(listener: Listener) -> Iterator[None]:
+    """Let a listener that changes gates hear every pass of this thread, each block checked as in
+    `edit_gates`.
+
+    Raises:
+        EditError: as of `edit_gates`.
+    """
+    opener = get_ident()
+    listener.see, listener.leave, listener.finish = _see, _leave, _finish
     with listening(listener):
         yield
     check_all_passes(listener, opener, EditError, strict=True)
@@ -74,7 +85,14 @@ def _finish(run: Run) -> None:
         )
 
 
-def _change(edit: Callable[[Tensor], Any], visit: Visit, gate: Tensor, *, spread: bool) -> Tensor:
+def change_gate(
+    edit: Callable[[Tensor], Any], visit: Visit, gate: Tensor, *, spread: bool = False
+) -> Tensor:
+    """Return what an edit makes of a block's gates, in the shape in which the block holds them.
+
+    Raises:
+        EditError: as of `edit_gates`.
+    """
     if gate.is_quantized or gate.numel() != len(visit.features) * visit.channels:
         kind = "quantised gates" if gate.is_quantized else f"gates of the shape {tuple(gate.shape)}"
         raise EditError(

@@ -106,6 +106,18 @@ def open_gate(model: nn.Module, record: GateRecord, *, image: int = 0) -> Excita
         ExcitationError: the block makes its gates in another way than by two layers with a function
             between them, or the record is of another model or of edited gates.
     """
+    return open_formula(model, record, image=image)[1]
+
+
+def open_formula(
+    model: nn.Module, record: GateRecord, *, image: int = 0
+) -> tuple[Formula, Excitation]:
+    """Return beside what `open_gate` returns the formula itself, whose functions can be called.
+
+    Raises:
+        NoSEBlocksError: as of `open_gate`.
+        ExcitationError: as of `open_gate`.
+    """
     record = plain_record(record)
     place = find_place(model, record)
     squeeze = record.squeeze[image]
@@ -127,7 +139,8 @@ def open_gate(model: nn.Module, record: GateRecord, *, image: int = 0) -> Excita
                 "squeeze. Capture it again from this model, without edits."
             )
         formula = read_formula(visit, outputs)
-        return _compute(record.name, formula, squeeze, captured, unit=_unit(formula.logit))
+        unit = _unit(formula.logit)
+        return formula, _compute(record.name, formula, squeeze, captured, unit=unit)
 
 
 def _compute(

@@ -23,6 +23,8 @@ class Layer:
     """(outputs, inputs)."""
     bias: Tensor
     """(outputs,); zeros where the layer has none."""
+    has_bias: bool
+    """Whether it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def _take_bias(
         (values,) = _others(links[0][0])
         if values.numel() != len(layer.bias) or links[0][0].kwargs:
             break
-        layer = Layer(layer.weight, layer.bias + values.detach().flatten().double().cpu())
+        bias = layer.bias + values.detach().flatten().double().cpu()
+        layer = Layer(layer.weight, bias, has_bias=True)
         links = links[1:]
     return layer, links
 
@@ -154,8 +157,9 @@ def _read(layer: nn.Module) -> Layer:
 
 def _double(weight: Tensor, bias: Tensor | None) -> Layer:
     weight = weight.detach().flatten(1).double().cpu()
-    zeros = weight.new_zeros(len(weight))
-    return Layer(weight, zeros if bias is None else bias.detach().double().cpu())
+    if bias is None:
+        return Layer(weight, weight.new_zeros(len(weight)), has_bias=False)
+    return Layer(weight, bias.detach().double().cpu(), has_bias=True)
 
 
 def _steps(

@@ -1,6 +1,6 @@
 """The values that finding, inspecting and capturing leave behind."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jaxtyping import Float
 from torch import Tensor
@@ -47,6 +47,9 @@ class GateSite:
     gain: float = 1.0
     """Constant beside the block that ``low`` and ``high`` include: 2 for the sites of a `Network`
     without norms, whose records and edits are of gate x gain; 1 as `find_gates` returns it."""
+    # Not compared: a use is the same one before an image of another size.
+    sides: tuple[int, ...] = field(default=(), compare=False)
+    """Sides of the map that it multiplied in the pass that found it: height and width."""
 
     @property
     def name(self) -> str:

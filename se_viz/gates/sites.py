@@ -36,6 +36,7 @@ def describe_site(visit: Visit, squeeze: Tensor, gate: Tensor) -> GateSite:
         pooled="mean" if averaged else "",
         last=place.row.channels_last,
         call=visit.call,
+        sides=_sides(visit),
     )
     if visit.product is None:
         low, high, closed = RANGES.get(site.function, (-inf, inf, False))
@@ -64,6 +65,11 @@ def complete_site(site: GateSite, followed: Iterable[GateSite]) -> GateSite:
     if other.low == -inf and other.high == inf:
         return replace(site, pooled=pooled)
     return replace(site, low=other.low, high=other.high, closed=other.closed, pooled=pooled)
+
+
+def _sides(visit: Visit) -> tuple[int, ...]:
+    shape = tuple(visit.features.shape)
+    return shape[1:-1] if visit.place.row.channels_last else shape[2:]
 
 
 def _range(origin: Origin, gate: Tensor) -> tuple[float, float, bool]:

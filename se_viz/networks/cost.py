@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from se_viz.gates.following import lend_findings
-from se_viz.gates.places import scan_model
+from se_viz.gates.places import Place, scan_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,7 @@ def count_cost(model: nn.Module, shape: tuple[int, ...]) -> Cost:
     """
     blocks = scan_model(model).blocks.values()
     paths = {module: path for path, module in model.named_modules()}
-    # Where the excitation is part of a longer `forward`, its layers are counted, not the block.
-    parts = {
-        part: paths[part]
-        for place in blocks
-        for part in (place.flow.parts if place.flow else (place.block,))
-    }
+    parts = {part: paths[part] for place in blocks for part in _parts(place)}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, *shape, device=next(model.parameters()).device))
     # Two operations (a product and a sum) are one multiply-add.
@@ -70,8 +65,22 @@ def count_cost(model: nn.Module, shape: tuple[int, ...]) -> Cost:
         gflops=work["Global"],
         blocks=len(blocks),
         se_parameters=sum(map(_count, parts)),
-        se_gflops=sum(work.get(f"{type(model).__name__}.{path}", 0.0) for path in parts.values()),
+        se_gflops=sum(
+            (work.get(f"{type(model).__name__}.{path}", 0.0) for path in parts.values()), 0.0
+        ),
     )
+
+
+def count_blocks(model: nn.Module) -> dict[str, int]:
+    """Return the number of trained values of each SE block, by its path."""
+    return {
+        place.path: sum(map(_count, _parts(place))) for place in scan_model(model).blocks.values()
+    }
+
+
+def _parts(place: Place) -> tuple[nn.Module, ...]:
+    # Where the excitation is part of a longer `forward`, its layers are counted, not the block.
+    return place.flow.parts if place.flow else (place.block,)
 
 
 def _count(module: nn.Module) -> int:
