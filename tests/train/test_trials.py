@@ -1,9 +1,11 @@
 """Pairs of networks with and without SE blocks: what is compared, and runs that are stopped."""
 
+import base64
 import random
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -12,10 +14,12 @@ from torch import nn
 from torchvision import models
 from torchvision.models.resnet import Bottleneck, ResNet
 from torchvision.ops import SqueezeExcitation
+from torchvision.transforms import v2
 
 from se_viz import find_gates
 from se_viz.__main__ import main
 from se_viz.train import trials
+from se_viz.train.data import normalise
 from se_viz.train.pairs import PAIRS, Pair, count_parameters
 from se_viz.train.recipe import Recipe
 from se_viz.train.trials import Trial, list_trials, read_manifest, train_trial
@@ -154,6 +158,21 @@ def test_a_network_learns(tmp_path, squares):
     assert row["curve"][-1]["loss"] < row["curve"][0]["loss"]
     # By chance it is a half.
     assert row["top1"] > 0.8
+    right = np.unpackbits(np.frombuffer(base64.b64decode(row["right"]), np.uint8), count=12)
+    assert row["top1"] == round(right.mean(), 4)
+    # Image by image: the same network, asked again, is right about the same ones.
+    model = PAIRS[0].make("se", 2)
+    model.load_state_dict(torch.load(tmp_path / row["name"] / "last.pt")["model"])
+    with torch.no_grad():
+        inputs = normalise(torch.stack([small(image) for image in pictures[1].images]))
+        answers = model.eval()(inputs).argmax(1)
+    assert right.tolist() == [
+        int(answer == label) for answer, label in zip(answers, pictures[1].labels, strict=True)
+    ]
+
+
+def small(image: torch.Tensor) -> torch.Tensor:
+    return v2.functional.center_crop(v2.functional.resize(image, [32], antialias=True), [32])
 
 
 REFUSALS = {
