@@ -42,7 +42,7 @@ if welcomes:
 with st.sidebar, st.spinner("Loading PyTorch…"):
     from se_viz.ui.frame import load_ahead, require_network, show_footer, show_network_choice
 
-show_network_choice()
+show_network_choice(loads=row.needs != "nothing")
 try:
     if welcomes:
         load_ahead()

@@ -181,7 +181,7 @@ def judge(
 
 def pack(right: NDArray[np.bool_]) -> str:
     """Return flags as text, eight to a byte in base64: twins are compared image by image."""
-    return base64.b64encode(np.packbits(right)).decode()
+    return base64.b64encode(np.packbits(right).tobytes()).decode()
 
 
 class _State:

@@ -161,3 +161,18 @@ def click_mark(
 def expect_open(page: Page, block: str) -> None:
     """Wait until the page has opened a block."""
     expect(page.get_by_role("heading", name=re.compile(f"^Block {block}$"))).to_be_visible()
+
+
+def uploader(page: Page, kind: str) -> Locator:
+    """Open one of the two ways to bring a network, and return its uploader."""
+    tab = {".onnx": "An ONNX file", ".pt": "Weights for an architecture"}[kind]
+    page.get_by_role("tab", name=tab).click()
+    return page.get_by_test_id("stMain").locator(f'input[type=file][accept*="{kind}"]')
+
+
+def pick(page: Page, label: str, option: str) -> None:
+    """Pick an option of a select box by its first words."""
+    page.get_by_role("combobox", name=label).click()
+    # Also opens the list again, where the page scrolled under the click.
+    page.keyboard.type(option)
+    page.get_by_role("option", name=option).click()

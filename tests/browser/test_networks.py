@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from safetensors.torch import save
 
 from benchmarks.server import run_app
@@ -30,6 +30,7 @@ from .steps import (
     gate_row,
     go_to,
     open_visit,
+    uploader,
 )
 
 pytestmark = pytest.mark.browser
@@ -120,13 +121,6 @@ def test_a_network_is_fetched_after_a_question_and_used(page: Page, hub: Hub):
         "mobilenetv3_small_050 · lamb_in1k (timm)"
     )
     expect(page.get_by_text("Downloads take 6 MB")).to_be_visible()
-
-
-def uploader(page: Page, kind: str) -> Locator:
-    """Open one of the two ways to bring a network, and return its uploader."""
-    tab = {".onnx": "An ONNX file", ".pt": "Weights for an architecture"}[kind]
-    page.get_by_role("tab", name=tab).click()
-    return page.get_by_test_id("stMain").locator(f'input[type=file][accept*="{kind}"]')
 
 
 def test_own_weights_lead_to_their_gates(page: Page):

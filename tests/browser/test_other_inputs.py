@@ -1,14 +1,19 @@
 """A network of sound in a browser: a WAV file walks through every page."""
 
+import re
+import types
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import torch
 from playwright.sync_api import Browser, FilePayload, expect
+from torch import nn
 
 from benchmarks.server import run_app
 
-from ..support.other_inputs import NET, file_for, list_networks_in_toml
-from .steps import Visit, expect_idle, go_to, open_visit
+from ..support.other_inputs import NET, TimeFirst, file_for, list_networks_in_toml
+from .steps import Visit, expect_idle, go_to, open_visit, pick, upload, uploader
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +87,42 @@ def test_a_broken_sound_is_named(visit: Visit):
     page.get_by_test_id("stSidebar").locator("input[type=file]").set_input_files(file)
     expect(page.get_by_text("The file is no WAV file that can be read.")).to_be_visible()
     expect(page.get_by_text("Shown: tone1.wav", exact=True)).to_be_visible()
+
+
+def test_a_file_of_signals_is_asked_about_and_takes_a_sound(visit: Visit, tmp_path: Path):
+    """An ONNX file with channels last: layout, shape and way are confirmed, and its gates are
+    shown for a WAV file.
+    """
+    page = visit.page
+    nets = types.ModuleType("nets")
+    exec(NET, nets.__dict__)
+    path = tmp_path / "clicks.onnx"
+    torch.onnx.export(
+        nn.Sequential(TimeFirst(), nets.signal()).eval(),
+        (torch.randn(1, 600, 1),),
+        path,
+        verbose=False,
+        external_data=False,
+        dynamo=True,
+    )
+    go_to(page, "Networks")
+    expect_idle(page)
+    uploader(page, ".onnx").set_input_files(path)
+    shape = page.get_by_role("textbox", name="Shape of one input")
+    expect(shape).to_have_value("600x1")
+    expect_idle(page)
+    pick(page, "Layout of the input", "channels last")
+    expect(shape).to_have_value("1x600")
+    way = page.get_by_role("combobox", name="Preprocessing")
+    expect(way).to_have_value(re.compile("^waveform"))
+    expect_idle(page)
+    page.get_by_role("button", name="Check and use this network").click()
+    expect(page.get_by_text("fits, with 4 classes: it is in use on all pages.")).to_be_visible()
+    expect_idle(page)
+    name, content = file_for("signal", seed=1)
+    upload(page, FilePayload(name=name, mimeType="audio/wav", buffer=content))
+    expect(page.get_by_text(f"Shown: {name}", exact=True)).to_be_visible()
+    expect_idle(page)
+    go_to(page, "Explore")
+    expect_idle(page)
+    expect(page.get_by_test_id("stProgress")).to_have_count(4)

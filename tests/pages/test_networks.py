@@ -68,7 +68,7 @@ def page(hub: Hub) -> AppTest:
 
         from se_viz.ui.frame import network_choice
 
-        network_choice.show_network_choice()
+        network_choice.show_network_choice(loads=True)
         run_path(str(Path(network_choice.__file__).parents[3] / "pages" / "networks.py"))
 
     return AppTest.from_function(script, default_timeout=300)

@@ -26,9 +26,16 @@ def make_weights() -> dict[str, np.ndarray]:
     }
 
 
-def make_file(*, last: str = "", size: int | str = 16) -> ModelProto:
-    """Return a convolution, an SE block and a classifier; ``last`` is what follows the logits."""
+def make_file(*, last: str = "", size: int | str = 16, channels_last: bool = False) -> ModelProto:
+    """Return a convolution, an SE block and a classifier; ``last`` is what follows the logits.
+
+    With ``channels_last`` it takes (n, size, size, channels) and says nothing of the channels.
+    """
+    sides: list[int | str] = [size, size]
+    given = ("pixels", [*sides, "channels"]) if channels_last else ("image", [3, *sides])
+    turn = [node("Transpose", "pixels", "image", perm=[0, 3, 1, 2])] if channels_last else []
     nodes = [
+        *turn,
         node("Conv", "image stem", "map", pads=[1, 1, 1, 1]),
         node("GlobalAveragePool", "map", "squeeze"),
         node("Conv", "squeeze reduce", "hidden"),
@@ -46,7 +53,7 @@ def make_file(*, last: str = "", size: int | str = 16) -> ModelProto:
     graph = helper.make_graph(
         nodes,
         "net",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, size, size])],
+        [helper.make_tensor_value_info(given[0], TensorProto.FLOAT, ["n", *given[1]])],
         [
             helper.make_tensor_value_info(
                 "probabilities" if last else "answer", TensorProto.FLOAT, ["n", CLASSES]

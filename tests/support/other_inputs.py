@@ -4,6 +4,7 @@ from io import BytesIO
 
 import numpy as np
 from scipy.io import wavfile
+from torch import Tensor, nn
 
 NET = '''"""Networks of signals, spectrograms and volumes, with SE blocks written by hand."""
 
@@ -47,6 +48,15 @@ def volume():
     return make(3, 1)
 '''
 """A file of code."""
+
+
+class TimeFirst(nn.Module):
+    """What makes (batch, channels, time) of (batch, time, channels)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn both dimensions."""
+        return x.transpose(1, 2)
+
 
 KINDS = {
     "signal": ("waveform", (1, 600)),

@@ -13,8 +13,8 @@ def missing_operators(model: ModelProto) -> set[str]:
 
 
 def convert_model(model: ModelProto, *, channels_last: bool) -> nn.Module:
-    """Return a graph as a module of (batch, channels, height, width) inputs, frozen, in evaluation
-    mode; ``channels_last`` says that the graph itself takes (batch, height, width, channels).
+    """Return a graph as a module of (batch, channels, *sides) inputs, frozen, in evaluation mode;
+    ``channels_last`` says that the graph itself takes (batch, *sides, channels).
     """
     paths = {node.name.replace(".", "/"): node.name for node in model.graph.node}
     module = convert(model)
@@ -25,7 +25,7 @@ def convert_model(model: ModelProto, *, channels_last: bool) -> nn.Module:
             module.delete_submodule(str(node.target))
             node.target = path
     if channels_last:
-        _turn_input(module)
+        _turn_input(module, len(model.graph.input[0].type.tensor_type.shape.dim))
     module.graph.lint()
     module.recompile()
     # Every such module has a class of its own, whose name messages use.
@@ -33,8 +33,8 @@ def convert_model(model: ModelProto, *, channels_last: bool) -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def _turn_input(module: fx.GraphModule) -> None:
+def _turn_input(module: fx.GraphModule, dimensions: int) -> None:
     given = next(node for node in module.graph.nodes if node.op == "placeholder")
     with module.graph.inserting_after(given):
-        turned = module.graph.call_method("permute", (given, 0, 2, 3, 1))
+        turned = module.graph.call_method("permute", (given, 0, *range(2, dimensions), 1))
     given.replace_all_uses_with(turned, delete_user_cb=lambda user: user is not turned)

@@ -1,7 +1,7 @@
 """What a file tells of its input and answers: the settings that a user confirms."""
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from onnx import ModelProto, helper, numpy_helper
@@ -43,6 +43,30 @@ class Guess:
             return True
         channels, *sides = self.shape
         return channels in (0, 3) and len(sides) == 2 and (0 in sides or sides[0] == sides[1])
+
+    @property
+    def declared(self) -> str:
+        """Return the file's own dimensions after the batch, such as 224x224x3."""
+        first, *others = self.shape or (0,)
+        order = (*others, first) if self.channels_last else (first, *others)
+        return "x".join(str(side or "?") for side in order)
+
+    def laid(self, channels_last: bool) -> "Guess":
+        """Return the same with the file's dimensions read in the other order, where it is not
+        the one that was guessed.
+        """
+        if channels_last == self.channels_last or not self.shape:
+            return replace(self, channels_last=channels_last)
+        first, *others = self.shape
+        shape = (others[-1], first, *others[:-1]) if channels_last else (*others, first)
+        sides = [side for side in shape[1:] if side]
+        return replace(
+            self,
+            channels_last=channels_last,
+            shape=shape,
+            size=max(sides, default=_SIDE),
+            fixed=bool(sides),
+        )
 
 
 def guess(model: ModelProto, title: str) -> Guess:

@@ -66,6 +66,7 @@ def read_onnx(
     shape: Sequence[int] = (),
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    channels_last: bool | None = None,
     labels: Sequence[str] = (),
     multi_label: bool | None = None,
     preprocess: Preprocess | str | None = None,
@@ -79,9 +80,10 @@ def read_onnx(
     another ``shape``, (channels, *sides), that ``preprocess`` makes of a file, see
     `Network.from_model`; and answers one logit a class. A softmax or sigmoid at its end is cut off,
     and each class is a yes or no of its own where it was a sigmoid (``multi_label`` says
-    otherwise). What is not given is read off the file: ``size``, ``shape``, ``labels``, and whether
-    pixels are to be normalised by ImageNet's ``mean`` and ``std``. Its answers agree with
-    onnxruntime's on noise to a thousandth of the largest.
+    otherwise). What is not given is read off the file: ``size``, ``shape``, ``labels``, whether
+    pixels are to be normalised by ImageNet's ``mean`` and ``std``, and whether the file takes
+    (batch, height, width, channels), ``channels_last``; ``shape`` is channels first in both cases.
+    Its answers agree with onnxruntime's on noise to a thousandth of the largest.
 
     Raises:
         CheckpointError: the file cannot be read or converted, or answers otherwise.
@@ -93,6 +95,8 @@ def read_onnx(
     place = choose_device(device).device
     content = _content(source, title)
     guess = look_at_onnx(content, name=title, watch=watch)
+    if channels_last is not None:
+        guess = guess.laid(channels_last)
     sight = _see(guess, title, size=size, shape=shape, norm=(mean, std), preprocess=preprocess)
     options = {"shape": [*sight.shape], "channels_last": guess.channels_last}
     output = _run("prepare", content, title, _PREPARE, watch, **options)

@@ -18,15 +18,19 @@ from se_viz.ui.session import keys, note, refuse, take
 from se_viz.ui.words import as_markdown, code, plain
 
 
-def show_network_choice() -> None:
+def show_network_choice(*, loads: bool) -> None:
     """Let people choose network and device; the choices are in the session's state afterwards.
 
-    Offered are those that can be used at once; a link leads to the page that lists all.
+    Offered are those that can be used at once; a link leads to the page that lists all. Which
+    files the network takes is known once it is loaded; a page that does not (``loads``) asks for
+    those of its card.
     """
     with st.sidebar:
         st.subheader("Network")
-        _choose()
+        card = _choose()
         link_page("networks", "More networks …")
+    if card and not loads:
+        take_files_of(card)
 
 
 def load_ahead() -> None:
@@ -41,15 +45,15 @@ def load_ahead() -> None:
             take_files_of(get_view(name, device).card)
 
 
-def _choose() -> None:
+def _choose() -> NetworkCard | None:
     try:
         cards = {card.name: card for card in list_on_disk() if is_shown(card)}
     except SeVizError as error:
         st.error(as_markdown(error))
-        return
+        return None
     if not cards:
         _say_why_there_is_none()
-        return
+        return None
     note(keys.NETWORK.name, keys.NETWORK.get)
     _use_linked(cards)
     if next_name := keys.NEXT_NETWORK.pop():
@@ -63,6 +67,7 @@ def _choose() -> None:
     st.caption(_describe(cards[name]))
     device = st.selectbox("Device", available_devices(), key=keys.DEVICE.name)
     st.caption(choose_device(device).reason)
+    return cards[name]
 
 
 def _describe(card: NetworkCard) -> str:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 _LARGEST_SIDE = 1024
+_LAYOUTS = {
+    False: "channels first: (batch, channels, …)",
+    True: "channels last: (batch, …, channels)",
+}
 
 
 def show_onnx_upload() -> None:
@@ -58,24 +62,36 @@ def show_onnx_upload() -> None:
 
 def _ask(file: "UploadedFile", guess: Guess) -> dict[str, Any]:
     """Let people say what the file leaves open; return the options of `read_onnx`."""
-    options = _ask_photo(file, guess) if guess.photo else _ask_other(file, guess)
+    layout = st.selectbox(
+        "Layout of the input",
+        [False, True],
+        index=int(guess.channels_last),
+        format_func=_LAYOUTS.__getitem__,
+        key=f"{keys.OWN_LAYOUT}-{file.file_id}",
+        help=f"The file declares {guess.declared}: PyTorch and Paddle write channels first, Keras "
+        "channels last.",
+    )
+    guess = guess.laid(layout)
+    # Another layout, other guesses.
+    mark = f"{file.file_id}-{layout}"
+    options = _ask_photo(mark, guess) if guess.photo else _ask_other(mark, guess)
     labels = st.text_area(
         "Labels, one a line (optional)",
         "\n".join(guess.labels),
         key=f"{keys.OWN_LABELS}-{file.file_id}",
         height=100,
     )
-    return {**options, "labels": labels}
+    return {**options, "labels": labels, "channels_last": layout}
 
 
-def _ask_photo(file: "UploadedFile", guess: Guess) -> dict[str, Any]:
+def _ask_photo(mark: str, guess: Guess) -> dict[str, Any]:
     left, right = st.columns(2)
     side = left.number_input(
         "Side of the image, in pixels",
         1,
         _LARGEST_SIDE,
         guess.size,
-        key=f"{keys.OWN_SIZE}-{file.file_id}",
+        key=f"{keys.OWN_SIZE}-{mark}",
         disabled=guess.fixed,
         help="The file says it." if guess.fixed else "The file leaves it open.",
     )
@@ -83,37 +99,39 @@ def _ask_photo(file: "UploadedFile", guess: Guess) -> dict[str, Any]:
         "Pixel values",
         [*NORMALISATIONS],
         index=[*NORMALISATIONS].index(guess.normalisation),
-        key=f"{keys.OWN_PIXELS}-{file.file_id}",
+        key=f"{keys.OWN_PIXELS}-{mark}",
         help="As in training: other values give other answers, and no error.",
     )
     mean, std = NORMALISATIONS[pixels]
     return {"size": side, "mean": mean, "std": std}
 
 
-def _ask_other(file: "UploadedFile", guess: Guess) -> dict[str, Any]:
+def _ask_other(mark: str, guess: Guess) -> dict[str, Any]:
     """Ask what makes inputs that are no photos, and for sides that the file leaves open."""
-    left, right = st.columns(2)
     declared = "x".join(str(side or "?") for side in guess.shape)
-    shape = left.text_input(
-        "Shape of one input, channels first",
+    shape = st.text_input(
+        "Shape of one input",
         declared,
-        key=f"{keys.OWN_SIZE}-{file.file_id}",
-        help="Put numbers in place of ?, which the file leaves open.",
+        key=f"{keys.OWN_SIZE}-{mark}",
+        help="Channels first, without the batch. Put numbers in place of ?, which the file leaves "
+        "open.",
     )
     ways = [name for name in READY if name != "rgb" and can_make(name, guess.shape)]
-    way = right.selectbox(
-        "Made of",
+    # Where it fits, one row of samples is likelier than a spectrogram of one band.
+    ways.sort(key=lambda name: name != "waveform")
+    way = st.selectbox(
+        "Preprocessing",
         ways,
         format_func=lambda name: f"{name}: {READY[name].words}",
-        key=f"{keys.OWN_PIXELS}-{file.file_id}",
+        key=f"{keys.OWN_PIXELS}-{mark}",
         help="As in training: other values give other answers, and no error.",
     )
-    options = right.text_input(
-        "Options of it",
+    options = st.text_input(
+        "Options of the preprocessing",
         "",
         placeholder=",".join(f"{key}={value:g}" for key, value in READY[way].options.items())
         or "none",
-        key=f"{keys.OWN_WAY}-{file.file_id}",
+        key=f"{keys.OWN_WAY}-{mark}",
     )
     return {"shape": shape, "preprocess": f"{way}:{options}" if options else way}
 

@@ -295,6 +295,7 @@ OWN_ONNX = "own-onnx"
 OWN_WAY = "own-way"
 OWN_ONNX_GUESS: "Key[tuple[str, Guess] | None]" = Key("own-onnx-guess", None)
 """A file that was dropped, by its number, and what it seems to take."""
+OWN_LAYOUT = "own-layout"
 OWN_SIZE = "own-size"
 OWN_PIXELS = "own-pixels"
 OWN_NOTE: Key[str] = Key("own-note", "")

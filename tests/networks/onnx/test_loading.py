@@ -11,6 +11,7 @@ from onnx import ModelProto
 
 from se_viz import capture_gates, load_network
 from se_viz.errors import CheckpointError, SeVizError
+from se_viz.networks.onnx.guesses import Guess
 from se_viz.networks.onnx.loading import look_at_onnx, read_onnx
 from se_viz.networks.own import forget, keep
 from tests.support.onnx_files import CHANNELS, CLASSES, HOSTILE, answer, make_file
@@ -87,6 +88,44 @@ def test_an_open_size_is_asked_for():
     assert read_onnx(content, size=32).card.input_size == 32
     with pytest.raises(CheckpointError, match=r"takes inputs of 3x16x16, and not of 3x32x32"):
         read_onnx(make_file().SerializeToString(), size=32)
+
+
+def test_a_layout_that_the_file_leaves_open_is_given():
+    """Sides and channels of any number may be either way round: whoever knows says it, and the
+    network that is kept takes photos as before.
+    """
+    content = make_file(size="side", channels_last=True).SerializeToString()
+    guess = look_at_onnx(content)
+    assert (guess.channels_last, guess.declared) == (False, "?x?x?")
+    network = read_onnx(content, size=16, channels_last=True)
+    with torch.no_grad(), capture_gates(network.model) as records:
+        logits = network.model(torch.from_numpy(IMAGE))
+    gate, logit = answer(IMAGE[0])
+    assert np.allclose(records[0].gate[0].numpy(), gate, atol=1e-6)
+    assert np.allclose(logits[0].numpy(), logit, atol=1e-6)
+    card = keep(network)
+    with torch.no_grad():
+        assert torch.equal(load_network(card.name).model(torch.from_numpy(IMAGE)), logits)
+    forget(card.name)
+    Path(os.environ["SE_VIZ_CACHE"], "own").rmdir()
+
+
+@pytest.mark.parametrize(
+    ("declared", "last", "turned"),
+    [
+        ((0, 3, 224), True, (224, 0, 3)),
+        ((1, 600), True, (600, 1)),
+        ((3, 64, 64), False, (64, 64, 3)),
+    ],
+)
+def test_dimensions_are_read_in_the_other_order(declared, last: bool, turned):
+    """There and back again it is the same; the file's own order stays what it is."""
+    guess = Guess(64, True, not last, "0 to 1", (), declared)
+    other = guess.laid(last)
+    assert other.shape == turned
+    assert other.declared == guess.declared
+    assert other.laid(not last).shape == declared
+    assert guess.laid(not last) == guess
 
 
 def test_labels_count_as_many_as_the_answers():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from se_viz import capture_gates, load_network
 from se_viz.errors import CheckpointError, NetworkError
@@ -13,7 +14,7 @@ from se_viz.networks.card import card_from_json, card_to_json
 from se_viz.networks.network import Network
 from se_viz.networks.onnx.loading import look_at_onnx, read_onnx
 from se_viz.networks.own import forget, keep
-from tests.support.other_inputs import KINDS, NET, file_for
+from tests.support.other_inputs import KINDS, NET, TimeFirst, file_for
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +62,22 @@ def test_a_file_gives_the_modules_gates_for_the_same_input(name: str, tmp_path: 
         again.model(inputs)
     torch.testing.assert_close(records[0].gate, other.records[0].gate, atol=0, rtol=0)
     forget(card.name)
+
+
+def test_samples_with_channels_last(tmp_path: Path):
+    """Signals may have their channels last too; nobody can tell it from the file."""
+    model = nn.Sequential(TimeFirst(), NETS.signal()).eval()
+    path = tmp_path / "turned.onnx"
+    torch.onnx.export(
+        model, (torch.randn(1, 600, 1),), path, verbose=False, external_data=False, dynamo=True
+    )
+    assert look_at_onnx(path).shape == (600, 1)
+    network = read_onnx(path, preprocess="waveform", channels_last=True)
+    assert network.card.shape == (1, 600)
+    inputs = network.prepare(file_for("signal")[1])
+    with torch.no_grad():
+        expected = model[1](inputs)
+        torch.testing.assert_close(network.model(inputs), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_the_shape_is_read_off_the_file(tmp_path: Path):

@@ -45,7 +45,7 @@ def page() -> AppTest:
 
         take_link()
         begin_address("explore")
-        network_choice.show_network_choice()
+        network_choice.show_network_choice(loads=True)
         run_path(str(Path(network_choice.__file__).parents[3] / "pages" / "explore.py"))
         show_link_problems()
 

@@ -25,7 +25,7 @@ def sidebar() -> AppTest:
         from se_viz.ui.frame.sidebar import show_image_choice, show_problem
 
         show_image_choice()
-        show_network_choice()
+        show_network_choice(loads=True)
         show_problem()
 
     return AppTest.from_function(script, default_timeout=300)
