@@ -8,15 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import timm
 import torch
 import torchvision
-from onnx import helper
 from torch import Tensor, nn
 
 from benchmarks.coverage_oracle import randomise
+from benchmarks.elsewhere import run_for_gate
 from se_viz import GateRecord, capture_gates, gate_jacobian, inspect_gates, open_gate
 from se_viz.networks.onnx.child import prepare
 from se_viz.networks.onnx.conversion import convert_model
@@ -122,21 +121,3 @@ def check_opened(
         assert any(torch.equal(excitation.expand, matrix) for matrix in matrices)
     small = min(records, key=lambda record: record.gate.shape[1])
     assert gate_jacobian(converted, small).any()
-
-
-def run_for_gate(
-    model: onnx.ModelProto, names: list[str], images: np.ndarray, shape: torch.Size
-) -> np.ndarray:
-    """Return the factor of a product that has one value a channel, as onnxruntime computes it."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    copy.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
-    session = onnxruntime.InferenceSession(copy.SerializeToString())
-    given = session.get_inputs()[0].name
-    rows = []
-    for image in images:
-        values = [np.asarray(value) for value in session.run(names, {given: image[None]})]
-        # Some networks spread a gate over its map before they multiply.
-        channels = [value.reshape(shape[1], -1) for value in values]
-        rows.append(next(value[:, 0] for value in channels if not np.ptp(value, axis=1).any()))
-    return np.stack(rows)
