@@ -60,6 +60,7 @@ ROOMS = {
         {"widgets"},
         {"frame"},
         {
+            "bench",
             "by_stage",
             "counterfactuals",
             "explore",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from se_viz.charts.grids import depict, magnify, spread
     from se_viz.charts.influence import CELLS, draw_cells, draw_row, draw_strongest
     from se_viz.charts.maps import Figure, draw_channels, draw_overlay
+    from se_viz.charts.network_map import lay_out_network
     from se_viz.charts.numbers import count_decimals, signed
     from se_viz.charts.palettes import DARK, LIGHT, Palette
     from se_viz.charts.paths import PAST, THROUGH, draw_flows, sum_cells
@@ -75,6 +76,7 @@ __all__ = [
     "gate_span",
     "lay_out_channels",
     "lay_out_gates",
+    "lay_out_network",
     "lay_out_steps",
     "literal",
     "magnify",
@@ -137,6 +139,7 @@ __getattr__ = import_on_first_use(
             "draw_channels",
             "draw_overlay",
         ),
+        "network_map": ("lay_out_network",),
         "numbers": (
             "count_decimals",
             "signed",

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from se_viz.attribution.question import Layer, Target
 from se_viz.attribution.scores import Exam
+from se_viz.gates.designs import Design
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.surgery import GateEdit
 from se_viz.readings import WHOLE, Reading
@@ -45,6 +46,14 @@ class AnalyseEdited:
 
     edits: tuple[GateEdit, ...]
     """What is changed, in the order it acts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redesign:
+    """What blocks come to that are designed anew and not retrained; see `redesign`."""
+
+    design: Design
+    """How they are to make their gates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +339,7 @@ class ReadLenders:
 Question: TypeAlias = (
     Analyse
     | AnalyseEdited
+    | Redesign
     | OpenGate
     | DifferentiateGate
     | DifferentiateBlock

@@ -33,6 +33,7 @@ PAGES: Mapping[str, PageRow] = {
     "explore": PageRow("Explore", "search", "pages/explore.py", "photo", "What did the gates do?"),
     "microscope": PageRow("Open a gate", "biotech", "pages/microscope.py", "photo"),
     "surgery": PageRow("Change the gates", "tune", "pages/surgery.py", "photo"),
+    "bench": PageRow("Design a block", "architecture", "pages/bench.py", "photo"),
     "counterfactuals": PageRow("Does it matter?", "balance", "pages/counterfactuals.py", "photo"),
     "attribution": PageRow("Where did it look?", "map", "pages/attribution.py", "photo"),
     "networks": PageRow("Networks", "hub", "pages/networks.py", "nothing"),

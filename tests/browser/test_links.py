@@ -19,6 +19,9 @@ SIGHTS = {
     | {"erase-fill": "mean", "jacobian-view": "strongest"},
     "surgery": {"block": "layer4.2.bn3.1", "channel": "3", "surgery-way": "one"}
     | {"edits": "set0@layer3.1.bn3.1;scale1.5@layer4.2.bn3.1:0-99", "surgery-amount": "1.25"},
+    "bench": {"block": "layer2.1.bn3.1", "bench-scope": "stage", "bench-squeeze": "max"}
+    | {"bench-excitation": "relu", "bench-ratio": "32", "bench-stage-2-3-4-5": "3"}
+    | {"bench-table": "squeeze"},
     "counterfactuals": {"block": "layer4.0.bn3.1", "channel": "5", "target": "4"}
     | {"scope": "stage", "counterfactual": "shuffle"},
     "attribution": {"target": "1", "against": "2", "baseline": "black", "tick": "saliency"}

@@ -25,6 +25,8 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "Open a gate": ("microscope.py", {}),
     "Open a gate, strongest": ("microscope.py", {"jacobian-view": "strongest"}),
     "Change the gates": ("surgery.py", {}),
+    "Design a block": ("bench.py", {}),
+    "Design a block, switched": ("bench.py", {"bench-squeeze": "max", "bench-ratio": 32}),
     "Does it matter?": ("counterfactuals.py", {}),
     **{
         f"Does it matter?, {kind}": ("counterfactuals.py", {"counterfactual": kind})

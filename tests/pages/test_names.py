@@ -85,6 +85,7 @@ PAGES = [
     ("explore.py", {}),
     ("microscope.py", {}),
     ("surgery.py", {}),
+    ("bench.py", {"bench-squeeze": "none", "bench-scope": "block"}),
     ("counterfactuals.py", {}),
     ("counterfactuals.py", {"counterfactual": "ones", "scope": "stage"}),
     ("attribution.py", {"attribution-view": "Side by side"}),
@@ -128,7 +129,7 @@ def test_independent_answers_are_said_and_escaped(
     network = get_network("tiny", "cpu")
     answer = network.name_answer(analyse(network, noise()).logits)
     pages = {
-        name: drawn(clean(session(name, image=chosen(noise())).run())) for name, _ in PAGES[:4]
+        name: drawn(clean(session(name, image=chosen(noise())).run())) for name, _ in PAGES[:5]
     }
     assert [(name, raw) for name, written in pages.items() if (raw := raw_names(written))] == []
     assert f"Answer: **{plain(answer)}**" in pages["explore.py"]

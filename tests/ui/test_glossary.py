@@ -31,6 +31,11 @@ VIEWS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         GATES | {"channel", "gate", "squeeze", "excitation", "pre-sigmoid value", "logit"},
     ),
     "Change the gates": ("surgery.py", {}, GATES | {"gate", "channel", "logit"}),
+    "Design a block": (
+        "bench.py",
+        {"bench-excitation": "tanh"},
+        {"block", "stage", "channel", "gate", "squeeze", "excitation", "reduction ratio", "logit"},
+    ),
     "Does it matter?": ("counterfactuals.py", {}, GATES | {"gate", "channel", "logit"}),
     "Side by side": (
         "attribution.py",

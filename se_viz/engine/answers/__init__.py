@@ -16,6 +16,7 @@ __all__ = ["ANSWERS", "Work", "answer"]
 ANSWERS: Mapping[type, Callable[[Any, Work], Any]] = {
     questions.Analyse: gates.analyse_photo,
     questions.AnalyseEdited: gates.analyse_edited,
+    questions.Redesign: gates.redesign_blocks,
     questions.OpenGate: gates.open_one,
     questions.DifferentiateGate: gates.differentiate_gate,
     questions.DifferentiateBlock: gates.differentiate_block,

@@ -15,9 +15,10 @@ from se_viz.engine.questions import (
     FindDead,
     FindPlaces,
     OpenGate,
+    Redesign,
 )
 from se_viz.engine.views import BlockJacobian
-from se_viz.experiments import Analysis, analyse, find_dead
+from se_viz.experiments import Analysis, Redesigned, analyse, find_dead, redesign
 from se_viz.gates import Excitation, GateRecord, gate_jacobian, open_gate
 from se_viz.gates.jacobian import average_cells, find_pattern, find_strongest
 from se_viz.readings import Place
@@ -32,6 +33,19 @@ def analyse_photo(question: Analyse, work: Work) -> Analysis:
 def analyse_edited(question: AnalyseEdited, work: Work) -> Analysis:
     """Analyse the image with changed gates."""
     return analyse(work.network, work.photo, edits=question.edits, whole=True, watch=work.watch)
+
+
+def redesign_blocks(question: Redesign, work: Work) -> Redesigned:
+    """Run the image with blocks that are designed anew."""
+    before: Analysis = work.recall(Analyse(), work.digest)
+    return redesign(
+        work.network,
+        work.photo,
+        question.design,
+        before=before,
+        whole=True,
+        watch=work.watch,
+    )
 
 
 def open_one(question: OpenGate, work: Work) -> Excitation:

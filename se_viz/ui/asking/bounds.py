@@ -24,6 +24,7 @@ class Bound:
 
 BOUNDS: Mapping[type, Bound] = {
     questions.AnalyseEdited: Bound(256, "128MB"),
+    questions.Redesign: Bound(256, "128MB"),
     questions.OpenGate: Bound(64, "128MB"),
     questions.DifferentiateGate: Bound(512, "32MB"),
     questions.DifferentiateBlock: Bound(64, "32MB"),

@@ -199,6 +199,21 @@ MAP_BEFORE = "map-before"
 MAP_AFTER = "map-after"
 REACTION = "reaction"
 
+# Design a block.
+BENCH_SCOPE = "bench-scope"
+BENCH_SQUEEZE = "bench-squeeze"
+BENCH_EXCITATION = "bench-excitation"
+BENCH_RATIO = "bench-ratio"
+BENCH_STAGE = "bench-stage"
+BENCH_TABLE = "bench-table"
+BENCH_MAP = "bench-map"
+BENCH_ANSWERS = "bench-answers"
+BENCH_GATES = "bench-gates"
+BENCH_ORDER = "bench-order"
+BENCH_REACTION = "bench-reaction"
+DESIGN: Key[tuple[object, ...]] = Key("design", ())
+"""The choices of the last design, to tell which of them was changed."""
+
 # Does it matter?
 COUNTERFACTUAL = "counterfactual"
 SCOPE = "scope"

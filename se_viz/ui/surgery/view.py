@@ -11,7 +11,6 @@ import streamlit as st
 
 from se_viz.attribution.catalogue import COMMON, METHODS
 from se_viz.charts import CLIPPED, Span, draw_answers, draw_reaction, gate_span
-from se_viz.engine import NetworkView
 from se_viz.errors import SeVizError
 from se_viz.experiments import Analysis, compare_answers
 from se_viz.gates.surgery import (
@@ -46,11 +45,12 @@ from se_viz.ui.widgets import (
     choose_block,
     choose_class,
     current_palette,
+    describe_answers,
     link_block,
     show_figure,
     show_pair,
 )
-from se_viz.ui.words import as_markdown, plain
+from se_viz.ui.words import as_markdown
 
 _MOST = 3.0
 """Largest factor that is offered."""
@@ -105,31 +105,6 @@ def _show_answer(choices: Choices, before: Analysis, after: Analysis) -> None:
             more="Classes from outside the original top five come last." if len(names) > 1 else "",
         ),
     )
-
-
-def describe_answers(network: NetworkView, before: Analysis, after: Analysis) -> str:
-    """Say the answer, and what edits made of it: with its probability, but for several independent
-    classes.
-    """
-    old, new = (plain(network.name_answer(look.logits)) for look in (before, after))
-    was, share = (_share_of_answer(network, look) for look in (before, after))
-    if after is before:
-        return f"**{old}**" + (f": {was}" if was else "")
-    if old == new:
-        return f"Still **{old}**" + (f": {was} → {share}" if was else "")
-    return (
-        f"Now **{new}**{f' ({share})' if share else ''} instead of "
-        f"**{old}**{f' ({was})' if was else ''}"
-    )
-
-
-def _share_of_answer(network: NetworkView, analysis: Analysis) -> str:
-    """Return the probability of the answer; of several independent classes there is none."""
-    if not network.card.shares or (network.card.multi_label and len(network.classes) > 1):
-        return ""
-    share = analysis.probabilities.max().item()
-    # The negation of a single class is the answer where the class is not.
-    return f"{share if network.labels(analysis.logits) else 1 - share:.1%}"
 
 
 def _show_edits(choices: Choices) -> None:

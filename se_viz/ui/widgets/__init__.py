@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from se_viz.lazy import import_on_first_use
 
 if TYPE_CHECKING:
+    from se_viz.ui.widgets.answers import describe_answers
     from se_viz.ui.widgets.figures import offer_html, show_figure, show_panel
     from se_viz.ui.widgets.gallery import get_gallery, get_lenders, list_fitting
     from se_viz.ui.widgets.links import link_attributions, link_block, link_channel, show_rows
@@ -45,6 +46,7 @@ __all__ = [
     "choose_target",
     "count_passes",
     "current_palette",
+    "describe_answers",
     "get_attribution",
     "get_gallery",
     "get_lenders",
@@ -70,6 +72,7 @@ __all__ = [
 __getattr__ = import_on_first_use(
     __name__,
     {
+        "answers": ("describe_answers",),
         "figures": (
             "offer_html",
             "show_figure",

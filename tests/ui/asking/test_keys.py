@@ -22,6 +22,7 @@ from se_viz.engine.questions import (
     Question,
 )
 from se_viz.experiments.analysis import Analysis, analyse
+from se_viz.gates.designs import Design
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.surgery import set_gates
 from se_viz.networks import Network
@@ -43,6 +44,7 @@ GATE_MAP = AttributeGate(Neuron(BLOCK, 3), "conductance", TARGET)
 EXAM = Exam(TARGET)
 ASKED: tuple[Question, ...] = (
     questions.AnalyseEdited(EDITS),
+    questions.Redesign(Design((BLOCK,), "max", "tanh", 8, 3)),
     questions.OpenGate(BLOCK),
     questions.DifferentiateGate(BLOCK, 3),
     questions.DifferentiateBlock(BLOCK, 16, 4),
