@@ -42,6 +42,7 @@ from se_viz.engine.questions import (
     OpenGate,
     Question,
     ReadLenders,
+    Redesign,
     ReplaceGates,
     RunSettings,
     ScoreMap,
@@ -49,6 +50,7 @@ from se_viz.engine.questions import (
     WeighChannels,
 )
 from se_viz.errors import AttributionError, NetworkError, OvertakenError
+from se_viz.gates.designs import Design
 from se_viz.gates.neurons import Neuron
 from se_viz.gates.surgery import set_gates
 from se_viz.replay import MapSettings, Settings
@@ -79,6 +81,8 @@ ASKED = (
     Analyse(),
     Analyse(BLOCK),
     AnalyseEdited(EDITS),
+    Redesign(Design((BLOCK,), squeeze="none", ratio=32)),
+    Redesign(Design((BLOCK,), stage=4)),
     OpenGate(BLOCK),
     DifferentiateGate(BLOCK, 3),
     DifferentiateBlock(BLOCK, 16, 4),

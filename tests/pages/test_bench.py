@@ -59,7 +59,7 @@ def test_at_first_the_page_shows_the_network_as_it_is():
     """Whoever has chosen nothing sees the network's own answer, size and gates."""
     page = show()
     assert OWN in words(page)
-    assert ":orange-badge[not retrained]" in words(page)
+    assert ":primary-badge[not retrained]" in words(page)
     rows = table_of(page, "These 16 blocks")
     assert [row[1] == row[2] for row in rows[2:]] == [True, True]
     assert not any(chart.key == "bench-reaction" for chart in page.get("plotly_chart"))

@@ -88,7 +88,7 @@ def _show_answer(choices: Choices, before: Analysis, changed: Redesigned) -> Non
     # What comes from a cache is a copy.
     after = changed.analysis if _moves(before, changed.analysis) else before
     st.markdown(f"##### {describe_answers(choices.network, before, after)}")
-    st.markdown(f":orange-badge[not retrained] {_describe_distance(choices, changed)}")
+    st.markdown(f":primary-badge[not retrained] {_describe_distance(choices, changed)}")
     value = "" if card.shares else KINDS[card.answer].number
     table = compare_answers(before, after, choices.network.classes)
     figure = draw_answers(table, current_palette(), value=value)
