@@ -163,7 +163,7 @@ def _show_gates(choices: Choices, before: Analysis, changed: Redesigned) -> None
         help="Where nothing squeezes, a gate is the mean over all places.",
     )
     link_block(before)
-    if (table["after"] != table["gate"]).any():
+    if (table["after"] != table["gate"]).to_numpy().any():
         _show_reaction(table, {size.block for size in changed.sizes})
 
 
