@@ -1,4 +1,7 @@
-"""A block designed anew with the weights it has: another squeeze, gate function or ratio."""
+"""A block designed anew with the weights it has: another squeeze, gate function or ratio.
+
+Why: docs/decisions/050-a-design-keeps-the-weights.md
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

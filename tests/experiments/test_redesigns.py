@@ -319,6 +319,41 @@ def test_a_block_without_two_layers_stays_and_says_why(card: NetworkCard, image:
     assert changed.sizes == ()
 
 
+class Inline(nn.Module):
+    """A unit whose forward convolves, pools, excites and multiplies itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, 2, 1)
+        self.fc1 = nn.Linear(8, 4)
+        self.fc2 = nn.Linear(4, 8)
+        self.end = nn.Linear(8, 5)
+
+    def forward(self, images: Tensor, squeeze: str = "mean") -> Tensor:
+        """Return logits."""
+        features = self.conv(images)
+        pooled = features.mean((2, 3)) if squeeze == "mean" else features.amax((2, 3))
+        gates = torch.sigmoid(self.fc2(torch.relu(self.fc1(pooled))))
+        features = features * gates[:, :, None, None]
+        return self.end(torch.relu(features).mean((2, 3)))
+
+
+def test_a_block_in_a_longer_forward_has_another_squeeze_but_no_gate_for_each_place(
+    card: NetworkCard, image: Tensor
+):
+    """What it puts out is not its map, so that there is nothing to multiply place by place."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = Inline().eval()
+    network = Network(model, replace(card, arguments={}), torch.device("cpu"))
+    changed = redesign(network, image, design_of(network, 1, squeeze="max"))
+    with torch.no_grad():
+        torch.testing.assert_close(changed.analysis.logits, model(image, "max")[0])
+    assert not changed.refused
+    (refusal,) = redesign(network, image, design_of(network, 1, squeeze="none")).refused
+    assert "Choose the squeeze mean or max" in refusal[1]
+
+
 @pytest.mark.parametrize(
     ("design", "words"),
     [

@@ -182,6 +182,7 @@ def test_blocks_that_cannot_be_opened_say_so_and_stay(eca: str):
     assert "stays as it is. So do" in info.value
     assert "not by the paper's layer" in info.value
     assert OWN in words(page)
+    assert not any(box["chosen"] for box in boxes(page).values())
     sites = get_network(eca).inspection.sites
     stages = sorted({site.stage for site in sites})
     key = f"bench-stage-{'-'.join(map(str, stages))}"

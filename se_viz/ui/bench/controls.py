@@ -45,7 +45,10 @@ def choose_design(choices: Choices, analysis: Analysis) -> Design:
         help=explain("squeeze", more="None: each place of the map has gates of its own."),
     )
     excitation = choose_option(
-        "Gate function", _EXCITATIONS, key=keys.BENCH_EXCITATION, help=explain("excitation", "gate")
+        "Excitation (gate function)",
+        _EXCITATIONS,
+        key=keys.BENCH_EXCITATION,
+        help=explain("excitation", "gate"),
     )
     ratio = choose_option(
         "Reduction ratio r",

@@ -42,13 +42,14 @@ def show_bench(choices: Choices, before: Analysis) -> None:
     desk, effect, paper = st.columns([10, 11, 9], gap="medium")
     with desk:
         design = choose_design(choices, before)
-    _show_map(choices, before, design, picture)
     with paper:
         show_paper(find_rows(design, _opened(choices, before)))
     with effect:
         changed = _ask(choices, design)
-        if changed is None:
-            return
+    _show_map(choices, before, design, changed, picture)
+    if changed is None:
+        return
+    with effect:
         _show_answer(choices, before, changed)
         _show_sizes(changed.sizes)
     with desk:
@@ -61,10 +62,17 @@ def _opened(choices: Choices, before: Analysis) -> GateSite:
     return next(site for site in choices.network.inspection.sites if site.name == name)
 
 
-def _show_map(choices: Choices, before: Analysis, design: Design, picture: DeltaGenerator) -> None:
+def _show_map(
+    choices: Choices,
+    before: Analysis,
+    design: Design,
+    changed: Redesigned | None,
+    picture: DeltaGenerator,
+) -> None:
     sites = choices.network.inspection.sites
     bypassed = {site.block for site in sites if design.stage not in (None, site.stage)}
-    chosen = {*design.blocks} - bypassed
+    refused = {block for block, _ in changed.refused} if changed else set()
+    chosen = {*design.blocks} - bypassed - refused
     with picture:
         show_network_map(choices, chosen=chosen, bypassed=bypassed, opened=open_block_of(before))
         st.caption(
