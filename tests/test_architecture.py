@@ -70,7 +70,7 @@ ROOMS = {
             "side_by_side",
             "surgery",
         }
-        | {"through_gates"},
+        | {"through_gates", "two_networks"},
     ),
 }
 """The rooms of two parts from the bottom up, by the same rule: those of one row do not know each

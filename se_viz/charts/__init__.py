@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from se_viz.charts.stages import draw_panel
     from se_viz.charts.steps import lay_out_steps
     from se_viz.charts.surgery import draw_answers, draw_choice, draw_reaction
+    from se_viz.charts.two_networks import draw_depth, draw_pair
 
 __all__ = [
     "CELLS",
@@ -55,11 +56,13 @@ __all__ = [
     "draw_choice",
     "draw_counterfactuals",
     "draw_curves",
+    "draw_depth",
     "draw_effects",
     "draw_flows",
     "draw_gates",
     "draw_makers",
     "draw_overlay",
+    "draw_pair",
     "draw_panel",
     "draw_places",
     "draw_reaction",
@@ -183,5 +186,6 @@ __getattr__ = import_on_first_use(
             "draw_choice",
             "draw_reaction",
         ),
+        "two_networks": ("draw_depth", "draw_pair"),
     },
 )

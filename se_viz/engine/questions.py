@@ -332,6 +332,11 @@ class MeasurePace:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasureCost:
+    """What the network takes, in all and in its SE blocks; see `measure_cost`."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadLenders:
     """The images whose gates come with the network; see `read_lenders`."""
 
@@ -364,9 +369,10 @@ Question: TypeAlias = (
     | RunSettings
     | FindPlaces
     | MeasurePace
+    | MeasureCost
     | ReadLenders
 )
 """Every kind of question."""
 
-OF_NETWORKS = (JudgeMethod, MeasurePace, ReadLenders)
+OF_NETWORKS = (JudgeMethod, MeasurePace, MeasureCost, ReadLenders)
 """Kinds whose answer is the same for every image, and wherever it is read."""

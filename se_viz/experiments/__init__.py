@@ -31,6 +31,7 @@ from se_viz.experiments.effects import (
     rank_correlation,
     tabulate_effects,
 )
+from se_viz.experiments.pairs import match_classes, pair_answers, tabulate_depth
 from se_viz.experiments.redesigns import BlockSize, Redesigned, redesign
 from se_viz.experiments.survey import Seen, choose_lenders, see_image, survey_image
 from se_viz.experiments.verdicts import (
@@ -80,7 +81,9 @@ __all__ = [
     "gather_effects",
     "judge",
     "lend_records",
+    "match_classes",
     "mean_gates",
+    "pair_answers",
     "rank_correlation",
     "read_limits",
     "redesign",
@@ -90,5 +93,6 @@ __all__ = [
     "summarise_counterfactuals",
     "survey_image",
     "tabulate_counterfactuals",
+    "tabulate_depth",
     "tabulate_effects",
 ]

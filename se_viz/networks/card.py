@@ -106,6 +106,8 @@ class NetworkCard:
     """What makes an input of a file, for people; empty: a photo is scaled, cut and normalised."""
     answer: str = "classes"
     """What its numbers are, one of the kinds of `se_viz.readings`."""
+    twin: str = ""
+    """Name of the network that differs from it by SE blocks alone; empty: their names tell."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -135,7 +137,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(
         ("evaluated_with", "trained_with", "notes", "library", "weights", "source"), str
     ),
-    **dict.fromkeys(("crop", "interpolation", "answer"), str),
+    **dict.fromkeys(("crop", "interpolation", "answer", "twin"), str),
     **dict.fromkeys(("classes", "mean", "std"), (list, tuple)),
     **dict.fromkeys(("input_size", "parameters", "num_classes", "download_bytes"), int),
     **dict.fromkeys(("resize", "blocks", "se_parameters"), (int, NoneType)),

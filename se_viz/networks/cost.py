@@ -30,8 +30,9 @@ class Cost:
     papers do."""
 
 
-def measure_cost(model: nn.Module, size: int) -> Cost:
-    """Count a network's parameters and multiply-adds for one image of side ``size``.
+def measure_cost(model: nn.Module, size: int | tuple[int, ...]) -> Cost:
+    """Count a network's parameters and multiply-adds for one image of side ``size``, or for one
+    input of a shape, (channels, *sides).
 
     The model is not changed: a copy of its shapes (PyTorch's meta device) is run. Blocks that no
     class names are counted in a model that was inspected.
@@ -46,7 +47,7 @@ def measure_cost(model: nn.Module, size: int) -> Cost:
     ]
     shapes = deepcopy(model, {id(value): value.detach() for value in loose}).to("meta").eval()
     lend_findings(model, shapes)
-    return count_cost(shapes, (3, size, size))
+    return count_cost(shapes, (3, size, size) if isinstance(size, int) else size)
 
 
 def count_cost(model: nn.Module, shape: tuple[int, ...]) -> Cost:
@@ -65,6 +66,7 @@ def count_cost(model: nn.Module, shape: tuple[int, ...]) -> Cost:
         gflops=work["Global"],
         blocks=len(blocks),
         se_parameters=sum(map(_count, parts)),
+        # From 0.0: a network without blocks has none of its own.
         se_gflops=sum(
             (work.get(f"{type(model).__name__}.{path}", 0.0) for path in parts.values()), 0.0
         ),

@@ -36,6 +36,7 @@ PAGES: Mapping[str, PageRow] = {
     "bench": PageRow("Design a block", "architecture", "pages/bench.py", "photo"),
     "counterfactuals": PageRow("Does it matter?", "balance", "pages/counterfactuals.py", "photo"),
     "attribution": PageRow("Where did it look?", "map", "pages/attribution.py", "photo"),
+    "compare": PageRow("Two networks", "compare", "pages/compare.py", "photo"),
     "networks": PageRow("Networks", "hub", "pages/networks.py", "nothing"),
     "guide": PageRow("How to read it", "menu_book", "pages/guide.py", "nothing"),
 }

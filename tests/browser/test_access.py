@@ -17,6 +17,7 @@ TITLES = {
     "Change the gates": "Change the gates",
     "Does it matter?": "Does it matter?",
     "Where did it look?": "Where did it look?",
+    "Two networks": "Two networks",
     "Networks": "Networks",
     "How to read it": "How to read it",
 }

@@ -44,6 +44,7 @@ PAGES = (
     "surgery.py",
     "counterfactuals.py",
     "attribution.py",
+    "compare.py",
     "networks.py",
 )
 

@@ -9,7 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from se_viz.experiments.counterfactuals import KINDS
+from se_viz.networks.config import CONFIG
 from tests.support.pages import chosen, clean, noise, session
+from tests.support.plain import write_plain
 from tests.support.sentences import count_sentences
 
 pytestmark = [pytest.mark.usefixtures("warm"), pytest.mark.slow]
@@ -49,8 +51,21 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "Where did it look?, against": ("attribution.py", {"map-sign": "against", **TICKS}),
     "Does it matter?, exact": ("counterfactuals.py", {"measure": "exact"}),
+    "Two networks": ("compare.py", {"second": "se_toy", "pair-scale": "own"}),
+    "Two networks, of which one is plain": ("compare.py", {"second": "toy"}),
+    "Two networks of other classes": ("compare.py", {"second": "resnet"}),
 }
 """A page, and what its session has chosen."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """List networks that may stand second."""
+    folder = tmp_path_factory.mktemp("listed")
+    write_plain(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CONFIG, str(folder / "se_viz.toml"))
+        yield
 
 
 @pytest.mark.parametrize(

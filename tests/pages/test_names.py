@@ -41,6 +41,10 @@ def renamed(
     card.write_text(
         json.dumps(json.loads(card.read_text()) | {"classes": NAMES, "title": NAMES[1]})
     )
+    # A second network, for the page that compares two.
+    shutil.copy(folder / "tiny.safetensors", folder / "twin.safetensors")
+    twin = json.loads(card.read_text()) | {"name": "twin", "title": NAMES[4]}
+    (folder / "twin.json").write_text(json.dumps(twin))
     with serve(folder):
         yield
 
@@ -91,6 +95,7 @@ PAGES = [
     ("attribution.py", {"attribution-view": "Side by side"}),
     ("attribution.py", {"attribution-view": "Stage by stage"}),
     ("attribution.py", {"attribution-view": "Through the gates"}),
+    ("compare.py", {}),
     ("networks.py", {}),
     ("guide.py", {}),
 ]

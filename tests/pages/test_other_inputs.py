@@ -16,7 +16,16 @@ from se_viz.ui.session.state import ChosenImage
 from tests import ROOT
 from tests.support.other_inputs import KINDS, NET, file_for, list_networks_in_toml
 
-PAGES = ("explore", "microscope", "surgery", "bench", "counterfactuals", "attribution", "networks")
+PAGES = (
+    "explore",
+    "microscope",
+    "surgery",
+    "bench",
+    "counterfactuals",
+    "attribution",
+    "compare",
+    "networks",
+)
 
 
 @pytest.fixture(autouse=True)

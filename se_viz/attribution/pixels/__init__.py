@@ -1,5 +1,6 @@
 """Attribution of an answer to the pixels of one image."""
 
+from se_viz.attribution.pixels.agreement import STRONGEST, Agreement, compare_maps
 from se_viz.attribution.pixels.calls import Task, prepare
 from se_viz.attribution.pixels.fitness import Fitness, judge_method
 from se_viz.attribution.pixels.repeats import correlate
@@ -15,6 +16,8 @@ from se_viz.attribution.pixels.run import (
 
 __all__ = [
     "ROUNDING",
+    "STRONGEST",
+    "Agreement",
     "Explanation",
     "Fitness",
     "Task",
@@ -22,6 +25,7 @@ __all__ = [
     "attribute_again",
     "check_numbers",
     "check_shares",
+    "compare_maps",
     "correlate",
     "explain",
     "judge_method",

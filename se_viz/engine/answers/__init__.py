@@ -41,6 +41,7 @@ ANSWERS: Mapping[type, Callable[[Any, Work], Any]] = {
     questions.CheckSanity: scores.check_sanity,
     questions.RunSettings: experiments.run,
     questions.MeasurePace: experiments.measure,
+    questions.MeasureCost: experiments.count,
     questions.ReadLenders: experiments.read,
 }
 """What answers each kind of question."""

@@ -7,17 +7,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from se_viz.attribution.catalogue import Pace, measure_pace
+from se_viz.devices import line_of
 from se_viz.engine.answers.work import Work
 from se_viz.engine.questions import (
     AblateChannels,
     Analyse,
     EstimateEffects,
     LendingImage,
+    MeasureCost,
     MeasurePace,
     ReadLenders,
     ReplaceGates,
     RunSettings,
 )
+from se_viz.errors import NetworkError, SeVizError
 from se_viz.experiments import (
     Counterfactual,
     Gates,
@@ -29,6 +32,7 @@ from se_viz.experiments import (
     run_counterfactuals,
     run_lenders,
 )
+from se_viz.networks.cost import Cost, measure_cost
 from se_viz.networks.lenders import Lender, read_lenders
 from se_viz.replay import Bundle, run_settings
 
@@ -77,6 +81,34 @@ def run(question: RunSettings, work: Work) -> Bundle:
 def measure(question: MeasurePace, work: Work) -> Pace:
     """Time a pass."""
     return measure_pace(work.network, watch=work.watch)
+
+
+def count(question: MeasureCost, work: Work) -> Cost:
+    """Count what the network takes: as its card says, or on shapes alone.
+
+    Raises:
+        NetworkError: it does not run on shapes alone.
+    """
+    card = work.network.card
+    if card.gflops is not None:
+        return Cost(
+            parameters=card.parameters,
+            gflops=card.gflops,
+            blocks=card.blocks or 0,
+            se_parameters=card.se_parameters or 0,
+            se_gflops=card.se_gflops or 0.0,
+        )
+    try:
+        with line_of(work.network.device).turn(work.watch):
+            return measure_cost(work.network.model, card.shape)
+    except SeVizError:
+        raise
+    except Exception as error:
+        # A stranger's code may raise anything where tensors have no values.
+        raise NetworkError(
+            f"The multiply-adds of {card.title} cannot be counted: {type(error).__name__} in a "
+            "pass without values. The page Networks has the numbers of parameters."
+        ) from error
 
 
 def read(question: ReadLenders, work: Work) -> tuple[Lender, ...]:

@@ -49,6 +49,7 @@ BOUNDS: Mapping[type, Bound] = {
     questions.RunSettings: Bound(64, "64MB"),
     questions.FindPlaces: Bound(256, "8MB"),
     questions.MeasurePace: Bound(64),
+    questions.MeasureCost: Bound(64),
     questions.ReadLenders: Bound(4, shared=True),
 }
 """What is kept of each kind of question. Analyses have caches of their own, see `get_analysis`."""

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from se_viz.ui.frame.entry import enter
     from se_viz.ui.frame.footer import show_footer
     from se_viz.ui.frame.heading import show_heading
-    from se_viz.ui.frame.network_choice import load_ahead, show_network_choice
+    from se_viz.ui.frame.network_choice import describe_card, load_ahead, show_network_choice
     from se_viz.ui.frame.sidebar import show_image_choice, show_link_problems, show_problem
     from se_viz.ui.frame.welcome import show_welcome
 
 __all__ = [
     "bring",
+    "describe_card",
     "enter",
     "give_up",
     "is_mine",
@@ -55,6 +56,7 @@ __getattr__ = import_on_first_use(
         "footer": ("show_footer",),
         "heading": ("show_heading",),
         "network_choice": (
+            "describe_card",
             "load_ahead",
             "show_network_choice",
         ),

@@ -64,14 +64,15 @@ def _choose() -> NetworkCard | None:
     name = st.selectbox(
         "Network", list(cards), format_func=lambda key: cards[key].title, key=keys.NETWORK.name
     )
-    st.caption(_describe(cards[name]))
+    st.caption(describe_card(cards[name]))
     device = st.selectbox("Device", available_devices(), key=keys.DEVICE.name)
     st.caption(choose_device(device).reason)
     return cards[name]
 
 
-def _describe(card: NetworkCard) -> str:
-    data = plain(card.data)
+def describe_card(card: NetworkCard) -> str:
+    """Say how large a network is and where it comes from, as Markdown."""
+    data = plain(card.data.rstrip("."))
     if card.library == GIVEN:
         return f"{code(card.architecture)}, from {data}."
     top1 = "" if card.top1 is None else f", top-1 {card.top1:.1%}"

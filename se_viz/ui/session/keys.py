@@ -287,6 +287,17 @@ CARRIER = "carrier"
 CARRIERS = "carriers"
 GATE_ATTRIBUTION = "gate-attribution"
 
+# Two networks.
+SECOND: Key[str | None] = Key("second", None)
+"""Name of the network that stands second."""
+PAIR_ANSWERS = "pair-answers"
+PAIR_GATES = "pair-gates"
+PAIR_METHOD = "pair-method"
+PAIR_EXPLAINED = "pair-explained"
+PAIR_SCALE = "pair-scale"
+PAIR_FIRST = "pair-first"
+PAIR_SECOND = "pair-second"
+
 # How to read it.
 GUIDE_PICTURE = "guide-picture"
 READ = "read"

@@ -3,7 +3,7 @@
 Why: docs/decisions/032-pickers-keep-their-key.md
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Literal, TypeVar
 
 import streamlit as st
@@ -122,9 +122,15 @@ def choose_channel(record: GateRecord, *, words: Sequence[str] = ()) -> int:
 
 
 def choose_class(
-    choices: Choices, analysis: Analysis, label: str = "Class", *, words: Sequence[str] = ()
+    choices: Choices,
+    analysis: Analysis,
+    label: str = "Class",
+    *,
+    words: Sequence[str] = (),
+    among: Container[int] | None = None,
 ) -> int:
-    """Offer every class, the most probable first; ``words`` as for `choose_block`.
+    """Offer every class, or those ``among`` some, the most probable first; ``words`` as for
+    `choose_block`.
 
     The choice for an image and network holds on all pages.
 
@@ -133,11 +139,11 @@ def choose_class(
     """
     names = choices.network.classes
     token = (choices.image.digest, choices.name)
-    ranked = [index for index, _ in analysis.top(len(names))]
+    ranked = [index for index, _ in analysis.top(len(names)) if among is None or index in among]
     targets = keys.TARGETS.get()
     target = keys.TARGET.get() if keys.TARGET_OF.get() == token else targets.get(token)
     # Set also where it is the same, as for the block.
-    keys.TARGET.set(ranked[0] if target is None else target)
+    keys.TARGET.set(target if target in ranked else ranked[0])
     keys.TARGET_OF.set(token)
     note(keys.TARGET.name, keys.TARGET.get, ranked[0])
     target = st.selectbox(

@@ -79,6 +79,7 @@ ASKED: tuple[Question, ...] = (
     ),
     questions.FindPlaces(),
     questions.MeasurePace(),
+    questions.MeasureCost(),
     questions.ReadLenders(),
 )
 """Every kind of question that has a cache."""
