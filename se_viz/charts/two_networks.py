@@ -92,8 +92,8 @@ def draw_depth(tables: Mapping[str, pd.DataFrame], palette: Palette, *, gates: S
     plain = {"showgrid": False, "zeroline": False}
     layout = {
         **LAYOUT,
-        "height": 420,
-        "margin": {"l": 0, "r": 12, "t": 26, "b": 76},
+        "height": 438,
+        "margin": {"l": 0, "r": 12, "t": 44, "b": 76},
         "showlegend": True,
         "legend": LEGEND,
         "xaxis": {
