@@ -15,6 +15,7 @@ TITLES = {
     "What did the gates do?": "Explore",
     "Open a gate": "Open a gate",
     "Change the gates": "Change the gates",
+    "Design a block": "Design a block",
     "Does it matter?": "Does it matter?",
     "Where did it look?": "Where did it look?",
     "Two networks": "Two networks",
