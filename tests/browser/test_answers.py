@@ -46,6 +46,7 @@ input = 64
 FIGURES = {
     "Open a gate": "",
     "Change the gates": "answers",
+    "Design a block": "bench-answers",
     "Does it matter?": "depth",
     "Where did it look?": "",
 }

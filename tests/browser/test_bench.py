@@ -28,6 +28,8 @@ def test_a_block_of_the_diagram_is_designed_and_comes_back(
     page.get_by_role("button", name=re.compile("^SE_4_2: 512 channels, 12 × 12")).click()
     expect(page.get_by_role("combobox", name=re.compile("Open block"))).to_have_value("SE_4_2")
     expect_idle(page)
+    # The boxes are drawn anew, and the keyboard goes on from the same one.
+    expect(page.locator(".network-map .box[aria-current]")).to_be_focused()
     main = page.get_by_test_id("stMain")
     main.get_by_role("radio", name="This block").click()
     expect(page.locator(".network-map .chosen")).to_have_count(1)

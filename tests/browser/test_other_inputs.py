@@ -49,6 +49,7 @@ def test_a_sound_is_dropped_and_its_gates_are_shown(visit: Visit):
 WALK = {
     "Open a gate": "Which channels move this gate?",
     "Change the gates": "No gate is chosen.",
+    "Design a block": "Each point is a gate",
     "Does it matter?": "A gate is not importance",
     "Where did it look?": "Can these maps be trusted?",
     "Networks": "Your own network",

@@ -42,6 +42,7 @@ PAGES = (
     "explore.py",
     "microscope.py",
     "surgery.py",
+    "bench.py",
     "counterfactuals.py",
     "attribution.py",
     "compare.py",
