@@ -30,11 +30,20 @@ if TYPE_CHECKING:
     from se_viz.charts.stages import draw_panel
     from se_viz.charts.steps import lay_out_steps
     from se_viz.charts.surgery import draw_answers, draw_choice, draw_reaction
+    from se_viz.charts.trials import (
+        COSTS,
+        CURVES,
+        draw_costs,
+        draw_differences,
+        draw_training_gates,
+    )
     from se_viz.charts.two_networks import draw_depth, draw_pair
 
 __all__ = [
     "CELLS",
     "CLIPPED",
+    "COSTS",
+    "CURVES",
     "DARK",
     "GATES",
     "LIGHT",
@@ -54,9 +63,11 @@ __all__ = [
     "draw_cells",
     "draw_channels",
     "draw_choice",
+    "draw_costs",
     "draw_counterfactuals",
     "draw_curves",
     "draw_depth",
+    "draw_differences",
     "draw_effects",
     "draw_flows",
     "draw_gates",
@@ -72,6 +83,7 @@ __all__ = [
     "draw_strip",
     "draw_strongest",
     "draw_threshold",
+    "draw_training_gates",
     "figure_bytes",
     "fit_reach",
     "fit_span",
@@ -181,6 +193,13 @@ __getattr__ = import_on_first_use(
         ),
         "stages": ("draw_panel",),
         "steps": ("lay_out_steps",),
+        "trials": (
+            "COSTS",
+            "CURVES",
+            "draw_costs",
+            "draw_differences",
+            "draw_training_gates",
+        ),
         "surgery": (
             "draw_answers",
             "draw_choice",

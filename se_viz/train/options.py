@@ -97,7 +97,9 @@ def _add_pretrained(parser: argparse.ArgumentParser) -> None:
         "every second one is trained on",
     )
     group.add_argument(
-        "--export", action="store_true", help="write weights and card of the run as it stands"
+        "--export",
+        action="store_true",
+        help="write weights and card of the run as it stands; with --all what the app shows of it",
     )
 
 
@@ -153,7 +155,7 @@ def check_recipe(arguments: argparse.Namespace) -> None:
 def _check_pretrained(arguments: argparse.Namespace) -> None:
     options = set(arguments.option_names)
     if arguments.all:
-        _check_all(options)
+        _check_all(options - ({"out"} if arguments.export else set()))
         return
     names = {"plain": "weights"}
     needed = ("plain", "more", "run")

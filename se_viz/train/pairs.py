@@ -4,7 +4,6 @@ blocks have.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import nn
@@ -13,11 +12,8 @@ from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.resnet import Bottleneck
 from torchvision.models.vgg import VGG, make_layers
 
+from se_viz.experiments.trials import Variant
 from se_viz.insertion import insert_se
-
-Variant = Literal["plain", "se", "wide"]
-VARIANTS: tuple[Variant, ...] = ("plain", "se", "wide")
-"""Without blocks, with blocks, and without blocks but as many parameters as with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +22,8 @@ class Pair:
 
     name: str
     """What the runs are called."""
+    title: str
+    """What the family is called in sentences."""
     build: Callable[[float, int], nn.Module]
     """Takes a width and the number of classes; returns the plain network, untrained."""
     width: float
@@ -154,10 +152,10 @@ def _classify(layers: list[nn.Module], channels: int, classes: int) -> nn.Sequen
 
 
 PAIRS = (
-    Pair("resnet", build_resnet, 0.25),
-    Pair("vgg", build_vgg, 0.25),
-    Pair("googlenet", build_googlenet, 0.5),
+    Pair("resnet", "ResNet", build_resnet, 0.25),
+    Pair("vgg", "VGG", build_vgg, 0.25),
+    Pair("googlenet", "GoogLeNet", build_googlenet, 0.5),
     # Its narrowest blocks have eight channels.
-    Pair("mobilenet", build_mobilenet, 0.5, reduction=8),
+    Pair("mobilenet", "MobileNetV2", build_mobilenet, 0.5, reduction=8),
 )
 """What is compared."""

@@ -1,7 +1,6 @@
 """Every network of `PAIRS` from scratch, by one recipe and several seeds: ``train --all``."""
 
 import argparse
-import base64
 import json
 import time
 from dataclasses import asdict, dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -19,7 +19,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from se_viz.devices import choose_device
+from se_viz.errors import DataError
+from se_viz.experiments.trials import GATES, RUNS, VARIANTS, Variant, pack
 from se_viz.files import told, write_file
+from se_viz.names import show_path
+from se_viz.networks.checkpoints import FOLDER
 from se_viz.train.command import alone, read_data
 from se_viz.train.data import (
     Pictures,
@@ -30,7 +34,7 @@ from se_viz.train.data import (
 )
 from se_viz.train.gates import FILE, watching
 from se_viz.train.loop import read_state
-from se_viz.train.pairs import PAIRS, VARIANTS, Pair, Variant, count_parameters
+from se_viz.train.pairs import PAIRS, Pair, count_parameters
 from se_viz.train.recipe import Recipe
 
 SEEDS = (0, 1, 2)
@@ -76,6 +80,9 @@ def run(arguments: argparse.Namespace) -> None:
         DeviceError: the device is not on this machine.
     """
     folder = arguments.run
+    if arguments.export:
+        export_runs(folder, arguments.out or FOLDER / "trials")
+        return
     device = choose_device(arguments.device).device
     with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,6 +96,32 @@ def run(arguments: argparse.Namespace) -> None:
                 )
                 _add(folder, row)
                 tqdm.write(f"{trial.name}: top-1 {row['top1']:.2%}")
+
+
+def export_runs(folder: Path, out: Path) -> None:
+    """Write what the page *What SE buys* shows: a line for each run that has ended, and the gates
+    of all over their steps.
+
+    Raises:
+        DataError: no run has ended, or the folder cannot be written.
+    """
+    rows = read_manifest(folder)
+    if not rows:
+        raise DataError(f"No run of {folder} has ended. Start it without --export.")
+    lines = [json.dumps({name: row[name] for name in row if name != "gates"}) for row in rows]
+    tables = [
+        pd.read_parquet(folder / row["gates"]).assign(run=row["name"])
+        for row in rows
+        if row["gates"]
+    ]
+    with told(out):
+        out.mkdir(parents=True, exist_ok=True)
+        write_file(out / RUNS, "\n".join([*lines, ""]).encode())
+        if tables:
+            content = BytesIO()
+            pd.concat(tables).to_parquet(content, index=False)
+            write_file(out / GATES, content.getbuffer())
+    print(f"{len(rows)} runs written to {show_path(out)}")
 
 
 def read_manifest(folder: Path) -> list[dict[str, Any]]:
@@ -126,11 +159,14 @@ def train_trial(
     return {
         "name": trial.name,
         "family": trial.pair.name,
+        "title": trial.pair.title,
         "variant": trial.variant,
         "seed": recipe.seed,
         **cost,
         "top1": round(right.mean().item(), 4),
+        "images": len(right),
         "right": pack(right),
+        "steps": state.schedule.total_steps,
         "seconds": round(sum(point["seconds"] for point in state.curve), 1),
         "curve": state.curve,
         "gates": f"{trial.name}/{FILE}" if (place / FILE).exists() else None,
@@ -177,11 +213,6 @@ def judge(
         for images, labels in validation_batches(pictures, size=size, batch=64)
     ]
     return np.concatenate(right)
-
-
-def pack(right: NDArray[np.bool_]) -> str:
-    """Return flags as text, eight to a byte in base64: twins are compared image by image."""
-    return base64.b64encode(np.packbits(right).tobytes()).decode()
 
 
 class _State:

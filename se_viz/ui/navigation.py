@@ -37,6 +37,7 @@ PAGES: Mapping[str, PageRow] = {
     "counterfactuals": PageRow("Does it matter?", "balance", "pages/counterfactuals.py", "photo"),
     "attribution": PageRow("Where did it look?", "map", "pages/attribution.py", "photo"),
     "compare": PageRow("Two networks", "compare", "pages/compare.py", "photo"),
+    "benefit": PageRow("What SE buys", "trending_up", "pages/benefit.py", "nothing"),
     "networks": PageRow("Networks", "hub", "pages/networks.py", "nothing"),
     "guide": PageRow("How to read it", "menu_book", "pages/guide.py", "nothing"),
 }

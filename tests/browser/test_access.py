@@ -19,6 +19,7 @@ TITLES = {
     "Does it matter?": "Does it matter?",
     "Where did it look?": "Where did it look?",
     "Two networks": "Two networks",
+    "What SE buys": "What SE buys",
     "Networks": "Networks",
     "How to read it": "How to read it",
 }

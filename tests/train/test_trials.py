@@ -1,11 +1,9 @@
 """Pairs of networks with and without SE blocks: what is compared, and runs that are stopped."""
 
-import base64
 import random
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -18,6 +16,7 @@ from torchvision.transforms import v2
 
 from se_viz import find_gates
 from se_viz.__main__ import main
+from se_viz.experiments.trials import unpack
 from se_viz.train import trials
 from se_viz.train.data import normalise
 from se_viz.train.pairs import PAIRS, Pair, count_parameters
@@ -98,7 +97,7 @@ def test_runs_that_were_stopped_end_as_if_they_had_not_been(
     """
     monkeypatch.setattr(trials, "RECIPE", RECIPE)
     monkeypatch.setattr(trials, "SEEDS", (0, 1))
-    monkeypatch.setattr(trials, "PAIRS", (Pair("toy", PAIRS[0].build, 0.25),))
+    monkeypatch.setattr(trials, "PAIRS", (Pair("toy", "Toy", PAIRS[0].build, 0.25),))
     words = ["train", "--all", "--data", str(squares), "--device", "cpu", "--workers", "0"]
     assert main([*words, "--run", str(tmp_path / "whole")]) == 0
     whole = read_manifest(tmp_path / "whole")
@@ -158,7 +157,7 @@ def test_a_network_learns(tmp_path, squares):
     assert row["curve"][-1]["loss"] < row["curve"][0]["loss"]
     # By chance it is a half.
     assert row["top1"] > 0.8
-    right = np.unpackbits(np.frombuffer(base64.b64decode(row["right"]), np.uint8), count=12)
+    right = unpack(row["right"], row["images"])
     assert row["top1"] == round(right.mean(), 4)
     # Image by image: the same network, asked again, is right about the same ones.
     model = PAIRS[0].make("se", 2)

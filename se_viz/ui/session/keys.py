@@ -303,6 +303,12 @@ GUIDE_PICTURE = "guide-picture"
 READ = "read"
 """The passage that a link leads to, as its address has it."""
 
+# What SE buys.
+BENEFIT_COST = "benefit-cost"
+BENEFIT_FAMILY = "benefit-family"
+BENEFIT_SEED = "benefit-seed"
+BENEFIT_CURVE = "benefit-curve"
+
 # Networks.
 NETWORKS = "networks"
 NETWORK_SEARCH = "network-search"
