@@ -16,7 +16,7 @@ from torch import nn
 
 from benchmarks.machine import describe_machine
 from benchmarks.measure import as_table, spread
-from se_viz.experiments.trials import TIMES, VARIANTS
+from se_viz.experiments import TIMES_FILE, VARIANTS
 from se_viz.train.pairs import PAIRS
 from se_viz.train.trials import RECIPE
 
@@ -59,7 +59,7 @@ def main(words: list[str] | None = None) -> None:
             "command": f"python -m benchmarks.trials --repeats {arguments.repeats}",
             "machine": machine,
         }
-        (arguments.out / TIMES).write_text(json.dumps(content, indent=1) + "\n")
+        (arguments.out / TIMES_FILE).write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _ready(model: nn.Module) -> nn.Module:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from se_viz.errors import SeVizError
-from se_viz.experiments.trials import read_runs, read_times
+from se_viz.experiments import read_runs, read_times
 from se_viz.networks.checkpoints import FOLDER
 from se_viz.ui import benefit
 from se_viz.ui.frame import enter

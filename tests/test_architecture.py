@@ -61,6 +61,7 @@ ROOMS = {
         {"frame"},
         {
             "bench",
+            "benefit",
             "by_stage",
             "counterfactuals",
             "explore",

@@ -13,7 +13,7 @@ from plotly.graph_objects import Figure
 from se_viz.charts.dress import LAYOUT, LEGEND, literal, make_figure, rule
 from se_viz.charts.gates import name_stage
 from se_viz.charts.palettes import Palette
-from se_viz.experiments.trials import VARIANTS, Difference, Variant
+from se_viz.experiments import VARIANTS, Difference, Variant
 
 WORDS: Mapping[Variant, str] = {
     "plain": "without SE",

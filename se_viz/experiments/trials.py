@@ -20,9 +20,9 @@ from se_viz.errors import DataError
 Variant = Literal["plain", "se", "wide"]
 VARIANTS: tuple[Variant, ...] = ("plain", "se", "wide")
 """Without blocks, with blocks, and without blocks but as many parameters as with them."""
-RUNS = "runs.jsonl"
-GATES = "gates.parquet"
-TIMES = "times.json"
+RUNS_FILE = "runs.jsonl"
+GATES_FILE = "gates.parquet"
+TIMES_FILE = "times.json"
 """What a folder of finished runs holds: a line a run, gates over the steps, times of one image."""
 
 
@@ -84,7 +84,7 @@ def read_runs(folder: Path) -> tuple[TrainedRun, ...]:
     Raises:
         DataError: the file is damaged.
     """
-    path = folder / RUNS
+    path = folder / RUNS_FILE
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -101,18 +101,18 @@ def _read(row: Mapping[str, Any]) -> TrainedRun:
     return TrainedRun(
         **{name: row[name] for name in ("name", "family", "title", "variant", "seed")},
         **{name: row[name] for name in ("parameters", "flops", "steps", "seconds")},
-        right=unpack(row["right"], row["images"]),
+        right=unpack_flags(row["right"], row["images"]),
         curve=tuple(point["top1"] for point in row["curve"]),
     )
 
 
-def pack(flags: NDArray[np.bool_]) -> str:
+def pack_flags(flags: NDArray[np.bool_]) -> str:
     """Return flags as text: eight to a byte, in base64."""
     return base64.b64encode(np.packbits(flags).tobytes()).decode()
 
 
-def unpack(text: str, count: int) -> NDArray[np.bool_]:
-    """Return the flags of `pack`.
+def unpack_flags(text: str, count: int) -> NDArray[np.bool_]:
+    """Return the flags of `pack_flags`.
 
     Raises:
         ValueError: there are fewer, or it is no such text.
@@ -130,7 +130,7 @@ def read_times(folder: Path) -> dict[str, float]:
     Raises:
         DataError: the file is damaged.
     """
-    path = folder / TIMES
+    path = folder / TIMES_FILE
     try:
         times = json.loads(path.read_text(encoding="utf-8"))["milliseconds"]
         return {str(name): float(value) for name, value in times.items()}
@@ -147,7 +147,7 @@ def read_gates(folder: Path, run: str) -> pd.DataFrame:
     Raises:
         DataError: the file is damaged.
     """
-    path = folder / GATES
+    path = folder / GATES_FILE
     if not path.is_file():
         return pd.DataFrame({"run": []})
     try:

@@ -12,7 +12,7 @@ from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.resnet import Bottleneck
 from torchvision.models.vgg import VGG, make_layers
 
-from se_viz.experiments.trials import Variant
+from se_viz.experiments import Variant
 from se_viz.insertion import insert_se
 
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from se_viz.devices import choose_device
 from se_viz.errors import DataError
-from se_viz.experiments.trials import GATES, RUNS, VARIANTS, Variant, pack
+from se_viz.experiments import GATES_FILE, RUNS_FILE, VARIANTS, Variant, pack_flags
 from se_viz.files import told, write_file
 from se_viz.names import show_path
 from se_viz.networks.checkpoints import FOLDER
@@ -116,11 +116,11 @@ def export_runs(folder: Path, out: Path) -> None:
     ]
     with told(out):
         out.mkdir(parents=True, exist_ok=True)
-        write_file(out / RUNS, "\n".join([*lines, ""]).encode())
+        write_file(out / RUNS_FILE, "\n".join([*lines, ""]).encode())
         if tables:
             content = BytesIO()
             pd.concat(tables).to_parquet(content, index=False)
-            write_file(out / GATES, content.getbuffer())
+            write_file(out / GATES_FILE, content.getbuffer())
     print(f"{len(rows)} runs written to {show_path(out)}")
 
 
@@ -165,7 +165,7 @@ def train_trial(
         **cost,
         "top1": round(right.mean().item(), 4),
         "images": len(right),
-        "right": pack(right),
+        "right": pack_flags(right),
         "steps": state.schedule.total_steps,
         "seconds": round(sum(point["seconds"] for point in state.curve), 1),
         "curve": state.curve,

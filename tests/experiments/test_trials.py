@@ -11,18 +11,18 @@ import pytest
 from scipy import stats
 
 from se_viz.errors import DataError
-from se_viz.experiments.trials import (
-    GATES,
-    RUNS,
-    TIMES,
+from se_viz.experiments import (
+    GATES_FILE,
+    RUNS_FILE,
+    TIMES_FILE,
     TrainedRun,
     compare_variants,
-    pack,
+    pack_flags,
     read_gates,
     read_runs,
     read_times,
     tabulate_runs,
-    unpack,
+    unpack_flags,
 )
 
 DICE = np.random.default_rng(0)
@@ -49,9 +49,9 @@ def run_of(variant: str, seed: int, right: np.ndarray) -> TrainedRun:
 def test_flags_survive_as_text(count: int):
     """Also those that fill no whole byte; another count is no such text."""
     flags = DICE.random(count) < 0.5
-    assert np.array_equal(unpack(pack(flags), count), flags)
+    assert np.array_equal(unpack_flags(pack_flags(flags), count), flags)
     with pytest.raises(ValueError, match="number of flags"):
-        unpack(pack(flags), count + 8)
+        unpack_flags(pack_flags(flags), count + 8)
 
 
 def test_the_interval_is_the_formula_by_loops():
@@ -146,10 +146,10 @@ def write(folder: Path, **changes: object) -> None:
         "steps": 6,
         "seconds": 1.5,
         "images": 12,
-        "right": pack(flags),
+        "right": pack_flags(flags),
         "curve": [{"loss": 1.0, "top1": 0.25, "seconds": 1.0}],
     }
-    (folder / RUNS).write_text(json.dumps({**row, **changes}) + "\n")
+    (folder / RUNS_FILE).write_text(json.dumps({**row, **changes}) + "\n")
 
 
 def test_what_is_written_is_read(tmp_path: Path):
@@ -160,12 +160,12 @@ def test_what_is_written_is_read(tmp_path: Path):
     write(tmp_path)
     (run,) = read_runs(tmp_path)
     assert (run.title, run.curve, len(run.right)) == ("VGG", (0.25,), 12)
-    (tmp_path / TIMES).write_text(json.dumps({"milliseconds": {"vgg_se": 2.5}}))
+    (tmp_path / TIMES_FILE).write_text(json.dumps({"milliseconds": {"vgg_se": 2.5}}))
     table = tabulate_runs([run], read_times(tmp_path))
     assert table.loc[0, "milliseconds"] == 2.5
     assert table.loc[0, "top1"] == run.right.mean()
     rows = pd.DataFrame({"run": ["vgg_se_0", "vgg_se_1"], "mean": [0.5, 0.6]})
-    rows.to_parquet(tmp_path / GATES)
+    rows.to_parquet(tmp_path / GATES_FILE)
     assert [*read_gates(tmp_path, "vgg_se_1")["mean"]] == [0.6]
 
 
@@ -176,12 +176,12 @@ def test_a_damaged_file_is_a_sentence(tmp_path: Path, changes: dict):
     """And no traceback: a page reads it."""
     write(tmp_path, **{name: value for name, value in changes.items() if value is not ...})
     if ... in changes.values():
-        (tmp_path / RUNS).write_text("{}\n")
+        (tmp_path / RUNS_FILE).write_text("{}\n")
     with pytest.raises(DataError, match=r"runs\.jsonl is damaged\. Restore it\."):
         read_runs(tmp_path)
-    (tmp_path / TIMES).write_text("[]")
+    (tmp_path / TIMES_FILE).write_text("[]")
     with pytest.raises(DataError, match=r"times\.json is damaged"):
         read_times(tmp_path)
-    (tmp_path / GATES).write_text("no")
+    (tmp_path / GATES_FILE).write_text("no")
     with pytest.raises(DataError, match=r"gates\.parquet is damaged"):
         read_gates(tmp_path, "vgg_se_0")

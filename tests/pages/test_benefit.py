@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from se_viz.experiments.trials import GATES, RUNS, TIMES, VARIANTS, pack
+from se_viz.experiments import GATES_FILE, RUNS_FILE, TIMES_FILE, VARIANTS, pack_flags
 from se_viz.networks import checkpoints
 from se_viz.ui.benefit.measured import summarise
 from se_viz.ui.benefit.paper import tabulate_paper
@@ -51,16 +51,16 @@ def write(folder: Path) -> None:
                         "flops": 10**8,
                         "seconds": 1.5,
                         "images": 400,
-                        "right": pack(right),
+                        "right": pack_flags(right),
                         "curve": [{"top1": 0.3}, {"top1": float(right.mean())}],
                     }
                 )
-    (folder / RUNS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / RUNS_FILE).write_text("".join(json.dumps(line) + "\n" for line in lines))
     gates = pd.DataFrame({"step": [0, 100] * 2, "block": ["SE_2_1"] * 2 + ["SE_5_1"] * 2})
     gates = gates.assign(stage=[2, 2, 5, 5], over_images=[0.0, 0.1, 0.0, 0.2], mean=0.5)
     gates = gates.assign(near_low=0.0, near_high=0.5, near_middle=0.1)
     pd.concat([gates.assign(run="vgg_se_0"), gates.assign(run="resnet_se_1")]).to_parquet(
-        folder / GATES
+        folder / GATES_FILE
     )
 
 
@@ -98,7 +98,7 @@ def test_time_is_offered_where_it_was_measured(folder: Path):
     against = show().get("button_group")[0]
     assert [option.content for option in against.proto.options] == ["Parameters", "FLOPs"]
     times = {f"{family}_{variant}": 2.0 for family in ("vgg", "resnet") for variant in VARIANTS}
-    (folder / TIMES).write_text(json.dumps({"milliseconds": times}))
+    (folder / TIMES_FILE).write_text(json.dumps({"milliseconds": times}))
     page = show()
     assert len(page.get("button_group")[0].proto.options) == 3
     page.session_state["benefit-cost"] = "milliseconds"
@@ -121,7 +121,7 @@ def test_without_runs_there_are_words(folder: Path):
     assert not page.exception
     assert page.markdown[0].value == "**No pair of networks has been trained yet.**"
     assert len(page.dataframe) == 1
-    (folder / RUNS).write_text("{")
+    (folder / RUNS_FILE).write_text("{")
     page = show()
     assert not page.exception
     assert [error.value for error in page.error] == ["runs.jsonl is damaged. Restore it."]

@@ -51,6 +51,7 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "Where did it look?, against": ("attribution.py", {"map-sign": "against", **TICKS}),
     "Does it matter?, exact": ("counterfactuals.py", {"measure": "exact"}),
+    "What SE buys": ("benefit.py", {}),
     "Two networks": ("compare.py", {"second": "se_toy", "pair-scale": "own"}),
     "Two networks, of which one is plain": ("compare.py", {"second": "toy"}),
     "Two networks of other classes": ("compare.py", {"second": "resnet"}),

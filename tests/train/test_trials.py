@@ -16,7 +16,7 @@ from torchvision.transforms import v2
 
 from se_viz import find_gates
 from se_viz.__main__ import main
-from se_viz.experiments.trials import unpack
+from se_viz.experiments import read_gates, read_runs, unpack_flags
 from se_viz.train import trials
 from se_viz.train.data import normalise
 from se_viz.train.pairs import PAIRS, Pair, count_parameters
@@ -113,6 +113,15 @@ def test_runs_that_were_stopped_end_as_if_they_had_not_been(
     gates = pd.read_parquet(tmp_path / "whole" / whole[1]["gates"])
     assert {*gates["step"]} == {0}
     assert gates["block"].is_unique
+    # What the app shows of them.
+    out = tmp_path / "shown"
+    export = ["train", "--all", "--run", str(tmp_path / "whole"), "--export", "--out", str(out)]
+    assert main(export) == 0
+    shown = read_runs(out)
+    assert [run.name for run in shown] == [row["name"] for row in whole]
+    assert [round(run.top1, 4) for run in shown] == [row["top1"] for row in whole]
+    assert {run.steps for run in shown} == {6}
+    assert len(read_gates(out, "toy_se_1")) == len(gates)
     original = trials._State.step
     steps = 0
 
@@ -157,7 +166,7 @@ def test_a_network_learns(tmp_path, squares):
     assert row["curve"][-1]["loss"] < row["curve"][0]["loss"]
     # By chance it is a half.
     assert row["top1"] > 0.8
-    right = unpack(row["right"], row["images"])
+    right = unpack_flags(row["right"], row["images"])
     assert row["top1"] == round(right.mean(), 4)
     # Image by image: the same network, asked again, is right about the same ones.
     model = PAIRS[0].make("se", 2)
@@ -176,6 +185,8 @@ def small(image: torch.Tensor) -> torch.Tensor:
 
 REFUSALS = {
     ("--all",): "--all needs --run",
+    ("--all", "--run", "x", "--out", "y"): "--out has no effect beside --all",
+    ("--all", "--run", "nothing-there", "--export"): "No run of nothing-there has ended.",
     ("--all", "--run", "x", "--epochs", "3"): "--epochs has no effect beside --all",
     ("--all", "--run", "x", "--weights", "y"): "--weights has no effect beside --all",
 }

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from se_viz.charts import COSTS, draw_costs, draw_differences
-from se_viz.experiments.trials import (
+from se_viz.experiments import (
     Difference,
     TrainedRun,
     Variant,
@@ -79,7 +79,7 @@ def show_costs(runs: Sequence[TrainedRun], times: Mapping[str, float]) -> None:
     offered = {key: name for key, name in _COSTS.items() if times or key != "milliseconds"}
     cost = choose_option("Against", offered, key=keys.BENEFIT_COST)
     figure = draw_costs(tabulate_runs(runs, times), cost, families_of(runs), current_palette())
-    show_figure(figure, "costs", alt=f"Accuracy of each run against {COSTS[cost][0]}")
+    show_figure(figure, keys.BENEFIT_COSTS, alt=f"Accuracy of each run against {COSTS[cost][0]}")
     st.caption(
         "Every point is one run; a line leads from a network without SE blocks to its twin with "
         "them. A square has no blocks, and is as much wider as the blocks have parameters.",
@@ -101,7 +101,7 @@ def show_differences(runs: Sequence[TrainedRun]) -> None:
         return
     show_figure(
         draw_differences(rows, current_palette()),
-        "differences",
+        keys.BENEFIT_DIFFERENCES,
         alt="Differences of accuracy between twins with their 95 % intervals",
     )
     st.caption(

@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from se_viz.charts import CURVES, draw_training_gates
-from se_viz.experiments.trials import TrainedRun, read_gates
+from se_viz.experiments import TrainedRun, read_gates
 from se_viz.ui.session import keys
 from se_viz.ui.widgets import choose_option, current_palette, show_figure
 
@@ -45,7 +45,7 @@ def show_training(runs: Sequence[TrainedRun], folder: Path) -> None:
         return
     show_figure(
         draw_training_gates(table, value, current_palette(), epoch=run.steps / len(run.curve)),
-        "training-gates",
+        keys.BENEFIT_GATES,
         alt=f"{CURVES[value]} over the epochs of a training run",
     )
     st.caption(

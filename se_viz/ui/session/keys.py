@@ -305,6 +305,9 @@ READ = "read"
 
 # What SE buys.
 BENEFIT_COST = "benefit-cost"
+BENEFIT_COSTS = "benefit-costs"
+BENEFIT_DIFFERENCES = "benefit-differences"
+BENEFIT_GATES = "benefit-gates"
 BENEFIT_FAMILY = "benefit-family"
 BENEFIT_SEED = "benefit-seed"
 BENEFIT_CURVE = "benefit-curve"
