@@ -131,7 +131,7 @@ def test_a_bundled_network_is_small_enough_for_a_clone(bundled: NetworkCard):
 def test_a_bundled_card_is_filled_in(bundled: NetworkCard):
     """A reader may ask about data, command, licence and accuracy of any weights we ship."""
     blank = {name for name, value in asdict(bundled).items() if value in ("", None)}
-    assert blank <= {"notes", "weights", "source", "resize", "preprocess", "lenders"}
+    assert blank <= {"notes", "weights", "source", "resize", "preprocess", "lenders", "twin"}
     assert bundled.top1 is not None
     assert 0 < bundled.top1 <= 1
     assert bundled.blocks == 16

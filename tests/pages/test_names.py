@@ -96,6 +96,7 @@ PAGES = [
     ("attribution.py", {"attribution-view": "Stage by stage"}),
     ("attribution.py", {"attribution-view": "Through the gates"}),
     ("compare.py", {}),
+    ("benefit.py", {}),
     ("networks.py", {}),
     ("guide.py", {}),
 ]
@@ -110,7 +111,7 @@ def test_names_reach_pages_escaped(renamed: None, name: str, state: dict[str, st
     page = clean(session(name, image=chosen(noise(), PHOTO_NAMES[0]), **state).run())
     written = drawn(page)
     assert raw_names(written) == []
-    if name not in ("guide.py", "microscope.py"):
+    if name not in ("benefit.py", "guide.py", "microscope.py"):
         assert any(plain(one) in written for one in NAMES)
 
 
