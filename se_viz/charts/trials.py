@@ -76,12 +76,7 @@ def _family(rows: pd.DataFrame, cost: str, title: str, colour: str) -> list[dict
                 "y": y,
                 "name": f"{title} {WORDS[variant]}",
                 "showlegend": False,
-                "marker": {
-                    "symbol": _SYMBOLS[variant],
-                    "size": 11,
-                    "color": colour,
-                    "line": {"width": 2, "color": colour},
-                },
+                "marker": _mark(variant, colour),
                 "customdata": own["seed"],
                 "hovertemplate": f"<b>{title} {WORDS[variant]}</b>, seed %{{customdata}}<br>"
                 f"{told}<br>top-1 %{{y:.2f}} %<extra></extra>",
@@ -102,6 +97,11 @@ def _family(rows: pd.DataFrame, cost: str, title: str, colour: str) -> list[dict
     return data
 
 
+def _mark(variant: Variant, colour: str) -> dict[str, Any]:
+    line = {"width": 2, "color": colour}
+    return {"symbol": _SYMBOLS[variant], "size": 11, "color": colour, "line": line}
+
+
 def _reach(accuracy: np.ndarray) -> tuple[float, float]:
     """Return an axis of at least six points, in percent: less would blow up what is chance."""
     low, high = 100 * accuracy.min(), 100 * accuracy.max()
@@ -118,12 +118,7 @@ def _key(palette: Palette) -> list[dict[str, Any]]:
             "x": [None],
             "y": [None],
             "name": WORDS[variant],
-            "marker": {
-                "symbol": _SYMBOLS[variant],
-                "size": 11,
-                "color": palette.ink,
-                "line": {"width": 2, "color": palette.ink},
-            },
+            "marker": _mark(variant, palette.ink),
         }
         for variant in VARIANTS
     ]
